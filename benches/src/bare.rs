@@ -1,0 +1,116 @@
+//! The inner service of every subject, and how a call is driven to its end.
+
+use std::fmt;
+use std::future::{Ready, ready};
+use std::hint::{black_box, spin_loop};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use tower_service::Service;
+
+/// The request and the response of every call.
+pub type Message = u64;
+
+/// Polls before a pending call gives its core away.
+const SPINS: u32 = 1_000;
+
+/// What the inner service fails with, and what a subject without an error of its own refuses with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// The inner service failed.
+    Failed,
+    /// The breaker refused.
+    Refused,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Failed => "the call failed",
+            Self::Refused => "the call was refused",
+        })
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// A service that is always ready and answers at once with the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Works;
+
+/// A service that is always ready and fails at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Fails;
+
+impl Service<Message> for Works {
+    type Response = Message;
+    type Error = CallError;
+    type Future = Ready<Result<Message, CallError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Message) -> Self::Future {
+        ready(Ok(request))
+    }
+}
+
+impl Service<Message> for Fails {
+    type Response = Message;
+    type Error = CallError;
+    type Future = Ready<Result<Message, CallError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Message) -> Self::Future {
+        ready(Err(CallError::Failed))
+    }
+}
+
+/// A request that the optimiser knows nothing about.
+pub fn request() -> Message {
+    black_box(7)
+}
+
+/// Waits for the service to be ready, calls it and drives the response to its end.
+///
+/// # Errors
+///
+/// Whatever the service answers.
+pub fn serve<S: Service<Message>>(service: &mut S) -> Result<S::Response, S::Error> {
+    poll_until_ready(|context| service.poll_ready(context))?;
+    drive(service.call(request()))
+}
+
+/// Drives a future to its end on this thread. The response goes through [`black_box`].
+///
+/// # Errors
+///
+/// Whatever the future answers.
+pub fn drive<T, E>(future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let mut future = pin!(future);
+    poll_until_ready(|context| future.as_mut().poll(context)).map(black_box)
+}
+
+/// Polls with a waker that does nothing. Without contention the first poll is the last.
+///
+/// Only tower-resilience ever answers `Pending`, when two threads want its lock.
+fn poll_until_ready<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    let mut context = Context::from_waker(Waker::noop());
+    let mut polls = 0_u32;
+    loop {
+        if let Poll::Ready(output) = poll(&mut context) {
+            return output;
+        }
+        polls += 1;
+        if polls.is_multiple_of(SPINS) {
+            thread::yield_now();
+        } else {
+            spin_loop();
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What a circuit breaker costs per call: ours beside its peers.
+//!
+//! A [`Subject`] is one row of the table: a breaker with a closed and an open instance. The
+//! criterion benches time every subject with one loop ([`measure`]); `src/bin/count.rs` counts its
+//! allocations and, under callgrind, its instructions. `run.sh` puts the figures into one table.
+
+pub mod allocations;
+pub mod bare;
+pub mod measure;
+#[cfg(feature = "ours")]
+pub mod ours;
+pub mod peers;
+#[cfg(feature = "recorder")]
+pub mod recorder;
+pub mod subject;
+
+pub use subject::{Instance, Runner, Subject};
+
+/// Every subject of this build, in the order of the table.
+pub fn subjects() -> Vec<Subject> {
+    #[cfg_attr(
+        not(feature = "ours"),
+        expect(unused_mut, reason = "ours is the only addition")
+    )]
+    let mut subjects = peers::subjects();
+    #[cfg(feature = "ours")]
+    subjects.extend(ours::subjects());
+    subjects
+}
+
+/// Puts the process into the state that the figures are for: with a recorder, if this build has one.
+pub fn prepare() {
+    #[cfg(feature = "recorder")]
+    recorder::install();
+}
+
+/// Work that a service does aside, such as folding histogram samples. Never timed.
+pub fn tidy() {
+    #[cfg(feature = "recorder")]
+    recorder::upkeep();
+}

@@ -1,0 +1,110 @@
+//! Our own circuit breaker: count and time window, counted and leaked handle, slow-call timing, and
+//! the ways to refuse. A new row is one more entry in [`subjects`].
+
+use std::time::Duration;
+
+use backstop::circuit_breaker::{CircuitBreakerBuilder, Named, SlidingWindow};
+use backstop::classify::Errors;
+use backstop::{CircuitBreaker, Rejected};
+use tower_layer::Layer;
+
+use crate::bare::{CallError, Fails, Works, serve};
+use crate::subject::OPEN_TIME;
+use crate::{Instance, Subject};
+
+/// The rows of the table, in its order.
+pub fn subjects() -> Vec<Subject> {
+    vec![
+        Subject {
+            name: "ours-count",
+            title: "backstop, count window, counted handle",
+            closed: Some(|| closed(&count())),
+            open: Some(|| open(&count())),
+        },
+        Subject {
+            name: "ours-count-static",
+            title: "backstop, count window, leaked handle",
+            closed: Some(|| closed(&count().leak())),
+            open: Some(|| open(&count().leak())),
+        },
+        Subject {
+            name: "ours-time",
+            title: "backstop, time window, counted handle",
+            closed: Some(|| closed(&time())),
+            open: Some(|| open(&time())),
+        },
+        Subject {
+            name: "ours-time-static",
+            title: "backstop, time window, leaked handle",
+            closed: Some(|| closed(&time().leak())),
+            open: Some(|| open(&time().leak())),
+        },
+        Subject {
+            name: "ours-slow-calls",
+            title: "backstop, time window, slow-call timing, leaked handle",
+            closed: Some(|| closed(&slow_calls().leak())),
+            open: None,
+        },
+        Subject {
+            name: "ours-responder",
+            title: "backstop, count window, leaked handle, refusing by closure",
+            closed: Some(|| closed(&count().leak())),
+            open: Some(|| open_answered(&count().leak())),
+        },
+    ]
+}
+
+fn builder(window: SlidingWindow) -> CircuitBreakerBuilder<Named> {
+    CircuitBreaker::builder("payments")
+        .window(window)
+        .open_time(OPEN_TIME)
+}
+
+fn build(builder: CircuitBreakerBuilder<Named>) -> CircuitBreaker {
+    builder.build().expect("the settings are in their ranges")
+}
+
+fn count() -> CircuitBreaker {
+    build(builder(SlidingWindow::count(100)))
+}
+
+fn time() -> CircuitBreaker {
+    build(builder(SlidingWindow::time(Duration::from_secs(30), 10)))
+}
+
+fn slow_calls() -> CircuitBreaker {
+    build(
+        builder(SlidingWindow::time(Duration::from_secs(30), 10))
+            .slow_call_duration_threshold(Duration::from_secs(2))
+            .slow_call_rate_threshold(0.8),
+    )
+}
+
+fn closed(breaker: &CircuitBreaker) -> Instance {
+    let layer = breaker.layer().classify(Errors);
+    Instance::closed(move || {
+        let mut service = layer.layer(Works);
+        move || serve(&mut service).is_ok()
+    })
+}
+
+/// Refuses with a boxed error, as a layer without a responder does.
+fn open(breaker: &CircuitBreaker) -> Instance {
+    let layer = breaker.layer().classify(Errors);
+    Instance::open(move || {
+        let mut service = layer.layer(Fails);
+        move || serve(&mut service).is_err_and(|error| error.is::<Rejected>())
+    })
+}
+
+/// Refuses with what a closure answers: nothing is boxed.
+fn open_answered(breaker: &CircuitBreaker) -> Instance {
+    let layer = breaker
+        .layer()
+        .classify(Errors)
+        .respond_with(|_: Rejected| Err(CallError::Refused));
+    Instance::open(move || {
+        let mut service = layer.layer(Fails);
+        move || serve(&mut service) == Err(CallError::Refused)
+    })
+}

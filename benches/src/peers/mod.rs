@@ -1,0 +1,33 @@
+//! The peers, and the bare service that they are compared with.
+//!
+//! Every peer runs with its own default window and thresholds; only the open time is set.
+
+mod circuitbreaker_rs;
+mod failsafe;
+mod recloser;
+mod seatbelt;
+mod tower_resilience;
+
+use crate::bare::{Works, serve};
+use crate::{Instance, Subject};
+
+/// The bare service first, then the peers.
+pub fn subjects() -> Vec<Subject> {
+    let mut subjects = vec![Subject {
+        name: "bare",
+        title: "bare Tower service",
+        closed: Some(|| {
+            Instance::closed(|| {
+                let mut service = Works;
+                move || serve(&mut service).is_ok()
+            })
+        }),
+        open: None,
+    }];
+    subjects.push(tower_resilience::SUBJECT);
+    subjects.extend(seatbelt::SUBJECTS);
+    subjects.extend(recloser::SUBJECTS);
+    subjects.extend(failsafe::SUBJECTS);
+    subjects.push(circuitbreaker_rs::SUBJECT);
+    subjects
+}

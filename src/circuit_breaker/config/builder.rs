@@ -1,0 +1,395 @@
+//! The setters: plain values, checked together at the end.
+
+use super::{
+    Abandonment, CircuitBreakerConfig, EvaluateOn, HalfOpenDecision, PanicPolicy, ProbeLimit, RetryAfter,
+    SlidingWindow, TimeoutTo,
+};
+use crate::circuit_breaker::CircuitBreaker;
+use crate::circuit_breaker::open_time::OpenTime;
+use crate::circuit_breaker::snapshot::State;
+use crate::circuit_breaker::throttle::Throttle;
+use crate::clock::Clock;
+use crate::config::{ConfigError, intern};
+use std::time::Duration;
+
+/// The settings as given: nothing is checked yet. A configuration file reads into this.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+pub(crate) struct Settings {
+    pub(super) window: SlidingWindow,
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::number_or_false"))]
+    pub(super) failure_rate_threshold: Option<f64>,
+    pub(super) minimum_calls: Option<u32>,
+    pub(super) slow_call_rate_threshold: Option<f64>,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub(super) slow_call_duration_threshold: Option<Duration>,
+    pub(super) slow_call_minimum_calls: Option<u32>,
+    pub(super) detect_slow_calls_in_flight: bool,
+    pub(super) failure_count_threshold: Option<u32>,
+    pub(super) failure_count_minimum_calls: u32,
+    pub(super) consecutive_failures_threshold: Option<u32>,
+    pub(super) evaluate_on: EvaluateOn,
+    pub(super) on_abandoned: Abandonment,
+    pub(super) abandoned_rate_threshold: f64,
+    pub(super) on_panic: PanicPolicy,
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::open_time"))]
+    pub(super) open_time: OpenTime,
+    pub(super) open_time_jitter: f64,
+    pub(super) jitter_seed: Option<u64>,
+    pub(super) retry_after: RetryAfter,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub(super) retry_after_max: Duration,
+    pub(super) automatic_half_open: bool,
+    pub(super) half_open_max_calls: u32,
+    pub(super) half_open_limit: ProbeLimit,
+    pub(super) half_open_decision: Option<HalfOpenDecision>,
+    pub(super) half_open_early_decision: bool,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub(super) half_open_timeout: Duration,
+    pub(super) half_open_timeout_to: TimeoutTo,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub(super) ramp: Option<Duration>,
+    pub(super) throttle: Option<Throttle>,
+    pub(super) initial_state: State,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            window: SlidingWindow::count(100),
+            failure_rate_threshold: Some(0.5),
+            minimum_calls: None,
+            slow_call_rate_threshold: None,
+            slow_call_duration_threshold: None,
+            slow_call_minimum_calls: None,
+            detect_slow_calls_in_flight: false,
+            failure_count_threshold: None,
+            failure_count_minimum_calls: 1,
+            consecutive_failures_threshold: None,
+            evaluate_on: EvaluateOn::AnyCall,
+            on_abandoned: Abandonment::Judge,
+            abandoned_rate_threshold: 0.5,
+            on_panic: PanicPolicy::Failure,
+            open_time: OpenTime::default(),
+            open_time_jitter: 0.0,
+            jitter_seed: None,
+            retry_after: RetryAfter::SetsOpenTime,
+            retry_after_max: Duration::from_secs(600),
+            automatic_half_open: false,
+            half_open_max_calls: 10,
+            half_open_limit: ProbeLimit::PerRound,
+            half_open_decision: None,
+            half_open_early_decision: true,
+            half_open_timeout: Duration::from_secs(60),
+            half_open_timeout_to: TimeoutTo::Open,
+            ramp: None,
+            throttle: None,
+            initial_state: State::Closed,
+        }
+    }
+}
+
+/// Builds a [`CircuitBreaker`] or, without a name, a [`CircuitBreakerConfig`].
+///
+/// Setters never fail; `build` returns every problem at once.
+#[derive(Clone, Debug)]
+pub struct CircuitBreakerBuilder<T> {
+    settings: Settings,
+    target: T,
+}
+
+/// The builder makes a [`CircuitBreakerConfig`].
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigOnly(());
+
+/// The builder makes a [`CircuitBreaker`] of this name.
+#[derive(Clone, Debug)]
+pub struct Named {
+    name: String,
+    clock: Clock,
+}
+
+impl CircuitBreakerBuilder<ConfigOnly> {
+    pub(super) fn config_only() -> Self {
+        Self { settings: Settings::default(), target: ConfigOnly(()) }
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// Every setting that is out of its range.
+    pub fn build(self) -> Result<CircuitBreakerConfig, ConfigError> {
+        self.settings.check()
+    }
+}
+
+impl CircuitBreakerBuilder<Named> {
+    pub(crate) fn named(name: String) -> Self {
+        Self { settings: Settings::default(), target: Named { name, clock: Clock::system() } }
+    }
+
+    /// Where the breaker reads the time. Default: the system's monotonic clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.target.clock = clock;
+        self
+    }
+
+    /// Checks the settings and makes the breaker.
+    ///
+    /// # Errors
+    ///
+    /// Every setting that is out of its range, and a name that is empty, longer than 128 bytes or has control
+    /// characters.
+    pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
+        let mut problems = crate::config::Problems::default();
+        let name = intern("name", &self.target.name).unwrap_or_else(|error| {
+            problems.extend(error);
+            ""
+        });
+        match self.settings.check() {
+            Ok(config) => problems.into_result(()).map(|()| CircuitBreaker::make(name, config, self.target.clock)),
+            Err(error) => {
+                problems.extend(error);
+                Err(problems.into_error())
+            }
+        }
+    }
+}
+
+impl<T> CircuitBreakerBuilder<T> {
+    /// The window that calls are judged over. Default: the last 100 calls.
+    ///
+    /// Smaller reacts sooner on less evidence. A time window suits traffic that comes and goes: old failures
+    /// leave it although nobody calls.
+    #[must_use]
+    pub fn window(mut self, window: SlidingWindow) -> Self {
+        self.settings.window = window;
+        self
+    }
+
+    /// The share of failed calls that trips; reached means tripped (`>=`). Default: 0.5. Valid: above 0, at
+    /// most 1; `None` turns the rule off.
+    ///
+    /// Smaller trips on milder trouble; larger lets a half-broken dependency go on hurting.
+    #[must_use]
+    pub fn failure_rate_threshold(mut self, rate: impl Into<Option<f64>>) -> Self {
+        self.settings.failure_rate_threshold = rate.into();
+        self
+    }
+
+    /// Calls needed in the window before the failure rate is trusted. Default: 100, or the window's size where
+    /// that is smaller. Valid: 1 to the window's size.
+    ///
+    /// Smaller trips sooner on little evidence; larger lets a short outage pass.
+    #[must_use]
+    pub fn minimum_calls(mut self, calls: u32) -> Self {
+        self.settings.minimum_calls = Some(calls);
+        self
+    }
+
+    /// The share of slow calls that trips (`>=`). Default: off. Valid: above 0, at most 1; needs
+    /// [`slow_call_duration_threshold`](Self::slow_call_duration_threshold).
+    #[must_use]
+    pub fn slow_call_rate_threshold(mut self, rate: impl Into<Option<f64>>) -> Self {
+        self.settings.slow_call_rate_threshold = rate.into();
+        self
+    }
+
+    /// A call that takes strictly longer is slow. Default: off. Valid: longer than 0.
+    ///
+    /// Costs a reading of the clock per call. By itself it only counts; with
+    /// [`slow_call_rate_threshold`](Self::slow_call_rate_threshold) it trips.
+    #[must_use]
+    pub fn slow_call_duration_threshold(mut self, threshold: impl Into<Option<Duration>>) -> Self {
+        self.settings.slow_call_duration_threshold = threshold.into();
+        self
+    }
+
+    /// Calls needed in the window before the slow-call rate is trusted. Default: as
+    /// [`minimum_calls`](Self::minimum_calls). Valid: 1 to the window's size.
+    #[must_use]
+    pub fn slow_call_minimum_calls(mut self, calls: u32) -> Self {
+        self.settings.slow_call_minimum_calls = Some(calls);
+        self
+    }
+
+    /// Counts a call as slow as soon as it has lasted longer than the threshold, without waiting for its end.
+    /// Default: off. Needs [`slow_call_duration_threshold`](Self::slow_call_duration_threshold).
+    ///
+    /// With it, hung calls trip the circuit as further calls come in. Each call then takes a short lock.
+    #[must_use]
+    pub fn detect_slow_calls_in_flight(mut self, on: bool) -> Self {
+        self.settings.detect_slow_calls_in_flight = on;
+        self
+    }
+
+    /// Failures in the window that trip. Default: off. Valid: 1 to the window's size.
+    #[must_use]
+    pub fn failure_count_threshold(mut self, failures: impl Into<Option<u32>>) -> Self {
+        self.settings.failure_count_threshold = failures.into();
+        self
+    }
+
+    /// Calls needed in the window before the number of failures is trusted. Default: 1. Valid: 1 to the
+    /// window's size.
+    #[must_use]
+    pub fn failure_count_minimum_calls(mut self, calls: u32) -> Self {
+        self.settings.failure_count_minimum_calls = calls;
+        self
+    }
+
+    /// Failures in a row that trip, whatever the window holds. Default: off. Valid: 1 to 1,000,000.
+    #[must_use]
+    pub fn consecutive_failures_threshold(mut self, failures: impl Into<Option<u32>>) -> Self {
+        self.settings.consecutive_failures_threshold = failures.into();
+        self
+    }
+
+    /// After which calls the rules are looked at. Default: every call.
+    #[must_use]
+    pub fn evaluate_on(mut self, on: EvaluateOn) -> Self {
+        self.settings.evaluate_on = on;
+        self
+    }
+
+    /// What an abandoned call counts as. Default: [`Abandonment::Judge`].
+    #[must_use]
+    pub fn on_abandoned(mut self, abandonment: Abandonment) -> Self {
+        self.settings.on_abandoned = abandonment;
+        self
+    }
+
+    /// The share of abandoned calls among all that trips, with [`Abandonment::Judge`] and after
+    /// [`minimum_calls`](Self::minimum_calls), those abandoned counted in. Default: 0.5. Valid: above 0, at
+    /// most 1.
+    #[must_use]
+    pub fn abandoned_rate_threshold(mut self, rate: f64) -> Self {
+        self.settings.abandoned_rate_threshold = rate;
+        self
+    }
+
+    /// What a call that panicked counts as. Default: a failure.
+    #[must_use]
+    pub fn on_panic(mut self, policy: PanicPolicy) -> Self {
+        self.settings.on_panic = policy;
+        self
+    }
+
+    /// How long the circuit stays open. Default: 60 s. Takes a `Duration` or an [`OpenTime`].
+    ///
+    /// Shorter recovers sooner and probes a sick dependency more often.
+    #[must_use]
+    pub fn open_time(mut self, time: impl Into<OpenTime>) -> Self {
+        self.settings.open_time = time.into();
+        self
+    }
+
+    /// Lengthens each open time by a random share of up to this much. Default: 0. Valid: 0 to 1.
+    ///
+    /// 0.1 keeps the replicas of a service from probing in step. A `Retry-After` is not lengthened.
+    #[must_use]
+    pub fn open_time_jitter(mut self, share: f64) -> Self {
+        self.settings.open_time_jitter = share;
+        self
+    }
+
+    /// Makes jitter and throttling repeatable. Default: drawn at random when the breaker is made.
+    #[must_use]
+    pub fn jitter_seed(mut self, seed: u64) -> Self {
+        self.settings.jitter_seed = Some(seed);
+        self
+    }
+
+    /// What a `Retry-After` of the dependency does. Default: it sets the open time of the trip it comes with.
+    #[must_use]
+    pub fn retry_after(mut self, policy: RetryAfter) -> Self {
+        self.settings.retry_after = policy;
+        self
+    }
+
+    /// The longest `Retry-After` that is believed; longer ones are cut. Default: 10 min. Valid: longer than 0.
+    #[must_use]
+    pub fn retry_after_max(mut self, max: Duration) -> Self {
+        self.settings.retry_after_max = max;
+        self
+    }
+
+    /// Shows `half_open` as soon as the open time is over, instead of at the next call. Default: off.
+    ///
+    /// Nothing runs in the background: whoever reads the state or calls makes the change.
+    #[must_use]
+    pub fn automatic_half_open(mut self, on: bool) -> Self {
+        self.settings.automatic_half_open = on;
+        self
+    }
+
+    /// Probes that a half-open circuit lets through. Default: 10. Valid: 1 to 10,000.
+    #[must_use]
+    pub fn half_open_max_calls(mut self, calls: u32) -> Self {
+        self.settings.half_open_max_calls = calls;
+        self
+    }
+
+    /// Whether that number holds for the whole round or for one moment. Default: for the round.
+    #[must_use]
+    pub fn half_open_limit(mut self, limit: ProbeLimit) -> Self {
+        self.settings.half_open_limit = limit;
+        self
+    }
+
+    /// When probes have said enough. Default: the trip thresholds over `half_open_max_calls` results.
+    #[must_use]
+    pub fn half_open_decision(mut self, decision: HalfOpenDecision) -> Self {
+        self.settings.half_open_decision = Some(decision);
+        self
+    }
+
+    /// Decides a [rate](HalfOpenDecision::Rate) as soon as the remaining probes cannot change it. Default: on.
+    #[must_use]
+    pub fn half_open_early_decision(mut self, on: bool) -> Self {
+        self.settings.half_open_early_decision = on;
+        self
+    }
+
+    /// The longest time in half-open. Default: 60 s. Valid: longer than 0; `Duration::MAX` is no limit.
+    ///
+    /// It frees a circuit whose probes hang or were forgotten.
+    #[must_use]
+    pub fn half_open_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.half_open_timeout = timeout;
+        self
+    }
+
+    /// Where a half-open circuit goes when that time is over. Default: open.
+    #[must_use]
+    pub fn half_open_timeout_to(mut self, to: TimeoutTo) -> Self {
+        self.settings.half_open_timeout_to = to;
+        self
+    }
+
+    /// After closing, admits a share of the calls that grows from nothing to all over this time. Default: off.
+    /// Valid: longer than 0.
+    ///
+    /// A dependency with cold caches then meets its load step by step.
+    #[must_use]
+    pub fn ramp(mut self, over: impl Into<Option<Duration>>) -> Self {
+        self.settings.ramp = over.into();
+        self
+    }
+
+    /// Rejects a share of the calls instead of tripping. Default: off.
+    #[must_use]
+    pub fn throttle(mut self, throttle: impl Into<Option<Throttle>>) -> Self {
+        self.settings.throttle = throttle.into();
+        self
+    }
+
+    /// The state to begin in. Default: closed. `Shadow` is the careful way to adopt a breaker.
+    #[must_use]
+    pub fn initial_state(mut self, state: State) -> Self {
+        self.settings.initial_state = state;
+        self
+    }
+}

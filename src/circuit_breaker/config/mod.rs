@@ -1,0 +1,303 @@
+//! The settings of a circuit breaker, and the words they are made of.
+
+mod builder;
+mod check;
+#[cfg(feature = "serde")]
+mod text;
+
+pub use builder::{CircuitBreakerBuilder, ConfigOnly, Named};
+
+use super::open_time::OpenTime;
+use super::snapshot::State;
+use super::throttle::Throttle;
+use crate::config::Ratio;
+use std::time::Duration;
+
+/// Checked settings of a circuit breaker.
+///
+/// Made by [`CircuitBreakerConfig::builder`] or read from a file (feature `serde`); both go through the same
+/// check. The settings are described where they are set, on [`CircuitBreakerBuilder`].
+///
+/// # Examples
+///
+/// ```
+/// use backstop::circuit_breaker::{CircuitBreakerConfig, SlidingWindow};
+/// use std::time::Duration;
+///
+/// let config = CircuitBreakerConfig::builder()
+///     .window(SlidingWindow::time(Duration::from_secs(30), 30))
+///     .slow_call_duration_threshold(Duration::from_secs(2))
+///     .slow_call_rate_threshold(0.8)
+///     .build()?;
+/// # Ok::<(), backstop::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(try_from = "builder::Settings"))]
+pub struct CircuitBreakerConfig {
+    pub(crate) window: SlidingWindow,
+    pub(crate) rules: Rules,
+    pub(crate) evaluate_on: EvaluateOn,
+    pub(crate) slow_call_duration_threshold: Option<Duration>,
+    pub(crate) detect_slow_calls_in_flight: bool,
+    pub(crate) on_abandoned: Abandonment,
+    pub(crate) on_panic: PanicPolicy,
+    pub(crate) open_time: OpenTime,
+    pub(crate) open_time_jitter: f64,
+    pub(crate) jitter_seed: Option<u64>,
+    pub(crate) retry_after: RetryAfter,
+    pub(crate) retry_after_max: Duration,
+    pub(crate) automatic_half_open: bool,
+    pub(crate) half_open: HalfOpen,
+    pub(crate) ramp: Option<Duration>,
+    pub(crate) throttle: Option<Throttle>,
+    pub(crate) initial_state: State,
+}
+
+/// What trips the circuit: any of these.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) failure_rate: Option<Ratio>,
+    pub(crate) minimum_calls: u32,
+    pub(crate) slow_call_rate: Option<Ratio>,
+    pub(crate) slow_call_minimum_calls: u32,
+    pub(crate) failure_count: Option<u32>,
+    pub(crate) failure_count_minimum_calls: u32,
+    pub(crate) consecutive_failures: Option<u32>,
+    pub(crate) abandoned_rate: Ratio,
+}
+
+/// How a half-open circuit probes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HalfOpen {
+    pub(crate) max_calls: u32,
+    pub(crate) limit: ProbeLimit,
+    pub(crate) decision: HalfOpenDecision,
+    pub(crate) is_early: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) timeout_to: TimeoutTo,
+}
+
+impl HalfOpen {
+    /// Results without which the rates of a round are not shown.
+    pub(crate) fn results_needed(&self) -> u32 {
+        match self.decision {
+            HalfOpenDecision::Rate { calls } => calls,
+            _ => self.max_calls,
+        }
+    }
+}
+
+impl CircuitBreakerConfig {
+    /// Starts from the defaults.
+    pub fn builder() -> CircuitBreakerBuilder<ConfigOnly> {
+        CircuitBreakerBuilder::config_only()
+    }
+
+    /// The window that calls are judged over.
+    pub const fn window(&self) -> SlidingWindow {
+        self.window
+    }
+
+    /// The failure rate that trips, if one does.
+    pub const fn failure_rate_threshold(&self) -> Option<Ratio> {
+        self.rules.failure_rate
+    }
+
+    /// Calls needed before the failure rate is trusted.
+    pub const fn minimum_calls(&self) -> u32 {
+        self.rules.minimum_calls
+    }
+
+    /// The slow-call rate that trips, if one does.
+    pub const fn slow_call_rate_threshold(&self) -> Option<Ratio> {
+        self.rules.slow_call_rate
+    }
+
+    /// A call that takes longer is slow.
+    pub const fn slow_call_duration_threshold(&self) -> Option<Duration> {
+        self.slow_call_duration_threshold
+    }
+
+    /// How long the circuit stays open.
+    pub const fn open_time(&self) -> &OpenTime {
+        &self.open_time
+    }
+
+    /// Probes at most in a half-open circuit.
+    pub const fn half_open_max_calls(&self) -> u32 {
+        self.half_open.max_calls
+    }
+}
+
+impl Default for CircuitBreakerConfig {
+    fn default() -> Self {
+        builder::Settings::default().check().expect("the defaults are in their own ranges: a test builds them")
+    }
+}
+
+/// The window over which calls are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)
+)]
+#[non_exhaustive]
+pub enum SlidingWindow {
+    /// The last `calls` calls, truly sliding. Valid: 1 to 1,000,000.
+    Count {
+        /// How many calls.
+        calls: u32,
+    },
+    /// The last `duration`, in `buckets` that are forgotten one at a time. Valid: 1 to 1,000 buckets of at
+    /// least 1 ms each.
+    Time {
+        /// The whole stretch.
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        duration: Duration,
+        /// Into how many parts it is cut.
+        #[cfg_attr(feature = "serde", serde(default = "ten"))]
+        buckets: u32,
+        /// Where buckets begin.
+        #[cfg_attr(feature = "serde", serde(default))]
+        alignment: Alignment,
+    },
+    /// One interval after another, each forgotten whole when it is over; results of calls begun in an earlier
+    /// interval are stale. For those who come from breakers that count this way: evidence that straddles the
+    /// border of two intervals is lost. Valid: at least 1 ms.
+    Tumbling {
+        /// The length of an interval.
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        duration: Duration,
+    },
+}
+
+#[cfg(feature = "serde")]
+const fn ten() -> u32 {
+    10
+}
+
+impl SlidingWindow {
+    /// The last `calls` calls.
+    pub const fn count(calls: u32) -> Self {
+        Self::Count { calls }
+    }
+
+    /// The last `duration`, in `buckets` parts.
+    pub const fn time(duration: Duration, buckets: u32) -> Self {
+        Self::Time { duration, buckets, alignment: Alignment::Clock }
+    }
+}
+
+/// Where the buckets of a time window begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Alignment {
+    /// At multiples of their width. The default, and the fast one.
+    #[default]
+    Clock,
+    /// At the first call after the bucket before; an event stays for exactly the window's length at most.
+    FirstCall,
+}
+
+/// After which calls the trip rules are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum EvaluateOn {
+    /// After every call: a success can complete the evidence. The default.
+    #[default]
+    AnyCall,
+    /// After failures only.
+    Failure,
+}
+
+/// What an abandoned call counts as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Abandonment {
+    /// A failure when it had lasted longer than the slow-call threshold; otherwise it is set aside, and the
+    /// circuit trips when the share of calls set aside reaches
+    /// [`abandoned_rate_threshold`](CircuitBreakerBuilder::abandoned_rate_threshold). The default: one client
+    /// that goes away means nothing, a dependency that answers nobody in time does.
+    #[default]
+    Judge,
+    /// Nothing. A dependency that is dead behind callers' timeouts then never trips the circuit.
+    Ignore,
+    /// A failure.
+    Failure,
+}
+
+/// What a call that panicked counts as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum PanicPolicy {
+    /// A failure. The default.
+    #[default]
+    Failure,
+    /// Nothing.
+    Ignore,
+}
+
+/// What a `Retry-After` of the dependency does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum RetryAfter {
+    /// Nothing.
+    Ignore,
+    /// When a failure that carries one trips the circuit, it is the open time. The default.
+    #[default]
+    SetsOpenTime,
+    /// Every result that carries one opens the circuit at once, for that long. Right where the dependency
+    /// speaks for all of its callers, wrong where it limits them one by one.
+    OpensAtOnce,
+}
+
+/// How the number of probes is limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum ProbeLimit {
+    /// At most `half_open_max_calls` in one half-open round; a probe without a result gives its place back. The default.
+    #[default]
+    PerRound,
+    /// At most `half_open_max_calls` at the same time.
+    InFlight,
+}
+
+/// When probes have said enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)
+)]
+#[non_exhaustive]
+pub enum HalfOpenDecision {
+    /// The trip thresholds, over `calls` results; a round without a threshold for failures takes 0.5.
+    Rate {
+        /// How many results. At most `half_open_max_calls`.
+        calls: u32,
+    },
+    /// This many successes in a row close; one failure opens.
+    ConsecutiveSuccesses {
+        /// How many.
+        calls: u32,
+    },
+    /// `successes` of the last `of` results close; as soon as that is out of reach, open.
+    Successes {
+        /// How many must succeed.
+        successes: u32,
+        /// Of how many.
+        of: u32,
+    },
+}
+
+/// Where a half-open circuit goes whose probes did not decide in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum TimeoutTo {
+    /// Open again. The default.
+    #[default]
+    Open,
+    /// Closed.
+    Closed,
+}

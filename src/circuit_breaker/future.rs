@@ -1,0 +1,158 @@
+//! The future of a call in front of which a breaker stands.
+
+use super::permit::Permit;
+use crate::classify::{Classified, Classify, Errors};
+use crate::outcome::{Outcome, Settle};
+use crate::reject::OnReject;
+use pin_project_lite::pin_project;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+pin_project! {
+    /// Resolves to the service's response, or to the answer to a rejection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before its end, the call counts as abandoned and its probe's place is free at once.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<F, C, P, Refusal, Request> {
+        #[pin]
+        state: State<F, Refusal>,
+        classifier: C,
+        on_reject: P,
+        request: PhantomData<fn(Request)>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjected]
+    enum State<F, Refusal> {
+        Called { #[pin] future: F, permit: Option<Permit> },
+        Refused { refusal: Option<Refusal> },
+    }
+}
+
+impl<F, C, P, Refusal, Request> ResponseFuture<F, C, P, Refusal, Request> {
+    pub(super) fn called(future: F, permit: Permit, classifier: C, on_reject: P) -> Self {
+        let state = State::Called { future, permit: Some(permit) };
+        Self { state, classifier, on_reject, request: PhantomData }
+    }
+
+    pub(super) fn refused(refusal: Refusal, classifier: C, on_reject: P) -> Self {
+        let state = State::Refused { refusal: Some(refusal) };
+        Self { state, classifier, on_reject, request: PhantomData }
+    }
+}
+
+impl<F, C, P, Request, R, E> Future for ResponseFuture<F, C, P, P::Refusal, Request>
+where
+    F: Future<Output = Result<R, E>>,
+    C: Classify<R, E>,
+    P: OnReject<Request, R, C::Response<Permit>, E>,
+{
+    type Output = Result<C::Response<Permit>, P::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let (classifier, on_reject) = (&*this.classifier, &*this.on_reject);
+        match this.state.project() {
+            StateProjected::Called { future, permit } => {
+                let result = ready!(poll_call(future, permit, classifier, cx));
+                Poll::Ready(finish(result, permit, classifier, |failed| on_reject.recover(failed)).map_err(P::carry))
+            }
+            StateProjected::Refused { refusal } => {
+                let refusal = refusal.take().expect("polled after it was ready");
+                Poll::Ready(on_reject.answer(refusal, |response| classifier.watch(response, None)))
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// A call without Tower.
+    pub(super) struct Guarded<'a, F, C> {
+        #[pin]
+        future: F,
+        permit: Option<Permit>,
+        classifier: &'a C,
+    }
+}
+
+impl<'a, F, C> Guarded<'a, F, C> {
+    pub(super) fn new(future: F, permit: Permit, classifier: &'a C) -> Self {
+        Self { future, permit: Some(permit), classifier }
+    }
+}
+
+impl<F, C, R, E> Future for Guarded<'_, F, C>
+where
+    F: Future<Output = Result<R, E>>,
+    C: Classify<R, E>,
+{
+    type Output = Result<C::Response<Permit>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(poll_call(this.future, this.permit, *this.classifier, cx));
+        Poll::Ready(finish(result, this.permit, *this.classifier, |failed| (failed, false)))
+    }
+}
+
+/// A result, and what it says.
+type Judged<R, E> = (Result<R, E>, Classified);
+
+/// Polls the call, and looks at its result.
+fn poll_call<F, C, R, E>(
+    future: Pin<&mut F>,
+    permit: &mut Option<Permit>,
+    classifier: &C,
+    cx: &mut Context<'_>,
+) -> Poll<Judged<R, E>>
+where
+    F: Future<Output = Result<R, E>>,
+    C: Classify<R, E>,
+{
+    permit.enter();
+    let polled = future.poll(cx);
+    permit.leave();
+    let result = ready!(polled);
+    permit.answered();
+    let classified = judge(classifier, &result);
+    Poll::Ready((result, classified))
+}
+
+/// A classifier that panics has failed to see a success; the caller still gets the result.
+fn judge<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Classified {
+    catch_unwind(AssertUnwindSafe(|| classifier.classify(result))).unwrap_or(Outcome::Panicked.into())
+}
+
+/// Settles the call, or hands the permit on to the response's body.
+fn finish<C: Classify<R, E>, R, E>(
+    (result, classified): Judged<R, E>,
+    permit: &mut Option<Permit>,
+    classifier: &C,
+    recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
+) -> Result<C::Response<Permit>, E> {
+    let classification = match (classified, &result) {
+        (Classified::Now(classification), _) => classification,
+        (Classified::AtEnd, Ok(_)) => return result.map(|response| classifier.watch(response, permit.take())),
+        (Classified::AtEnd, Err(_)) => Outcome::Failure.into(), // an error has no body to wait for
+    };
+    permit.settle(classification);
+    let has_failed = matches!(classification.outcome(), Outcome::Failure | Outcome::Panicked);
+    let (result, is_fallback) = if has_failed { recover(result) } else { (result, false) };
+    if let Some(permit) = permit.as_ref().filter(|_| is_fallback) {
+        permit.count_fallback();
+    }
+    result.map(|response| classifier.watch(response, None))
+}
+
+/// Settles a call that has no body.
+pub(super) fn settle_now<R, E: 'static>(permit: &mut Permit, result: &Result<R, E>) {
+    if let Classified::Now(classification) = judge(&Errors, result) {
+        permit.settle(classification);
+    }
+}

@@ -1,0 +1,108 @@
+//! The Tower layer.
+
+use super::handle::CircuitBreaker;
+use super::service::CircuitBreakerService;
+use crate::classify::Auto;
+#[cfg(feature = "http")]
+use crate::reject::Respond;
+#[cfg(feature = "axum-core")]
+use crate::reject::RespondInto;
+use crate::reject::{AsError, Fallback, Recover, Rejected, RespondWith};
+use tower_layer::Layer;
+
+/// Puts a circuit breaker in front of services. All of them share its circuit.
+///
+/// `C` says how calls ended, `P` how rejected ones are answered.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is applied to a service"]
+pub struct CircuitBreakerLayer<C = Auto, P = AsError> {
+    breaker: CircuitBreaker,
+    classifier: C,
+    on_reject: P,
+    pends: bool,
+}
+
+impl CircuitBreakerLayer {
+    pub(super) fn new(breaker: CircuitBreaker) -> Self {
+        Self { breaker, classifier: Auto, on_reject: AsError, pends: false }
+    }
+}
+
+impl<C, P> CircuitBreakerLayer<C, P> {
+    /// Sets what tells how a call ended: [`Errors`](crate::classify::Errors), a closure over the result, or
+    /// another classifier.
+    pub fn classify<D>(self, classifier: D) -> CircuitBreakerLayer<D, P> {
+        let Self { breaker, on_reject, pends, .. } = self;
+        CircuitBreakerLayer { breaker, classifier, on_reject, pends }
+    }
+
+    /// Answers rejected requests in their own protocol: 503 with `Retry-After` and problem+json, or gRPC's
+    /// `UNAVAILABLE`. The layer's error is then the service's own.
+    #[cfg(feature = "http")]
+    pub fn respond(self) -> CircuitBreakerLayer<C, Respond> {
+        self.on_reject(Respond)
+    }
+
+    /// Answers rejected requests with a response that `make` builds; it is of the service's own type.
+    pub fn respond_with<F, R>(self, make: F) -> CircuitBreakerLayer<C, RespondWith<F>>
+    where
+        F: Fn(&Rejected) -> R,
+    {
+        self.on_reject(RespondWith(make))
+    }
+
+    /// Answers rejected requests with whatever axum can turn into a response.
+    #[cfg(feature = "axum-core")]
+    pub fn respond_into<F, T>(self, make: F) -> CircuitBreakerLayer<C, RespondInto<F>>
+    where
+        F: Fn(&Rejected) -> T,
+        T: axum_core::response::IntoResponse,
+    {
+        self.on_reject(RespondInto(make))
+    }
+
+    /// Answers rejected requests with what `answer` makes of the request: cached data, a default. Counted.
+    pub fn fallback<F, Request, R, E>(self, answer: F) -> CircuitBreakerLayer<C, Fallback<F>>
+    where
+        F: Fn(Request, Rejected) -> Result<R, E>,
+    {
+        self.on_reject(Fallback(answer))
+    }
+
+    /// Lets `recover` replace the result of a call that was let through and failed. Counted as a fallback.
+    ///
+    /// The breaker still counts the failure. A failure that only the end of the body tells comes too late.
+    pub fn recover<F, R, E>(self, recover: F) -> CircuitBreakerLayer<C, Recover<P, F>>
+    where
+        F: Fn(Result<R, E>) -> Result<R, E>,
+    {
+        let Self { breaker, classifier, on_reject, pends } = self;
+        CircuitBreakerLayer { breaker, classifier, on_reject: Recover { on_reject, recover }, pends }
+    }
+
+    /// Sets what answers rejected requests.
+    pub fn on_reject<Q>(self, on_reject: Q) -> CircuitBreakerLayer<C, Q> {
+        let Self { breaker, classifier, pends, .. } = self;
+        CircuitBreakerLayer { breaker, classifier, on_reject, pends }
+    }
+
+    /// Load-balancer mode: `poll_ready` is pending while calls would be rejected, and wakes when one may pass.
+    ///
+    /// For endpoints of a balancer, which then sends requests elsewhere. It needs tokio's timer. Readiness
+    /// reserves nothing: of several callers that were told so at once, some may still be rejected.
+    #[cfg(feature = "tokio")]
+    pub fn pending_while_open(mut self) -> Self {
+        self.pends = true;
+        self
+    }
+}
+
+impl<S, C: Clone, P: Clone> Layer<S> for CircuitBreakerLayer<C, P> {
+    type Service = CircuitBreakerService<S, C, P>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
+        let service = CircuitBreakerService::new(self.breaker.clone(), inner, classifier, on_reject);
+        if self.pends { service.pending() } else { service }
+    }
+}

@@ -1,0 +1,157 @@
+//! The Tower service.
+
+use super::future::ResponseFuture;
+use super::handle::CircuitBreaker;
+use super::permit::Permit;
+use crate::classify::{Auto, Classified, Classify};
+use crate::outcome::Settle;
+use crate::reject::{AsError, OnReject};
+use std::task::{Context, Poll, ready};
+use tower_service::Service;
+
+/// A service with a circuit breaker in front.
+///
+/// `poll_ready` reserves nothing: an idle connection holds no probe. While calls are rejected the inner
+/// service is not polled. Clones share the circuit.
+#[derive(Debug)]
+pub struct CircuitBreakerService<S, C = Auto, P = AsError> {
+    breaker: CircuitBreaker,
+    inner: S,
+    classifier: C,
+    on_reject: P,
+    readiness: Readiness,
+    #[cfg(feature = "tokio")]
+    wait: Option<super::wait::Wait>,
+}
+
+/// What the last `poll_ready` found out about the inner service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readiness {
+    /// It was polled, or the caller calls without polling and answers for it.
+    Polled,
+    /// It was not: the call was going to be rejected.
+    Skipped,
+}
+
+impl<S, C, P> CircuitBreakerService<S, C, P> {
+    pub(super) fn new(breaker: CircuitBreaker, inner: S, classifier: C, on_reject: P) -> Self {
+        Self {
+            breaker,
+            inner,
+            classifier,
+            on_reject,
+            readiness: Readiness::Polled,
+            #[cfg(feature = "tokio")]
+            wait: None,
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn pending(mut self) -> Self {
+        self.wait = Some(super::wait::Wait::default());
+        self
+    }
+
+    #[cfg(not(feature = "tokio"))]
+    pub(super) fn pending(self) -> Self {
+        self
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Takes the breaker away again.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, C, P, Request> Service<Request> for CircuitBreakerService<S, C, P>
+where
+    S: Service<Request>,
+    C: Classify<S::Response, S::Error> + Clone,
+    P: OnReject<Request, S::Response, C::Response<Permit>, S::Error> + Clone,
+{
+    type Response = C::Response<Permit>;
+    type Error = P::Error;
+    type Future = ResponseFuture<S::Future, C, P, P::Refusal, Request>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
+        #[cfg(feature = "tokio")]
+        if let Some(wait) = &mut self.wait {
+            ready!(wait.poll(&self.breaker, cx));
+        }
+        if self.breaker.shared.is_rejecting() {
+            self.readiness = Readiness::Skipped;
+            return Poll::Ready(Ok(()));
+        }
+        let polled = ready!(self.inner.poll_ready(cx));
+        self.readiness = Readiness::Polled;
+        Poll::Ready(polled.map_err(|error| P::carry(self.count_broken(error))))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let shared = &self.breaker.shared;
+        let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
+        let rejected = match shared.admit() {
+            Ok(ticket) if self.readiness == Readiness::Polled => {
+                let mut permit = Permit::entered(shared.clone(), ticket);
+                let future = self.inner.call(request);
+                permit.leave();
+                return ResponseFuture::called(future, permit, classifier, on_reject);
+            }
+            Ok(ticket) => shared.withdraw(ticket),
+            Err(rejected) => rejected,
+        };
+        if P::IS_FALLBACK {
+            shared.count_fallback();
+        }
+        let refusal = self.on_reject.refuse(request, rejected);
+        ResponseFuture::refused(refusal, classifier, on_reject)
+    }
+}
+
+impl<S, C, P> CircuitBreakerService<S, C, P> {
+    /// A service that says it is finished has failed a call.
+    fn count_broken<R, E>(&self, error: E) -> E
+    where
+        C: Classify<R, E>,
+    {
+        let result = Err(error);
+        if let Ok(permit) = self.breaker.try_acquire() {
+            match self.classifier.classify(&result) {
+                Classified::Now(classification) => permit.end(classification),
+                Classified::AtEnd => permit.failure(),
+            }
+        }
+        match result {
+            Ok(never) => {
+                let _: R = never;
+                unreachable!("it was made an error above")
+            }
+            Err(error) => error,
+        }
+    }
+}
+
+impl<S: Clone, C: Clone, P: Clone> Clone for CircuitBreakerService<S, C, P> {
+    fn clone(&self) -> Self {
+        Self {
+            breaker: self.breaker.clone(),
+            inner: self.inner.clone(),
+            classifier: self.classifier.clone(),
+            on_reject: self.on_reject.clone(),
+            readiness: Readiness::Polled,
+            #[cfg(feature = "tokio")]
+            wait: self.wait.as_ref().map(|_| super::wait::Wait::default()),
+        }
+    }
+}
+
+/// tonic routes by the service's name.
+#[cfg(feature = "grpc")]
+impl<S: tonic::server::NamedService, C, P> tonic::server::NamedService for CircuitBreakerService<S, C, P> {
+    const NAME: &'static str = S::NAME;
+}

@@ -1,0 +1,472 @@
+//! What the handles of one breaker share: a fast path of loads and plain stores, and the machine behind a lock.
+//!
+//! The state is mirrored in one word that is only loaded while all is well. Whatever the word does not answer
+//! goes to the machine.
+//!
+//! # Memory ordering
+//!
+//! The word is stored last, with release, after the deadlines that belong to it; a call loads it with acquire
+//! and then reads the deadlines. A call may see a newer deadline with an older word: it then either asks the
+//! machine, or counts a success at a moment at which the machine would have counted it too.
+
+use super::config::CircuitBreakerConfig;
+use super::machine::{Admission, Denial, Ended, Kind, Machine, OpenTimeQuestion};
+use super::metrics::{TRANSITIONS, transition_index};
+use super::snapshot::{Event, Snapshot, State, Totals};
+use super::tally::Tally;
+use crate::clock::{Clock, Instant, nanos};
+use crate::observe::Events;
+use crate::outcome::{Classification, Outcome};
+use crate::reject::{Mechanism, RejectReason, Rejected};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+/// Calls are admitted without the lock.
+const ADMITS: u64 = 1 << 3;
+/// Successes are counted without the lock.
+const COUNTS: u64 = 1 << 4;
+/// Successes are counted without the lock only until `steady_until`.
+const EDGED: u64 = 1 << 5;
+/// The start of a call has to be known.
+const TIMED: u64 = 1 << 6;
+const GENERATION_SHIFT: u32 = 8;
+const STATE: u64 = 0b111;
+
+/// The coarse clock may lag: nearer to the slow-call threshold than this, or a tenth of it, the exact one is read.
+const COARSE_MARGIN: Duration = Duration::from_millis(50);
+
+/// The longest time between two publications while calls come in that need the lock.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The state that all handles of a breaker share.
+pub(crate) struct Shared {
+    name: &'static str,
+    clock: Clock,
+    word: AtomicU64,
+    steady_until: AtomicU64,
+    open_until: AtomicU64,
+    slow_after: AtomicU64,
+    tally: Tally,
+    core: Mutex<Core>,
+    pub(super) events: Events<Event>,
+    fallbacks: AtomicU64,
+    /// Services that wait until calls may pass.
+    waiters: Mutex<Vec<Waker>>,
+    #[cfg(feature = "metrics")]
+    publisher: Mutex<crate::telemetry::Publisher>,
+    publish_again: AtomicBool,
+}
+
+/// What the lock protects.
+struct Core {
+    machine: Machine,
+    totals: Totals,
+    /// Successes of this generation that the machine has taken in.
+    absorbed: (u64, u64),
+    transitions: [u64; TRANSITIONS.len()],
+    sequence: u64,
+    open_since: Option<Instant>,
+    open_time: Duration,
+    published_at: Option<Instant>,
+}
+
+/// Everything that can be read of a breaker, at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) state: State,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) totals: Totals,
+    pub(crate) transitions: [u64; TRANSITIONS.len()],
+    pub(crate) open_time: Duration,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// An admission, small enough to travel with the call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    generation: u64,
+    flight: u64,
+    /// When the call began; `NEVER` where nobody needs to know.
+    started: Instant,
+}
+
+/// What is left to do once the lock is released.
+struct Aftermath {
+    has_events: bool,
+    wakes: bool,
+    is_due: bool,
+    question: Option<OpenTimeQuestion>,
+}
+
+impl Shared {
+    pub(crate) fn new(name: &'static str, config: CircuitBreakerConfig, clock: Clock) -> Self {
+        let now = clock.coarse();
+        let machine = Machine::new(Arc::new(config), seed(), now);
+        let shared = Self {
+            name,
+            clock,
+            word: AtomicU64::new(0),
+            steady_until: AtomicU64::new(0),
+            open_until: AtomicU64::new(0),
+            slow_after: AtomicU64::new(u64::MAX),
+            tally: Tally::new(),
+            core: Mutex::new(Core {
+                open_since: is_rejecting(machine.state()).then_some(now),
+                machine,
+                totals: Totals::default(),
+                absorbed: (0, 0),
+                transitions: [0; TRANSITIONS.len()],
+                sequence: 0,
+                open_time: Duration::ZERO,
+                published_at: None,
+            }),
+            events: Events::default(),
+            fallbacks: AtomicU64::new(0),
+            waiters: Mutex::new(Vec::new()),
+            #[cfg(feature = "metrics")]
+            publisher: Mutex::new(crate::telemetry::Publisher::default()),
+            publish_again: AtomicBool::new(false),
+        };
+        shared.locked(|_, _| ());
+        shared.publish();
+        shared
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    // ---- the path of a call
+
+    /// Asks to let a call through.
+    pub(crate) fn admit(&self) -> Result<Ticket, Rejected> {
+        // Acquire: pairs with the store in `mirror`.
+        let word = self.word.load(Ordering::Acquire);
+        if word & ADMITS != 0 {
+            return Ok(Ticket { generation: word >> GENERATION_SHIFT, flight: 0, started: self.start(word) });
+        }
+        if word & STATE == State::Open as u64 {
+            let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
+            let now = self.clock.coarse();
+            if until > now && until != Instant::NEVER {
+                self.count_rejection();
+                return Err(self.rejected(RejectReason::Open, Some(until.saturating_duration_since(now))));
+            }
+        }
+        self.admit_locked()
+    }
+
+    /// Whether the next call is certain to be rejected.
+    pub(crate) fn is_rejecting(&self) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        match word & STATE {
+            state if state == State::Open as u64 => {
+                let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
+                !until.is_reached(self.clock.coarse())
+            }
+            state => state == State::ForcedOpen as u64,
+        }
+    }
+
+    /// Whether a call would be let through now.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_permitting(&self) -> bool {
+        self.with_machine(|machine, now| machine.is_permitting(now))
+    }
+
+    #[cold]
+    fn admit_locked(&self) -> Result<Ticket, Rejected> {
+        let admitted = self.locked(|core, now| {
+            let admitted = core.machine.admit(now);
+            match &admitted {
+                Ok(admission) => core.totals.would_reject += u64::from(admission.would_reject),
+                Err(_) => core.totals.not_permitted += 1,
+            }
+            admitted
+        });
+        match admitted {
+            Ok(Admission { generation, flight, .. }) => {
+                let started = self.start(self.word.load(Ordering::Relaxed));
+                Ok(Ticket { generation, flight, started })
+            }
+            Err(Denial { reason, retry_after }) => Err(self.rejected(reason, retry_after)),
+        }
+    }
+
+    /// Takes back an admission that could not be used.
+    pub(crate) fn withdraw(&self, ticket: Ticket) -> Rejected {
+        self.locked(|core, now| {
+            let Ticket { generation, flight, .. } = ticket;
+            core.machine.cancel(Admission { generation, flight, would_reject: false }, now);
+            core.totals.not_permitted += 1;
+        });
+        self.rejected(RejectReason::NotReady, Some(Duration::ZERO))
+    }
+
+    /// Records how a call ended. `is_slow` where that was known before the end.
+    pub(crate) fn record(&self, ticket: Ticket, classification: Classification, is_slow: Option<bool>) {
+        let is_slow = is_slow.unwrap_or_else(|| self.is_slow(ticket));
+        if classification.outcome() == Outcome::Success && !is_slow && self.count_success(ticket, classification) {
+            return;
+        }
+        self.record_locked(ticket, classification, is_slow);
+    }
+
+    /// Counts a success without the lock, if nothing but its number can change.
+    fn count_success(&self, ticket: Ticket, classification: Classification) -> bool {
+        // Acquire: pairs with the store in `mirror`.
+        let word = self.word.load(Ordering::Acquire);
+        let is_plain = ticket.flight == 0 && classification.requested_wait().is_none();
+        if word & COUNTS == 0 || word >> GENERATION_SHIFT != ticket.generation || !is_plain {
+            return false;
+        }
+        if word & EDGED != 0 && self.clock.coarse().as_nanos() >= self.steady_until.load(Ordering::Relaxed) {
+            return false;
+        }
+        if self.tally.succeed(ticket.generation) {
+            self.publish();
+        }
+        true
+    }
+
+    #[cold]
+    fn record_locked(&self, ticket: Ticket, classification: Classification, is_slow: bool) {
+        let Ticket { generation, flight, .. } = ticket;
+        let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
+        self.locked(|core, now| {
+            let recorded = core.machine.record(Ended { generation, flight, outcome, is_slow, retry_after }, now);
+            let totals = &mut core.totals;
+            let (total, slow) = match recorded.kind {
+                Kind::Successful => (&mut totals.successful, Some(&mut totals.slow_successful)),
+                Kind::Failed => (&mut totals.failed, Some(&mut totals.slow_failed)),
+                Kind::Ignored => (&mut totals.ignored, None),
+                Kind::Abandoned => (&mut totals.abandoned, None),
+                Kind::Stale => (&mut totals.stale, None),
+            };
+            *total += 1;
+            if let Some(slow) = slow.filter(|_| recorded.is_slow) {
+                *slow += 1;
+            }
+        });
+    }
+
+    fn start(&self, word: u64) -> Instant {
+        if word & TIMED == 0 { Instant::NEVER } else { self.clock.now() }
+    }
+
+    /// Whether the call has lasted longer than the slow-call threshold.
+    pub(crate) fn is_slow(&self, ticket: Ticket) -> bool {
+        if ticket.started == Instant::NEVER {
+            return false;
+        }
+        let threshold = Duration::from_nanos(self.slow_after.load(Ordering::Relaxed));
+        let at_least = self.clock.coarse().saturating_duration_since(ticket.started);
+        let margin = COARSE_MARGIN.max(threshold / 10);
+        if at_least <= threshold && threshold - at_least < margin {
+            return self.clock.now().saturating_duration_since(ticket.started) > threshold;
+        }
+        at_least > threshold
+    }
+
+    fn count_rejection(&self) {
+        if self.tally.reject() {
+            self.publish();
+        }
+    }
+
+    fn rejected(&self, reason: RejectReason, retry_after: Option<Duration>) -> Rejected {
+        Rejected::new(Mechanism::CircuitBreaker, self.name, reason, retry_after)
+    }
+
+    pub(crate) fn count_fallback(&self) {
+        self.fallbacks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    // ---- the machine behind the lock
+
+    /// Works on the machine, then does what its changes ask for, without the lock.
+    pub(crate) fn with_machine<T>(&self, work: impl FnOnce(&mut Machine, Instant) -> T) -> T {
+        self.locked(|core, now| work(&mut core.machine, now))
+    }
+
+    fn locked<T>(&self, work: impl FnOnce(&mut Core, Instant) -> T) -> T {
+        let mut core = self.core.lock();
+        let now = self.clock.coarse();
+        core.absorb(&self.tally);
+        let was_full = !core.machine.has_free_probe();
+        let result = work(&mut core, now);
+        let mut aftermath = self.mirror(&mut core, now);
+        aftermath.wakes |= was_full && core.machine.has_free_probe();
+        drop(core);
+        self.follow_up(aftermath);
+        result
+    }
+
+    /// Brings the word and the deadlines up to date, and queues the events in their order.
+    fn mirror(&self, core: &mut Core, now: Instant) -> Aftermath {
+        let machine = &core.machine;
+        let steady = machine.steady_until();
+        let slow_after = machine.config().slow_call_duration_threshold;
+        let flag = |on: bool, flag: u64| if on { flag } else { 0 };
+        let state = machine.state();
+        let word = state as u64
+            | flag(machine.admits_freely(), ADMITS)
+            | flag(steady.is_some(), COUNTS)
+            | flag(steady.is_some_and(|until| until != Instant::NEVER), EDGED)
+            | flag(slow_after.is_some(), TIMED)
+            | machine.generation() << GENERATION_SHIFT;
+        self.steady_until.store(steady.unwrap_or_default().as_nanos(), Ordering::Relaxed);
+        self.open_until.store(machine.open_until().as_nanos(), Ordering::Relaxed);
+        self.slow_after.store(slow_after.map_or(u64::MAX, nanos), Ordering::Relaxed);
+        // Release: pairs with the loads in `admit` and `count_success`.
+        self.word.store(word, Ordering::Release);
+
+        let question = machine.open_time_question();
+        let events = core.take_events(self.name);
+        let has_events = !events.is_empty();
+        self.events.push(events);
+        let is_due = core.published_at.is_none_or(|at| now.saturating_duration_since(at) >= PUBLISH_INTERVAL);
+        if is_due || has_events {
+            core.published_at = Some(now);
+        }
+        Aftermath { has_events, wakes: has_events, is_due, question }
+    }
+
+    fn follow_up(&self, aftermath: Aftermath) {
+        if let Some(question) = aftermath.question {
+            self.answer(&question);
+        }
+        if aftermath.wakes {
+            let waiting = std::mem::take(&mut *self.waiters.lock());
+            waiting.into_iter().for_each(Waker::wake);
+        }
+        if aftermath.has_events {
+            self.events.dispatch(super::log::event);
+        }
+        if aftermath.has_events || aftermath.is_due {
+            self.publish();
+        }
+    }
+
+    /// Asks the user's function how long to stay open.
+    #[cold]
+    fn answer(&self, question: &OpenTimeQuestion) {
+        let Some(function) = question.time.function() else { return };
+        let wait = catch_unwind(AssertUnwindSafe(|| function(question.trips, &question.snapshot)));
+        self.with_machine(|machine, _| machine.answer_open_time(question.generation, wait.ok()));
+    }
+
+    // ---- what others read
+
+    /// Everything, at one moment, after the changes that time alone makes.
+    pub(crate) fn sample(&self) -> Sample {
+        let mut sample = self.locked(|core, now| {
+            core.machine.poll(now);
+            core.sample(now)
+        });
+        self.add_uncounted(&mut sample.totals);
+        sample
+    }
+
+    /// Adds what is counted outside the lock.
+    fn add_uncounted(&self, totals: &mut Totals) {
+        let (successes, rejections) = self.tally.totals();
+        totals.successful += successes;
+        totals.not_permitted += rejections;
+        totals.fallbacks = self.fallbacks.load(Ordering::Relaxed);
+        totals.events_lost = self.events.lost();
+    }
+
+    /// Publishes the metrics. Whoever comes while another publishes leaves it to that one.
+    pub(crate) fn publish(&self) {
+        #[cfg(feature = "metrics")]
+        {
+            self.publish_again.swap(true, Ordering::SeqCst);
+            while self.publish_again.load(Ordering::SeqCst) {
+                let Some(mut publisher) = self.publisher.try_lock() else { return };
+                self.publish_again.swap(false, Ordering::SeqCst);
+                let mut sample = {
+                    let mut core = self.core.lock();
+                    core.absorb(&self.tally);
+                    core.sample(self.clock.coarse())
+                };
+                self.add_uncounted(&mut sample.totals);
+                super::metrics::publish(&mut publisher, self.name, &sample);
+            }
+        }
+        #[cfg(not(feature = "metrics"))]
+        self.publish_again.store(false, Ordering::Relaxed);
+    }
+
+    /// Wakes `cx` when the state changes or a probe's place may be free.
+    pub(crate) fn wake_later(&self, cx: &Context<'_>) {
+        let mut waiters = self.waiters.lock();
+        if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiters.push(cx.waker().clone());
+        }
+    }
+}
+
+impl Core {
+    /// Hands the machine the successes that were counted without it.
+    fn absorb(&mut self, tally: &Tally) {
+        let generation = self.machine.generation();
+        let successes = tally.successes_of(generation);
+        let known = if self.absorbed.0 == generation { self.absorbed.1 } else { 0 };
+        self.machine.absorb(successes - known);
+        self.absorbed = (generation, successes);
+    }
+
+    /// The machine's events, with name and number; counts them on the way.
+    fn take_events(&mut self, name: &'static str) -> Vec<Event> {
+        let mut events = self.machine.take_events();
+        for event in &mut events {
+            self.sequence += 1;
+            let details = event.details_mut();
+            details.name = name;
+            details.sequence = self.sequence;
+            if let Event::Transition(transition) = event {
+                if let Some(i) = transition_index(transition.from, transition.to, transition.reason) {
+                    self.transitions[i] = self.transitions[i].wrapping_add(1);
+                }
+                match (self.open_since, is_rejecting(transition.to)) {
+                    (Some(since), false) => {
+                        self.open_time += transition.at.saturating_duration_since(since);
+                        self.open_since = None;
+                    }
+                    (None, true) => self.open_since = Some(transition.at),
+                    _ => {}
+                }
+            }
+        }
+        events
+    }
+
+    fn sample(&self, now: Instant) -> Sample {
+        let open_now = self.open_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        Sample {
+            state: self.machine.state(),
+            snapshot: self.machine.snapshot(),
+            totals: self.totals,
+            transitions: self.transitions,
+            open_time: self.open_time + open_now,
+            retry_after: self.machine.retry_after(),
+        }
+    }
+}
+
+fn is_rejecting(state: State) -> bool {
+    matches!(state, State::Open | State::ForcedOpen)
+}
+
+/// A seed that differs from breaker to breaker and from process to process.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
+}

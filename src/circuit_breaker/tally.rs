@@ -1,0 +1,203 @@
+//! Counters that each thread keeps for itself, so that a success costs a store and shares no cache line.
+//!
+//! A line belongs to one thread at a time, which is the only one to write it: plain stores suffice. Threads
+//! beyond the owned lines share some, each behind a lock. A line's successes are tagged with the generation
+//! they belong to, so a thread that is overtaken between looking at the state and storing its success cannot
+//! put it into a later generation.
+//!
+//! # Memory ordering
+//!
+//! A line is read by summing under the breaker's lock, where the generation stands still. The owner stores
+//! `base` before `generation` (release) and `generation` before the next count (release), so a reader that sees
+//! the tag sees the base that goes with it.
+
+use crate::sync::thread_local;
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Lines behind a lock, for the threads that have none of their own.
+const SHARED: usize = if cfg!(backstop_loom) { 1 } else { 4 };
+
+/// Successes after which a thread asks for publication.
+const PUBLISH_EVERY: u64 = 1024;
+
+/// One breaker's counters.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    lines: Box<[Line]>,
+    owned: usize,
+}
+
+/// One thread's counters, on a cache line of their own.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Line {
+    /// The generation that `successes - base` belong to.
+    generation: AtomicU64,
+    base: AtomicU64,
+    /// All successes; never less than before.
+    successes: AtomicU64,
+    late: AtomicU64,
+    not_permitted: AtomicU64,
+    /// Held while writing a shared line.
+    writer: Mutex<()>,
+}
+
+impl Tally {
+    pub(crate) fn new() -> Self {
+        let owned = owned_lines();
+        Self { lines: (0..owned + SHARED).map(|_| Line::new()).collect(), owned }
+    }
+
+    /// Counts a success of `generation`. True now and then: time to publish.
+    pub(crate) fn succeed(&self, generation: u64) -> bool {
+        self.with_line(|line| {
+            let tag = line.generation.load(Ordering::Relaxed);
+            if tag > generation {
+                // Overtaken on a shared line: the success counts, but not for a generation it is not of.
+                line.late.store(line.late.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                return false;
+            }
+            if tag < generation {
+                line.base.store(line.successes.load(Ordering::Relaxed), Ordering::Relaxed);
+                // Release: pairs with the load in `successes_of`, which then sees this base.
+                line.generation.store(generation, Ordering::Release);
+            }
+            let successes = line.successes.load(Ordering::Relaxed) + 1;
+            // Release: pairs with the load in `successes_of`.
+            line.successes.store(successes, Ordering::Release);
+            successes.is_multiple_of(PUBLISH_EVERY)
+        })
+    }
+
+    /// Counts a rejection. True now and then: time to publish.
+    pub(crate) fn reject(&self) -> bool {
+        self.with_line(|line| {
+            let rejections = line.not_permitted.load(Ordering::Relaxed) + 1;
+            line.not_permitted.store(rejections, Ordering::Relaxed);
+            rejections.is_multiple_of(PUBLISH_EVERY / 4)
+        })
+    }
+
+    /// Successes in `generation`. The caller holds the lock under which generations change.
+    pub(crate) fn successes_of(&self, generation: u64) -> u64 {
+        let of_line = |line: &Line| {
+            // Acquire: pairs with the stores in `succeed`.
+            if line.generation.load(Ordering::Acquire) != generation {
+                return 0;
+            }
+            line.successes.load(Ordering::Acquire).wrapping_sub(line.base.load(Ordering::Relaxed))
+        };
+        self.lines.iter().map(of_line).sum()
+    }
+
+    /// All successes and all rejections.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        let sum = |of: fn(&Line) -> &AtomicU64| -> u64 {
+            self.lines.iter().map(|line| of(line).load(Ordering::Relaxed)).sum()
+        };
+        (sum(|line| &line.successes) + sum(|line| &line.late), sum(|line| &line.not_permitted))
+    }
+
+    fn with_line<T>(&self, write: impl FnOnce(&Line) -> T) -> T {
+        let id = thread_id();
+        match self.lines.get(id).filter(|_| id < self.owned) {
+            Some(line) => write(line),
+            None => {
+                let line = &self.lines[self.owned + id % SHARED];
+                let _writer = line.writer.lock();
+                write(line)
+            }
+        }
+    }
+}
+
+impl Line {
+    fn new() -> Self {
+        Self {
+            generation: AtomicU64::new(0), // generations start at 1
+            base: AtomicU64::new(0),
+            successes: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            not_permitted: AtomicU64::new(0),
+            writer: Mutex::new(()),
+        }
+    }
+}
+
+/// As many as there are threads to run on, and a few for those that block; at most 2 kB.
+fn owned_lines() -> usize {
+    if cfg!(backstop_loom) {
+        return 2;
+    }
+    std::thread::available_parallelism().map_or(4, std::num::NonZero::get).saturating_add(2).clamp(4, 28)
+}
+
+/// A small number that is this thread's own while it lives; the smallest that is free.
+fn thread_id() -> usize {
+    THREAD.try_with(|thread| thread.0).unwrap_or(usize::MAX) // while the thread is torn down: a shared line
+}
+
+thread_local! {
+    static THREAD: ThreadId = ThreadId::take();
+}
+
+struct ThreadId(usize);
+
+/// Numbers given back by threads that ended, and the next new one. Handing a number on through this lock lets
+/// the new owner see the old owner's stores.
+static FREE: parking_lot::Mutex<(BinaryHeap<Reverse<usize>>, usize)> = parking_lot::Mutex::new((BinaryHeap::new(), 0));
+
+impl ThreadId {
+    fn take() -> Self {
+        let mut free = FREE.lock();
+        let id = match free.0.pop() {
+            Some(Reverse(id)) => id,
+            None => {
+                free.1 += 1;
+                free.1 - 1
+            }
+        };
+        Self(id)
+    }
+}
+
+impl Drop for ThreadId {
+    fn drop(&mut self) {
+        FREE.lock().0.push(Reverse(self.0));
+    }
+}
+
+#[cfg(all(test, not(backstop_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn successes_belong_to_their_generation_and_none_is_lost() {
+        let tally = Tally::new();
+        for _ in 0..5 {
+            tally.succeed(1);
+        }
+        tally.succeed(2);
+        assert_eq!((tally.successes_of(1), tally.successes_of(2)), (0, 1));
+        tally.succeed(1); // a thread that was overtaken
+        assert_eq!((tally.successes_of(1), tally.successes_of(2)), (0, 1));
+        assert_eq!(tally.totals().0, 7);
+    }
+
+    #[test]
+    fn more_threads_than_lines_lose_nothing() {
+        let tally = Tally::new();
+        std::thread::scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(|| {
+                    (0..1_000).for_each(|_| {
+                        tally.succeed(3);
+                    })
+                });
+            }
+        });
+        assert_eq!((tally.successes_of(3), tally.totals().0), (64_000, 64_000));
+    }
+}

@@ -1,0 +1,212 @@
+//! Adaptive throttling: reject a share of the calls instead of all of them.
+//!
+//! The client-side throttling of Google's Site Reliability Engineering book, chapter 21: over a window,
+//! reject with probability `max(0, (requests - K * accepts) / (requests + 1))`. Requests are counted when they
+//! are attempted, those rejected here among them, so that the rejected share settles where the dependency
+//! accepts what reaches it.
+
+use crate::clock::{Instant, nanos};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Buckets of the throttle's window.
+const BUCKETS: u64 = 10;
+
+/// Settings of adaptive throttling, an alternative to tripping: the circuit never opens by itself.
+///
+/// | setting | default | valid |
+/// |---|---|---|
+/// | `accepts_multiplier` (K) | 2 | 1 to 1,000 |
+/// | `window` | 2 min | 10 ms to 1 day |
+/// | `minimum_requests` in the window | 10 | 0 to 1,000,000 |
+/// | `minimum_requests_per_second` (floor) | 0 (off) | 0 to 1,000,000,000 |
+/// | `maximum_rejection_rate` | 0.9 | above 0, at most 1 |
+/// | `aggression` | 1 | 0.1 to 10 |
+///
+/// # Examples
+///
+/// ```
+/// use backstop::circuit_breaker::Throttle;
+///
+/// let throttle = Throttle::new();
+/// assert_eq!(throttle.rejection_probability(100, 50), 0.0);
+/// assert!(throttle.rejection_probability(100, 10) > 0.79);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
+pub struct Throttle {
+    pub(crate) accepts_multiplier: f64,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub(crate) window: Duration,
+    pub(crate) minimum_requests: u32,
+    pub(crate) minimum_requests_per_second: f64,
+    pub(crate) maximum_rejection_rate: f64,
+    pub(crate) aggression: f64,
+}
+
+impl Throttle {
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self {
+            accepts_multiplier: 2.0,
+            window: Duration::from_secs(120),
+            minimum_requests: 10,
+            minimum_requests_per_second: 0.0,
+            maximum_rejection_rate: 0.9,
+            aggression: 1.0,
+        }
+    }
+
+    /// K: how many requests are let through for each one accepted. Smaller rejects sooner; larger sends more
+    /// that will fail, and sees recovery sooner.
+    #[must_use]
+    pub const fn accepts_multiplier(mut self, k: f64) -> Self {
+        self.accepts_multiplier = k;
+        self
+    }
+
+    /// The stretch of time that counts. Smaller forgets sooner.
+    #[must_use]
+    pub const fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Requests needed in the window before anything is rejected.
+    #[must_use]
+    pub const fn minimum_requests(mut self, requests: u32) -> Self {
+        self.minimum_requests = requests;
+        self
+    }
+
+    /// Below this many requests a second, on average over the window, nothing is rejected.
+    #[must_use]
+    pub const fn minimum_requests_per_second(mut self, rate: f64) -> Self {
+        self.minimum_requests_per_second = rate;
+        self
+    }
+
+    /// The largest share that is rejected: the rest goes on probing the dependency.
+    #[must_use]
+    pub const fn maximum_rejection_rate(mut self, rate: f64) -> Self {
+        self.maximum_rejection_rate = rate;
+        self
+    }
+
+    /// The probability is raised to the power `1 / aggression`: above 1 rejects more of a slightly failing
+    /// dependency's calls.
+    #[must_use]
+    pub const fn aggression(mut self, aggression: f64) -> Self {
+        self.aggression = aggression;
+        self
+    }
+
+    /// The probability with which the next request is rejected, after `requests` attempts of which `accepts`
+    /// were accepted. The rate floor is not part of it.
+    pub fn rejection_probability(&self, requests: u64, accepts: u64) -> f64 {
+        if requests < u64::from(self.minimum_requests) {
+            return 0.0;
+        }
+        let (requests, accepts) = (requests as f64, accepts as f64);
+        let excess = (requests - self.accepts_multiplier * accepts).max(0.0) / (requests + 1.0);
+        excess.powf(1.0 / self.aggression).min(self.maximum_rejection_rate)
+    }
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What the throttle has seen in its window.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Traffic {
+    ring: VecDeque<(u64, u64, u64)>,
+    requests: u64,
+    accepts: u64,
+}
+
+impl Traffic {
+    /// Counts an attempt and says whether to reject it; `random` is a number in [0, 1).
+    pub(crate) fn is_rejected(&mut self, settings: &Throttle, now: Instant, random: f64) -> bool {
+        self.expire(settings, now);
+        let rate = self.requests as f64 / settings.window.as_secs_f64();
+        let probability = settings.rejection_probability(self.requests, self.accepts);
+        self.add(settings, now, 1, 0);
+        rate >= settings.minimum_requests_per_second && random < probability
+    }
+
+    pub(crate) fn accept(&mut self, settings: &Throttle, now: Instant) {
+        self.expire(settings, now);
+        self.add(settings, now, 0, 1);
+    }
+
+    fn bucket(settings: &Throttle, now: Instant) -> u64 {
+        now.as_nanos() / (nanos(settings.window) / BUCKETS).max(1)
+    }
+
+    fn expire(&mut self, settings: &Throttle, now: Instant) {
+        let bucket = Self::bucket(settings, now);
+        while let Some((start, requests, accepts)) = self.ring.front().copied() {
+            if bucket.saturating_sub(start) < BUCKETS {
+                break;
+            }
+            self.requests -= requests;
+            self.accepts -= accepts;
+            self.ring.pop_front();
+        }
+    }
+
+    fn add(&mut self, settings: &Throttle, now: Instant, requests: u64, accepts: u64) {
+        let bucket = Self::bucket(settings, now);
+        self.requests += requests;
+        self.accepts += accepts;
+        match self.ring.back_mut() {
+            Some(last) if last.0 >= bucket => {
+                last.1 += requests;
+                last.2 += accepts;
+            }
+            _ => self.ring.push_back((bucket, requests, accepts)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn rejects_nothing_while_half_is_accepted_and_most_when_nothing_is() {
+        let throttle = Throttle::new().maximum_rejection_rate(1.0);
+        assert!(throttle.rejection_probability(100, 50).abs() < f64::EPSILON);
+        assert!((throttle.rejection_probability(100, 40) - 20.0 / 101.0).abs() < 1e-12);
+        assert!((throttle.rejection_probability(100, 0) - 100.0 / 101.0).abs() < 1e-12);
+        assert!(throttle.rejection_probability(9, 0).abs() < f64::EPSILON, "below the minimum");
+    }
+
+    #[test]
+    fn a_failing_dependency_still_gets_the_share_that_the_cap_leaves() {
+        let throttle = Throttle::new().window(Duration::from_secs(10));
+        let mut traffic = Traffic::default();
+        let mut rng = fastrand::Rng::with_seed(7);
+        let admitted = (0..10_000).filter(|i| !traffic.is_rejected(&throttle, at(*i), rng.f64())).count();
+        assert!((900..1_150).contains(&admitted), "about a tenth: {admitted}");
+    }
+
+    #[test]
+    fn old_traffic_is_forgotten_and_the_floor_admits_all() {
+        let throttle = Throttle::new().window(Duration::from_secs(1)).minimum_requests_per_second(50.0);
+        let mut traffic = Traffic::default();
+        for i in 0..50 {
+            assert!(!traffic.is_rejected(&throttle, at(i), 0.0), "below 50 in the second");
+        }
+        assert!(traffic.is_rejected(&throttle, at(51), 0.0));
+        assert!(!traffic.is_rejected(&throttle, at(5_000), 0.0));
+        assert_eq!((traffic.requests, traffic.ring.len()), (1, 1));
+    }
+}

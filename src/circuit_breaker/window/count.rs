@@ -1,0 +1,166 @@
+//! The last N calls, truly sliding.
+//!
+//! Calls are numbered; only the bad ones are kept, by number. A call is in the window while its number is among
+//! the last N, so a success costs an addition and a window of good calls takes no memory at all.
+
+use super::{Counts, Stamp};
+use std::collections::VecDeque;
+
+const FAILED: u64 = 1;
+const SLOW: u64 = 2;
+
+/// A window over the last `size` calls.
+#[derive(Clone, Debug)]
+pub(crate) struct CountWindow {
+    size: u32,
+    failed: u32,
+    slow: u32,
+    /// Calls since the window began; the number of the newest call.
+    total: u64,
+    /// Boxed, so that a healthy breaker among a million stays small.
+    bad: Option<Box<Bad>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Bad {
+    /// `number << 2 | slow | failed`, ascending.
+    calls: VecDeque<u64>,
+    /// The number of the newest call at each abandonment, ascending; at most `size`.
+    abandoned: VecDeque<u64>,
+}
+
+impl CountWindow {
+    pub(crate) fn new(size: u32) -> Self {
+        Self { size, failed: 0, slow: 0, total: 0, bad: None }
+    }
+
+    pub(crate) fn size(&self) -> u32 {
+        self.size
+    }
+
+    pub(crate) fn add(&mut self, failed: bool, slow: bool) -> Stamp {
+        self.total += 1;
+        if failed || slow {
+            let marks = if failed { FAILED } else { 0 } | if slow { SLOW } else { 0 };
+            self.bad.get_or_insert_default().calls.push_back(self.total << 2 | marks);
+            self.failed += u32::from(failed);
+            self.slow += u32::from(slow);
+        }
+        self.expire();
+        Stamp(self.total)
+    }
+
+    pub(crate) fn add_successes(&mut self, calls: u64) {
+        self.total += calls;
+        self.expire();
+    }
+
+    pub(crate) fn mark_failed(&mut self, at: Stamp) {
+        let Some(bad) = &mut self.bad else { return };
+        if let Ok(i) = bad.calls.binary_search_by_key(&at.0, |call| call >> 2) {
+            if bad.calls[i] & FAILED == 0 {
+                bad.calls[i] |= FAILED;
+                self.failed += 1;
+            }
+        }
+    }
+
+    pub(crate) fn add_abandoned(&mut self) {
+        let abandoned = &mut self.bad.get_or_insert_default().abandoned;
+        if abandoned.len() >= self.size as usize {
+            abandoned.pop_front();
+        }
+        abandoned.push_back(self.total);
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let abandoned = self.bad.as_ref().map_or(0, |bad| bad.abandoned.len());
+        Counts {
+            calls: self.total.min(u64::from(self.size)),
+            failed: u64::from(self.failed),
+            slow: u64::from(self.slow),
+            abandoned: abandoned as u64,
+        }
+    }
+
+    /// Keeps the newest calls that fit. A larger window does not know the calls that had already left.
+    pub(crate) fn resize(&mut self, size: u32) {
+        let gone = self.total.saturating_sub(u64::from(self.size));
+        self.total -= gone;
+        if let Some(bad) = &mut self.bad {
+            bad.calls.iter_mut().for_each(|call| *call -= gone << 2);
+            bad.abandoned.iter_mut().for_each(|number| *number -= gone.min(*number));
+        }
+        self.size = size;
+        self.expire();
+    }
+
+    fn expire(&mut self) {
+        let Some(bad) = &mut self.bad else { return };
+        let last_out = self.total.saturating_sub(u64::from(self.size));
+        while let Some(call) = bad.calls.front().filter(|call| **call >> 2 <= last_out) {
+            self.failed -= u32::from(call & FAILED != 0);
+            self.slow -= u32::from(call & SLOW != 0);
+            bad.calls.pop_front();
+        }
+        while last_out > 0 && bad.abandoned.front().is_some_and(|number| *number <= last_out) {
+            bad.abandoned.pop_front();
+        }
+        if bad.calls.is_empty() && bad.abandoned.is_empty() {
+            self.bad = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_call_leaves_when_one_more_comes() {
+        let mut window = CountWindow::new(3);
+        window.add(true, true);
+        window.add(true, false);
+        window.add(false, false);
+        assert_eq!(window.counts(), Counts { calls: 3, failed: 2, slow: 1, abandoned: 0 });
+        window.add_successes(1);
+        assert_eq!(window.counts(), Counts { calls: 3, failed: 1, slow: 0, abandoned: 0 });
+        window.add_successes(1_000_000);
+        assert_eq!(window.counts(), Counts { calls: 3, ..Counts::default() });
+        assert!(window.bad.is_none(), "a healthy window holds no memory");
+    }
+
+    #[test]
+    fn a_late_failure_marks_its_own_call_and_none_that_left() {
+        let mut window = CountWindow::new(2);
+        let slow = window.add(false, true);
+        window.mark_failed(slow);
+        window.mark_failed(slow);
+        assert_eq!(window.counts().failed, 1);
+        window.add_successes(2);
+        window.mark_failed(slow);
+        assert_eq!(window.counts().failed, 0);
+    }
+
+    #[test]
+    fn a_new_size_keeps_the_newest_calls_and_invents_none() {
+        let mut window = CountWindow::new(3);
+        window.add_successes(10);
+        window.add(true, false);
+        window.resize(5);
+        assert_eq!(window.counts(), Counts { calls: 3, failed: 1, ..Counts::default() });
+        window.add_successes(4);
+        assert_eq!(window.counts(), Counts { calls: 5, failed: 1, ..Counts::default() });
+        window.resize(2);
+        assert_eq!(window.counts(), Counts { calls: 2, ..Counts::default() });
+    }
+
+    #[test]
+    fn abandoned_calls_stay_bounded_without_any_other_traffic() {
+        let mut window = CountWindow::new(4);
+        for _ in 0..100 {
+            window.add_abandoned();
+        }
+        assert_eq!(window.counts(), Counts { abandoned: 4, ..Counts::default() });
+    }
+}

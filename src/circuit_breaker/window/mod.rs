@@ -1,0 +1,132 @@
+//! What the last calls did: the evidence that a circuit breaker trips on.
+//!
+//! Every method takes the time it needs and costs O(1) amortised; totals are exact. Successes may be counted
+//! elsewhere and handed in later in bulk ([`Window::add_successes`]): they belong to the bucket that was open
+//! when the window was last told the time.
+
+mod count;
+mod time;
+
+use super::config::SlidingWindow;
+use crate::clock::Instant;
+use count::CountWindow;
+use time::{TimeWindow, Tumbling};
+
+/// Totals over a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) calls: u64,
+    pub(crate) failed: u64,
+    pub(crate) slow: u64,
+    /// Calls without an outcome; not among `calls`.
+    pub(crate) abandoned: u64,
+}
+
+/// Where in its window a call was counted, so that a later failure can be added to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(u64);
+
+/// A window over the last calls or the last stretch of time.
+#[derive(Clone, Debug)]
+pub(crate) enum Window {
+    Count(CountWindow),
+    Time(TimeWindow),
+    Tumbling(Tumbling),
+}
+
+impl Window {
+    pub(crate) fn new(kind: SlidingWindow, now: Instant) -> Self {
+        match kind {
+            SlidingWindow::Count { calls } => Self::Count(CountWindow::new(calls)),
+            SlidingWindow::Time { duration, buckets, alignment } => {
+                Self::Time(TimeWindow::new(duration, buckets, alignment))
+            }
+            SlidingWindow::Tumbling { duration } => Self::Tumbling(Tumbling::new(duration, now)),
+        }
+    }
+
+    /// Takes a new shape and keeps the calls it knows, where the shapes can share them; otherwise it starts empty.
+    pub(crate) fn reshape(&mut self, kind: SlidingWindow, now: Instant) {
+        let mut fresh = Self::new(kind, now);
+        match (&mut *self, &mut fresh) {
+            (Self::Count(window), Self::Count(fresh)) => window.resize(fresh.size()),
+            (Self::Time(window), Self::Time(fresh)) if window.has_width_of(fresh) => {
+                window.resize(fresh);
+                window.expire(now);
+            }
+            _ => {
+                fresh.expire(now);
+                *self = fresh;
+            }
+        }
+    }
+
+    /// Lets go of what is too old. True when everything went at once (a tumbling window turned over).
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        match self {
+            Self::Count(_) => false,
+            Self::Time(window) => {
+                window.expire(now);
+                false
+            }
+            Self::Tumbling(window) => window.expire(now),
+        }
+    }
+
+    /// Counts one call. Call [`Window::expire`] first.
+    pub(crate) fn add(&mut self, failed: bool, slow: bool) -> Stamp {
+        match self {
+            Self::Count(window) => window.add(failed, slow),
+            Self::Time(window) => window.add(1, failed, slow),
+            Self::Tumbling(window) => window.add(1, failed, slow),
+        }
+    }
+
+    /// Counts successes that were neither failed nor slow.
+    pub(crate) fn add_successes(&mut self, calls: u64) {
+        if calls > 0 {
+            match self {
+                Self::Count(window) => window.add_successes(calls),
+                Self::Time(window) => drop(window.add(calls, false, false)),
+                Self::Tumbling(window) => drop(window.add(calls, false, false)),
+            }
+        }
+    }
+
+    /// Adds a failure to a call counted before, unless it has left the window.
+    pub(crate) fn mark_failed(&mut self, at: Stamp) {
+        match self {
+            Self::Count(window) => window.mark_failed(at),
+            Self::Time(window) => window.mark_failed(at),
+            Self::Tumbling(window) => window.mark_failed(at),
+        }
+    }
+
+    /// Counts a call that was abandoned: it has no outcome and takes no place.
+    pub(crate) fn add_abandoned(&mut self) {
+        match self {
+            Self::Count(window) => window.add_abandoned(),
+            Self::Time(window) => window.add_abandoned(),
+            Self::Tumbling(window) => window.add_abandoned(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        match self {
+            Self::Count(window) => window.counts(),
+            Self::Time(window) => window.counts(),
+            Self::Tumbling(window) => window.counts(),
+        }
+    }
+
+    /// Until when a further success can only lower the rates, given enough calls: nothing expires before it.
+    ///
+    /// `None` where each call must be looked at.
+    pub(crate) fn steady_until(&self) -> Option<Instant> {
+        match self {
+            Self::Count(_) => Some(Instant::NEVER),
+            Self::Time(window) => window.steady_until(),
+            Self::Tumbling(_) => None,
+        }
+    }
+}

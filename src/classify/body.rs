@@ -1,0 +1,138 @@
+//! A body that tells how the call ended.
+
+use super::grpc;
+use crate::outcome::{Classification, Outcome, Settle};
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pin_project! {
+    /// A response body that settles a call when it ends, breaks or is dropped.
+    ///
+    /// It holds the call's permit until then: an endless stream keeps a half-open probe's place until it ends
+    /// or the half-open time is over.
+    pub struct WatchBody<B, G: Settle> {
+        #[pin]
+        inner: Inner<B>,
+        watch: Watch<G>,
+    }
+}
+
+pin_project! {
+    #[project = InnerProjected]
+    enum Inner<B> {
+        Body { #[pin] body: B },
+        Own { bytes: Bytes },
+    }
+}
+
+/// Settles the guard when it is dropped.
+struct Watch<G: Settle> {
+    guard: Option<G>,
+    /// A gRPC body without a status has failed, and one that is dropped before it is abandoned.
+    is_grpc: bool,
+    /// The body owes a frame: dropped now, it is abandoned, or it panicked.
+    is_waiting: bool,
+}
+
+impl<B, G: Settle> WatchBody<B, G> {
+    pub(super) fn watch(response: Response<B>, guard: Option<G>) -> Response<Self> {
+        let is_grpc = crate::reject::is_grpc(response.headers());
+        response.map(|body| Self { inner: Inner::Body { body }, watch: Watch { guard, is_grpc, is_waiting: false } })
+    }
+}
+
+impl<G: Settle> Watch<G> {
+    fn settle(&mut self, classification: impl Into<Classification>) {
+        if let Some(mut guard) = self.guard.take() {
+            guard.settle(classification.into());
+        }
+    }
+
+    /// The body ended without a word about the outcome.
+    fn end(&mut self) {
+        self.settle(if self.is_grpc { Outcome::Failure } else { Outcome::Success });
+    }
+
+    fn see<T, E>(&mut self, frame: Option<&Result<Frame<T>, E>>) {
+        match frame {
+            None => self.end(),
+            Some(Err(_)) => self.settle(Outcome::Failure),
+            Some(Ok(frame)) => {
+                if let Some(status) = frame.trailers_ref().and_then(grpc::of_headers) {
+                    self.settle(status);
+                }
+            }
+        }
+    }
+}
+
+impl<G: Settle> Drop for Watch<G> {
+    fn drop(&mut self) {
+        if !self.is_grpc && !self.is_waiting {
+            self.settle(Outcome::Success); // the headers said so, and nobody wanted more
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes>, G: Settle> Body for WatchBody<B, G> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.project();
+        let mut body = match this.inner.project() {
+            InnerProjected::Own { bytes } if bytes.is_empty() => return Poll::Ready(None),
+            InnerProjected::Own { bytes } => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            InnerProjected::Body { body } => body,
+        };
+        this.watch.is_waiting = true;
+        this.watch.guard.enter();
+        let polled = body.as_mut().poll_frame(cx);
+        this.watch.guard.leave();
+        if let Poll::Ready(frame) = &polled {
+            this.watch.is_waiting = false;
+            this.watch.see(frame.as_ref());
+            if body.is_end_stream() {
+                this.watch.end(); // hyper need not poll for the last `None`
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Inner::Body { body } => body.is_end_stream(),
+            Inner::Own { bytes } => bytes.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Inner::Body { body } => body.size_hint(),
+            Inner::Own { bytes } => SizeHint::with_exact(bytes.len() as u64),
+        }
+    }
+}
+
+/// A body of its own, that watches nothing.
+impl<B, G: Settle> From<Bytes> for WatchBody<B, G> {
+    fn from(bytes: Bytes) -> Self {
+        Self { inner: Inner::Own { bytes }, watch: Watch { guard: None, is_grpc: false, is_waiting: false } }
+    }
+}
+
+impl<B: fmt::Debug, G: Settle> fmt::Debug for WatchBody<B, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("WatchBody");
+        match &self.inner {
+            Inner::Body { body } => shown.field("body", body),
+            Inner::Own { bytes } => shown.field("body", bytes),
+        };
+        shown.field("is_watching", &self.watch.guard.is_some()).finish()
+    }
+}

@@ -1,0 +1,65 @@
+//! The outcome of a gRPC status. Only the numbers are needed, not a gRPC library.
+
+use crate::outcome::{Classification, Outcome};
+use http::HeaderMap;
+use std::time::Duration;
+
+/// The outcome that headers or trailers tell; `None` where they hold no status.
+pub(super) fn of_headers(headers: &HeaderMap) -> Option<Classification> {
+    let status = headers.get("grpc-status")?;
+    let code = status.to_str().ok().and_then(|text| text.trim().parse().ok());
+    let classification = Classification::new(of_code(code.unwrap_or(UNKNOWN)));
+    let pushback = headers
+        .get("grpc-retry-pushback-ms")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.trim().parse().ok())
+        .map(Duration::from_millis);
+    Some(match pushback {
+        Some(after) if classification.outcome() == Outcome::Failure => classification.retry_after(after),
+        _ => classification,
+    })
+}
+
+const UNKNOWN: u32 = 2;
+
+/// The codes by which a server says that it could not do its work; those that blame the request succeed.
+fn of_code(code: u32) -> Outcome {
+    match code {
+        1 => Outcome::Ignored, // CANCELLED: the caller went away
+        // UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE, DATA_LOSS
+        UNKNOWN | 4 | 8 | 13..=15 => Outcome::Failure,
+        0..=16 => Outcome::Success,
+        _ => Outcome::Failure, // no such code: as UNKNOWN, says the protocol
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(status: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-status", http::HeaderValue::from_static(status));
+        headers
+    }
+
+    #[test]
+    fn servers_faults_fail_and_callers_faults_do_not() {
+        let outcome = |status| of_headers(&headers(status)).unwrap().outcome();
+        for fails in ["2", "4", "8", "13", "14", "15", "17", "-1", "nonsense", ""] {
+            assert_eq!(outcome(fails), Outcome::Failure, "{fails}");
+        }
+        for succeeds in ["0", "3", "5", "6", "7", "9", "10", "11", "12", "16"] {
+            assert_eq!(outcome(succeeds), Outcome::Success, "{succeeds}");
+        }
+        assert_eq!(outcome("1"), Outcome::Ignored);
+        assert_eq!(of_headers(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn pushback_is_the_time_to_be_left_alone() {
+        let mut pushed = headers("14");
+        pushed.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("1500"));
+        assert_eq!(of_headers(&pushed).unwrap().requested_wait(), Some(Duration::from_millis(1_500)));
+    }
+}

@@ -1,0 +1,233 @@
+//! The outcome of an HTTP response: from its head, and from its body where the head is not the end of it.
+
+use super::body::WatchBody;
+use super::{Auto, Classified, Classify, grpc, of_error};
+use crate::clock;
+use crate::outcome::{Classification, Outcome, Settle};
+use crate::reject::Rejected;
+use http::header::{HeaderMap, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body::Body;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl<B: Body, E: 'static> Classify<Response<B>, E> for Auto {
+    type Response<G: Settle> = Response<WatchBody<B, G>>;
+
+    fn classify(&self, result: &Result<Response<B>, E>) -> Classified {
+        with_body(result, of_status)
+    }
+
+    fn watch<G: Settle>(&self, response: Response<B>, guard: Option<G>) -> Self::Response<G> {
+        WatchBody::watch(response, guard)
+    }
+}
+
+/// As [`Auto`], by the head of the response alone: the body goes through untouched, and one that breaks is
+/// not seen. A gRPC call whose status comes in its trailers counts as a success.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HttpHead;
+
+impl<B, E: 'static> Classify<Response<B>, E> for HttpHead {
+    type Response<G: Settle> = Response<B>;
+
+    fn classify(&self, result: &Result<Response<B>, E>) -> Classified {
+        match result {
+            Ok(response) => of_head(response, of_status).unwrap_or(Classification::new(Outcome::Success)).into(),
+            Err(error) => of_error(error),
+        }
+    }
+
+    fn watch<G: Settle>(&self, response: Response<B>, _: Option<G>) -> Response<B> {
+        response
+    }
+}
+
+/// As [`Auto`], with other outcomes for some statuses.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::{CircuitBreaker, Outcome, classify::StatusRules};
+///
+/// let breaker = CircuitBreaker::new("search");
+/// let layer = breaker.layer().classify(
+///     StatusRules::new().status(501, Outcome::Success).status(404, Outcome::Failure),
+/// );
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct StatusRules {
+    rules: Arc<Vec<(u16, Outcome)>>,
+}
+
+impl StatusRules {
+    /// No rule yet: as [`Auto`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the outcome of one status. A later rule for the same status wins.
+    #[must_use]
+    pub fn status(mut self, status: u16, outcome: Outcome) -> Self {
+        let rules = Arc::make_mut(&mut self.rules);
+        rules.retain(|(known, _)| *known != status);
+        rules.push((status, outcome));
+        self
+    }
+
+    fn of_status(&self, status: StatusCode) -> Outcome {
+        let rule = self.rules.iter().find(|(known, _)| *known == status.as_u16());
+        rule.map_or_else(|| of_status(status), |(_, outcome)| *outcome)
+    }
+}
+
+impl<B: Body, E: 'static> Classify<Response<B>, E> for StatusRules {
+    type Response<G: Settle> = Response<WatchBody<B, G>>;
+
+    fn classify(&self, result: &Result<Response<B>, E>) -> Classified {
+        with_body(result, |status| self.of_status(status))
+    }
+
+    fn watch<G: Settle>(&self, response: Response<B>, guard: Option<G>) -> Self::Response<G> {
+        WatchBody::watch(response, guard)
+    }
+}
+
+/// A reqwest response is judged by its head: watching its body would lose its URL and box it.
+#[cfg(feature = "reqwest")]
+impl<E: 'static> Classify<reqwest::Response, E> for Auto {
+    type Response<G: Settle> = reqwest::Response;
+
+    fn classify(&self, result: &Result<reqwest::Response, E>) -> Classified {
+        match result {
+            Ok(response) => {
+                let head = of_parts(response.status(), response.headers(), response.extensions(), of_status);
+                head.unwrap_or(Classification::new(Outcome::Success)).into()
+            }
+            Err(error) => of_error(error),
+        }
+    }
+
+    fn watch<G: Settle>(&self, response: reqwest::Response, _: Option<G>) -> reqwest::Response {
+        response
+    }
+}
+
+fn with_body<B: Body, E: 'static>(
+    result: &Result<Response<B>, E>,
+    of_status: impl Fn(StatusCode) -> Outcome,
+) -> Classified {
+    match result {
+        Ok(response) => match of_head(response, of_status) {
+            Some(classification) => Classified::Now(classification),
+            None if response.body().is_end_stream() && is_grpc(response) => Outcome::Failure.into(),
+            None if response.body().is_end_stream() => Outcome::Success.into(),
+            None => Classified::AtEnd,
+        },
+        Err(error) => of_error(error),
+    }
+}
+
+fn is_grpc<B>(response: &Response<B>) -> bool {
+    crate::reject::is_grpc(response.headers())
+}
+
+fn of_head<B>(response: &Response<B>, of_status: impl Fn(StatusCode) -> Outcome) -> Option<Classification> {
+    of_parts(response.status(), response.headers(), response.extensions(), of_status)
+}
+
+/// The outcome, where the head is enough to know it; a success of the head is not.
+fn of_parts(
+    status: StatusCode,
+    headers: &HeaderMap,
+    extensions: &http::Extensions,
+    of_status: impl Fn(StatusCode) -> Outcome,
+) -> Option<Classification> {
+    if extensions.get::<Rejected>().is_some() {
+        return Some(Outcome::Ignored.into());
+    }
+    if let Some(classification) = grpc::of_headers(headers) {
+        return Some(classification);
+    }
+    match of_status(status) {
+        Outcome::Success => None,
+        outcome => {
+            let classification = Classification::new(outcome);
+            Some(match retry_after(headers) {
+                Some(after) => classification.retry_after(after),
+                None => classification,
+            })
+        }
+    }
+}
+
+fn of_status(status: StatusCode) -> Outcome {
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        Outcome::Failure
+    } else {
+        Outcome::Success
+    }
+}
+
+/// `Retry-After` as seconds, however many, or as a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(clock::wall()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, retry_after: Option<&str>) -> Result<Response<String>, std::io::Error> {
+        let mut response = Response::builder().status(status);
+        if let Some(after) = retry_after {
+            response = response.header(RETRY_AFTER, after);
+        }
+        Ok(response.body(String::from("x")).unwrap())
+    }
+
+    fn wait(text: &str) -> Option<Duration> {
+        match Auto.classify(&response(503, Some(text))) {
+            Classified::Now(classification) => classification.requested_wait(),
+            Classified::AtEnd => None,
+        }
+    }
+
+    #[test]
+    fn retry_after_reads_seconds_and_dates_and_survives_nonsense() {
+        assert_eq!(wait("120"), Some(Duration::from_secs(120)));
+        assert_eq!(wait("99999999999999999999"), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert!(wait("Fri, 31 Dec 9999 23:59:59 GMT").unwrap() > Duration::from_secs(86_400));
+        for nonsense in ["", "-1", "1.5", "soon"] {
+            assert_eq!(wait(nonsense), None, "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn a_rejection_of_an_inner_layer_is_ignored() {
+        let mut rejection = response(503, None).unwrap();
+        rejection.extensions_mut().insert(Rejected::new(
+            crate::reject::Mechanism::CircuitBreaker,
+            "inner",
+            crate::reject::RejectReason::Open,
+            None,
+        ));
+        let classified = Auto.classify(&Ok::<_, std::io::Error>(rejection));
+        assert_eq!(classified, Outcome::Ignored.into());
+    }
+
+    #[test]
+    fn rules_change_single_statuses() {
+        let rules = StatusRules::new().status(404, Outcome::Failure).status(501, Outcome::Ignored);
+        assert_eq!(rules.classify(&response(404, None)), Outcome::Failure.into());
+        assert_eq!(rules.classify(&response(501, None)), Outcome::Ignored.into());
+        assert_eq!(rules.classify(&response(500, None)), Outcome::Failure.into());
+        assert_eq!(rules.classify(&response(200, None)), Classified::AtEnd);
+    }
+}

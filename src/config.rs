@@ -1,0 +1,211 @@
+//! What every mechanism's configuration shares: values that cannot be wrong, and errors that tell everything at once.
+//!
+//! Setters take plain values and never fail; `build()` and `serde` go through the same check, which collects
+//! every [`Problem`] instead of stopping at the first.
+//!
+//! # Examples
+//!
+//! ```
+//! use backstop::CircuitBreaker;
+//!
+//! let error = CircuitBreaker::builder("payments")
+//!     .failure_rate_threshold(1.2)
+//!     .minimum_calls(0)
+//!     .build()
+//!     .unwrap_err();
+//! assert_eq!(error.problems().len(), 2);
+//! assert_eq!(
+//!     error.problems()[0].to_string(),
+//!     "failure_rate_threshold: 1.2 is not allowed, must be above 0 and at most 1",
+//! );
+//! ```
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A share of a whole: above 0 and at most 1.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
+pub struct Ratio(f64);
+
+impl Ratio {
+    /// Makes a ratio of a number above 0 and at most 1.
+    ///
+    /// # Errors
+    ///
+    /// Anything else, NaN among it, is refused, not clamped.
+    pub fn new(value: f64) -> Result<Self, ConfigError> {
+        if value > 0.0 && value <= 1.0 {
+            Ok(Self(value))
+        } else {
+            Err(ConfigError::of(Problem::new("ratio", value, "above 0 and at most 1")))
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+
+    pub(crate) const fn half() -> Self {
+        Self(0.5)
+    }
+}
+
+/// One setting that is out of its range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    field: &'static str,
+    value: String,
+    allowed: String,
+}
+
+impl Problem {
+    pub(crate) fn new(field: &'static str, value: impl fmt::Display, allowed: impl Into<String>) -> Self {
+        Self { field, value: value.to_string(), allowed: allowed.into() }
+    }
+
+    /// The setting's name, as the builder and a configuration file spell it.
+    pub fn field(&self) -> &str {
+        self.field
+    }
+
+    /// The value that was given.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// What would have been allowed.
+    pub fn allowed(&self) -> &str {
+        &self.allowed
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} is not allowed, must be {}", self.field, self.value, self.allowed)
+    }
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    pub(crate) fn of(problem: Problem) -> Self {
+        Self { problems: vec![problem] }
+    }
+
+    /// Every problem, in the order of the settings; never empty.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("invalid configuration: ")?;
+        for (i, problem) in self.problems.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Collects problems while a configuration is checked.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<Problem>);
+
+impl Problems {
+    pub(crate) fn add(&mut self, field: &'static str, value: impl fmt::Display, allowed: impl Into<String>) {
+        self.0.push(Problem::new(field, value, allowed));
+    }
+
+    pub(crate) fn ratio(&mut self, field: &'static str, value: f64) -> Ratio {
+        Ratio::new(value).unwrap_or_else(|_| {
+            self.add(field, value, "above 0 and at most 1");
+            Ratio::half()
+        })
+    }
+
+    pub(crate) fn count(&mut self, field: &'static str, value: u32, least: u32, most: u32) {
+        if value < least || value > most {
+            self.add(field, value, format!("from {least} to {most}"));
+        }
+    }
+
+    pub(crate) fn not_zero(&mut self, field: &'static str, value: Duration) {
+        if value.is_zero() {
+            self.add(field, "0s", "longer than 0");
+        }
+    }
+
+    pub(crate) fn into_result<T>(self, value: T) -> Result<T, ConfigError> {
+        if self.0.is_empty() { Ok(value) } else { Err(ConfigError { problems: self.0 }) }
+    }
+
+    /// Call it when a problem is known to be there.
+    pub(crate) fn into_error(self) -> ConfigError {
+        ConfigError { problems: self.0 }
+    }
+
+    pub(crate) fn extend(&mut self, error: ConfigError) {
+        self.0.extend(error.problems);
+    }
+}
+
+/// The longest name, in bytes. Names become metric labels and log fields.
+const NAME_MAX: usize = 128;
+
+/// Keeps a name for the rest of the process, once however often it is used.
+///
+/// Names come from code and configuration, so there are few; a name that needs no reference count makes a
+/// rejection cheap. Names in other than ASCII are allowed; control characters are not.
+pub(crate) fn intern(field: &'static str, name: &str) -> Result<&'static str, ConfigError> {
+    static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
+
+    if name.is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control) {
+        let shown: String = name.chars().take(32).flat_map(char::escape_debug).collect();
+        let allowed = format!("1 to {NAME_MAX} bytes without control characters");
+        return Err(ConfigError::of(Problem::new(field, format!("\"{shown}\""), allowed)));
+    }
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return Ok(known);
+    }
+    let kept: &'static str = Box::leak(name.into());
+    names.insert(kept);
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_refuses_what_is_no_share() {
+        for wrong in [f64::NAN, 0.0, -0.0, -0.1, 1.000_000_1, f64::INFINITY] {
+            assert!(Ratio::new(wrong).is_err(), "{wrong}");
+        }
+        assert!(Ratio::new(1.0).is_ok());
+        assert!(Ratio::new(f64::MIN_POSITIVE).is_ok());
+    }
+
+    #[test]
+    fn a_name_is_kept_once_and_a_bad_one_is_shown_escaped() {
+        let first = intern("name", &String::from("orders")).unwrap();
+        let again = intern("name", &String::from("orders")).unwrap();
+        assert!(std::ptr::eq(first, again));
+        let error = intern("name", "a\nb").unwrap_err();
+        assert_eq!(error.problems()[0].value(), "\"a\\nb\"");
+        assert!(intern("name", "").is_err());
+        assert!(intern("name", &"x".repeat(129)).is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! Circuit breakers for Tower services and plain calls, cheap enough for every request and readable by a
+//! rollback controller.
+//!
+//! ```text
+//!  request ──▶ layer ──▶ service ──▶ handle ──▶ machine        the machine is pure: state, input and time in,
+//!              (thin, Tower)        (shared,    (decides)      state and transition out; everything else carries
+//!                                    lock-free
+//!                                    fast path)
+//!                                       │ transitions, outcomes: values
+//!                                       ▼
+//!                         telemetry: metrics, log, listeners ──▶ a rollout controller reads them
+//! ```
+//!
+//! # Example
+//!
+//! ```
+//! # #[cfg(feature = "http")] {
+//! use backstop::CircuitBreaker;
+//! use axum::{Router, routing::get};
+//!
+//! let payments = CircuitBreaker::new("payments");
+//! let app: Router = Router::new()
+//!     .route("/pay", get(|| async { "paid" }))
+//!     .layer(payments.layer().respond()); // open: 503 with Retry-After and problem+json
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `metrics` (default) | metrics through the `metrics` facade |
+//! | `tracing` | transitions in the log |
+//! | `tokio` | load-balancer mode, which needs a timer |
+//! | `http` | classification of HTTP and gRPC responses, `.respond()` |
+//! | `grpc` | tonic: `NamedService`, rejections as `tonic::Status` |
+//! | `axum-core` | `.respond_into()` anything that is `IntoResponse` |
+//! | `reqwest` | classification of reqwest's responses |
+//! | `serde` | configuration from files, values as JSON |
+//! | `full` | all of the above |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod circuit_breaker;
+pub mod classify;
+pub mod clock;
+pub mod config;
+mod handle;
+mod observe;
+pub mod outcome;
+pub mod registry;
+pub mod reject;
+mod sync;
+pub mod telemetry;
+
+pub use circuit_breaker::{CircuitBreaker, Permit};
+pub use config::ConfigError;
+pub use observe::Subscription;
+pub use outcome::Outcome;
+pub use registry::Registry;
+pub use reject::{BoxError, CallError, Rejected};

@@ -1,0 +1,177 @@
+//! Events leave the mechanisms here: as values, in order, outside every lock.
+//!
+//! A mechanism pushes an event while it still holds its own lock, which fixes the order, and dispatches after
+//! letting go. One thread at a time delivers; whoever comes meanwhile leaves its event with that one. So each
+//! event's `from` is the `to` of the one before it, and a listener may call back into the mechanism.
+
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Weak;
+
+/// Events that wait for a slow listener; older ones are dropped, and counted, beyond this.
+const QUEUE_MAX: usize = 1024;
+
+type Listener<E> = Arc<dyn Fn(&E) + Send + Sync>;
+
+/// An ordered queue of events and those who listen to it.
+pub(crate) struct Events<E> {
+    queue: Mutex<VecDeque<E>>,
+    dispatching: AtomicBool,
+    listeners: Arc<Mutex<Vec<(u64, Listener<E>)>>>,
+    next_id: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl<E> Default for Events<E> {
+    fn default() -> Self {
+        Self {
+            queue: Mutex::new(VecDeque::new()),
+            dispatching: AtomicBool::new(false),
+            listeners: Arc::new(Mutex::new(Vec::new())),
+            next_id: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+        }
+    }
+}
+
+impl<E: 'static> Events<E> {
+    /// Queues events. The caller holds its own lock, so that their order is that of its state.
+    pub(crate) fn push(&self, events: impl IntoIterator<Item = E>) {
+        let mut queue = self.queue.lock();
+        for event in events {
+            if queue.len() == QUEUE_MAX {
+                queue.pop_front();
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+            queue.push_back(event);
+        }
+    }
+
+    /// Delivers what is queued: `first` sees each event before the listeners do. Call it without a lock.
+    pub(crate) fn dispatch(&self, first: impl Fn(&E)) {
+        loop {
+            if self.dispatching.swap(true, Ordering::AcqRel) {
+                return; // whoever delivers now looks at the queue again after letting go
+            }
+            loop {
+                let next = self.queue.lock().pop_front();
+                let Some(event) = next else { break };
+                self.guarded(|| first(&event));
+                let listeners: Vec<_> = self.listeners.lock().iter().map(|(_, l)| Arc::clone(l)).collect();
+                for listener in listeners {
+                    self.guarded(|| listener(&event));
+                }
+            }
+            // AcqRel: a swap in between pushed before it, so the queue is seen with that event in it.
+            self.dispatching.swap(false, Ordering::AcqRel);
+            if self.queue.lock().is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Runs foreign code: its panic is counted and goes no further.
+    fn guarded(&self, deliver: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(deliver)).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds a listener until the subscription is dropped.
+    pub(crate) fn subscribe(&self, listener: Listener<E>) -> Subscription {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.listeners.lock().push((id, listener));
+        let listeners = Arc::downgrade(&self.listeners);
+        Subscription { cancel: Some(Box::new(move || cancel(&listeners, id))) }
+    }
+
+    /// Deliveries that did not happen: a listener panicked, or the queue was full.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+fn cancel<E>(listeners: &Weak<Mutex<Vec<(u64, Listener<E>)>>>, id: u64) {
+    let Some(listeners) = listeners.upgrade() else { return };
+    let mut listeners = listeners.lock();
+    let gone = listeners.iter().position(|(known, _)| *known == id).map(|i| listeners.remove(i));
+    drop(listeners); // before `gone`: what a listener owns may run code of the user's when it is dropped
+    drop(gone);
+}
+
+/// Keeps a listener subscribed; dropping it ends the subscription.
+///
+/// A delivery that has already begun on another thread may still reach the listener.
+#[must_use = "dropping a subscription ends it; call `forever` to keep it"]
+pub struct Subscription {
+    cancel: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+impl Subscription {
+    /// Keeps the listener for as long as what it listens to.
+    pub fn forever(mut self) {
+        self.cancel = None;
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let Some(cancel) = self.cancel.take() {
+            cancel();
+        }
+    }
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(backstop_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_that_pushes_is_served_after_the_event_it_hears() {
+        let events = Arc::new(Events::<u32>::default());
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (again, log) = (Arc::clone(&events), Arc::clone(&heard));
+        let _subscription = events.subscribe(Arc::new(move |event| {
+            log.lock().push(*event);
+            if *event < 3 {
+                again.push([event + 1]);
+                again.dispatch(|_| {});
+            }
+        }));
+        events.push([1]);
+        events.dispatch(|_| {});
+        assert_eq!(*heard.lock(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_panicking_listener_is_counted_and_the_others_still_hear() {
+        let events = Events::<u32>::default();
+        let heard = Arc::new(AtomicU64::new(0));
+        let _loud = events.subscribe(Arc::new(|_| panic!("listener")));
+        let counter = Arc::clone(&heard);
+        let second = events.subscribe(Arc::new(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }));
+        events.push([1]);
+        events.dispatch(|_| {});
+        drop(second);
+        events.push([2]);
+        events.dispatch(|_| {});
+        assert_eq!((heard.load(Ordering::Relaxed), events.lost()), (1, 2));
+    }
+
+    #[test]
+    fn the_queue_is_bounded_and_counts_what_it_drops() {
+        let events = Events::<usize>::default();
+        events.push(0..QUEUE_MAX + 5);
+        assert_eq!(events.lost(), 5);
+        assert_eq!(events.queue.lock().front(), Some(&5));
+    }
+}

@@ -1,0 +1,270 @@
+//! Rejections: what a mechanism says when it does not let a call through, and how a caller hears it.
+//!
+//! By default a layer's error is a boxed [`Rejected`], as in the rest of Tower. A responder
+//! ([`Respond`], [`RespondInto`], [`Fallback`]) answers instead and leaves the service's error as it is; that
+//! is what axum and tonic servers want.
+//!
+//! A rejection says nothing about the dependency. So that an outer breaker does not count it and an outer
+//! retry does not repeat it, it can be found again: [`Rejected::find`] in a chain of errors, and in the
+//! extensions of a response.
+//!
+//! # Examples
+//!
+//! ```
+//! use backstop::{CircuitBreaker, Rejected};
+//!
+//! let breaker = CircuitBreaker::new("payments");
+//! breaker.force_open("maintenance");
+//! let error: Box<dyn std::error::Error + Send + Sync> = breaker.try_acquire().unwrap_err().into();
+//! let rejected = Rejected::find(&*error).expect("it is one");
+//! assert_eq!(rejected.to_string(), "circuit breaker payments rejected the call: forced open");
+//! ```
+
+mod on_reject;
+#[cfg(feature = "http")]
+mod respond;
+
+pub use on_reject::{AsError, Fallback, OnReject, Recover, RespondWith};
+#[cfg(feature = "http")]
+pub use respond::Respond;
+#[cfg(feature = "axum-core")]
+pub use respond::RespondInto;
+#[cfg(feature = "http")]
+pub(crate) use respond::is_grpc;
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// A boxed error, as in Tower.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A kind of mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Mechanism {
+    /// A circuit breaker.
+    CircuitBreaker,
+}
+
+impl Mechanism {
+    /// The name in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CircuitBreaker => "circuit breaker",
+        }
+    }
+}
+
+/// Why a call was not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// The circuit is open.
+    Open,
+    /// The circuit is half-open and has its probes.
+    HalfOpen,
+    /// Somebody opened the circuit by hand.
+    ForcedOpen,
+    /// The circuit has just closed and admits a growing share.
+    Ramp,
+    /// Adaptive throttling drew this call.
+    Throttled,
+    /// The circuit let the call through, but the inner service had not been asked whether it is ready: the
+    /// open time ended between `poll_ready` and `call`. The next call probes.
+    NotReady,
+}
+
+impl RejectReason {
+    /// The reason in words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::HalfOpen => "half open, and its probes are under way",
+            Self::ForcedOpen => "forced open",
+            Self::Ramp => "admitting a growing share after closing",
+            Self::Throttled => "throttled",
+            Self::NotReady => "about to probe, but the service was not polled ready",
+        }
+    }
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A mechanism did not let a call through.
+///
+/// Small and free of allocations, so that rejecting stays cheap.
+#[derive(Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Rejected {
+    by: Mechanism,
+    reason: RejectReason,
+    name: &'static str,
+    retry_after: Option<Duration>,
+    #[cfg(feature = "grpc")]
+    #[cfg_attr(feature = "serde", serde(skip))]
+    status: std::sync::OnceLock<Box<tonic::Status>>,
+}
+
+impl Rejected {
+    pub(crate) fn new(by: Mechanism, name: &'static str, reason: RejectReason, retry_after: Option<Duration>) -> Self {
+        Self {
+            by,
+            reason,
+            name,
+            retry_after,
+            #[cfg(feature = "grpc")]
+            status: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// The kind of mechanism.
+    pub const fn by(&self) -> Mechanism {
+        self.by
+    }
+
+    /// The mechanism's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Why.
+    pub const fn reason(&self) -> RejectReason {
+        self.reason
+    }
+
+    /// How long to wait before calling again, where that is known.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Finds a rejection in an error or in what caused it.
+    ///
+    /// It also looks into `std::io::Error`, which hides what it wraps from the chain of sources.
+    pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(rejected) = error.downcast_ref::<Self>() {
+                return Some(rejected);
+            }
+            let wrapped: Option<&'a (dyn Error + 'static)> = error
+                .downcast_ref::<std::io::Error>()
+                .and_then(std::io::Error::get_ref)
+                .map(|inner| inner as &(dyn Error + 'static));
+            next = wrapped.or_else(|| error.source());
+        }
+        None
+    }
+
+    /// Finds a rejection in an error of a type that is only known to be `'static`.
+    pub(crate) fn find_any<E: 'static>(error: &E) -> Option<&Self> {
+        let any: &dyn Any = error;
+        let known: Option<&(dyn Error + 'static)> = None
+            .or_else(|| any.downcast_ref::<BoxError>().map(|e| &**e as &(dyn Error + 'static)))
+            .or_else(|| any.downcast_ref::<Box<dyn Error + Send>>().map(|e| &**e as &(dyn Error + 'static)))
+            .or_else(|| any.downcast_ref::<Box<dyn Error>>().map(|e| &**e as &(dyn Error + 'static)))
+            .or_else(|| any.downcast_ref::<std::io::Error>().map(|e| e as &(dyn Error + 'static)))
+            .or_else(|| any.downcast_ref::<Self>().map(|e| e as &(dyn Error + 'static)));
+        #[cfg(feature = "grpc")]
+        let known = known.or_else(|| any.downcast_ref::<tonic::Status>().map(|e| e as &(dyn Error + 'static)));
+        #[cfg(feature = "reqwest")]
+        let known = known.or_else(|| any.downcast_ref::<reqwest::Error>().map(|e| e as &(dyn Error + 'static)));
+        known.and_then(Self::find)
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} rejected the call: {}", self.by.as_str(), self.name, self.reason)?;
+        match self.retry_after {
+            Some(after) => write!(f, ", retry after {after:.1?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("by", &self.by)
+            .field("name", &self.name)
+            .field("reason", &self.reason)
+            .field("retry_after", &self.retry_after)
+            .finish()
+    }
+}
+
+impl PartialEq for Rejected {
+    fn eq(&self, other: &Self) -> bool {
+        (self.by, self.reason, self.name, self.retry_after) == (other.by, other.reason, other.name, other.retry_after)
+    }
+}
+
+impl Error for Rejected {
+    /// With feature `grpc`, the `tonic::Status` that says the same: tonic looks for one among the causes, and
+    /// answers with it instead of resetting the stream.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        #[cfg(feature = "grpc")]
+        return Some(&**self.status.get_or_init(|| Box::new(respond::grpc_status(self))));
+        #[cfg(not(feature = "grpc"))]
+        None
+    }
+}
+
+/// A call through a mechanism either was rejected or failed by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError<E> {
+    /// It was not let through.
+    #[error("{0}")]
+    Rejected(#[from] Rejected),
+    /// It was let through and returned this error.
+    #[error("{0}")]
+    Inner(#[source] E),
+}
+
+impl<E> CallError<E> {
+    /// The rejection, if it is one.
+    pub fn rejected(&self) -> Option<&Rejected> {
+        match self {
+            Self::Rejected(rejected) => Some(rejected),
+            Self::Inner(_) => None,
+        }
+    }
+
+    /// The call's own error, if it is one.
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Rejected(_) => None,
+            Self::Inner(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejected() -> Rejected {
+        Rejected::new(Mechanism::CircuitBreaker, "payments", RejectReason::Open, Some(Duration::from_secs(5)))
+    }
+
+    #[test]
+    fn a_rejection_is_found_however_it_is_wrapped() {
+        let boxed: BoxError = rejected().into();
+        let io = std::io::Error::other(boxed);
+        let call: CallError<std::io::Error> = CallError::Inner(io);
+        assert_eq!(Rejected::find(&call), Some(&rejected()));
+        let boxed: BoxError = Box::new(call);
+        assert_eq!(Rejected::find_any(&boxed), Some(&rejected()));
+        assert_eq!(Rejected::find(&std::fmt::Error), None);
+        let outer: CallError<std::fmt::Error> = CallError::Rejected(rejected());
+        assert_eq!(Rejected::find(&outer), Some(&rejected()));
+    }
+}

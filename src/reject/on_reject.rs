@@ -1,0 +1,143 @@
+//! What a layer does with a call that it does not let through.
+
+use super::{BoxError, Rejected};
+
+/// How a layer answers a rejected call.
+///
+/// It works in two steps so that a waiting future stays small: [`refuse`](OnReject::refuse) keeps what is
+/// needed of the request, [`answer`](OnReject::answer) makes the response when the future is polled.
+///
+/// `R` is the service's own response, `O` what the layer returns: the same, or a response with a watched body.
+pub trait OnReject<Request, R, O, E> {
+    /// The layer's error.
+    type Error;
+    /// What is kept between the two steps.
+    type Refusal;
+
+    /// Whether an answer counts as use of a fallback.
+    const IS_FALLBACK: bool = false;
+
+    /// Takes the request that is not let through.
+    fn refuse(&self, request: Request, rejected: Rejected) -> Self::Refusal;
+
+    /// Makes the answer. `pass` turns a response of the service's type into one of the layer's.
+    ///
+    /// # Errors
+    ///
+    /// The layer's error, where that is the answer.
+    fn answer(&self, refusal: Self::Refusal, pass: impl FnOnce(R) -> O) -> Result<O, Self::Error>;
+
+    /// Carries an error of the service on.
+    fn carry(error: E) -> Self::Error;
+
+    /// Replaces the result of a call that failed; `true` where a fallback did.
+    ///
+    /// # Errors
+    ///
+    /// The service's error, where nothing replaces it.
+    fn recover(&self, failed: Result<R, E>) -> (Result<R, E>, bool) {
+        (failed, false)
+    }
+}
+
+/// Returns the rejection as the layer's error, boxed with the service's own errors. The default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AsError;
+
+impl<Request, R, O, E: Into<BoxError>> OnReject<Request, R, O, E> for AsError {
+    type Error = BoxError;
+    type Refusal = Rejected;
+
+    fn refuse(&self, _: Request, rejected: Rejected) -> Rejected {
+        rejected
+    }
+
+    fn answer(&self, refusal: Rejected, _: impl FnOnce(R) -> O) -> Result<O, BoxError> {
+        Err(refusal.into())
+    }
+
+    fn carry(error: E) -> BoxError {
+        error.into()
+    }
+}
+
+/// Answers with a response that a function makes of the rejection. It is of the service's own type.
+#[derive(Clone, Copy, Debug)]
+pub struct RespondWith<F>(pub(crate) F);
+
+impl<Request, R, O, E, F: Fn(&Rejected) -> R> OnReject<Request, R, O, E> for RespondWith<F> {
+    type Error = E;
+    type Refusal = Rejected;
+
+    fn refuse(&self, _: Request, rejected: Rejected) -> Rejected {
+        rejected
+    }
+
+    fn answer(&self, refusal: Rejected, pass: impl FnOnce(R) -> O) -> Result<O, E> {
+        Ok(pass((self.0)(&refusal)))
+    }
+
+    fn carry(error: E) -> E {
+        error
+    }
+}
+
+/// Answers with what a function makes of the request: cached data, a default response. Its use is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Fallback<F>(pub(crate) F);
+
+impl<Request, R, O, E, F> OnReject<Request, R, O, E> for Fallback<F>
+where
+    F: Fn(Request, Rejected) -> Result<R, E>,
+{
+    type Error = E;
+    type Refusal = Result<R, E>;
+
+    const IS_FALLBACK: bool = true;
+
+    fn refuse(&self, request: Request, rejected: Rejected) -> Result<R, E> {
+        (self.0)(request, rejected)
+    }
+
+    fn answer(&self, refusal: Result<R, E>, pass: impl FnOnce(R) -> O) -> Result<O, E> {
+        refusal.map(pass)
+    }
+
+    fn carry(error: E) -> E {
+        error
+    }
+}
+
+/// Adds to another answer a function that may replace the result of a call that was let through and failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Recover<P, F> {
+    pub(crate) on_reject: P,
+    pub(crate) recover: F,
+}
+
+impl<Request, R, O, E, P, F> OnReject<Request, R, O, E> for Recover<P, F>
+where
+    P: OnReject<Request, R, O, E>,
+    F: Fn(Result<R, E>) -> Result<R, E>,
+{
+    type Error = P::Error;
+    type Refusal = P::Refusal;
+
+    const IS_FALLBACK: bool = P::IS_FALLBACK;
+
+    fn refuse(&self, request: Request, rejected: Rejected) -> P::Refusal {
+        self.on_reject.refuse(request, rejected)
+    }
+
+    fn answer(&self, refusal: P::Refusal, pass: impl FnOnce(R) -> O) -> Result<O, P::Error> {
+        self.on_reject.answer(refusal, pass)
+    }
+
+    fn carry(error: E) -> P::Error {
+        P::carry(error)
+    }
+
+    fn recover(&self, failed: Result<R, E>) -> (Result<R, E>, bool) {
+        ((self.recover)(failed), true)
+    }
+}

@@ -1,0 +1,179 @@
+//! Rejections as responses of HTTP and gRPC.
+
+use super::{OnReject, Rejected};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Request, Response, StatusCode};
+use std::time::Duration;
+
+/// The code of gRPC's `UNAVAILABLE`.
+const UNAVAILABLE: &str = "14";
+
+/// Answers a rejected request in its own protocol.
+///
+/// HTTP: 503 with `Retry-After` (whole seconds, rounded up) and an `application/problem+json` body (RFC 9457).
+/// gRPC, known by the request's content type: `UNAVAILABLE` with `grpc-retry-pushback-ms`. The response carries
+/// the [`Rejected`] among its extensions, so that an outer layer of this crate does not take it for a failure.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Respond;
+
+/// What [`Respond`] keeps of the request.
+#[derive(Debug)]
+pub struct Refusal {
+    rejected: Rejected,
+    is_grpc: bool,
+}
+
+impl<B, R, O: From<Bytes>, E> OnReject<Request<B>, R, Response<O>, E> for Respond {
+    type Error = E;
+    type Refusal = Refusal;
+
+    fn refuse(&self, request: Request<B>, rejected: Rejected) -> Refusal {
+        Refusal { rejected, is_grpc: is_grpc(request.headers()) }
+    }
+
+    fn answer(&self, refusal: Refusal, _: impl FnOnce(R) -> Response<O>) -> Result<Response<O>, E> {
+        let Refusal { rejected, is_grpc } = refusal;
+        let mut response = if is_grpc { grpc(&rejected) } else { http(&rejected) }.map(O::from);
+        response.extensions_mut().insert(rejected);
+        Ok(response)
+    }
+
+    fn carry(error: E) -> E {
+        error
+    }
+}
+
+/// Answers with what a function makes of the rejection, anything that axum can turn into a response.
+#[cfg(feature = "axum-core")]
+#[derive(Clone, Copy, Debug)]
+pub struct RespondInto<F>(pub(crate) F);
+
+#[cfg(feature = "axum-core")]
+impl<Request, O, E, F, T> OnReject<Request, axum_core::response::Response, O, E> for RespondInto<F>
+where
+    F: Fn(&Rejected) -> T,
+    T: axum_core::response::IntoResponse,
+{
+    type Error = E;
+    type Refusal = Rejected;
+
+    fn refuse(&self, _: Request, rejected: Rejected) -> Rejected {
+        rejected
+    }
+
+    fn answer(&self, refusal: Rejected, pass: impl FnOnce(axum_core::response::Response) -> O) -> Result<O, E> {
+        let mut response = (self.0)(&refusal).into_response();
+        response.extensions_mut().insert(refusal);
+        Ok(pass(response))
+    }
+
+    fn carry(error: E) -> E {
+        error
+    }
+}
+
+/// Whether headers speak of gRPC.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+fn http(rejected: &Rejected) -> Response<Bytes> {
+    let problem = serde_json::json!({
+        "type": "about:blank",
+        "title": "Service Unavailable",
+        "status": StatusCode::SERVICE_UNAVAILABLE.as_u16(),
+        "detail": rejected.to_string(),
+    });
+    let mut response = Response::new(Bytes::from(problem.to_string()));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Some(after) = rejected.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(after)));
+    }
+    response
+}
+
+/// A response without a body whose headers are its trailers.
+fn grpc(rejected: &Rejected) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from_static(UNAVAILABLE));
+    headers.insert("grpc-message", message(&rejected.to_string()));
+    if let Some(after) = rejected.retry_after() {
+        headers.insert("grpc-retry-pushback-ms", HeaderValue::from(whole_millis(after)));
+    }
+    response
+}
+
+/// Percent-encodes as gRPC's `grpc-message` asks: all but printable ASCII, and the percent sign.
+fn message(text: &str) -> HeaderValue {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if (b' '..=b'~').contains(&byte) && byte != b'%' {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    HeaderValue::try_from(encoded).unwrap_or_else(|_| HeaderValue::from_static("rejected"))
+}
+
+/// Seconds, rounded up: who waits them is not early.
+fn whole_seconds(after: Duration) -> u64 {
+    after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0))
+}
+
+fn whole_millis(after: Duration) -> u64 {
+    let rounded = after.checked_add(Duration::from_nanos(999_999)).unwrap_or(after);
+    u64::try_from(rounded.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The rejection as tonic says it.
+#[cfg(feature = "grpc")]
+pub(super) fn grpc_status(rejected: &Rejected) -> tonic::Status {
+    let mut status = tonic::Status::unavailable(rejected.to_string());
+    if let Some(after) = rejected.retry_after() {
+        status.metadata_mut().insert("grpc-retry-pushback-ms", whole_millis(after).into());
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reject::{Mechanism, RejectReason};
+
+    fn rejected(name: &'static str) -> Rejected {
+        let after = Some(Duration::from_millis(1_500));
+        Rejected::new(Mechanism::CircuitBreaker, name, RejectReason::Open, after)
+    }
+
+    #[test]
+    fn http_says_when_to_come_back_and_why_in_valid_json() {
+        let response = http(&rejected("pay\"ments"));
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[RETRY_AFTER], "2");
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body["detail"], "circuit breaker pay\"ments rejected the call: open, retry after 1.5s");
+    }
+
+    #[test]
+    fn grpc_says_unavailable_in_its_headers() {
+        let response = grpc(&rejected("zahlung 100 % ö"));
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["grpc-status"], "14");
+        assert_eq!(response.headers()["grpc-retry-pushback-ms"], "1500");
+        let message = response.headers()["grpc-message"].to_str().unwrap();
+        assert!(message.starts_with("circuit breaker zahlung 100 %25 %C3%B6 rejected"), "{message}");
+    }
+
+    #[test]
+    fn waits_are_rounded_up_and_never_overflow() {
+        assert_eq!(whole_seconds(Duration::from_nanos(1)), 1);
+        assert_eq!(whole_seconds(Duration::MAX), u64::MAX);
+        assert_eq!(whole_millis(Duration::MAX), u64::MAX);
+    }
+}

@@ -1,0 +1,41 @@
+//! The only door to locks and atomics: `parking_lot` and `std`, or `loom` in a model (`--cfg backstop_loom`).
+//!
+//! The cfg is our own: a global `--cfg loom` takes parts out of tokio, and hyper-util then fails to build.
+
+#[cfg(not(backstop_loom))]
+mod real {
+    pub(crate) use parking_lot::Mutex;
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
+    pub(crate) use std::thread_local;
+}
+
+#[cfg(backstop_loom)]
+mod real {
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64};
+    pub(crate) use loom::thread_local;
+
+    /// `loom`'s mutex with `parking_lot`'s face: no poisoning.
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            match self.0.lock() {
+                Ok(guard) => guard,
+                Err(poisoned) => poisoned.into_inner(),
+            }
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<loom::sync::MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+    }
+}
+
+pub(crate) use real::*;
+pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::atomic::Ordering;
