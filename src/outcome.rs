@@ -70,6 +70,9 @@ pub trait Settle {
     /// large download is not a slow call.
     fn answered(&mut self) {}
 
+    /// A fallback answered instead of the call's own result.
+    fn fallback_used(&mut self) {}
+
     /// Foreign code is about to run on behalf of the call.
     fn enter(&mut self) {}
 
@@ -91,6 +94,12 @@ impl<G: Settle> Settle for Option<G> {
     fn answered(&mut self) {
         if let Some(guard) = self {
             guard.answered();
+        }
+    }
+
+    fn fallback_used(&mut self) {
+        if let Some(guard) = self {
+            guard.fallback_used();
         }
     }
 

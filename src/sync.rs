@@ -15,7 +15,7 @@ mod real {
     pub(crate) use loom::thread_local;
 
     /// `loom`'s mutex with `parking_lot`'s face: no poisoning.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
     impl<T> Mutex<T> {

@@ -1,9 +1,9 @@
 //! The future of a call in front of which a breaker stands.
 
-use super::permit::Permit;
+use super::permit::{Holder, Permit};
 use crate::classify::{Classified, Classify, Errors};
 use crate::outcome::{Outcome, Settle};
-use crate::reject::OnReject;
+use crate::reject::{CallError, OnReject, Rejected};
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -18,9 +18,9 @@ pin_project! {
     ///
     /// Dropped before its end, the call counts as abandoned and its probe's place is free at once.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, C, P, Refusal, Request> {
+    pub struct ResponseFuture<F, C, P, Refusal, Request, G = Permit> {
         #[pin]
-        state: State<F, Refusal>,
+        state: State<F, Refusal, G>,
         classifier: C,
         on_reject: P,
         request: PhantomData<fn(Request)>,
@@ -29,14 +29,14 @@ pin_project! {
 
 pin_project! {
     #[project = StateProjected]
-    enum State<F, Refusal> {
-        Called { #[pin] future: F, permit: Option<Permit> },
+    enum State<F, Refusal, G> {
+        Called { #[pin] future: F, permit: Option<G> },
         Refused { refusal: Option<Refusal> },
     }
 }
 
-impl<F, C, P, Refusal, Request> ResponseFuture<F, C, P, Refusal, Request> {
-    pub(super) fn called(future: F, permit: Permit, classifier: C, on_reject: P) -> Self {
+impl<F, C, P, Refusal, Request, G> ResponseFuture<F, C, P, Refusal, Request, G> {
+    pub(super) fn called(future: F, permit: G, classifier: C, on_reject: P) -> Self {
         let state = State::Called { future, permit: Some(permit) };
         Self { state, classifier, on_reject, request: PhantomData }
     }
@@ -47,13 +47,14 @@ impl<F, C, P, Refusal, Request> ResponseFuture<F, C, P, Refusal, Request> {
     }
 }
 
-impl<F, C, P, Request, R, E> Future for ResponseFuture<F, C, P, P::Refusal, Request>
+impl<F, C, P, Request, R, E, G> Future for ResponseFuture<F, C, P, P::Refusal, Request, G>
 where
+    G: Settle,
     F: Future<Output = Result<R, E>>,
     C: Classify<R, E>,
-    P: OnReject<Request, R, C::Response<Permit>, E>,
+    P: OnReject<Request, R, C::Response<G>, E>,
 {
-    type Output = Result<C::Response<Permit>, P::Error>;
+    type Output = Result<C::Response<G>, P::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -73,26 +74,21 @@ where
 
 pin_project! {
     /// A call without Tower.
-    pub(super) struct Guarded<'a, F, C> {
+    struct Guarded<'a, F, C, G> {
         #[pin]
         future: F,
-        permit: Option<Permit>,
+        permit: Option<G>,
         classifier: &'a C,
     }
 }
 
-impl<'a, F, C> Guarded<'a, F, C> {
-    pub(super) fn new(future: F, permit: Permit, classifier: &'a C) -> Self {
-        Self { future, permit: Some(permit), classifier }
-    }
-}
-
-impl<F, C, R, E> Future for Guarded<'_, F, C>
+impl<F, C, R, E, G> Future for Guarded<'_, F, C, G>
 where
+    G: Settle,
     F: Future<Output = Result<R, E>>,
     C: Classify<R, E>,
 {
-    type Output = Result<C::Response<Permit>, E>;
+    type Output = Result<C::Response<G>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -105,13 +101,14 @@ where
 type Judged<R, E> = (Result<R, E>, Classified);
 
 /// Polls the call, and looks at its result.
-fn poll_call<F, C, R, E>(
+fn poll_call<F, C, R, E, G>(
     future: Pin<&mut F>,
-    permit: &mut Option<Permit>,
+    permit: &mut Option<G>,
     classifier: &C,
     cx: &mut Context<'_>,
 ) -> Poll<Judged<R, E>>
 where
+    G: Settle,
     F: Future<Output = Result<R, E>>,
     C: Classify<R, E>,
 {
@@ -130,12 +127,12 @@ fn judge<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Clas
 }
 
 /// Settles the call, or hands the permit on to the response's body.
-fn finish<C: Classify<R, E>, R, E>(
+fn finish<C: Classify<R, E>, R, E, G: Settle>(
     (result, classified): Judged<R, E>,
-    permit: &mut Option<Permit>,
+    permit: &mut Option<G>,
     classifier: &C,
     recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
-) -> Result<C::Response<Permit>, E> {
+) -> Result<C::Response<G>, E> {
     let classification = match (classified, &result) {
         (Classified::Now(classification), _) => classification,
         (Classified::AtEnd, Ok(_)) => return result.map(|response| classifier.watch(response, permit.take())),
@@ -144,15 +141,30 @@ fn finish<C: Classify<R, E>, R, E>(
     permit.settle(classification);
     let has_failed = matches!(classification.outcome(), Outcome::Failure | Outcome::Panicked);
     let (result, is_fallback) = if has_failed { recover(result) } else { (result, false) };
-    if let Some(permit) = permit.as_ref().filter(|_| is_fallback) {
-        permit.count_fallback();
+    if is_fallback {
+        permit.fallback_used();
     }
     result.map(|response| classifier.watch(response, None))
 }
 
-/// Settles a call that has no body.
-pub(super) fn settle_now<R, E: 'static>(permit: &mut Permit, result: &Result<R, E>) {
-    if let Classified::Now(classification) = judge(&Errors, result) {
+/// Runs a future under a permit.
+pub(super) async fn call_with<T, E, C: Classify<T, E>, H: Holder>(
+    permit: Result<Permit<H>, Rejected>,
+    future: impl Future<Output = Result<T, E>>,
+    classifier: &C,
+) -> Result<C::Response<Permit<H>>, CallError<E>> {
+    Guarded { future, permit: Some(permit?.carried()), classifier }.await.map_err(CallError::Inner)
+}
+
+/// Runs a closure under a permit.
+pub(super) fn call_blocking<T, E: 'static, H: Holder>(
+    permit: Result<Permit<H>, Rejected>,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, CallError<E>> {
+    let mut permit = permit?;
+    let result = work();
+    if let Classified::Now(classification) = judge(&Errors, &result) {
         permit.settle(classification);
     }
+    result.map_err(CallError::Inner)
 }

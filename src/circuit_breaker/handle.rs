@@ -1,10 +1,10 @@
 //! The circuit breaker that users hold.
 
 use super::config::{CircuitBreakerBuilder, CircuitBreakerConfig, Named};
-use super::future::Guarded;
+use super::future;
 use super::layer::CircuitBreakerLayer;
 use super::machine::Command;
-use super::permit::Permit;
+use super::permit::{Holder, Permit, Ticket};
 use super::service::CircuitBreakerService;
 use super::shared::{Sample, Shared};
 use super::snapshot::{Event, Snapshot, State, Totals};
@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, intern};
 use crate::handle::Handle;
 use crate::observe::Subscription;
-use crate::outcome::Settle;
+use crate::outcome::Classification;
 use crate::reject::{AsError, CallError, Rejected};
 use crate::sync::Arc;
 use std::fmt;
@@ -110,7 +110,7 @@ impl CircuitBreaker {
     /// Dropping the permit ends the call as abandoned.
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
         let ticket = self.shared.admit()?;
-        Ok(Permit::bare(self.shared.clone(), ticket))
+        Ok(Permit::bare(self.clone(), ticket))
     }
 
     /// Runs a future if the circuit lets it: `Ok` is a success, `Err` a failure.
@@ -140,10 +140,7 @@ impl CircuitBreaker {
         future: impl Future<Output = Result<T, E>>,
         classifier: &C,
     ) -> Result<C::Response<Permit>, CallError<E>> {
-        let mut permit = self.try_acquire()?;
-        permit.enter();
-        permit.leave();
-        Guarded::new(future, permit, classifier).await.map_err(CallError::Inner)
+        future::call_with(self.try_acquire(), future, classifier).await
     }
 
     /// Runs a future if the circuit lets it; a rejected or failed call is answered by `fallback`, which is counted.
@@ -175,10 +172,7 @@ impl CircuitBreaker {
     ///
     /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
     pub fn call_blocking<T, E: 'static>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-        let mut permit = self.try_acquire()?;
-        let result = work();
-        super::future::settle_now(&mut permit, &result);
-        result.map_err(CallError::Inner)
+        future::call_blocking(self.try_acquire(), work)
     }
 
     // ---- reading
@@ -281,6 +275,24 @@ impl CircuitBreaker {
     pub fn reconfigure(&self, config: CircuitBreakerConfig) {
         let config = Arc::new(config);
         self.shared.with_machine(|machine, now| machine.reconfigure(config, now));
+    }
+}
+
+impl Holder for CircuitBreaker {
+    fn name(&self) -> &'static str {
+        self.shared.name()
+    }
+
+    fn record(&self, ticket: Ticket, classification: Classification, is_slow: Option<bool>) {
+        self.shared.record(ticket, classification, is_slow);
+    }
+
+    fn is_slow(&self, ticket: Ticket) -> bool {
+        self.shared.is_slow(ticket)
+    }
+
+    fn count_fallback(&self) {
+        self.shared.count_fallback();
     }
 }
 

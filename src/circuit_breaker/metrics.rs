@@ -64,41 +64,37 @@ pub(crate) use publish::publish;
 mod publish {
     use super::{Sample, State, TRANSITIONS};
     use crate::telemetry::{self, Label, Metric, Publisher, Value};
+    use std::iter::once;
 
     pub(crate) fn publish(publisher: &mut Publisher, name: &'static str, sample: &Sample) {
-        publisher.publish(|| list(name), values(sample));
+        publisher.publish(series(name), values(sample));
     }
 
-    fn list(name: &'static str) -> Vec<(Metric, Vec<Label>)> {
+    fn series(name: &'static str) -> impl Iterator<Item = (Metric, Vec<Label>)> {
         let label = Label::from_static_parts;
-        let name = label("name", name);
-        let mut list = Vec::new();
-        for state in State::ALL {
-            list.push((telemetry::CIRCUIT_BREAKER_STATE, vec![name.clone(), label("state", state.as_str())]));
-        }
-        for (from, to, reason) in TRANSITIONS {
-            let (from, to) = (label("from", from.as_str()), label("to", to.as_str()));
-            let labels = vec![name.clone(), from, to, label("reason", reason.as_str())];
-            list.push((telemetry::CIRCUIT_BREAKER_TRANSITIONS, labels));
-        }
-        for kind in ["successful", "failed", "ignored", "abandoned", "not_permitted", "stale", "would_reject"] {
-            list.push((telemetry::CIRCUIT_BREAKER_CALLS, vec![name.clone(), label("kind", kind)]));
-        }
-        for kind in ["successful", "failed"] {
-            list.push((telemetry::CIRCUIT_BREAKER_SLOW_CALLS, vec![name.clone(), label("kind", kind)]));
-        }
-        for metric in [
+        let of = move |metric: Metric, labels: &[&'static str]| {
+            let values = once(&name).chain(labels);
+            (metric, metric.labels.iter().zip(values).map(|(key, value)| label(key, value)).collect())
+        };
+        let states = State::ALL.iter().map(move |state| of(telemetry::CIRCUIT_BREAKER_STATE, &[state.as_str()]));
+        let transitions = TRANSITIONS.iter().map(move |(from, to, reason)| {
+            of(telemetry::CIRCUIT_BREAKER_TRANSITIONS, &[from.as_str(), to.as_str(), reason.as_str()])
+        });
+        let calls = ["successful", "failed", "ignored", "abandoned", "not_permitted", "stale", "would_reject"];
+        let calls = calls.into_iter().map(move |kind| of(telemetry::CIRCUIT_BREAKER_CALLS, &[kind]));
+        let slow = ["successful", "failed"].into_iter();
+        let slow = slow.map(move |kind| of(telemetry::CIRCUIT_BREAKER_SLOW_CALLS, &[kind]));
+        let rest = [
             telemetry::CIRCUIT_BREAKER_FAILURE_RATE,
             telemetry::CIRCUIT_BREAKER_SLOW_CALL_RATE,
             telemetry::CIRCUIT_BREAKER_OPEN_SECONDS,
             telemetry::CIRCUIT_BREAKER_FALLBACKS,
-        ] {
-            list.push((metric, vec![name.clone()]));
-        }
-        list
+        ];
+        let rest = rest.into_iter().map(move |metric| of(metric, &[]));
+        states.chain(transitions).chain(calls).chain(slow).chain(rest)
     }
 
-    fn values(sample: &Sample) -> impl Iterator<Item = Value> {
+    fn values(sample: &Sample) -> impl Iterator<Item = Value> + Clone {
         let totals = &sample.totals;
         let states = State::ALL.map(|state| Value::Now(if state == sample.state { 1.0 } else { 0.0 }));
         let calls = [
@@ -109,15 +105,33 @@ mod publish {
             totals.not_permitted,
             totals.stale,
             totals.would_reject,
-            totals.slow_successful,
-            totals.slow_failed,
         ];
+        let slow = [totals.slow_successful, totals.slow_failed];
         let rest = [
             Value::Now(sample.snapshot.failure_rate().unwrap_or(0.0)),
             Value::Now(sample.snapshot.slow_call_rate().unwrap_or(0.0)),
             Value::Total(sample.open_time.as_secs()),
             Value::Total(totals.fallbacks),
         ];
-        states.into_iter().chain(sample.transitions.map(Value::Total)).chain(calls.map(Value::Total)).chain(rest)
+        let counted = sample.transitions.into_iter().chain(calls).chain(slow).map(Value::Total);
+        states.into_iter().chain(counted).chain(rest)
+    }
+
+    #[cfg(all(test, not(backstop_loom)))]
+    mod tests {
+        use super::*;
+        use crate::circuit_breaker::CircuitBreaker;
+
+        #[test]
+        fn every_series_has_a_value_and_every_label_a_name() {
+            let breaker = CircuitBreaker::new("orders");
+            let sample = breaker.shared.sample();
+            let (series, values): (Vec<_>, Vec<_>) = (series("orders").collect(), values(&sample).collect());
+            assert_eq!(series.len(), values.len());
+            for ((metric, labels), value) in series.iter().zip(values) {
+                assert_eq!(labels.len(), metric.labels.len(), "{}", metric.name);
+                assert_eq!(metric.kind == telemetry::MetricKind::Counter, matches!(value, Value::Total(_)));
+            }
+        }
     }
 }

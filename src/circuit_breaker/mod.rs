@@ -52,6 +52,7 @@ mod flights;
 mod future;
 mod handle;
 mod layer;
+mod ledger;
 mod log;
 mod machine;
 mod metrics;
@@ -61,6 +62,7 @@ mod probes;
 mod service;
 mod shared;
 mod snapshot;
+mod stopwatch;
 mod tally;
 mod throttle;
 #[cfg(feature = "tokio")]

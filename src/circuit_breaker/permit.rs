@@ -1,7 +1,7 @@
 //! One admitted call.
 
-use super::shared::{Shared, Ticket};
-use crate::handle::Handle;
+use super::handle::CircuitBreaker;
+use crate::clock::Instant;
 use crate::outcome::{Classification, Outcome, Settle};
 use std::fmt;
 
@@ -25,12 +25,38 @@ use std::fmt;
 /// # Ok::<(), backstop::Rejected>(())
 /// ```
 #[must_use = "a permit that is dropped at once is an abandoned call"]
-pub struct Permit {
-    shared: Handle<Shared>,
+pub struct Permit<H: Holder = CircuitBreaker> {
+    holder: H,
     ticket: Ticket,
     phase: Phase,
     /// Whether the call was slow when the dependency answered.
     was_slow: Option<bool>,
+}
+
+/// What permits are given out by: a [`CircuitBreaker`], or one key's circuit. Not for others to implement.
+pub trait Holder {
+    /// The name of the circuit or the group.
+    fn name(&self) -> &'static str;
+    /// Records how a call ended. `is_slow` where that was known before the end.
+    #[doc(hidden)]
+    fn record(&self, ticket: Ticket, classification: Classification, is_slow: Option<bool>);
+    /// Whether a call has been slow up to now.
+    #[doc(hidden)]
+    fn is_slow(&self, ticket: Ticket) -> bool;
+    /// A fallback answered.
+    #[doc(hidden)]
+    fn count_fallback(&self);
+}
+
+/// An admission, small enough to travel with the call.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    pub(super) generation: u64,
+    /// Its number among the calls that are followed in flight; 0 where none are.
+    pub(super) flight: u64,
+    /// When the call began; `NEVER` where nobody needs to know.
+    pub(super) started: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,18 +70,20 @@ enum Phase {
     Settled,
 }
 
-impl Permit {
-    pub(super) fn bare(shared: Handle<Shared>, ticket: Ticket) -> Self {
-        Self { shared, ticket, phase: Phase::Bare, was_slow: None }
+impl<H: Holder> Permit<H> {
+    pub(super) fn bare(holder: H, ticket: Ticket) -> Self {
+        Self { holder, ticket, phase: Phase::Bare, was_slow: None }
     }
 
     /// A permit that a future carries, about to call foreign code.
-    pub(super) fn entered(shared: Handle<Shared>, ticket: Ticket) -> Self {
-        Self { shared, ticket, phase: Phase::Inside, was_slow: None }
+    pub(super) fn entered(holder: H, ticket: Ticket) -> Self {
+        Self { holder, ticket, phase: Phase::Inside, was_slow: None }
     }
 
-    pub(super) fn count_fallback(&self) {
-        self.shared.count_fallback();
+    /// From now on a future carries it.
+    pub(super) fn carried(mut self) -> Self {
+        self.phase = Phase::Carried;
+        self
     }
 
     /// The dependency did what was asked.
@@ -79,16 +107,20 @@ impl Permit {
     }
 }
 
-impl Settle for Permit {
+impl<H: Holder> Settle for Permit<H> {
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Settled {
             self.phase = Phase::Settled;
-            self.shared.record(self.ticket, classification, self.was_slow);
+            self.holder.record(self.ticket, classification, self.was_slow);
         }
     }
 
     fn answered(&mut self) {
-        self.was_slow = Some(self.shared.is_slow(self.ticket));
+        self.was_slow = Some(self.holder.is_slow(self.ticket));
+    }
+
+    fn fallback_used(&mut self) {
+        self.holder.count_fallback();
     }
 
     fn enter(&mut self) {
@@ -104,7 +136,7 @@ impl Settle for Permit {
     }
 }
 
-impl Drop for Permit {
+impl<H: Holder> Drop for Permit<H> {
     fn drop(&mut self) {
         let outcome = match self.phase {
             Phase::Settled => return,
@@ -117,8 +149,8 @@ impl Drop for Permit {
     }
 }
 
-impl fmt::Debug for Permit {
+impl<H: Holder> fmt::Debug for Permit<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("name", &self.shared.name()).field("phase", &self.phase).finish()
+        f.debug_struct("Permit").field("name", &self.holder.name()).field("phase", &self.phase).finish()
     }
 }

@@ -97,7 +97,7 @@ where
         let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
         let rejected = match shared.admit() {
             Ok(ticket) if self.readiness == Readiness::Polled => {
-                let mut permit = Permit::entered(shared.clone(), ticket);
+                let mut permit = Permit::entered(self.breaker.clone(), ticket);
                 let future = self.inner.call(request);
                 permit.leave();
                 return ResponseFuture::called(future, permit, classifier, on_reject);

@@ -10,11 +10,14 @@
 //! machine, or counts a success at a moment at which the machine would have counted it too.
 
 use super::config::CircuitBreakerConfig;
-use super::machine::{Admission, Denial, Ended, Kind, Machine, OpenTimeQuestion};
-use super::metrics::{TRANSITIONS, transition_index};
+use super::ledger::Ledger;
+use super::machine::{Admission, Denial, Ended, Machine, OpenTimeQuestion};
+use super::metrics::TRANSITIONS;
+use super::permit::Ticket;
 use super::snapshot::{Event, Snapshot, State, Totals};
+use super::stopwatch::Stopwatch;
 use super::tally::Tally;
-use crate::clock::{Clock, Instant, nanos};
+use crate::clock::{Clock, Instant};
 use crate::observe::Events;
 use crate::outcome::{Classification, Outcome};
 use crate::reject::{Mechanism, RejectReason, Rejected};
@@ -29,13 +32,8 @@ const ADMITS: u64 = 1 << 3;
 const COUNTS: u64 = 1 << 4;
 /// Successes are counted without the lock only until `steady_until`.
 const EDGED: u64 = 1 << 5;
-/// The start of a call has to be known.
-const TIMED: u64 = 1 << 6;
 const GENERATION_SHIFT: u32 = 8;
 const STATE: u64 = 0b111;
-
-/// The coarse clock may lag: nearer to the slow-call threshold than this, or a tenth of it, the exact one is read.
-const COARSE_MARGIN: Duration = Duration::from_millis(50);
 
 /// The longest time between two publications while calls come in that need the lock.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
@@ -43,11 +41,10 @@ const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
 /// The state that all handles of a breaker share.
 pub(crate) struct Shared {
     name: &'static str,
-    clock: Clock,
+    stopwatch: Stopwatch,
     word: AtomicU64,
     steady_until: AtomicU64,
     open_until: AtomicU64,
-    slow_after: AtomicU64,
     tally: Tally,
     core: Mutex<Core>,
     pub(super) events: Events<Event>,
@@ -62,13 +59,9 @@ pub(crate) struct Shared {
 /// What the lock protects.
 struct Core {
     machine: Machine,
-    totals: Totals,
+    ledger: Ledger,
     /// Successes of this generation that the machine has taken in.
     absorbed: (u64, u64),
-    transitions: [u64; TRANSITIONS.len()],
-    sequence: u64,
-    open_since: Option<Instant>,
-    open_time: Duration,
     published_at: Option<Instant>,
 }
 
@@ -83,15 +76,6 @@ pub(crate) struct Sample {
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// An admission, small enough to travel with the call.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ticket {
-    generation: u64,
-    flight: u64,
-    /// When the call began; `NEVER` where nobody needs to know.
-    started: Instant,
-}
-
 /// What is left to do once the lock is released.
 struct Aftermath {
     has_events: bool,
@@ -104,24 +88,16 @@ impl Shared {
     pub(crate) fn new(name: &'static str, config: CircuitBreakerConfig, clock: Clock) -> Self {
         let now = clock.coarse();
         let machine = Machine::new(Arc::new(config), seed(), now);
+        let mut ledger = Ledger::new();
+        ledger.change(machine.state(), machine.state(), now);
         let shared = Self {
             name,
-            clock,
+            stopwatch: Stopwatch::new(clock),
             word: AtomicU64::new(0),
             steady_until: AtomicU64::new(0),
             open_until: AtomicU64::new(0),
-            slow_after: AtomicU64::new(u64::MAX),
             tally: Tally::new(),
-            core: Mutex::new(Core {
-                open_since: is_rejecting(machine.state()).then_some(now),
-                machine,
-                totals: Totals::default(),
-                absorbed: (0, 0),
-                transitions: [0; TRANSITIONS.len()],
-                sequence: 0,
-                open_time: Duration::ZERO,
-                published_at: None,
-            }),
+            core: Mutex::new(Core { machine, ledger, absorbed: (0, 0), published_at: None }),
             events: Events::default(),
             fallbacks: AtomicU64::new(0),
             waiters: Mutex::new(Vec::new()),
@@ -139,7 +115,7 @@ impl Shared {
     }
 
     pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
+        &self.stopwatch.clock
     }
 
     // ---- the path of a call
@@ -149,11 +125,11 @@ impl Shared {
         // Acquire: pairs with the store in `mirror`.
         let word = self.word.load(Ordering::Acquire);
         if word & ADMITS != 0 {
-            return Ok(Ticket { generation: word >> GENERATION_SHIFT, flight: 0, started: self.start(word) });
+            return Ok(Ticket { generation: word >> GENERATION_SHIFT, flight: 0, started: self.stopwatch.start() });
         }
         if word & STATE == State::Open as u64 {
             let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
-            let now = self.clock.coarse();
+            let now = self.stopwatch.clock.coarse();
             if until > now && until != Instant::NEVER {
                 self.count_rejection();
                 return Err(self.rejected(RejectReason::Open, Some(until.saturating_duration_since(now))));
@@ -168,7 +144,7 @@ impl Shared {
         match word & STATE {
             state if state == State::Open as u64 => {
                 let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
-                !until.is_reached(self.clock.coarse())
+                !until.is_reached(self.stopwatch.clock.coarse())
             }
             state => state == State::ForcedOpen as u64,
         }
@@ -185,15 +161,14 @@ impl Shared {
         let admitted = self.locked(|core, now| {
             let admitted = core.machine.admit(now);
             match &admitted {
-                Ok(admission) => core.totals.would_reject += u64::from(admission.would_reject),
-                Err(_) => core.totals.not_permitted += 1,
+                Ok(admission) => core.ledger.totals.would_reject += u64::from(admission.would_reject),
+                Err(_) => core.ledger.totals.not_permitted += 1,
             }
             admitted
         });
         match admitted {
             Ok(Admission { generation, flight, .. }) => {
-                let started = self.start(self.word.load(Ordering::Relaxed));
-                Ok(Ticket { generation, flight, started })
+                Ok(Ticket { generation, flight, started: self.stopwatch.start() })
             }
             Err(Denial { reason, retry_after }) => Err(self.rejected(reason, retry_after)),
         }
@@ -204,7 +179,7 @@ impl Shared {
         self.locked(|core, now| {
             let Ticket { generation, flight, .. } = ticket;
             core.machine.cancel(Admission { generation, flight, would_reject: false }, now);
-            core.totals.not_permitted += 1;
+            core.ledger.totals.not_permitted += 1;
         });
         self.rejected(RejectReason::NotReady, Some(Duration::ZERO))
     }
@@ -226,7 +201,7 @@ impl Shared {
         if word & COUNTS == 0 || word >> GENERATION_SHIFT != ticket.generation || !is_plain {
             return false;
         }
-        if word & EDGED != 0 && self.clock.coarse().as_nanos() >= self.steady_until.load(Ordering::Relaxed) {
+        if word & EDGED != 0 && self.stopwatch.clock.coarse().as_nanos() >= self.steady_until.load(Ordering::Relaxed) {
             return false;
         }
         if self.tally.succeed(ticket.generation) {
@@ -241,37 +216,13 @@ impl Shared {
         let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
         self.locked(|core, now| {
             let recorded = core.machine.record(Ended { generation, flight, outcome, is_slow, retry_after }, now);
-            let totals = &mut core.totals;
-            let (total, slow) = match recorded.kind {
-                Kind::Successful => (&mut totals.successful, Some(&mut totals.slow_successful)),
-                Kind::Failed => (&mut totals.failed, Some(&mut totals.slow_failed)),
-                Kind::Ignored => (&mut totals.ignored, None),
-                Kind::Abandoned => (&mut totals.abandoned, None),
-                Kind::Stale => (&mut totals.stale, None),
-            };
-            *total += 1;
-            if let Some(slow) = slow.filter(|_| recorded.is_slow) {
-                *slow += 1;
-            }
+            core.ledger.count(recorded);
         });
-    }
-
-    fn start(&self, word: u64) -> Instant {
-        if word & TIMED == 0 { Instant::NEVER } else { self.clock.now() }
     }
 
     /// Whether the call has lasted longer than the slow-call threshold.
     pub(crate) fn is_slow(&self, ticket: Ticket) -> bool {
-        if ticket.started == Instant::NEVER {
-            return false;
-        }
-        let threshold = Duration::from_nanos(self.slow_after.load(Ordering::Relaxed));
-        let at_least = self.clock.coarse().saturating_duration_since(ticket.started);
-        let margin = COARSE_MARGIN.max(threshold / 10);
-        if at_least <= threshold && threshold - at_least < margin {
-            return self.clock.now().saturating_duration_since(ticket.started) > threshold;
-        }
-        at_least > threshold
+        self.stopwatch.is_slow(ticket.started)
     }
 
     fn count_rejection(&self) {
@@ -297,7 +248,7 @@ impl Shared {
 
     fn locked<T>(&self, work: impl FnOnce(&mut Core, Instant) -> T) -> T {
         let mut core = self.core.lock();
-        let now = self.clock.coarse();
+        let now = self.stopwatch.clock.coarse();
         core.absorb(&self.tally);
         let was_full = !core.machine.has_free_probe();
         let result = work(&mut core, now);
@@ -312,23 +263,22 @@ impl Shared {
     fn mirror(&self, core: &mut Core, now: Instant) -> Aftermath {
         let machine = &core.machine;
         let steady = machine.steady_until();
-        let slow_after = machine.config().slow_call_duration_threshold;
         let flag = |on: bool, flag: u64| if on { flag } else { 0 };
         let state = machine.state();
         let word = state as u64
             | flag(machine.admits_freely(), ADMITS)
             | flag(steady.is_some(), COUNTS)
             | flag(steady.is_some_and(|until| until != Instant::NEVER), EDGED)
-            | flag(slow_after.is_some(), TIMED)
             | machine.generation() << GENERATION_SHIFT;
         self.steady_until.store(steady.unwrap_or_default().as_nanos(), Ordering::Relaxed);
         self.open_until.store(machine.open_until().as_nanos(), Ordering::Relaxed);
-        self.slow_after.store(slow_after.map_or(u64::MAX, nanos), Ordering::Relaxed);
+        self.stopwatch.set_threshold(machine.config().slow_call_duration_threshold);
         // Release: pairs with the loads in `admit` and `count_success`.
         self.word.store(word, Ordering::Release);
 
         let question = machine.open_time_question();
-        let events = core.take_events(self.name);
+        let mut events = core.machine.take_events();
+        core.ledger.enter(self.name, &mut events);
         let has_events = !events.is_empty();
         self.events.push(events);
         let is_due = core.published_at.is_none_or(|at| now.saturating_duration_since(at) >= PUBLISH_INTERVAL);
@@ -394,7 +344,7 @@ impl Shared {
                 let mut sample = {
                     let mut core = self.core.lock();
                     core.absorb(&self.tally);
-                    core.sample(self.clock.coarse())
+                    core.sample(self.stopwatch.clock.coarse())
                 };
                 self.add_uncounted(&mut sample.totals);
                 super::metrics::publish(&mut publisher, self.name, &sample);
@@ -423,50 +373,20 @@ impl Core {
         self.absorbed = (generation, successes);
     }
 
-    /// The machine's events, with name and number; counts them on the way.
-    fn take_events(&mut self, name: &'static str) -> Vec<Event> {
-        let mut events = self.machine.take_events();
-        for event in &mut events {
-            self.sequence += 1;
-            let details = event.details_mut();
-            details.name = name;
-            details.sequence = self.sequence;
-            if let Event::Transition(transition) = event {
-                if let Some(i) = transition_index(transition.from, transition.to, transition.reason) {
-                    self.transitions[i] = self.transitions[i].wrapping_add(1);
-                }
-                match (self.open_since, is_rejecting(transition.to)) {
-                    (Some(since), false) => {
-                        self.open_time += transition.at.saturating_duration_since(since);
-                        self.open_since = None;
-                    }
-                    (None, true) => self.open_since = Some(transition.at),
-                    _ => {}
-                }
-            }
-        }
-        events
-    }
-
     fn sample(&self, now: Instant) -> Sample {
-        let open_now = self.open_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         Sample {
             state: self.machine.state(),
             snapshot: self.machine.snapshot(),
-            totals: self.totals,
-            transitions: self.transitions,
-            open_time: self.open_time + open_now,
+            totals: self.ledger.totals,
+            transitions: self.ledger.transitions,
+            open_time: self.ledger.open_time(now),
             retry_after: self.machine.retry_after(),
         }
     }
 }
 
-fn is_rejecting(state: State) -> bool {
-    matches!(state, State::Open | State::ForcedOpen)
-}
-
 /// A seed that differs from breaker to breaker and from process to process.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0)
 }

@@ -65,6 +65,12 @@ impl<T: Into<Classification>> From<T> for Classified {
 /// Implemented by [`Auto`], [`Errors`] and every closure `Fn(&Result<R, E>) -> impl Into<Classification>`. A
 /// panic in it counts as a panic of the call. It is cloned into each call's future: put state that is dear to
 /// clone behind an `Arc`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot tell how a call ended whose result is `Result<{R}, {E}>`",
+    label = "does not say whether this call failed",
+    note = "`Auto`, the default, reads responses of HTTP and gRPC; for another response say which calls fail:",
+    note = "`.classify(Errors)` counts each `Err`, `.classify(|result: &Result<Response, _>| ..)` returns an `Outcome`"
+)]
 pub trait Classify<R, E> {
     /// The response that the caller gets: `R`, or `R` with a body that is watched by `G`.
     type Response<G: Settle>;
@@ -76,6 +82,7 @@ pub trait Classify<R, E> {
     fn watch<G: Settle>(&self, response: R, guard: Option<G>) -> Self::Response<G>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<R, E, T, F> Classify<R, E> for F
 where
     F: Fn(&Result<R, E>) -> T,

@@ -1,9 +1,8 @@
 //! The names that a controller reads: one table.
 //!
 //! Metrics go through the [`metrics`](https://docs.rs/metrics) facade, so any exporter shows them; the library
-//! installs none. Mechanisms keep their own counts and publish them when something changes and every now and
-//! then; a scrape handler that calls [`Registry::publish`](crate::Registry::publish) first shows exact figures.
-//! It does not matter whether the recorder is installed before or after a mechanism is made.
+//! installs none. It does not matter whether the recorder is installed before or after a mechanism is made:
+//! the totals are told from the beginning.
 //!
 //! | metric | type | labels |
 //! |---|---|---|
@@ -15,6 +14,24 @@
 //! | `backstop_circuit_breaker_slow_call_rate` | gauge 0 to 1 | name |
 //! | `backstop_circuit_breaker_open_seconds_total` | counter | name |
 //! | `backstop_circuit_breaker_fallbacks_total` | counter | name |
+//!
+//! Every combination of labels is there, at 0, from the moment a mechanism is made: the first trip is an
+//! increase that a query can see, and `transitions_total` tells of an opening that came and went between two
+//! scrapes.
+//!
+//! # When they are brought up to date
+//!
+//! Mechanisms keep their own counts, which costs a call next to nothing, and publish them: at every change of
+//! state, after some 1,000 calls of a thread, every quarter of a second while failures come in, and when
+//! [`Registry::publish`](crate::Registry::publish) is called. A scrape handler that calls it first shows exact
+//! figures; otherwise the last few calls of a service that falls silent are missing. A scrape in the middle
+//! of a change of state may see both states at 1.
+//!
+//! # The recorder is foreign code
+//!
+//! It is called on the thread of the call that is due to publish, without a lock that other calls or readers
+//! wait for, so it may use the mechanism it hears of. A panic in it is caught; what was not published then is
+//! published the next time.
 //!
 //! # Examples
 //!
@@ -40,6 +57,20 @@ pub enum MetricKind {
     Gauge,
 }
 
+/// What a metric counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetricUnit {
+    /// Calls, changes: things that happened.
+    Count,
+    /// 0 or 1.
+    Flag,
+    /// A share, 0 to 1.
+    Ratio,
+    /// Whole seconds.
+    Seconds,
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -48,6 +79,8 @@ pub struct Metric {
     pub name: &'static str,
     /// What it is.
     pub kind: MetricKind,
+    /// What its value is measured in.
+    pub unit: MetricUnit,
     /// The names of its labels.
     pub labels: &'static [&'static str],
     /// What it says.
@@ -55,11 +88,16 @@ pub struct Metric {
 }
 
 macro_rules! table {
-    ($($constant:ident = $name:literal, $kind:ident, $labels:expr, $help:literal;)*) => {
+    ($($constant:ident = $name:literal, $kind:ident, $unit:ident, $labels:expr, $help:literal;)*) => {
         $(
             #[doc = $help]
-            pub const $constant: Metric =
-                Metric { name: $name, kind: MetricKind::$kind, labels: &$labels, help: $help };
+            pub const $constant: Metric = Metric {
+                name: $name,
+                kind: MetricKind::$kind,
+                unit: MetricUnit::$unit,
+                labels: &$labels,
+                help: $help,
+            };
         )*
         /// Every metric, in the order of the table above.
         pub const METRICS: &[Metric] = &[$($constant),*];
@@ -67,20 +105,20 @@ macro_rules! table {
 }
 
 table! {
-    CIRCUIT_BREAKER_STATE = "backstop_circuit_breaker_state", Gauge, ["name", "state"],
+    CIRCUIT_BREAKER_STATE = "backstop_circuit_breaker_state", Gauge, Flag, ["name", "state"],
         "1 for the state that the circuit breaker is in, 0 for every other.";
-    CIRCUIT_BREAKER_TRANSITIONS = "backstop_circuit_breaker_transitions_total", Counter,
+    CIRCUIT_BREAKER_TRANSITIONS = "backstop_circuit_breaker_transitions_total", Counter, Count,
         ["name", "from", "to", "reason"], "Changes of state.";
-    CIRCUIT_BREAKER_CALLS = "backstop_circuit_breaker_calls_total", Counter, ["name", "kind"],
+    CIRCUIT_BREAKER_CALLS = "backstop_circuit_breaker_calls_total", Counter, Count, ["name", "kind"],
         "Calls by how they ended, or that they were not permitted.";
-    CIRCUIT_BREAKER_SLOW_CALLS = "backstop_circuit_breaker_slow_calls_total", Counter, ["name", "kind"],
+    CIRCUIT_BREAKER_SLOW_CALLS = "backstop_circuit_breaker_slow_calls_total", Counter, Count, ["name", "kind"],
         "Calls that took longer than the slow-call threshold.";
-    CIRCUIT_BREAKER_FAILURE_RATE = "backstop_circuit_breaker_failure_rate", Gauge, ["name"],
+    CIRCUIT_BREAKER_FAILURE_RATE = "backstop_circuit_breaker_failure_rate", Gauge, Ratio, ["name"],
         "Share of failed calls, 0 to 1; 0 below the minimum number of calls.";
-    CIRCUIT_BREAKER_SLOW_CALL_RATE = "backstop_circuit_breaker_slow_call_rate", Gauge, ["name"],
+    CIRCUIT_BREAKER_SLOW_CALL_RATE = "backstop_circuit_breaker_slow_call_rate", Gauge, Ratio, ["name"],
         "Share of slow calls, 0 to 1; 0 below the minimum number of calls.";
-    CIRCUIT_BREAKER_OPEN_SECONDS = "backstop_circuit_breaker_open_seconds_total", Counter, ["name"],
+    CIRCUIT_BREAKER_OPEN_SECONDS = "backstop_circuit_breaker_open_seconds_total", Counter, Seconds, ["name"],
         "Whole seconds spent open or forced open.";
-    CIRCUIT_BREAKER_FALLBACKS = "backstop_circuit_breaker_fallbacks_total", Counter, ["name"],
+    CIRCUIT_BREAKER_FALLBACKS = "backstop_circuit_breaker_fallbacks_total", Counter, Count, ["name"],
         "Calls answered by a fallback.";
 }

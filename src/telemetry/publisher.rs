@@ -1,8 +1,9 @@
 //! Carries a mechanism's own counts to the `metrics` facade.
 
-use super::{Metric, MetricKind};
-use metrics::{Counter, Gauge, Key, KeyName, Level, Metadata, Recorder};
+use super::{Metric, MetricKind, MetricUnit};
+use metrics::{Counter, Gauge, Key, KeyName, Level, Metadata, Recorder, Unit};
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(crate) use metrics::Label;
 
@@ -11,100 +12,135 @@ pub(crate) use metrics::Label;
 pub(crate) enum Value {
     /// A total since the mechanism was made.
     Total(u64),
+    /// A gauge's value.
     Now(f64),
 }
 
+impl Value {
+    fn total(self) -> Option<u64> {
+        if let Self::Total(total) = self { Some(total) } else { None }
+    }
+
+    fn now(self) -> Option<f64> {
+        if let Self::Now(now) = self { Some(now) } else { None }
+    }
+}
+
+/// Recorders whose handles are kept: the program's, and those that tests set for one thread each.
+const RECORDERS_MAX: usize = 4;
+
 /// Handles of one mechanism's series, and what was last published through them.
 ///
-/// Handles made before a recorder is installed lead nowhere for ever, so they are made again whenever another
-/// recorder is found.
+/// A handle made before a recorder is installed leads nowhere for ever, so each recorder that is met gets
+/// handles of its own, and through them the totals from the beginning. Recorders are told apart by their
+/// address: one that takes the place of another in memory is taken for it.
 #[derive(Debug, Default)]
 pub(crate) struct Publisher {
-    /// The address of the recorder that the handles are of.
+    /// The one used last comes first.
+    bindings: Vec<Binding>,
+}
+
+/// The handles of one recorder.
+struct Binding {
     recorder: usize,
-    series: Vec<Series>,
+    counters: Box<[(Counter, u64)]>,
+    gauges: Box<[(Gauge, f64)]>,
 }
 
-enum Series {
-    Counter(Counter, u64),
-    Gauge(Gauge, f64),
-}
-
-impl std::fmt::Debug for Series {
+impl std::fmt::Debug for Binding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Counter(_, published) => write!(f, "Counter({published})"),
-            Self::Gauge(_, published) => write!(f, "Gauge({published})"),
-        }
+        f.debug_struct("Binding").field("recorder", &self.recorder).finish_non_exhaustive()
     }
 }
 
 impl Publisher {
-    /// Publishes `values`, in the order of the series that `list` names.
+    /// Publishes `values`; the counters among them, and the gauges, are in the order of `series`.
+    ///
+    /// The recorder is foreign code: a panic in it ends this publication and goes no further. What was not
+    /// published then is part of the next.
     pub(crate) fn publish(
         &mut self,
-        list: impl FnOnce() -> Vec<(Metric, Vec<Label>)>,
-        values: impl IntoIterator<Item = Value>,
+        series: impl IntoIterator<Item = (Metric, Vec<Label>)>,
+        values: impl Iterator<Item = Value> + Clone,
     ) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.bind(series).publish(values)));
+    }
+
+    /// The handles of the recorder of this moment.
+    fn bind(&mut self, series: impl IntoIterator<Item = (Metric, Vec<Label>)>) -> &mut Binding {
         metrics::with_recorder(|recorder| {
             let address = std::ptr::from_ref(recorder).addr();
-            if self.recorder != address || self.series.is_empty() {
-                self.series = bind(recorder, list());
-                self.recorder = address;
+            match self.bindings.iter().position(|known| known.recorder == address) {
+                Some(0) => {}
+                Some(i) => self.bindings[..=i].rotate_right(1),
+                None => {
+                    let binding = Binding::new(recorder, series);
+                    self.bindings.truncate(RECORDERS_MAX - 1);
+                    self.bindings.reserve_exact(1);
+                    self.bindings.insert(0, binding);
+                }
             }
         });
-        for (series, value) in self.series.iter_mut().zip(values) {
-            series.publish(value);
-        }
+        &mut self.bindings[0]
     }
 }
 
-impl Series {
-    fn publish(&mut self, value: Value) {
-        match (self, value) {
-            (Self::Counter(counter, published), Value::Total(total)) => {
-                if total > *published {
-                    counter.increment(total - *published);
-                    *published = total;
-                }
+impl Binding {
+    /// Registers every series, at 0.
+    fn new(recorder: &dyn Recorder, series: impl IntoIterator<Item = (Metric, Vec<Label>)>) -> Self {
+        let metadata = Metadata::new(module_path!(), Level::INFO, None);
+        let mut described = HashSet::new();
+        let (mut counters, mut gauges) = (Vec::new(), Vec::new());
+        for (metric, labels) in series {
+            if described.insert(metric.name) {
+                describe(recorder, &metric);
             }
-            #[expect(clippy::float_cmp, reason = "the same value need not be stored again")]
-            (Self::Gauge(gauge, published), Value::Now(now)) => {
-                if now != *published {
+            let key = Key::from_parts(metric.name, labels);
+            match metric.kind {
+                MetricKind::Counter => {
+                    let counter = recorder.register_counter(&key, &metadata);
+                    counter.increment(0);
+                    counters.push((counter, 0));
+                }
+                MetricKind::Gauge => gauges.push((recorder.register_gauge(&key, &metadata), f64::NAN)),
+            }
+        }
+        let recorder = std::ptr::from_ref(recorder).addr();
+        Self { recorder, counters: counters.into(), gauges: gauges.into() }
+    }
+
+    /// What rises comes first: a scrape in the middle of a change of state sees both states, never none.
+    fn publish(&mut self, values: impl Iterator<Item = Value> + Clone) {
+        let totals = values.clone().filter_map(Value::total);
+        for ((counter, published), total) in self.counters.iter_mut().zip(totals) {
+            if total > *published {
+                counter.increment(total - *published);
+                *published = total;
+            }
+        }
+        for falls in [false, true] {
+            let now = values.clone().filter_map(Value::now);
+            for ((gauge, published), now) in self.gauges.iter_mut().zip(now) {
+                #[expect(clippy::float_cmp, reason = "the same value need not be stored again")]
+                if now != *published && (now < *published) == falls {
                     gauge.set(now);
                     *published = now;
                 }
             }
-            _ => debug_assert!(false, "a counter takes totals, a gauge the value now"),
         }
     }
 }
 
-/// Registers every series, at 0.
-fn bind(recorder: &dyn Recorder, list: Vec<(Metric, Vec<Label>)>) -> Vec<Series> {
-    let mut described = HashSet::new();
-    let metadata = Metadata::new(module_path!(), Level::INFO, None);
-    list.into_iter()
-        .map(|(metric, labels)| {
-            let is_new = described.insert(metric.name);
-            let name = KeyName::from_const_str(metric.name);
-            let key = Key::from_parts(metric.name, labels);
-            match metric.kind {
-                MetricKind::Counter => {
-                    if is_new {
-                        recorder.describe_counter(name, None, metric.help.into());
-                    }
-                    let counter = recorder.register_counter(&key, &metadata);
-                    counter.increment(0);
-                    Series::Counter(counter, 0)
-                }
-                MetricKind::Gauge => {
-                    if is_new {
-                        recorder.describe_gauge(name, None, metric.help.into());
-                    }
-                    Series::Gauge(recorder.register_gauge(&key, &metadata), f64::NAN)
-                }
-            }
-        })
-        .collect()
+fn describe(recorder: &dyn Recorder, metric: &Metric) {
+    let name = KeyName::from_const_str(metric.name);
+    // No unit for the others: an exporter that appends units to names would append it.
+    let unit = match metric.unit {
+        MetricUnit::Count => Some(Unit::Count),
+        MetricUnit::Seconds => Some(Unit::Seconds),
+        MetricUnit::Flag | MetricUnit::Ratio => None,
+    };
+    match metric.kind {
+        MetricKind::Counter => recorder.describe_counter(name, unit, metric.help.into()),
+        MetricKind::Gauge => recorder.describe_gauge(name, unit, metric.help.into()),
+    }
 }

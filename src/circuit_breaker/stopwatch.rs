@@ -1,0 +1,66 @@
+//! Tells slow calls from others, with as few readings of the exact clock as that takes.
+
+use crate::clock::{Clock, Instant, nanos};
+use crate::sync::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The coarse clock may lag: nearer to the threshold than this, or a tenth of it, the exact one is read.
+const COARSE_MARGIN: Duration = Duration::from_millis(50);
+
+/// Times calls against the slow-call threshold.
+#[derive(Debug)]
+pub(crate) struct Stopwatch {
+    pub(crate) clock: Clock,
+    /// In nanoseconds; the maximum where no call is slow.
+    threshold: AtomicU64,
+}
+
+impl Stopwatch {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, threshold: AtomicU64::new(u64::MAX) }
+    }
+
+    pub(crate) fn set_threshold(&self, threshold: Option<Duration>) {
+        self.threshold.store(threshold.map_or(u64::MAX, nanos), Ordering::Relaxed);
+    }
+
+    /// When a call begins; [`Instant::NEVER`], without a look at the clock, where nobody needs to know.
+    pub(crate) fn start(&self) -> Instant {
+        if self.threshold.load(Ordering::Relaxed) == u64::MAX { Instant::NEVER } else { self.clock.now() }
+    }
+
+    /// Whether a call that began then has lasted longer than the threshold.
+    pub(crate) fn is_slow(&self, started: Instant) -> bool {
+        if started == Instant::NEVER {
+            return false;
+        }
+        let threshold = Duration::from_nanos(self.threshold.load(Ordering::Relaxed));
+        // The coarse clock is never ahead, so this is never too much.
+        let at_least = self.clock.coarse().saturating_duration_since(started);
+        let margin = COARSE_MARGIN.max(threshold / 10);
+        if at_least <= threshold && threshold - at_least < margin {
+            return self.clock.now().saturating_duration_since(started) > threshold;
+        }
+        at_least > threshold
+    }
+}
+
+#[cfg(all(test, not(backstop_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_is_strictly_longer_than_the_threshold() {
+        let (clock, time) = Clock::manual();
+        let stopwatch = Stopwatch::new(clock);
+        assert_eq!(stopwatch.start(), Instant::NEVER);
+        for threshold in [Duration::from_millis(1), Duration::from_secs(100)] {
+            stopwatch.set_threshold(Some(threshold));
+            let started = stopwatch.start();
+            time.advance(threshold);
+            assert!(!stopwatch.is_slow(started));
+            time.advance(Duration::from_nanos(1));
+            assert!(stopwatch.is_slow(started));
+        }
+    }
+}
