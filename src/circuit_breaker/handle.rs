@@ -1,6 +1,7 @@
 //! The circuit breaker that users hold.
 
 use super::config::{CircuitBreakerBuilder, CircuitBreakerConfig, Named};
+use super::control::{self, manual_control};
 use super::future;
 use super::layer::CircuitBreakerLayer;
 use super::machine::Command;
@@ -228,43 +229,10 @@ impl CircuitBreaker {
 
     // ---- by hand: each takes effect at once, from any thread, and holds until somebody says otherwise
 
-    /// Rejects every call until [`reset`](Self::reset) or another command.
-    pub fn force_open(&self, reason: impl AsRef<str>) {
-        self.command(Command::ForceOpen, reason.as_ref());
-    }
-
-    /// Admits every call and judges none until [`reset`](Self::reset) or another command.
-    pub fn disable(&self, reason: impl AsRef<str>) {
-        self.command(Command::Disable, reason.as_ref());
-    }
-
-    /// Admits and judges every call, and counts what would have been rejected.
-    pub fn shadow(&self, reason: impl AsRef<str>) {
-        self.command(Command::Shadow, reason.as_ref());
-    }
-
-    /// Closes the circuit and forgets the evidence; ends every state set by hand.
-    pub fn reset(&self, reason: impl AsRef<str>) {
-        self.command(Command::Reset, reason.as_ref());
-    }
-
-    /// Opens the circuit now, for the configured open time; then it probes as after any trip.
-    pub fn trip(&self, reason: impl AsRef<str>) {
-        self.command(Command::Trip { wait: None }, reason.as_ref());
-    }
-
-    /// Opens the circuit now, for this long; then it probes as after any trip.
-    pub fn trip_for(&self, open_time: Duration, reason: impl AsRef<str>) {
-        self.command(Command::Trip { wait: Some(open_time) }, reason.as_ref());
-    }
-
-    /// Begins a half-open round now.
-    pub fn probe(&self, reason: impl AsRef<str>) {
-        self.command(Command::HalfOpen, reason.as_ref());
-    }
+    manual_control!();
 
     fn command(&self, command: Command, reason: &str) {
-        let note: Arc<str> = reason.chars().take(NOTE_MAX).collect::<String>().into();
+        let note = control::note(reason);
         self.shared.with_machine(|machine, now| machine.command(command, note, now));
     }
 
@@ -295,9 +263,6 @@ impl Holder for CircuitBreaker {
         self.shared.count_fallback();
     }
 }
-
-/// The longest reason that is kept, in characters.
-const NOTE_MAX: usize = 512;
 
 impl fmt::Debug for CircuitBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

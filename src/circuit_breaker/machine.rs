@@ -52,8 +52,10 @@ pub(crate) struct Machine {
     announced: u16,
     /// The rules have changed and must be looked at.
     must_evaluate: bool,
-    /// Whether a rule may open the circuit: a group of breakers limits how many are open.
-    may_open: bool,
+    /// Whether the holder is asked before a rule opens the circuit: a group limits how many are open.
+    asks: bool,
+    /// What would have opened it.
+    wanted: Option<(Reason, Option<Duration>)>,
     random: fastrand::Rng,
     tripped_by: Option<Box<Snapshot>>,
     flights: Option<Box<Flights>>,
@@ -155,7 +157,8 @@ impl Machine {
             half_open_attempts: 0,
             announced: 0,
             must_evaluate: false,
-            may_open: true,
+            asks: false,
+            wanted: None,
             random: fastrand::Rng::with_seed(config.jitter_seed.unwrap_or(seed)),
             tripped_by: None,
             flights: None,
@@ -169,6 +172,20 @@ impl Machine {
             other => other,
         };
         machine.events.clear();
+        machine
+    }
+
+    /// A closed circuit that has seen these successes and nothing else.
+    pub(crate) fn resume(
+        config: Arc<CircuitBreakerConfig>,
+        seed: u64,
+        now: Instant,
+        generation: u64,
+        successes: u64,
+    ) -> Self {
+        let mut machine = Self::new(config, seed, now);
+        machine.generation = machine.generation.max(generation);
+        machine.absorb(successes);
         machine
     }
 
@@ -243,6 +260,13 @@ impl Machine {
     /// Whether a half-open circuit can let one more probe through.
     pub(crate) fn has_free_probe(&self) -> bool {
         matches!(&self.mode, Mode::HalfOpen(probes) if probes.has_place())
+    }
+
+    /// Whether the circuit is closed and has seen successes only: its number of calls tells all.
+    pub(crate) fn is_pristine(&self) -> bool {
+        let Counts { failed, slow, abandoned, .. } = self.window.counts();
+        matches!(self.mode, Mode::Closed { ramp: None })
+            && (failed, slow, abandoned, self.consecutive_failures) == (0, 0, 0, 0)
     }
 
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
@@ -436,9 +460,20 @@ impl Machine {
         self.must_evaluate = true;
     }
 
-    /// Whether a rule may open the circuit from now on.
-    pub(crate) fn set_may_open(&mut self, may_open: bool) {
-        self.may_open = may_open;
+    /// From now on a rule that is met asks, with [`Machine::wants_to_open`], instead of opening the circuit.
+    pub(crate) fn ask_before_opening(&mut self) {
+        self.asks = true;
+    }
+
+    pub(crate) fn wants_to_open(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// The answer to that.
+    pub(crate) fn answer_opening(&mut self, may_open: bool) {
+        if let Some((reason, wait)) = self.wanted.take().filter(|_| may_open) {
+            self.enter(State::Open, reason, self.latest, wait);
+        }
     }
 
     /// The answer to an [`OpenTimeQuestion`]; too late, it is ignored.
@@ -498,9 +533,9 @@ impl Machine {
         if let (Some(settings), false) = (&self.config.throttle, failed) {
             self.traffic.get_or_insert_default().accept(settings, self.latest);
         }
-        if retry_after.is_some() && self.config.retry_after == RetryAfter::OpensAtOnce && self.may_trip() {
-            // ## Closed => Open, because the dependency said so
-            self.enter(State::Open, Reason::RetryAfter, self.latest, retry_after);
+        let opens_at_once = retry_after.is_some() && self.config.retry_after == RetryAfter::OpensAtOnce;
+        if opens_at_once && matches!(self.mode, Mode::Closed { .. }) {
+            self.trip(Reason::RetryAfter, retry_after);
         } else if failed || self.config.evaluate_on == EvaluateOn::AnyCall {
             self.evaluate(retry_after);
         }
@@ -510,8 +545,13 @@ impl Machine {
         self.flights.as_mut().filter(|_| flight > 0).and_then(|flights| flights.end(flight))
     }
 
-    fn may_trip(&self) -> bool {
-        matches!(self.mode, Mode::Closed { .. }) && self.may_open
+    // ## Closed => Open
+    fn trip(&mut self, reason: Reason, wait: Option<Duration>) {
+        if self.asks {
+            self.wanted = Some((reason, wait));
+        } else {
+            self.enter(State::Open, reason, self.latest, wait);
+        }
     }
 
     /// Looks at the rules after something was counted.
@@ -523,10 +563,9 @@ impl Machine {
         let judges_abandoned = self.config.on_abandoned == Abandonment::Judge;
         let mut met = met.into_iter().flatten().filter(|reason| judges_abandoned || *reason != Reason::AbandonedRate);
         match self.mode {
-            // ## Closed => Open
-            Mode::Closed { .. } if self.may_open => {
+            Mode::Closed { .. } => {
                 if let Some(reason) = met.next() {
-                    self.enter(State::Open, reason, self.latest, retry_after);
+                    self.trip(reason, retry_after);
                 }
             }
             // ## Shadow => Shadow, but say so
@@ -589,6 +628,7 @@ impl Machine {
         let evidence = self.evidence();
         self.generation += 1;
         self.flights = None;
+        self.wanted = None;
         self.mode = match to {
             State::Open => {
                 self.tripped_by = Some(Box::new(evidence));

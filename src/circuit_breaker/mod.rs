@@ -48,9 +48,11 @@
 //! ```
 
 mod config;
+mod control;
 mod flights;
 mod future;
 mod handle;
+pub mod keyed;
 mod layer;
 mod ledger;
 mod log;
@@ -75,9 +77,10 @@ pub use config::{
 };
 pub use future::ResponseFuture;
 pub use handle::CircuitBreaker;
+pub use keyed::KeyedCircuitBreaker;
 pub use layer::CircuitBreakerLayer;
 pub use open_time::OpenTime;
-pub use permit::Permit;
+pub use permit::{Holder, Permit};
 pub use service::CircuitBreakerService;
 pub use snapshot::{Event, Reason, Snapshot, State, Totals, Transition};
 pub use throttle::Throttle;

@@ -75,11 +75,6 @@ impl<H: Holder> Permit<H> {
         Self { holder, ticket, phase: Phase::Bare, was_slow: None }
     }
 
-    /// A permit that a future carries, about to call foreign code.
-    pub(super) fn entered(holder: H, ticket: Ticket) -> Self {
-        Self { holder, ticket, phase: Phase::Inside, was_slow: None }
-    }
-
     /// From now on a future carries it.
     pub(super) fn carried(mut self) -> Self {
         self.phase = Phase::Carried;

@@ -2,10 +2,10 @@
 
 use super::future::ResponseFuture;
 use super::handle::CircuitBreaker;
-use super::permit::Permit;
+use super::permit::{Holder, Permit};
 use crate::classify::{Auto, Classified, Classify};
 use crate::outcome::Settle;
-use crate::reject::{AsError, OnReject};
+use crate::reject::{AsError, OnReject, Rejected};
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
@@ -93,23 +93,45 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let shared = &self.breaker.shared;
-        let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
-        let rejected = match shared.admit() {
-            Ok(ticket) if self.readiness == Readiness::Polled => {
-                let mut permit = Permit::entered(self.breaker.clone(), ticket);
-                let future = self.inner.call(request);
-                permit.leave();
-                return ResponseFuture::called(future, permit, classifier, on_reject);
-            }
-            Ok(ticket) => shared.withdraw(ticket),
-            Err(rejected) => rejected,
+        let admitted = match self.breaker.shared.admit() {
+            Ok(ticket) if self.readiness == Readiness::Skipped => Err(self.breaker.shared.withdraw(ticket)),
+            Ok(ticket) => Ok(Permit::bare(self.breaker.clone(), ticket)),
+            Err(rejected) => Err(rejected),
         };
-        if P::IS_FALLBACK {
-            shared.count_fallback();
+        let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
+        start(&mut self.inner, request, &self.breaker, admitted, classifier, on_reject)
+    }
+}
+
+/// Calls the service, or refuses the request.
+pub(super) fn start<S, Request, C, P, H>(
+    inner: &mut S,
+    request: Request,
+    holder: &H,
+    admitted: Result<Permit<H>, Rejected>,
+    classifier: C,
+    on_reject: P,
+) -> ResponseFuture<S::Future, C, P, P::Refusal, Request, Permit<H>>
+where
+    S: Service<Request>,
+    C: Classify<S::Response, S::Error>,
+    P: OnReject<Request, S::Response, C::Response<Permit<H>>, S::Error>,
+    H: Holder,
+{
+    match admitted {
+        Ok(mut permit) => {
+            permit.enter();
+            let future = inner.call(request);
+            permit.leave();
+            ResponseFuture::called(future, permit, classifier, on_reject)
         }
-        let refusal = self.on_reject.refuse(request, rejected);
-        ResponseFuture::refused(refusal, classifier, on_reject)
+        Err(rejected) => {
+            if P::IS_FALLBACK {
+                holder.count_fallback();
+            }
+            let refusal = on_reject.refuse(request, rejected);
+            ResponseFuture::refused(refusal, classifier, on_reject)
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::outcome::{Classification, Outcome};
 use crate::reject::{Mechanism, RejectReason, Rejected};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 /// Calls are admitted without the lock.
@@ -304,12 +304,10 @@ impl Shared {
         }
     }
 
-    /// Asks the user's function how long to stay open.
     #[cold]
     fn answer(&self, question: &OpenTimeQuestion) {
-        let Some(function) = question.time.function() else { return };
-        let wait = catch_unwind(AssertUnwindSafe(|| function(question.trips, &question.snapshot)));
-        self.with_machine(|machine, _| machine.answer_open_time(question.generation, wait.ok()));
+        let wait = ask_open_time(question);
+        self.with_machine(|machine, _| machine.answer_open_time(question.generation, wait));
     }
 
     // ---- what others read
@@ -354,8 +352,9 @@ impl Shared {
         self.publish_again.store(false, Ordering::Relaxed);
     }
 
-    /// Wakes `cx` when the state changes or a probe's place may be free.
-    pub(crate) fn wake_later(&self, cx: &Context<'_>) {
+    /// Wakes the task of `cx` when the state changes or a probe's place may be free.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn wake_later(&self, cx: &std::task::Context<'_>) {
         let mut waiters = self.waiters.lock();
         if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
             waiters.push(cx.waker().clone());
@@ -383,6 +382,12 @@ impl Core {
             retry_after: self.machine.retry_after(),
         }
     }
+}
+
+/// Asks the user's function how long to stay open. Call it without a lock.
+pub(crate) fn ask_open_time(question: &OpenTimeQuestion) -> Option<Duration> {
+    let function = question.time.function()?;
+    catch_unwind(AssertUnwindSafe(|| function(question.trips, &question.snapshot))).ok()
 }
 
 /// A seed that differs from breaker to breaker and from process to process.

@@ -7,6 +7,7 @@
 //! | what [`Auto`] sees | outcome |
 //! |---|---|
 //! | a rejection of this crate, as error or response | ignored |
+//! | a request that reqwest could not build | ignored |
 //! | any other error | failure |
 //! | HTTP 5xx, 429 | failure, with the `Retry-After` |
 //! | any other HTTP status | success, when the body ends well; a body that breaks is a failure |
@@ -14,6 +15,7 @@
 //! | gRPC status in the headers or trailers | `UNKNOWN`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS` fail, `CANCELLED` is ignored, the others succeed |
 //! | a gRPC body that ends without a status | failure |
 //! | a gRPC body dropped before its trailers | abandoned |
+//! | gRPC-web | as HTTP: its status is hidden in the body. Inside `GrpcWebLayer` it is gRPC |
 //!
 //! # Examples
 //!
@@ -27,6 +29,38 @@
 //!     Err(error) if error.kind() == std::io::ErrorKind::NotFound => Outcome::Ignored,
 //!     Err(_) => Outcome::Failure,
 //! });
+//! ```
+//!
+//! A closure has to name its argument's type. Without it the compiler says `type annotations needed`, or
+//! E0631, `type mismatch in closure arguments`. The error's type may be left out:
+//!
+//! ```
+//! # #[cfg(feature = "http")] {
+//! # use backstop::{CircuitBreaker, Outcome};
+//! # use axum::{Router, http::StatusCode, response::Response, routing::get};
+//! # let breaker = CircuitBreaker::new("inventory");
+//! let app: Router = Router::new().route("/", get(|| async { "here" })).layer(
+//!     breaker
+//!         .layer()
+//!         .classify(|result: &Result<Response, _>| match result {
+//!             Ok(response) if response.status() == StatusCode::NOT_FOUND => Outcome::Failure,
+//!             Ok(_) => Outcome::Success,
+//!             Err(_) => Outcome::Failure,
+//!         })
+//!         .respond(),
+//! );
+//! # }
+//! ```
+//!
+//! ```compile_fail,E0282
+//! # use backstop::{CircuitBreaker, Outcome};
+//! # use axum::{Router, response::Response, routing::get};
+//! # let breaker = CircuitBreaker::new("inventory");
+//! let by_rule = breaker.layer().classify(|result| match result {
+//!     Ok(_) => Outcome::Success,
+//!     Err(_) => Outcome::Failure,
+//! });
+//! let app: Router = Router::new().route("/", get(|| async { "here" })).layer(by_rule.respond());
 //! ```
 
 #[cfg(feature = "http")]
@@ -65,6 +99,41 @@ impl<T: Into<Classification>> From<T> for Classified {
 /// Implemented by [`Auto`], [`Errors`] and every closure `Fn(&Result<R, E>) -> impl Into<Classification>`. A
 /// panic in it counts as a panic of the call. It is cloned into each call's future: put state that is dear to
 /// clone behind an `Arc`.
+///
+/// # Examples
+///
+/// A classifier that knows the application's own answers:
+///
+/// ```
+/// use backstop::classify::{Classified, Classify, Settle};
+/// use backstop::{CircuitBreaker, Outcome};
+///
+/// /// What the stock service answers.
+/// enum Stock {
+///     Left(u32),
+///     DatabaseDown,
+/// }
+///
+/// #[derive(Clone)]
+/// struct ByAnswer;
+///
+/// impl<E> Classify<Stock, E> for ByAnswer {
+///     type Response<G: Settle> = Stock;
+///
+///     fn classify(&self, result: &Result<Stock, E>) -> Classified {
+///         match result {
+///             Ok(Stock::Left(_)) => Outcome::Success.into(),
+///             Ok(Stock::DatabaseDown) | Err(_) => Outcome::Failure.into(),
+///         }
+///     }
+///
+///     fn watch<G: Settle>(&self, stock: Stock, _: Option<G>) -> Stock {
+///         stock
+///     }
+/// }
+///
+/// let layer = CircuitBreaker::new("stock").layer().classify(ByAnswer);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot tell how a call ended whose result is `Result<{R}, {E}>`",
     label = "does not say whether this call failed",
@@ -101,13 +170,35 @@ where
 
 /// By the response's own protocol: HTTP and gRPC. The default.
 ///
-/// For a type that is no such response use [`Errors`] or a closure.
+/// For a type that is no such response use [`Errors`] or a closure. The compiler says so:
+///
+/// ```compile_fail,E0277
+/// # use backstop::{CircuitBreaker, classify::Auto};
+/// # async fn example(breaker: CircuitBreaker) {
+/// breaker.call_with(async { Ok::<_, std::io::Error>(7) }, &Auto).await;
+/// // error[E0277]: `Auto` cannot tell how a call ended whose result is `Result<{integer}, std::io::Error>`
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Auto;
 
 /// `Ok` is a success, `Err` a failure; a rejection of this crate is ignored.
 ///
-/// It says nothing about a service whose error is `Infallible`, as in axum: there the status decides.
+/// It finds a rejection in boxed errors, `std::io::Error`, `tonic::Status`, `reqwest::Error` and a
+/// [`CallError`](crate::CallError) of one of them. It cannot look into other types: for an error type of your
+/// own that may wrap a rejection use [`Causes`].
+///
+/// It would never see a failure of a service whose error is `Infallible`, as in axum. That does not compile:
+///
+/// ```compile_fail,E0080
+/// # use backstop::{CircuitBreaker, classify::Errors};
+/// # use axum::{Router, routing::get};
+/// # let breaker = CircuitBreaker::new("inventory");
+/// let app: Router = Router::new()
+///     .route("/", get(|| async { "here" }))
+///     .layer(breaker.layer().classify(Errors).respond());
+/// // error[E0080]: this service never returns an error, so `Errors` would never see a failure: classify its responses
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Errors;
 
@@ -132,17 +223,70 @@ impl<R, E: 'static> Classify<R, E> for Errors {
     }
 }
 
+/// As [`Errors`], for an error type of your own: a rejection is also found among its causes.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::{CallError, CircuitBreaker, classify::Causes};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// enum OrderError {
+///     #[error("stock is unknown")]
+///     Stock(#[from] CallError<std::fmt::Error>),
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (orders, stock) = (CircuitBreaker::new("orders"), CircuitBreaker::new("stock"));
+/// stock.force_open("maintenance");
+/// let order = async { Ok::<_, OrderError>(stock.call(async { Ok(7) }).await?) };
+/// assert!(orders.call_with(order, &Causes).await.is_err());
+/// assert_eq!(orders.totals().ignored, 1); // the orders' own dependency did not fail
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Causes;
+
+impl<R, E: std::error::Error + 'static> Classify<R, E> for Causes {
+    type Response<G: Settle> = R;
+
+    fn classify(&self, result: &Result<R, E>) -> Classified {
+        match result {
+            Err(error) if Rejected::find(error).is_some() => Outcome::Ignored.into(),
+            _ => Errors.classify(result),
+        }
+    }
+
+    fn watch<G: Settle>(&self, response: R, _: Option<G>) -> R {
+        response
+    }
+}
+
 /// Whether a type has no values, as `Infallible` has none: `Option<Infallible>` needs no room for it.
 const fn is_uninhabited<E>() -> bool {
     size_of::<E>() == 0 && size_of::<Option<E>>() == 0
 }
 
-/// An error is a failure, unless an inner layer rejected the call.
+/// An error is a failure, unless an inner layer rejected the call or it was never made.
 pub(crate) fn of_error<E: 'static>(error: &E) -> Classified {
-    match Rejected::find_any(error) {
-        Some(_) => Outcome::Ignored.into(),
-        None => Outcome::Failure.into(),
+    if Rejected::find_any(error).is_some() || is_unsent(error) {
+        Outcome::Ignored.into()
+    } else {
+        Outcome::Failure.into()
     }
+}
+
+/// reqwest could not build the request, from a wrong URL for example: the caller's mistake.
+#[cfg(feature = "reqwest")]
+fn is_unsent<E: 'static>(error: &E) -> bool {
+    let error: &dyn std::any::Any = error;
+    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_builder)
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn is_unsent<E>(_: &E) -> bool {
+    false
 }
 
 #[cfg(test)]

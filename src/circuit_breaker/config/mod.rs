@@ -93,6 +93,11 @@ impl CircuitBreakerConfig {
         CircuitBreakerBuilder::config_only()
     }
 
+    /// Whether a closed circuit that has seen successes only needs no memory of its own.
+    pub(crate) fn can_fold(&self) -> bool {
+        self.throttle.is_none() && !self.detect_slow_calls_in_flight && self.initial_state == State::Closed
+    }
+
     /// The window that calls are judged over.
     pub const fn window(&self) -> SlidingWindow {
         self.window

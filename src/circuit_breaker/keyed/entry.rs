@@ -1,0 +1,86 @@
+//! One key's circuit, small while it is healthy.
+
+use crate::circuit_breaker::config::CircuitBreakerConfig;
+use crate::circuit_breaker::machine::Machine;
+use crate::circuit_breaker::shared::seed;
+use crate::clock::Instant;
+use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
+
+/// A key and its circuit.
+#[derive(Debug)]
+pub(super) struct Entry<K> {
+    /// `None` for the overflow circuit.
+    pub(super) key: Option<K>,
+    pub(super) hash: u64,
+    slot: Mutex<Slot>,
+    touched: AtomicBool,
+}
+
+/// A circuit that is closed and has seen successes only is told by two numbers.
+#[derive(Debug)]
+pub(super) struct Slot {
+    generation: u64,
+    successes: u32,
+    machine: Option<Box<Machine>>,
+}
+
+impl<K> Entry<K> {
+    pub(super) fn new(key: Option<K>, hash: u64) -> Self {
+        let slot = Slot { generation: 1, successes: 0, machine: None };
+        Self { key, hash, slot: Mutex::new(slot), touched: AtomicBool::new(true) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock()
+    }
+
+    /// A reference; the clock's hand will spare the entry once.
+    pub(super) fn touch(self: &Arc<Self>) -> Arc<Self> {
+        self.touched.store(true, Ordering::Relaxed);
+        Arc::clone(self)
+    }
+
+    /// Whether it was used since this was last asked.
+    pub(super) fn was_touched(&self) -> bool {
+        self.touched.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether nothing would be lost with it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.slot.try_lock().is_some_and(|slot| slot.machine.as_ref().is_none_or(|machine| machine.is_pristine()))
+    }
+}
+
+impl Slot {
+    /// The whole circuit, written out if it was not.
+    pub(super) fn machine(&mut self, config: impl FnOnce() -> Arc<CircuitBreakerConfig>, now: Instant) -> &mut Machine {
+        let (generation, successes) = (self.generation, self.successes);
+        self.machine.get_or_insert_with(|| {
+            let mut machine = Machine::resume(config(), seed(), now, generation, u64::from(successes));
+            machine.ask_before_opening();
+            Box::new(machine)
+        })
+    }
+
+    pub(super) fn written_out(&self) -> Option<&Machine> {
+        self.machine.as_deref()
+    }
+
+    /// The generation of a circuit that is not written out.
+    pub(super) fn healthy_generation(&self) -> Option<u64> {
+        self.machine.is_none().then_some(self.generation)
+    }
+
+    /// Counts a success of a circuit that is not written out; more than fill the window tell nothing.
+    pub(super) fn count_success(&mut self, window: u32) {
+        self.successes = self.successes.saturating_add(1).min(window);
+    }
+
+    /// Folds a circuit that is closed and clean into its two numbers.
+    pub(super) fn fold(&mut self) {
+        if let Some(machine) = self.machine.take_if(|machine| machine.is_pristine()) {
+            self.generation = machine.generation();
+            self.successes = u32::try_from(machine.snapshot().calls()).unwrap_or(u32::MAX);
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! What all keys share, and how a call finds its way to its key's circuit.
+
+use super::Key;
+use super::entry::Entry;
+use super::table::{Inserted, Table};
+use crate::circuit_breaker::config::{CircuitBreakerConfig, SlidingWindow};
+use crate::circuit_breaker::ledger::Ledger;
+use crate::circuit_breaker::machine::{Denial, Ended, Machine, OpenTimeQuestion};
+use crate::circuit_breaker::permit::Ticket;
+use crate::circuit_breaker::shared::{Sample, ask_open_time};
+use crate::circuit_breaker::snapshot::{Event, Snapshot, State, Totals};
+use crate::circuit_breaker::stopwatch::Stopwatch;
+use crate::circuit_breaker::tally::Tally;
+use crate::clock::{Clock, Instant};
+use crate::config::Ratio;
+use crate::observe::Events;
+use crate::outcome::{Classification, Outcome};
+use crate::reject::{Mechanism, Rejected};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use std::borrow::Borrow;
+use std::hash::Hash;
+
+/// An event of one key's circuit.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct KeyedEvent<K> {
+    /// The key; `None` for the overflow circuit.
+    pub key: Option<K>,
+    /// What happened.
+    pub event: Event,
+}
+
+pub(super) struct Group<K> {
+    name: &'static str,
+    stopwatch: Stopwatch,
+    config: Mutex<Arc<CircuitBreakerConfig>>,
+    /// The size of the window if a healthy key needs no circuit of its own, otherwise 0.
+    foldable: AtomicU64,
+    table: Table<K>,
+    /// For keys that found no room.
+    overflow: Arc<Entry<K>>,
+    overflowed: AtomicU64,
+    evicted: AtomicU64,
+    /// Openings that the bound on open keys did not allow.
+    suppressed: AtomicU64,
+    keys: AtomicU64,
+    max_open_fraction: Ratio,
+    /// Circuits that are open, and that are half-open.
+    open: AtomicU64,
+    half_open: AtomicU64,
+    tally: Tally,
+    ledger: Mutex<Ledger>,
+    fallbacks: AtomicU64,
+    pub(super) events: Events<KeyedEvent<K>>,
+    #[cfg(feature = "metrics")]
+    publisher: Mutex<crate::telemetry::Publisher>,
+}
+
+impl<K> Group<K> {
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.keys.load(Ordering::Relaxed)
+    }
+}
+
+impl<K: Key> Group<K> {
+    pub(super) fn new(
+        name: &'static str,
+        config: CircuitBreakerConfig,
+        max_keys: usize,
+        max_open_fraction: Ratio,
+        clock: Clock,
+    ) -> Self {
+        let group = Self {
+            name,
+            stopwatch: Stopwatch::new(clock),
+            config: Mutex::new(Arc::new(CircuitBreakerConfig::default())),
+            foldable: AtomicU64::new(0),
+            table: Table::new(max_keys),
+            overflow: Arc::new(Entry::new(None, 0)),
+            overflowed: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            suppressed: AtomicU64::new(0),
+            keys: AtomicU64::new(0),
+            max_open_fraction,
+            open: AtomicU64::new(0),
+            half_open: AtomicU64::new(0),
+            tally: Tally::new(),
+            ledger: Mutex::new(Ledger::new()),
+            fallbacks: AtomicU64::new(0),
+            events: Events::default(),
+            #[cfg(feature = "metrics")]
+            publisher: Mutex::new(crate::telemetry::Publisher::default()),
+        };
+        group.reconfigure(config);
+        group.publish();
+        group
+    }
+
+    // ---- keys
+
+    pub(super) fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Arc<Entry<K>>>
+    where
+        K: Borrow<Q>,
+    {
+        self.table.get(key)
+    }
+
+    pub(super) fn find_or_insert<Q>(&self, key: &Q) -> Arc<Entry<K>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let (found, inserted) = self.table.get_or_insert(key, |hash| Entry::new(Some(key.to_owned()), hash));
+        match inserted {
+            Some(Inserted::New) => drop(self.keys.fetch_add(1, Ordering::Relaxed)),
+            Some(Inserted::InsteadOfAnother) => drop(self.evicted.fetch_add(1, Ordering::Relaxed)),
+            None => {}
+        }
+        found.unwrap_or_else(|| {
+            self.overflowed.fetch_add(1, Ordering::Relaxed);
+            Arc::clone(&self.overflow)
+        })
+    }
+
+    // ---- the path of a call
+
+    pub(super) fn admit(&self, entry: &Entry<K>) -> Result<Ticket, Rejected> {
+        let foldable = self.foldable.load(Ordering::Relaxed);
+        if foldable > 0 {
+            if let Some(generation) = entry.lock().healthy_generation() {
+                return Ok(Ticket { generation, flight: 0, started: self.stopwatch.start() });
+            }
+        }
+        let admitted = self.with_machine(entry, Machine::admit);
+        match admitted {
+            Ok(admission) => {
+                if admission.would_reject {
+                    self.ledger.lock().totals.would_reject += 1;
+                }
+                let (generation, flight) = (admission.generation, admission.flight);
+                Ok(Ticket { generation, flight, started: self.stopwatch.start() })
+            }
+            Err(Denial { reason, retry_after }) => {
+                self.tally.reject();
+                Err(Rejected::new(Mechanism::CircuitBreaker, self.name, reason, retry_after))
+            }
+        }
+    }
+
+    pub(super) fn record(
+        &self,
+        entry: &Entry<K>,
+        ticket: Ticket,
+        classification: Classification,
+        is_slow: Option<bool>,
+    ) {
+        let is_slow = is_slow.unwrap_or_else(|| self.is_slow(ticket));
+        let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
+        if outcome == Outcome::Success && !is_slow && retry_after.is_none() && self.count_success(entry, ticket) {
+            return;
+        }
+        let Ticket { generation, flight, .. } = ticket;
+        let recorded = self.with_machine(entry, |machine, now| {
+            machine.record(Ended { generation, flight, outcome, is_slow, retry_after }, now)
+        });
+        self.ledger.lock().count(recorded);
+    }
+
+    /// Counts a success of a healthy key.
+    fn count_success(&self, entry: &Entry<K>, ticket: Ticket) -> bool {
+        let window = u32::try_from(self.foldable.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        let mut slot = entry.lock();
+        if window == 0 || slot.healthy_generation() != Some(ticket.generation) {
+            return false;
+        }
+        slot.count_success(window);
+        drop(slot);
+        self.tally.succeed(1);
+        true
+    }
+
+    pub(super) fn is_slow(&self, ticket: Ticket) -> bool {
+        self.stopwatch.is_slow(ticket.started)
+    }
+
+    pub(super) fn count_fallback(&self) {
+        self.fallbacks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    // ---- a key's circuit behind its lock
+
+    /// Works on a key's circuit, then does what its changes ask for, without the lock.
+    pub(super) fn with_machine<T>(&self, entry: &Entry<K>, work: impl FnOnce(&mut Machine, Instant) -> T) -> T {
+        let mut slot = entry.lock();
+        let now = self.stopwatch.clock.coarse();
+        let machine = slot.machine(|| Arc::clone(&self.config.lock()), now);
+        let before = machine.state();
+        let result = work(machine, now);
+        let has_place = machine.wants_to_open() && self.take_place();
+        if machine.wants_to_open() {
+            self.suppressed.fetch_add(u64::from(!has_place), Ordering::Relaxed);
+            machine.answer_opening(has_place);
+        }
+        self.settle_places(before, machine.state(), has_place);
+        let question = machine.open_time_question();
+        let has_events = self.tell(entry, machine);
+        if self.foldable.load(Ordering::Relaxed) > 0 {
+            slot.fold();
+        }
+        drop(slot);
+        if let Some(question) = question {
+            self.answer(entry, &question);
+        }
+        if has_events {
+            self.events.dispatch(|told| crate::circuit_breaker::log::event(&told.event));
+            self.publish();
+        }
+        result
+    }
+
+    fn answer(&self, entry: &Entry<K>, question: &OpenTimeQuestion) {
+        let wait = ask_open_time(question);
+        self.with_machine(entry, |machine, _| machine.answer_open_time(question.generation, wait));
+    }
+
+    /// Numbers and queues the events of a circuit, in the order of their numbers.
+    fn tell(&self, entry: &Entry<K>, machine: &mut Machine) -> bool {
+        let mut events = machine.take_events();
+        if events.is_empty() {
+            return false;
+        }
+        let mut ledger = self.ledger.lock();
+        ledger.enter(self.name, &mut events);
+        self.events.push(events.into_iter().map(|event| KeyedEvent { key: entry.key.clone(), event }));
+        true
+    }
+
+    /// Takes a place among those that may be open, if there is one.
+    fn take_place(&self) -> bool {
+        let keys = self.keys.load(Ordering::Relaxed) as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count is a count")]
+        let most = ((keys * self.max_open_fraction.get()) as u64).max(1);
+        let is_bounded = self.max_open_fraction.get() < 1.0;
+        let taken = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
+            (!is_bounded || open + self.half_open.load(Ordering::Relaxed) < most).then_some(open + 1)
+        });
+        taken.is_ok()
+    }
+
+    /// Keeps the number of open and half-open circuits right after a change. A place may have been taken before.
+    fn settle_places(&self, before: State, after: State, has_place: bool) {
+        let counter = |state: State| match state {
+            State::Open => Some(&self.open),
+            State::HalfOpen => Some(&self.half_open),
+            _ => None,
+        };
+        if before == after {
+            return;
+        }
+        if let Some(counter) = counter(after).filter(|_| !has_place) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(counter) = counter(before) {
+            counter.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// New settings for all keys; their states and evidence stay.
+    pub(super) fn reconfigure(&self, config: CircuitBreakerConfig) {
+        let config = Arc::new(config);
+        self.stopwatch.set_threshold(config.slow_call_duration_threshold);
+        let window = match config.window {
+            SlidingWindow::Count { calls } if config.can_fold() => u64::from(calls),
+            _ => 0,
+        };
+        *self.config.lock() = Arc::clone(&config);
+        self.foldable.store(window, Ordering::Relaxed);
+        let renew = |entry: &Arc<Entry<K>>| {
+            if entry.lock().written_out().is_some() {
+                self.with_machine(entry, |machine, now| machine.reconfigure(Arc::clone(&config), now));
+            }
+        };
+        self.table.for_each(renew);
+        renew(&self.overflow);
+    }
+
+    // ---- what others read
+
+    pub(super) fn open_len(&self) -> u64 {
+        self.open.load(Ordering::Relaxed) + self.half_open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn overflowed(&self) -> u64 {
+        self.overflowed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn suppressed(&self) -> u64 {
+        self.suppressed.load(Ordering::Relaxed)
+    }
+
+    /// The keys that are not closed, with their states.
+    pub(super) fn not_closed(&self) -> Vec<(Option<K>, State)> {
+        let mut found = Vec::new();
+        let mut look = |entry: &Arc<Entry<K>>| {
+            let slot = entry.lock();
+            let state = slot.written_out().map_or(State::Closed, Machine::state);
+            drop(slot);
+            if state != State::Closed {
+                found.push((entry.key.clone(), state));
+            }
+        };
+        self.table.for_each(&mut look);
+        look(&self.overflow);
+        found
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        self.sample().totals
+    }
+
+    fn sample(&self) -> Sample {
+        let now = self.stopwatch.clock.coarse();
+        let (mut totals, transitions, open_time) = {
+            let ledger = self.ledger.lock();
+            (ledger.totals, ledger.transitions, ledger.open_time(now))
+        };
+        let (successes, rejections) = self.tally.totals();
+        totals.successful += successes;
+        totals.not_permitted += rejections;
+        totals.fallbacks = self.fallbacks.load(Ordering::Relaxed);
+        totals.events_lost = self.events.lost();
+        let state = if self.open.load(Ordering::Relaxed) > 0 {
+            State::Open
+        } else if self.half_open.load(Ordering::Relaxed) > 0 {
+            State::HalfOpen
+        } else {
+            State::Closed
+        };
+        Sample { state, snapshot: Snapshot::default(), totals, transitions, open_time, retry_after: None }
+    }
+
+    pub(super) fn publish(&self) {
+        #[cfg(feature = "metrics")]
+        if let Some(mut publisher) = self.publisher.try_lock() {
+            crate::circuit_breaker::metrics::publish(&mut publisher, self.name, &self.sample());
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The handles that users hold: of the group, and of one key's circuit.
+
+use super::Key;
+use super::builder::KeyedCircuitBreakerBuilder;
+use super::entry::Entry;
+use super::group::{Group, KeyedEvent};
+use super::layer::KeyedCircuitBreakerLayer;
+use crate::circuit_breaker::config::CircuitBreakerConfig;
+use crate::circuit_breaker::control::manual_control;
+use crate::circuit_breaker::future;
+use crate::circuit_breaker::machine::Command;
+use crate::circuit_breaker::permit::{Holder, Permit, Ticket};
+use crate::circuit_breaker::snapshot::{Snapshot, State, Totals};
+use crate::classify::{Classify, Errors};
+use crate::observe::Subscription;
+use crate::outcome::Classification;
+use crate::reject::{CallError, Rejected};
+use crate::sync::Arc;
+use std::borrow::Borrow;
+use std::fmt;
+use std::future::Future;
+use std::hash::Hash;
+use std::time::Duration;
+
+/// A circuit breaker for each key: a cheap handle to the group. See the [module](super).
+pub struct KeyedCircuitBreaker<K> {
+    group: Arc<Group<K>>,
+}
+
+/// What a key has to be.
+impl<K: Key> KeyedCircuitBreaker<K> {
+    /// Starts from the defaults.
+    pub fn builder(name: impl Into<String>) -> KeyedCircuitBreakerBuilder<K> {
+        KeyedCircuitBreakerBuilder::new(name.into())
+    }
+
+    pub(super) fn new(group: Arc<Group<K>>) -> Self {
+        Self { group }
+    }
+
+    /// The name, as it stands in metrics and events.
+    pub fn name(&self) -> &'static str {
+        self.group.name()
+    }
+
+    /// The circuit of a key, made if it is not there. Where there is no room it is the overflow circuit.
+    pub fn key<Q>(&self, key: &Q) -> KeyCircuitBreaker<K>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        KeyCircuitBreaker { group: Arc::clone(&self.group), entry: self.group.find_or_insert(key) }
+    }
+
+    /// The circuit of a key, if it is there.
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<KeyCircuitBreaker<K>>
+    where
+        K: Borrow<Q>,
+    {
+        let entry = self.group.find(key)?;
+        Some(KeyCircuitBreaker { group: Arc::clone(&self.group), entry })
+    }
+
+    /// A Tower layer that finds the key of each request with `key`.
+    pub fn layer<F>(&self, key: F) -> KeyedCircuitBreakerLayer<K, F> {
+        KeyedCircuitBreakerLayer::new(self.clone(), key)
+    }
+
+    /// How many keys are known.
+    pub fn len(&self) -> u64 {
+        self.group.len()
+    }
+
+    /// Whether no key is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many circuits are open or half-open.
+    pub fn open_len(&self) -> u64 {
+        self.group.open_len()
+    }
+
+    /// The keys whose circuits are not closed; `None` is the overflow circuit. Looks at every key.
+    pub fn not_closed(&self) -> Vec<(Option<K>, State)> {
+        self.group.not_closed()
+    }
+
+    /// Calls that found no room for their key.
+    pub fn overflowed(&self) -> u64 {
+        self.group.overflowed()
+    }
+
+    /// Keys that made room for others.
+    pub fn evicted(&self) -> u64 {
+        self.group.evicted()
+    }
+
+    /// Openings that [`max_open_fraction`](KeyedCircuitBreakerBuilder::max_open_fraction) did not allow.
+    pub fn suppressed(&self) -> u64 {
+        self.group.suppressed()
+    }
+
+    /// What has been counted over all keys.
+    pub fn totals(&self) -> Totals {
+        self.group.totals()
+    }
+
+    /// Calls `listener` with every event of every key until the subscription is dropped. See
+    /// [`CircuitBreaker::subscribe`](crate::CircuitBreaker::subscribe).
+    pub fn subscribe(&self, listener: impl Fn(&KeyedEvent<K>) + Send + Sync + 'static) -> Subscription {
+        self.group.events.subscribe(Arc::new(listener))
+    }
+
+    /// Takes new settings for all keys. States, evidence and remaining open times stay.
+    pub fn reconfigure(&self, config: CircuitBreakerConfig) {
+        self.group.reconfigure(config);
+    }
+
+    /// Brings the metrics up to date.
+    pub fn publish(&self) {
+        self.group.publish();
+    }
+}
+
+impl<K> Clone for KeyedCircuitBreaker<K> {
+    fn clone(&self) -> Self {
+        Self { group: Arc::clone(&self.group) }
+    }
+}
+
+impl<K> fmt::Debug for KeyedCircuitBreaker<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedCircuitBreaker").field("name", &self.group.name()).field("len", &self.group.len()).finish()
+    }
+}
+
+/// One key's circuit. While one of these is held, the key is not evicted.
+pub struct KeyCircuitBreaker<K> {
+    group: Arc<Group<K>>,
+    entry: Arc<Entry<K>>,
+}
+
+impl<K: Key> KeyCircuitBreaker<K> {
+    /// The key; `None` for the overflow circuit.
+    pub fn key(&self) -> Option<&K> {
+        self.entry.key.as_ref()
+    }
+
+    /// Asks for one call. See [`CircuitBreaker::try_acquire`](crate::CircuitBreaker::try_acquire).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`], under the name of the group.
+    pub fn try_acquire(&self) -> Result<Permit<Self>, Rejected> {
+        let ticket = self.group.admit(&self.entry)?;
+        Ok(Permit::bare(self.clone(), ticket))
+    }
+
+    /// Runs a future if the circuit lets it. See [`CircuitBreaker::call`](crate::CircuitBreaker::call).
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
+    pub async fn call<T, E: 'static>(&self, future: impl Future<Output = Result<T, E>>) -> Result<T, CallError<E>> {
+        self.call_with(future, &Errors).await
+    }
+
+    /// Runs a future if the circuit lets it; `classifier` says how it ended.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
+    pub async fn call_with<T, E, C: Classify<T, E>>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+        classifier: &C,
+    ) -> Result<C::Response<Permit<Self>>, CallError<E>> {
+        future::call_with(self.try_acquire(), future, classifier).await
+    }
+
+    /// Runs a closure if the circuit lets it. Needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
+    pub fn call_blocking<T, E: 'static>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
+        future::call_blocking(self.try_acquire(), work)
+    }
+
+    /// The state now.
+    pub fn state(&self) -> State {
+        self.group.with_machine(&self.entry, |machine, now| {
+            machine.poll(now);
+            machine.state()
+        })
+    }
+
+    /// The evidence now; while open, that which tripped the circuit.
+    pub fn snapshot(&self) -> Snapshot {
+        self.group.with_machine(&self.entry, |machine, now| {
+            machine.poll(now);
+            machine.snapshot()
+        })
+    }
+
+    manual_control!();
+
+    fn command(&self, command: Command, reason: &str) {
+        let note = crate::circuit_breaker::control::note(reason);
+        self.group.with_machine(&self.entry, |machine, now| machine.command(command, note, now));
+    }
+}
+
+impl<K: Key> Holder for KeyCircuitBreaker<K> {
+    fn name(&self) -> &'static str {
+        self.group.name()
+    }
+
+    fn record(&self, ticket: Ticket, classification: Classification, is_slow: Option<bool>) {
+        self.group.record(&self.entry, ticket, classification, is_slow);
+    }
+
+    fn is_slow(&self, ticket: Ticket) -> bool {
+        self.group.is_slow(ticket)
+    }
+
+    fn count_fallback(&self) {
+        self.group.count_fallback();
+    }
+}
+
+impl<K> Clone for KeyCircuitBreaker<K> {
+    fn clone(&self) -> Self {
+        Self { group: Arc::clone(&self.group), entry: Arc::clone(&self.entry) }
+    }
+}
+
+impl<K: fmt::Debug> fmt::Debug for KeyCircuitBreaker<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyCircuitBreaker").field("key", &self.entry.key).finish_non_exhaustive()
+    }
+}

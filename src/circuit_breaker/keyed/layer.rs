@@ -1,0 +1,106 @@
+//! The Tower layer and service of a group: the key comes from the request.
+
+use super::Key;
+use super::handle::{KeyCircuitBreaker, KeyedCircuitBreaker};
+use crate::circuit_breaker::future::ResponseFuture;
+use crate::circuit_breaker::permit::Permit;
+use crate::circuit_breaker::service::start;
+use crate::classify::{Auto, Classify};
+use crate::reject::{AsError, OnReject};
+use std::task::{Context, Poll};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Puts a circuit breaker for each key in front of services.
+#[derive(Debug)]
+#[must_use = "a layer does nothing until it is applied to a service"]
+pub struct KeyedCircuitBreakerLayer<K, F, C = Auto, P = AsError> {
+    breakers: KeyedCircuitBreaker<K>,
+    key: F,
+    classifier: C,
+    on_reject: P,
+}
+
+impl<K, F> KeyedCircuitBreakerLayer<K, F> {
+    pub(super) fn new(breakers: KeyedCircuitBreaker<K>, key: F) -> Self {
+        Self { breakers, key, classifier: Auto, on_reject: AsError }
+    }
+}
+
+impl<K, F, C, P> KeyedCircuitBreakerLayer<K, F, C, P> {
+    /// Sets what tells how a call ended.
+    pub fn classify<D>(self, classifier: D) -> KeyedCircuitBreakerLayer<K, F, D, P> {
+        let Self { breakers, key, on_reject, .. } = self;
+        KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject }
+    }
+
+    /// Sets what answers rejected requests: [`Respond`](crate::reject::Respond) or another responder.
+    pub fn on_reject<Q>(self, on_reject: Q) -> KeyedCircuitBreakerLayer<K, F, C, Q> {
+        let Self { breakers, key, classifier, .. } = self;
+        KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject }
+    }
+
+    /// Answers rejected requests in their own protocol.
+    #[cfg(feature = "http")]
+    pub fn respond(self) -> KeyedCircuitBreakerLayer<K, F, C, crate::reject::Respond> {
+        self.on_reject(crate::reject::Respond)
+    }
+}
+
+impl<K, F: Clone, C: Clone, P: Clone> Clone for KeyedCircuitBreakerLayer<K, F, C, P> {
+    fn clone(&self) -> Self {
+        Self {
+            breakers: self.breakers.clone(),
+            key: self.key.clone(),
+            classifier: self.classifier.clone(),
+            on_reject: self.on_reject.clone(),
+        }
+    }
+}
+
+impl<S, K, F: Clone, C: Clone, P: Clone> Layer<S> for KeyedCircuitBreakerLayer<K, F, C, P> {
+    type Service = KeyedCircuitBreakerService<S, K, F, C, P>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        KeyedCircuitBreakerService { inner, layer: self.clone() }
+    }
+}
+
+/// A service with a circuit breaker for each key in front.
+///
+/// The key is known only in `call`, so `poll_ready` asks the inner service.
+#[derive(Debug)]
+pub struct KeyedCircuitBreakerService<S, K, F, C = Auto, P = AsError> {
+    inner: S,
+    layer: KeyedCircuitBreakerLayer<K, F, C, P>,
+}
+
+impl<S, K, F, C, P, Request> Service<Request> for KeyedCircuitBreakerService<S, K, F, C, P>
+where
+    S: Service<Request>,
+    K: Key,
+    F: Fn(&Request) -> K,
+    C: Classify<S::Response, S::Error> + Clone,
+    P: OnReject<Request, S::Response, C::Response<Permit<KeyCircuitBreaker<K>>>, S::Error> + Clone,
+{
+    type Response = C::Response<Permit<KeyCircuitBreaker<K>>>;
+    type Error = P::Error;
+    type Future = ResponseFuture<S::Future, C, P, P::Refusal, Request, Permit<KeyCircuitBreaker<K>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
+        self.inner.poll_ready(cx).map_err(P::carry)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject } = &self.layer;
+        let circuit = breakers.key(&key(&request));
+        let admitted = circuit.try_acquire();
+        start(&mut self.inner, request, &circuit, admitted, classifier.clone(), on_reject.clone())
+    }
+}
+
+impl<S: Clone, K, F: Clone, C: Clone, P: Clone> Clone for KeyedCircuitBreakerService<S, K, F, C, P> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}

@@ -1,0 +1,54 @@
+//! One circuit for each host, shard or tenant.
+//!
+//! One breaker over a service of many shards turns a partial failure into a total one: a tenth of the shards
+//! fail, the rate is met, and all callers of all shards are rejected. A keyed breaker judges each key by
+//! itself, and [`max_open_fraction`](KeyedCircuitBreakerBuilder::max_open_fraction) bounds how many keys may be
+//! open at once: when everything seems to fail, the fault is likely nearer than the keys.
+//!
+//! Keys come from requests, so they are bounded: at [`max_keys`](KeyedCircuitBreakerBuilder::max_keys) a key
+//! that is idle, closed and without failures makes room; if there is none, the new key shares one overflow
+//! circuit with all others that found no room. Keys never become metric labels.
+//!
+//! A healthy key takes about 100 bytes and its own key: its circuit is written out only after a call that did
+//! not succeed. Each call takes two short locks that only callers of the same key, or of the same part of the
+//! table, share.
+//!
+//! | setting | default |
+//! |---|---|
+//! | `config` | as for one breaker |
+//! | `max_keys` | 10,000 |
+//! | `max_open_fraction` | 1 (no bound) |
+//!
+//! The state that the metrics show for a group is `open` while any key is open, `half_open` while any is
+//! probing, otherwise `closed`.
+//!
+//! # Examples
+//!
+//! ```
+//! use backstop::circuit_breaker::KeyedCircuitBreaker;
+//!
+//! let hosts = KeyedCircuitBreaker::<String>::builder("hosts").max_open_fraction(0.3).build()?;
+//! let permit = hosts.key("eu-1.example").try_acquire().expect("closed");
+//! permit.failure();
+//! assert_eq!((hosts.len(), hosts.open_len()), (1, 0));
+//! # Ok::<(), backstop::ConfigError>(())
+//! ```
+
+mod builder;
+mod entry;
+mod group;
+mod handle;
+mod layer;
+mod table;
+
+pub use builder::KeyedCircuitBreakerBuilder;
+pub use group::KeyedEvent;
+pub use handle::{KeyCircuitBreaker, KeyedCircuitBreaker};
+pub use layer::{KeyedCircuitBreakerLayer, KeyedCircuitBreakerService};
+
+use std::hash::Hash;
+
+/// What can be a key: anything that can be hashed, compared, cloned and shared between threads.
+pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}

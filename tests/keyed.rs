@@ -1,0 +1,236 @@
+//! Breakers by key: bounded, judged one by one, and never all open at once. FAULTS.md group F.
+
+use backstop::circuit_breaker::keyed::KeyedCircuitBreakerBuilder;
+use backstop::circuit_breaker::{
+    CircuitBreakerConfig, Event, HalfOpenDecision, KeyedCircuitBreaker, SlidingWindow, State,
+};
+use backstop::clock::{Clock, ManualClock};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+fn config() -> CircuitBreakerConfig {
+    CircuitBreakerConfig::builder()
+        .window(SlidingWindow::count(10))
+        .minimum_calls(4)
+        .open_time(Duration::from_secs(5))
+        .half_open_max_calls(1)
+        .half_open_decision(HalfOpenDecision::ConsecutiveSuccesses { calls: 1 })
+        .build()
+        .unwrap()
+}
+
+fn builder() -> (KeyedCircuitBreakerBuilder<String>, ManualClock) {
+    let (clock, time) = Clock::manual();
+    (KeyedCircuitBreaker::builder("keyed").config(config()).clock(clock), time)
+}
+
+fn fail(breakers: &KeyedCircuitBreaker<String>, key: &str, times: usize) {
+    for _ in 0..times {
+        if let Ok(permit) = breakers.key(key).try_acquire() {
+            permit.failure();
+        }
+    }
+}
+
+fn succeed(breakers: &KeyedCircuitBreaker<String>, key: &str, times: usize) {
+    for _ in 0..times {
+        breakers.key(key).try_acquire().unwrap().success();
+    }
+}
+
+#[test]
+fn one_failing_key_is_rejected_and_the_others_are_not() {
+    let (builder, time) = builder();
+    let breakers = builder.build().unwrap();
+    fail(&breakers, "bad", 10);
+    succeed(&breakers, "good", 10);
+    assert_eq!(breakers.not_closed(), [(Some("bad".into()), State::Open)]);
+    assert!(breakers.key("bad").try_acquire().is_err());
+    time.advance(Duration::from_secs(5));
+    breakers.key("bad").try_acquire().unwrap().success();
+    assert_eq!((breakers.key("bad").state(), breakers.open_len()), (State::Closed, 0));
+    let totals = breakers.totals();
+    assert_eq!((totals.successful, totals.failed, totals.not_permitted), (11, 4, 7));
+}
+
+#[test]
+fn successes_of_a_healthy_key_count_when_it_begins_to_fail() {
+    let (builder, _) = builder();
+    let breakers = builder.build().unwrap();
+    succeed(&breakers, "k", 1_000);
+    fail(&breakers, "k", 4);
+    let snapshot = breakers.key("k").snapshot();
+    assert_eq!((snapshot.calls(), snapshot.failed(), breakers.key("k").state()), (10, 4, State::Closed));
+    fail(&breakers, "k", 1);
+    assert_eq!(breakers.key("k").state(), State::Open, "half of the last ten");
+}
+
+#[test]
+fn a_key_that_recovered_is_small_again_and_its_stale_results_stay_stale() {
+    let (builder, time) = builder();
+    let breakers = builder.build().unwrap();
+    let late = breakers.key("k").try_acquire().unwrap();
+    fail(&breakers, "k", 4);
+    time.advance(Duration::from_secs(5));
+    succeed(&breakers, "k", 1);
+    succeed(&breakers, "k", 20);
+    late.failure();
+    let snapshot = breakers.key("k").snapshot();
+    assert_eq!((snapshot.calls(), snapshot.failed(), breakers.totals().stale), (10, 0, 1));
+}
+
+#[test]
+fn never_more_keys_than_allowed_and_only_idle_healthy_ones_make_room() {
+    let (builder, _) = builder();
+    let breakers = builder.max_keys(50).build().unwrap();
+    fail(&breakers, "open", 4);
+    fail(&breakers, "troubled", 1);
+    let held = breakers.key("held").try_acquire().unwrap();
+    for i in 0..10_000 {
+        succeed(&breakers, &format!("user-{i}"), 1);
+    }
+    assert!(breakers.len() <= 50, "{}", breakers.len());
+    assert_eq!(breakers.get("open").expect("kept").state(), State::Open);
+    assert_eq!(breakers.get("troubled").expect("kept").snapshot().failed(), 1);
+    assert!(breakers.get("held").is_some());
+    assert!(breakers.evicted() > 9_000);
+    held.success();
+}
+
+#[test]
+fn keys_without_room_share_one_circuit() {
+    let (builder, _) = builder();
+    let breakers = builder.max_keys(3).build().unwrap();
+    for key in ["a", "b", "c"] {
+        fail(&breakers, key, 1);
+    }
+    fail(&breakers, "d", 2);
+    fail(&breakers, "e", 2);
+    assert!(breakers.key("f").try_acquire().is_err(), "the overflow circuit is open");
+    assert_eq!(breakers.not_closed(), [(None, State::Open)]);
+    assert_eq!((breakers.len(), breakers.overflowed()), (3, 5));
+}
+
+#[test]
+fn no_more_than_the_allowed_fraction_opens() {
+    let (builder, time) = builder();
+    let breakers = builder.max_open_fraction(0.3).build().unwrap();
+    for i in 0..10 {
+        succeed(&breakers, &format!("shard-{i}"), 1);
+    }
+    for i in 0..10 {
+        fail(&breakers, &format!("shard-{i}"), 10);
+    }
+    assert_eq!((breakers.open_len(), breakers.not_closed().len()), (3, 3));
+    assert!(breakers.suppressed() >= 7);
+    time.advance(Duration::from_secs(5));
+    let probing: Vec<_> = breakers.not_closed();
+    for (key, _) in &probing {
+        succeed(&breakers, key.as_deref().unwrap(), 1);
+    }
+    assert_eq!(breakers.open_len(), 0);
+    for i in 0..10 {
+        fail(&breakers, &format!("shard-{i}"), 10);
+    }
+    assert_eq!(breakers.open_len(), 3, "places are given back");
+}
+
+#[test]
+fn every_event_names_its_key_and_the_numbers_have_no_gap() {
+    let (builder, _) = builder();
+    let breakers = builder.build().unwrap();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let (heard, again) = (Arc::clone(&log), breakers.clone());
+    let _subscription = breakers.subscribe(move |told| {
+        again.totals(); // may call back
+        if let Event::Transition(transition) = &told.event {
+            heard.lock().unwrap().push((told.key.clone(), transition.to(), transition.sequence()));
+        }
+    });
+    fail(&breakers, "a", 4);
+    breakers.key("b").force_open("maintenance");
+    breakers.key("a").reset("fixed");
+    let (a, b) = (Some("a".into()), Some("b".into()));
+    let expected = [(a.clone(), State::Open, 1), (b, State::ForcedOpen, 2), (a, State::Closed, 3)];
+    assert_eq!(*log.lock().unwrap(), expected);
+}
+
+#[test]
+fn new_settings_reach_keys_that_are_known() {
+    let (builder, _) = builder();
+    let breakers = builder.build().unwrap();
+    fail(&breakers, "k", 3);
+    let strict = CircuitBreakerConfig::builder().window(SlidingWindow::count(10)).minimum_calls(10).build().unwrap();
+    breakers.reconfigure(strict);
+    fail(&breakers, "k", 6);
+    assert_eq!(breakers.key("k").state(), State::Closed);
+    fail(&breakers, "k", 1);
+    assert_eq!(breakers.key("k").state(), State::Open);
+}
+
+#[test]
+fn hostile_keys_are_only_keys() {
+    let (builder, _) = builder();
+    let breakers = builder.max_keys(100).build().unwrap();
+    for key in ["", "\0", "a\nb", "\"quoted\"", "раураl", &"x".repeat(1_000_000)] {
+        succeed(&breakers, key, 1);
+        fail(&breakers, key, 1);
+        assert_eq!(breakers.get(key).expect("known").key().map(String::as_str), Some(key));
+    }
+}
+
+#[test]
+fn many_threads_lose_no_call_and_leave_no_key_in_use() {
+    let (builder, _) = builder();
+    let breakers = builder.max_keys(64).max_open_fraction(0.5).build().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let breakers = breakers.clone();
+            scope.spawn(move || {
+                for i in 0..5_000_usize {
+                    let key = format!("k{}", (i * 7 + thread * 13) % 200);
+                    match (breakers.key(&key).try_acquire(), i % 5) {
+                        (Ok(permit), 0 | 1) => permit.failure(),
+                        (Ok(permit), 2) => drop(permit),
+                        (Ok(permit), _) => permit.success(),
+                        (Err(_), _) => {}
+                    }
+                }
+            });
+        }
+    });
+    let totals = breakers.totals();
+    let ended = totals.successful + totals.failed + totals.ignored + totals.abandoned + totals.stale;
+    assert_eq!(ended + totals.not_permitted, 20_000);
+    let open = breakers.not_closed().iter().filter(|(_, state)| *state != State::ForcedOpen).count() as u64;
+    assert_eq!(breakers.open_len(), open);
+}
+
+#[tokio::test]
+async fn the_layer_finds_the_key_of_each_request() {
+    let (builder, _) = builder();
+    let breakers = builder.build().unwrap();
+    let layer =
+        breakers.layer(|host: &&'static str| (*host).to_owned()).classify(|result: &Result<bool, Infallible>| {
+            match result {
+                Ok(true) => backstop::Outcome::Success,
+                _ => backstop::Outcome::Failure,
+            }
+        });
+    let mut service = layer.layer(service_fn(|host: &'static str| async move { Ok::<_, Infallible>(host != "bad") }));
+    for _ in 0..4 {
+        service.ready().await.unwrap().call("bad").await.unwrap();
+        service.ready().await.unwrap().call("good").await.unwrap();
+    }
+    assert!(service.ready().await.unwrap().call("bad").await.is_err());
+    assert!(service.ready().await.unwrap().call("good").await.is_ok());
+}
+
+#[test]
+fn nonsense_settings_are_refused_together() {
+    let error = KeyedCircuitBreaker::<u64>::builder("").max_keys(0).max_open_fraction(f64::NAN).build().unwrap_err();
+    let fields: Vec<_> = error.problems().iter().map(backstop::config::Problem::field).collect();
+    assert_eq!(fields, ["name", "max_keys", "max_open_fraction"]);
+}
