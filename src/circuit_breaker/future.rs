@@ -36,6 +36,7 @@ pin_project! {
 }
 
 impl<F, C, P, Refusal, Request, G> ResponseFuture<F, C, P, Refusal, Request, G> {
+    #[inline]
     pub(super) fn called(future: F, permit: G, classifier: C, on_reject: P) -> Self {
         let state = State::Called { future, permit: Some(permit) };
         Self { state, classifier, on_reject, request: PhantomData }
@@ -56,6 +57,7 @@ where
 {
     type Output = Result<C::Response<G>, P::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (classifier, on_reject) = (&*this.classifier, &*this.on_reject);
@@ -90,6 +92,7 @@ where
 {
     type Output = Result<C::Response<G>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(poll_call(this.future, this.permit, *this.classifier, cx));
@@ -101,6 +104,7 @@ where
 type Judged<R, E> = (Result<R, E>, Classified);
 
 /// Polls the call, and looks at its result.
+#[inline(always)]
 fn poll_call<F, C, R, E, G>(
     future: Pin<&mut F>,
     permit: &mut Option<G>,
@@ -122,11 +126,13 @@ where
 }
 
 /// A classifier that panics has failed to see a success; the caller still gets the result.
+#[inline(always)]
 fn judge<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Classified {
     catch_unwind(AssertUnwindSafe(|| classifier.classify(result))).unwrap_or(Outcome::Panicked.into())
 }
 
 /// Settles the call, or hands the permit on to the response's body.
+#[inline(always)]
 fn finish<C: Classify<R, E>, R, E, G: Settle>(
     (result, classified): Judged<R, E>,
     permit: &mut Option<G>,

@@ -251,10 +251,12 @@ impl Holder for CircuitBreaker {
         self.shared.name()
     }
 
-    fn record(&self, ticket: Ticket, classification: Classification, is_slow: Option<bool>) {
+    #[inline]
+    fn record(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
         self.shared.record(ticket, classification, is_slow);
     }
 
+    #[inline]
     fn is_slow(&self, ticket: Ticket) -> bool {
         self.shared.is_slow(ticket)
     }

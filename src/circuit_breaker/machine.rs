@@ -364,7 +364,8 @@ impl Machine {
         let now = self.latest;
         let throttled = self.is_throttled();
         let reason = match &mut self.mode {
-            Mode::Open { until, .. } | Mode::Shadow { would_reject_until: until } if now < *until => {
+            // Not `now < until`: at the end of time itself, what never ends has still not ended.
+            Mode::Open { until, .. } | Mode::Shadow { would_reject_until: until } if !until.is_reached(now) => {
                 let retry_after = time_left(*until, now);
                 return Some(Denial { reason: RejectReason::Open, retry_after });
             }
@@ -419,7 +420,7 @@ impl Machine {
                     None => {}
                 }
             }
-            Mode::Closed { .. } | Mode::Shadow { .. } => self.judge(failed, is_slow, call.flight, retry_after),
+            Mode::Closed { .. } | Mode::Shadow { .. } => self.judge(failed, call, retry_after),
             Mode::Open { .. } | Mode::ForcedOpen | Mode::Disabled => {}
         }
         Recorded { kind, is_slow }
@@ -522,18 +523,18 @@ impl Machine {
     }
 
     /// Counts a call that ended while the circuit was closed, and looks at the rules.
-    fn judge(&mut self, failed: bool, is_slow: bool, flight: u64, retry_after: Option<Duration>) {
-        match self.end_flight(flight) {
+    fn judge(&mut self, failed: bool, call: Ended, retry_after: Option<Duration>) {
+        match self.end_flight(call.flight) {
             Some(counted) if failed => self.window.mark_failed(counted),
             Some(_) => {}
-            None => drop(self.window.add(failed, is_slow)),
+            None => drop(self.window.add(failed, call.is_slow)),
         }
         self.consecutive_failures = if failed { self.consecutive_failures.saturating_add(1) } else { 0 };
         self.must_evaluate = false;
         if let (Some(settings), false) = (&self.config.throttle, failed) {
             self.traffic.get_or_insert_default().accept(settings, self.latest);
         }
-        let opens_at_once = retry_after.is_some() && self.config.retry_after == RetryAfter::OpensAtOnce;
+        let opens_at_once = call.retry_after.is_some() && self.config.retry_after == RetryAfter::OpensAtOnce;
         if opens_at_once && matches!(self.mode, Mode::Closed { .. }) {
             self.trip(Reason::RetryAfter, retry_after);
         } else if failed || self.config.evaluate_on == EvaluateOn::AnyCall {
@@ -595,10 +596,10 @@ impl Machine {
         self.traffic.get_or_insert_default().is_rejected(settings, self.latest, random)
     }
 
+    /// The open time that the dependency asked for. A wait of 0 asks for the configured one.
     fn retry_after_of(&self, call: Ended) -> Option<Duration> {
         let asked = call.retry_after.filter(|_| self.config.retry_after != RetryAfter::Ignore)?;
-        let asked = if asked.is_zero() { self.config.open_time.wait(1).unwrap_or(FALLBACK_OPEN_TIME) } else { asked };
-        Some(asked.min(self.config.retry_after_max))
+        (!asked.is_zero()).then(|| asked.min(self.config.retry_after_max))
     }
 
     fn jittered(&mut self, wait: Duration) -> Duration {
@@ -625,7 +626,8 @@ impl Machine {
     /// Every change of state goes through here. `wait` overrules the open time and does not count as a trip.
     fn enter(&mut self, to: State, reason: Reason, at: Instant, wait: Option<Duration>) {
         let from = self.state();
-        let evidence = self.evidence();
+        self.window.expire(self.latest); // it stood still if the circuit was open
+        let evidence = self.snapshot();
         self.generation += 1;
         self.flights = None;
         self.wanted = None;
@@ -650,7 +652,6 @@ impl Machine {
             self.window = Window::new(self.config.window, at);
             self.consecutive_failures = 0;
             self.announced = 0;
-            self.window.expire(self.latest);
         }
         if from != to {
             let transition = self.transition(from, to, reason, at, evidence);
@@ -680,7 +681,7 @@ impl Ramp {
 }
 
 impl Rules {
-    /// The rules that the evidence meets, at most one of each kind.
+    /// The rules that the evidence meets, failures first: slowness is the reason where nothing failed too much.
     fn met(&self, counts: Counts, consecutive_failures: u32) -> [Option<Reason>; 5] {
         let enough = |minimum: u32| counts.calls > 0 && counts.calls >= u64::from(minimum);
         let reaches = |part: u64, of: u64, rate: f64| part as f64 / of as f64 >= rate;
@@ -700,12 +701,12 @@ impl Rules {
             && reaches(counts.abandoned, offered, self.abandoned_rate.get());
         [
             rule(failure_rate, Reason::FailureRate),
-            rule(slow_call_rate, Reason::SlowCallRate),
             rule(failure_count, Reason::FailureCount),
             rule(
                 self.consecutive_failures.is_some_and(|failures| consecutive_failures >= failures),
                 Reason::ConsecutiveFailures,
             ),
+            rule(slow_call_rate, Reason::SlowCallRate),
             rule(abandoned_rate, Reason::AbandonedRate),
         ]
     }

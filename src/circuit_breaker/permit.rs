@@ -37,9 +37,9 @@ pub struct Permit<H: Holder = CircuitBreaker> {
 pub trait Holder {
     /// The name of the circuit or the group.
     fn name(&self) -> &'static str;
-    /// Records how a call ended. `is_slow` where that was known before the end.
+    /// Records how a call ended.
     #[doc(hidden)]
-    fn record(&self, ticket: Ticket, classification: Classification, is_slow: Option<bool>);
+    fn record(&self, ticket: &Ticket, classification: Classification, is_slow: bool);
     /// Whether a call has been slow up to now.
     #[doc(hidden)]
     fn is_slow(&self, ticket: Ticket) -> bool;
@@ -102,14 +102,31 @@ impl<H: Holder> Permit<H> {
     }
 }
 
+impl<H: Holder> Permit<H> {
+    #[cold]
+    #[inline(never)]
+    fn end_unsettled(&mut self) {
+        let has_panicked = match self.phase {
+            Phase::Inside => true,
+            Phase::Bare => std::thread::panicking(),
+            Phase::Carried | Phase::Settled => false,
+        };
+        self.was_slow = None; // it lasted until now
+        self.settle(if has_panicked { Outcome::Panicked } else { Outcome::Abandoned }.into());
+    }
+}
+
 impl<H: Holder> Settle for Permit<H> {
+    #[inline]
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Settled {
             self.phase = Phase::Settled;
-            self.holder.record(self.ticket, classification, self.was_slow);
+            let is_slow = self.was_slow.unwrap_or_else(|| self.holder.is_slow(self.ticket));
+            self.holder.record(&self.ticket, classification, is_slow);
         }
     }
 
+    #[inline]
     fn answered(&mut self) {
         self.was_slow = Some(self.holder.is_slow(self.ticket));
     }
@@ -118,12 +135,14 @@ impl<H: Holder> Settle for Permit<H> {
         self.holder.count_fallback();
     }
 
+    #[inline]
     fn enter(&mut self) {
         if self.phase != Phase::Settled {
             self.phase = Phase::Inside;
         }
     }
 
+    #[inline]
     fn leave(&mut self) {
         if self.phase == Phase::Inside {
             self.phase = Phase::Carried;
@@ -132,15 +151,11 @@ impl<H: Holder> Settle for Permit<H> {
 }
 
 impl<H: Holder> Drop for Permit<H> {
+    #[inline]
     fn drop(&mut self) {
-        let outcome = match self.phase {
-            Phase::Settled => return,
-            Phase::Inside => Outcome::Panicked,
-            Phase::Bare if std::thread::panicking() => Outcome::Panicked,
-            Phase::Bare | Phase::Carried => Outcome::Abandoned,
-        };
-        self.was_slow = None; // it lasted until now
-        self.settle(outcome.into());
+        if self.phase != Phase::Settled {
+            self.end_unsettled();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::future::ResponseFuture;
 use super::handle::CircuitBreaker;
-use super::permit::{Holder, Permit};
+use super::permit::{Holder, Permit, Ticket};
 use crate::classify::{Auto, Classified, Classify};
 use crate::outcome::Settle;
 use crate::reject::{AsError, OnReject, Rejected};
@@ -92,45 +92,70 @@ where
         Poll::Ready(polled.map_err(|error| P::carry(self.count_broken(error))))
     }
 
+    #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        let admitted = match self.breaker.shared.admit() {
-            Ok(ticket) if self.readiness == Readiness::Skipped => Err(self.breaker.shared.withdraw(ticket)),
-            Ok(ticket) => Ok(Permit::bare(self.breaker.clone(), ticket)),
-            Err(rejected) => Err(rejected),
-        };
         let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
-        start(&mut self.inner, request, &self.breaker, admitted, classifier, on_reject)
+        let free = self.breaker.shared.admit_freely().filter(|_| self.readiness == Readiness::Polled);
+        let ticket = match free {
+            Some(ticket) => ticket,
+            None => match self.admit() {
+                Ok(ticket) => ticket,
+                Err(rejected) => return refuse(request, &self.breaker, rejected, classifier, on_reject),
+            },
+        };
+        start(&mut self.inner, request, Permit::bare(self.breaker.clone(), ticket), classifier, on_reject)
     }
 }
 
-/// Calls the service, or refuses the request.
-pub(super) fn start<S, Request, C, P, H>(
+/// Calls the service under a permit.
+#[inline]
+pub(super) fn start<S, Request, C, P, Refusal, G>(
     inner: &mut S,
     request: Request,
-    holder: &H,
-    admitted: Result<Permit<H>, Rejected>,
+    mut permit: G,
     classifier: C,
     on_reject: P,
-) -> ResponseFuture<S::Future, C, P, P::Refusal, Request, Permit<H>>
+) -> ResponseFuture<S::Future, C, P, Refusal, Request, G>
 where
     S: Service<Request>,
-    C: Classify<S::Response, S::Error>,
-    P: OnReject<Request, S::Response, C::Response<Permit<H>>, S::Error>,
+    G: Settle,
+{
+    permit.enter();
+    let future = inner.call(request);
+    permit.leave();
+    ResponseFuture::called(future, permit, classifier, on_reject)
+}
+
+/// Refuses the request.
+pub(super) fn refuse<F, Request, C, P, R, E, G, H>(
+    request: Request,
+    holder: &H,
+    rejected: Rejected,
+    classifier: C,
+    on_reject: P,
+) -> ResponseFuture<F, C, P, P::Refusal, Request, G>
+where
+    C: Classify<R, E>,
+    P: OnReject<Request, R, C::Response<G>, E>,
+    G: Settle,
     H: Holder,
 {
-    match admitted {
-        Ok(mut permit) => {
-            permit.enter();
-            let future = inner.call(request);
-            permit.leave();
-            ResponseFuture::called(future, permit, classifier, on_reject)
-        }
-        Err(rejected) => {
-            if P::IS_FALLBACK {
-                holder.count_fallback();
-            }
-            let refusal = on_reject.refuse(request, rejected);
-            ResponseFuture::refused(refusal, classifier, on_reject)
+    if P::IS_FALLBACK {
+        holder.count_fallback();
+    }
+    let refusal = on_reject.refuse(request, rejected);
+    ResponseFuture::refused(refusal, classifier, on_reject)
+}
+
+impl<S, C, P> CircuitBreakerService<S, C, P> {
+    /// Asks for a call that the circuit does not admit freely, or whose service was not polled.
+    #[cold]
+    #[inline(never)]
+    fn admit(&self) -> Result<Ticket, Rejected> {
+        let ticket = self.breaker.shared.admit()?;
+        match self.readiness {
+            Readiness::Polled => Ok(ticket),
+            Readiness::Skipped => Err(self.breaker.shared.withdraw(ticket)),
         }
     }
 }

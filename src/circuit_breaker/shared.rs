@@ -19,7 +19,7 @@ use super::stopwatch::Stopwatch;
 use super::tally::Tally;
 use crate::clock::{Clock, Instant};
 use crate::observe::Events;
-use crate::outcome::{Classification, Outcome};
+use crate::outcome::Classification;
 use crate::reject::{Mechanism, RejectReason, Rejected};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +32,8 @@ const ADMITS: u64 = 1 << 3;
 const COUNTS: u64 = 1 << 4;
 /// Successes are counted without the lock only until `steady_until`.
 const EDGED: u64 = 1 << 5;
+/// Calls are rejected, in `Open` until `open_until`.
+const REJECTS: u64 = 1 << 6;
 const GENERATION_SHIFT: u32 = 8;
 const STATE: u64 = 0b111;
 
@@ -120,14 +122,21 @@ impl Shared {
 
     // ---- the path of a call
 
-    /// Asks to let a call through.
-    pub(crate) fn admit(&self) -> Result<Ticket, Rejected> {
+    /// Lets a call through, if that needs no thought.
+    #[inline]
+    pub(crate) fn admit_freely(&self) -> Option<Ticket> {
         // Acquire: pairs with the store in `mirror`.
         let word = self.word.load(Ordering::Acquire);
-        if word & ADMITS != 0 {
-            return Ok(Ticket { generation: word >> GENERATION_SHIFT, flight: 0, started: self.stopwatch.start() });
+        let generation = word >> GENERATION_SHIFT;
+        (word & ADMITS != 0).then(|| Ticket { generation, flight: 0, started: self.stopwatch.start() })
+    }
+
+    /// Asks to let a call through.
+    pub(crate) fn admit(&self) -> Result<Ticket, Rejected> {
+        if let Some(ticket) = self.admit_freely() {
+            return Ok(ticket);
         }
-        if word & STATE == State::Open as u64 {
+        if self.word.load(Ordering::Acquire) & STATE == State::Open as u64 {
             let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
             let now = self.stopwatch.clock.coarse();
             if until > now && until != Instant::NEVER {
@@ -139,15 +148,15 @@ impl Shared {
     }
 
     /// Whether the next call is certain to be rejected.
+    #[inline]
     pub(crate) fn is_rejecting(&self) -> bool {
-        let word = self.word.load(Ordering::Acquire);
-        match word & STATE {
-            state if state == State::Open as u64 => {
-                let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
-                !until.is_reached(self.stopwatch.clock.coarse())
-            }
-            state => state == State::ForcedOpen as u64,
-        }
+        // Acquire: pairs with the store in `mirror`.
+        self.word.load(Ordering::Acquire) & REJECTS != 0 && !self.is_open_time_over()
+    }
+
+    fn is_open_time_over(&self) -> bool {
+        let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
+        until.is_reached(self.stopwatch.clock.coarse())
     }
 
     /// Whether a call would be let through now.
@@ -157,6 +166,7 @@ impl Shared {
     }
 
     #[cold]
+    #[inline(never)]
     fn admit_locked(&self) -> Result<Ticket, Rejected> {
         let admitted = self.locked(|core, now| {
             let admitted = core.machine.admit(now);
@@ -184,35 +194,54 @@ impl Shared {
         self.rejected(RejectReason::NotReady, Some(Duration::ZERO))
     }
 
-    /// Records how a call ended. `is_slow` where that was known before the end.
-    pub(crate) fn record(&self, ticket: Ticket, classification: Classification, is_slow: Option<bool>) {
-        let is_slow = is_slow.unwrap_or_else(|| self.is_slow(ticket));
-        if classification.outcome() == Outcome::Success && !is_slow && self.count_success(ticket, classification) {
-            return;
+    /// Records how a call ended.
+    ///
+    /// The common case keeps to registers: everything that calls a function is elsewhere.
+    #[inline]
+    pub(crate) fn record(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
+        if classification.is_plain_success() && !is_slow && ticket.flight == 0 {
+            // Acquire: pairs with the store in `mirror`.
+            let word = self.word.load(Ordering::Acquire);
+            if word & (COUNTS | EDGED) == COUNTS && word >> GENERATION_SHIFT == ticket.generation {
+                if let Some(line) = self.tally.own_line() {
+                    if line.succeed(ticket.generation) {
+                        self.publish();
+                    }
+                    return;
+                }
+            }
         }
-        self.record_locked(ticket, classification, is_slow);
+        self.record_with_care(ticket, classification, is_slow);
+    }
+
+    #[inline(never)]
+    fn record_with_care(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
+        let is_plain = classification.is_plain_success() && !is_slow && ticket.flight == 0;
+        if !is_plain || !self.count_success(ticket.generation) {
+            self.record_locked(ticket, classification, is_slow);
+        }
     }
 
     /// Counts a success without the lock, if nothing but its number can change.
-    fn count_success(&self, ticket: Ticket, classification: Classification) -> bool {
+    fn count_success(&self, generation: u64) -> bool {
         // Acquire: pairs with the store in `mirror`.
         let word = self.word.load(Ordering::Acquire);
-        let is_plain = ticket.flight == 0 && classification.requested_wait().is_none();
-        if word & COUNTS == 0 || word >> GENERATION_SHIFT != ticket.generation || !is_plain {
+        if word & COUNTS == 0 || word >> GENERATION_SHIFT != generation {
             return false;
         }
         if word & EDGED != 0 && self.stopwatch.clock.coarse().as_nanos() >= self.steady_until.load(Ordering::Relaxed) {
             return false;
         }
-        if self.tally.succeed(ticket.generation) {
+        if self.tally.succeed(generation) {
             self.publish();
         }
         true
     }
 
     #[cold]
-    fn record_locked(&self, ticket: Ticket, classification: Classification, is_slow: bool) {
-        let Ticket { generation, flight, .. } = ticket;
+    #[inline(never)]
+    fn record_locked(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
+        let Ticket { generation, flight, .. } = *ticket;
         let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
         self.locked(|core, now| {
             let recorded = core.machine.record(Ended { generation, flight, outcome, is_slow, retry_after }, now);
@@ -221,6 +250,7 @@ impl Shared {
     }
 
     /// Whether the call has lasted longer than the slow-call threshold.
+    #[inline]
     pub(crate) fn is_slow(&self, ticket: Ticket) -> bool {
         self.stopwatch.is_slow(ticket.started)
     }
@@ -267,6 +297,7 @@ impl Shared {
         let state = machine.state();
         let word = state as u64
             | flag(machine.admits_freely(), ADMITS)
+            | flag(matches!(state, State::Open | State::ForcedOpen), REJECTS)
             | flag(steady.is_some(), COUNTS)
             | flag(steady.is_some_and(|until| until != Instant::NEVER), EDGED)
             | machine.generation() << GENERATION_SHIFT;
@@ -332,6 +363,8 @@ impl Shared {
     }
 
     /// Publishes the metrics. Whoever comes while another publishes leaves it to that one.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn publish(&self) {
         #[cfg(feature = "metrics")]
         {

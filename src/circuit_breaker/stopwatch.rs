@@ -25,15 +25,19 @@ impl Stopwatch {
     }
 
     /// When a call begins; [`Instant::NEVER`], without a look at the clock, where nobody needs to know.
+    #[inline]
     pub(crate) fn start(&self) -> Instant {
         if self.threshold.load(Ordering::Relaxed) == u64::MAX { Instant::NEVER } else { self.clock.now() }
     }
 
     /// Whether a call that began then has lasted longer than the threshold.
+    #[inline]
     pub(crate) fn is_slow(&self, started: Instant) -> bool {
-        if started == Instant::NEVER {
-            return false;
-        }
+        started != Instant::NEVER && self.is_slow_since(started)
+    }
+
+    #[inline(never)]
+    fn is_slow_since(&self, started: Instant) -> bool {
         let threshold = Duration::from_nanos(self.threshold.load(Ordering::Relaxed));
         // The coarse clock is never ahead, so this is never too much.
         let at_least = self.clock.coarse().saturating_duration_since(started);

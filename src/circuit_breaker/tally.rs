@@ -13,6 +13,7 @@
 
 use crate::sync::thread_local;
 use crate::sync::{AtomicU64, Mutex, Ordering};
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -25,14 +26,14 @@ const PUBLISH_EVERY: u64 = 1024;
 /// One breaker's counters.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    lines: Box<[Line]>,
-    owned: usize,
+    owned: Box<[Line]>,
+    shared: Box<[Line]>,
 }
 
 /// One thread's counters, on a cache line of their own.
 #[derive(Debug)]
 #[repr(align(64))]
-struct Line {
+pub(crate) struct Line {
     /// The generation that `successes - base` belong to.
     generation: AtomicU64,
     base: AtomicU64,
@@ -46,32 +47,23 @@ struct Line {
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        let owned = owned_lines();
-        Self { lines: (0..owned + SHARED).map(|_| Line::new()).collect(), owned }
+        let lines = |count| (0..count).map(|_| Line::new()).collect();
+        Self { owned: lines(owned_lines()), shared: lines(SHARED) }
     }
 
     /// Counts a success of `generation`. True now and then: time to publish.
     pub(crate) fn succeed(&self, generation: u64) -> bool {
-        self.with_line(|line| {
-            let tag = line.generation.load(Ordering::Relaxed);
-            if tag > generation {
-                // Overtaken on a shared line: the success counts, but not for a generation it is not of.
-                line.late.store(line.late.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-                return false;
-            }
-            if tag < generation {
-                line.base.store(line.successes.load(Ordering::Relaxed), Ordering::Relaxed);
-                // Release: pairs with the load in `successes_of`, which then sees this base.
-                line.generation.store(generation, Ordering::Release);
-            }
-            let successes = line.successes.load(Ordering::Relaxed) + 1;
-            // Release: pairs with the load in `successes_of`.
-            line.successes.store(successes, Ordering::Release);
-            successes.is_multiple_of(PUBLISH_EVERY)
-        })
+        self.with_line(|line| line.succeed(generation))
+    }
+
+    /// This thread's own line, if it has one.
+    #[inline]
+    pub(crate) fn own_line(&self) -> Option<&Line> {
+        self.owned.get(thread_id_if_known())
     }
 
     /// Counts a rejection. True now and then: time to publish.
+    #[inline]
     pub(crate) fn reject(&self) -> bool {
         self.with_line(|line| {
             let rejections = line.not_permitted.load(Ordering::Relaxed) + 1;
@@ -83,37 +75,70 @@ impl Tally {
     /// Successes in `generation`. The caller holds the lock under which generations change.
     pub(crate) fn successes_of(&self, generation: u64) -> u64 {
         let of_line = |line: &Line| {
-            // Acquire: pairs with the stores in `succeed`.
+            // Acquire: pairs with the stores in `Line::succeed` and `Line::begin`.
             if line.generation.load(Ordering::Acquire) != generation {
                 return 0;
             }
             line.successes.load(Ordering::Acquire).wrapping_sub(line.base.load(Ordering::Relaxed))
         };
-        self.lines.iter().map(of_line).sum()
+        self.lines().map(of_line).sum()
     }
 
     /// All successes and all rejections.
     pub(crate) fn totals(&self) -> (u64, u64) {
-        let sum = |of: fn(&Line) -> &AtomicU64| -> u64 {
-            self.lines.iter().map(|line| of(line).load(Ordering::Relaxed)).sum()
-        };
+        let sum =
+            |of: fn(&Line) -> &AtomicU64| -> u64 { self.lines().map(|line| of(line).load(Ordering::Relaxed)).sum() };
         (sum(|line| &line.successes) + sum(|line| &line.late), sum(|line| &line.not_permitted))
     }
 
+    #[inline]
     fn with_line<T>(&self, write: impl FnOnce(&Line) -> T) -> T {
         let id = thread_id();
-        match self.lines.get(id).filter(|_| id < self.owned) {
+        match self.owned.get(id) {
             Some(line) => write(line),
-            None => {
-                let line = &self.lines[self.owned + id % SHARED];
-                let _writer = line.writer.lock();
-                write(line)
-            }
+            None => self.with_shared_line(id, write),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn with_shared_line<T>(&self, id: usize, write: impl FnOnce(&Line) -> T) -> T {
+        let line = &self.shared[id % SHARED];
+        let _writer = line.writer.lock();
+        write(line)
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.owned.iter().chain(&self.shared)
     }
 }
 
 impl Line {
+    /// Counts a success of `generation`. Its writer alone may call it. True now and then: time to publish.
+    #[inline]
+    pub(crate) fn succeed(&self, generation: u64) -> bool {
+        if self.generation.load(Ordering::Relaxed) != generation && !self.begin(generation) {
+            return false;
+        }
+        let successes = self.successes.load(Ordering::Relaxed) + 1;
+        // Release: pairs with the load in `successes_of`.
+        self.successes.store(successes, Ordering::Release);
+        successes.is_multiple_of(PUBLISH_EVERY)
+    }
+
+    #[cold]
+    fn begin(&self, generation: u64) -> bool {
+        if self.generation.load(Ordering::Relaxed) > generation {
+            // Overtaken on a shared line: the success counts, but not for a generation it is not of.
+            self.late.store(self.late.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            return false;
+        }
+        self.base.store(self.successes.load(Ordering::Relaxed), Ordering::Relaxed);
+        // Release: pairs with the load in `successes_of`, which then sees this base.
+        self.generation.store(generation, Ordering::Release);
+        true
+    }
+
     fn new() -> Self {
         Self {
             generation: AtomicU64::new(0), // generations start at 1
@@ -134,12 +159,34 @@ fn owned_lines() -> usize {
     std::thread::available_parallelism().map_or(4, std::num::NonZero::get).saturating_add(2).clamp(4, 28)
 }
 
-/// A small number that is this thread's own while it lives; the smallest that is free.
-fn thread_id() -> usize {
-    THREAD.try_with(|thread| thread.0).unwrap_or(usize::MAX) // while the thread is torn down: a shared line
+#[inline]
+fn thread_id_if_known() -> usize {
+    ID.with(Cell::get)
 }
 
+/// A small number that is this thread's own while it lives; the smallest that is free.
+#[inline]
+fn thread_id() -> usize {
+    match thread_id_if_known() {
+        UNKNOWN => take_thread_id(),
+        id => id,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn take_thread_id() -> usize {
+    // Fails while the thread is torn down: then it shares a line.
+    THREAD.try_with(|thread| ID.with(|id| id.set(thread.0))).map_or(GONE, |()| ID.with(Cell::get))
+}
+
+const UNKNOWN: usize = usize::MAX;
+const GONE: usize = usize::MAX - 1;
+
 thread_local! {
+    /// The number, where reading it costs one load.
+    static ID: Cell<usize> = const { Cell::new(UNKNOWN) };
+    /// The number, and the duty to give it back.
     static THREAD: ThreadId = ThreadId::take();
 }
 
@@ -165,6 +212,7 @@ impl ThreadId {
 
 impl Drop for ThreadId {
     fn drop(&mut self) {
+        ID.with(|id| id.set(GONE));
         FREE.lock().0.push(Reverse(self.0));
     }
 }

@@ -62,11 +62,11 @@ impl<G: Settle> Watch<G> {
         match frame {
             None => self.end(),
             Some(Err(_)) => self.settle(Outcome::Failure),
-            Some(Ok(frame)) => {
-                if let Some(status) = frame.trailers_ref().and_then(grpc::of_headers) {
-                    self.settle(status);
-                }
-            }
+            Some(Ok(frame)) => match frame.trailers_ref().map(grpc::of_headers) {
+                None => {}
+                Some(Some(status)) => self.settle(status),
+                Some(None) => self.end(), // nothing comes after trailers, and nobody need look
+            },
         }
     }
 }

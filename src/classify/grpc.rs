@@ -1,5 +1,9 @@
-//! The outcome of a gRPC status. Only the numbers are needed, not a gRPC library.
+//! The outcome of a gRPC status. Only the numbers are needed; a gRPC library just for the calls of its clients.
 
+#[cfg(feature = "grpc")]
+use super::{Auto, Classified, Classify};
+#[cfg(feature = "grpc")]
+use crate::outcome::Settle;
 use crate::outcome::{Classification, Outcome};
 use http::HeaderMap;
 use std::time::Duration;
@@ -8,16 +12,39 @@ use std::time::Duration;
 pub(super) fn of_headers(headers: &HeaderMap) -> Option<Classification> {
     let status = headers.get("grpc-status")?;
     let code = status.to_str().ok().and_then(|text| text.trim().parse().ok());
-    let classification = Classification::new(of_code(code.unwrap_or(UNKNOWN)));
+    Some(of_pushback(of_code(code.unwrap_or(UNKNOWN)), headers))
+}
+
+/// Adds the time for which a failed server asked to be left alone.
+fn of_pushback(outcome: Outcome, headers: &HeaderMap) -> Classification {
     let pushback = headers
         .get("grpc-retry-pushback-ms")
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.trim().parse().ok())
         .map(Duration::from_millis);
-    Some(match pushback {
-        Some(after) if classification.outcome() == Outcome::Failure => classification.retry_after(after),
-        _ => classification,
-    })
+    match pushback {
+        Some(after) if outcome == Outcome::Failure => Classification::new(outcome).retry_after(after),
+        _ => outcome.into(),
+    }
+}
+
+/// A call of tonic's client, without Tower. The messages of a stream are not watched: a channel that is
+/// [wrapped](crate::CircuitBreaker::wrap) sees a stream's end.
+#[cfg(feature = "grpc")]
+impl<T> Classify<tonic::Response<T>, tonic::Status> for Auto {
+    type Response<G: Settle> = tonic::Response<T>;
+
+    fn classify(&self, result: &Result<tonic::Response<T>, tonic::Status>) -> Classified {
+        match result {
+            Ok(_) => Outcome::Success.into(),
+            Err(status) if crate::reject::Rejected::find(status).is_some() => Outcome::Ignored.into(),
+            Err(status) => of_pushback(of_code(status.code() as u32), status.metadata().as_ref()).into(),
+        }
+    }
+
+    fn watch<G: Settle>(&self, response: tonic::Response<T>, _: Option<G>) -> tonic::Response<T> {
+        response
+    }
 }
 
 const UNKNOWN: u32 = 2;

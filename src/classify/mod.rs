@@ -280,8 +280,8 @@ pub(crate) fn of_error<E: 'static>(error: &E) -> Classified {
 /// reqwest could not build the request, from a wrong URL for example: the caller's mistake.
 #[cfg(feature = "reqwest")]
 fn is_unsent<E: 'static>(error: &E) -> bool {
-    let error: &dyn std::any::Any = error;
-    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_builder)
+    let error = crate::reject::as_error(error);
+    error.and_then(|error| error.downcast_ref::<reqwest::Error>()).is_some_and(reqwest::Error::is_builder)
 }
 
 #[cfg(not(feature = "reqwest"))]

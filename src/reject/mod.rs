@@ -19,6 +19,64 @@
 //! let rejected = Rejected::find(&*error).expect("it is one");
 //! assert_eq!(rejected.to_string(), "circuit breaker payments rejected the call: forced open");
 //! ```
+//!
+//! A retry in front of a breaker gives up on rejections, whether they are errors or responses:
+//!
+//! ```
+//! # #[cfg(feature = "http")] {
+//! use backstop::reject::BoxError;
+//! use backstop::Rejected;
+//! use std::future::{Ready, ready};
+//! use tower::retry::Policy;
+//!
+//! #[derive(Clone)]
+//! struct Attempts(u32);
+//!
+//! impl<B: Clone, R> Policy<http::Request<B>, http::Response<R>, BoxError> for Attempts {
+//!     type Future = Ready<()>;
+//!
+//!     fn retry(
+//!         &mut self,
+//!         _: &mut http::Request<B>,
+//!         result: &mut Result<http::Response<R>, BoxError>,
+//!     ) -> Option<Ready<()>> {
+//!         let (is_rejected, has_failed) = match result {
+//!             Ok(response) => (response.extensions().get::<Rejected>().is_some(), response.status().is_server_error()),
+//!             Err(error) => (Rejected::find(&**error).is_some(), true),
+//!         };
+//!         if !has_failed || is_rejected || self.0 == 0 {
+//!             return None;
+//!         }
+//!         self.0 -= 1;
+//!         Some(ready(()))
+//!     }
+//!
+//!     fn clone_request(&mut self, request: &http::Request<B>) -> Option<http::Request<B>> {
+//!         Some(request.clone())
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! # What the compiler says without a responder
+//!
+//! Servers of axum and tonic want services that never fail. A layer whose error is boxed does not fit, and
+//! the messages are not ours to word:
+//!
+//! | where | message | cure |
+//! |---|---|---|
+//! | axum: `.layer(breaker.layer())` | ``the trait bound `Infallible: From<Box<dyn Error + Send + Sync>>` is not satisfied`` | `.layer(breaker.layer().respond())` |
+//! | tonic: `add_service(breaker.layer().layer(service))` | ``expected `Infallible`, found `Box<dyn Error + Send + Sync>` `` | `add_service(breaker.layer().respond().layer(service))` |
+//!
+//! ```compile_fail,E0277
+//! # use axum::{Router, routing::get};
+//! # use backstop::CircuitBreaker;
+//! # let payments = CircuitBreaker::new("payments");
+//! let app: Router = Router::new().route("/pay", get(|| async { "paid" })).layer(payments.layer());
+//! ```
+//!
+//! `tonic::transport::Server::layer` and every client take the boxed error: tonic finds the status that a
+//! [`Rejected`] carries, `UNAVAILABLE` with the pushback.
 
 mod on_reject;
 #[cfg(feature = "http")]
@@ -89,6 +147,14 @@ impl RejectReason {
             Self::Throttled => "throttled",
             Self::NotReady => "about to probe, but the service was not polled ready",
         }
+    }
+}
+
+/// The reason in words, as the body of a response.
+#[cfg(feature = "axum-core")]
+impl axum_core::response::IntoResponse for RejectReason {
+    fn into_response(self) -> axum_core::response::Response {
+        self.as_str().into_response()
     }
 }
 
@@ -165,18 +231,45 @@ impl Rejected {
 
     /// Finds a rejection in an error of a type that is only known to be `'static`.
     pub(crate) fn find_any<E: 'static>(error: &E) -> Option<&Self> {
-        let any: &dyn Any = error;
-        let known: Option<&(dyn Error + 'static)> = None
-            .or_else(|| any.downcast_ref::<BoxError>().map(|e| &**e as &(dyn Error + 'static)))
-            .or_else(|| any.downcast_ref::<Box<dyn Error + Send>>().map(|e| &**e as &(dyn Error + 'static)))
-            .or_else(|| any.downcast_ref::<Box<dyn Error>>().map(|e| &**e as &(dyn Error + 'static)))
-            .or_else(|| any.downcast_ref::<std::io::Error>().map(|e| e as &(dyn Error + 'static)))
-            .or_else(|| any.downcast_ref::<Self>().map(|e| e as &(dyn Error + 'static)));
-        #[cfg(feature = "grpc")]
-        let known = known.or_else(|| any.downcast_ref::<tonic::Status>().map(|e| e as &(dyn Error + 'static)));
-        #[cfg(feature = "reqwest")]
-        let known = known.or_else(|| any.downcast_ref::<reqwest::Error>().map(|e| e as &(dyn Error + 'static)));
-        known.and_then(Self::find)
+        as_error(error).and_then(Self::find)
+    }
+}
+
+/// An error of a type that is only known to be `'static`, where it is one of those that wrap others.
+pub(crate) fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    let known = plain(error)
+        .or_else(|| called::<BoxError>(error))
+        .or_else(|| called::<std::io::Error>(error))
+        .or_else(|| called::<Rejected>(error));
+    #[cfg(feature = "grpc")]
+    let known = known.or_else(|| called::<tonic::Status>(error));
+    #[cfg(feature = "reqwest")]
+    let known = known.or_else(|| called::<reqwest::Error>(error));
+    known
+}
+
+fn plain(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    fn is<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+        error.downcast_ref::<E>().map(|error| error as _)
+    }
+    let known = None
+        .or_else(|| error.downcast_ref::<BoxError>().map(|error| &**error as _))
+        .or_else(|| error.downcast_ref::<Box<dyn Error + Send>>().map(|error| &**error as _))
+        .or_else(|| error.downcast_ref::<Box<dyn Error>>().map(|error| &**error as _))
+        .or_else(|| is::<std::io::Error>(error))
+        .or_else(|| is::<Rejected>(error));
+    #[cfg(feature = "grpc")]
+    let known = known.or_else(|| is::<tonic::Status>(error));
+    #[cfg(feature = "reqwest")]
+    let known = known.or_else(|| is::<reqwest::Error>(error));
+    known
+}
+
+/// The error of a call through another breaker.
+fn called<E: 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    match error.downcast_ref::<CallError<E>>()? {
+        CallError::Rejected(rejected) => Some(rejected),
+        CallError::Inner(error) => plain(error),
     }
 }
 
@@ -261,8 +354,11 @@ mod tests {
         let io = std::io::Error::other(boxed);
         let call: CallError<std::io::Error> = CallError::Inner(io);
         assert_eq!(Rejected::find(&call), Some(&rejected()));
+        assert_eq!(Rejected::find_any(&call), Some(&rejected()));
         let boxed: BoxError = Box::new(call);
         assert_eq!(Rejected::find_any(&boxed), Some(&rejected()));
+        let call: CallError<BoxError> = CallError::Inner(boxed);
+        assert_eq!(Rejected::find_any(&call), Some(&rejected()));
         assert_eq!(Rejected::find(&std::fmt::Error), None);
         let outer: CallError<std::fmt::Error> = CallError::Rejected(rejected());
         assert_eq!(Rejected::find(&outer), Some(&rejected()));

@@ -8,6 +8,12 @@ use super::{BoxError, Rejected};
 /// needed of the request, [`answer`](OnReject::answer) makes the response when the future is polled.
 ///
 /// `R` is the service's own response, `O` what the layer returns: the same, or a response with a watched body.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot answer for a service whose response is `{R}`",
+    label = "does not fit this service",
+    note = "`.respond()` is for an `http::Request` and a response whose body can be made of `Bytes`",
+    note = "`.respond_with(|rejected| ..)` returns a response of the service's own type, `.fallback(|request, rejected| ..)` such a result"
+)]
 pub trait OnReject<Request, R, O, E> {
     /// The layer's error.
     type Error;
@@ -41,6 +47,9 @@ pub trait OnReject<Request, R, O, E> {
 }
 
 /// Returns the rejection as the layer's error, boxed with the service's own errors. The default.
+///
+/// For clients, and for stacks whose errors are boxed anyway. Servers of axum and tonic do not take it; the
+/// [module](super) shows what the compiler then says, and the cure.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsError;
 
@@ -62,6 +71,9 @@ impl<Request, R, O, E: Into<BoxError>> OnReject<Request, R, O, E> for AsError {
 }
 
 /// Answers with a response that a function makes of the rejection. It is of the service's own type.
+///
+/// Put the rejection among the extensions of an HTTP response, so that an outer breaker can tell it from a
+/// failure: `response.extensions_mut().insert(rejected.clone())`.
 #[derive(Clone, Copy, Debug)]
 pub struct RespondWith<F>(pub(crate) F);
 

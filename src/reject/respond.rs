@@ -12,8 +12,9 @@ const UNAVAILABLE: &str = "14";
 /// Answers a rejected request in its own protocol.
 ///
 /// HTTP: 503 with `Retry-After` (whole seconds, rounded up) and an `application/problem+json` body (RFC 9457).
-/// gRPC, known by the request's content type: `UNAVAILABLE` with `grpc-retry-pushback-ms`. The response carries
-/// the [`Rejected`] among its extensions, so that an outer layer of this crate does not take it for a failure.
+/// gRPC and gRPC-web, known by the request's content type: `UNAVAILABLE` with `grpc-retry-pushback-ms`. The
+/// response carries the [`Rejected`] among its extensions, so that an outer layer of this crate does not take it
+/// for a failure.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Respond;
 
@@ -21,20 +22,27 @@ pub struct Respond;
 #[derive(Debug)]
 pub struct Refusal {
     rejected: Rejected,
-    is_grpc: bool,
+    protocol: Protocol,
 }
 
+#[diagnostic::do_not_recommend]
 impl<B, R, O: From<Bytes>, E> OnReject<Request<B>, R, Response<O>, E> for Respond {
     type Error = E;
     type Refusal = Refusal;
 
     fn refuse(&self, request: Request<B>, rejected: Rejected) -> Refusal {
-        Refusal { rejected, is_grpc: is_grpc(request.headers()) }
+        Refusal { rejected, protocol: Protocol::of(request.headers()) }
     }
 
     fn answer(&self, refusal: Refusal, _: impl FnOnce(R) -> Response<O>) -> Result<Response<O>, E> {
-        let Refusal { rejected, is_grpc } = refusal;
-        let mut response = if is_grpc { grpc(&rejected) } else { http(&rejected) }.map(O::from);
+        let Refusal { rejected, protocol } = refusal;
+        let response = match protocol {
+            Protocol::Http => http(&rejected),
+            Protocol::Grpc => grpc(&rejected, "application/grpc"),
+            Protocol::GrpcWeb => grpc(&rejected, "application/grpc-web+proto"),
+            Protocol::GrpcWebText => grpc(&rejected, "application/grpc-web-text+proto"),
+        };
+        let mut response = response.map(O::from);
         response.extensions_mut().insert(rejected);
         Ok(response)
     }
@@ -73,9 +81,45 @@ where
     }
 }
 
-/// Whether headers speak of gRPC.
+/// `Ok(payments.call(..).await?)` in a handler whose error is a `Rejected`: as [`Respond`] answers HTTP.
+#[cfg(feature = "axum-core")]
+impl axum_core::response::IntoResponse for Rejected {
+    fn into_response(self) -> axum_core::response::Response {
+        let mut response = http(&self).map(axum_core::body::Body::from);
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Http,
+    Grpc,
+    GrpcWeb,
+    GrpcWebText,
+}
+
+impl Protocol {
+    /// By the content type without its suffix and parameters: `application/grpc-web+proto` is not gRPC.
+    fn of(headers: &HeaderMap) -> Self {
+        let Some(content_type) = headers.get(CONTENT_TYPE) else { return Self::Http };
+        let essence = content_type.as_bytes().split(|byte| b"+; ".contains(byte)).next().unwrap_or_default();
+        if essence.eq_ignore_ascii_case(b"application/grpc") {
+            Self::Grpc
+        } else if essence.eq_ignore_ascii_case(b"application/grpc-web") {
+            Self::GrpcWeb
+        } else if essence.eq_ignore_ascii_case(b"application/grpc-web-text") {
+            Self::GrpcWebText
+        } else {
+            Self::Http
+        }
+    }
+}
+
+/// Whether headers speak of gRPC, whose status is among the headers or trailers. That of gRPC-web is not.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    Protocol::of(headers) == Protocol::Grpc
 }
 
 fn http(rejected: &Rejected) -> Response<Bytes> {
@@ -96,10 +140,10 @@ fn http(rejected: &Rejected) -> Response<Bytes> {
 }
 
 /// A response without a body whose headers are its trailers.
-fn grpc(rejected: &Rejected) -> Response<Bytes> {
+fn grpc(rejected: &Rejected, content_type: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert("grpc-status", HeaderValue::from_static(UNAVAILABLE));
     headers.insert("grpc-message", message(&rejected.to_string()));
     if let Some(after) = rejected.retry_after() {
@@ -141,6 +185,16 @@ pub(super) fn grpc_status(rejected: &Rejected) -> tonic::Status {
     status
 }
 
+/// With `?` in a tonic service: `let permit = payments.try_acquire()?;`.
+#[cfg(feature = "grpc")]
+impl From<Rejected> for tonic::Status {
+    fn from(rejected: Rejected) -> Self {
+        let mut status = grpc_status(&rejected);
+        status.set_source(std::sync::Arc::new(rejected));
+        status
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,12 +216,26 @@ mod tests {
 
     #[test]
     fn grpc_says_unavailable_in_its_headers() {
-        let response = grpc(&rejected("zahlung 100 % ö"));
+        let response = grpc(&rejected("zahlung 100 % ö"), "application/grpc");
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["grpc-status"], "14");
         assert_eq!(response.headers()["grpc-retry-pushback-ms"], "1500");
         let message = response.headers()["grpc-message"].to_str().unwrap();
         assert!(message.starts_with("circuit breaker zahlung 100 %25 %C3%B6 rejected"), "{message}");
+    }
+
+    #[test]
+    fn grpc_web_is_not_taken_for_grpc() {
+        let protocol = |content_type: &'static str| {
+            Protocol::of(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]))
+        };
+        for grpc in ["application/grpc", "application/grpc+proto", "application/grpc;x=y", "Application/GRPC+json"] {
+            assert_eq!(protocol(grpc), Protocol::Grpc, "{grpc}");
+        }
+        assert_eq!(protocol("application/grpc-web+proto"), Protocol::GrpcWeb);
+        assert_eq!(protocol("application/grpc-web-text"), Protocol::GrpcWebText);
+        assert_eq!(protocol("application/grpcx"), Protocol::Http);
+        assert_eq!(Protocol::of(&HeaderMap::new()), Protocol::Http);
     }
 
     #[test]

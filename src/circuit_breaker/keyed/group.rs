@@ -152,19 +152,12 @@ impl<K: Key> Group<K> {
         }
     }
 
-    pub(super) fn record(
-        &self,
-        entry: &Entry<K>,
-        ticket: Ticket,
-        classification: Classification,
-        is_slow: Option<bool>,
-    ) {
-        let is_slow = is_slow.unwrap_or_else(|| self.is_slow(ticket));
+    pub(super) fn record(&self, entry: &Entry<K>, ticket: &Ticket, classification: Classification, is_slow: bool) {
         let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
         if outcome == Outcome::Success && !is_slow && retry_after.is_none() && self.count_success(entry, ticket) {
             return;
         }
-        let Ticket { generation, flight, .. } = ticket;
+        let Ticket { generation, flight, .. } = *ticket;
         let recorded = self.with_machine(entry, |machine, now| {
             machine.record(Ended { generation, flight, outcome, is_slow, retry_after }, now)
         });
@@ -172,7 +165,7 @@ impl<K: Key> Group<K> {
     }
 
     /// Counts a success of a healthy key.
-    fn count_success(&self, entry: &Entry<K>, ticket: Ticket) -> bool {
+    fn count_success(&self, entry: &Entry<K>, ticket: &Ticket) -> bool {
         let window = u32::try_from(self.foldable.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
         let mut slot = entry.lock();
         if window == 0 || slot.healthy_generation() != Some(ticket.generation) {

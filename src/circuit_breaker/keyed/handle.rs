@@ -217,7 +217,7 @@ impl<K: Key> Holder for KeyCircuitBreaker<K> {
         self.group.name()
     }
 
-    fn record(&self, ticket: Ticket, classification: Classification, is_slow: Option<bool>) {
+    fn record(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
         self.group.record(&self.entry, ticket, classification, is_slow);
     }
 

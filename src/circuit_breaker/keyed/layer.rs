@@ -4,7 +4,7 @@ use super::Key;
 use super::handle::{KeyCircuitBreaker, KeyedCircuitBreaker};
 use crate::circuit_breaker::future::ResponseFuture;
 use crate::circuit_breaker::permit::Permit;
-use crate::circuit_breaker::service::start;
+use crate::circuit_breaker::service::{refuse, start};
 use crate::classify::{Auto, Classify};
 use crate::reject::{AsError, OnReject};
 use std::task::{Context, Poll};
@@ -94,8 +94,11 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject } = &self.layer;
         let circuit = breakers.key(&key(&request));
-        let admitted = circuit.try_acquire();
-        start(&mut self.inner, request, &circuit, admitted, classifier.clone(), on_reject.clone())
+        let (classifier, on_reject) = (classifier.clone(), on_reject.clone());
+        match circuit.try_acquire() {
+            Ok(permit) => start(&mut self.inner, request, permit, classifier, on_reject),
+            Err(rejected) => refuse(request, &circuit, rejected, classifier, on_reject),
+        }
     }
 }
 

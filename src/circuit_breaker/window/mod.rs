@@ -7,7 +7,7 @@
 mod count;
 mod time;
 
-use super::config::SlidingWindow;
+use super::config::{Alignment, SlidingWindow};
 use crate::clock::Instant;
 use count::CountWindow;
 use time::{TimeWindow, Tumbling};
@@ -39,7 +39,11 @@ impl Window {
         match kind {
             SlidingWindow::Count { calls } => Self::Count(CountWindow::new(calls)),
             SlidingWindow::Time { duration, buckets, alignment } => {
-                Self::Time(TimeWindow::new(duration, buckets, alignment))
+                let mut window = TimeWindow::new(duration, buckets, alignment);
+                if alignment == Alignment::Clock {
+                    window.expire(now); // the other kind has no bucket yet
+                }
+                Self::Time(window)
             }
             SlidingWindow::Tumbling { duration } => Self::Tumbling(Tumbling::new(duration, now)),
         }
