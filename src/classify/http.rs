@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn retry_after_reads_seconds_and_dates_and_survives_nonsense() {
         assert_eq!(wait("120"), Some(Duration::from_secs(120)));
-        assert_eq!(wait("99999999999999999999"), Some(Duration::from_secs(u64::MAX)));
+        assert!(wait("99999999999999999999").unwrap() > Duration::from_secs(500 * 365 * 86_400));
         assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert!(wait("Fri, 31 Dec 9999 23:59:59 GMT").unwrap() > Duration::from_secs(86_400));
         for nonsense in ["", "-1", "1.5", "soon"] {
