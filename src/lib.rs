@@ -45,6 +45,7 @@ pub mod circuit_breaker;
 pub mod classify;
 pub mod clock;
 pub mod config;
+pub mod guide;
 mod handle;
 mod observe;
 pub mod outcome;

@@ -16,6 +16,7 @@
 //! ```
 
 use crate::circuit_breaker::CircuitBreaker;
+use crate::circuit_breaker::keyed::{Key, KeyedCircuitBreaker};
 use crate::config::{ConfigError, Problem};
 use crate::sync::{Arc, Mutex};
 use std::collections::BTreeMap;
@@ -23,7 +24,14 @@ use std::collections::BTreeMap;
 /// Mechanisms by name. Clones share the same list.
 #[derive(Clone, Default)]
 pub struct Registry {
-    circuit_breakers: Arc<Mutex<BTreeMap<&'static str, CircuitBreaker>>>,
+    entries: Arc<Mutex<BTreeMap<&'static str, Entry>>>,
+}
+
+/// Breakers and groups of them share one space of names, as their metrics do.
+#[derive(Clone)]
+enum Entry {
+    Breaker(CircuitBreaker),
+    Keyed(Arc<dyn Fn() + Send + Sync>),
 }
 
 impl Registry {
@@ -36,36 +44,75 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When another breaker of that name is there: their metrics could not be told apart.
+    /// When another of that name is there: their metrics could not be told apart.
     pub fn add(&self, breaker: CircuitBreaker) -> Result<CircuitBreaker, ConfigError> {
-        let mut breakers = self.circuit_breakers.lock();
-        let known = breakers.entry(breaker.name()).or_insert_with(|| breaker.clone());
-        if known.is_same(&breaker) {
-            Ok(breaker)
-        } else {
-            let allowed = "a name that no other circuit breaker in the registry has";
-            Err(ConfigError::of(Problem::new("name", format!("\"{}\"", breaker.name()), allowed)))
+        let is_known = |entry: &Entry| matches!(entry, Entry::Breaker(known) if known.is_same(&breaker));
+        self.insert(breaker.name(), Entry::Breaker(breaker.clone()), is_known)?;
+        Ok(breaker)
+    }
+
+    /// Adds a group of circuit breakers, for its metrics, and gives it back.
+    ///
+    /// # Errors
+    ///
+    /// When another of that name is there.
+    pub fn add_keyed<K: Key>(&self, breakers: KeyedCircuitBreaker<K>) -> Result<KeyedCircuitBreaker<K>, ConfigError> {
+        let published = breakers.clone();
+        self.insert(breakers.name(), Entry::Keyed(Arc::new(move || published.publish())), |_| false)?;
+        Ok(breakers)
+    }
+
+    fn insert(
+        &self,
+        name: &'static str,
+        entry: Entry,
+        is_known: impl FnOnce(&Entry) -> bool,
+    ) -> Result<(), ConfigError> {
+        let mut entries = self.entries.lock();
+        match entries.get(name) {
+            Some(other) if !is_known(other) => {
+                let allowed = "a name that nothing else in the registry has";
+                Err(ConfigError::of(Problem::new("name", format!("\"{name}\""), allowed)))
+            }
+            _ => {
+                entries.insert(name, entry);
+                Ok(())
+            }
         }
     }
 
-    /// Takes a circuit breaker out.
-    pub fn remove_circuit_breaker(&self, name: &str) -> Option<CircuitBreaker> {
-        self.circuit_breakers.lock().remove(name)
+    /// Takes a breaker or a group out. False where there was none of that name.
+    pub fn remove(&self, name: &str) -> bool {
+        self.entries.lock().remove(name).is_some()
     }
 
     /// The circuit breaker of this name.
     pub fn circuit_breaker(&self, name: &str) -> Option<CircuitBreaker> {
-        self.circuit_breakers.lock().get(name).cloned()
+        match self.entries.lock().get(name) {
+            Some(Entry::Breaker(breaker)) => Some(breaker.clone()),
+            _ => None,
+        }
     }
 
-    /// All circuit breakers, by name.
+    /// All circuit breakers, by name; groups are not among them.
     pub fn circuit_breakers(&self) -> Vec<CircuitBreaker> {
-        self.circuit_breakers.lock().values().cloned().collect()
+        let entries = self.entries.lock();
+        let breakers = entries.values().filter_map(|entry| match entry {
+            Entry::Breaker(breaker) => Some(breaker.clone()),
+            Entry::Keyed(_) => None,
+        });
+        breakers.collect()
     }
 
     /// Brings the metrics of everything here up to date. Call it before rendering a scrape.
     pub fn publish(&self) {
-        self.circuit_breakers().iter().for_each(CircuitBreaker::publish);
+        let entries: Vec<_> = self.entries.lock().values().cloned().collect();
+        for entry in entries {
+            match entry {
+                Entry::Breaker(breaker) => breaker.publish(),
+                Entry::Keyed(publish) => publish(),
+            }
+        }
     }
 }
 

@@ -63,34 +63,32 @@ pub(crate) use publish::publish;
 #[cfg(feature = "metrics")]
 mod publish {
     use super::{Sample, State, TRANSITIONS};
-    use crate::telemetry::{self, Label, Metric, Publisher, Value};
-    use std::iter::once;
+    use crate::telemetry::{self, Metric, Publisher, Series, Value};
 
     pub(crate) fn publish(publisher: &mut Publisher, name: &'static str, sample: &Sample) {
         publisher.publish(series(name), values(sample));
     }
 
-    fn series(name: &'static str) -> impl Iterator<Item = (Metric, Vec<Label>)> {
-        let label = Label::from_static_parts;
-        let of = move |metric: Metric, labels: &[&'static str]| {
-            let values = once(&name).chain(labels);
-            (metric, metric.labels.iter().zip(values).map(|(key, value)| label(key, value)).collect())
+    fn series(name: &'static str) -> impl Iterator<Item = Series> + Clone {
+        let of = move |metric: Metric, [one, two, three]: [&'static str; 3]| Series {
+            metric,
+            labels: [name, one, two, three],
         };
-        let states = State::ALL.iter().map(move |state| of(telemetry::CIRCUIT_BREAKER_STATE, &[state.as_str()]));
+        let of_kind = move |metric| move |kind| of(metric, [kind, "", ""]);
+        let states = State::ALL.iter().map(|state| state.as_str()).map(of_kind(telemetry::CIRCUIT_BREAKER_STATE));
         let transitions = TRANSITIONS.iter().map(move |(from, to, reason)| {
-            of(telemetry::CIRCUIT_BREAKER_TRANSITIONS, &[from.as_str(), to.as_str(), reason.as_str()])
+            of(telemetry::CIRCUIT_BREAKER_TRANSITIONS, [from.as_str(), to.as_str(), reason.as_str()])
         });
         let calls = ["successful", "failed", "ignored", "abandoned", "not_permitted", "stale", "would_reject"];
-        let calls = calls.into_iter().map(move |kind| of(telemetry::CIRCUIT_BREAKER_CALLS, &[kind]));
-        let slow = ["successful", "failed"].into_iter();
-        let slow = slow.map(move |kind| of(telemetry::CIRCUIT_BREAKER_SLOW_CALLS, &[kind]));
+        let calls = calls.into_iter().map(of_kind(telemetry::CIRCUIT_BREAKER_CALLS));
+        let slow = ["successful", "failed"].into_iter().map(of_kind(telemetry::CIRCUIT_BREAKER_SLOW_CALLS));
         let rest = [
             telemetry::CIRCUIT_BREAKER_FAILURE_RATE,
             telemetry::CIRCUIT_BREAKER_SLOW_CALL_RATE,
             telemetry::CIRCUIT_BREAKER_OPEN_SECONDS,
             telemetry::CIRCUIT_BREAKER_FALLBACKS,
         ];
-        let rest = rest.into_iter().map(move |metric| of(metric, &[]));
+        let rest = rest.into_iter().map(move |metric| of(metric, [""; 3]));
         states.chain(transitions).chain(calls).chain(slow).chain(rest)
     }
 
@@ -128,8 +126,9 @@ mod publish {
             let sample = breaker.shared.sample();
             let (series, values): (Vec<_>, Vec<_>) = (series("orders").collect(), values(&sample).collect());
             assert_eq!(series.len(), values.len());
-            for ((metric, labels), value) in series.iter().zip(values) {
-                assert_eq!(labels.len(), metric.labels.len(), "{}", metric.name);
+            for (Series { metric, labels }, value) in series.iter().zip(values) {
+                let given = labels.iter().take_while(|label| !label.is_empty()).count();
+                assert_eq!(given, metric.labels.len(), "{}", metric.name);
                 assert_eq!(metric.kind == telemetry::MetricKind::Counter, matches!(value, Value::Total(_)));
             }
         }

@@ -5,7 +5,7 @@ use super::window::Counts;
 use crate::clock::Instant;
 use std::collections::VecDeque;
 
-/// The failure rate that reopens where no trip rule of the user's looks at failures in a window.
+/// The failure rate that reopens where no trip rule of the user's can be met by the failures of a round.
 const DEFAULT_FAILURE_RATE: f64 = 0.5;
 
 /// What a round decided.
@@ -21,9 +21,8 @@ pub(crate) struct Probes {
     pub(crate) deadline: Instant,
     /// Probes that may still begin.
     left: u32,
-    /// The newest results, at most `half_open_max_calls`: (failed, slow).
+    /// The newest results, as many as the decision looks at: (failed, slow).
     results: VecDeque<(bool, bool)>,
-    successes_in_a_row: u32,
 }
 
 impl Probes {
@@ -32,7 +31,6 @@ impl Probes {
             deadline: now.saturating_add(settings.timeout),
             left: settings.max_calls,
             results: VecDeque::new(),
-            successes_in_a_row: 0,
         }
     }
 
@@ -57,21 +55,20 @@ impl Probes {
         if settings.limit == ProbeLimit::InFlight {
             self.left += 1;
         }
-        if self.results.len() >= settings.max_calls as usize {
-            self.results.pop_front();
-        }
         self.results.push_back((failed, slow));
-        // A circuit that opens because of slowness must not close because of a slow probe.
-        let is_bad = failed || slow && rules.slow_call_rate.is_some();
         match settings.decision {
-            HalfOpenDecision::Rate { calls } => self.by_rate(calls, settings.is_early, rules),
-            HalfOpenDecision::ConsecutiveSuccesses { .. } if is_bad => Some(Decision::Open),
-            HalfOpenDecision::ConsecutiveSuccesses { calls } => {
-                self.successes_in_a_row += 1;
-                (self.successes_in_a_row >= calls).then_some(Decision::Close)
+            HalfOpenDecision::Rate { calls } => {
+                self.keep(calls);
+                self.by_rate(calls, settings.is_early, rules)
             }
+            HalfOpenDecision::ConsecutiveSuccesses { calls } => self.by_successes(calls, calls, rules),
             HalfOpenDecision::Successes { successes, of } => self.by_successes(successes, of, rules),
         }
+    }
+
+    fn keep(&mut self, results: u32) {
+        let gone = self.results.len().saturating_sub(results as usize);
+        self.results.drain(..gone);
     }
 
     /// Over `calls` results; early where the missing ones cannot change it.
@@ -94,7 +91,9 @@ impl Probes {
         }
     }
 
-    fn by_successes(&self, successes: u32, of: u32, rules: &Rules) -> Option<Decision> {
+    fn by_successes(&mut self, successes: u32, of: u32, rules: &Rules) -> Option<Decision> {
+        self.keep(of);
+        // A circuit that opens because of slowness must not close because of a slow probe.
         let slow_is_bad = rules.slow_call_rate.is_some();
         let bad = self.results.iter().filter(|(failed, slow)| *failed || *slow && slow_is_bad).count();
         let good = self.results.len() - bad;
@@ -123,8 +122,8 @@ fn is_exceeded(rules: &Rules, counts: Counts) -> bool {
     let reaches = |part: u64, rate: f64| part as f64 / counts.calls as f64 >= rate;
     let failure_rate = match (rules.failure_rate, rules.failure_count) {
         (Some(rate), _) => Some(rate.get()),
-        (None, None) => Some(DEFAULT_FAILURE_RATE),
-        (None, Some(_)) => None,
+        (None, Some(failures)) if u64::from(failures) <= counts.calls => None,
+        (None, _) => Some(DEFAULT_FAILURE_RATE),
     };
     failure_rate.is_some_and(|rate| reaches(counts.failed, rate))
         || rules.slow_call_rate.is_some_and(|rate| reaches(counts.slow, rate.get()))

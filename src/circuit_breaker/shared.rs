@@ -345,21 +345,23 @@ impl Shared {
 
     /// Everything, at one moment, after the changes that time alone makes.
     pub(crate) fn sample(&self) -> Sample {
-        let mut sample = self.locked(|core, now| {
-            core.machine.poll(now);
-            core.sample(now)
-        });
-        self.add_uncounted(&mut sample.totals);
-        sample
+        // The ledger has entered these changes only once this is over.
+        self.with_machine(Machine::poll);
+        self.sample_as_it_is()
     }
 
-    /// Adds what is counted outside the lock.
-    fn add_uncounted(&self, totals: &mut Totals) {
+    fn sample_as_it_is(&self) -> Sample {
+        let mut core = self.core.lock();
+        core.absorb(&self.tally);
+        let mut sample = core.sample(self.stopwatch.clock.coarse());
+        drop(core);
+        // What is counted outside the lock.
         let (successes, rejections) = self.tally.totals();
-        totals.successful += successes;
-        totals.not_permitted += rejections;
-        totals.fallbacks = self.fallbacks.load(Ordering::Relaxed);
-        totals.events_lost = self.events.lost();
+        sample.totals.successful += successes;
+        sample.totals.not_permitted += rejections;
+        sample.totals.fallbacks = self.fallbacks.load(Ordering::Relaxed);
+        sample.totals.events_lost = self.events.lost();
+        sample
     }
 
     /// Publishes the metrics. Whoever comes while another publishes leaves it to that one.
@@ -372,13 +374,7 @@ impl Shared {
             while self.publish_again.load(Ordering::SeqCst) {
                 let Some(mut publisher) = self.publisher.try_lock() else { return };
                 self.publish_again.swap(false, Ordering::SeqCst);
-                let mut sample = {
-                    let mut core = self.core.lock();
-                    core.absorb(&self.tally);
-                    core.sample(self.stopwatch.clock.coarse())
-                };
-                self.add_uncounted(&mut sample.totals);
-                super::metrics::publish(&mut publisher, self.name, &sample);
+                super::metrics::publish(&mut publisher, self.name, &self.sample_as_it_is());
             }
         }
         #[cfg(not(feature = "metrics"))]

@@ -1,11 +1,25 @@
 //! Carries a mechanism's own counts to the `metrics` facade.
 
 use super::{Metric, MetricKind, MetricUnit};
-use metrics::{Counter, Gauge, Key, KeyName, Level, Metadata, Recorder, Unit};
+use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub(crate) use metrics::Label;
+/// A metric, and the values of its labels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Series {
+    pub(crate) metric: Metric,
+    /// In the order of the metric's labels; empty beyond them.
+    pub(crate) labels: [&'static str; 4],
+}
+
+impl Series {
+    fn key(&self) -> Key {
+        let labels = self.metric.labels.iter().zip(self.labels);
+        let labels: Vec<_> = labels.map(|(key, value)| Label::from_static_parts(key, value)).collect();
+        Key::from_parts(self.metric.name, labels)
+    }
+}
 
 /// The value of one series.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,10 +54,13 @@ pub(crate) struct Publisher {
     bindings: Vec<Binding>,
 }
 
-/// The handles of one recorder.
+/// What one recorder has been told.
 struct Binding {
     recorder: usize,
-    counters: Box<[(Counter, u64)]>,
+    /// Totals, by the counter's place. A breaker has some fifty counters, most of which never move.
+    published: Box<[u64]>,
+    /// Handles of those that have, by the same place.
+    counters: Vec<(usize, Counter)>,
     gauges: Box<[(Gauge, f64)]>,
 }
 
@@ -54,82 +71,96 @@ impl std::fmt::Debug for Binding {
 }
 
 impl Publisher {
-    /// Publishes `values`; the counters among them, and the gauges, are in the order of `series`.
+    /// Publishes `values`; the totals are in the order of the counters among `series`, the others in that of
+    /// the gauges.
     ///
     /// The recorder is foreign code: a panic in it ends this publication and goes no further. What was not
     /// published then is part of the next.
     pub(crate) fn publish(
         &mut self,
-        series: impl IntoIterator<Item = (Metric, Vec<Label>)>,
+        series: impl Iterator<Item = Series> + Clone,
         values: impl Iterator<Item = Value> + Clone,
     ) {
-        let _ = catch_unwind(AssertUnwindSafe(|| self.bind(series).publish(values)));
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            metrics::with_recorder(|recorder| {
+                let binding = self.bind(recorder, series.clone());
+                binding.publish_totals(recorder, series, values.clone().filter_map(Value::total));
+                // What rises comes first: a scrape in the middle of a change of state sees both states, never none.
+                binding.publish_gauges(values.clone().filter_map(Value::now), |from, to| to > from || from.is_nan());
+                binding.publish_gauges(values.filter_map(Value::now), |from, to| to < from);
+            });
+        }));
     }
 
-    /// The handles of the recorder of this moment.
-    fn bind(&mut self, series: impl IntoIterator<Item = (Metric, Vec<Label>)>) -> &mut Binding {
-        metrics::with_recorder(|recorder| {
-            let address = std::ptr::from_ref(recorder).addr();
-            match self.bindings.iter().position(|known| known.recorder == address) {
-                Some(0) => {}
-                Some(i) => self.bindings[..=i].rotate_right(1),
-                None => {
-                    let binding = Binding::new(recorder, series);
-                    self.bindings.truncate(RECORDERS_MAX - 1);
-                    self.bindings.reserve_exact(1);
-                    self.bindings.insert(0, binding);
-                }
+    /// The binding of this recorder, which may be new.
+    fn bind(&mut self, recorder: &dyn Recorder, series: impl Iterator<Item = Series>) -> &mut Binding {
+        let address = std::ptr::from_ref(recorder).addr();
+        match self.bindings.iter().position(|known| known.recorder == address) {
+            Some(0) => {}
+            Some(i) => self.bindings[..=i].rotate_right(1),
+            None => {
+                let binding = Binding::new(recorder, series);
+                self.bindings.truncate(RECORDERS_MAX - 1);
+                self.bindings.reserve_exact(1);
+                self.bindings.insert(0, binding);
             }
-        });
+        }
         &mut self.bindings[0]
     }
 }
 
 impl Binding {
     /// Registers every series, at 0.
-    fn new(recorder: &dyn Recorder, series: impl IntoIterator<Item = (Metric, Vec<Label>)>) -> Self {
-        let metadata = Metadata::new(module_path!(), Level::INFO, None);
+    fn new(recorder: &dyn Recorder, series: impl Iterator<Item = Series>) -> Self {
         let mut described = HashSet::new();
-        let (mut counters, mut gauges) = (Vec::new(), Vec::new());
-        for (metric, labels) in series {
-            if described.insert(metric.name) {
-                describe(recorder, &metric);
+        let (mut counters, mut gauges) = (0, Vec::new());
+        for one in series {
+            if described.insert(one.metric.name) {
+                describe(recorder, &one.metric);
             }
-            let key = Key::from_parts(metric.name, labels);
-            match metric.kind {
+            match one.metric.kind {
                 MetricKind::Counter => {
-                    let counter = recorder.register_counter(&key, &metadata);
-                    counter.increment(0);
-                    counters.push((counter, 0));
+                    recorder.register_counter(&one.key(), &METADATA).increment(0);
+                    counters += 1;
                 }
-                MetricKind::Gauge => gauges.push((recorder.register_gauge(&key, &metadata), f64::NAN)),
+                MetricKind::Gauge => gauges.push((recorder.register_gauge(&one.key(), &METADATA), f64::NAN)),
             }
         }
         let recorder = std::ptr::from_ref(recorder).addr();
-        Self { recorder, counters: counters.into(), gauges: gauges.into() }
+        Self { recorder, published: vec![0; counters].into(), counters: Vec::new(), gauges: gauges.into() }
     }
 
-    /// What rises comes first: a scrape in the middle of a change of state sees both states, never none.
-    fn publish(&mut self, values: impl Iterator<Item = Value> + Clone) {
-        let totals = values.clone().filter_map(Value::total);
-        for ((counter, published), total) in self.counters.iter_mut().zip(totals) {
-            if total > *published {
-                counter.increment(total - *published);
-                *published = total;
+    fn publish_totals(
+        &mut self,
+        recorder: &dyn Recorder,
+        series: impl Iterator<Item = Series>,
+        totals: impl Iterator<Item = u64>,
+    ) {
+        let counters = series.filter(|one| one.metric.kind == MetricKind::Counter);
+        for (place, ((published, total), one)) in self.published.iter_mut().zip(totals).zip(counters).enumerate() {
+            if total <= *published {
+                continue;
             }
+            let known = self.counters.iter().position(|(known, _)| *known == place).unwrap_or_else(|| {
+                self.counters.push((place, recorder.register_counter(&one.key(), &METADATA)));
+                self.counters.len() - 1
+            });
+            self.counters[known].1.increment(total - *published);
+            *published = total;
         }
-        for falls in [false, true] {
-            let now = values.clone().filter_map(Value::now);
-            for ((gauge, published), now) in self.gauges.iter_mut().zip(now) {
-                #[expect(clippy::float_cmp, reason = "the same value need not be stored again")]
-                if now != *published && (now < *published) == falls {
-                    gauge.set(now);
-                    *published = now;
-                }
+    }
+
+    fn publish_gauges(&mut self, values: impl Iterator<Item = f64>, is_due: impl Fn(f64, f64) -> bool) {
+        for ((gauge, published), value) in self.gauges.iter_mut().zip(values) {
+            if is_due(*published, value) {
+                gauge.set(value);
+                *published = value;
             }
         }
     }
 }
+
+static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 
 fn describe(recorder: &dyn Recorder, metric: &Metric) {
     let name = KeyName::from_const_str(metric.name);

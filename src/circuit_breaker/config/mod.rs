@@ -277,7 +277,8 @@ pub enum ProbeLimit {
 )]
 #[non_exhaustive]
 pub enum HalfOpenDecision {
-    /// The trip thresholds, over `calls` results; a round without a threshold for failures takes 0.5.
+    /// The trip thresholds, over `calls` results; a round without a threshold for failures that it can reach
+    /// takes 0.5.
     Rate {
         /// How many results. At most `half_open_max_calls`.
         calls: u32,

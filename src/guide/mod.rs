@@ -1,0 +1,9 @@
+//! How to use it well: chapters to read, each with examples that compile.
+//!
+//! - [`choosing_thresholds`]: which numbers, and why
+//! - [`layer_order`]: what goes outside what
+//! - [`adopting_safely`]: shadow first
+
+pub mod adopting_safely;
+pub mod choosing_thresholds;
+pub mod layer_order;

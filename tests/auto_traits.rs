@@ -1,0 +1,47 @@
+//! What the public types can be moved into: losing `Send` or `Clone` in a patch would break users.
+
+use backstop::circuit_breaker::{
+    CircuitBreakerConfig, CircuitBreakerLayer, CircuitBreakerService, Event, KeyedCircuitBreaker, ResponseFuture,
+};
+use backstop::classify::{Auto, WatchBody};
+use backstop::reject::{AsError, Respond};
+use backstop::{CallError, CircuitBreaker, ConfigError, Permit, Registry, Rejected, Subscription};
+use std::future::Ready;
+
+fn shared<T: Send + Sync>() {}
+fn cloned<T: Clone + Send + Sync + 'static>() {}
+fn error<T: std::error::Error + Send + Sync + 'static>() {}
+
+#[test]
+fn handles_layers_and_services_are_cloned_and_shared() {
+    cloned::<CircuitBreaker>();
+    cloned::<CircuitBreakerConfig>();
+    cloned::<KeyedCircuitBreaker<String>>();
+    cloned::<CircuitBreakerLayer>();
+    cloned::<CircuitBreakerLayer<Auto, Respond>>();
+    cloned::<CircuitBreakerService<(), Auto, AsError>>();
+    cloned::<Registry>();
+    cloned::<Event>();
+}
+
+#[test]
+fn what_travels_with_a_call_is_sent_between_threads() {
+    shared::<Permit>();
+    shared::<Subscription>();
+    shared::<WatchBody<axum::body::Bytes, Permit>>();
+    shared::<ResponseFuture<Ready<Result<(), ()>>, Auto, AsError, Rejected, ()>>();
+}
+
+#[test]
+fn errors_are_errors() {
+    error::<Rejected>();
+    error::<ConfigError>();
+    error::<CallError<std::io::Error>>();
+}
+
+#[test]
+fn futures_of_calls_without_tower_are_sent_between_threads() {
+    fn sent<T: Send>(_: &T) {}
+    let breaker = CircuitBreaker::new("sent");
+    sent(&breaker.call(async { Ok::<_, std::io::Error>(()) }));
+}
