@@ -36,6 +36,11 @@ impl Flights {
         self.counted.remove(&number)
     }
 
+    /// The window has let go of the calls counted so far; they are not counted again.
+    pub(crate) fn forget_stamps(&mut self) {
+        self.counted.values_mut().for_each(|stamp| *stamp = Stamp::NONE);
+    }
+
     /// Takes the next call that has lasted longer than `threshold`, and counts it with `count`.
     pub(crate) fn count_slow(&mut self, now: Instant, threshold: Duration, mut count: impl FnMut() -> Stamp) -> bool {
         let mut found = false;

@@ -50,8 +50,6 @@ pub(crate) struct Machine {
     half_open_attempts: u32,
     /// Rules that a shadow breaker has told of.
     announced: u16,
-    /// The rules have changed and must be looked at.
-    must_evaluate: bool,
     /// Whether the holder is asked before a rule opens the circuit: a group limits how many are open.
     asks: bool,
     /// What would have opened it.
@@ -156,7 +154,6 @@ impl Machine {
             trips: 0,
             half_open_attempts: 0,
             announced: 0,
-            must_evaluate: false,
             asks: false,
             wanted: None,
             random: fastrand::Rng::with_seed(config.jitter_seed.unwrap_or(seed)),
@@ -218,6 +215,16 @@ impl Machine {
         }
     }
 
+    /// When time alone will change the state or let a call through; [`Instant::NEVER`] where it will not.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn next_change(&self) -> Instant {
+        match &self.mode {
+            Mode::Open { until, .. } => *until,
+            Mode::HalfOpen(probes) => probes.deadline,
+            _ => Instant::NEVER,
+        }
+    }
+
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.mode {
             Mode::Open { until, .. } => time_left(until, self.latest),
@@ -248,13 +255,15 @@ impl Machine {
 
     /// Until when successes that are not slow may be counted elsewhere: they can change nothing before it.
     ///
-    /// A success lowers every rate once each rule has its minimum of calls, and before anything expires.
+    /// A success lowers every rate once each rule has its minimum of calls, and before anything expires. A rule
+    /// that is met all the same (in shadow; after something expired or new settings came) has to be looked at.
     pub(crate) fn steady_until(&self) -> Option<Instant> {
         if matches!(self.mode, Mode::Disabled) {
             return Some(Instant::NEVER);
         }
         let has_evidence = self.window.counts().calls >= self.config.rules.most_minimum_calls();
-        if self.admits_freely() && has_evidence && !self.must_evaluate { self.window.steady_until() } else { None }
+        let is_steady = self.admits_freely() && has_evidence && self.rules_met().next().is_none();
+        if is_steady { self.window.steady_until() } else { None }
     }
 
     /// Whether a half-open circuit can let one more probe through.
@@ -334,7 +343,8 @@ impl Machine {
             let over = self.config.ramp.unwrap_or_default();
             *ramp = ramp.filter(|ramp| self.latest.saturating_duration_since(ramp.since) < over);
         }
-        let threshold = self.config.slow_call_duration_threshold;
+        let detects = self.config.detect_slow_calls_in_flight;
+        let threshold = self.config.slow_call_duration_threshold.filter(|_| detects);
         if let (Some(flights), Some(threshold)) = (&mut self.flights, threshold) {
             let window = &mut self.window;
             if flights.count_slow(self.latest, threshold, || window.add(false, true)) {
@@ -450,15 +460,14 @@ impl Machine {
     /// Takes new settings. State, evidence and the remaining open time stay.
     pub(crate) fn reconfigure(&mut self, config: Arc<CircuitBreakerConfig>, now: Instant) {
         self.poll(now);
-        self.window.reshape(config.window, self.latest);
-        if !config.detect_slow_calls_in_flight {
-            self.flights = None;
+        let keeps_calls = self.window.reshape(config.window, self.latest);
+        if let Some(flights) = self.flights.as_mut().filter(|_| !keeps_calls) {
+            flights.forget_stamps();
         }
         if config.throttle.is_none() {
             self.traffic = None;
         }
         self.config = config;
-        self.must_evaluate = true;
     }
 
     /// From now on a rule that is met asks, with [`Machine::wants_to_open`], instead of opening the circuit.
@@ -479,9 +488,11 @@ impl Machine {
 
     /// The answer to an [`OpenTimeQuestion`]; too late, it is ignored.
     pub(crate) fn answer_open_time(&mut self, generation: u64, wait: Option<Duration>) {
-        let wait = self.jittered(wait.unwrap_or(FALLBACK_OPEN_TIME));
+        // Settings that came in between may know by themselves.
+        let wait = wait.or_else(|| self.config.open_time.wait(self.trips)).unwrap_or(FALLBACK_OPEN_TIME);
+        let wait = self.jittered(wait);
         if generation == self.generation {
-            if let Mode::Open { since, until, asks } = &mut self.mode {
+            if let Mode::Open { since, until, asks: asks @ true } = &mut self.mode {
                 *until = since.saturating_add(wait);
                 *asks = false;
             }
@@ -530,7 +541,6 @@ impl Machine {
             None => drop(self.window.add(failed, call.is_slow)),
         }
         self.consecutive_failures = if failed { self.consecutive_failures.saturating_add(1) } else { 0 };
-        self.must_evaluate = false;
         if let (Some(settings), false) = (&self.config.throttle, failed) {
             self.traffic.get_or_insert_default().accept(settings, self.latest);
         }
@@ -560,9 +570,7 @@ impl Machine {
         if self.config.throttle.is_some() {
             return;
         }
-        let met = self.config.rules.met(self.window.counts(), self.consecutive_failures);
-        let judges_abandoned = self.config.on_abandoned == Abandonment::Judge;
-        let mut met = met.into_iter().flatten().filter(|reason| judges_abandoned || *reason != Reason::AbandonedRate);
+        let mut met = self.rules_met();
         match self.mode {
             Mode::Closed { .. } => {
                 if let Some(reason) = met.next() {
@@ -570,9 +578,15 @@ impl Machine {
                 }
             }
             // ## Shadow => Shadow, but say so
-            Mode::Shadow { .. } => met.collect::<Vec<_>>().into_iter().for_each(|reason| self.would_open(reason)),
+            Mode::Shadow { .. } => met.for_each(|reason| self.would_open(reason)),
             _ => {}
         }
+    }
+
+    fn rules_met(&self) -> impl Iterator<Item = Reason> + use<> {
+        let met = self.config.rules.met(self.window.counts(), self.consecutive_failures);
+        let judges_abandoned = self.config.on_abandoned == Abandonment::Judge;
+        met.into_iter().flatten().filter(move |reason| judges_abandoned || *reason != Reason::AbandonedRate)
     }
 
     fn would_open(&mut self, reason: Reason) {

@@ -27,11 +27,7 @@ pub(crate) struct Probes {
 
 impl Probes {
     pub(crate) fn new(settings: &HalfOpen, now: Instant) -> Self {
-        Self {
-            deadline: now.saturating_add(settings.timeout),
-            left: settings.max_calls,
-            results: VecDeque::new(),
-        }
+        Self { deadline: now.saturating_add(settings.timeout), left: settings.max_calls, results: VecDeque::new() }
     }
 
     /// Takes a place, if there is one.

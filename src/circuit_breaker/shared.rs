@@ -159,10 +159,16 @@ impl Shared {
         until.is_reached(self.stopwatch.clock.coarse())
     }
 
-    /// Whether a call would be let through now.
+    /// Whether a call would be let through now; if not, the time until that can change by itself.
     #[cfg(feature = "tokio")]
-    pub(crate) fn is_permitting(&self) -> bool {
-        self.with_machine(|machine, now| machine.is_permitting(now))
+    pub(crate) fn permits(&self) -> Result<(), Option<Duration>> {
+        self.with_machine(|machine, now| {
+            if machine.is_permitting(now) {
+                return Ok(());
+            }
+            let next = machine.next_change();
+            Err((next != Instant::NEVER).then(|| next.saturating_duration_since(now)))
+        })
     }
 
     #[cold]

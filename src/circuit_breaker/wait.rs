@@ -20,18 +20,19 @@ impl Wait {
     pub(super) fn poll(&mut self, breaker: &CircuitBreaker, cx: &mut Context<'_>) -> Poll<()> {
         let shared = &breaker.shared;
         loop {
-            if shared.is_permitting() {
+            if shared.permits().is_ok() {
                 self.timer = None;
                 return Poll::Ready(());
             }
             // Register first and look again: a change in between wakes, or is seen.
             shared.wake_later(cx);
-            if shared.is_permitting() {
-                continue;
-            }
-            let Some(after) = breaker.retry_after() else {
-                self.timer = None;
-                return Poll::Pending; // only a change can help, and that wakes
+            let after = match shared.permits() {
+                Ok(()) => continue,
+                Err(Some(after)) => after,
+                Err(None) => {
+                    self.timer = None;
+                    return Poll::Pending; // only a change can help, and that wakes
+                }
             };
             let timer = self.timer.insert(Box::pin(sleep(after.max(TICK))));
             if timer.as_mut().poll(cx).is_pending() {

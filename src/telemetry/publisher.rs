@@ -84,7 +84,7 @@ impl Publisher {
         let _ = catch_unwind(AssertUnwindSafe(|| {
             metrics::with_recorder(|recorder| {
                 let binding = self.bind(recorder, series.clone());
-                binding.publish_totals(recorder, series, values.clone().filter_map(Value::total));
+                binding.publish_totals(recorder, &series, values.clone().filter_map(Value::total));
                 // What rises comes first: a scrape in the middle of a change of state sees both states, never none.
                 binding.publish_gauges(values.clone().filter_map(Value::now), |from, to| to > from || from.is_nan());
                 binding.publish_gauges(values.filter_map(Value::now), |from, to| to < from);
@@ -133,20 +133,23 @@ impl Binding {
     fn publish_totals(
         &mut self,
         recorder: &dyn Recorder,
-        series: impl Iterator<Item = Series>,
+        series: &(impl Iterator<Item = Series> + Clone),
         totals: impl Iterator<Item = u64>,
     ) {
-        let counters = series.filter(|one| one.metric.kind == MetricKind::Counter);
-        for (place, ((published, total), one)) in self.published.iter_mut().zip(totals).zip(counters).enumerate() {
+        for (place, (published, total)) in self.published.iter_mut().zip(totals).enumerate() {
             if total <= *published {
                 continue;
             }
-            let known = self.counters.iter().position(|(known, _)| *known == place).unwrap_or_else(|| {
+            let known = self.counters.iter().position(|(known, _)| *known == place).or_else(|| {
+                let is_counter = |one: &Series| one.metric.kind == MetricKind::Counter;
+                let one = series.clone().filter(is_counter).nth(place)?;
                 self.counters.push((place, recorder.register_counter(&one.key(), &METADATA)));
-                self.counters.len() - 1
+                Some(self.counters.len() - 1)
             });
-            self.counters[known].1.increment(total - *published);
-            *published = total;
+            if let Some(known) = known {
+                self.counters[known].1.increment(total - *published);
+                *published = total;
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! How the settings that are no plain numbers read in a configuration file.
 
 use crate::circuit_breaker::open_time::OpenTime;
-use serde::{Deserialize, Deserializer, de};
+use serde::de::{self, IntoDeserializer};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
 use std::time::Duration;
 
 /// A number, or `false` to turn the rule off.
@@ -19,28 +21,38 @@ pub(super) fn number_or_false<'de, D: Deserializer<'de>>(deserializer: D) -> Res
     }
 }
 
-/// `"30s"`, or `{ initial = "5s", multiplier = 2, max = "5m" }`.
+/// `"30s"`, or `{ initial = "5s", multiplier = 2.0, max = "5m" }`.
+///
+/// A visitor, where `untagged` would do: that keeps to itself what is wrong with a duration or a table.
 pub(super) fn open_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OpenTime, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(
-        untagged,
-        expecting = "expected a duration like \"30s\", or { initial = \"5s\", multiplier = 2.0, max = \"5m\" }"
-    )]
-    enum Raw {
-        Fixed(#[serde(with = "humantime_serde")] Duration),
-        Exponential(Exponential),
+    deserializer.deserialize_any(OpenTimeVisitor)
+}
+
+struct OpenTimeVisitor;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exponential {
+    #[serde(with = "humantime_serde")]
+    initial: Duration,
+    multiplier: f64,
+    #[serde(with = "humantime_serde")]
+    max: Duration,
+}
+
+impl<'de> de::Visitor<'de> for OpenTimeVisitor {
+    type Value = OpenTime;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration like \"30s\", or { initial = \"5s\", multiplier = 2.0, max = \"5m\" }")
     }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Exponential {
-        #[serde(with = "humantime_serde")]
-        initial: Duration,
-        multiplier: f64,
-        #[serde(with = "humantime_serde")]
-        max: Duration,
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<OpenTime, E> {
+        humantime_serde::deserialize(text.into_deserializer()).map(OpenTime::fixed)
     }
-    Ok(match Raw::deserialize(deserializer)? {
-        Raw::Fixed(wait) => OpenTime::fixed(wait),
-        Raw::Exponential(Exponential { initial, multiplier, max }) => OpenTime::exponential(initial, multiplier, max),
-    })
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<OpenTime, A::Error> {
+        let table = Exponential::deserialize(de::value::MapAccessDeserializer::new(map))?;
+        Ok(OpenTime::exponential(table.initial, table.multiplier, table.max))
+    }
 }

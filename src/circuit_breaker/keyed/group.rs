@@ -146,7 +146,9 @@ impl<K: Key> Group<K> {
                 Ok(Ticket { generation, flight, started: self.stopwatch.start() })
             }
             Err(Denial { reason, retry_after }) => {
-                self.tally.reject();
+                if self.tally.reject() {
+                    self.publish();
+                }
                 Err(Rejected::new(Mechanism::CircuitBreaker, self.name, reason, retry_after))
             }
         }
@@ -173,7 +175,9 @@ impl<K: Key> Group<K> {
         }
         slot.count_success(window);
         drop(slot);
-        self.tally.succeed(1);
+        if self.tally.succeed(1) {
+            self.publish();
+        }
         true
     }
 

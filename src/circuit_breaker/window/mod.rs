@@ -26,6 +26,11 @@ pub(crate) struct Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(u64);
 
+impl Stamp {
+    /// Of a call that is in no window.
+    pub(crate) const NONE: Self = Self(u64::MAX);
+}
+
 /// A window over the last calls or the last stretch of time.
 #[derive(Clone, Debug)]
 pub(crate) enum Window {
@@ -49,8 +54,9 @@ impl Window {
         }
     }
 
-    /// Takes a new shape and keeps the calls it knows, where the shapes can share them; otherwise it starts empty.
-    pub(crate) fn reshape(&mut self, kind: SlidingWindow, now: Instant) {
+    /// Takes a new shape and keeps the calls it knows, where the shapes can share them. Otherwise it starts
+    /// empty, and no stamp given before is of a call in it: false.
+    pub(crate) fn reshape(&mut self, kind: SlidingWindow, now: Instant) -> bool {
         let mut fresh = Self::new(kind, now);
         match (&mut *self, &mut fresh) {
             (Self::Count(window), Self::Count(fresh)) => window.resize(fresh.size()),
@@ -58,11 +64,14 @@ impl Window {
                 window.resize(fresh);
                 window.expire(now);
             }
+            (Self::Tumbling(window), Self::Tumbling(fresh)) if window.has_length_of(fresh) => {}
             _ => {
                 fresh.expire(now);
                 *self = fresh;
+                return false;
             }
         }
+        true
     }
 
     /// Lets go of what is too old. True when everything went at once (a tumbling window turned over).

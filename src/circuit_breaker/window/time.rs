@@ -139,6 +139,10 @@ impl Tumbling {
         Self { duration, start: now, counts: Counts::default() }
     }
 
+    pub(crate) fn has_length_of(&self, other: &Self) -> bool {
+        self.duration == other.duration
+    }
+
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
         let over = now.saturating_duration_since(self.start) > self.duration;
         if over {
