@@ -14,11 +14,14 @@ const QUEUE_MAX: usize = 1024;
 
 type Listener<E> = Arc<dyn Fn(&E) + Send + Sync>;
 
+/// Listeners by the number of their subscription.
+type Listeners<E> = Mutex<Vec<(u64, Listener<E>)>>;
+
 /// An ordered queue of events and those who listen to it.
 pub(crate) struct Events<E> {
     queue: Mutex<VecDeque<E>>,
     dispatching: AtomicBool,
-    listeners: Arc<Mutex<Vec<(u64, Listener<E>)>>>,
+    listeners: Arc<Listeners<E>>,
     next_id: AtomicU64,
     lost: AtomicU64,
 }
@@ -92,7 +95,7 @@ impl<E: 'static> Events<E> {
     }
 }
 
-fn cancel<E>(listeners: &Weak<Mutex<Vec<(u64, Listener<E>)>>>, id: u64) {
+fn cancel<E>(listeners: &Weak<Listeners<E>>, id: u64) {
     let Some(listeners) = listeners.upgrade() else { return };
     let mut listeners = listeners.lock();
     let gone = listeners.iter().position(|(known, _)| *known == id).map(|i| listeners.remove(i));

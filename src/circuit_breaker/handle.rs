@@ -233,7 +233,7 @@ impl CircuitBreaker {
 
     fn command(&self, command: Command, reason: &str) {
         let note = control::note(reason);
-        self.shared.with_machine(|machine, now| machine.command(command, note, now));
+        self.shared.with_machine(|machine, now| machine.command(command, &note, now));
     }
 
     /// Takes new settings. State, evidence and the remaining open time stay; nothing waits.

@@ -12,7 +12,36 @@ use tower_layer::Layer;
 
 /// Puts a circuit breaker in front of services. All of them share its circuit.
 ///
-/// `C` says how calls ended, `P` how rejected ones are answered.
+/// `C` says how calls ended, `P` how rejected ones are answered. Servers of axum and tonic want
+/// [`respond`](Self::respond), or one of the other answers: without, the compiler says
+/// ``the trait bound `Infallible: From<Box<dyn Error + Send + Sync>>` is not satisfied`` (axum) or
+/// ``expected `Infallible`, found `Box<dyn Error + Send + Sync>` `` (tonic).
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "axum-core")] {
+/// use axum::body::Body;
+/// use axum::extract::Request;
+/// use axum::http::StatusCode;
+/// use axum::response::{IntoResponse, Response};
+/// use axum::{Router, routing::get};
+/// use backstop::CircuitBreaker;
+///
+/// let payments = CircuitBreaker::new("payments");
+/// let (respond, too_many, cached, recovered) = (
+///     payments.layer().respond(),
+///     payments.layer().respond_into(|rejected| (StatusCode::TOO_MANY_REQUESTS, rejected.reason())),
+///     payments.layer().fallback(|request: Request<Body>, _| Ok(format!("{} of yesterday", request.uri()).into_response())),
+///     payments.layer().respond().recover(|_failed: Result<Response, _>| Ok("of yesterday".into_response())),
+/// );
+/// let app: Router = Router::new()
+///     .route("/pay", get(async || "paid").layer(respond))
+///     .route("/refund", get(async || "refunded").layer(too_many))
+///     .route("/prices", get(async || "dear").layer(cached))
+///     .route("/stock", get(async || "none").layer(recovered));
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied to a service"]
 pub struct CircuitBreakerLayer<C = Auto, P = AsError> {
@@ -31,6 +60,9 @@ impl CircuitBreakerLayer {
 impl<C, P> CircuitBreakerLayer<C, P> {
     /// Sets what tells how a call ended: [`Errors`](crate::classify::Errors), a closure over the result, or
     /// another classifier.
+    ///
+    /// A closure names its argument's type, `|result: &Result<Response, _>|`;
+    /// [`classify`](crate::classify#examples) has examples.
     pub fn classify<D>(self, classifier: D) -> CircuitBreakerLayer<D, P> {
         let Self { breaker, on_reject, pends, .. } = self;
         CircuitBreakerLayer { breaker, classifier, on_reject, pends }
@@ -44,6 +76,9 @@ impl<C, P> CircuitBreakerLayer<C, P> {
     }
 
     /// Answers rejected requests with a response that `make` builds; it is of the service's own type.
+    ///
+    /// An outer breaker ignores an HTTP response that has the rejection among its extensions:
+    /// `response.extensions_mut().insert(rejected.clone())`.
     pub fn respond_with<F, R>(self, make: F) -> CircuitBreakerLayer<C, RespondWith<F>>
     where
         F: Fn(&Rejected) -> R,
@@ -62,6 +97,8 @@ impl<C, P> CircuitBreakerLayer<C, P> {
     }
 
     /// Answers rejected requests with what `answer` makes of the request: cached data, a default. Counted.
+    ///
+    /// A closure that looks into the request names its type: `|request: Request<Body>, rejected|`.
     pub fn fallback<F, Request, R, E>(self, answer: F) -> CircuitBreakerLayer<C, Fallback<F>>
     where
         F: Fn(Request, Rejected) -> Result<R, E>,

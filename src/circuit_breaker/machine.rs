@@ -266,6 +266,11 @@ impl Machine {
         if is_steady { self.window.steady_until() } else { None }
     }
 
+    /// Everything that a caller who waits to be let through waits for: when it changes, look again.
+    pub(crate) fn door(&self) -> (u64, Instant, bool) {
+        (self.generation, self.open_until(), self.has_free_probe())
+    }
+
     /// Whether a half-open circuit can let one more probe through.
     pub(crate) fn has_free_probe(&self) -> bool {
         matches!(&self.mode, Mode::HalfOpen(probes) if probes.has_place())
@@ -437,7 +442,7 @@ impl Machine {
     }
 
     /// Makes a change that somebody asked for. It wins over whatever the circuit was about to do.
-    pub(crate) fn command(&mut self, command: Command, note: Arc<str>, now: Instant) {
+    pub(crate) fn command(&mut self, command: Command, note: &Arc<str>, now: Instant) {
         self.poll(now);
         let told = self.events.len();
         let (to, wait) = match command {
@@ -453,7 +458,7 @@ impl Machine {
             *ramp = None; // whoever resets wants all of it
         }
         for event in &mut self.events[told..] {
-            event.details_mut().note = Some(Arc::clone(&note));
+            event.details_mut().note = Some(Arc::clone(note));
         }
     }
 
@@ -491,11 +496,11 @@ impl Machine {
         // Settings that came in between may know by themselves.
         let wait = wait.or_else(|| self.config.open_time.wait(self.trips)).unwrap_or(FALLBACK_OPEN_TIME);
         let wait = self.jittered(wait);
-        if generation == self.generation {
-            if let Mode::Open { since, until, asks: asks @ true } = &mut self.mode {
-                *until = since.saturating_add(wait);
-                *asks = false;
-            }
+        if generation == self.generation
+            && let Mode::Open { since, until, asks: asks @ true } = &mut self.mode
+        {
+            *until = since.saturating_add(wait);
+            *asks = false;
         }
     }
 
@@ -591,15 +596,15 @@ impl Machine {
 
     fn would_open(&mut self, reason: Reason) {
         let wait = self.config.open_time.wait(1).unwrap_or(FALLBACK_OPEN_TIME);
-        if let Mode::Shadow { would_reject_until } = &mut self.mode {
-            if self.latest >= *would_reject_until {
-                *would_reject_until = self.latest.saturating_add(wait);
-            }
+        if let Mode::Shadow { would_reject_until } = &mut self.mode
+            && self.latest >= *would_reject_until
+        {
+            *would_reject_until = self.latest.saturating_add(wait);
         }
         let mark = 1 << reason as u16;
         if self.announced & mark == 0 {
             self.announced |= mark;
-            let transition = self.transition(State::Shadow, State::Shadow, reason, self.latest, self.evidence());
+            let transition = transition(State::Shadow, State::Shadow, reason, self.latest, self.evidence());
             self.events.push(Event::WouldOpen(transition));
         }
     }
@@ -630,11 +635,6 @@ impl Machine {
             _ => (self.window.counts(), rules.minimum_calls, rules.slow_call_minimum_calls),
         };
         Snapshot::new(counts, u64::from(minimum), u64::from(slow_minimum), self.half_open_attempts)
-    }
-
-    fn transition(&self, from: State, to: State, reason: Reason, at: Instant, snapshot: Snapshot) -> Transition {
-        // Name and number are the holder's to give.
-        Transition { name: "", from, to, reason, note: None, at, sequence: 0, snapshot }
     }
 
     /// Every change of state goes through here. `wait` overrules the open time and does not count as a trip.
@@ -668,7 +668,7 @@ impl Machine {
             self.announced = 0;
         }
         if from != to {
-            let transition = self.transition(from, to, reason, at, evidence);
+            let transition = transition(from, to, reason, at, evidence);
             self.events.push(Event::Transition(transition));
         }
     }
@@ -743,4 +743,9 @@ fn kind(outcome: Outcome, on_panic: PanicPolicy) -> Kind {
         Outcome::Panicked | Outcome::Ignored => Kind::Ignored,
         Outcome::Abandoned => Kind::Abandoned,
     }
+}
+
+/// Name and number are the holder's to give.
+fn transition(from: State, to: State, reason: Reason, at: Instant, snapshot: Snapshot) -> Transition {
+    Transition { name: "", from, to, reason, note: None, at, sequence: 0, snapshot }
 }

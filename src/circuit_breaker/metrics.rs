@@ -1,6 +1,5 @@
 //! Which series a breaker has, and their values: two lists in the same order.
 
-use super::shared::Sample;
 use super::snapshot::{Reason, State};
 
 /// Every change of state that can happen, and why.
@@ -62,7 +61,8 @@ pub(crate) use publish::publish;
 
 #[cfg(feature = "metrics")]
 mod publish {
-    use super::{Sample, State, TRANSITIONS};
+    use super::{State, TRANSITIONS};
+    use crate::circuit_breaker::shared::Sample;
     use crate::telemetry::{self, Metric, Publisher, Series, Value};
 
     pub(crate) fn publish(publisher: &mut Publisher, name: &'static str, sample: &Sample) {

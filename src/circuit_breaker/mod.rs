@@ -69,6 +69,7 @@ mod tally;
 mod throttle;
 #[cfg(feature = "tokio")]
 mod wait;
+mod waiters;
 mod window;
 
 pub use config::{

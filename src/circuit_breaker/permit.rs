@@ -161,6 +161,6 @@ impl<H: Holder> Drop for Permit<H> {
 
 impl<H: Holder> fmt::Debug for Permit<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("name", &self.holder.name()).field("phase", &self.phase).finish()
+        f.debug_struct("Permit").field("name", &self.holder.name()).field("phase", &self.phase).finish_non_exhaustive()
     }
 }

@@ -48,7 +48,7 @@ impl<S, C, P> CircuitBreakerService<S, C, P> {
 
     #[cfg(feature = "tokio")]
     pub(super) fn pending(mut self) -> Self {
-        self.wait = Some(super::wait::Wait::default());
+        self.wait = Some(super::wait::Wait::new(&self.breaker));
         self
     }
 
@@ -81,7 +81,7 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
         #[cfg(feature = "tokio")]
         if let Some(wait) = &mut self.wait {
-            ready!(wait.poll(&self.breaker, cx));
+            ready!(wait.poll(cx));
         }
         if self.breaker.shared.is_rejecting() {
             self.readiness = Readiness::Skipped;
@@ -192,7 +192,7 @@ impl<S: Clone, C: Clone, P: Clone> Clone for CircuitBreakerService<S, C, P> {
             on_reject: self.on_reject.clone(),
             readiness: Readiness::Polled,
             #[cfg(feature = "tokio")]
-            wait: self.wait.as_ref().map(|_| super::wait::Wait::default()),
+            wait: self.wait.clone(),
         }
     }
 }

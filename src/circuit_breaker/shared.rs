@@ -17,13 +17,13 @@ use super::permit::Ticket;
 use super::snapshot::{Event, Snapshot, State, Totals};
 use super::stopwatch::Stopwatch;
 use super::tally::Tally;
+use super::waiters::Waiters;
 use crate::clock::{Clock, Instant};
 use crate::observe::Events;
 use crate::outcome::Classification;
 use crate::reject::{Mechanism, RejectReason, Rejected};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Waker;
 use std::time::Duration;
 
 /// Calls are admitted without the lock.
@@ -52,7 +52,7 @@ pub(crate) struct Shared {
     pub(super) events: Events<Event>,
     fallbacks: AtomicU64,
     /// Services that wait until calls may pass.
-    waiters: Mutex<Vec<Waker>>,
+    pub(super) waiters: Waiters,
     #[cfg(feature = "metrics")]
     publisher: Mutex<crate::telemetry::Publisher>,
     publish_again: AtomicBool,
@@ -73,6 +73,7 @@ pub(crate) struct Sample {
     pub(crate) state: State,
     pub(crate) snapshot: Snapshot,
     pub(crate) totals: Totals,
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "published as metrics"))]
     pub(crate) transitions: [u64; TRANSITIONS.len()],
     pub(crate) open_time: Duration,
     pub(crate) retry_after: Option<Duration>,
@@ -102,7 +103,7 @@ impl Shared {
             core: Mutex::new(Core { machine, ledger, absorbed: (0, 0), published_at: None }),
             events: Events::default(),
             fallbacks: AtomicU64::new(0),
-            waiters: Mutex::new(Vec::new()),
+            waiters: Waiters::default(),
             #[cfg(feature = "metrics")]
             publisher: Mutex::new(crate::telemetry::Publisher::default()),
             publish_again: AtomicBool::new(false),
@@ -208,13 +209,14 @@ impl Shared {
         if classification.is_plain_success() && !is_slow && ticket.flight == 0 {
             // Acquire: pairs with the store in `mirror`.
             let word = self.word.load(Ordering::Acquire);
-            if word & (COUNTS | EDGED) == COUNTS && word >> GENERATION_SHIFT == ticket.generation {
-                if let Some(line) = self.tally.own_line() {
-                    if line.succeed(ticket.generation) {
-                        self.publish();
-                    }
-                    return;
+            if word & (COUNTS | EDGED) == COUNTS
+                && word >> GENERATION_SHIFT == ticket.generation
+                && let Some(line) = self.tally.own_line()
+            {
+                if line.succeed(ticket.generation) {
+                    self.publish();
                 }
+                return;
             }
         }
         self.record_with_care(ticket, classification, is_slow);
@@ -286,10 +288,10 @@ impl Shared {
         let mut core = self.core.lock();
         let now = self.stopwatch.clock.coarse();
         core.absorb(&self.tally);
-        let was_full = !core.machine.has_free_probe();
+        let before = core.machine.door();
         let result = work(&mut core, now);
         let mut aftermath = self.mirror(&mut core, now);
-        aftermath.wakes |= was_full && core.machine.has_free_probe();
+        aftermath.wakes = core.machine.door() != before;
         drop(core);
         self.follow_up(aftermath);
         result
@@ -322,7 +324,7 @@ impl Shared {
         if is_due || has_events {
             core.published_at = Some(now);
         }
-        Aftermath { has_events, wakes: has_events, is_due, question }
+        Aftermath { has_events, wakes: false, is_due, question }
     }
 
     fn follow_up(&self, aftermath: Aftermath) {
@@ -330,8 +332,7 @@ impl Shared {
             self.answer(&question);
         }
         if aftermath.wakes {
-            let waiting = std::mem::take(&mut *self.waiters.lock());
-            waiting.into_iter().for_each(Waker::wake);
+            self.waiters.wake_all();
         }
         if aftermath.has_events {
             self.events.dispatch(super::log::event);
@@ -385,15 +386,6 @@ impl Shared {
         }
         #[cfg(not(feature = "metrics"))]
         self.publish_again.store(false, Ordering::Relaxed);
-    }
-
-    /// Wakes the task of `cx` when the state changes or a probe's place may be free.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn wake_later(&self, cx: &std::task::Context<'_>) {
-        let mut waiters = self.waiters.lock();
-        if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiters.push(cx.waker().clone());
-        }
     }
 }
 

@@ -42,7 +42,7 @@ impl Stopwatch {
         // The coarse clock is never ahead, so this is never too much.
         let at_least = self.clock.coarse().saturating_duration_since(started);
         let margin = COARSE_MARGIN.max(threshold / 10);
-        if at_least <= threshold && threshold - at_least < margin {
+        if at_least <= threshold && threshold.checked_sub(at_least).unwrap() < margin {
             return self.clock.now().saturating_duration_since(started) > threshold;
         }
         at_least > threshold

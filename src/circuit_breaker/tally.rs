@@ -199,12 +199,11 @@ static FREE: parking_lot::Mutex<(BinaryHeap<Reverse<usize>>, usize)> = parking_l
 impl ThreadId {
     fn take() -> Self {
         let mut free = FREE.lock();
-        let id = match free.0.pop() {
-            Some(Reverse(id)) => id,
-            None => {
-                free.1 += 1;
-                free.1 - 1
-            }
+        let id = if let Some(Reverse(id)) = free.0.pop() {
+            id
+        } else {
+            free.1 += 1;
+            free.1 - 1
         };
         Self(id)
     }

@@ -11,21 +11,27 @@ use tokio::time::{Sleep, sleep};
 const TICK: Duration = Duration::from_millis(1);
 
 /// Waits for a circuit to let calls through.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Wait {
+    breaker: CircuitBreaker,
+    id: u64,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wait {
-    pub(super) fn poll(&mut self, breaker: &CircuitBreaker, cx: &mut Context<'_>) -> Poll<()> {
-        let shared = &breaker.shared;
+    pub(super) fn new(breaker: &CircuitBreaker) -> Self {
+        Self { breaker: breaker.clone(), id: breaker.shared.waiters.new_id(), timer: None }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let shared = &self.breaker.shared;
         loop {
             if shared.permits().is_ok() {
                 self.timer = None;
                 return Poll::Ready(());
             }
             // Register first and look again: a change in between wakes, or is seen.
-            shared.wake_later(cx);
+            shared.waiters.wake_later(self.id, cx.waker());
             let after = match shared.permits() {
                 Ok(()) => continue,
                 Err(Some(after)) => after,
@@ -39,5 +45,17 @@ impl Wait {
                 return Poll::Pending;
             }
         }
+    }
+}
+
+impl Clone for Wait {
+    fn clone(&self) -> Self {
+        Self::new(&self.breaker)
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.breaker.shared.waiters.forget(self.id);
     }
 }

@@ -290,7 +290,7 @@ impl fmt::Debug for Rejected {
             .field("name", &self.name)
             .field("reason", &self.reason)
             .field("retry_after", &self.retry_after)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,7 @@ use super::{OnReject, Rejected};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
+use std::fmt::Write;
 use std::time::Duration;
 
 /// The code of gRPC's `UNAVAILABLE`.
@@ -15,6 +16,10 @@ const UNAVAILABLE: &str = "14";
 /// gRPC and gRPC-web, known by the request's content type: `UNAVAILABLE` with `grpc-retry-pushback-ms`. The
 /// response carries the [`Rejected`] among its extensions, so that an outer layer of this crate does not take it
 /// for a failure.
+///
+/// The body of the response is made of `Bytes`: every body that is watched can be, and axum's own. tonic's own
+/// cannot: in front of a tonic service, a classifier that watches no body goes with
+/// `respond_with(|rejected| Status::from(rejected.clone()).into_http())`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Respond;
 
@@ -159,7 +164,7 @@ fn message(text: &str) -> HeaderValue {
         if (b' '..=b'~').contains(&byte) && byte != b'%' {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}"); // a String takes all
         }
     }
     HeaderValue::try_from(encoded).unwrap_or_else(|_| HeaderValue::from_static("rejected"))

@@ -131,10 +131,10 @@ impl<K: Key> Group<K> {
 
     pub(super) fn admit(&self, entry: &Entry<K>) -> Result<Ticket, Rejected> {
         let foldable = self.foldable.load(Ordering::Relaxed);
-        if foldable > 0 {
-            if let Some(generation) = entry.lock().healthy_generation() {
-                return Ok(Ticket { generation, flight: 0, started: self.stopwatch.start() });
-            }
+        if foldable > 0
+            && let Some(generation) = entry.lock().healthy_generation()
+        {
+            return Ok(Ticket { generation, flight: 0, started: self.stopwatch.start() });
         }
         let admitted = self.with_machine(entry, Machine::admit);
         match admitted {
@@ -345,6 +345,7 @@ impl<K: Key> Group<K> {
         Sample { state, snapshot: Snapshot::default(), totals, transitions, open_time, retry_after: None }
     }
 
+    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
     pub(super) fn publish(&self) {
         #[cfg(feature = "metrics")]
         if let Some(mut publisher) = self.publisher.try_lock() {

@@ -208,7 +208,7 @@ impl<K: Key> KeyCircuitBreaker<K> {
 
     fn command(&self, command: Command, reason: &str) {
         let note = crate::circuit_breaker::control::note(reason);
-        self.group.with_machine(&self.entry, |machine, now| machine.command(command, note, now));
+        self.group.with_machine(&self.entry, |machine, now| machine.command(command, &note, now));
     }
 }
 

@@ -20,7 +20,7 @@ const LOOKS_MAX: usize = 32;
 pub(super) struct Table<K> {
     parts: Box<[Mutex<Part<K>>]>,
     keys_per_part: usize,
-    /// Random keys for SipHash: whoever chooses keys cannot choose where they go.
+    /// Random keys for `SipHash`: whoever chooses keys cannot choose where they go.
     hasher: RandomState,
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct CountWindow {
     slow: u32,
     /// Calls since the window began; the number of the newest call.
     total: u64,
+    /// The newest call that a smaller window has let go of: a larger one does not know it.
+    gone: u64,
     /// Boxed, so that a healthy breaker among a million stays small.
     bad: Option<Box<Bad>>,
 }
@@ -31,7 +33,7 @@ struct Bad {
 
 impl CountWindow {
     pub(crate) fn new(size: u32) -> Self {
-        Self { size, failed: 0, slow: 0, total: 0, bad: None }
+        Self { size, failed: 0, slow: 0, total: 0, gone: 0, bad: None }
     }
 
     pub(crate) fn size(&self) -> u32 {
@@ -57,55 +59,54 @@ impl CountWindow {
 
     pub(crate) fn mark_failed(&mut self, at: Stamp) {
         let Some(bad) = &mut self.bad else { return };
-        if let Ok(i) = bad.calls.binary_search_by_key(&at.0, |call| call >> 2) {
-            if bad.calls[i] & FAILED == 0 {
-                bad.calls[i] |= FAILED;
-                self.failed += 1;
-            }
+        if let Ok(i) = bad.calls.binary_search_by_key(&at.0, |call| call >> 2)
+            && bad.calls[i] & FAILED == 0
+        {
+            bad.calls[i] |= FAILED;
+            self.failed += 1;
         }
     }
 
     pub(crate) fn add_abandoned(&mut self) {
-        let abandoned = &mut self.bad.get_or_insert_default().abandoned;
-        if abandoned.len() >= self.size as usize {
-            abandoned.pop_front();
-        }
-        abandoned.push_back(self.total);
+        self.bad.get_or_insert_default().abandoned.push_back(self.total);
+        self.expire();
     }
 
     pub(crate) fn counts(&self) -> Counts {
         let abandoned = self.bad.as_ref().map_or(0, |bad| bad.abandoned.len());
         Counts {
-            calls: self.total.min(u64::from(self.size)),
+            calls: self.total - self.newest_out(),
             failed: u64::from(self.failed),
             slow: u64::from(self.slow),
             abandoned: abandoned as u64,
         }
     }
 
-    /// Keeps the newest calls that fit. A larger window does not know the calls that had already left.
+    /// Keeps the newest calls that fit.
     pub(crate) fn resize(&mut self, size: u32) {
-        let gone = self.total.saturating_sub(u64::from(self.size));
-        self.total -= gone;
-        if let Some(bad) = &mut self.bad {
-            bad.calls.iter_mut().for_each(|call| *call -= gone << 2);
-            bad.abandoned.iter_mut().for_each(|number| *number -= gone.min(*number));
-        }
+        self.gone = self.newest_out();
         self.size = size;
         self.expire();
     }
 
+    /// The number of the newest call that is not in the window any more.
+    fn newest_out(&self) -> u64 {
+        self.total.saturating_sub(u64::from(self.size)).max(self.gone)
+    }
+
     fn expire(&mut self) {
+        let newest_out = self.newest_out();
         let Some(bad) = &mut self.bad else { return };
-        let last_out = self.total.saturating_sub(u64::from(self.size));
-        while let Some(call) = bad.calls.front().filter(|call| **call >> 2 <= last_out) {
+        while let Some(call) = bad.calls.front().filter(|call| **call >> 2 <= newest_out) {
             self.failed -= u32::from(call & FAILED != 0);
             self.slow -= u32::from(call & SLOW != 0);
             bad.calls.pop_front();
         }
-        while last_out > 0 && bad.abandoned.front().is_some_and(|number| *number <= last_out) {
+        while newest_out > 0 && bad.abandoned.front().is_some_and(|number| *number <= newest_out) {
             bad.abandoned.pop_front();
         }
+        let too_many = bad.abandoned.len().saturating_sub(self.size as usize);
+        bad.abandoned.drain(..too_many);
         if bad.calls.is_empty() && bad.abandoned.is_empty() {
             self.bad = None;
         }
@@ -153,6 +154,16 @@ mod tests {
         assert_eq!(window.counts(), Counts { calls: 5, failed: 1, ..Counts::default() });
         window.resize(2);
         assert_eq!(window.counts(), Counts { calls: 2, ..Counts::default() });
+    }
+
+    #[test]
+    fn a_new_size_leaves_stamps_as_they_are() {
+        let mut window = CountWindow::new(2);
+        window.add_successes(9);
+        let slow = window.add(false, true);
+        window.resize(1);
+        window.mark_failed(slow);
+        assert_eq!(window.counts(), Counts { calls: 1, failed: 1, slow: 1, abandoned: 0 });
     }
 
     #[test]

@@ -1,0 +1,57 @@
+//! Who waits for a circuit to change: nobody, without load-balancer mode.
+
+#[cfg(feature = "tokio")]
+use crate::sync::{AtomicU64, Mutex, Ordering};
+#[cfg(feature = "tokio")]
+use std::task::Waker;
+
+/// One waker for each waiter, the newest; a waiter that gives up takes its own back.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    #[cfg(feature = "tokio")]
+    wakers: Mutex<Vec<(u64, Waker)>>,
+    #[cfg(feature = "tokio")]
+    next_id: AtomicU64,
+}
+
+#[cfg(not(feature = "tokio"))]
+impl Waiters {
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    pub(super) fn wake_all(&self) {}
+}
+
+#[cfg(feature = "tokio")]
+impl Waiters {
+    pub(super) fn wake_all(&self) {
+        let wakers = std::mem::take(&mut *self.wakers.lock());
+        for (_, waker) in wakers {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn new_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn wake_later(&self, id: u64, waker: &Waker) {
+        let mut wakers = self.wakers.lock();
+        let known = wakers.iter_mut().find(|(known, _)| *known == id);
+        let old = match known {
+            Some((_, old)) if old.will_wake(waker) => None,
+            Some((_, old)) => Some(std::mem::replace(old, waker.clone())),
+            None => {
+                wakers.push((id, waker.clone()));
+                None
+            }
+        };
+        drop(wakers); // before the waker, whose drop is foreign code
+        drop(old);
+    }
+
+    pub(super) fn forget(&self, id: u64) {
+        let mut wakers = self.wakers.lock();
+        let gone = wakers.iter().position(|(known, _)| *known == id).map(|i| wakers.swap_remove(i));
+        drop(wakers);
+        drop(gone);
+    }
+}
