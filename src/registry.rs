@@ -83,7 +83,8 @@ impl Registry {
 
     /// Takes a breaker or a group out. False where there was none of that name.
     pub fn remove(&self, name: &str) -> bool {
-        self.entries.lock().remove(name).is_some()
+        let removed = self.entries.lock().remove(name);
+        removed.is_some() // it is dropped without the lock: what its listeners own may use the registry
     }
 
     /// The circuit breaker of this name.
@@ -119,5 +120,39 @@ impl Registry {
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Registry").field("circuit_breakers", &self.circuit_breakers()).finish()
+    }
+}
+
+#[cfg(all(test, not(backstop_loom)))]
+mod tests {
+    use super::*;
+
+    /// Uses the registry when it is dropped.
+    struct Owned(Registry);
+
+    impl Drop for Owned {
+        fn drop(&mut self) {
+            self.0.publish();
+        }
+    }
+
+    #[test]
+    fn what_a_removed_breaker_owns_may_use_the_registry() {
+        let registry = Registry::new();
+        let breaker = registry.add(CircuitBreaker::new("owner")).unwrap();
+        let owned = Owned(registry.clone());
+        breaker.subscribe(move |_| owned.0.publish()).forever();
+        drop(breaker);
+        assert!(registry.remove("owner"));
+        assert!(!registry.remove("owner"));
+    }
+
+    #[test]
+    fn a_name_is_given_once() {
+        let registry = Registry::new();
+        let breaker = registry.add(CircuitBreaker::new("twice")).unwrap();
+        assert!(registry.add(breaker).is_ok(), "the same circuit again");
+        let error = registry.add(CircuitBreaker::new("twice")).unwrap_err();
+        assert_eq!(error.problems()[0].value(), "\"twice\"");
     }
 }

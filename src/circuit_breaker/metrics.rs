@@ -66,7 +66,7 @@ mod publish {
     use crate::telemetry::{self, Metric, Publisher, Series, Value};
 
     pub(crate) fn publish(publisher: &mut Publisher, name: &'static str, sample: &Sample) {
-        publisher.publish(series(name), values(sample));
+        publisher.publish(&series(name), values(sample));
     }
 
     fn series(name: &'static str) -> impl Iterator<Item = Series> + Clone {

@@ -61,6 +61,8 @@ mod metrics;
 mod open_time;
 mod permit;
 mod probes;
+mod ramp;
+mod rules;
 mod service;
 mod shared;
 mod snapshot;

@@ -78,13 +78,13 @@ impl Publisher {
     /// published then is part of the next.
     pub(crate) fn publish(
         &mut self,
-        series: impl Iterator<Item = Series> + Clone,
+        series: &(impl Iterator<Item = Series> + Clone),
         values: impl Iterator<Item = Value> + Clone,
     ) {
         let _ = catch_unwind(AssertUnwindSafe(|| {
             metrics::with_recorder(|recorder| {
                 let binding = self.bind(recorder, series.clone());
-                binding.publish_totals(recorder, &series, values.clone().filter_map(Value::total));
+                binding.publish_totals(recorder, series, values.clone().filter_map(Value::total));
                 // What rises comes first: a scrape in the middle of a change of state sees both states, never none.
                 binding.publish_gauges(values.clone().filter_map(Value::now), |from, to| to > from || from.is_nan());
                 binding.publish_gauges(values.filter_map(Value::now), |from, to| to < from);

@@ -1,0 +1,139 @@
+//! The decisions of a circuit breaker: a function of its arguments.
+//!
+//! ```text
+//!              a rule is met                 open time over
+//!   ┌────────┐ ───────────────▶ ┌──────┐ ───────────────────▶ ┌───────────┐
+//!   │ Closed │                  │ Open │                      │ Half-open │
+//!   └────────┘                  └──────┘ ◀─────────────────── └───────────┘
+//!        ▲                        probes failed, or too long         │
+//!        └───────────────────────────────────────────────────────────┘
+//!                              probes succeeded
+//!
+//!   by hand, from and to everywhere: Forced open, Disabled, Shadow
+//! ```
+//!
+//! Each admission carries the generation it was made in, and each change of state begins a new one: a result
+//! from an earlier generation is counted and changes nothing. Whoever holds the machine may count plain
+//! successes elsewhere while [`Machine::steady_until`] allows it, and hand them in with [`Machine::absorb`].
+//!
+//! - `values`: what goes in and what comes out
+//! - `calls`: admissions and results
+//! - `changes`: changes of state, by time, by rules and by hand
+//! - `view`: what holders read
+
+mod calls;
+mod changes;
+mod values;
+mod view;
+
+pub(crate) use values::{Admission, Command, Denial, Ended, Kind, OpenTimeQuestion, Recorded};
+
+use super::config::CircuitBreakerConfig;
+use super::flights::Flights;
+use super::probes::Probes;
+use super::ramp::Ramp;
+use super::snapshot::{Event, Reason, Snapshot};
+use super::throttle::Traffic;
+use super::window::Window;
+use crate::clock::Instant;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where a function of the user's should have said how long.
+const FALLBACK_OPEN_TIME: Duration = Duration::from_secs(60);
+
+/// The state of one circuit.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    config: Arc<CircuitBreakerConfig>,
+    mode: Mode,
+    generation: u64,
+    /// Time never goes back here, whatever order threads arrive in.
+    latest: Instant,
+    window: Window,
+    consecutive_failures: u32,
+    /// Trips since the circuit was last closed.
+    trips: u32,
+    half_open_attempts: u32,
+    /// Rules that a shadow breaker has told of.
+    announced: u16,
+    /// Whether the holder is asked before a rule opens the circuit: a group limits how many are open.
+    asks: bool,
+    /// What would have opened it.
+    wanted: Option<(Reason, Option<Duration>)>,
+    random: fastrand::Rng,
+    tripped_by: Option<Box<Snapshot>>,
+    flights: Option<Box<Flights>>,
+    traffic: Option<Box<Traffic>>,
+    events: Vec<Event>,
+}
+
+#[derive(Clone, Debug)]
+enum Mode {
+    Closed { ramp: Option<Ramp> },
+    Open { since: Instant, until: Instant, asks: bool },
+    HalfOpen(Box<Probes>),
+    ForcedOpen,
+    Disabled,
+    Shadow { would_reject_until: Instant },
+}
+
+impl Machine {
+    /// A circuit in its initial state. `seed` makes its random numbers.
+    pub(crate) fn new(config: Arc<CircuitBreakerConfig>, seed: u64, now: Instant) -> Self {
+        let initial = config.initial_state;
+        let mut machine = Self {
+            window: Window::new(config.window, now),
+            mode: Mode::Closed { ramp: None },
+            generation: 0,
+            latest: now,
+            consecutive_failures: 0,
+            trips: 0,
+            half_open_attempts: 0,
+            announced: 0,
+            asks: false,
+            wanted: None,
+            random: fastrand::Rng::with_seed(config.jitter_seed.unwrap_or(seed)),
+            tripped_by: None,
+            flights: None,
+            traffic: None,
+            events: Vec::new(),
+            config,
+        };
+        machine.enter(initial, Reason::Manual, now, None);
+        machine.mode = match machine.mode {
+            Mode::Closed { .. } => Mode::Closed { ramp: None },
+            other => other,
+        };
+        machine.events.clear();
+        machine
+    }
+
+    /// A closed circuit that has seen these successes and nothing else.
+    pub(crate) fn resume(
+        config: Arc<CircuitBreakerConfig>,
+        seed: u64,
+        now: Instant,
+        generation: u64,
+        successes: u64,
+    ) -> Self {
+        let mut machine = Self::new(config, seed, now);
+        machine.generation = machine.generation.max(generation);
+        machine.absorb(successes);
+        machine
+    }
+
+    /// Takes in successes that were counted elsewhere in this generation.
+    pub(crate) fn absorb(&mut self, successes: u64) {
+        if successes > 0 {
+            self.consecutive_failures = 0;
+            if self.is_judging() {
+                self.window.add_successes(successes);
+            }
+        }
+    }
+
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+}

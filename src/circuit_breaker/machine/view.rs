@@ -1,0 +1,139 @@
+//! What holders read.
+
+use super::{Machine, Mode, OpenTimeQuestion};
+use crate::circuit_breaker::config::CircuitBreakerConfig;
+use crate::circuit_breaker::snapshot::{Snapshot, State};
+use crate::circuit_breaker::window::Counts;
+use crate::clock::Instant;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Machine {
+    pub(crate) fn state(&self) -> State {
+        match &self.mode {
+            Mode::Closed { .. } => State::Closed,
+            Mode::Open { .. } => State::Open,
+            Mode::HalfOpen(_) => State::HalfOpen,
+            Mode::ForcedOpen => State::ForcedOpen,
+            Mode::Disabled => State::Disabled,
+            Mode::Shadow { .. } => State::Shadow,
+        }
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn config(&self) -> &Arc<CircuitBreakerConfig> {
+        &self.config
+    }
+
+    /// When the open time is over; [`Instant::NEVER`] in every other state.
+    pub(crate) fn open_until(&self) -> Instant {
+        match self.mode {
+            Mode::Open { until, .. } => until,
+            _ => Instant::NEVER,
+        }
+    }
+
+    /// When time alone will change the state or let a call through; [`Instant::NEVER`] where it will not.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn next_change(&self) -> Instant {
+        match &self.mode {
+            Mode::Open { until, .. } => *until,
+            Mode::HalfOpen(probes) => probes.deadline,
+            _ => Instant::NEVER,
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self.mode {
+            Mode::Open { until, .. } => time_left(until, self.latest),
+            _ => None,
+        }
+    }
+
+    /// The evidence now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        match &self.mode {
+            Mode::Open { .. } => self.tripped_by.as_deref().copied().unwrap_or_default(),
+            _ => self.evidence(),
+        }
+    }
+
+    /// Whether calls can be admitted without asking: nothing but a recorded result can change the answer.
+    pub(crate) fn admits_freely(&self) -> bool {
+        let is_watched = self.config.throttle.is_some() || self.config.detect_slow_calls_in_flight;
+        match self.mode {
+            Mode::Disabled => true,
+            Mode::Closed { ramp } => ramp.is_none() && !is_watched && self.window.steady_until().is_some(),
+            Mode::Shadow { would_reject_until } => {
+                self.latest >= would_reject_until && !is_watched && self.window.steady_until().is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// Until when successes that are not slow may be counted elsewhere: they can change nothing before it.
+    ///
+    /// A success lowers every rate once each rule has its minimum of calls, and before anything expires. A rule
+    /// that is met all the same (in shadow; after something expired or new settings came) has to be looked at.
+    pub(crate) fn steady_until(&self) -> Option<Instant> {
+        if matches!(self.mode, Mode::Disabled) {
+            return Some(Instant::NEVER);
+        }
+        let has_evidence = self.window.counts().calls >= self.config.rules.most_minimum_calls();
+        let is_steady = self.admits_freely() && has_evidence && self.rules_met().next().is_none();
+        if is_steady { self.window.steady_until() } else { None }
+    }
+
+    /// Everything that a caller who waits to be let through waits for: when it changes, look again.
+    pub(crate) fn door(&self) -> (u64, Instant, bool) {
+        (self.generation, self.open_until(), self.has_free_probe())
+    }
+
+    /// Whether a half-open circuit can let one more probe through.
+    pub(crate) fn has_free_probe(&self) -> bool {
+        matches!(&self.mode, Mode::HalfOpen(probes) if probes.has_place())
+    }
+
+    /// Whether the circuit is closed and has seen successes only: its number of calls tells all.
+    pub(crate) fn is_pristine(&self) -> bool {
+        let Counts { failed, slow, abandoned, .. } = self.window.counts();
+        matches!(self.mode, Mode::Closed { ramp: None })
+            && (failed, slow, abandoned, self.consecutive_failures) == (0, 0, 0, 0)
+    }
+
+    pub(crate) fn open_time_question(&self) -> Option<OpenTimeQuestion> {
+        match self.mode {
+            Mode::Open { asks: true, .. } => Some(OpenTimeQuestion {
+                time: self.config.open_time.clone(),
+                trips: self.trips,
+                snapshot: self.snapshot(),
+                generation: self.generation,
+            }),
+            _ => None,
+        }
+    }
+
+    pub(super) fn evidence(&self) -> Snapshot {
+        let rules = &self.config.rules;
+        let (counts, minimum, slow_minimum) = match &self.mode {
+            Mode::HalfOpen(probes) => {
+                let calls = self.config.half_open.results_needed();
+                (probes.counts(), calls, calls)
+            }
+            _ => (self.window.counts(), rules.minimum_calls, rules.slow_call_minimum_calls),
+        };
+        Snapshot::new(counts, u64::from(minimum), u64::from(slow_minimum), self.half_open_attempts)
+    }
+
+    pub(super) fn is_judging(&self) -> bool {
+        matches!(self.mode, Mode::Closed { .. } | Mode::Shadow { .. })
+    }
+}
+
+/// The time until a deadline; `None` where it never comes.
+pub(super) fn time_left(until: Instant, now: Instant) -> Option<Duration> {
+    (until != Instant::NEVER).then(|| until.saturating_duration_since(now))
+}
