@@ -76,7 +76,8 @@ impl<E: 'static> Events<E> {
 
     /// Runs foreign code: its panic is counted and goes no further.
     fn guarded(&self, deliver: impl FnOnce()) {
-        if catch_unwind(AssertUnwindSafe(deliver)).is_err() {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(deliver)) {
+            std::mem::forget(payload); // foreign as well: dropping it may panic again, and end all delivery
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -13,7 +13,15 @@ mod real {
 mod real {
     pub(crate) use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64};
-    pub(crate) use loom::thread_local;
+
+    /// `loom`'s, which does not know `const`.
+    macro_rules! local {
+        ($(#[$attribute:meta])* static $name:ident: $type:ty = const $value:block;) => {
+            loom::thread_local! { $(#[$attribute])* static $name: $type = $value; }
+        };
+        ($($tokens:tt)*) => { loom::thread_local! { $($tokens)* } };
+    }
+    pub(crate) use local as thread_local;
 
     /// `loom`'s mutex with `parking_lot`'s face: no poisoning.
     #[derive(Debug, Default)]

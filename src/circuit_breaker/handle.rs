@@ -89,12 +89,29 @@ impl CircuitBreaker {
     // ---- in front of a service
 
     /// A Tower layer. By default its error is boxed and a response is judged by its own protocol.
+    ///
+    /// Servers of axum and tonic want [`.respond()`](CircuitBreakerLayer::respond) after it; what the compiler
+    /// says without is in [`reject`](crate::reject#what-the-compiler-says-without-a-responder).
     pub fn layer(&self) -> CircuitBreakerLayer {
         CircuitBreakerLayer::new(self.clone())
     }
 
-    /// Puts the breaker in front of one service: `layer().layer(service)`.
-    pub fn wrap<S>(&self, service: S) -> CircuitBreakerService<S> {
+    /// Puts the breaker in front of a client of HTTP or gRPC: `layer().layer(service)`.
+    ///
+    /// Any other service needs a [classifier](CircuitBreakerLayer::classify), and one that takes requests of
+    /// many types, an axum `Router`, the layer: here the compiler could not tell which is meant.
+    ///
+    /// ```compile_fail,E0277
+    /// # use backstop::CircuitBreaker;
+    /// # let inventory = CircuitBreaker::new("inventory");
+    /// inventory.wrap(tower::service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) }));
+    /// // error[E0277]: `Auto` cannot tell how a call ended whose result is `Result<u32, std::io::Error>`
+    /// ```
+    pub fn wrap<S, Request>(&self, service: S) -> CircuitBreakerService<S>
+    where
+        S: tower_service::Service<Request>,
+        Auto: Classify<S::Response, S::Error>,
+    {
         CircuitBreakerService::new(self.clone(), service, Auto, AsError)
     }
 

@@ -1,13 +1,10 @@
 //! The Tower layer.
 
+use super::answers::answers;
 use super::handle::CircuitBreaker;
 use super::service::CircuitBreakerService;
 use crate::classify::Auto;
-#[cfg(feature = "http")]
-use crate::reject::Respond;
-#[cfg(feature = "axum-core")]
-use crate::reject::RespondInto;
-use crate::reject::{AsError, Fallback, Recover, Rejected, RespondWith};
+use crate::reject::AsError;
 use tower_layer::Layer;
 
 /// Puts a circuit breaker in front of services. All of them share its circuit.
@@ -58,68 +55,11 @@ impl CircuitBreakerLayer {
 }
 
 impl<C, P> CircuitBreakerLayer<C, P> {
-    /// Sets what tells how a call ended: [`Errors`](crate::classify::Errors), a closure over the result, or
-    /// another classifier.
-    ///
-    /// A closure names its argument's type, `|result: &Result<Response, _>|`;
-    /// [`classify`](crate::classify#examples) has examples.
-    pub fn classify<D>(self, classifier: D) -> CircuitBreakerLayer<D, P> {
-        let Self { breaker, on_reject, pends, .. } = self;
-        CircuitBreakerLayer { breaker, classifier, on_reject, pends }
-    }
+    answers!(CircuitBreakerLayer);
 
-    /// Answers rejected requests in their own protocol: 503 with `Retry-After` and problem+json, or gRPC's
-    /// `UNAVAILABLE`. The layer's error is then the service's own.
-    #[cfg(feature = "http")]
-    pub fn respond(self) -> CircuitBreakerLayer<C, Respond> {
-        self.on_reject(Respond)
-    }
-
-    /// Answers rejected requests with a response that `make` builds; it is of the service's own type.
-    ///
-    /// An outer breaker ignores an HTTP response that has the rejection among its extensions:
-    /// `response.extensions_mut().insert(rejected.clone())`.
-    pub fn respond_with<F, R>(self, make: F) -> CircuitBreakerLayer<C, RespondWith<F>>
-    where
-        F: Fn(&Rejected) -> R,
-    {
-        self.on_reject(RespondWith(make))
-    }
-
-    /// Answers rejected requests with whatever axum can turn into a response.
-    #[cfg(feature = "axum-core")]
-    pub fn respond_into<F, T>(self, make: F) -> CircuitBreakerLayer<C, RespondInto<F>>
-    where
-        F: Fn(&Rejected) -> T,
-        T: axum_core::response::IntoResponse,
-    {
-        self.on_reject(RespondInto(make))
-    }
-
-    /// Answers rejected requests with what `answer` makes of the request: cached data, a default. Counted.
-    ///
-    /// A closure that looks into the request names its type: `|request: Request<Body>, rejected|`.
-    pub fn fallback<F, Request, R, E>(self, answer: F) -> CircuitBreakerLayer<C, Fallback<F>>
-    where
-        F: Fn(Request, Rejected) -> Result<R, E>,
-    {
-        self.on_reject(Fallback(answer))
-    }
-
-    /// Lets `recover` replace the result of a call that was let through and failed. Counted as a fallback.
-    ///
-    /// The breaker still counts the failure. A failure that only the end of the body tells comes too late.
-    pub fn recover<F, R, E>(self, recover: F) -> CircuitBreakerLayer<C, Recover<P, F>>
-    where
-        F: Fn(Result<R, E>) -> Result<R, E>,
-    {
+    fn with<D, Q>(self, change: impl FnOnce(C, P) -> (D, Q)) -> CircuitBreakerLayer<D, Q> {
         let Self { breaker, classifier, on_reject, pends } = self;
-        CircuitBreakerLayer { breaker, classifier, on_reject: Recover { on_reject, recover }, pends }
-    }
-
-    /// Sets what answers rejected requests.
-    pub fn on_reject<Q>(self, on_reject: Q) -> CircuitBreakerLayer<C, Q> {
-        let Self { breaker, classifier, pends, .. } = self;
+        let (classifier, on_reject) = change(classifier, on_reject);
         CircuitBreakerLayer { breaker, classifier, on_reject, pends }
     }
 

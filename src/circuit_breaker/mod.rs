@@ -47,6 +47,7 @@
 //! }
 //! ```
 
+mod answers;
 mod config;
 mod control;
 mod flights;
@@ -56,6 +57,8 @@ pub mod keyed;
 mod layer;
 mod ledger;
 mod log;
+#[cfg(all(test, backstop_loom))]
+mod loom_tests;
 mod machine;
 mod metrics;
 mod open_time;

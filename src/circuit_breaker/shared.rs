@@ -37,6 +37,10 @@ const REJECTS: u64 = 1 << 6;
 const GENERATION_SHIFT: u32 = 8;
 const STATE: u64 = 0b111;
 
+/// Publications in a row that one thread makes for others.
+#[cfg(feature = "metrics")]
+const PUBLISH_ROUNDS_MAX: u32 = 16;
+
 /// The longest time between two publications while calls come in that need the lock.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -378,7 +382,11 @@ impl Shared {
         #[cfg(feature = "metrics")]
         {
             self.publish_again.swap(true, Ordering::SeqCst);
-            while self.publish_again.load(Ordering::SeqCst) {
+            // Bounded: a recorder that uses the breaker it hears of asks for one more round each time.
+            for _ in 0..PUBLISH_ROUNDS_MAX {
+                if !self.publish_again.load(Ordering::SeqCst) {
+                    return;
+                }
                 let Some(mut publisher) = self.publisher.try_lock() else { return };
                 self.publish_again.swap(false, Ordering::SeqCst);
                 super::metrics::publish(&mut publisher, self.name, &self.sample_as_it_is());

@@ -186,33 +186,63 @@ const GONE: usize = usize::MAX - 1;
 thread_local! {
     /// The number, where reading it costs one load.
     static ID: Cell<usize> = const { Cell::new(UNKNOWN) };
+}
+thread_local! {
     /// The number, and the duty to give it back.
     static THREAD: ThreadId = ThreadId::take();
 }
 
-struct ThreadId(usize);
+struct ThreadId(usize, process_wide::FreeIds);
 
 /// Numbers given back by threads that ended, and the next new one. Handing a number on through this lock lets
 /// the new owner see the old owner's stores.
-static FREE: parking_lot::Mutex<(BinaryHeap<Reverse<usize>>, usize)> = parking_lot::Mutex::new((BinaryHeap::new(), 0));
+type Free = Mutex<(BinaryHeap<Reverse<usize>>, usize)>;
+
+#[cfg(not(backstop_loom))]
+mod process_wide {
+    use super::{BinaryHeap, Free};
+
+    pub(super) type FreeIds = &'static Free;
+
+    pub(super) fn free_ids() -> FreeIds {
+        static FREE: Free = Free::new((BinaryHeap::new(), 0));
+        &FREE
+    }
+}
+
+/// In a model, as wide as one of its runs.
+#[cfg(backstop_loom)]
+mod process_wide {
+    use super::Free;
+    use crate::sync::Arc;
+
+    pub(super) type FreeIds = Arc<Free>;
+
+    pub(super) fn free_ids() -> FreeIds {
+        loom::lazy_static! { static ref FREE: Arc<Free> = Arc::default(); }
+        Arc::clone(&FREE)
+    }
+}
 
 impl ThreadId {
     fn take() -> Self {
-        let mut free = FREE.lock();
+        let all = process_wide::free_ids();
+        let mut free = all.lock();
         let id = if let Some(Reverse(id)) = free.0.pop() {
             id
         } else {
             free.1 += 1;
             free.1 - 1
         };
-        Self(id)
+        drop(free);
+        Self(id, all)
     }
 }
 
 impl Drop for ThreadId {
     fn drop(&mut self) {
-        ID.with(|id| id.set(GONE));
-        FREE.lock().0.push(Reverse(self.0));
+        let _ = ID.try_with(|id| id.set(GONE));
+        self.1.lock().0.push(Reverse(self.0));
     }
 }
 

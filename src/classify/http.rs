@@ -183,6 +183,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "a classifier takes a result")]
     fn response(status: u16, retry_after: Option<&str>) -> Result<Response<String>, std::io::Error> {
         let mut response = Response::builder().status(status);
         if let Some(after) = retry_after {

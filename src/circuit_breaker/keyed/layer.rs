@@ -2,6 +2,7 @@
 
 use super::Key;
 use super::handle::{KeyCircuitBreaker, KeyedCircuitBreaker};
+use crate::circuit_breaker::answers::answers;
 use crate::circuit_breaker::future::ResponseFuture;
 use crate::circuit_breaker::permit::Permit;
 use crate::circuit_breaker::service::{refuse, start};
@@ -28,22 +29,12 @@ impl<K, F> KeyedCircuitBreakerLayer<K, F> {
 }
 
 impl<K, F, C, P> KeyedCircuitBreakerLayer<K, F, C, P> {
-    /// Sets what tells how a call ended.
-    pub fn classify<D>(self, classifier: D) -> KeyedCircuitBreakerLayer<K, F, D, P> {
-        let Self { breakers, key, on_reject, .. } = self;
-        KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject }
-    }
+    answers!(KeyedCircuitBreakerLayer, K, F);
 
-    /// Sets what answers rejected requests: [`Respond`](crate::reject::Respond) or another responder.
-    pub fn on_reject<Q>(self, on_reject: Q) -> KeyedCircuitBreakerLayer<K, F, C, Q> {
-        let Self { breakers, key, classifier, .. } = self;
+    fn with<D, Q>(self, change: impl FnOnce(C, P) -> (D, Q)) -> KeyedCircuitBreakerLayer<K, F, D, Q> {
+        let Self { breakers, key, classifier, on_reject } = self;
+        let (classifier, on_reject) = change(classifier, on_reject);
         KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject }
-    }
-
-    /// Answers rejected requests in their own protocol.
-    #[cfg(feature = "http")]
-    pub fn respond(self) -> KeyedCircuitBreakerLayer<K, F, C, crate::reject::Respond> {
-        self.on_reject(crate::reject::Respond)
     }
 }
 
@@ -106,4 +97,12 @@ impl<S: Clone, K, F: Clone, C: Clone, P: Clone> Clone for KeyedCircuitBreakerSer
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), layer: self.layer.clone() }
     }
+}
+
+/// tonic routes by the service's name.
+#[cfg(feature = "grpc")]
+impl<S: tonic::server::NamedService, K, F, C, P> tonic::server::NamedService
+    for KeyedCircuitBreakerService<S, K, F, C, P>
+{
+    const NAME: &'static str = S::NAME;
 }

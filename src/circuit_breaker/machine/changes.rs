@@ -1,6 +1,6 @@
 //! Changes of state: by time, by rules, by hand. All of them go through [`Machine::enter`].
 
-use super::{Command, FALLBACK_OPEN_TIME, Machine, Mode};
+use super::{Asks, Command, FALLBACK_OPEN_TIME, Machine, Mode};
 use crate::circuit_breaker::config::{Abandonment, CircuitBreakerConfig, TimeoutTo};
 use crate::circuit_breaker::open_time::with_jitter;
 use crate::circuit_breaker::probes::Probes;
@@ -8,6 +8,7 @@ use crate::circuit_breaker::ramp::Ramp;
 use crate::circuit_breaker::snapshot::{Event, Reason, Snapshot, State, Transition};
 use crate::circuit_breaker::window::Window;
 use crate::clock::Instant;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,10 +119,10 @@ impl Machine {
         let wait = wait.or_else(|| self.config.open_time.wait(self.trips)).unwrap_or(FALLBACK_OPEN_TIME);
         let wait = self.jittered(wait);
         if generation == self.generation
-            && let Mode::Open { since, until, asks: asks @ true } = &mut self.mode
+            && let Mode::Open { since, until, asks } = &mut self.mode
+            && asks.replace(Asks::Nothing) != Asks::Nothing
         {
             *until = since.saturating_add(wait);
-            *asks = false;
         }
     }
 
@@ -218,8 +219,8 @@ impl Machine {
             self.trips = self.trips.saturating_add(1);
         }
         match wait.or_else(|| self.config.open_time.wait(self.trips).map(|wait| self.jittered(wait))) {
-            Some(wait) => Mode::Open { since, until: since.saturating_add(wait), asks: false },
-            None => Mode::Open { since, until: Instant::NEVER, asks: true },
+            Some(wait) => Mode::Open { since, until: since.saturating_add(wait), asks: Cell::new(Asks::Nothing) },
+            None => Mode::Open { since, until: Instant::NEVER, asks: Cell::new(Asks::Now) },
         }
     }
 }

@@ -36,6 +36,7 @@ use super::snapshot::{Event, Reason, Snapshot};
 use super::throttle::Traffic;
 use super::window::Window;
 use crate::clock::Instant;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,11 +72,20 @@ pub(crate) struct Machine {
 #[derive(Clone, Debug)]
 enum Mode {
     Closed { ramp: Option<Ramp> },
-    Open { since: Instant, until: Instant, asks: bool },
+    Open { since: Instant, until: Instant, asks: Cell<Asks> },
     HalfOpen(Box<Probes>),
     ForcedOpen,
     Disabled,
     Shadow { would_reject_until: Instant },
+}
+
+/// Whether a function of the user's has to say how long the circuit stays open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    Nothing,
+    Now,
+    /// The question is out: the function may use the breaker, and must not be asked again from there.
+    Already,
 }
 
 impl Machine {

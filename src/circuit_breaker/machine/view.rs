@@ -1,6 +1,6 @@
 //! What holders read.
 
-use super::{Machine, Mode, OpenTimeQuestion};
+use super::{Asks, Machine, Mode, OpenTimeQuestion};
 use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::snapshot::{Snapshot, State};
 use crate::circuit_breaker::window::Counts;
@@ -104,14 +104,18 @@ impl Machine {
             && (failed, slow, abandoned, self.consecutive_failures) == (0, 0, 0, 0)
     }
 
+    /// What to ask the user's function, once for each opening.
     pub(crate) fn open_time_question(&self) -> Option<OpenTimeQuestion> {
-        match self.mode {
-            Mode::Open { asks: true, .. } => Some(OpenTimeQuestion {
-                time: self.config.open_time.clone(),
-                trips: self.trips,
-                snapshot: self.snapshot(),
-                generation: self.generation,
-            }),
+        match &self.mode {
+            Mode::Open { asks, .. } if asks.get() == Asks::Now => {
+                asks.set(Asks::Already);
+                Some(OpenTimeQuestion {
+                    time: self.config.open_time.clone(),
+                    trips: self.trips,
+                    snapshot: self.snapshot(),
+                    generation: self.generation,
+                })
+            }
             _ => None,
         }
     }
