@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Measures every subject and prints one Markdown table. See README.md.
 #
-#   ./run.sh [--ours] [--only REGEX] [COLUMN...]
+#   ./run.sh [--ours] [--only REGEX] [--patient] [COLUMN...]
 #
 #   --ours         adds our own crate (feature `ours`)
 #   --only REGEX   only the subjects whose whole name matches, for example 'bare|recloser.*'
+#   --patient      on a busy machine: takes disturbed samples again until they are quiet. No bound on the time
 #   COLUMN         closed-1 closed-2 open-1 open-2 allocations instructions; default: all
 #
 # The table goes to standard output, everything else to standard error.
@@ -25,6 +26,7 @@ ours=
 while (($#)); do
   case $1 in
     --ours) ours=ours ;;
+    --patient) export BENCH_RETRIES=1000000 ;;
     --only) only=${2:?--only needs a regular expression}; shift ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0"; exit ;;
     *)
@@ -67,7 +69,7 @@ time_it() {
   groups=$(printf '%s\n' "${columns[@]}" | { grep -E '^(closed|open)-' || true; } | paste -sd '|' -)
   [[ $names && $groups ]] || return 0
   CRITERION_HOME=$results/$1 cargo bench --quiet --manifest-path "$here/Cargo.toml" --bench "$3" \
-    --features "$2" -- "^($groups)/($names)\$" >&2
+    --features "$2" -- "^($groups)/($names)\$" 2>&1 | tee -a "$results/$1.log" >&2
 }
 
 # count_it NAME SUBJECT CASE: lines "allocations N" and "instructions N", both a call.
@@ -100,7 +102,7 @@ count_all() {
 
 # cell NAME SUBJECT COLUMN CASE: one figure, or a dash.
 cell() {
-  local figure= estimates=$results/$1/$3/$2/new/estimates.json
+  local figure= mark= estimates=$results/$1/$3/$2/new/estimates.json
   case $3 in
     allocations | instructions)
       [[ -f $results/$1/$2.$4 ]] && figure=$(awk -v what="$3" '$1 == what { print $2 }' "$results/$1/$2.$4")
@@ -109,10 +111,11 @@ cell() {
       # Criterion writes nanoseconds, on one line.
       [[ -f $estimates ]] &&
         figure=$(sed 's/.*"median":{"confidence_interval":{[^}]*},"point_estimate":\([-+.0-9e]*\).*/\1/' "$estimates")
+      grep -qsx "disturbed $3/$2" "$results/$1.log" && mark='\*'
       ;;
   esac
   [[ $figure ]] || { echo –; return; }
-  awk -v figure="$figure" -v column="$3" 'BEGIN {
+  awk -v figure="$figure" -v column="$3" -v mark="$mark" 'BEGIN {
     if (column == "instructions") decimals = 0
     else if (column == "allocations") decimals = (figure == int(figure)) ? 0 : 1
     else decimals = (figure < 10) ? 1 : 0
@@ -121,7 +124,7 @@ cell() {
       if (RLENGTH <= 3) break
       text = substr(text, 1, RLENGTH - 3) "," substr(text, RLENGTH - 2)
     }
-    print text
+    print text mark
   }'
 }
 
@@ -177,9 +180,11 @@ table() {
   echo
   echo '- closed: a call that succeeds at once. open: a call that is refused.'
   wants closed-1 || wants open-1 &&
-    echo '- 1 thread: criterion, median of 20 samples over 2 s after 1 s of warm-up, inner service included.'
+    echo '- 1 thread: criterion, median of 20 samples over 2 s after 1 s of warm-up, time on a core, inner service included.'
   wants closed-2 || wants open-2 &&
     echo '- 2 threads: the same with two threads on one instance; ns per call per thread. These drift most.'
+  grep -qs '^disturbed ' "$results"/*.log &&
+    echo '- \*: a thread waited for a core for more than a twentieth of the time; do not trust the figure.'
   wants allocations && echo "- allocations: a counting allocator over $many calls, after 2,000 calls of warm-up."
   wants instructions &&
     echo "- instructions: callgrind inside the loop only, $many calls less $few. Clock reads count as one system call."

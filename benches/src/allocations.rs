@@ -2,10 +2,7 @@
 //!
 //! Only `count` installs the allocator: the timed benches run on the system's own.
 
-#![expect(
-    unsafe_code,
-    reason = "GlobalAlloc is an unsafe trait; every method only counts and forwards"
-)]
+#![expect(unsafe_code, reason = "GlobalAlloc is an unsafe trait; every method only counts and forwards")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

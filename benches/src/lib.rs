@@ -10,6 +10,7 @@ pub mod measure;
 #[cfg(feature = "ours")]
 pub mod ours;
 pub mod peers;
+pub mod quiet;
 #[cfg(feature = "recorder")]
 pub mod recorder;
 pub mod subject;
@@ -18,10 +19,7 @@ pub use subject::{Instance, Runner, Subject};
 
 /// Every subject of this build, in the order of the table.
 pub fn subjects() -> Vec<Subject> {
-    #[cfg_attr(
-        not(feature = "ours"),
-        expect(unused_mut, reason = "ours is the only addition")
-    )]
+    #[cfg_attr(not(feature = "ours"), expect(unused_mut, reason = "ours is the only addition"))]
     let mut subjects = peers::subjects();
     #[cfg(feature = "ours")]
     subjects.extend(ours::subjects());

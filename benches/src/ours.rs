@@ -8,9 +8,12 @@ use backstop::classify::Errors;
 use backstop::{CircuitBreaker, Rejected};
 use tower_layer::Layer;
 
-use crate::bare::{CallError, Fails, Works, serve};
+use crate::bare::{Fails, Message, Works, serve};
 use crate::subject::OPEN_TIME;
 use crate::{Instance, Subject};
+
+/// The response that tells a refused call; the inner service never gives it.
+const REFUSED: Message = Message::MAX;
 
 /// The rows of the table, in its order.
 pub fn subjects() -> Vec<Subject> {
@@ -55,9 +58,7 @@ pub fn subjects() -> Vec<Subject> {
 }
 
 fn builder(window: SlidingWindow) -> CircuitBreakerBuilder<Named> {
-    CircuitBreaker::builder("payments")
-        .window(window)
-        .open_time(OPEN_TIME)
+    CircuitBreaker::builder("payments").window(window).open_time(OPEN_TIME)
 }
 
 fn build(builder: CircuitBreakerBuilder<Named>) -> CircuitBreaker {
@@ -97,14 +98,11 @@ fn open(breaker: &CircuitBreaker) -> Instance {
     })
 }
 
-/// Refuses with what a closure answers: nothing is boxed.
+/// Refuses with a response that a closure makes: nothing is boxed.
 fn open_answered(breaker: &CircuitBreaker) -> Instance {
-    let layer = breaker
-        .layer()
-        .classify(Errors)
-        .respond_with(|_: Rejected| Err(CallError::Refused));
+    let layer = breaker.layer().classify(Errors).respond_with(|_: &Rejected| REFUSED);
     Instance::open(move || {
         let mut service = layer.layer(Fails);
-        move || serve(&mut service) == Err(CallError::Refused)
+        move || serve(&mut service) == Ok(REFUSED)
     })
 }

@@ -13,9 +13,7 @@ static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 /// When another recorder is installed already.
 pub fn install() {
     HANDLE.get_or_init(|| {
-        PrometheusBuilder::new()
-            .install_recorder()
-            .expect("nothing else in this package installs a recorder")
+        PrometheusBuilder::new().install_recorder().expect("nothing else in this package installs a recorder")
     });
 }
 

@@ -38,9 +38,7 @@ impl Instance {
     where
         O: FnMut() -> bool + 'static,
     {
-        Self {
-            runner: Box::new(move || run(operation())),
-        }
+        Self { runner: Box::new(move || run(operation())) }
     }
 
     /// A breaker over a failing service, called until it refuses. The closure makes one thread's
@@ -55,10 +53,7 @@ impl Instance {
     {
         let instance = Self::closed(operation);
         let mut call = instance.runner();
-        assert!(
-            (0..MOST_CALLS_TO_TRIP).any(|_| call(1)),
-            "the breaker did not open in {MOST_CALLS_TO_TRIP} failures"
-        );
+        assert!((0..MOST_CALLS_TO_TRIP).any(|_| call(1)), "the breaker did not open in {MOST_CALLS_TO_TRIP} failures");
         instance
     }
 

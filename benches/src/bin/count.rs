@@ -38,25 +38,14 @@ fn main() -> ExitCode {
 
 /// One line a subject: name, title and cases, separated by tabs.
 fn list() {
-    for Subject {
-        name,
-        title,
-        closed,
-        open,
-    } in subjects()
-    {
-        let cases: Vec<&str> = [closed.map(|_| "closed"), open.map(|_| "open")]
-            .into_iter()
-            .flatten()
-            .collect();
+    for Subject { name, title, closed, open } in subjects() {
+        let cases: Vec<&str> = [closed.map(|_| "closed"), open.map(|_| "open")].into_iter().flatten().collect();
         println!("{name}\t{title}\t{}", cases.join(" "));
     }
 }
 
 fn count(name: &str, case: &str, calls: &str) -> Result<(), String> {
-    let calls: u64 = calls
-        .parse()
-        .map_err(|_| format!("{calls} is not a number of calls"))?;
+    let calls: u64 = calls.parse().map_err(|_| format!("{calls} is not a number of calls"))?;
     let subject = subjects()
         .into_iter()
         .find(|subject| subject.name == name)

@@ -16,9 +16,7 @@ pub(super) const SUBJECT: Subject = Subject {
 };
 
 fn breaker() -> CircuitBreaker<DefaultPolicy, CallError> {
-    CircuitBreaker::<DefaultPolicy, CallError>::builder()
-        .cooldown(OPEN_TIME)
-        .build()
+    CircuitBreaker::<DefaultPolicy, CallError>::builder().cooldown(OPEN_TIME).build()
 }
 
 fn closed() -> Instance {

@@ -5,9 +5,7 @@ use std::future::ready;
 use std::hint::black_box;
 
 use failsafe::backoff::{Constant, constant};
-use failsafe::failure_policy::{
-    ConsecutiveFailures, consecutive_failures, success_rate_over_time_window,
-};
+use failsafe::failure_policy::{ConsecutiveFailures, consecutive_failures, success_rate_over_time_window};
 use failsafe::futures::CircuitBreaker as FutureBreaker;
 use failsafe::{CircuitBreaker, Config, Error, FailurePolicy, StateMachine};
 use std::time::Duration;
@@ -48,9 +46,7 @@ fn consecutive() -> StateMachine<ConsecutiveFailures<Constant>, ()> {
 /// What `Config::new()` builds, with its numbers, but a fixed open time.
 fn rate_or_consecutive() -> StateMachine<impl FailurePolicy + Send + Sync + 'static, ()> {
     let rate = success_rate_over_time_window(0.8, 5, Duration::from_secs(30), constant(OPEN_TIME));
-    Config::new()
-        .failure_policy(rate.or_else(consecutive_policy()))
-        .build()
+    Config::new().failure_policy(rate.or_else(consecutive_policy())).build()
 }
 
 fn closed<P: FailurePolicy + Send + Sync + 'static>(breaker: StateMachine<P, ()>) -> Instance {
@@ -77,13 +73,7 @@ fn future_closed() -> Instance {
     let breaker = consecutive();
     Instance::closed(move || {
         let breaker = breaker.clone();
-        move || {
-            drive(FutureBreaker::call(
-                &breaker,
-                ready(Ok::<_, CallError>(request())),
-            ))
-            .is_ok()
-        }
+        move || drive(FutureBreaker::call(&breaker, ready(Ok::<_, CallError>(request())))).is_ok()
     })
 }
 
@@ -93,10 +83,7 @@ fn future_open() -> Instance {
         let breaker = breaker.clone();
         move || {
             let failure = ready(Err::<Message, _>(CallError::Failed));
-            matches!(
-                drive(FutureBreaker::call(&breaker, failure)),
-                Err(Error::Rejected)
-            )
+            matches!(drive(FutureBreaker::call(&breaker, failure)), Err(Error::Rejected))
         }
     })
 }

@@ -11,12 +11,7 @@ use crate::subject::OPEN_TIME;
 use crate::{Instance, Subject};
 
 pub(super) const SUBJECTS: [Subject; 2] = [
-    Subject {
-        name: "recloser",
-        title: "recloser 1.4, closure",
-        closed: Some(closed),
-        open: Some(open),
-    },
+    Subject { name: "recloser", title: "recloser 1.4, closure", closed: Some(closed), open: Some(open) },
     Subject {
         name: "recloser-future",
         title: "recloser 1.4, future",
@@ -33,12 +28,7 @@ fn closed() -> Instance {
     let breaker = Arc::new(breaker());
     Instance::closed(move || {
         let breaker = Arc::clone(&breaker);
-        move || {
-            breaker
-                .call(|| Ok::<_, CallError>(request()))
-                .map(black_box)
-                .is_ok()
-        }
+        move || breaker.call(|| Ok::<_, CallError>(request())).map(black_box).is_ok()
     })
 }
 

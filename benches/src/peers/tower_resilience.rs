@@ -4,9 +4,7 @@ use std::sync::LazyLock;
 
 use tokio::runtime::{Builder, Runtime};
 use tower_layer::Layer;
-use tower_resilience_circuitbreaker::{
-    CircuitBreakerError, CircuitBreakerLayer, circuit_breaker_builder,
-};
+use tower_resilience_circuitbreaker::{CircuitBreakerError, CircuitBreakerLayer, circuit_breaker_builder};
 
 use crate::bare::{Fails, Works, serve};
 use crate::subject::OPEN_TIME;
@@ -15,27 +13,16 @@ use crate::{Instance, Subject};
 #[cfg(not(feature = "peer-metrics"))]
 pub(super) const SUBJECT: Subject = subject("tower-resilience", "tower-resilience 0.14 layer");
 #[cfg(feature = "peer-metrics")]
-pub(super) const SUBJECT: Subject = subject(
-    "tower-resilience-metrics",
-    "tower-resilience 0.14 layer, metrics, Prometheus recorder",
-);
+pub(super) const SUBJECT: Subject =
+    subject("tower-resilience-metrics", "tower-resilience 0.14 layer, metrics, Prometheus recorder");
 
 const fn subject(name: &'static str, title: &'static str) -> Subject {
-    Subject {
-        name,
-        title,
-        closed: Some(closed),
-        open: Some(open),
-    }
+    Subject { name, title, closed: Some(closed), open: Some(open) }
 }
 
 /// An open breaker whose lock is taken waits for a tokio timer, and panics outside a runtime.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_time()
-        .build()
-        .expect("a runtime with one worker starts")
+    Builder::new_multi_thread().worker_threads(1).enable_time().build().expect("a runtime with one worker starts")
 });
 
 /// `layer()` makes new state each time unless the layer was built together with a handle.
