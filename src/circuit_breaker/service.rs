@@ -4,7 +4,6 @@ use super::future::ResponseFuture;
 use super::handle::CircuitBreaker;
 use super::permit::{Holder, Permit, Ticket};
 use crate::classify::{Auto, Classified, Classify};
-use crate::clock::Instant;
 use crate::outcome::Settle;
 use crate::reject::{AsError, OnReject, Rejected};
 use std::task::{Context, Poll, ready};
@@ -30,8 +29,8 @@ pub struct CircuitBreakerService<S, C = Auto, P = AsError> {
 enum Readiness {
     /// It was polled, or the caller calls without polling and answers for it.
     Polled,
-    /// It was not: at that time the call was going to be rejected.
-    Skipped { at: Instant },
+    /// It was not: the call was going to be rejected.
+    Skipped,
 }
 
 impl<S, C, P> CircuitBreakerService<S, C, P> {
@@ -84,8 +83,8 @@ where
         if let Some(wait) = &mut self.wait {
             ready!(wait.poll(cx));
         }
-        if let Some(now) = self.breaker.shared.rejecting_at() {
-            self.readiness = Readiness::Skipped { at: now };
+        if self.breaker.shared.is_rejecting() {
+            self.readiness = Readiness::Skipped;
             return Poll::Ready(Ok(()));
         }
         let polled = ready!(self.inner.poll_ready(cx));
@@ -153,12 +152,10 @@ impl<S, C, P> CircuitBreakerService<S, C, P> {
     #[cold]
     #[inline(never)]
     fn admit(&self) -> Result<Ticket, Rejected> {
-        let shared = &self.breaker.shared;
-        let Readiness::Skipped { at } = self.readiness else { return shared.admit() };
-        // It was going to be rejected, and the time was read then. The service is not ready for anything else.
-        match shared.reject_at(at) {
-            Some(rejected) => Err(rejected),
-            None => Err(shared.withdraw(shared.admit()?)),
+        let ticket = self.breaker.shared.admit()?;
+        match self.readiness {
+            Readiness::Polled => Ok(ticket),
+            Readiness::Skipped => Err(self.breaker.shared.withdraw(ticket)),
         }
     }
 }

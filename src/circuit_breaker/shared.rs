@@ -141,35 +141,27 @@ impl Shared {
         if let Some(ticket) = self.admit_freely() {
             return Ok(ticket);
         }
-        match self.rejecting_at().and_then(|now| self.reject_at(now)) {
-            Some(rejected) => Err(rejected),
-            None => self.admit_locked(),
+        if self.word.load(Ordering::Acquire) & STATE == State::Open as u64 {
+            let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
+            let now = self.stopwatch.clock.coarse();
+            if until > now && until != Instant::NEVER {
+                self.count_rejection();
+                return Err(self.rejected(RejectReason::Open, Some(until.saturating_duration_since(now))));
+            }
         }
+        self.admit_locked()
     }
 
-    /// The time now, if calls are certain to be rejected now.
+    /// Whether the next call is certain to be rejected.
     #[inline]
-    pub(crate) fn rejecting_at(&self) -> Option<Instant> {
+    pub(crate) fn is_rejecting(&self) -> bool {
         // Acquire: pairs with the store in `mirror`.
-        if self.word.load(Ordering::Acquire) & REJECTS == 0 { None } else { self.still_rejecting_at() }
+        self.word.load(Ordering::Acquire) & REJECTS != 0 && !self.is_open_time_over()
     }
 
-    fn still_rejecting_at(&self) -> Option<Instant> {
-        let now = self.stopwatch.clock.coarse();
-        (!Instant::from_nanos(self.open_until.load(Ordering::Relaxed)).is_reached(now)).then_some(now)
-    }
-
-    /// The rejection of a call that was going to be rejected at `now`, if the circuit is still as it was then.
-    #[inline]
-    pub(crate) fn reject_at(&self, now: Instant) -> Option<Rejected> {
-        // Acquire: pairs with the store in `mirror`.
-        let word = self.word.load(Ordering::Acquire);
+    fn is_open_time_over(&self) -> bool {
         let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
-        let is_open = word & STATE == State::Open as u64 && until > now && until != Instant::NEVER;
-        if is_open && self.tally.reject() {
-            self.publish();
-        }
-        is_open.then(|| self.rejected(RejectReason::Open, Some(until.saturating_duration_since(now))))
+        until.is_reached(self.stopwatch.clock.coarse())
     }
 
     /// Whether a call would be let through now; if not, the time until that can change by itself.
@@ -273,6 +265,12 @@ impl Shared {
     #[inline]
     pub(crate) fn is_slow(&self, ticket: Ticket) -> bool {
         self.stopwatch.is_slow(ticket.started)
+    }
+
+    fn count_rejection(&self) {
+        if self.tally.reject() {
+            self.publish();
+        }
     }
 
     fn rejected(&self, reason: RejectReason, retry_after: Option<Duration>) -> Rejected {
