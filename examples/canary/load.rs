@@ -1,0 +1,189 @@
+//! The callers: a steady number of requests a second, split by weight, each with a deadline.
+//!
+//! The load is open: requests come when they come, however long the earlier ones take, as they do from people.
+
+use backstop::BoxError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Requests a second, both arms together.
+pub(crate) const RATE: u32 = 100;
+/// A caller gives up after this long.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arm {
+    Stable,
+    Canary,
+}
+
+impl Arm {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Canary => "canary",
+        }
+    }
+}
+
+/// The part of the run in which a request was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The first stage: all is well.
+    Before,
+    /// The second stage: more than the canary's quota bears.
+    Overload,
+    /// The second stage, with the canary's circuit open.
+    Open,
+    /// Rolled back: no traffic to the canary.
+    Shifted,
+    /// Fixed, a little traffic probes the canary.
+    Probing,
+    /// The second stage again, with the fix.
+    After,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Full,
+    Fallback,
+    /// Another status, a broken connection or no answer before the deadline.
+    Error,
+}
+
+/// One request and what became of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    /// When it was made, from the start of the run.
+    pub(crate) at: Duration,
+    pub(crate) arm: Arm,
+    pub(crate) phase: Phase,
+    pub(crate) took: Duration,
+    pub(crate) answer: Answer,
+}
+
+/// The traffic and its controls. Dropping it stops the traffic.
+pub(crate) struct Load {
+    shared: Arc<Shared>,
+    task: Mutex<JoinSet<()>>,
+}
+
+struct Shared {
+    started: Instant,
+    client: reqwest::Client,
+    urls: [String; 2],
+    /// The canary's share in percent, the phase, and when they were set: the last entry holds.
+    stages: Mutex<Vec<Stage>>,
+    samples: Mutex<Vec<Sample>>,
+    in_flight: AtomicU64,
+}
+
+/// The traffic from a time on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stage {
+    pub(crate) at: Duration,
+    pub(crate) weight: u32,
+    pub(crate) phase: Phase,
+}
+
+impl Load {
+    /// Starts traffic, of which `weight` percent go to the canary.
+    pub(crate) fn start(started: Instant, stable: String, canary: String, weight: u32) -> Result<Self, BoxError> {
+        let client = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build()?;
+        let stage = Stage { at: started.elapsed(), weight, phase: Phase::Before };
+        let shared = Arc::new(Shared {
+            started,
+            client,
+            urls: [stable, canary],
+            stages: Mutex::new(vec![stage]),
+            samples: Mutex::default(),
+            in_flight: AtomicU64::new(0),
+        });
+        let mut task = JoinSet::new();
+        task.spawn(generate(Arc::clone(&shared)));
+        Ok(Self { shared, task: Mutex::new(task) })
+    }
+
+    /// Shifts traffic.
+    pub(crate) fn set(&self, weight: u32, phase: Phase) {
+        let at = self.shared.started.elapsed();
+        self.shared.stages.lock().expect("nobody panics here").push(Stage { at, weight, phase });
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.shared.stage()
+    }
+
+    pub(crate) fn stages(&self) -> Vec<Stage> {
+        self.shared.stages.lock().expect("nobody panics here").clone()
+    }
+
+    /// What has been answered, or given up, since `since`.
+    pub(crate) fn samples(&self, since: Duration) -> Vec<Sample> {
+        let samples = self.shared.samples.lock().expect("nobody panics here");
+        samples.iter().filter(|sample| sample.at + sample.took >= since).copied().collect()
+    }
+
+    /// Requests of a phase that an arm answered in full.
+    pub(crate) fn answered_in_full(&self, arm: Arm, phase: Phase) -> usize {
+        let is_full = |s: &&Sample| s.arm == arm && s.phase == phase && s.answer == Answer::Full;
+        self.shared.samples.lock().expect("nobody panics here").iter().filter(is_full).count()
+    }
+
+    /// Stops the traffic and waits for what is under way: at most the deadline.
+    pub(crate) async fn stop(&self) -> Vec<Sample> {
+        self.task.lock().expect("nobody panics here").abort_all();
+        while self.shared.in_flight.load(Ordering::Acquire) > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.samples(Duration::ZERO)
+    }
+}
+
+impl Shared {
+    fn stage(&self) -> Stage {
+        *self.stages.lock().expect("nobody panics here").last().expect("there is a first stage")
+    }
+
+    async fn request(&self, arm: Arm, mut phase: Phase) {
+        let begun = Instant::now();
+        let answer = self.answer(&self.urls[arm as usize]).await.unwrap_or(Answer::Error);
+        if phase == Phase::Before {
+            phase = self.stage().phase; // caught by the overload, it belongs there
+        }
+        let at = begun.saturating_duration_since(self.started);
+        let sample = Sample { at, arm, phase, took: begun.elapsed(), answer };
+        self.samples.lock().expect("nobody panics here").push(sample);
+    }
+
+    async fn answer(&self, url: &str) -> Result<Answer, reqwest::Error> {
+        let response = self.client.get(url).send().await?.error_for_status()?;
+        let is_fallback = response.headers().contains_key(crate::service::FALLBACK);
+        response.bytes().await?;
+        Ok(if is_fallback { Answer::Fallback } else { Answer::Full })
+    }
+}
+
+async fn generate(shared: Arc<Shared>) {
+    let mut ticks = interval(Duration::from_secs(1) / RATE);
+    // What a busy machine kept us from sending is not made up for: the burst would overload stable, too.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut credit = 0;
+    loop {
+        ticks.tick().await;
+        let Stage { weight, phase, .. } = shared.stage();
+        // By turns rather than by chance: each arm's share is the weight, at every moment.
+        credit += weight;
+        let arm = if credit >= 100 { Arm::Canary } else { Arm::Stable };
+        credit %= 100;
+        let shared = Arc::clone(&shared);
+        shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(async move {
+            shared.request(arm, phase).await;
+            shared.in_flight.fetch_sub(1, Ordering::Release); // pairs with the load in `stop`
+        });
+    }
+}

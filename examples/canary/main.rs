@@ -1,0 +1,108 @@
+//! The main job, end to end: a canary overloads its dependency, its circuit breaker opens, a judge says ROLLBACK.
+//!
+//! ```text
+//!                      /metrics                          judge: "open in canary,
+//!             ┌─────────────────────────────┬──────────▶         closed in baseline"
+//!             │                             │                         │ weight
+//!       ┌─────┴──────┐                ┌─────┴──────┐                  ▼
+//!       │   stable   │◀── 100 req/s ──│   canary   │◀──────── load, real clients
+//!       │ 1 call per │    by weight   │ 12 calls   │
+//!       │   page     │                │  per page  │
+//!       └─────┬──────┘                └─────┬──────┘
+//!             │ breaker "ratings"           │ breaker "ratings", fallback: cached ratings
+//!             ▼                             ▼
+//!       ┌──────────────────────────────────────────┐
+//!       │ ratings: 2 calls at a time for each key  │
+//!       └──────────────────────────────────────────┘
+//! ```
+//!
+//! The boxes are processes of their own, started from this binary, and the arrows are HTTP on loopback. Nothing is
+//! switched to "broken": the canary asks for each product's rating one by one (the N+1 query that a harmless
+//! refactoring brings in), which its quota bears at 5 % of the traffic and not at 50 %. The ratings service
+//! keeps a quota for each API key, as shared services do, and that is why stable does not suffer.
+//!
+//! The same traffic runs twice so that the figures can be compared: first with the breakers in shadow, where they
+//! watch and reject nothing, then armed. Both runs together take half a minute.
+//!
+//! The judge here is the plain rule "open in canary and closed in baseline, several looks in a row"; it knows no
+//! statistics and would not see a canary that is a little worse without opening a circuit.
+//!
+//! ```text
+//! cargo run --release --example canary
+//! ```
+//!
+//! It exits with 1, naming the step, when anything does not happen in its time.
+
+mod console;
+mod dependency;
+mod load;
+mod process;
+mod prometheus;
+mod report;
+mod rollout;
+mod scrape;
+mod service;
+mod status;
+mod story;
+mod timeline;
+mod verdict;
+
+use backstop::BoxError;
+use console::Console;
+use report::setting;
+use rollout::Breaker;
+use std::process::ExitCode;
+use std::sync::Arc;
+use story::Story;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match args[..] {
+        [] => show().await,
+        // what the example starts for itself
+        [dependency::ROLE] => dependency::run().await,
+        [service::ROLE, name, lookup, breaker, ratings] => service::run(name, lookup, breaker, ratings).await,
+        _ => Err("usage: canary (without arguments)".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("canary: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn show() -> Result<(), BoxError> {
+    let console = Arc::new(Console::new());
+    console.print(&intro());
+    console.heading("Without the breaker: it is in shadow, it watches and lets everything pass");
+    let control = rollout::run(Breaker::Shadow, Arc::new(Story::new(&console))).await?;
+    console.heading("With the breaker");
+    let protected = rollout::run(Breaker::Armed, Arc::new(Story::new(&console))).await?;
+
+    console.heading("What happened");
+    console.print(&timeline::draw(&[&control, &protected]));
+    console.heading("Figures, all measured in this run");
+    console.print(&report::figures(&control, &protected));
+    report::check(&control, &protected)?;
+    console.print("");
+    console.print(&report::conclusion(&control, &protected));
+    Ok(())
+}
+
+fn intro() -> String {
+    format!(
+        "A shop rolls out a canary that asks the ratings service {products} times for each page; stable asks once.\n\
+         {rate} requests/s; a caller waits {deadline}. Ratings serves {slots} calls of {work} at a time for each key\n\
+         and refuses a call that has waited {patience}. Everything is real HTTP on loopback, in processes of its own.",
+        products = service::PRODUCTS,
+        rate = load::RATE,
+        deadline = setting(load::DEADLINE),
+        slots = dependency::SLOTS,
+        work = setting(dependency::WORK),
+        patience = setting(dependency::PATIENCE),
+    )
+}

@@ -1,0 +1,289 @@
+//! The rollout, step by step. A step that does not happen in its time ends the run with its name.
+
+use crate::console::Tone;
+use crate::load::{Arm, Load, Phase, Sample, Stage};
+use crate::process::{Said, Server};
+use crate::scrape::{Look, Scraper, Targets};
+use crate::story::{CircuitChange, Moment, Story};
+use crate::verdict::{Judge, Verdict};
+use crate::{dependency, report, service, status};
+use backstop::BoxError;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// How long any step may take: far longer than it should, for machines that are busy.
+const BOUND: Duration = Duration::from_secs(20);
+/// The canary's share in the first stage and in the second, in percent.
+pub(crate) const STAGES: [u32; 2] = [5, 50];
+/// How long a stage lasts at least when all is well.
+const STAGE: Duration = Duration::from_secs(3);
+/// How long it takes somebody to see that something is wrong where nothing says so. In life it is minutes.
+const UNNOTICED: Duration = Duration::from_secs(4);
+
+/// Whether the arms' circuit breakers do their work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Breaker {
+    /// They watch and reject nothing: the run to compare with.
+    Shadow,
+    Armed,
+}
+
+/// What one run has measured. Times count from its start.
+pub(crate) struct Measured {
+    pub(crate) breaker: Breaker,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) looks: Vec<Look>,
+    pub(crate) moments: Vec<Moment>,
+    pub(crate) circuits: Vec<CircuitChange>,
+    pub(crate) times: Times,
+    pub(crate) total: Duration,
+}
+
+/// When the steps happened. Those of the breaker stay empty without one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    pub(crate) overload: Duration,
+    pub(crate) first_failure: Option<Duration>,
+    pub(crate) open: Option<Duration>,
+    pub(crate) verdict: Option<Duration>,
+    pub(crate) shifted: Duration,
+    pub(crate) fixed: Duration,
+    pub(crate) half_open: Option<Duration>,
+    pub(crate) closed: Option<Duration>,
+}
+
+/// Everything that runs.
+struct Rollout {
+    breaker: Breaker,
+    story: Arc<Story>,
+    canary: Server,
+    load: Arc<Load>,
+    scraper: Scraper,
+    times: Times,
+    /// Stable and the dependency, and the live line: they need nothing but to be kept.
+    _kept: (Server, Server, JoinSet<()>),
+}
+
+/// Runs the rollout once.
+pub(crate) async fn run(breaker: Breaker, story: Arc<Story>) -> Result<Measured, BoxError> {
+    let console = Arc::clone(&story.console);
+    let result = steps(breaker, story).await;
+    console.status("");
+    result
+}
+
+async fn steps(breaker: Breaker, story: Arc<Story>) -> Result<Measured, BoxError> {
+    let mut rollout = step("the servers start", Rollout::start(breaker, story)).await?;
+    rollout.first_stage().await?;
+    match breaker {
+        Breaker::Armed => rollout.overload_until_verdict().await?,
+        Breaker::Shadow => rollout.overload_until_noticed().await?,
+    }
+    rollout.shift().await?;
+    rollout.fix().await?;
+    rollout.second_stage_again().await?;
+    rollout.end().await
+}
+
+impl Rollout {
+    async fn start(breaker: Breaker, story: Arc<Story>) -> Result<Self, BoxError> {
+        let armed = if breaker == Breaker::Armed { "armed" } else { "shadow" };
+        let ratings = Server::start("ratings", &[dependency::ROLE], |_, _| {}).await?;
+        let address = ratings.address.to_string();
+        let arm = async |arm: Arm, lookup: &str| {
+            let story = Arc::clone(&story);
+            let args = [service::ROLE, arm.as_str(), lookup, armed, &address];
+            Server::start(arm.as_str(), &args, move |at, said| story.overhear(arm, at, said)).await
+        };
+        let (stable, canary) = (arm(Arm::Stable, "batch").await?, arm(Arm::Canary, "one_by_one").await?);
+
+        let [first, _] = STAGES;
+        let load = Arc::new(Load::start(story.started, stable.url("page"), canary.url("page"), first)?);
+        let targets = Targets {
+            stable: stable.url("metrics"),
+            canary: canary.url("metrics"),
+            dependency: ratings.url("metrics"),
+        };
+        let scraper = Scraper::start(story.started, targets)?;
+        let mut live = JoinSet::new();
+        live.spawn(status::keep_showing(Arc::clone(&story), Arc::clone(&load), scraper.looks.clone()));
+        let times = Times::default();
+        Ok(Self { breaker, story, canary, load, scraper, times, _kept: (ratings, stable, live) })
+    }
+
+    fn mark(&self, short: &str, text: &str) -> Duration {
+        self.story.mark("rollout", Tone::Plain, short, text)
+    }
+
+    /// A small share of the traffic, which the canary's quota bears although it asks twelve times as often.
+    async fn first_stage(&mut self) -> Result<(), BoxError> {
+        let [first, second] = STAGES;
+        self.mark(&format!("canary gets {first} %"), &format!("canary gets {first} % of the traffic"));
+        step("the judge says CONTINUE in the first stage", async {
+            let began = Instant::now();
+            let mut judge = Judge::new(self.scraper.next().await?);
+            loop {
+                let verdict = judge.observe(&self.scraper.next().await?);
+                let is_served = self.load.answered_in_full(Arm::Canary, Phase::Before) >= 10;
+                match verdict {
+                    Verdict::Rollback(_) => return Err("it says ROLLBACK".into()),
+                    Verdict::Continue if is_served && began.elapsed() >= STAGE => return Ok(()),
+                    _ => {}
+                }
+            }
+        })
+        .await?;
+        if self.breaker == Breaker::Armed {
+            self.story.say("judge", Tone::Good, &format!("CONTINUE to {second} %: both circuits are closed"));
+        }
+        Ok(())
+    }
+
+    /// Half of the traffic, until somebody sees what the matter is.
+    async fn overload_until_noticed(&mut self) -> Result<(), BoxError> {
+        let began = self.begin_overload();
+        let failed =
+            step("the canary overloads the dependency", self.canary.heard(self.story.started, is_failure)).await?;
+        self.times.first_failure = Some(self.story.since_start(failed));
+        tokio::time::sleep(UNNOTICED.saturating_sub(began.elapsed())).await;
+        let after = report::setting(UNNOTICED);
+        let text = format!("no circuit is open, so the judge sees nothing; somebody notices after {after}");
+        self.story.say("rollout", Tone::Plain, &text);
+        Ok(())
+    }
+
+    /// Half of the traffic, until the judge has seen enough.
+    async fn overload_until_verdict(&mut self) -> Result<(), BoxError> {
+        let judge = Judge::new(step("a scrape before the second stage", self.scraper.next()).await?);
+        let began = self.begin_overload();
+        let (story, load, canary) = (Arc::clone(&self.story), Arc::clone(&self.load), &mut self.canary);
+        let judging = step("the judge says ROLLBACK", judge_until_rollback(judge, self.scraper.looks.clone(), &story));
+        let opening = async {
+            let failed = step("the canary overloads the dependency", canary.heard(story.started, is_failure)).await?;
+            let opened = step("the canary's circuit opens", canary.circuit(began, "open")).await?;
+            load.set(load.stage().weight, Phase::Open);
+            Ok((failed, opened))
+        };
+        let (verdict, (failed, opened)) = tokio::try_join!(judging, opening)?;
+        self.times.verdict = Some(verdict);
+        self.times.first_failure = Some(story.since_start(failed));
+        self.times.open = Some(story.since_start(opened));
+        Ok(())
+    }
+
+    fn begin_overload(&mut self) -> Instant {
+        let [_, second] = STAGES;
+        let began = Instant::now();
+        self.load.set(second, Phase::Overload);
+        let text = format!("canary gets {second} % of the traffic");
+        self.times.overload = self.mark(&format!("canary gets {second} %"), &text);
+        began
+    }
+
+    /// Takes the traffic from the canary.
+    async fn shift(&mut self) -> Result<(), BoxError> {
+        self.load.set(0, Phase::Shifted);
+        let why = if self.breaker == Breaker::Armed { "" } else { "somebody notices, " };
+        self.times.shifted =
+            self.mark(&format!("{why}canary gets 0 %"), "canary gets no traffic; stable takes all of it");
+        step("stable serves all of the traffic", async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.until_full(Arm::Stable, Phase::Shifted, 100).await
+        })
+        .await
+    }
+
+    /// Takes the canary's mistake away and lets a little traffic try it.
+    async fn fix(&mut self) -> Result<(), BoxError> {
+        let [first, _] = STAGES;
+        step("the canary is fixed", async {
+            let request = reqwest::Client::builder().no_proxy().build()?.put(self.canary.url("lookup/batch"));
+            request.send().await?.error_for_status()?;
+            Ok(())
+        })
+        .await?;
+        let fixed = Instant::now();
+        self.load.set(first, Phase::Probing);
+        let text = format!("canary asks once for all ratings, as stable does; {first} % of the traffic tries it");
+        self.times.fixed = self.mark(&format!("fixed, canary gets {first} %"), &text);
+        if self.breaker == Breaker::Armed {
+            let half_open = step("the canary's circuit is half-open", self.canary.circuit(fixed, "half_open")).await?;
+            let closed = step("the canary's circuit closes", self.canary.circuit(fixed, "closed")).await?;
+            self.times.half_open = Some(self.story.since_start(half_open));
+            self.times.closed = Some(self.story.since_start(closed));
+        }
+        step("the fixed canary answers in full", self.until_full(Arm::Canary, Phase::Probing, 5)).await
+    }
+
+    /// The share that was too much before the fix.
+    async fn second_stage_again(&mut self) -> Result<(), BoxError> {
+        let [_, second] = STAGES;
+        self.load.set(second, Phase::After);
+        self.mark(&format!("canary gets {second} % again"), &format!("canary gets {second} % of the traffic again"));
+        step("the fixed canary bears the second stage", async {
+            tokio::time::sleep(STAGE).await;
+            self.until_full(Arm::Canary, Phase::After, 100).await
+        })
+        .await?;
+        self.story.mark("rollout", Tone::Good, "end", "both arms answer in full: end");
+        Ok(())
+    }
+
+    async fn end(self) -> Result<Measured, BoxError> {
+        let total = self.story.now();
+        let samples = step("the last requests end", async { Ok(self.load.stop().await) }).await?;
+        Ok(Measured {
+            breaker: self.breaker,
+            samples,
+            stages: self.load.stages(),
+            looks: self.scraper.history(),
+            moments: self.story.moments(),
+            circuits: self.story.circuits(),
+            times: self.times,
+            total,
+        })
+    }
+
+    async fn until_full(&self, arm: Arm, phase: Phase, requests: usize) -> Result<(), BoxError> {
+        while self.load.answered_in_full(arm, phase) < requests {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
+
+fn is_failure(said: &Said) -> bool {
+    matches!(said, Said::FirstFailure(_))
+}
+
+async fn judge_until_rollback(
+    mut judge: Judge,
+    mut looks: tokio::sync::watch::Receiver<Option<Look>>,
+    story: &Story,
+) -> Result<Duration, BoxError> {
+    loop {
+        looks.changed().await?;
+        let look = looks.borrow_and_update().clone();
+        match look.map(|look| judge.observe(&look)) {
+            Some(Verdict::Suspect(1)) => {
+                let text = "a scrape shows it: open in canary, closed in baseline";
+                story.mark("judge", Tone::Plain, "a scrape shows it", text);
+            }
+            Some(Verdict::Rollback(evidence)) => {
+                return Ok(story.mark("judge", Tone::Bad, "judge: ROLLBACK", &evidence.to_text()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Waits for a step, but not for ever.
+async fn step<T>(what: &str, work: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+    match tokio::time::timeout(BOUND, work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(format!("step \"{what}\": {error}").into()),
+        Err(_) => Err(format!("step \"{what}\": not within {}", report::setting(BOUND)).into()),
+    }
+}

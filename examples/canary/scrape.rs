@@ -1,0 +1,127 @@
+//! Looks at both arms and the dependency: `/metrics` of each, five times a second.
+
+use crate::dependency;
+use crate::load::Arm;
+use crate::prometheus::Scrape;
+use crate::service::BREAKER;
+use backstop::BoxError;
+use backstop::telemetry::{CIRCUIT_BREAKER_CALLS, CIRCUIT_BREAKER_STATE, CIRCUIT_BREAKER_TRANSITIONS};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+const INTERVAL: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What one look has seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    /// When, from the start of the run.
+    pub(crate) at: Duration,
+    pub(crate) stable: Reading,
+    pub(crate) canary: Reading,
+    /// The canary's calls that have reached the dependency.
+    pub(crate) reached: u64,
+}
+
+impl Look {
+    pub(crate) fn reading(&self, arm: Arm) -> &Reading {
+        match arm {
+            Arm::Stable => &self.stable,
+            Arm::Canary => &self.canary,
+        }
+    }
+}
+
+/// What an arm's metrics say of its breaker. The counts are totals since the arm was started.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    pub(crate) state: String,
+    /// Changes to `open`, from any state and for any reason.
+    pub(crate) openings: u64,
+    /// Calls that were let through and have ended.
+    pub(crate) calls: u64,
+    pub(crate) failed: u64,
+    pub(crate) not_permitted: u64,
+}
+
+impl Reading {
+    fn of(scrape: &Scrape) -> Option<Self> {
+        let count = |name, labels: &[(&str, &str)]| scrape.sum(name, &[&[("name", BREAKER)], labels].concat());
+        let calls = |kind| count(CIRCUIT_BREAKER_CALLS.name, &[("kind", kind)]);
+        Some(Self {
+            state: scrape.one_hot(CIRCUIT_BREAKER_STATE.name, BREAKER, "state")?,
+            openings: count(CIRCUIT_BREAKER_TRANSITIONS.name, &[("to", "open")])?,
+            calls: calls("successful")? + calls("failed")? + calls("ignored")? + calls("abandoned")?,
+            failed: calls("failed")?,
+            not_permitted: calls("not_permitted")?,
+        })
+    }
+}
+
+/// Where to look.
+pub(crate) struct Targets {
+    pub(crate) stable: String,
+    pub(crate) canary: String,
+    pub(crate) dependency: String,
+}
+
+/// The looks taken so far, and the newest as it comes. Dropping it ends the looking.
+pub(crate) struct Scraper {
+    pub(crate) looks: watch::Receiver<Option<Look>>,
+    history: Arc<Mutex<Vec<Look>>>,
+    _task: JoinSet<()>,
+}
+
+impl Scraper {
+    pub(crate) fn start(started: Instant, targets: Targets) -> Result<Self, BoxError> {
+        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
+        let (sender, looks) = watch::channel(None);
+        let history = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&history);
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut ticks = interval(INTERVAL);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                // A look that did not see everything is none: no data is neither good nor bad news.
+                if let Ok(look) = look(&client, &targets, started).await {
+                    kept.lock().expect("nobody panics here").push(look.clone());
+                    sender.send_replace(Some(look));
+                }
+            }
+        });
+        Ok(Self { looks, history, _task: task })
+    }
+
+    /// The next look that is begun from now on.
+    pub(crate) async fn next(&self) -> Result<Look, BoxError> {
+        let mut looks = self.looks.clone();
+        looks.mark_unchanged();
+        looks.changed().await?; // may have been under way already
+        looks.changed().await?;
+        let look = looks.borrow().clone();
+        look.ok_or_else(|| "the scraper has seen nothing".into())
+    }
+
+    pub(crate) fn history(&self) -> Vec<Look> {
+        self.history.lock().expect("nobody panics here").clone()
+    }
+}
+
+async fn look(client: &reqwest::Client, targets: &Targets, started: Instant) -> Result<Look, BoxError> {
+    let get = async |url: &str| -> Result<Scrape, BoxError> {
+        Scrape::parse(&client.get(url).send().await?.error_for_status()?.text().await?)
+    };
+    let (stable, canary, ratings) =
+        tokio::try_join!(get(&targets.stable), get(&targets.canary), get(&targets.dependency))?;
+    Ok(Look {
+        at: started.elapsed(),
+        stable: Reading::of(&stable).ok_or("stable's metrics are not complete")?,
+        canary: Reading::of(&canary).ok_or("the canary's metrics are not complete")?,
+        reached: ratings.sum(dependency::CALLS, &[("key", "canary")]).ok_or("the dependency counts no calls")?,
+    })
+}
