@@ -175,7 +175,29 @@ impl CircuitBreaker {
         future: impl Future<Output = Result<T, E>>,
         fallback: impl FnOnce(CallError<E>) -> Result<T, E>,
     ) -> Result<T, E> {
-        match self.call(future).await {
+        self.call_with_or(future, &Errors, fallback).await
+    }
+
+    /// Runs a future if the circuit lets it; `classifier` says how it ended. A rejected call, and one that
+    /// returned an error, is answered by `fallback`, which is counted.
+    ///
+    /// With reqwest and [`Auto`] it takes the response as it is sent, so that a 404 is no failure and a
+    /// `Retry-After` is heard; `error_for_status` would hide both.
+    ///
+    /// # Errors
+    ///
+    /// What `fallback` returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn call_with_or<T, E, C: Classify<T, E>>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+        classifier: &C,
+        fallback: impl FnOnce(CallError<E>) -> Result<C::Response<Permit>, E>,
+    ) -> Result<C::Response<Permit>, E> {
+        match self.call_with(future, classifier).await {
             Ok(value) => Ok(value),
             Err(error) => {
                 self.shared.count_fallback();

@@ -42,6 +42,10 @@
 //! and a minimum that makes the noise small beside the distance, rarely errs. Below 20 calls count failures in
 //! a row instead of rates.
 //!
+//! Count from the caller's side: a page that makes ten calls one after another is lost when one of them fails.
+//! At 10 % failed calls, two pages in three are lost, and a threshold of half never trips. Many calls a request
+//! want a threshold far below 0.5. Probes are judged by the same rate: at 0.2, nine of ten must succeed.
+//!
 //! ## What is slow?
 //!
 //! A dependency that hangs does more harm than one that fails: it holds callers. The slow-call threshold
