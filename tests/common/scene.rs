@@ -26,6 +26,10 @@ pub(crate) const PROBE_TIME: Duration = Duration::from_secs(5);
 
 pub(crate) const MILLISECOND: Duration = Duration::from_millis(1);
 
+/// One millisecond less than these.
+pub(crate) const JUST_OPEN: Duration = Duration::from_millis(9_999);
+pub(crate) const JUST_PROBING: Duration = Duration::from_millis(4_999);
+
 /// Two failures of two calls open it, one probe decides; `configure` says what else the test is about.
 pub(crate) fn breaker(configure: impl FnOnce(Builder) -> Builder) -> (CircuitBreaker, ManualClock) {
     let (clock, time) = Clock::manual();

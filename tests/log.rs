@@ -1,0 +1,135 @@
+//! What stands in the log: a trip is a warning that tells what and why, other changes are information, a call is nothing.
+
+use backstop::CircuitBreaker;
+use backstop::circuit_breaker::State;
+use backstop::clock::{Clock, ManualClock};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Lines that a subscriber wrote.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Lines {
+    /// The lines since the last look.
+    fn take(&self) -> Vec<String> {
+        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+/// Runs `work` with every level of the log shown.
+fn with_log(work: impl FnOnce(&Lines)) {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(lines.clone())
+        .without_time()
+        .with_ansi(false)
+        .finish();
+    tracing::subscriber::with_default(subscriber, || work(&lines));
+}
+
+fn breaker() -> (CircuitBreaker, ManualClock) {
+    let (clock, time) = Clock::manual();
+    let builder = CircuitBreaker::builder("payments").clock(clock).minimum_calls(4).half_open_max_calls(1);
+    (builder.open_time(Duration::from_secs(5)).build().unwrap(), time)
+}
+
+/// That there is one line, and that it has all of these.
+fn assert_line(lines: &Lines, parts: &[&str]) {
+    let lines = lines.take();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for part in parts {
+        assert!(lines[0].contains(part), "no {part} in: {}", lines[0]);
+    }
+}
+
+#[test]
+fn a_trip_is_a_warning_and_a_recovery_is_information() {
+    with_log(|lines| {
+        let (breaker, time) = breaker();
+        (0..3).for_each(|_| breaker.try_acquire().unwrap().failure());
+        assert_eq!(lines.take(), [""; 0]);
+        breaker.try_acquire().unwrap().failure();
+        let trip = ["WARN", "backstop::circuit_breaker", "name=\"payments\"", "from=closed", "to=open"];
+        assert_line(lines, &[&trip[..], &["reason=failure_rate", "calls=4", "failed=4"]].concat());
+        assert!(breaker.try_acquire().is_err());
+        assert_eq!(lines.take(), [""; 0], "a rejection is nothing");
+        time.advance(Duration::from_secs(6));
+        let probe = breaker.try_acquire().unwrap();
+        assert_line(lines, &["INFO", "from=open", "to=half_open", "reason=open_time_elapsed"]);
+        probe.success();
+        assert_line(lines, &["INFO", "from=half_open", "to=closed", "reason=probes_succeeded"]);
+    });
+}
+
+#[test]
+fn a_call_is_nothing() {
+    with_log(|lines| {
+        let (breaker, _time) = breaker();
+        for _ in 0..5_000 {
+            breaker.try_acquire().unwrap().success();
+        }
+        breaker.try_acquire().unwrap().failure();
+        breaker.try_acquire().unwrap().ignore();
+        drop(breaker.try_acquire().unwrap());
+        breaker.publish();
+        assert_eq!(lines.take(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_change_by_hand_tells_the_note() {
+    with_log(|lines| {
+        let (breaker, _time) = breaker();
+        breaker.force_open("release 42 misbehaves");
+        assert_line(lines, &["WARN", "to=forced_open", "reason=manual", "release 42 misbehaves"]);
+        breaker.reset("release 41 is back");
+        assert_line(lines, &["INFO", "from=forced_open", "to=closed", "release 41 is back"]);
+        breaker.reset("it is closed");
+        assert_eq!(lines.take(), [""; 0], "nothing changed");
+    });
+}
+
+#[test]
+fn what_a_shadow_would_have_done_is_a_warning() {
+    with_log(|lines| {
+        let (clock, _time) = Clock::manual();
+        let builder = CircuitBreaker::builder("shadow").clock(clock).minimum_calls(4);
+        let breaker = builder.initial_state(State::Shadow).build().unwrap();
+        (0..8).for_each(|_| breaker.try_acquire().unwrap().failure());
+        assert_line(lines, &["WARN", "would have opened", "name=\"shadow\"", "reason=failure_rate"]);
+    });
+}
+
+/// A note or a name that comes from elsewhere stays on its line.
+#[test]
+fn a_note_cannot_forge_a_line() {
+    with_log(|lines| {
+        let (breaker, _time) = breaker();
+        breaker.force_open("one\nINFO backstop: all is well\u{1b}[2J");
+        assert_line(lines, &["WARN", "to=forced_open"]);
+    });
+}

@@ -1,0 +1,315 @@
+//! What a source file names: every path in it, as seen from the crate's root.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use std::path::Path;
+
+/// The last segment of `use a::*`.
+const ALL: &str = "(all)";
+
+/// One file of `src`, without its tests, attributes, comments and strings.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// Relative to `src`.
+    pub(crate) file: String,
+    pub(crate) lines: usize,
+    /// What is named: `["crate", "clock", "Instant"]`, `["std", "fs"]`, or a word alone: `["async"]`.
+    pub(crate) paths: Vec<Vec<String>>,
+    module: Vec<String>,
+    /// Modules in files of their own that are compiled for tests alone.
+    tests: Vec<Vec<String>>,
+}
+
+impl Source {
+    /// # Panics
+    ///
+    /// When the text is not Rust.
+    pub(crate) fn parse(file: &str, text: &str) -> Self {
+        let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
+        let mut walk = Walk { module: module_of(file), paths: Vec::new(), tests: Vec::new() };
+        walk.tokens(tokens);
+        let Walk { module, paths, tests } = walk;
+        Self { file: file.to_owned(), lines: text.lines().count(), paths, module, tests }
+    }
+
+    /// The folder or file right under `src`.
+    pub(crate) fn top(&self) -> &str {
+        let top = self.file.split('/').next().unwrap_or_default();
+        top.strip_suffix(".rs").unwrap_or(top)
+    }
+
+    /// Whether some path begins with this one, written with colons.
+    pub(crate) fn names(&self, start: &str) -> bool {
+        self.paths.iter().any(|path| starts_with(path, start))
+    }
+}
+
+/// Whether a path begins with another, written with colons. A last segment that ends with a star stands for
+/// every word that begins so.
+pub(crate) fn starts_with(path: &[String], start: &str) -> bool {
+    let start: Vec<_> = start.split("::").collect();
+    start.len() <= path.len()
+        && start.iter().zip(path).all(|(wanted, segment)| match wanted.strip_suffix('*') {
+            Some(prefix) => segment.starts_with(prefix),
+            None => wanted == segment,
+        })
+}
+
+/// Every file under `src`, by name.
+pub(crate) fn all() -> Vec<Source> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut sources) = (vec![src.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let file = path.strip_prefix(&src).unwrap().to_str().unwrap().replace('\\', "/");
+                sources.push(Source::parse(&file, &std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    sources.sort_by(|one, other| one.file.cmp(&other.file));
+    without_tests(sources)
+}
+
+/// Of the files that are tests only the length is left.
+fn without_tests(mut sources: Vec<Source>) -> Vec<Source> {
+    let tests: Vec<_> = sources.iter().flat_map(|source| source.tests.clone()).collect();
+    for source in sources.iter_mut().filter(|source| tests.iter().any(|test| source.module.starts_with(test))) {
+        source.paths.clear();
+    }
+    sources
+}
+
+/// `a/b.rs` and `a/b/mod.rs` are `a::b`.
+fn module_of(file: &str) -> Vec<String> {
+    let path = file.strip_suffix(".rs").unwrap_or(file);
+    let path = path.strip_suffix("/mod").unwrap_or(path);
+    if path == "lib" { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
+}
+
+struct Walk {
+    /// Where we are.
+    module: Vec<String>,
+    paths: Vec<Vec<String>>,
+    tests: Vec<Vec<String>>,
+}
+
+impl Walk {
+    fn tokens(&mut self, tokens: TokenStream) {
+        let tokens: Vec<_> = tokens.into_iter().collect();
+        let mut rest = &tokens[..];
+        while let Some(token) = rest.first() {
+            rest = match token {
+                TokenTree::Punct(punct) if punct.as_char() == '#' => self.attribute(rest),
+                TokenTree::Ident(word) if word == "use" => self.imports(&rest[1..]),
+                TokenTree::Ident(word) if word == "mod" => self.module(&rest[1..]),
+                TokenTree::Ident(word) if word == "pub" => match rest.get(1) {
+                    Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => &rest[2..],
+                    _ => &rest[1..],
+                },
+                TokenTree::Ident(_) => self.path(rest),
+                TokenTree::Group(group) => {
+                    self.tokens(group.stream());
+                    &rest[1..]
+                }
+                _ => &rest[1..],
+            };
+        }
+    }
+
+    /// Skips an attribute; with it, what is compiled for tests alone.
+    fn attribute<'a>(&mut self, rest: &'a [TokenTree]) -> &'a [TokenTree] {
+        let skip = if matches!(rest.get(1), Some(TokenTree::Punct(punct)) if punct.as_char() == '!') { 2 } else { 1 };
+        let Some(TokenTree::Group(group)) = rest.get(skip) else { return &rest[1..] };
+        let rest = &rest[skip + 1..];
+        if !is_for_tests(group) {
+            return rest;
+        }
+        // The item ends with its braces or, without any, with a semicolon.
+        let ends = |token: &TokenTree| match token {
+            TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+            TokenTree::Punct(punct) => punct.as_char() == ';',
+            _ => false,
+        };
+        let end = rest.iter().position(ends).map_or(rest.len(), |end| end + 1);
+        let (item, rest) = rest.split_at(end);
+        if let [.., TokenTree::Ident(keyword), TokenTree::Ident(name), TokenTree::Punct(_)] = item
+            && keyword == "mod"
+        {
+            self.tests.push([&self.module[..], &[name.to_string()]].concat());
+        }
+        rest
+    }
+
+    /// `mod name;` or `mod name { .. }`
+    fn module<'a>(&mut self, rest: &'a [TokenTree]) -> &'a [TokenTree] {
+        if let [TokenTree::Ident(name), TokenTree::Group(body), rest @ ..] = rest {
+            self.module.push(name.to_string());
+            self.tokens(body.stream());
+            self.module.pop();
+            return rest;
+        }
+        rest
+    }
+
+    /// A path outside of an import; one word is one, too.
+    fn path<'a>(&mut self, mut rest: &'a [TokenTree]) -> &'a [TokenTree] {
+        let mut path = Vec::new();
+        while let [TokenTree::Ident(word), after @ ..] = rest {
+            path.push(word.to_string());
+            rest = after;
+            match after {
+                [TokenTree::Punct(one), TokenTree::Punct(two), after @ ..]
+                    if one.as_char() == ':' && two.as_char() == ':' =>
+                {
+                    rest = after;
+                }
+                _ => break,
+            }
+        }
+        self.add(path);
+        rest
+    }
+
+    /// `use a::{b, c::d as e};`
+    fn imports<'a>(&mut self, rest: &'a [TokenTree]) -> &'a [TokenTree] {
+        let is_end = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';');
+        let end = rest.iter().position(is_end).unwrap_or(rest.len());
+        self.import(&[], &rest[..end]);
+        rest.get(end + 1..).unwrap_or_default()
+    }
+
+    fn import(&mut self, prefix: &[String], tree: &[TokenTree]) {
+        let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+        for branch in tree.split(is_comma).filter(|branch| !branch.is_empty()) {
+            let mut path = prefix.to_vec();
+            let mut has_branches = false;
+            for token in branch {
+                match token {
+                    TokenTree::Ident(word) if word == "as" => break,
+                    TokenTree::Ident(word) if word == "self" && !path.is_empty() => {}
+                    TokenTree::Ident(word) => path.push(word.to_string()),
+                    TokenTree::Group(group) => {
+                        let inner: Vec<_> = group.stream().into_iter().collect();
+                        self.import(&path, &inner);
+                        has_branches = true;
+                    }
+                    TokenTree::Punct(punct) if punct.as_char() == '*' => path.push(ALL.to_owned()),
+                    _ => {}
+                }
+            }
+            if !has_branches {
+                self.add(path);
+            }
+        }
+    }
+
+    /// Notes a path as seen from the root.
+    fn add(&mut self, mut path: Vec<String>) {
+        let mut base = self.module.clone();
+        let is_relative = match path[0].as_str() {
+            "self" if path.len() > 1 => {
+                path.remove(0);
+                true
+            }
+            "super" => {
+                while path.first().is_some_and(|segment| segment == "super") {
+                    path.remove(0);
+                    base.pop();
+                }
+                true
+            }
+            _ => false,
+        };
+        if is_relative {
+            base.insert(0, "crate".to_owned());
+            base.append(&mut path);
+            path = base;
+        }
+        self.paths.push(path);
+    }
+}
+
+/// `#[cfg(test)]`, `#[cfg(all(test, ..))]`, `#[test]`; not `#[cfg(not(test))]`.
+fn is_for_tests(attribute: &Group) -> bool {
+    let words: Vec<_> = attribute.stream().into_iter().collect();
+    match &words[..] {
+        [TokenTree::Ident(name)] => name == "test",
+        [TokenTree::Ident(name), TokenTree::Group(condition)] if name == "cfg" => asks_for_tests(condition.stream()),
+        _ => false,
+    }
+}
+
+fn asks_for_tests(condition: TokenStream) -> bool {
+    let words: Vec<_> = condition.into_iter().collect();
+    let inside = |name: &str| {
+        words.windows(2).any(|pair| match pair {
+            [TokenTree::Ident(word), TokenTree::Group(group)] => word == name && asks_for_tests(group.stream()),
+            _ => false,
+        })
+    };
+    words.iter().any(|word| matches!(word, TokenTree::Ident(word) if word == "test")) || inside("all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_seen_from_the_root() {
+        let text = r#"
+            //! std::fs in a comment
+            use super::window::{Counts, time::{self, TimeWindow as Window}};
+            use std::{sync::Arc, time::Duration};
+            #[derive(Debug)]
+            pub(super) struct A { at: crate::clock::Instant }
+            mod inner { use super::A; fn f() { self::g(); println!("tokio::spawn"); } }
+            #[cfg(test)]
+            mod tests { use std::net::TcpStream; }
+            #[cfg(all(test, not(loom)))]
+            fn g() -> std::io::Result<()> { todo!() }
+            #[cfg(not(test))]
+            fn h() { std::env::args(); }
+        "#;
+        let source = Source::parse("breaker/machine.rs", text);
+        for named in [
+            "crate::breaker::window::Counts",
+            "crate::breaker::window::time",
+            "crate::breaker::window::time::TimeWindow",
+            "std::sync::Arc",
+            "std::time::Duration",
+            "crate::clock::Instant",
+            "crate::breaker::machine::A",
+            "crate::breaker::machine::inner::g",
+            "println",
+            "std::env::args",
+        ] {
+            assert!(source.names(named), "{named} is not among {:?}", source.paths);
+        }
+        for absent in ["std::fs", "std::net", "std::io", "tokio", "super", "crate::breaker::Debug"] {
+            assert!(!source.names(absent), "{absent}");
+        }
+    }
+
+    #[test]
+    fn a_file_for_tests_alone_names_nothing() {
+        let sources = without_tests(vec![
+            Source::parse("a/mod.rs", "#[cfg(all(test, backstop_loom))] mod models; mod b;"),
+            Source::parse("a/models.rs", "use loom::sync::Arc;"),
+            Source::parse("a/b.rs", "use loom::sync::Arc;"),
+        ]);
+        assert_eq!((sources[1].paths.len(), sources[1].lines), (0, 1));
+        assert_eq!(sources[2].paths.len(), 1);
+    }
+
+    #[test]
+    fn the_folder_is_the_module() {
+        assert_eq!(module_of("a/b.rs"), ["a", "b"]);
+        assert_eq!(module_of("a/mod.rs"), ["a"]);
+        assert_eq!(module_of("lib.rs"), [""; 0]);
+        assert_eq!(Source::parse("a/b/c.rs", "").top(), "a");
+        assert_eq!(Source::parse("clock.rs", "").top(), "clock");
+    }
+}
