@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Counts the instructions and allocations of a call, and fails when there are more than there should be.
+#
+# Unlike times, these are the same on a busy machine. benches/run.sh measures everything else.
+set -euo pipefail
+export LC_ALL=C
+cd "$(dirname "$0")/.."
+
+target=$(realpath -m "${CARGO_TARGET_DIR:-benches/target}")
+# What has to cancel out: set-up, warm-up, the calibration of the recorder's clock.
+few=2000
+many=12000
+
+# Subject of benches/, case, and at most so many instructions and allocations. The bare service is in them.
+limits='
+ours-count-static  closed  185  0
+ours-count         closed  190  0
+ours-time-static   closed  255  0
+ours-slow-calls    closed  410  0
+ours-responder     open    230  0
+ours-count-static  open    425  1
+'
+
+cargo build --quiet --release --manifest-path benches/Cargo.toml --bin count --features ours
+counter=$target/release/count
+
+# collected SUBJECT CASE CALLS
+collected() {
+  valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='count::measured*' \
+    "$counter" "$1" "$2" "$3" 2>&1 | awk '/Collected/ { print $NF }'
+}
+
+printf '%-20s %-7s %13s %12s\n' '' '' instructions allocations
+failed=
+while read -r subject case instructions_max allocations_max; do
+  [[ $subject ]] || continue
+  if ! "$counter" list | cut -f 1 | grep -qx "$subject"; then
+    echo "benches/ has no subject $subject any more" >&2
+    exit 1
+  fi
+  low=$(collected "$subject" "$case" "$few")
+  high=$(collected "$subject" "$case" "$many")
+  instructions=$(((high - low) / (many - few)))
+  allocations=$("$counter" "$subject" "$case" "$many" | awk '{ printf "%d", ($3 + $1 - 1) / $1 }')
+  printf '%-20s %-7s %13s %12s' "$subject" "$case" "$instructions" "$allocations"
+  if ((instructions > instructions_max || allocations > allocations_max)); then
+    printf '   more than %s and %s' "$instructions_max" "$allocations_max"
+    failed=yes
+  fi
+  printf '\n'
+done <<<"$limits"
+[[ ! $failed ]]

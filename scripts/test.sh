@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# Everything that has to hold, step by step.
+#
+#   scripts/test.sh          all of it: some 20 minutes on two cores from a clean clone
+#   scripts/test.sh quick    formatting, lints and the tests: what to run before a commit
+#
+# It needs Rust and, on Debian, installs the rest through apt-get. CARGO_TARGET_DIR is honoured.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export CARGO_TERM_PROGRESS_WHEN=never
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+started=$SECONDS
+timings=()
+
+case ${1-} in
+  '') quick= ;;
+  quick) quick=yes ;;
+  *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0" >&2; exit 2 ;;
+esac
+
+# step TITLE COMMAND...: runs a command and tells how long it took.
+step() {
+  local title=$1 begun=$SECONDS
+  shift
+  printf '\n==> %s\n' "$title"
+  local code=0
+  "$@" || code=$?
+  timings+=("$(printf '%5d s  %s' $((SECONDS - begun)) "$title")")
+  if ((code)); then
+    printf '\nfailed after %d s: %s\n' $((SECONDS - begun)) "$title" >&2
+    exit 1
+  fi
+  printf -- '--- %d s\n' $((SECONDS - begun))
+}
+
+# install PROGRAM PACKAGE ...: installs the packages of the programs that are missing.
+install() {
+  local missing=()
+  while (($#)); do
+    command -v "$1" >/dev/null || missing+=("$2")
+    shift 2
+  done
+  ((${#missing[@]})) || return 0
+  local as_root=()
+  [[ $(id -u) == 0 ]] || as_root=(sudo)
+  if ! command -v apt-get >/dev/null || { ((${#as_root[@]})) && ! command -v sudo >/dev/null; }; then
+    echo "not installed, and no way to install here: ${missing[*]} (the names of the Debian packages)" >&2
+    return 1
+  fi
+  echo "installing ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+tools() {
+  if ! command -v cargo >/dev/null; then
+    echo 'no cargo on PATH: https://rustup.rs' >&2
+    return 1
+  fi
+  cargo clippy --version >/dev/null 2>&1 || rustup component add clippy || return 1
+  cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt || return 1
+  # A linker; promtool for tests/metrics.rs; callgrind for the count of instructions.
+  install cc build-essential promtool prometheus valgrind valgrind || return 1
+  rustc --version
+  promtool --version 2>&1 | head -n 1
+}
+
+formatting() {
+  cargo fmt --check && cargo fmt --check --manifest-path benches/Cargo.toml
+}
+
+# The features that stand for one thing each.
+features() {
+  sed -n '/^\[features\]/,/^\[dep/s/^\([a-z-]*\) = .*/\1/p' Cargo.toml | grep -vx -e default -e full
+}
+
+# Each feature alone, and every two together.
+combinations() {
+  local all=() first second
+  mapfile -t all < <(features)
+  for first in "${!all[@]}"; do
+    printf '    %s' "${all[first]}"
+    for second in "${!all[@]}"; do
+      ((second < first)) && continue
+      ((second > first)) && printf ' +%s' "${all[second]}"
+      cargo clippy --quiet --lib --no-default-features --features "${all[first]},${all[second]}" -- -D warnings || return 1
+    done
+    printf '\n'
+  done
+}
+
+# counted COMMAND...: runs tests, and fails if none ran.
+counted() {
+  local output
+  output=$(mktemp)
+  if ! "$@" 2>&1 | tee "$output"; then
+    rm -f "$output"
+    return 1
+  fi
+  if ! grep -q '^test result: ok\. [1-9]' "$output"; then
+    echo 'no test ran' >&2
+    rm -f "$output"
+    return 1
+  fi
+  rm -f "$output"
+}
+
+# In a target folder of its own, because the flag reaches every crate and would have all of them built again.
+models() {
+  RUSTFLAGS="${RUSTFLAGS-} --cfg backstop_loom" CARGO_TARGET_DIR=$target/loom \
+    cargo test --release --lib --no-default-features loom_
+}
+
+documentation() {
+  RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features
+}
+
+# Every example but the canary, which has a step of its own.
+examples() {
+  local path name
+  for path in examples/*.rs examples/*/main.rs; do
+    [[ -e $path ]] || continue
+    name=${path#examples/}
+    name=${name%/main.rs}
+    name=${name%.rs}
+    [[ $name == canary ]] && continue
+    printf '\n    %s\n' "$name"
+    timeout 120 cargo run --quiet --example "$name" || return 1
+  done
+}
+
+step 'tools' tools
+step 'formatting' formatting
+step 'lints, all features' cargo clippy --all-targets --all-features -- -D warnings
+step 'lints, no feature' cargo clippy --lib --no-default-features -- -D warnings
+step 'tests, and the examples in the docs' cargo test --all-features --no-fail-fast
+if [[ ! $quick ]]; then
+  step 'every feature, every two features' combinations
+  step 'documentation' documentation
+  step 'examples' examples
+  step 'a million steps beside the reference model' counted \
+    env BACKSTOP_MODEL_STEPS=1000000 cargo test --release --test model
+  step 'the canary' timeout 300 cargo run --quiet --release --example canary
+  step 'loom models' counted models
+  step 'benches build' cargo check --manifest-path benches/Cargo.toml --benches --bins --features ours
+  step 'instructions a call' scripts/instructions.sh
+fi
+
+printf '\n'
+printf '%s\n' "${timings[@]}"
+printf '%5d s  in all\n\nall steps passed\n' $((SECONDS - started))
