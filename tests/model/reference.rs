@@ -1,0 +1,670 @@
+//! The reference: what the documentation of a circuit breaker says, in the plainest words.
+//!
+//! It keeps a list of everything it saw and counts the list again for each question. Nothing here is shared
+//! with the crate but the words of its public interface.
+
+use super::settings::{Settings, Wait, Window};
+use backstop::Outcome;
+use backstop::circuit_breaker::{
+    Abandonment, EvaluateOn, HalfOpenDecision, PanicPolicy, ProbeLimit, Reason, RetryAfter, Snapshot, State, TimeoutTo,
+    Totals,
+};
+use backstop::reject::RejectReason;
+
+/// Changes that fell due unseen are made at their own time, up to this many at once.
+const CATCH_UP: u32 = 16;
+/// The failure rate that fails a round of probes in which no rule of the user's on failures can be met.
+const DEFAULT_RATE: f64 = 0.5;
+/// The open time where the user's function has to be asked and cannot be.
+const UNKNOWN_WAIT: u64 = 60_000_000_000;
+
+/// The whole circuit. Times are in nanoseconds; `None` is never.
+#[derive(Debug)]
+pub(crate) struct Reference {
+    pub(crate) settings: Settings,
+    pub(crate) state: State,
+    pub(crate) totals: Totals,
+    /// Every event so far.
+    pub(crate) told: Vec<Told>,
+    initial: State,
+    now: u64,
+    /// Counts the changes of state: a call that began before the last one is stale.
+    generation: u64,
+    /// Everything judged since the window began.
+    seen: Vec<Seen>,
+    interval_began: u64,
+    in_a_row: u32,
+    trips: u32,
+    attempts: u32,
+    open: Open,
+    round: Round,
+    would_reject_until: u64,
+    announced: Vec<Reason>,
+    calls_begun: u64,
+    /// Calls in flight that are followed: number, beginning, and whether they count as slow by now.
+    followed: Vec<(u64, u64, bool)>,
+}
+
+#[derive(Clone, Debug)]
+struct Seen {
+    at: u64,
+    what: What,
+    /// The followed call that it stands for.
+    call: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    Call { failed: bool, slow: bool },
+    Abandoned,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    since: u64,
+    until: Option<u64>,
+    /// The user's function has not been asked yet.
+    asks: bool,
+    evidence: Evidence,
+}
+
+#[derive(Debug, Default)]
+struct Round {
+    places: u32,
+    in_flight: u32,
+    /// Places that results have used up for good.
+    used_up: u32,
+    until: Option<u64>,
+    /// (failed, slow)
+    results: Vec<(bool, bool)>,
+}
+
+/// An admitted call.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) generation: u64,
+    pub(crate) is_probe: bool,
+    number: u64,
+    began: u64,
+    is_timed: bool,
+}
+
+/// An event: (from, to, reason, time, number, by hand, evidence); both states are the same for "would open".
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) from: State,
+    pub(crate) to: State,
+    pub(crate) reason: Reason,
+    pub(crate) at: u64,
+    pub(crate) sequence: u64,
+    pub(crate) evidence: Evidence,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Evidence {
+    pub(crate) calls: u64,
+    pub(crate) failed: u64,
+    pub(crate) slow: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) failure_rate: Option<f64>,
+    pub(crate) slow_rate: Option<f64>,
+    pub(crate) attempts: u32,
+}
+
+impl From<&Snapshot> for Evidence {
+    fn from(snapshot: &Snapshot) -> Self {
+        Self {
+            calls: snapshot.calls(),
+            failed: snapshot.failed(),
+            slow: snapshot.slow(),
+            abandoned: snapshot.abandoned(),
+            failure_rate: snapshot.failure_rate(),
+            slow_rate: snapshot.slow_call_rate(),
+            attempts: snapshot.half_open_attempts(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Command {
+    Reset,
+    Trip,
+    TripFor(u64),
+    Probe,
+    ForceOpen,
+    Disable,
+    Shadow,
+}
+
+impl Reference {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let mut reference = Self {
+            state: State::Closed,
+            totals: Totals::default(),
+            told: Vec::new(),
+            initial: settings.initial,
+            now: 0,
+            generation: 0,
+            seen: Vec::new(),
+            interval_began: 0,
+            in_a_row: 0,
+            trips: 0,
+            attempts: 0,
+            open: Open::default(),
+            round: Round::default(),
+            would_reject_until: 0,
+            announced: Vec::new(),
+            calls_begun: 0,
+            followed: Vec::new(),
+            settings,
+        };
+        reference.enter(reference.initial, Reason::Manual, 0, None);
+        reference.told.clear();
+        reference.answer();
+        reference
+    }
+
+    // ---- one method for each that a user can call
+
+    pub(crate) fn advance(&mut self, by: u64) {
+        self.now = self.now.saturating_add(by);
+    }
+
+    /// `Err` holds the reason and the time left.
+    pub(crate) fn admit(&mut self) -> Result<Call, (RejectReason, Option<u64>)> {
+        self.let_time_pass();
+        if self.state == State::Open && self.open.until.is_some_and(|until| until <= self.now) {
+            self.enter(State::HalfOpen, Reason::OpenTimeElapsed, self.now, None);
+        }
+        let admitted = match self.state {
+            State::Closed | State::Disabled => Ok(()),
+            State::Open => Err((RejectReason::Open, self.time_left())),
+            State::HalfOpen if self.round.places > self.round.in_flight + self.round.used_up => {
+                self.round.in_flight += 1;
+                Ok(())
+            }
+            State::HalfOpen => Err((RejectReason::HalfOpen, None)),
+            State::ForcedOpen => Err((RejectReason::ForcedOpen, None)),
+            State::Shadow => {
+                self.totals.would_reject += u64::from(self.now < self.would_reject_until);
+                Ok(())
+            }
+        };
+        let admitted = admitted.map(|()| self.begin());
+        self.totals.not_permitted += u64::from(admitted.is_err());
+        self.answer();
+        admitted
+    }
+
+    pub(crate) fn end(&mut self, call: &Call, outcome: Outcome, retry_after: Option<u64>) {
+        let threshold = self.settings.slow_after.filter(|_| call.is_timed);
+        let slow = threshold.is_some_and(|threshold| self.now - call.began > threshold);
+        self.let_time_pass();
+        self.record(call, outcome, slow, retry_after);
+        self.answer();
+    }
+
+    pub(crate) fn command(&mut self, command: Command) {
+        self.let_time_pass();
+        let (to, wait) = match command {
+            Command::Reset => (State::Closed, None),
+            Command::Trip => (State::Open, None),
+            Command::TripFor(wait) => (State::Open, Some(wait)),
+            Command::Probe => (State::HalfOpen, None),
+            Command::ForceOpen => (State::ForcedOpen, None),
+            Command::Disable => (State::Disabled, None),
+            Command::Shadow => (State::Shadow, None),
+        };
+        self.enter(to, Reason::Manual, self.now, wait);
+        self.answer();
+    }
+
+    pub(crate) fn reconfigure(&mut self, settings: Settings) {
+        self.let_time_pass();
+        // What has left the old window does not come back into the new one.
+        self.seen = self.window().to_vec();
+        let is_same = match (self.settings.window, settings.window) {
+            (Window::Count { .. }, Window::Count { .. }) => true,
+            (Window::Time { width, .. }, Window::Time { width: new, .. }) => width == new,
+            (old, new) => old == new,
+        };
+        if !is_same {
+            self.seen.clear();
+            self.interval_began = self.now;
+        }
+        self.settings = settings;
+        self.answer();
+    }
+
+    /// State, evidence and time left, as three readings at once.
+    pub(crate) fn look(&mut self) -> (State, Evidence, Option<u64>) {
+        self.let_time_pass();
+        self.answer();
+        (self.state, self.evidence(), self.time_left())
+    }
+
+    /// The time spent open or forced open.
+    pub(crate) fn open_time(&self) -> u64 {
+        let is_open = |state| matches!(state, State::Open | State::ForcedOpen);
+        let changes = self.told.iter().filter(|told| told.from != told.to);
+        let (mut state, mut since, mut total) = (self.initial, 0, 0);
+        for change in changes {
+            if is_open(state) && !is_open(change.to) {
+                total += change.at - since;
+            }
+            if is_open(change.to) && !is_open(state) {
+                since = change.at;
+            }
+            state = change.to;
+        }
+        total + if is_open(state) { self.now - since } else { 0 }
+    }
+
+    /// Probes that may be in flight at once in this round.
+    pub(crate) fn places(&self) -> u32 {
+        self.round.places
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    // ---- time
+
+    fn let_time_pass(&mut self) {
+        for made in 0.. {
+            let (due, to, reason) = match self.state {
+                State::Open if self.settings.is_automatic => {
+                    (self.open.until, State::HalfOpen, Reason::OpenTimeElapsed)
+                }
+                State::HalfOpen => match self.settings.half_open.timeout_to {
+                    TimeoutTo::Open => (self.round.until, State::Open, Reason::HalfOpenTimeout),
+                    TimeoutTo::Closed => (self.round.until, State::Closed, Reason::HalfOpenTimeout),
+                },
+                _ => break,
+            };
+            let Some(due) = due.filter(|due| *due <= self.now) else { break };
+            self.enter(to, reason, if made < CATCH_UP { due } else { self.now }, None);
+        }
+        if self.is_judging() {
+            self.turn_over();
+            self.count_hung_calls();
+        }
+    }
+
+    /// An interval of a tumbling window ends with everything in it, and its calls in flight become stale.
+    fn turn_over(&mut self) {
+        let Window::Tumbling { interval } = self.settings.window else { return };
+        if self.now - self.interval_began > interval {
+            self.seen.clear();
+            self.interval_began = self.now;
+            self.in_a_row = 0;
+            self.generation += 1;
+            self.followed.clear();
+        }
+    }
+
+    fn count_hung_calls(&mut self) {
+        let Some(threshold) = self.settings.slow_after.filter(|_| self.settings.follows) else { return };
+        let now = self.now;
+        let mut found = false;
+        for (number, began, is_counted) in &mut self.followed {
+            if !*is_counted && now - *began > threshold {
+                *is_counted = true;
+                found = true;
+                let what = What::Call { failed: false, slow: true };
+                self.seen.push(Seen { at: now, what, call: Some(*number) });
+            }
+        }
+        if found {
+            self.evaluate(None);
+        }
+    }
+
+    /// The user's function is asked once nothing is locked any more.
+    fn answer(&mut self) {
+        if self.state == State::Open && self.open.asks {
+            let wait = match self.settings.open_time {
+                Wait::Asked(each) => Some(each * u64::from(self.trips)),
+                _ => self.wait(self.trips), // other settings came in the same step
+            };
+            self.open.until = wait.and_then(|wait| after(self.open.since, wait));
+            self.open.asks = false;
+        }
+    }
+
+    fn time_left(&self) -> Option<u64> {
+        self.open.until.filter(|_| self.state == State::Open).map(|until| until.saturating_sub(self.now))
+    }
+
+    // ---- calls
+
+    fn begin(&mut self) -> Call {
+        self.calls_begun += 1;
+        let call = Call {
+            generation: self.generation,
+            is_probe: self.state == State::HalfOpen,
+            number: self.calls_begun,
+            began: self.now,
+            is_timed: self.settings.slow_after.is_some(),
+        };
+        if self.settings.follows && self.is_judging() {
+            self.followed.push((call.number, self.now, false));
+        }
+        call
+    }
+
+    fn record(&mut self, call: &Call, outcome: Outcome, slow: bool, retry_after: Option<u64>) {
+        if call.generation != self.generation {
+            self.totals.stale += 1;
+            return;
+        }
+        let is_panic_ignored = outcome == Outcome::Panicked && self.settings.on_panic == PanicPolicy::Ignore;
+        let verdict = match outcome {
+            Outcome::Success => Some(false),
+            Outcome::Failure => Some(true),
+            Outcome::Panicked if !is_panic_ignored => Some(true),
+            Outcome::Abandoned if self.settings.abandonment == Abandonment::Failure => Some(true),
+            Outcome::Abandoned if self.settings.abandonment == Abandonment::Judge && slow => Some(true),
+            _ => None,
+        };
+        match outcome {
+            Outcome::Success => self.totals.successful += 1,
+            Outcome::Abandoned => self.totals.abandoned += 1,
+            Outcome::Failure => self.totals.failed += 1,
+            Outcome::Panicked if !is_panic_ignored => self.totals.failed += 1,
+            _ => self.totals.ignored += 1,
+        }
+        match (outcome, verdict) {
+            (Outcome::Success, _) => self.totals.slow_successful += u64::from(slow),
+            (Outcome::Failure | Outcome::Panicked, Some(_)) => self.totals.slow_failed += u64::from(slow),
+            _ => {}
+        }
+        let is_counted = self.followed.iter().any(|(number, _, is_counted)| *number == call.number && *is_counted);
+        self.followed.retain(|(number, ..)| *number != call.number);
+        let has_asked = retry_after.is_some();
+        let retry_after = retry_after.and_then(|asked| self.believed(asked));
+        match (self.state, verdict) {
+            (State::HalfOpen, None) => self.round.in_flight -= 1,
+            (State::HalfOpen, Some(failed)) => self.judge_probe(failed, slow, retry_after),
+            (State::Closed | State::Shadow, None) => {
+                if outcome == Outcome::Abandoned && self.settings.abandonment == Abandonment::Judge {
+                    self.seen.push(Seen { at: self.now, what: What::Abandoned, call: None });
+                    self.evaluate(None);
+                }
+            }
+            (State::Closed | State::Shadow, Some(failed)) => {
+                if is_counted {
+                    self.mark_failed(call.number, failed);
+                } else {
+                    self.seen.push(Seen { at: self.now, what: What::Call { failed, slow }, call: None });
+                }
+                self.in_a_row = if failed { self.in_a_row + 1 } else { 0 };
+                self.judge(failed, has_asked, retry_after);
+            }
+            _ => {}
+        }
+    }
+
+    /// A followed call was counted as slow; now it failed as well.
+    fn mark_failed(&mut self, number: u64, has_failed: bool) {
+        for seen in self.seen.iter_mut().filter(|seen| seen.call == Some(number)) {
+            seen.what = What::Call { failed: has_failed, slow: true };
+        }
+    }
+
+    /// The open time that the dependency asked for; 0 asks for the configured one.
+    fn believed(&self, asked: u64) -> Option<u64> {
+        let is_believed = self.settings.retry_after != RetryAfter::Ignore && asked > 0;
+        is_believed.then(|| asked.min(self.settings.retry_after_max))
+    }
+
+    fn judge(&mut self, failed: bool, has_asked: bool, retry_after: Option<u64>) {
+        let opens_at_once = has_asked && self.settings.retry_after == RetryAfter::OpensAtOnce;
+        if opens_at_once && self.state == State::Closed {
+            self.enter(State::Open, Reason::RetryAfter, self.now, retry_after);
+        } else if failed || self.settings.evaluates_on == EvaluateOn::AnyCall {
+            self.evaluate(retry_after);
+        }
+    }
+
+    // ---- rules
+
+    fn is_judging(&self) -> bool {
+        matches!(self.state, State::Closed | State::Shadow)
+    }
+
+    /// What is in the window now.
+    fn window(&self) -> &[Seen] {
+        let calls = self.seen.iter().filter(|seen| seen.what != What::Abandoned).count();
+        let start = match self.settings.window {
+            Window::Count { calls: size } => {
+                // An abandoned call leaves with the call before it.
+                let gone = calls.saturating_sub(size as usize);
+                let is_call = |i: &usize| self.seen[*i].what != What::Abandoned;
+                if gone == 0 { 0 } else { (0..self.seen.len()).filter(is_call).nth(gone).unwrap_or(0) }
+            }
+            Window::Time { width, buckets } => {
+                let oldest = (self.now / width + 1).saturating_sub(u64::from(buckets));
+                self.seen.iter().position(|seen| seen.at / width >= oldest).unwrap_or(self.seen.len())
+            }
+            Window::Tumbling { .. } => 0,
+        };
+        &self.seen[start..]
+    }
+
+    fn counts(&self) -> (u64, u64, u64, u64) {
+        let seen = self.window();
+        let count = |is: fn(&What) -> bool| seen.iter().filter(|seen| is(&seen.what)).count() as u64;
+        let abandoned = count(|what| *what == What::Abandoned);
+        let abandoned = match self.settings.window {
+            Window::Count { calls } => abandoned.min(u64::from(calls)),
+            _ => abandoned,
+        };
+        (
+            count(|what| *what != What::Abandoned),
+            count(|what| matches!(what, What::Call { failed: true, .. })),
+            count(|what| matches!(what, What::Call { slow: true, .. })),
+            abandoned,
+        )
+    }
+
+    fn evaluate(&mut self, retry_after: Option<u64>) {
+        let rules = &self.settings.rules;
+        let (calls, failed, slow, abandoned) = self.counts();
+        let has = |minimum: u32| calls > 0 && calls >= u64::from(minimum);
+        let judges = self.settings.abandonment == Abandonment::Judge;
+        let share = |part: u64, all: u64| part as f64 / all as f64;
+        let mut met = Vec::new();
+        if has(rules.minimum) && rules.failure_rate.is_some_and(|rate| share(failed, calls) >= rate) {
+            met.push(Reason::FailureRate);
+        }
+        if has(rules.failures_minimum) && rules.failures.is_some_and(|most| failed >= u64::from(most)) {
+            met.push(Reason::FailureCount);
+        }
+        if rules.in_a_row.is_some_and(|most| self.in_a_row >= most) {
+            met.push(Reason::ConsecutiveFailures);
+        }
+        if has(rules.slow_minimum) && rules.slow_rate.is_some_and(|rate| share(slow, calls) >= rate) {
+            met.push(Reason::SlowCallRate);
+        }
+        let all = calls + abandoned;
+        let is_enough = abandoned > 0 && all >= u64::from(rules.minimum);
+        if judges && is_enough && share(abandoned, all) >= rules.abandoned_rate {
+            met.push(Reason::AbandonedRate);
+        }
+        match (self.state, met.first()) {
+            (State::Closed, Some(reason)) => self.enter(State::Open, *reason, self.now, retry_after),
+            (State::Shadow, Some(_)) => self.announce(met),
+            _ => {}
+        }
+    }
+
+    fn announce(&mut self, met: Vec<Reason>) {
+        if self.now >= self.would_reject_until {
+            self.would_reject_until = self.now + self.wait(1).unwrap_or(UNKNOWN_WAIT);
+        }
+        for reason in met {
+            if !self.announced.contains(&reason) {
+                self.announced.push(reason);
+                self.tell(State::Shadow, State::Shadow, reason, self.now, self.evidence());
+            }
+        }
+    }
+
+    // ---- probes
+
+    fn judge_probe(&mut self, failed: bool, slow: bool, retry_after: Option<u64>) {
+        let half_open = &self.settings.half_open;
+        let decision = half_open.decision;
+        self.round.in_flight -= 1;
+        self.round.used_up += u32::from(half_open.limit == ProbeLimit::PerRound);
+        self.round.results.push((failed, slow));
+        let kept = match decision {
+            HalfOpenDecision::Rate { calls } | HalfOpenDecision::ConsecutiveSuccesses { calls } => calls as usize,
+            HalfOpenDecision::Successes { of, .. } => of as usize,
+            _ => unreachable!("the strategy knows three"),
+        };
+        let gone = self.round.results.len().saturating_sub(kept);
+        self.round.results.drain(..gone);
+        let verdict = match decision {
+            HalfOpenDecision::Rate { calls } => self.by_rate(u64::from(calls)),
+            HalfOpenDecision::ConsecutiveSuccesses { calls } => self.by_successes(calls as usize, calls as usize),
+            HalfOpenDecision::Successes { successes, of } => self.by_successes(successes as usize, of as usize),
+            _ => unreachable!("the strategy knows three"),
+        };
+        match verdict {
+            Some(true) => self.enter(State::Closed, Reason::ProbesSucceeded, self.now, None),
+            Some(false) => self.enter(State::Open, Reason::ProbesFailed, self.now, retry_after),
+            None => {}
+        }
+    }
+
+    /// Tries every way in which the missing results may still turn out: certain is what all of them agree on.
+    fn by_rate(&self, calls: u64) -> Option<bool> {
+        let (done, failed, slow) = self.probes();
+        let missing = calls.saturating_sub(done);
+        if missing > 0 && !self.settings.half_open.is_early {
+            return None;
+        }
+        let outcomes: Vec<bool> = (0..=missing)
+            .flat_map(|more_failed| (0..=missing).map(move |more_slow| (more_failed, more_slow)))
+            .map(|(more_failed, more_slow)| !self.is_bad(done + missing, failed + more_failed, slow + more_slow))
+            .collect();
+        outcomes.iter().all(|closes| *closes == outcomes[0]).then_some(outcomes[0])
+    }
+
+    fn is_bad(&self, calls: u64, failed: u64, slow: u64) -> bool {
+        let rules = &self.settings.rules;
+        let share = |part: u64| part as f64 / calls as f64;
+        let no_rule = rules.failure_rate.is_none() && rules.failures.is_none_or(|most| u64::from(most) > calls);
+        let by_default = no_rule && share(failed) >= DEFAULT_RATE;
+        by_default
+            || rules.failure_rate.is_some_and(|rate| share(failed) >= rate)
+            || rules.slow_rate.is_some_and(|rate| share(slow) >= rate)
+            || rules.failures.is_some_and(|most| failed >= u64::from(most))
+    }
+
+    /// A slow probe is no success where slow calls trip.
+    fn by_successes(&self, needed: usize, of: usize) -> Option<bool> {
+        let is_bad = |(failed, slow): &&(bool, bool)| *failed || *slow && self.settings.rules.slow_rate.is_some();
+        let results = &self.round.results[self.round.results.len().saturating_sub(of)..];
+        let bad = results.iter().filter(is_bad).count();
+        if results.len() - bad >= needed {
+            Some(true)
+        } else if bad > of - needed {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
+    fn probes(&self) -> (u64, u64, u64) {
+        let results = &self.round.results;
+        let failed = results.iter().filter(|(failed, _)| *failed).count();
+        let slow = results.iter().filter(|(_, slow)| *slow).count();
+        (results.len() as u64, failed as u64, slow as u64)
+    }
+
+    // ---- changes
+
+    fn evidence(&self) -> Evidence {
+        let rules = &self.settings.rules;
+        let half_open = &self.settings.half_open;
+        let ((calls, failed, slow, abandoned), minimum, slow_minimum) = match self.state {
+            State::Open => return self.open.evidence,
+            State::HalfOpen => {
+                let (calls, failed, slow) = self.probes();
+                let minimum = match half_open.decision {
+                    HalfOpenDecision::Rate { calls } => calls,
+                    _ => half_open.places,
+                };
+                ((calls, failed, slow, 0), minimum, minimum)
+            }
+            _ => (self.counts(), rules.minimum, rules.slow_minimum),
+        };
+        let rate =
+            |part: u64, minimum: u32| (calls > 0 && calls >= u64::from(minimum)).then(|| part as f64 / calls as f64);
+        let (failure_rate, slow_rate) = (rate(failed, minimum), rate(slow, slow_minimum));
+        Evidence { calls, failed, slow, abandoned, failure_rate, slow_rate, attempts: self.attempts }
+    }
+
+    /// The open time after this many trips; `None` where a function has to be asked.
+    fn wait(&self, trips: u32) -> Option<u64> {
+        match self.settings.open_time {
+            Wait::Fixed(wait) => Some(wait),
+            Wait::Doubling(initial, max) => {
+                Some((0..trips.saturating_sub(1)).fold(initial, |wait, _| (2 * wait).min(max)))
+            }
+            Wait::Asked(_) => None,
+        }
+    }
+
+    fn enter(&mut self, to: State, reason: Reason, at: u64, wait: Option<u64>) {
+        let (from, evidence) = (self.state, self.evidence());
+        self.generation += 1;
+        self.followed.clear();
+        self.state = to;
+        match to {
+            State::Open => {
+                self.trips += u32::from(wait.is_none());
+                let wait = wait.or_else(|| self.wait(self.trips));
+                let until = wait.and_then(|wait| after(at, wait));
+                self.open = Open { since: at, until, asks: wait.is_none(), evidence };
+            }
+            State::HalfOpen => {
+                self.attempts += 1;
+                let half_open = &self.settings.half_open;
+                let until = after(at, half_open.timeout);
+                self.round = Round { places: half_open.places, until, ..Round::default() };
+            }
+            State::Closed => (self.trips, self.attempts) = (0, 0),
+            State::ForcedOpen | State::Disabled => {}
+            State::Shadow => self.would_reject_until = at,
+        }
+        if !matches!(to, State::Open | State::HalfOpen) {
+            self.seen.clear();
+            self.in_a_row = 0;
+            self.announced.clear();
+            self.interval_began = at;
+            if let Window::Tumbling { interval } = self.settings.window {
+                if self.now - at > interval {
+                    self.interval_began = self.now;
+                }
+            }
+        }
+        if from != to {
+            self.tell(from, to, reason, at, evidence);
+        }
+    }
+
+    fn tell(&mut self, from: State, to: State, reason: Reason, at: u64, evidence: Evidence) {
+        let sequence = self.told.len() as u64 + 1;
+        self.told.push(Told { from, to, reason, at, sequence, evidence });
+    }
+}
+
+/// The end of a wait; `None` where it never ends.
+fn after(at: u64, wait: u64) -> Option<u64> {
+    at.checked_add(wait).filter(|until| *until != u64::MAX)
+}
