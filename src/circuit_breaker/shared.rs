@@ -319,7 +319,7 @@ impl Shared {
         // Release: pairs with the loads in `admit` and `count_success`.
         self.word.store(word, Ordering::Release);
 
-        let question = machine.open_time_question();
+        let question = core.machine.take_open_time_question();
         let mut events = core.machine.take_events();
         core.ledger.enter(self.name, &mut events);
         let has_events = !events.is_empty();

@@ -17,8 +17,10 @@ pub(crate) struct Exception {
 pub(crate) const LINES: &str = "lines";
 
 impl Exception {
+    /// Excuses a path, and what an import of it brings in.
     fn excuses(&self, file: &str, path: &[String]) -> bool {
-        self.file == file && starts_with(path, self.names)
+        let is_imported = self.names.rsplit("::").next() == path.first().map(String::as_str);
+        self.file == file && (starts_with(path, self.names) || is_imported)
     }
 
     /// Whether its file still does what it excuses.

@@ -102,8 +102,8 @@ impl Walk {
         let mut rest = &tokens[..];
         while let Some(token) = rest.first() {
             rest = match token {
-                TokenTree::Punct(punct) if punct.as_char() == '#' => self.attribute(rest),
-                TokenTree::Ident(word) if word == "use" => self.imports(&rest[1..]),
+                token if is_punct(Some(token), '#') => self.attribute(rest),
+                TokenTree::Ident(word) if word == "use" && !is_punct(rest.get(1), '<') => self.imports(&rest[1..]),
                 TokenTree::Ident(word) if word == "mod" => self.module(&rest[1..]),
                 TokenTree::Ident(word) if word == "pub" => match rest.get(1) {
                     Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => &rest[2..],
@@ -121,7 +121,7 @@ impl Walk {
 
     /// Skips an attribute; with it, what is compiled for tests alone.
     fn attribute<'a>(&mut self, rest: &'a [TokenTree]) -> &'a [TokenTree] {
-        let skip = if matches!(rest.get(1), Some(TokenTree::Punct(punct)) if punct.as_char() == '!') { 2 } else { 1 };
+        let skip = if is_punct(rest.get(1), '!') { 2 } else { 1 };
         let Some(TokenTree::Group(group)) = rest.get(skip) else { return &rest[1..] };
         let rest = &rest[skip + 1..];
         if !is_for_tests(group) {
@@ -130,8 +130,7 @@ impl Walk {
         // The item ends with its braces or, without any, with a semicolon.
         let ends = |token: &TokenTree| match token {
             TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-            TokenTree::Punct(punct) => punct.as_char() == ';',
-            _ => false,
+            token => is_punct(Some(token), ';'),
         };
         let end = rest.iter().position(ends).map_or(rest.len(), |end| end + 1);
         let (item, rest) = rest.split_at(end);
@@ -161,11 +160,7 @@ impl Walk {
             path.push(word.to_string());
             rest = after;
             match after {
-                [TokenTree::Punct(one), TokenTree::Punct(two), after @ ..]
-                    if one.as_char() == ':' && two.as_char() == ':' =>
-                {
-                    rest = after;
-                }
+                [one, two, after @ ..] if is_punct(Some(one), ':') && is_punct(Some(two), ':') => rest = after,
                 _ => break,
             }
         }
@@ -175,15 +170,13 @@ impl Walk {
 
     /// `use a::{b, c::d as e};`
     fn imports<'a>(&mut self, rest: &'a [TokenTree]) -> &'a [TokenTree] {
-        let is_end = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';');
-        let end = rest.iter().position(is_end).unwrap_or(rest.len());
+        let end = rest.iter().position(|token| is_punct(Some(token), ';')).unwrap_or(rest.len());
         self.import(&[], &rest[..end]);
         rest.get(end + 1..).unwrap_or_default()
     }
 
     fn import(&mut self, prefix: &[String], tree: &[TokenTree]) {
-        let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
-        for branch in tree.split(is_comma).filter(|branch| !branch.is_empty()) {
+        for branch in tree.split(|token| is_punct(Some(token), ',')).filter(|branch| !branch.is_empty()) {
             let mut path = prefix.to_vec();
             let mut has_branches = false;
             for token in branch {
@@ -196,7 +189,7 @@ impl Walk {
                         self.import(&path, &inner);
                         has_branches = true;
                     }
-                    TokenTree::Punct(punct) if punct.as_char() == '*' => path.push(ALL.to_owned()),
+                    token if is_punct(Some(token), '*') => path.push(ALL.to_owned()),
                     _ => {}
                 }
             }
@@ -232,6 +225,10 @@ impl Walk {
     }
 }
 
+fn is_punct(token: Option<&TokenTree>, wanted: char) -> bool {
+    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == wanted)
+}
+
 /// `#[cfg(test)]`, `#[cfg(all(test, ..))]`, `#[test]`; not `#[cfg(not(test))]`.
 fn is_for_tests(attribute: &Group) -> bool {
     let words: Vec<_> = attribute.stream().into_iter().collect();
@@ -265,6 +262,7 @@ mod tests {
             use std::{sync::Arc, time::Duration};
             #[derive(Debug)]
             pub(super) struct A { at: crate::clock::Instant }
+            fn captures() -> impl Iterator<Item = u8> + use<> { crate::outcome::f() }
             mod inner { use super::A; fn f() { self::g(); println!("tokio::spawn"); } }
             #[cfg(test)]
             mod tests { use std::net::TcpStream; }
@@ -281,6 +279,7 @@ mod tests {
             "std::sync::Arc",
             "std::time::Duration",
             "crate::clock::Instant",
+            "crate::outcome::f",
             "crate::breaker::machine::A",
             "crate::breaker::machine::inner::g",
             "println",

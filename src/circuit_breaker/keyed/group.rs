@@ -204,7 +204,7 @@ impl<K: Key> Group<K> {
             machine.answer_opening(has_place);
         }
         self.settle_places(before, machine.state(), has_place);
-        let question = machine.open_time_question();
+        let question = machine.take_open_time_question();
         let has_events = self.tell(entry, machine);
         if self.foldable.load(Ordering::Relaxed) > 0 {
             slot.fold();

@@ -8,7 +8,6 @@ use crate::circuit_breaker::ramp::Ramp;
 use crate::circuit_breaker::snapshot::{Event, Reason, Snapshot, State, Transition};
 use crate::circuit_breaker::window::Window;
 use crate::clock::Instant;
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,8 +119,9 @@ impl Machine {
         let wait = self.jittered(wait);
         if generation == self.generation
             && let Mode::Open { since, until, asks } = &mut self.mode
-            && asks.replace(Asks::Nothing) != Asks::Nothing
+            && *asks != Asks::Nothing
         {
+            *asks = Asks::Nothing;
             *until = since.saturating_add(wait);
         }
     }
@@ -219,8 +219,8 @@ impl Machine {
             self.trips = self.trips.saturating_add(1);
         }
         match wait.or_else(|| self.config.open_time.wait(self.trips).map(|wait| self.jittered(wait))) {
-            Some(wait) => Mode::Open { since, until: since.saturating_add(wait), asks: Cell::new(Asks::Nothing) },
-            None => Mode::Open { since, until: Instant::NEVER, asks: Cell::new(Asks::Now) },
+            Some(wait) => Mode::Open { since, until: since.saturating_add(wait), asks: Asks::Nothing },
+            None => Mode::Open { since, until: Instant::NEVER, asks: Asks::Now },
         }
     }
 }

@@ -36,7 +36,6 @@ use super::snapshot::{Event, Reason, Snapshot};
 use super::throttle::Traffic;
 use super::window::Window;
 use crate::clock::Instant;
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,7 +71,7 @@ pub(crate) struct Machine {
 #[derive(Clone, Debug)]
 enum Mode {
     Closed { ramp: Option<Ramp> },
-    Open { since: Instant, until: Instant, asks: Cell<Asks> },
+    Open { since: Instant, until: Instant, asks: Asks },
     HalfOpen(Box<Probes>),
     ForcedOpen,
     Disabled,
@@ -141,6 +140,20 @@ impl Machine {
                 self.window.add_successes(successes);
             }
         }
+    }
+
+    /// What the user's function has to be asked, once for each opening.
+    pub(crate) fn take_open_time_question(&mut self) -> Option<OpenTimeQuestion> {
+        match &mut self.mode {
+            Mode::Open { asks, .. } if *asks == Asks::Now => *asks = Asks::Already,
+            _ => return None,
+        }
+        Some(OpenTimeQuestion {
+            time: self.config.open_time.clone(),
+            trips: self.trips,
+            snapshot: self.snapshot(),
+            generation: self.generation,
+        })
     }
 
     pub(crate) fn take_events(&mut self) -> Vec<Event> {

@@ -1,6 +1,6 @@
 //! What holders read.
 
-use super::{Asks, Machine, Mode, OpenTimeQuestion};
+use super::{Machine, Mode};
 use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::snapshot::{Snapshot, State};
 use crate::circuit_breaker::window::Counts;
@@ -102,22 +102,6 @@ impl Machine {
         let Counts { failed, slow, abandoned, .. } = self.window.counts();
         matches!(self.mode, Mode::Closed { ramp: None })
             && (failed, slow, abandoned, self.consecutive_failures) == (0, 0, 0, 0)
-    }
-
-    /// What to ask the user's function, once for each opening.
-    pub(crate) fn open_time_question(&self) -> Option<OpenTimeQuestion> {
-        match &self.mode {
-            Mode::Open { asks, .. } if asks.get() == Asks::Now => {
-                asks.set(Asks::Already);
-                Some(OpenTimeQuestion {
-                    time: self.config.open_time.clone(),
-                    trips: self.trips,
-                    snapshot: self.snapshot(),
-                    generation: self.generation,
-                })
-            }
-            _ => None,
-        }
     }
 
     pub(super) fn evidence(&self) -> Snapshot {
