@@ -106,10 +106,16 @@ counted() {
   rm -f "$output"
 }
 
-# In a target folder of its own, because the flag reaches every crate and would have all of them built again.
+# In a target folder of its own, because the flag reaches every crate. The tests' dependencies are built with it
+# and not used: only what the models run is optimized.
 models() {
+  local profile=profile.dev setting settings=()
+  for setting in 'debug="none"' 'opt-level=2' 'package."*".opt-level=0' 'package.loom.opt-level=3' \
+    'package.generator.opt-level=3'; do
+    settings+=(--config "$profile.$setting")
+  done
   RUSTFLAGS="${RUSTFLAGS-} --cfg backstop_loom" CARGO_TARGET_DIR=$target/loom \
-    cargo test --release --lib --no-default-features loom_
+    cargo test "${settings[@]}" --lib --no-default-features loom_
 }
 
 documentation() {

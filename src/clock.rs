@@ -114,8 +114,8 @@ pub struct ManualClock(Arc<AtomicU64>);
 impl ManualClock {
     /// Moves the clock on; it stops at the end of time instead of wrapping.
     pub fn advance(&self, by: Duration) {
-        let now = Instant(self.0.load(Ordering::Relaxed));
-        self.0.store(now.saturating_add(by).0, Ordering::Relaxed);
+        let add = |now| Some(Instant(now).saturating_add(by).0);
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 }
 

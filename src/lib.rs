@@ -25,6 +25,8 @@
 //! # }
 //! ```
 //!
+//! It needs a target with 64-bit atomics.
+//!
 //! # Features
 //!
 //! | feature | adds |
@@ -41,6 +43,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod caught;
 pub mod circuit_breaker;
 pub mod classify;
 pub mod clock;

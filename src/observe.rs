@@ -4,9 +4,9 @@
 //! letting go. One thread at a time delivers; whoever comes meanwhile leaves its event with that one. So each
 //! event's `from` is the `to` of the one before it, and a listener may call back into the mechanism.
 
+use crate::caught::caught;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Weak;
 
 /// Events that wait for a slow listener; older ones are dropped, and counted, beyond this.
@@ -63,8 +63,10 @@ impl<E: 'static> Events<E> {
                 self.guarded(|| first(&event));
                 let listeners: Vec<_> = self.listeners.lock().iter().map(|(_, l)| Arc::clone(l)).collect();
                 for listener in listeners {
-                    self.guarded(|| listener(&event));
+                    let event = &event;
+                    self.guarded(move || listener(event)); // by value: it may be the last of a listener
                 }
+                self.guarded(move || drop(event));
             }
             // AcqRel: a swap in between pushed before it, so the queue is seen with that event in it.
             self.dispatching.swap(false, Ordering::AcqRel);
@@ -76,8 +78,7 @@ impl<E: 'static> Events<E> {
 
     /// Runs foreign code: its panic is counted and goes no further.
     fn guarded(&self, deliver: impl FnOnce()) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(deliver)) {
-            std::mem::forget(payload); // foreign as well: dropping it may panic again, and end all delivery
+        if caught(deliver).is_none() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -91,6 +91,14 @@ pub trait Settle {
     /// large download is not a slow call.
     fn answered(&mut self) {}
 
+    /// A part of the answer's body came: a stall begins now at the earliest.
+    fn progressed(&mut self) {}
+
+    /// Whether the body has given nothing for longer than the slow-call threshold, or 1 s without one.
+    fn is_stalled(&self) -> bool {
+        false
+    }
+
     /// A fallback answered instead of the call's own result.
     fn fallback_used(&mut self) {}
 
@@ -118,6 +126,16 @@ impl<G: Settle> Settle for Option<G> {
         if let Some(guard) = self {
             guard.answered();
         }
+    }
+
+    fn progressed(&mut self) {
+        if let Some(guard) = self {
+            guard.progressed();
+        }
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.as_ref().is_some_and(G::is_stalled)
     }
 
     #[inline]

@@ -172,9 +172,12 @@ async fn give_up_on_stalled_body(breaker: &CircuitBreaker, wait: impl FnOnce()) 
 
 #[tokio::test]
 async fn giving_up_on_a_stalled_body_is_abandonment() {
-    let breaker = CircuitBreaker::new("upstream");
-    give_up_on_stalled_body(&breaker, || {}).await;
-    assert_eq!(counted(&breaker), ABANDONED);
+    let (clock, time) = Clock::manual();
+    let breaker = CircuitBreaker::builder("upstream").clock(clock).build().unwrap();
+    give_up_on_stalled_body(&breaker, || time.advance(Duration::from_secs(1))).await;
+    assert_eq!(counted(&breaker), SUCCESS, "a second is no stall yet");
+    give_up_on_stalled_body(&breaker, || time.advance(Duration::from_millis(1_001))).await;
+    assert_eq!(counted(&breaker), [1, 0, 0, 1, 0]);
     assert_eq!((breaker.snapshot().abandoned(), breaker.snapshot().failed()), (1, 0));
 }
 
@@ -191,11 +194,13 @@ async fn giving_up_after_the_slow_threshold_is_a_failure() {
 
 #[tokio::test]
 async fn a_client_that_leaves_a_stalled_server_is_abandonment_there() {
-    let breaker = CircuitBreaker::new("handlers");
+    let (clock, time) = Clock::manual();
+    let breaker = CircuitBreaker::builder("handlers").clock(clock).build().unwrap();
     let address = serve(Router::new().fallback(any(behave)).layer(breaker.layer().respond())).await;
     let client = hyper_client();
     let mut body = client.request(get(address, "/stalls")).await.unwrap().into_body();
     soon("the first part", body.frame()).await.unwrap().unwrap();
+    time.advance(Duration::from_secs(2));
     drop((body, client));
     eventually("the server notices", || counted(&breaker) == ABANDONED).await;
 }
@@ -265,4 +270,44 @@ async fn a_watched_response_is_as_useful_as_the_original() {
     assert_eq!(http_body::Body::size_hint(response.body()).exact(), Some(4));
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "text");
     assert_eq!(counted(&breaker), SUCCESS);
+}
+
+#[tokio::test]
+async fn clients_that_leave_a_stream_that_flows_say_nothing_about_it() {
+    use http_body::Body as _;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    /// One event, and then nothing for a long time.
+    struct Stream(bool);
+    impl http_body::Body for Stream {
+        type Data = bytes::Bytes;
+        type Error = std::convert::Infallible;
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+            if std::mem::replace(&mut self.0, true) {
+                return Poll::Pending;
+            }
+            Poll::Ready(Some(Ok(http_body::Frame::data("event".into()))))
+        }
+    }
+
+    let (clock, time) = backstop::clock::Clock::manual();
+    let breaker = backstop::CircuitBreaker::builder("stream")
+        .clock(clock)
+        .slow_call_duration_threshold(std::time::Duration::from_secs(1))
+        .build()
+        .unwrap();
+    for _ in 0..200 {
+        let answer = async { Ok::<_, std::convert::Infallible>(http::Response::new(Stream(false))) };
+        let response = breaker.call_with(answer, &backstop::classify::Auto).await.unwrap();
+        let mut body = Box::pin(response.into_body());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(body.as_mut().poll_frame(&mut cx).is_ready());
+        assert!(body.as_mut().poll_frame(&mut cx).is_pending());
+        time.advance(std::time::Duration::from_millis(900)); // it leaves within the threshold after the last event
+    }
+    assert_eq!((breaker.state(), breaker.totals().successful), (backstop::circuit_breaker::State::Closed, 200));
 }

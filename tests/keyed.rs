@@ -229,6 +229,56 @@ async fn the_layer_finds_the_key_of_each_request() {
 }
 
 #[test]
+fn a_key_that_is_gone_gives_its_place_among_the_open_ones_back() {
+    let (builder, time) = builder();
+    let breakers = builder.max_open_fraction(0.1).build().unwrap();
+    for i in 0..10 {
+        succeed(&breakers, &format!("host-{i}"), 1);
+    }
+    fail(&breakers, "host-0", 10);
+    time.advance(Duration::from_secs(86_400));
+    fail(&breakers, "host-1", 10);
+    assert_eq!(breakers.not_closed(), [(Some("host-1".into()), State::Open)]);
+    assert_eq!((breakers.len(), breakers.open_len()), (9, 1));
+}
+
+#[test]
+fn old_failures_of_a_time_window_do_not_keep_a_key_for_ever() {
+    let (clock, time) = Clock::manual();
+    let window = SlidingWindow::time(Duration::from_secs(10), 10);
+    let config = CircuitBreakerConfig::builder().window(window).minimum_calls(4).build().unwrap();
+    let builder = KeyedCircuitBreaker::<String>::builder("keyed").config(config).clock(clock);
+    let breakers = builder.max_keys(20).build().unwrap();
+    for i in 0..20 {
+        fail(&breakers, &format!("old-{i}"), 1);
+    }
+    time.advance(Duration::from_secs(60));
+    for i in 0..100 {
+        succeed(&breakers, &format!("new-{i}"), 1);
+    }
+    assert_eq!((breakers.overflowed(), breakers.len()), (0, 20));
+}
+
+#[test]
+fn keys_in_shadow_make_room_too() {
+    let (clock, _) = Clock::manual();
+    let config = CircuitBreakerConfig::builder().initial_state(State::Shadow).build().unwrap();
+    let builder = KeyedCircuitBreaker::<String>::builder("keyed").config(config).clock(clock).max_keys(5);
+    let breakers = builder.build().unwrap();
+    for i in 0..50 {
+        breakers.key(&format!("k{i}")).try_acquire().unwrap().ignore();
+    }
+    assert_eq!((breakers.overflowed(), breakers.len(), breakers.evicted()), (0, 5, 45));
+}
+
+#[test]
+fn a_group_does_not_begin_open() {
+    let config = CircuitBreakerConfig::builder().initial_state(State::HalfOpen).build().unwrap();
+    let error = KeyedCircuitBreaker::<u64>::builder("keyed").config(config).build().unwrap_err();
+    assert_eq!(error.problems()[0].field(), "config.initial_state");
+}
+
+#[test]
 fn nonsense_settings_are_refused_together() {
     let error = KeyedCircuitBreaker::<u64>::builder("").max_keys(0).max_open_fraction(f64::NAN).build().unwrap_err();
     let fields: Vec<_> = error.problems().iter().map(backstop::config::Problem::field).collect();

@@ -10,7 +10,8 @@ pub(super) fn note(reason: &str) -> Arc<str> {
     reason.chars().take(NOTE_MAX).collect::<String>().into()
 }
 
-/// The commands. The type has a method `command(&self, Command, &str)`.
+/// The commands. One that finds the state it asks for begins that state anew and tells nobody: the state has not
+/// changed. The type has a method `command(&self, Command, &str)`.
 macro_rules! manual_control {
     () => {
         /// Rejects every call until [`reset`](Self::reset) or another command.

@@ -1,13 +1,13 @@
 //! The future of a call in front of which a breaker stands.
 
 use super::permit::{Holder, Permit};
+use crate::caught::caught;
 use crate::classify::{Classified, Classify, Errors};
 use crate::outcome::{Outcome, Settle};
 use crate::reject::{CallError, OnReject, Rejected};
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -129,8 +129,8 @@ where
 /// A classifier that panics has failed to see a success; the caller still gets the result.
 #[expect(clippy::inline_always, reason = "as `poll_call`")]
 #[inline(always)]
-fn judge<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Classified {
-    catch_unwind(AssertUnwindSafe(|| classifier.classify(result))).unwrap_or(Outcome::Panicked.into())
+pub(super) fn judge<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Classified {
+    caught(|| classifier.classify(result)).unwrap_or(Outcome::Panicked.into())
 }
 
 /// Settles the call, or hands the permit on to the response's body.

@@ -10,7 +10,7 @@ use super::service::CircuitBreakerService;
 use super::shared::{Sample, Shared};
 use super::snapshot::{Event, Snapshot, State, Totals};
 use crate::classify::{Auto, Classify, Errors};
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::config::{ConfigError, intern};
 use crate::handle::Handle;
 use crate::observe::Subscription;
@@ -298,6 +298,14 @@ impl Holder for CircuitBreaker {
     #[inline]
     fn is_slow(&self, ticket: Ticket) -> bool {
         self.shared.is_slow(ticket)
+    }
+
+    fn now(&self) -> Instant {
+        self.shared.stopwatch().clock.coarse()
+    }
+
+    fn is_stalled(&self, ticket: Ticket) -> bool {
+        self.shared.stopwatch().is_stalled(ticket.started)
     }
 
     fn count_fallback(&self) {

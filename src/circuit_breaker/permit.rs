@@ -43,6 +43,12 @@ pub trait Holder {
     /// Whether a call has been slow up to now.
     #[doc(hidden)]
     fn is_slow(&self, ticket: Ticket) -> bool;
+    /// The time now, as of the last tick.
+    #[doc(hidden)]
+    fn now(&self) -> Instant;
+    /// Whether nothing has come since then for too long.
+    #[doc(hidden)]
+    fn is_stalled(&self, ticket: Ticket) -> bool;
     /// A fallback answered.
     #[doc(hidden)]
     fn count_fallback(&self);
@@ -111,7 +117,7 @@ impl<H: Holder> Permit<H> {
             Phase::Bare => std::thread::panicking(),
             Phase::Carried | Phase::Settled => false,
         };
-        self.was_slow = None; // it lasted until now
+        self.was_slow = None; // it lasted until now, or stalled since its last progress
         self.settle(if has_panicked { Outcome::Panicked } else { Outcome::Abandoned }.into());
     }
 }
@@ -129,6 +135,14 @@ impl<H: Holder> Settle for Permit<H> {
     #[inline]
     fn answered(&mut self) {
         self.was_slow = Some(self.holder.is_slow(self.ticket));
+    }
+
+    fn progressed(&mut self) {
+        self.ticket.started = self.holder.now();
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.holder.is_stalled(self.ticket)
     }
 
     fn fallback_used(&mut self) {

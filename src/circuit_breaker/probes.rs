@@ -21,13 +21,23 @@ pub(crate) struct Probes {
     pub(crate) deadline: Instant,
     /// Probes that may still begin.
     left: u32,
+    /// Places that this round began with, or was given since.
+    places: u32,
     /// The newest results, as many as the decision looks at: (failed, slow).
     results: VecDeque<(bool, bool)>,
 }
 
 impl Probes {
     pub(crate) fn new(settings: &HalfOpen, now: Instant) -> Self {
-        Self { deadline: now.saturating_add(settings.timeout), left: settings.max_calls, results: VecDeque::new() }
+        let places = settings.max_calls;
+        Self { deadline: now.saturating_add(settings.timeout), left: places, places, results: VecDeque::new() }
+    }
+
+    /// Goes on under new settings: never longer than they allow, and never without a place for a result they need.
+    pub(crate) fn adopt(&mut self, settings: &HalfOpen, now: Instant) {
+        self.deadline = self.deadline.min(now.saturating_add(settings.timeout));
+        self.left += settings.max_calls.saturating_sub(self.places);
+        self.places = self.places.max(settings.max_calls);
     }
 
     /// Takes a place, if there is one.

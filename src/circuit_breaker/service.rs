@@ -1,6 +1,6 @@
 //! The Tower service.
 
-use super::future::ResponseFuture;
+use super::future::{ResponseFuture, judge};
 use super::handle::CircuitBreaker;
 use super::permit::{Holder, Permit, Ticket};
 use crate::classify::{Auto, Classified, Classify};
@@ -168,7 +168,7 @@ impl<S, C, P> CircuitBreakerService<S, C, P> {
     {
         let result = Err(error);
         if let Ok(permit) = self.breaker.try_acquire() {
-            match self.classifier.classify(&result) {
+            match judge(&self.classifier, &result) {
                 Classified::Now(classification) => permit.end(classification),
                 Classified::AtEnd => permit.failure(),
             }

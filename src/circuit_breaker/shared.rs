@@ -18,12 +18,12 @@ use super::snapshot::{Event, Snapshot, State, Totals};
 use super::stopwatch::Stopwatch;
 use super::tally::Tally;
 use super::waiters::Waiters;
+use crate::caught::caught;
 use crate::clock::{Clock, Instant};
 use crate::observe::Events;
 use crate::outcome::Classification;
 use crate::reject::{Mechanism, RejectReason, Rejected};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use std::time::Duration;
 
 /// Calls are admitted without the lock.
@@ -37,12 +37,8 @@ const REJECTS: u64 = 1 << 6;
 const GENERATION_SHIFT: u32 = 8;
 const STATE: u64 = 0b111;
 
-/// Publications in a row that one thread makes for others.
-#[cfg(feature = "metrics")]
-const PUBLISH_ROUNDS_MAX: u32 = 16;
-
 /// The longest time between two publications while calls come in that need the lock.
-const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
+pub(crate) const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The state that all handles of a breaker share.
 pub(crate) struct Shared {
@@ -58,8 +54,7 @@ pub(crate) struct Shared {
     /// Services that wait until calls may pass.
     pub(super) waiters: Waiters,
     #[cfg(feature = "metrics")]
-    publisher: Mutex<crate::telemetry::Publisher>,
-    publish_again: AtomicBool,
+    gate: crate::telemetry::Gate,
 }
 
 /// What the lock protects.
@@ -109,11 +104,9 @@ impl Shared {
             fallbacks: AtomicU64::new(0),
             waiters: Waiters::default(),
             #[cfg(feature = "metrics")]
-            publisher: Mutex::new(crate::telemetry::Publisher::default()),
-            publish_again: AtomicBool::new(false),
+            gate: crate::telemetry::Gate::default(),
         };
-        shared.locked(|_, _| ());
-        shared.publish();
+        shared.locked(|_, _| ()); // mirrors the state and publishes for the first time
         shared
     }
 
@@ -167,6 +160,10 @@ impl Shared {
     /// Whether a call would be let through now; if not, the time until that can change by itself.
     #[cfg(feature = "tokio")]
     pub(crate) fn permits(&self) -> Result<(), Option<Duration>> {
+        // Acquire: pairs with the store in `mirror`.
+        if self.word.load(Ordering::Acquire) & ADMITS != 0 {
+            return Ok(());
+        }
         self.with_machine(|machine, now| {
             if machine.is_permitting(now) {
                 return Ok(());
@@ -277,6 +274,10 @@ impl Shared {
         Rejected::new(Mechanism::CircuitBreaker, self.name, reason, retry_after)
     }
 
+    pub(crate) fn stopwatch(&self) -> &Stopwatch {
+        &self.stopwatch
+    }
+
     pub(crate) fn count_fallback(&self) {
         self.fallbacks.fetch_add(1, Ordering::Relaxed);
     }
@@ -290,7 +291,7 @@ impl Shared {
 
     fn locked<T>(&self, work: impl FnOnce(&mut Core, Instant) -> T) -> T {
         let mut core = self.core.lock();
-        let now = self.stopwatch.clock.coarse();
+        let now = self.stopwatch.now(core.machine.follows_flights());
         core.absorb(&self.tally);
         let before = core.machine.door();
         let result = work(&mut core, now);
@@ -323,7 +324,9 @@ impl Shared {
         let mut events = core.machine.take_events();
         core.ledger.enter(self.name, &mut events);
         let has_events = !events.is_empty();
-        self.events.push(events);
+        if has_events {
+            self.events.push(events);
+        }
         let is_due = core.published_at.is_none_or(|at| now.saturating_duration_since(at) >= PUBLISH_INTERVAL);
         if is_due || has_events {
             core.published_at = Some(now);
@@ -375,25 +378,13 @@ impl Shared {
         sample
     }
 
-    /// Publishes the metrics. Whoever comes while another publishes leaves it to that one.
+    /// Publishes the metrics.
     #[cold]
     #[inline(never)]
+    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
     pub(crate) fn publish(&self) {
         #[cfg(feature = "metrics")]
-        {
-            self.publish_again.swap(true, Ordering::SeqCst);
-            // Bounded: a recorder that uses the breaker it hears of asks for one more round each time.
-            for _ in 0..PUBLISH_ROUNDS_MAX {
-                if !self.publish_again.load(Ordering::SeqCst) {
-                    return;
-                }
-                let Some(mut publisher) = self.publisher.try_lock() else { return };
-                self.publish_again.swap(false, Ordering::SeqCst);
-                super::metrics::publish(&mut publisher, self.name, &self.sample_as_it_is());
-            }
-        }
-        #[cfg(not(feature = "metrics"))]
-        self.publish_again.store(false, Ordering::Relaxed);
+        self.gate.run(|publisher| super::metrics::publish(publisher, self.name, &self.sample_as_it_is()));
     }
 }
 
@@ -422,7 +413,7 @@ impl Core {
 /// Asks the user's function how long to stay open. Call it without a lock.
 pub(crate) fn ask_open_time(question: &OpenTimeQuestion) -> Option<Duration> {
     let function = question.time.function()?;
-    catch_unwind(AssertUnwindSafe(|| function(question.trips, &question.snapshot))).ok()
+    caught(|| function(question.trips, &question.snapshot))
 }
 
 /// A seed that differs from breaker to breaker and from process to process.

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// The coarse clock may lag: nearer to the threshold than this, or a tenth of it, the exact one is read.
 const COARSE_MARGIN: Duration = Duration::from_millis(50);
 
+/// A body that gives nothing for longer has stalled, where no threshold says otherwise.
+const DEFAULT_STALL: Duration = Duration::from_secs(1);
+
 /// Times calls against the slow-call threshold.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
@@ -22,6 +25,19 @@ impl Stopwatch {
 
     pub(crate) fn set_threshold(&self, threshold: Option<Duration>) {
         self.threshold.store(threshold.map_or(u64::MAX, nanos), Ordering::Relaxed);
+    }
+
+    /// Whether a body whose last part came then has stalled: for longer than the threshold, or 1 s without one.
+    pub(crate) fn is_stalled(&self, since: Instant) -> bool {
+        match self.threshold.load(Ordering::Relaxed) {
+            u64::MAX => self.clock.coarse().saturating_duration_since(since) > DEFAULT_STALL,
+            _ => self.is_slow(since),
+        }
+    }
+
+    /// The time for the machine: exact where it times calls in flight by it, else that of the last tick.
+    pub(crate) fn now(&self, exactly: bool) -> Instant {
+        if exactly { self.clock.now() } else { self.clock.coarse() }
     }
 
     /// When a call begins; [`Instant::NEVER`], without a look at the clock, where nobody needs to know.

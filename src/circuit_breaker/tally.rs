@@ -103,7 +103,7 @@ impl Tally {
     #[cold]
     #[inline(never)]
     fn with_shared_line<T>(&self, id: usize, write: impl FnOnce(&Line) -> T) -> T {
-        let line = &self.shared[id % SHARED];
+        let line = &self.shared[id % self.shared.len()];
         let _writer = line.writer.lock();
         write(line)
     }
@@ -271,7 +271,7 @@ mod tests {
                 scope.spawn(|| {
                     (0..1_000).for_each(|_| {
                         tally.succeed(3);
-                    })
+                    });
                 });
             }
         });

@@ -1,6 +1,8 @@
 //! Who waits for a circuit to change: nobody, without load-balancer mode.
 
 #[cfg(feature = "tokio")]
+use crate::caught::caught;
+#[cfg(feature = "tokio")]
 use crate::sync::{AtomicU64, Mutex, Ordering};
 #[cfg(feature = "tokio")]
 use std::task::Waker;
@@ -25,7 +27,7 @@ impl Waiters {
     pub(super) fn wake_all(&self) {
         let wakers = std::mem::take(&mut *self.wakers.lock());
         for (_, waker) in wakers {
-            waker.wake();
+            caught(|| waker.wake()); // one that panics must not cost the others their turn
         }
     }
 
@@ -34,17 +36,15 @@ impl Waiters {
     }
 
     pub(super) fn wake_later(&self, id: u64, waker: &Waker) {
+        let waker = waker.clone(); // foreign code, as its drop is: both outside the lock
         let mut wakers = self.wakers.lock();
-        let known = wakers.iter_mut().find(|(known, _)| *known == id);
-        let old = match known {
-            Some((_, old)) if old.will_wake(waker) => None,
-            Some((_, old)) => Some(std::mem::replace(old, waker.clone())),
-            None => {
-                wakers.push((id, waker.clone()));
-                None
-            }
+        let old = if let Some((_, known)) = wakers.iter_mut().find(|(known, _)| *known == id) {
+            Some(std::mem::replace(known, waker))
+        } else {
+            wakers.push((id, waker));
+            None
         };
-        drop(wakers); // before the waker, whose drop is foreign code
+        drop(wakers);
         drop(old);
     }
 

@@ -35,14 +35,31 @@ struct Watch<G: Settle> {
     guard: Option<G>,
     /// A gRPC body without a status has failed, and one that is dropped before it is abandoned.
     is_grpc: bool,
-    /// The body owes a frame: dropped now, it is abandoned, or it panicked.
-    is_waiting: bool,
+    /// A frame has come.
+    has_flowed: bool,
+    progress: Progress,
+}
+
+/// How far the body has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Nobody has asked for a frame since the last one.
+    Idle,
+    /// It is being polled; left so, it panicked.
+    Inside,
+    /// It owes its first frame.
+    Begun,
+    /// It owes a further frame.
+    Flowing,
 }
 
 impl<B, G: Settle> WatchBody<B, G> {
     pub(super) fn watch(response: Response<B>, guard: Option<G>) -> Response<Self> {
         let is_grpc = crate::reject::is_grpc(response.headers());
-        response.map(|body| Self { inner: Inner::Body { body }, watch: Watch { guard, is_grpc, is_waiting: false } })
+        response.map(|body| Self {
+            inner: Inner::Body { body },
+            watch: Watch { guard, is_grpc, has_flowed: false, progress: Progress::Idle },
+        })
     }
 }
 
@@ -73,8 +90,14 @@ impl<G: Settle> Watch<G> {
 
 impl<G: Settle> Drop for Watch<G> {
     fn drop(&mut self) {
-        if !self.is_grpc && !self.is_waiting {
-            self.settle(Outcome::Success); // the headers said so, and nobody wanted more
+        let keeps_verdict = match self.progress {
+            Progress::Idle => true, // nobody wanted more
+            Progress::Inside | Progress::Begun => false,
+            // Who leaves a stream that flows says nothing about it; who leaves one that stalls does.
+            Progress::Flowing => !self.guard.is_stalled(),
+        };
+        if keeps_verdict && !self.is_grpc {
+            self.settle(Outcome::Success); // as the headers said
         }
     }
 }
@@ -90,16 +113,20 @@ impl<B: Body<Data = Bytes>, G: Settle> Body for WatchBody<B, G> {
             InnerProjected::Own { bytes } => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             InnerProjected::Body { body } => body,
         };
-        this.watch.is_waiting = true;
+        this.watch.progress = Progress::Inside;
         this.watch.guard.enter();
         let polled = body.as_mut().poll_frame(cx);
         this.watch.guard.leave();
-        if let Poll::Ready(frame) = &polled {
-            this.watch.is_waiting = false;
-            this.watch.see(frame.as_ref());
-            if body.is_end_stream() {
-                this.watch.end(); // hyper need not poll for the last `None`
-            }
+        let Poll::Ready(frame) = &polled else {
+            this.watch.progress = if this.watch.has_flowed { Progress::Flowing } else { Progress::Begun };
+            return Poll::Pending;
+        };
+        this.watch.progress = Progress::Idle;
+        this.watch.has_flowed = true;
+        this.watch.guard.progressed();
+        this.watch.see(frame.as_ref());
+        if body.is_end_stream() {
+            this.watch.end(); // hyper need not poll for the last `None`
         }
         polled
     }
@@ -122,7 +149,10 @@ impl<B: Body<Data = Bytes>, G: Settle> Body for WatchBody<B, G> {
 /// A body of its own, that watches nothing.
 impl<B, G: Settle> From<Bytes> for WatchBody<B, G> {
     fn from(bytes: Bytes) -> Self {
-        Self { inner: Inner::Own { bytes }, watch: Watch { guard: None, is_grpc: false, is_waiting: false } }
+        Self {
+            inner: Inner::Own { bytes },
+            watch: Watch { guard: None, is_grpc: false, has_flowed: false, progress: Progress::Idle },
+        }
     }
 }
 

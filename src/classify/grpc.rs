@@ -12,7 +12,9 @@ use std::time::Duration;
 pub(super) fn of_headers(headers: &HeaderMap) -> Option<Classification> {
     let status = headers.get("grpc-status")?;
     let code = status.to_str().ok().and_then(|text| text.trim().parse().ok());
-    Some(of_pushback(of_code(code.unwrap_or(UNKNOWN)), headers))
+    let has_timed_out = headers.get("grpc-message").is_some_and(|message| is_timeout(message.as_bytes()));
+    let outcome = if has_timed_out { Outcome::Failure } else { of_code(code.unwrap_or(UNKNOWN)) };
+    Some(of_pushback(outcome, headers))
 }
 
 /// Adds the time for which a failed server asked to be left alone.
@@ -38,6 +40,7 @@ impl<T> Classify<tonic::Response<T>, tonic::Status> for Auto {
         match result {
             Ok(_) => Outcome::Success.into(),
             Err(status) if crate::reject::Rejected::find(status).is_some() => Outcome::Ignored.into(),
+            Err(status) if is_timeout(status.message().as_bytes()) => Outcome::Failure.into(),
             Err(status) => of_pushback(of_code(status.code() as u32), status.metadata().as_ref()).into(),
         }
     }
@@ -45,6 +48,12 @@ impl<T> Classify<tonic::Response<T>, tonic::Status> for Auto {
     fn watch<G: Settle>(&self, response: tonic::Response<T>, _: Option<G>) -> tonic::Response<T> {
         response
     }
+}
+
+/// tonic's own timeouts, of clients and servers, are `CANCELLED` with this message (0.14); percent-encoded on
+/// the way. They say what a `DEADLINE_EXCEEDED` says.
+fn is_timeout(message: &[u8]) -> bool {
+    matches!(message, b"Timeout expired" | b"Timeout%20expired")
 }
 
 const UNKNOWN: u32 = 2;
@@ -81,6 +90,13 @@ mod tests {
         }
         assert_eq!(outcome("1"), Outcome::Ignored);
         assert_eq!(of_headers(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_timeout_of_tonic_is_a_failure_although_it_says_cancelled() {
+        let mut timed_out = headers("1");
+        timed_out.insert("grpc-message", http::HeaderValue::from_static("Timeout%20expired"));
+        assert_eq!(of_headers(&timed_out).unwrap().outcome(), Outcome::Failure);
     }
 
     #[test]

@@ -11,8 +11,9 @@
 //! | any other error | failure |
 //! | HTTP 5xx, 429 | failure, with the `Retry-After` |
 //! | any other HTTP status | success, when the body ends well; a body that breaks is a failure |
-//! | an HTTP body dropped unread | as its status says |
-//! | gRPC status in the headers or trailers | `UNKNOWN`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS` fail, `CANCELLED` is ignored, the others succeed |
+//! | an HTTP body dropped unread, or while it flows | as its status says |
+//! | an HTTP body dropped before its first part, or after it stalled (the slow-call threshold, or 1 s) | abandoned |
+//! | gRPC status in the headers or trailers | `UNKNOWN`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS` fail, `CANCELLED` is ignored unless it is a timeout of tonic's, the others succeed |
 //! | a gRPC body that ends without a status | failure |
 //! | a gRPC body dropped before its trailers | abandoned |
 //! | gRPC-web | as HTTP: its status is hidden in the body. Inside `GrpcWebLayer` it is gRPC |

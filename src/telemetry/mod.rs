@@ -45,7 +45,7 @@
 mod publisher;
 
 #[cfg(feature = "metrics")]
-pub(crate) use publisher::{Publisher, Series, Value};
+pub(crate) use publisher::{Gate, Publisher, Series, Value};
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! Carries a mechanism's own counts to the `metrics` facade.
 
 use super::{Metric, MetricKind, MetricUnit};
+use crate::caught::caught;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A metric, and the values of its labels.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +71,37 @@ impl std::fmt::Debug for Binding {
     }
 }
 
+/// Publications that one thread makes in a row for others: a recorder that uses the mechanism it hears of asks
+/// for one more each time.
+const ROUNDS_MAX: u32 = 16;
+
+/// Lets one thread publish at a time; whoever comes meanwhile leaves its news to that one, and waits for nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    busy: AtomicBool,
+    again: AtomicBool,
+    publisher: Mutex<Publisher>,
+}
+
+impl Gate {
+    /// Publishes what `publish` reads when it is called.
+    pub(crate) fn run(&self, publish: impl Fn(&mut Publisher)) {
+        self.again.store(true, Ordering::Relaxed);
+        for _ in 0..ROUNDS_MAX {
+            // AcqRel, twice: whoever finds it busy has left word before, and that is seen after letting go.
+            if self.busy.swap(true, Ordering::AcqRel) {
+                return;
+            }
+            self.again.store(false, Ordering::Relaxed);
+            publish(&mut self.publisher.lock());
+            self.busy.swap(false, Ordering::AcqRel);
+            if !self.again.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    }
+}
+
 impl Publisher {
     /// Publishes `values`; the totals are in the order of the counters among `series`, the others in that of
     /// the gauges.
@@ -81,7 +113,7 @@ impl Publisher {
         series: &(impl Iterator<Item = Series> + Clone),
         values: impl Iterator<Item = Value> + Clone,
     ) {
-        let _ = catch_unwind(AssertUnwindSafe(|| {
+        caught(|| {
             metrics::with_recorder(|recorder| {
                 let binding = self.bind(recorder, series.clone());
                 binding.publish_totals(recorder, series, values.clone().filter_map(Value::total));
@@ -89,7 +121,7 @@ impl Publisher {
                 binding.publish_gauges(values.clone().filter_map(Value::now), |from, to| to > from || from.is_nan());
                 binding.publish_gauges(values.filter_map(Value::now), |from, to| to < from);
             });
-        }));
+        });
     }
 
     /// The binding of this recorder, which may be new.

@@ -2,7 +2,7 @@
 
 use super::history::{End, History, Jump, Step};
 use super::reference::{Call, Command, Evidence, Reference, Told};
-use super::settings::{Settings, Wait, Window, nanos};
+use super::settings::{Settings, Wait, Window, in_nanos, nanos};
 use backstop::circuit_breaker::{Event, State};
 use backstop::classify::Classification;
 use backstop::clock::{Clock, ManualClock};
@@ -102,7 +102,7 @@ impl Player {
             }
             (Err(rejected), Err(expected)) => {
                 self.rejected += 1;
-                let time_left = rejected.retry_after().map(|after| after.as_nanos() as u64);
+                let time_left = rejected.retry_after().map(in_nanos);
                 prop_assert_eq!((rejected.reason(), time_left), expected);
                 Ok(None)
             }
@@ -203,12 +203,12 @@ impl Player {
     fn look(&mut self) -> Checked {
         prop_assert_eq!(self.breaker.state(), self.reference.look().0);
         prop_assert_eq!(Evidence::from(&self.breaker.snapshot()), self.reference.look().1);
-        let time_left = self.breaker.retry_after().map(|after| after.as_nanos() as u64);
+        let time_left = self.breaker.retry_after().map(in_nanos);
         prop_assert_eq!(time_left, self.reference.look().2);
         let totals = self.breaker.totals();
         let (state, evidence, _) = self.reference.look();
         prop_assert_eq!(totals, self.reference.totals);
-        prop_assert_eq!(self.breaker.open_time().as_nanos() as u64, {
+        prop_assert_eq!(in_nanos(self.breaker.open_time()), {
             self.reference.look();
             self.reference.open_time()
         });

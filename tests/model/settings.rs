@@ -118,6 +118,10 @@ pub(crate) fn nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
 }
 
+pub(crate) fn in_nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).expect("no time in a history is longer than 584 years")
+}
+
 /// Any settings. Windows and minimums are small more often than not: then few calls reach the rules, and the
 /// path that counts without a lock is in force most of the time.
 pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {

@@ -171,17 +171,17 @@ fn every_call_is_counted_once(totals: &Totals, counts: &[Counts]) {
 
 /// Each event begins where the one before it ended. Only a full queue leaves a gap, and says so.
 fn transitions_form_a_path(told: &[Event], state: State, lost: u64) {
-    let (mut last, mut sequence, mut missing) = (State::Closed, 0, 0);
+    let (mut reached, mut sequence, mut missing) = (State::Closed, 0, 0);
     for event in told.iter().map(Event::details) {
         assert!(event.sequence() > sequence, "{} after {sequence}", event.sequence());
         if event.sequence() == sequence + 1 {
-            assert_eq!(event.from(), last, "event {}", event.sequence());
+            assert_eq!(event.from(), reached, "event {}", event.sequence());
         }
         missing += event.sequence() - sequence - 1;
-        (last, sequence) = (event.to(), event.sequence());
+        (reached, sequence) = (event.to(), event.sequence());
     }
     assert_eq!(missing, lost);
-    assert_eq!(last, state);
+    assert_eq!(reached, state);
     assert!(sequence > 0, "a storm without a transition tests little");
 }
 
@@ -191,7 +191,7 @@ fn metrics_agree(breaker: &CircuitBreaker, totals: &Totals, told: &[Event]) {
     metrics::with_local_recorder(&recorder, || breaker.publish());
     let (mut states, mut transitions, mut calls) = (Vec::new(), 0, 0);
     for (key, _, _, value) in recorder.snapshotter().snapshot().into_vec() {
-        let label = |name: &str| key.key().labels().find(|label| label.key() == name).map(|label| label.value());
+        let label = |name: &str| key.key().labels().find(|label| label.key() == name).map(metrics::Label::value);
         match (key.kind(), key.key().name(), value) {
             (MetricKind::Gauge, "backstop_circuit_breaker_state", DebugValue::Gauge(value)) if value.0 != 0.0 => {
                 states.push((label("state").expect("it has one").to_owned(), value.0));

@@ -75,16 +75,6 @@ const EXCEPTIONS: &[Exception] = &[
         reason: "the static of a model, which lives as long as one of its runs",
     },
     Exception {
-        file: "circuit_breaker/machine/mod.rs",
-        names: "std::cell::Cell",
-        reason: "a question about the open time is marked as asked by whoever reads it",
-    },
-    Exception {
-        file: "circuit_breaker/machine/changes.rs",
-        names: "std::cell::Cell",
-        reason: "a question about the open time is marked as asked by whoever reads it",
-    },
-    Exception {
         file: "reject/mod.rs",
         names: "std::sync::OnceLock",
         reason: "a value made on first look, within one rejection: nothing waits for it",

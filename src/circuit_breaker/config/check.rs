@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// Bounds the memory of a count window at 8 MB.
+/// Bounds the memory of a count window at some 17 MB, when every call in it is bad.
 const WINDOW_CALLS_MAX: u32 = 1_000_000;
 /// Bounds the memory of a time window at 40 kB.
 const BUCKETS_MAX: u32 = 1_000;

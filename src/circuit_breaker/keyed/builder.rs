@@ -4,6 +4,7 @@ use super::Key;
 use super::group::Group;
 use super::handle::KeyedCircuitBreaker;
 use crate::circuit_breaker::config::CircuitBreakerConfig;
+use crate::circuit_breaker::snapshot::State;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Problems, intern};
 use crate::sync::Arc;
@@ -87,6 +88,14 @@ impl<K: Key> KeyedCircuitBreakerBuilder<K> {
             problems.add("max_keys", self.max_keys, format!("from 1 to {MAX_KEYS_MAX}"));
         }
         let max_open_fraction = problems.ratio("max_open_fraction", self.max_open_fraction);
+        let initial = self.config.initial_state;
+        if !matches!(initial, State::Closed | State::Disabled | State::Shadow) {
+            problems.add(
+                "config.initial_state",
+                initial,
+                "closed, disabled or shadow: keys appear while calls come in",
+            );
+        }
         problems.into_result(())?;
         let group = Group::new(name, self.config, self.max_keys, max_open_fraction, self.clock);
         Ok(KeyedCircuitBreaker::new(Arc::new(group)))

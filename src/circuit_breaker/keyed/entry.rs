@@ -3,6 +3,7 @@
 use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::machine::Machine;
 use crate::circuit_breaker::shared::seed;
+use crate::circuit_breaker::snapshot::State;
 use crate::clock::Instant;
 use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
 
@@ -45,10 +46,25 @@ impl<K> Entry<K> {
         self.touched.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether nothing would be lost with it.
-    pub(super) fn is_idle(&self) -> bool {
-        self.slot.try_lock().is_some_and(|slot| slot.machine.as_ref().is_none_or(|machine| machine.is_pristine()))
+    /// Whether nothing would be lost with it, if nobody uses it.
+    pub(super) fn is_forgettable(&self, now: Instant) -> bool {
+        let slot = self.slot.try_lock();
+        slot.is_some_and(|mut slot| slot.machine.as_mut().is_none_or(|machine| machine.is_forgettable(now)))
     }
+
+    /// Whether it is open or half-open and could be forgotten.
+    pub(super) fn is_dead(&self, now: Instant) -> bool {
+        let slot = self.slot.try_lock();
+        slot.is_some_and(|mut slot| {
+            let machine = slot.machine.as_mut().filter(|machine| is_open(machine.state()));
+            machine.is_some_and(|machine| machine.is_forgettable(now))
+        })
+    }
+}
+
+/// Whether a circuit in this state takes one of the places of those that may be open.
+pub(super) fn is_open(state: State) -> bool {
+    matches!(state, State::Open | State::HalfOpen)
 }
 
 impl Slot {
@@ -62,8 +78,13 @@ impl Slot {
         })
     }
 
-    pub(super) fn written_out(&self) -> Option<&Machine> {
-        self.machine.as_deref()
+    /// The state, without the changes that time makes.
+    pub(super) fn state(&self, config: &CircuitBreakerConfig) -> State {
+        self.machine.as_ref().map_or(config.initial_state, |machine| machine.state())
+    }
+
+    pub(super) fn is_written_out(&self) -> bool {
+        self.machine.is_some()
     }
 
     /// The generation of a circuit that is not written out.

@@ -7,7 +7,7 @@ use crate::circuit_breaker::config::{CircuitBreakerConfig, SlidingWindow};
 use crate::circuit_breaker::ledger::Ledger;
 use crate::circuit_breaker::machine::{Denial, Ended, Machine, OpenTimeQuestion};
 use crate::circuit_breaker::permit::Ticket;
-use crate::circuit_breaker::shared::{Sample, ask_open_time};
+use crate::circuit_breaker::shared::{PUBLISH_INTERVAL, Sample, ask_open_time};
 use crate::circuit_breaker::snapshot::{Event, Snapshot, State, Totals};
 use crate::circuit_breaker::stopwatch::Stopwatch;
 use crate::circuit_breaker::tally::Tally;
@@ -16,9 +16,13 @@ use crate::config::Ratio;
 use crate::observe::Events;
 use crate::outcome::{Classification, Outcome};
 use crate::reject::{Mechanism, Rejected};
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::borrow::Borrow;
 use std::hash::Hash;
+use std::time::Duration;
+
+/// The shortest time between two looks at all keys for circuits that are dead.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// An event of one key's circuit.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +41,11 @@ pub(super) struct Group<K> {
     config: Mutex<Arc<CircuitBreakerConfig>>,
     /// The size of the window if a healthy key needs no circuit of its own, otherwise 0.
     foldable: AtomicU64,
+    /// Whether calls are timed while they are in flight.
+    follows_flights: AtomicBool,
+    /// When the metrics were last published, and when dead circuits were last looked for.
+    published_at: AtomicU64,
+    swept_at: AtomicU64,
     table: Table<K>,
     /// For keys that found no room.
     overflow: Arc<Entry<K>>,
@@ -54,7 +63,7 @@ pub(super) struct Group<K> {
     fallbacks: AtomicU64,
     pub(super) events: Events<KeyedEvent<K>>,
     #[cfg(feature = "metrics")]
-    publisher: Mutex<crate::telemetry::Publisher>,
+    gate: crate::telemetry::Gate,
 }
 
 impl<K> Group<K> {
@@ -80,6 +89,9 @@ impl<K: Key> Group<K> {
             stopwatch: Stopwatch::new(clock),
             config: Mutex::new(Arc::new(CircuitBreakerConfig::default())),
             foldable: AtomicU64::new(0),
+            follows_flights: AtomicBool::new(false),
+            published_at: AtomicU64::new(0),
+            swept_at: AtomicU64::new(0),
             table: Table::new(max_keys),
             overflow: Arc::new(Entry::new(None, 0)),
             overflowed: AtomicU64::new(0),
@@ -94,7 +106,7 @@ impl<K: Key> Group<K> {
             fallbacks: AtomicU64::new(0),
             events: Events::default(),
             #[cfg(feature = "metrics")]
-            publisher: Mutex::new(crate::telemetry::Publisher::default()),
+            gate: crate::telemetry::Gate::default(),
         };
         group.reconfigure(config);
         group.publish();
@@ -115,11 +127,13 @@ impl<K: Key> Group<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let (found, inserted) = self.table.get_or_insert(key, |hash| Entry::new(Some(key.to_owned()), hash));
-        match inserted {
-            Some(Inserted::New) => drop(self.keys.fetch_add(1, Ordering::Relaxed)),
-            Some(Inserted::InsteadOfAnother) => drop(self.evicted.fetch_add(1, Ordering::Relaxed)),
-            None => {}
+        let make = |hash| Entry::new(Some(key.to_owned()), hash);
+        let (found, inserted) = self.table.get_or_insert(key, || self.stopwatch.clock.coarse(), make);
+        if inserted.is_some() {
+            self.keys.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(Inserted::InsteadOf(gone)) = inserted {
+            self.forget(&gone);
         }
         found.unwrap_or_else(|| {
             self.overflowed.fetch_add(1, Ordering::Relaxed);
@@ -181,6 +195,10 @@ impl<K: Key> Group<K> {
         true
     }
 
+    pub(crate) fn stopwatch(&self) -> &Stopwatch {
+        &self.stopwatch
+    }
+
     pub(super) fn is_slow(&self, ticket: Ticket) -> bool {
         self.stopwatch.is_slow(ticket.started)
     }
@@ -194,11 +212,11 @@ impl<K: Key> Group<K> {
     /// Works on a key's circuit, then does what its changes ask for, without the lock.
     pub(super) fn with_machine<T>(&self, entry: &Entry<K>, work: impl FnOnce(&mut Machine, Instant) -> T) -> T {
         let mut slot = entry.lock();
-        let now = self.stopwatch.clock.coarse();
+        let now = self.stopwatch.now(self.follows_flights.load(Ordering::Relaxed));
         let machine = slot.machine(|| Arc::clone(&self.config.lock()), now);
         let before = machine.state();
         let result = work(machine, now);
-        let has_place = machine.wants_to_open() && self.take_place();
+        let has_place = machine.wants_to_open() && self.take_place(now);
         if machine.wants_to_open() {
             self.suppressed.fetch_add(u64::from(!has_place), Ordering::Relaxed);
             machine.answer_opening(has_place);
@@ -215,6 +233,8 @@ impl<K: Key> Group<K> {
         }
         if has_events {
             self.events.dispatch(|told| crate::circuit_breaker::log::event(&told.event));
+        }
+        if has_events || is_due(&self.published_at, PUBLISH_INTERVAL, now) {
             self.publish();
         }
         result
@@ -231,14 +251,22 @@ impl<K: Key> Group<K> {
         if events.is_empty() {
             return false;
         }
+        let keys: Vec<_> = events.iter().map(|_| entry.key.clone()).collect(); // foreign code: not under the ledger
         let mut ledger = self.ledger.lock();
         ledger.enter(self.name, &mut events);
-        self.events.push(events.into_iter().map(|event| KeyedEvent { key: entry.key.clone(), event }));
+        self.events.push(keys.into_iter().zip(events).map(|(key, event)| KeyedEvent { key, event }));
         true
     }
 
     /// Takes a place among those that may be open, if there is one.
-    fn take_place(&self) -> bool {
+    fn take_place(&self, now: Instant) -> bool {
+        self.try_take_place() || {
+            self.sweep(now);
+            self.try_take_place()
+        }
+    }
+
+    fn try_take_place(&self) -> bool {
         let keys = self.keys.load(Ordering::Relaxed) as f64;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count is a count")]
         let most = ((keys * self.max_open_fraction.get()) as u64).max(1);
@@ -247,6 +275,25 @@ impl<K: Key> Group<K> {
             (!is_bounded || open + self.half_open.load(Ordering::Relaxed) < most).then_some(open + 1)
         });
         taken.is_ok()
+    }
+
+    /// Forgets open circuits that nobody calls any more: their hosts are gone, and their places are wanted.
+    fn sweep(&self, now: Instant) {
+        if self.open_len() > 0 && is_due(&self.swept_at, SWEEP_INTERVAL, now) {
+            let gone = self.table.sweep(|entry| entry.is_dead(now));
+            for entry in gone {
+                self.forget(&entry);
+            }
+        }
+    }
+
+    /// Counts out an entry that has left the table.
+    fn forget(&self, entry: &Entry<K>) {
+        let state = entry.lock().state(&self.config.lock());
+        self.settle_places(state, State::Closed, false);
+        self.ledger.lock().change(state, State::Closed, self.stopwatch.clock.coarse());
+        self.keys.fetch_sub(1, Ordering::Relaxed);
+        self.evicted.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Keeps the number of open and half-open circuits right after a change. A place may have been taken before.
@@ -269,17 +316,24 @@ impl<K: Key> Group<K> {
 
     /// New settings for all keys; their states and evidence stay.
     pub(super) fn reconfigure(&self, config: CircuitBreakerConfig) {
-        let config = Arc::new(config);
-        self.stopwatch.set_threshold(config.slow_call_duration_threshold);
         let window = match config.window {
             SlidingWindow::Count { calls } if config.can_fold() => u64::from(calls),
             _ => 0,
         };
-        *self.config.lock() = Arc::clone(&config);
-        self.foldable.store(window, Ordering::Relaxed);
+        {
+            let mut current = self.config.lock();
+            self.stopwatch.set_threshold(config.slow_call_duration_threshold);
+            self.follows_flights.store(config.detect_slow_calls_in_flight, Ordering::Relaxed);
+            self.foldable.store(window, Ordering::Relaxed);
+            *current = Arc::new(config);
+        }
+        // Whoever comes last to a circuit brings the settings of now, also when two change them at once.
         let renew = |entry: &Arc<Entry<K>>| {
-            if entry.lock().written_out().is_some() {
-                self.with_machine(entry, |machine, now| machine.reconfigure(Arc::clone(&config), now));
+            if entry.lock().is_written_out() {
+                self.with_machine(entry, |machine, now| {
+                    let config = Arc::clone(&self.config.lock());
+                    machine.reconfigure(config, now);
+                });
             }
         };
         self.table.for_each(renew);
@@ -308,9 +362,7 @@ impl<K: Key> Group<K> {
     pub(super) fn not_closed(&self) -> Vec<(Option<K>, State)> {
         let mut found = Vec::new();
         let mut look = |entry: &Arc<Entry<K>>| {
-            let slot = entry.lock();
-            let state = slot.written_out().map_or(State::Closed, Machine::state);
-            drop(slot);
+            let state = entry.lock().state(&self.config.lock());
             if state != State::Closed {
                 found.push((entry.key.clone(), state));
             }
@@ -345,11 +397,19 @@ impl<K: Key> Group<K> {
         Sample { state, snapshot: Snapshot::default(), totals, transitions, open_time, retry_after: None }
     }
 
-    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
     pub(super) fn publish(&self) {
+        self.sweep(self.stopwatch.clock.coarse());
         #[cfg(feature = "metrics")]
-        if let Some(mut publisher) = self.publisher.try_lock() {
-            crate::circuit_breaker::metrics::publish(&mut publisher, self.name, &self.sample());
-        }
+        self.gate.run(|publisher| crate::circuit_breaker::metrics::publish(publisher, self.name, &self.sample()));
     }
+}
+
+/// Whether so much time has passed since this was last true.
+fn is_due(last: &AtomicU64, interval: Duration, now: Instant) -> bool {
+    let before = Instant::from_nanos(last.load(Ordering::Relaxed));
+    let is_due = before.saturating_add(interval).is_reached(now);
+    if is_due {
+        last.store(now.as_nanos(), Ordering::Relaxed);
+    }
+    is_due
 }

@@ -12,6 +12,7 @@ use crate::circuit_breaker::machine::Command;
 use crate::circuit_breaker::permit::{Holder, Permit, Ticket};
 use crate::circuit_breaker::snapshot::{Snapshot, State, Totals};
 use crate::classify::{Classify, Errors};
+use crate::clock::Instant;
 use crate::observe::Subscription;
 use crate::outcome::Classification;
 use crate::reject::{CallError, Rejected};
@@ -223,6 +224,14 @@ impl<K: Key> Holder for KeyCircuitBreaker<K> {
 
     fn is_slow(&self, ticket: Ticket) -> bool {
         self.group.is_slow(ticket)
+    }
+
+    fn now(&self) -> Instant {
+        self.group.stopwatch().clock.coarse()
+    }
+
+    fn is_stalled(&self, ticket: Ticket) -> bool {
+        self.group.stopwatch().is_stalled(ticket.started)
     }
 
     fn count_fallback(&self) {

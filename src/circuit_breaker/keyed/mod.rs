@@ -6,12 +6,16 @@
 //! open at once: when everything seems to fail, the fault is likely nearer than the keys.
 //!
 //! Keys come from requests, so they are bounded: at [`max_keys`](KeyedCircuitBreakerBuilder::max_keys) a key
-//! that is idle, closed and without failures makes room; if there is none, the new key shares one overflow
-//! circuit with all others that found no room. Keys never become metric labels.
+//! that is idle, closed and without failures in its window makes room, and so does one that is open but that
+//! nobody has called for longer than its open time and a half-open round; if none is found quickly, the new key
+//! shares one overflow circuit with all others that found no room. A count window remembers a failure until
+//! further calls push it out: where keys come and go, a time window lets them go as well. Keys never become
+//! metric labels.
 //!
-//! A healthy key takes about 100 bytes and its own key: its circuit is written out only after a call that did
-//! not succeed. Each call takes two short locks that only callers of the same key, or of the same part of the
-//! table, share.
+//! A healthy key takes about 100 bytes and its own key: with a count window its circuit is written out only
+//! after a call that did not succeed. A call of a healthy key takes two short locks that only callers of the
+//! same key, or of the same part of the table, share; any other result also takes one of the whole group. A
+//! seed for the jitter is not used: keys must not probe in step.
 //!
 //! | setting | default |
 //! |---|---|

@@ -4,6 +4,7 @@
 //! spared once. It looks at a few keys only, so that an insertion stays cheap when nothing can go.
 
 use super::entry::Entry;
+use crate::clock::Instant;
 use crate::sync::{Arc, Mutex};
 use indexmap::{Equivalent, IndexSet};
 use std::borrow::Borrow;
@@ -31,11 +32,11 @@ struct Part<K> {
 }
 
 /// What became of a key that was not there.
-pub(super) enum Inserted {
+pub(super) enum Inserted<K> {
     /// It took a free place.
     New,
-    /// It took another's place.
-    InsteadOfAnother,
+    /// It took this one's place.
+    InsteadOf(Arc<Entry<K>>),
 }
 
 impl<K: Hash + Eq> Table<K> {
@@ -63,8 +64,9 @@ impl<K: Hash + Eq> Table<K> {
     pub(super) fn get_or_insert<Q>(
         &self,
         key: &Q,
+        now: impl FnOnce() -> Instant,
         make: impl FnOnce(u64) -> Entry<K>,
-    ) -> (Option<Arc<Entry<K>>>, Option<Inserted>)
+    ) -> (Option<Arc<Entry<K>>>, Option<Inserted<K>>)
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -76,14 +78,30 @@ impl<K: Hash + Eq> Table<K> {
         }
         let mut inserted = Inserted::New;
         if part.entries.len() >= self.keys_per_part {
-            if !part.make_room() {
-                return (None, None);
+            match part.make_room(now()) {
+                Some(gone) => inserted = Inserted::InsteadOf(gone),
+                None => return (None, None),
             }
-            inserted = Inserted::InsteadOfAnother;
         }
         let entry = Arc::new(make(hash));
         part.entries.insert(ByKey(Arc::clone(&entry)));
         (Some(entry), Some(inserted))
+    }
+
+    /// Takes out the entries that are gone and that nobody uses.
+    pub(super) fn sweep(&self, is_gone: impl Fn(&Entry<K>) -> bool) -> Vec<Arc<Entry<K>>> {
+        let mut swept = Vec::new();
+        for part in &self.parts {
+            part.lock().entries.retain(|ByKey(entry)| {
+                // Nobody can take another reference: that needs the lock of this part.
+                let stays = Arc::strong_count(entry) > 1 || !is_gone(entry);
+                if !stays {
+                    swept.push(Arc::clone(entry));
+                }
+                stays
+            });
+        }
+        swept
     }
 
     /// All entries, part by part.
@@ -102,20 +120,20 @@ impl<K: Hash + Eq> Table<K> {
 }
 
 impl<K: Hash + Eq> Part<K> {
-    fn make_room(&mut self) -> bool {
+    /// Takes out an entry that can be forgotten, if one is found soon.
+    fn make_room(&mut self, now: Instant) -> Option<Arc<Entry<K>>> {
         for _ in 0..LOOKS_MAX.min(2 * self.entries.len()) {
             if self.hand >= self.entries.len() {
                 self.hand = 0;
             }
-            let Some(ByKey(entry)) = self.entries.get_index(self.hand) else { return false };
+            let ByKey(entry) = self.entries.get_index(self.hand)?;
             // Nobody can take another reference: that needs the lock of this part.
-            if !entry.was_touched() && Arc::strong_count(entry) == 1 && entry.is_idle() {
-                self.entries.swap_remove_index(self.hand);
-                return true;
+            if !entry.was_touched() && Arc::strong_count(entry) == 1 && entry.is_forgettable(now) {
+                return self.entries.swap_remove_index(self.hand).map(|gone| gone.0);
             }
             self.hand += 1;
         }
-        false
+        None
     }
 }
 

@@ -6,7 +6,7 @@ use crate::circuit_breaker::open_time::with_jitter;
 use crate::circuit_breaker::probes::Probes;
 use crate::circuit_breaker::ramp::Ramp;
 use crate::circuit_breaker::snapshot::{Event, Reason, Snapshot, State, Transition};
-use crate::circuit_breaker::window::Window;
+use crate::circuit_breaker::window::{Counts, Window};
 use crate::clock::Instant;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +43,19 @@ impl Machine {
     }
 
     pub(super) fn poll_window(&mut self) {
+        self.expire();
+        let detects = self.config.detect_slow_calls_in_flight;
+        let threshold = self.config.slow_call_duration_threshold.filter(|_| detects);
+        if let (Some(flights), Some(threshold)) = (&mut self.flights, threshold) {
+            let window = &mut self.window;
+            if flights.count_slow(self.latest, threshold, || window.add(false, true)) {
+                self.evaluate(None);
+            }
+        }
+    }
+
+    /// Lets go of what is over: old calls, and the ramp.
+    fn expire(&mut self) {
         if self.window.expire(self.latest) {
             self.generation += 1;
             self.consecutive_failures = 0;
@@ -52,12 +65,24 @@ impl Machine {
             let length = self.config.ramp.unwrap_or_default();
             *ramp = ramp.filter(|ramp| !ramp.is_over(self.latest, length));
         }
-        let detects = self.config.detect_slow_calls_in_flight;
-        let threshold = self.config.slow_call_duration_threshold.filter(|_| detects);
-        if let (Some(flights), Some(threshold)) = (&mut self.flights, threshold) {
-            let window = &mut self.window;
-            if flights.count_slow(self.latest, threshold, || window.add(false, true)) {
-                self.evaluate(None);
+    }
+
+    /// Whether a circuit that nobody uses can be forgotten: it is as it was when it was made, or its probes have
+    /// been due for longer than a round may last.
+    pub(crate) fn is_forgettable(&mut self, now: Instant) -> bool {
+        self.latest = self.latest.max(now);
+        let patience = self.config.half_open.timeout;
+        match &self.mode {
+            Mode::Open { until, .. } => until.saturating_add(patience).is_reached(self.latest),
+            Mode::HalfOpen(probes) => probes.deadline.saturating_add(patience).is_reached(self.latest),
+            Mode::ForcedOpen => false,
+            Mode::Closed { .. } | Mode::Disabled | Mode::Shadow { .. } => {
+                self.expire();
+                let Counts { failed, slow, abandoned, .. } = self.window.counts();
+                let has_run = self.consecutive_failures > 0 && self.config.rules.consecutive_failures.is_some();
+                let is_clean = (failed, slow, abandoned) == (0, 0, 0) && !has_run;
+                let is_at_rest = !matches!(self.mode, Mode::Closed { ramp: Some(_) });
+                is_clean && is_at_rest && self.state() == self.config.initial_state
             }
         }
     }
@@ -94,6 +119,10 @@ impl Machine {
             self.traffic = None;
         }
         self.config = config;
+        // The round goes on under the new settings: with their time at most, and with the places they add.
+        if let Mode::HalfOpen(probes) = &mut self.mode {
+            probes.adopt(&self.config.half_open, self.latest);
+        }
     }
 
     /// From now on a rule that is met asks, with [`Machine::wants_to_open`], instead of opening the circuit.

@@ -127,6 +127,7 @@ impl Machine {
         successes: u64,
     ) -> Self {
         let mut machine = Self::new(config, seed, now);
+        machine.random = fastrand::Rng::with_seed(seed);
         machine.generation = machine.generation.max(generation);
         machine.absorb(successes);
         machine

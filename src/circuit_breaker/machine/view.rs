@@ -92,6 +92,11 @@ impl Machine {
         (self.generation, self.open_until(), self.has_free_probe())
     }
 
+    /// Whether calls are timed while they are in flight.
+    pub(crate) fn follows_flights(&self) -> bool {
+        self.config.detect_slow_calls_in_flight
+    }
+
     /// Whether a half-open circuit can let one more probe through.
     pub(crate) fn has_free_probe(&self) -> bool {
         matches!(&self.mode, Mode::HalfOpen(probes) if probes.has_place())

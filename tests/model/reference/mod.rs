@@ -3,18 +3,17 @@
 //! It keeps a list of everything it saw and counts the list again for each question. Nothing here is shared
 //! with the crate but the words of its public interface.
 
+mod calls;
+mod probes;
+mod rules;
+
 use super::settings::{Settings, Wait, Window};
 use backstop::Outcome;
-use backstop::circuit_breaker::{
-    Abandonment, EvaluateOn, HalfOpenDecision, PanicPolicy, ProbeLimit, Reason, RetryAfter, Snapshot, State, TimeoutTo,
-    Totals,
-};
+use backstop::circuit_breaker::{HalfOpenDecision, Reason, Snapshot, State, TimeoutTo, Totals};
 use backstop::reject::RejectReason;
 
 /// Changes that fell due unseen are made at their own time, up to this many at once.
 const CATCH_UP: u32 = 16;
-/// The failure rate that fails a round of probes in which no rule of the user's on failures can be met.
-const DEFAULT_RATE: f64 = 0.5;
 /// The open time where the user's function has to be asked and cannot be.
 const UNKNOWN_WAIT: u64 = 60_000_000_000;
 
@@ -233,6 +232,12 @@ impl Reference {
             self.interval_began = self.now;
         }
         self.settings = settings;
+        if self.state == State::HalfOpen {
+            // The round goes on: not longer than the new settings allow, and with the places they add.
+            let until = after(self.now, self.settings.half_open.timeout);
+            self.round.until = self.round.until.into_iter().chain(until).min();
+            self.round.places = self.round.places.max(self.settings.half_open.places);
+        }
         self.answer();
     }
 
@@ -271,7 +276,7 @@ impl Reference {
 
     // ---- time
 
-    fn let_time_pass(&mut self) {
+    pub(super) fn let_time_pass(&mut self) {
         for made in 0.. {
             let (due, to, reason) = match self.state {
                 State::Open if self.settings.is_automatic => {
@@ -322,7 +327,7 @@ impl Reference {
     }
 
     /// The user's function is asked once nothing is locked any more.
-    fn answer(&mut self) {
+    pub(super) fn answer(&mut self) {
         if self.state == State::Open && self.open.asks {
             let wait = match self.settings.open_time {
                 Wait::Asked(each) => Some(each * u64::from(self.trips)),
@@ -333,262 +338,13 @@ impl Reference {
         }
     }
 
-    fn time_left(&self) -> Option<u64> {
+    pub(super) fn time_left(&self) -> Option<u64> {
         self.open.until.filter(|_| self.state == State::Open).map(|until| until.saturating_sub(self.now))
-    }
-
-    // ---- calls
-
-    fn begin(&mut self) -> Call {
-        self.calls_begun += 1;
-        let call = Call {
-            generation: self.generation,
-            is_probe: self.state == State::HalfOpen,
-            number: self.calls_begun,
-            began: self.now,
-            is_timed: self.settings.slow_after.is_some(),
-        };
-        if self.settings.follows && self.is_judging() {
-            self.followed.push((call.number, self.now, false));
-        }
-        call
-    }
-
-    fn record(&mut self, call: &Call, outcome: Outcome, slow: bool, retry_after: Option<u64>) {
-        if call.generation != self.generation {
-            self.totals.stale += 1;
-            return;
-        }
-        let is_panic_ignored = outcome == Outcome::Panicked && self.settings.on_panic == PanicPolicy::Ignore;
-        let verdict = match outcome {
-            Outcome::Success => Some(false),
-            Outcome::Failure => Some(true),
-            Outcome::Panicked if !is_panic_ignored => Some(true),
-            Outcome::Abandoned if self.settings.abandonment == Abandonment::Failure => Some(true),
-            Outcome::Abandoned if self.settings.abandonment == Abandonment::Judge && slow => Some(true),
-            _ => None,
-        };
-        match outcome {
-            Outcome::Success => self.totals.successful += 1,
-            Outcome::Abandoned => self.totals.abandoned += 1,
-            Outcome::Failure => self.totals.failed += 1,
-            Outcome::Panicked if !is_panic_ignored => self.totals.failed += 1,
-            _ => self.totals.ignored += 1,
-        }
-        match (outcome, verdict) {
-            (Outcome::Success, _) => self.totals.slow_successful += u64::from(slow),
-            (Outcome::Failure | Outcome::Panicked, Some(_)) => self.totals.slow_failed += u64::from(slow),
-            _ => {}
-        }
-        let is_counted = self.followed.iter().any(|(number, _, is_counted)| *number == call.number && *is_counted);
-        self.followed.retain(|(number, ..)| *number != call.number);
-        let has_asked = retry_after.is_some();
-        let retry_after = retry_after.and_then(|asked| self.believed(asked));
-        match (self.state, verdict) {
-            (State::HalfOpen, None) => self.round.in_flight -= 1,
-            (State::HalfOpen, Some(failed)) => self.judge_probe(failed, slow, retry_after),
-            (State::Closed | State::Shadow, None) => {
-                if outcome == Outcome::Abandoned && self.settings.abandonment == Abandonment::Judge {
-                    self.seen.push(Seen { at: self.now, what: What::Abandoned, call: None });
-                    self.evaluate(None);
-                }
-            }
-            (State::Closed | State::Shadow, Some(failed)) => {
-                if is_counted {
-                    self.mark_failed(call.number, failed);
-                } else {
-                    self.seen.push(Seen { at: self.now, what: What::Call { failed, slow }, call: None });
-                }
-                self.in_a_row = if failed { self.in_a_row + 1 } else { 0 };
-                self.judge(failed, has_asked, retry_after);
-            }
-            _ => {}
-        }
-    }
-
-    /// A followed call was counted as slow; now it failed as well.
-    fn mark_failed(&mut self, number: u64, has_failed: bool) {
-        for seen in self.seen.iter_mut().filter(|seen| seen.call == Some(number)) {
-            seen.what = What::Call { failed: has_failed, slow: true };
-        }
-    }
-
-    /// The open time that the dependency asked for; 0 asks for the configured one.
-    fn believed(&self, asked: u64) -> Option<u64> {
-        let is_believed = self.settings.retry_after != RetryAfter::Ignore && asked > 0;
-        is_believed.then(|| asked.min(self.settings.retry_after_max))
-    }
-
-    fn judge(&mut self, failed: bool, has_asked: bool, retry_after: Option<u64>) {
-        let opens_at_once = has_asked && self.settings.retry_after == RetryAfter::OpensAtOnce;
-        if opens_at_once && self.state == State::Closed {
-            self.enter(State::Open, Reason::RetryAfter, self.now, retry_after);
-        } else if failed || self.settings.evaluates_on == EvaluateOn::AnyCall {
-            self.evaluate(retry_after);
-        }
-    }
-
-    // ---- rules
-
-    fn is_judging(&self) -> bool {
-        matches!(self.state, State::Closed | State::Shadow)
-    }
-
-    /// What is in the window now.
-    fn window(&self) -> &[Seen] {
-        let calls = self.seen.iter().filter(|seen| seen.what != What::Abandoned).count();
-        let start = match self.settings.window {
-            Window::Count { calls: size } => {
-                // An abandoned call leaves with the call before it.
-                let gone = calls.saturating_sub(size as usize);
-                let is_call = |i: &usize| self.seen[*i].what != What::Abandoned;
-                if gone == 0 { 0 } else { (0..self.seen.len()).filter(is_call).nth(gone).unwrap_or(0) }
-            }
-            Window::Time { width, buckets } => {
-                let oldest = (self.now / width + 1).saturating_sub(u64::from(buckets));
-                self.seen.iter().position(|seen| seen.at / width >= oldest).unwrap_or(self.seen.len())
-            }
-            Window::Tumbling { .. } => 0,
-        };
-        &self.seen[start..]
-    }
-
-    fn counts(&self) -> (u64, u64, u64, u64) {
-        let seen = self.window();
-        let count = |is: fn(&What) -> bool| seen.iter().filter(|seen| is(&seen.what)).count() as u64;
-        let abandoned = count(|what| *what == What::Abandoned);
-        let abandoned = match self.settings.window {
-            Window::Count { calls } => abandoned.min(u64::from(calls)),
-            _ => abandoned,
-        };
-        (
-            count(|what| *what != What::Abandoned),
-            count(|what| matches!(what, What::Call { failed: true, .. })),
-            count(|what| matches!(what, What::Call { slow: true, .. })),
-            abandoned,
-        )
-    }
-
-    fn evaluate(&mut self, retry_after: Option<u64>) {
-        let rules = &self.settings.rules;
-        let (calls, failed, slow, abandoned) = self.counts();
-        let has = |minimum: u32| calls > 0 && calls >= u64::from(minimum);
-        let judges = self.settings.abandonment == Abandonment::Judge;
-        let share = |part: u64, all: u64| part as f64 / all as f64;
-        let mut met = Vec::new();
-        if has(rules.minimum) && rules.failure_rate.is_some_and(|rate| share(failed, calls) >= rate) {
-            met.push(Reason::FailureRate);
-        }
-        if has(rules.failures_minimum) && rules.failures.is_some_and(|most| failed >= u64::from(most)) {
-            met.push(Reason::FailureCount);
-        }
-        if rules.in_a_row.is_some_and(|most| self.in_a_row >= most) {
-            met.push(Reason::ConsecutiveFailures);
-        }
-        if has(rules.slow_minimum) && rules.slow_rate.is_some_and(|rate| share(slow, calls) >= rate) {
-            met.push(Reason::SlowCallRate);
-        }
-        let all = calls + abandoned;
-        let is_enough = abandoned > 0 && all >= u64::from(rules.minimum);
-        if judges && is_enough && share(abandoned, all) >= rules.abandoned_rate {
-            met.push(Reason::AbandonedRate);
-        }
-        match (self.state, met.first()) {
-            (State::Closed, Some(reason)) => self.enter(State::Open, *reason, self.now, retry_after),
-            (State::Shadow, Some(_)) => self.announce(met),
-            _ => {}
-        }
-    }
-
-    fn announce(&mut self, met: Vec<Reason>) {
-        if self.now >= self.would_reject_until {
-            self.would_reject_until = self.now + self.wait(1).unwrap_or(UNKNOWN_WAIT);
-        }
-        for reason in met {
-            if !self.announced.contains(&reason) {
-                self.announced.push(reason);
-                self.tell(State::Shadow, State::Shadow, reason, self.now, self.evidence());
-            }
-        }
-    }
-
-    // ---- probes
-
-    fn judge_probe(&mut self, failed: bool, slow: bool, retry_after: Option<u64>) {
-        let half_open = &self.settings.half_open;
-        let decision = half_open.decision;
-        self.round.in_flight -= 1;
-        self.round.used_up += u32::from(half_open.limit == ProbeLimit::PerRound);
-        self.round.results.push((failed, slow));
-        let kept = match decision {
-            HalfOpenDecision::Rate { calls } | HalfOpenDecision::ConsecutiveSuccesses { calls } => calls as usize,
-            HalfOpenDecision::Successes { of, .. } => of as usize,
-            _ => unreachable!("the strategy knows three"),
-        };
-        let gone = self.round.results.len().saturating_sub(kept);
-        self.round.results.drain(..gone);
-        let verdict = match decision {
-            HalfOpenDecision::Rate { calls } => self.by_rate(u64::from(calls)),
-            HalfOpenDecision::ConsecutiveSuccesses { calls } => self.by_successes(calls as usize, calls as usize),
-            HalfOpenDecision::Successes { successes, of } => self.by_successes(successes as usize, of as usize),
-            _ => unreachable!("the strategy knows three"),
-        };
-        match verdict {
-            Some(true) => self.enter(State::Closed, Reason::ProbesSucceeded, self.now, None),
-            Some(false) => self.enter(State::Open, Reason::ProbesFailed, self.now, retry_after),
-            None => {}
-        }
-    }
-
-    /// Tries every way in which the missing results may still turn out: certain is what all of them agree on.
-    fn by_rate(&self, calls: u64) -> Option<bool> {
-        let (done, failed, slow) = self.probes();
-        let missing = calls.saturating_sub(done);
-        if missing > 0 && !self.settings.half_open.is_early {
-            return None;
-        }
-        let outcomes: Vec<bool> = (0..=missing)
-            .flat_map(|more_failed| (0..=missing).map(move |more_slow| (more_failed, more_slow)))
-            .map(|(more_failed, more_slow)| !self.is_bad(done + missing, failed + more_failed, slow + more_slow))
-            .collect();
-        outcomes.iter().all(|closes| *closes == outcomes[0]).then_some(outcomes[0])
-    }
-
-    fn is_bad(&self, calls: u64, failed: u64, slow: u64) -> bool {
-        let rules = &self.settings.rules;
-        let share = |part: u64| part as f64 / calls as f64;
-        let no_rule = rules.failure_rate.is_none() && rules.failures.is_none_or(|most| u64::from(most) > calls);
-        let by_default = no_rule && share(failed) >= DEFAULT_RATE;
-        by_default
-            || rules.failure_rate.is_some_and(|rate| share(failed) >= rate)
-            || rules.slow_rate.is_some_and(|rate| share(slow) >= rate)
-            || rules.failures.is_some_and(|most| failed >= u64::from(most))
-    }
-
-    /// A slow probe is no success where slow calls trip.
-    fn by_successes(&self, needed: usize, of: usize) -> Option<bool> {
-        let is_bad = |(failed, slow): &&(bool, bool)| *failed || *slow && self.settings.rules.slow_rate.is_some();
-        let results = &self.round.results[self.round.results.len().saturating_sub(of)..];
-        let bad = results.iter().filter(is_bad).count();
-        if results.len() - bad >= needed {
-            Some(true)
-        } else if bad > of - needed {
-            Some(false)
-        } else {
-            None
-        }
-    }
-
-    fn probes(&self) -> (u64, u64, u64) {
-        let results = &self.round.results;
-        let failed = results.iter().filter(|(failed, _)| *failed).count();
-        let slow = results.iter().filter(|(_, slow)| *slow).count();
-        (results.len() as u64, failed as u64, slow as u64)
     }
 
     // ---- changes
 
-    fn evidence(&self) -> Evidence {
+    pub(super) fn evidence(&self) -> Evidence {
         let rules = &self.settings.rules;
         let half_open = &self.settings.half_open;
         let ((calls, failed, slow, abandoned), minimum, slow_minimum) = match self.state {
@@ -610,7 +366,7 @@ impl Reference {
     }
 
     /// The open time after this many trips; `None` where a function has to be asked.
-    fn wait(&self, trips: u32) -> Option<u64> {
+    pub(super) fn wait(&self, trips: u32) -> Option<u64> {
         match self.settings.open_time {
             Wait::Fixed(wait) => Some(wait),
             Wait::Doubling(initial, max) => {
@@ -620,7 +376,7 @@ impl Reference {
         }
     }
 
-    fn enter(&mut self, to: State, reason: Reason, at: u64, wait: Option<u64>) {
+    pub(super) fn enter(&mut self, to: State, reason: Reason, at: u64, wait: Option<u64>) {
         let (from, evidence) = (self.state, self.evidence());
         self.generation += 1;
         self.followed.clear();
@@ -647,10 +403,10 @@ impl Reference {
             self.in_a_row = 0;
             self.announced.clear();
             self.interval_began = at;
-            if let Window::Tumbling { interval } = self.settings.window {
-                if self.now - at > interval {
-                    self.interval_began = self.now;
-                }
+            if let Window::Tumbling { interval } = self.settings.window
+                && self.now - at > interval
+            {
+                self.interval_began = self.now;
             }
         }
         if from != to {
@@ -658,7 +414,7 @@ impl Reference {
         }
     }
 
-    fn tell(&mut self, from: State, to: State, reason: Reason, at: u64, evidence: Evidence) {
+    pub(super) fn tell(&mut self, from: State, to: State, reason: Reason, at: u64, evidence: Evidence) {
         let sequence = self.told.len() as u64 + 1;
         self.told.push(Told { from, to, reason, at, sequence, evidence });
     }

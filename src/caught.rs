@@ -1,0 +1,17 @@
+//! Runs foreign code whose panic must go no further.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What `run` returns; `None` if it panicked.
+///
+/// The panic's payload is forgotten: it is foreign too, and its drop could panic again.
+#[inline]
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            std::mem::forget(payload);
+            None
+        }
+    }
+}
