@@ -66,8 +66,7 @@ fn everything_adds_up_after_a_storm_of_threads() {
     ];
     let seed = number("BACKSTOP_MODEL_SEED", 1);
     let steps = wanted_steps() / windows.len() as u64;
-    for (i, window) in windows.into_iter().enumerate() {
-        storm(window, seed + 100 * i as u64, steps);
-    }
-    println!("{} steps on each thread", 4 * steps);
+    let storms = windows.into_iter().enumerate();
+    let events: usize = storms.map(|(i, window)| storm(window, seed + 100 * i as u64, steps)).sum();
+    println!("{} steps on each thread, {events} events", 4 * steps);
 }

@@ -62,7 +62,7 @@ pub(crate) use publish::publish;
 #[cfg(feature = "metrics")]
 mod publish {
     use super::{State, TRANSITIONS};
-    use crate::circuit_breaker::shared::Sample;
+    use crate::circuit_breaker::locked::Sample;
     use crate::telemetry::{self, Metric, Publisher, Series, Value};
 
     pub(crate) fn publish(publisher: &mut Publisher, name: &'static str, sample: &Sample) {

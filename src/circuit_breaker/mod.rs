@@ -56,6 +56,7 @@ mod handle;
 pub mod keyed;
 mod layer;
 mod ledger;
+mod locked;
 mod log;
 #[cfg(all(test, backstop_loom))]
 mod loom_tests;

@@ -11,10 +11,10 @@
 
 use super::config::CircuitBreakerConfig;
 use super::ledger::Ledger;
+use super::locked::{Core, Sample};
 use super::machine::{Admission, Denial, Ended, Machine, OpenTimeQuestion};
-use super::metrics::TRANSITIONS;
 use super::permit::Ticket;
-use super::snapshot::{Event, Snapshot, State, Totals};
+use super::snapshot::{Event, State};
 use super::stopwatch::Stopwatch;
 use super::tally::Tally;
 use super::waiters::Waiters;
@@ -55,27 +55,6 @@ pub(crate) struct Shared {
     pub(super) waiters: Waiters,
     #[cfg(feature = "metrics")]
     gate: crate::telemetry::Gate,
-}
-
-/// What the lock protects.
-struct Core {
-    machine: Machine,
-    ledger: Ledger,
-    /// Successes of this generation that the machine has taken in.
-    absorbed: (u64, u64),
-    published_at: Option<Instant>,
-}
-
-/// Everything that can be read of a breaker, at one moment.
-#[derive(Clone, Debug)]
-pub(crate) struct Sample {
-    pub(crate) state: State,
-    pub(crate) snapshot: Snapshot,
-    pub(crate) totals: Totals,
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "published as metrics"))]
-    pub(crate) transitions: [u64; TRANSITIONS.len()],
-    pub(crate) open_time: Duration,
-    pub(crate) retry_after: Option<Duration>,
 }
 
 /// What is left to do once the lock is released.
@@ -385,28 +364,6 @@ impl Shared {
     pub(crate) fn publish(&self) {
         #[cfg(feature = "metrics")]
         self.gate.run(|publisher| super::metrics::publish(publisher, self.name, &self.sample_as_it_is()));
-    }
-}
-
-impl Core {
-    /// Hands the machine the successes that were counted without it.
-    fn absorb(&mut self, tally: &Tally) {
-        let generation = self.machine.generation();
-        let successes = tally.successes_of(generation);
-        let known = if self.absorbed.0 == generation { self.absorbed.1 } else { 0 };
-        self.machine.absorb(successes - known);
-        self.absorbed = (generation, successes);
-    }
-
-    fn sample(&self, now: Instant) -> Sample {
-        Sample {
-            state: self.machine.state(),
-            snapshot: self.machine.snapshot(),
-            totals: self.ledger.totals,
-            transitions: self.ledger.transitions,
-            open_time: self.ledger.open_time(now),
-            retry_after: self.machine.retry_after(),
-        }
     }
 }
 

@@ -16,8 +16,8 @@ const THREADS: usize = 6;
 const OPEN_TIME: Duration = Duration::from_millis(5);
 const PLACES: u32 = 3;
 
-/// A storm of `steps` on each thread, and a look at what is left.
-pub(crate) fn storm(window: SlidingWindow, seed: u64, steps: u64) {
+/// A storm of `steps` on each thread, and a look at what is left. The result is the number of events.
+pub(crate) fn storm(window: SlidingWindow, seed: u64, steps: u64) -> usize {
     let (clock, time) = Clock::manual();
     let builder = CircuitBreaker::builder("storm").clock(clock).open_time(OPEN_TIME);
     let breaker = shape(builder, window, 1.0 / 3.0).build().expect("valid settings");
@@ -39,7 +39,9 @@ pub(crate) fn storm(window: SlidingWindow, seed: u64, steps: u64) {
     every_call_is_counted_once(&totals, &counts);
     transitions_form_a_path(&told.lock().unwrap(), breaker.state(), totals.events_lost);
     metrics_agree(&breaker, &totals, &told.lock().unwrap());
+    let events = told.lock().unwrap().len();
     no_place_is_lost(&breaker, &time);
+    events
 }
 
 fn shape<T>(builder: CircuitBreakerBuilder<T>, window: SlidingWindow, rate: f64) -> CircuitBreakerBuilder<T> {

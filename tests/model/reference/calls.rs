@@ -56,6 +56,7 @@ impl Reference {
             (State::HalfOpen, Some(failed)) => self.judge_probe(failed, slow, retry_after),
             (State::Closed | State::Shadow, None) if is_set_aside => {
                 self.seen.push(Seen { at: self.now, what: What::Abandoned, call: None });
+                self.forget_abandoned();
                 self.evaluate(None);
             }
             (State::Closed | State::Shadow, Some(failed)) => {

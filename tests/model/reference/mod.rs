@@ -232,6 +232,7 @@ impl Reference {
             self.interval_began = self.now;
         }
         self.settings = settings;
+        self.forget_abandoned();
         if self.state == State::HalfOpen {
             // The round goes on: not longer than the new settings allow, and with the places they add.
             let until = after(self.now, self.settings.half_open.timeout);

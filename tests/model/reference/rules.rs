@@ -28,19 +28,25 @@ impl Reference {
         &self.seen[start..]
     }
 
+    /// A count window knows at most as many abandoned calls as it has places.
+    pub(super) fn forget_abandoned(&mut self) {
+        let Window::Count { calls } = self.settings.window else { return };
+        let is_abandoned = |seen: &Seen| seen.what == What::Abandoned;
+        let known = self.seen.iter().filter(|seen| is_abandoned(seen)).count();
+        for _ in calls as usize..known {
+            let oldest = self.seen.iter().position(is_abandoned).expect("it was counted");
+            self.seen.remove(oldest);
+        }
+    }
+
     pub(super) fn counts(&self) -> (u64, u64, u64, u64) {
         let seen = self.window();
         let count = |is: fn(&What) -> bool| seen.iter().filter(|seen| is(&seen.what)).count() as u64;
-        let abandoned = count(|what| *what == What::Abandoned);
-        let abandoned = match self.settings.window {
-            Window::Count { calls } => abandoned.min(u64::from(calls)),
-            _ => abandoned,
-        };
         (
             count(|what| *what != What::Abandoned),
             count(|what| matches!(what, What::Call { failed: true, .. })),
             count(|what| matches!(what, What::Call { slow: true, .. })),
-            abandoned,
+            count(|what| *what == What::Abandoned),
         )
     }
 

@@ -1,0 +1,52 @@
+//! What the lock of a breaker protects, and a reading of it.
+
+use super::ledger::Ledger;
+use super::machine::Machine;
+use super::metrics::TRANSITIONS;
+use super::snapshot::{Snapshot, State, Totals};
+use super::tally::Tally;
+use crate::clock::Instant;
+use std::time::Duration;
+
+/// What the lock protects.
+pub(super) struct Core {
+    pub(super) machine: Machine,
+    pub(super) ledger: Ledger,
+    /// Successes of this generation that the machine has taken in.
+    pub(super) absorbed: (u64, u64),
+    pub(super) published_at: Option<Instant>,
+}
+
+/// Everything that can be read of a breaker, at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) state: State,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) totals: Totals,
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "published as metrics"))]
+    pub(crate) transitions: [u64; TRANSITIONS.len()],
+    pub(crate) open_time: Duration,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Core {
+    /// Hands the machine the successes that were counted without it.
+    pub(super) fn absorb(&mut self, tally: &Tally) {
+        let generation = self.machine.generation();
+        let successes = tally.successes_of(generation);
+        let known = if self.absorbed.0 == generation { self.absorbed.1 } else { 0 };
+        self.machine.absorb(successes - known);
+        self.absorbed = (generation, successes);
+    }
+
+    pub(super) fn sample(&self, now: Instant) -> Sample {
+        Sample {
+            state: self.machine.state(),
+            snapshot: self.machine.snapshot(),
+            totals: self.ledger.totals,
+            transitions: self.ledger.transitions,
+            open_time: self.ledger.open_time(now),
+            retry_after: self.machine.retry_after(),
+        }
+    }
+}
