@@ -280,7 +280,7 @@ pub enum HalfOpenDecision {
     /// The trip thresholds, over `calls` results; a round without a threshold for failures that it can reach
     /// takes 0.5.
     Rate {
-        /// How many results. At most `half_open_max_calls`.
+        /// How many results. At most `half_open_max_calls` with [`ProbeLimit::PerRound`], where no more can come.
         calls: u32,
     },
     /// This many successes in a row close; one failure opens.
