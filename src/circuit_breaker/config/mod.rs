@@ -252,7 +252,7 @@ pub enum RetryAfter {
     /// When a failure that carries one trips the circuit, it is the open time. The default.
     #[default]
     SetsOpenTime,
-    /// Every result that carries one opens the circuit at once, for that long. Right where the dependency
+    /// Every result that carries one opens a closed circuit at once, for that long. Right where the dependency
     /// speaks for all of its callers, wrong where it limits them one by one.
     OpensAtOnce,
 }
