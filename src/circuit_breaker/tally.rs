@@ -151,12 +151,12 @@ impl Line {
     }
 }
 
-/// As many as there are threads to run on, and a few for those that block; at most 2 kB.
+/// As many as there are threads to run on, and a few for those that block; at most 1 kB.
 fn owned_lines() -> usize {
     if cfg!(backstop_loom) {
         return 2;
     }
-    std::thread::available_parallelism().map_or(4, std::num::NonZero::get).saturating_add(2).clamp(4, 28)
+    std::thread::available_parallelism().map_or(4, std::num::NonZero::get).saturating_add(2).clamp(4, 16)
 }
 
 #[inline]

@@ -128,13 +128,11 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 fn http(rejected: &Rejected) -> Response<Bytes> {
-    let problem = serde_json::json!({
-        "type": "about:blank",
-        "title": "Service Unavailable",
-        "status": StatusCode::SERVICE_UNAVAILABLE.as_u16(),
-        "detail": rejected.to_string(),
-    });
-    let mut response = Response::new(Bytes::from(problem.to_string()));
+    let detail = serde_json::Value::String(rejected.to_string()); // which escapes it
+    let mut body = String::with_capacity(192);
+    let title = "Service Unavailable";
+    let _ = write!(body, r#"{{"type":"about:blank","title":"{title}","status":503,"detail":{detail}}}"#);
+    let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -29,6 +29,9 @@
 //!
 //! # The recorder is foreign code
 //!
+//! A value is stored when it changes. An exporter that drops series which nobody stores for a while (an idle
+//! timeout) drops those of a healthy breaker: leave that off.
+//!
 //! It is called on the thread of the call that is due to publish, without a lock that other calls or readers
 //! wait for, so it may use the mechanism it hears of. A panic in it is caught; what was not published then is
 //! published the next time.
