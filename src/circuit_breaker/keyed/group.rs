@@ -2,6 +2,7 @@
 
 use super::Key;
 use super::entry::Entry;
+use super::places::is_due;
 use super::table::{Inserted, Table};
 use crate::circuit_breaker::config::{CircuitBreakerConfig, SlidingWindow};
 use crate::circuit_breaker::ledger::Ledger;
@@ -20,10 +21,6 @@ use crate::reject::{Mechanism, Rejected};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::borrow::Borrow;
 use std::hash::Hash;
-use std::time::Duration;
-
-/// The shortest time between two looks at all keys for circuits that are dead.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// An event of one key's circuit.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,29 +35,29 @@ pub struct KeyedEvent<K> {
 
 pub(super) struct Group<K> {
     name: &'static str,
-    stopwatch: Stopwatch,
-    config: Mutex<Arc<CircuitBreakerConfig>>,
+    pub(super) stopwatch: Stopwatch,
+    pub(super) config: Mutex<Arc<CircuitBreakerConfig>>,
     /// The size of the window if a healthy key needs no circuit of its own, otherwise 0.
     foldable: AtomicU64,
     /// Whether calls are timed while they are in flight.
     follows_flights: AtomicBool,
     /// When the metrics were last published, and when dead circuits were last looked for.
     published_at: AtomicU64,
-    swept_at: AtomicU64,
-    table: Table<K>,
+    pub(super) swept_at: AtomicU64,
+    pub(super) table: Table<K>,
     /// For keys that found no room.
     overflow: Arc<Entry<K>>,
     overflowed: AtomicU64,
-    evicted: AtomicU64,
+    pub(super) evicted: AtomicU64,
     /// Openings that the bound on open keys did not allow.
     suppressed: AtomicU64,
-    keys: AtomicU64,
-    max_open_fraction: Ratio,
+    pub(super) keys: AtomicU64,
+    pub(super) max_open_fraction: Ratio,
     /// Circuits that are open, and that are half-open.
-    open: AtomicU64,
-    half_open: AtomicU64,
+    pub(super) open: AtomicU64,
+    pub(super) half_open: AtomicU64,
     tally: Tally,
-    ledger: Mutex<Ledger>,
+    pub(super) ledger: Mutex<Ledger>,
     fallbacks: AtomicU64,
     pub(super) events: Events<KeyedEvent<K>>,
     #[cfg(feature = "metrics")]
@@ -259,62 +256,6 @@ impl<K: Key> Group<K> {
         true
     }
 
-    /// Takes a place among those that may be open, if there is one.
-    fn take_place(&self, now: Instant) -> bool {
-        self.try_take_place() || {
-            self.sweep(now);
-            self.try_take_place()
-        }
-    }
-
-    fn try_take_place(&self) -> bool {
-        let keys = self.keys.load(Ordering::Relaxed) as f64;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count is a count")]
-        let most = ((keys * self.max_open_fraction.get()) as u64).max(1);
-        let is_bounded = self.max_open_fraction.get() < 1.0;
-        let taken = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-            (!is_bounded || open + self.half_open.load(Ordering::Relaxed) < most).then_some(open + 1)
-        });
-        taken.is_ok()
-    }
-
-    /// Forgets open circuits that nobody calls any more: their hosts are gone, and their places are wanted.
-    fn sweep(&self, now: Instant) {
-        if self.open_len() > 0 && is_due(&self.swept_at, SWEEP_INTERVAL, now) {
-            let gone = self.table.sweep(|entry| entry.is_dead(now));
-            for entry in gone {
-                self.forget(&entry);
-            }
-        }
-    }
-
-    /// Counts out an entry that has left the table.
-    fn forget(&self, entry: &Entry<K>) {
-        let state = entry.lock().state(&self.config.lock());
-        self.settle_places(state, State::Closed, false);
-        self.ledger.lock().change(state, State::Closed, self.stopwatch.clock.coarse());
-        self.keys.fetch_sub(1, Ordering::Relaxed);
-        self.evicted.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Keeps the number of open and half-open circuits right after a change. A place may have been taken before.
-    fn settle_places(&self, before: State, after: State, has_place: bool) {
-        let counter = |state: State| match state {
-            State::Open => Some(&self.open),
-            State::HalfOpen => Some(&self.half_open),
-            _ => None,
-        };
-        if before == after {
-            return;
-        }
-        if let Some(counter) = counter(after).filter(|_| !has_place) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-        if let Some(counter) = counter(before) {
-            counter.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
     /// New settings for all keys; their states and evidence stay.
     pub(super) fn reconfigure(&self, config: CircuitBreakerConfig) {
         let window = match config.window {
@@ -403,14 +344,4 @@ impl<K: Key> Group<K> {
         #[cfg(feature = "metrics")]
         self.gate.run(|publisher| crate::circuit_breaker::metrics::publish(publisher, self.name, &self.sample()));
     }
-}
-
-/// Whether so much time has passed since this was last true.
-fn is_due(last: &AtomicU64, interval: Duration, now: Instant) -> bool {
-    let before = Instant::from_nanos(last.load(Ordering::Relaxed));
-    let is_due = before.saturating_add(interval).is_reached(now);
-    if is_due {
-        last.store(now.as_nanos(), Ordering::Relaxed);
-    }
-    is_due
 }

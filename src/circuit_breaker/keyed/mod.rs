@@ -43,6 +43,7 @@ mod entry;
 mod group;
 mod handle;
 mod layer;
+mod places;
 mod table;
 
 pub use builder::KeyedCircuitBreakerBuilder;
