@@ -267,7 +267,7 @@ mod tests {
             #[cfg(test)]
             mod tests { use std::net::TcpStream; }
             #[cfg(all(test, not(loom)))]
-            fn g() -> std::io::Result<()> { todo!() }
+            fn g() -> std::io::Result<()> { Ok(()) }
             #[cfg(not(test))]
             fn h() { std::env::args(); }
         "#;
