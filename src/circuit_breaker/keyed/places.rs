@@ -58,6 +58,8 @@ impl<K: Key> Group<K> {
             _ => None,
         };
         if before == after {
+            // By way of other states, as time allows: it held a place all along.
+            self.open.fetch_sub(u64::from(has_place), Ordering::Relaxed);
             return;
         }
         if let Some(counter) = counter(after).filter(|_| !has_place) {
