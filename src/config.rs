@@ -20,6 +20,7 @@
 //! );
 //! ```
 
+use crate::clock::Clock;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -118,6 +119,39 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// A builder with this makes settings.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigOnly(pub(crate) ());
+
+/// A builder with this makes a mechanism of this name.
+#[derive(Clone, Debug)]
+pub struct Named {
+    name: String,
+    pub(crate) clock: Clock,
+}
+
+impl Named {
+    pub(crate) fn new(name: String) -> Self {
+        Self { name, clock: Clock::system() }
+    }
+
+    /// Puts what is wrong with the name before what is wrong with the settings.
+    pub(crate) fn with<T>(&self, settings: Result<T, ConfigError>) -> Result<(&'static str, T), ConfigError> {
+        let mut problems = Problems::default();
+        let name = intern("name", &self.name).unwrap_or_else(|error| {
+            problems.extend(error);
+            ""
+        });
+        match settings {
+            Ok(settings) => problems.into_result((name, settings)),
+            Err(error) => {
+                problems.extend(error);
+                Err(problems.into_error())
+            }
+        }
+    }
+}
 
 /// Collects problems while a configuration is checked.
 #[derive(Debug, Default)]

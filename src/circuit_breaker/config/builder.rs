@@ -9,7 +9,7 @@ use crate::circuit_breaker::open_time::OpenTime;
 use crate::circuit_breaker::snapshot::State;
 use crate::circuit_breaker::throttle::Throttle;
 use crate::clock::Clock;
-use crate::config::{ConfigError, intern};
+use crate::config::{ConfigError, ConfigOnly, Named};
 use std::time::Duration;
 
 /// The settings as given: nothing is checked yet. A configuration file reads into this.
@@ -98,17 +98,6 @@ pub struct CircuitBreakerBuilder<T> {
     target: T,
 }
 
-/// The builder makes a [`CircuitBreakerConfig`].
-#[derive(Clone, Copy, Debug)]
-pub struct ConfigOnly(());
-
-/// The builder makes a [`CircuitBreaker`] of this name.
-#[derive(Clone, Debug)]
-pub struct Named {
-    name: String,
-    clock: Clock,
-}
-
 impl CircuitBreakerBuilder<ConfigOnly> {
     pub(super) fn config_only() -> Self {
         Self { settings: Settings::default(), target: ConfigOnly(()) }
@@ -126,7 +115,7 @@ impl CircuitBreakerBuilder<ConfigOnly> {
 
 impl CircuitBreakerBuilder<Named> {
     pub(crate) fn named(name: String) -> Self {
-        Self { settings: Settings::default(), target: Named { name, clock: Clock::system() } }
+        Self { settings: Settings::default(), target: Named::new(name) }
     }
 
     /// Where the breaker reads the time. Default: the system's monotonic clock.
@@ -143,18 +132,8 @@ impl CircuitBreakerBuilder<Named> {
     /// Every setting that is out of its range, and a name that is empty, longer than 128 bytes or has control
     /// characters.
     pub fn build(self) -> Result<CircuitBreaker, ConfigError> {
-        let mut problems = crate::config::Problems::default();
-        let name = intern("name", &self.target.name).unwrap_or_else(|error| {
-            problems.extend(error);
-            ""
-        });
-        match self.settings.check() {
-            Ok(config) => problems.into_result(()).map(|()| CircuitBreaker::make(name, config, self.target.clock)),
-            Err(error) => {
-                problems.extend(error);
-                Err(problems.into_error())
-            }
-        }
+        let (name, config) = self.target.with(self.settings.check())?;
+        Ok(CircuitBreaker::make(name, config, self.target.clock))
     }
 }
 

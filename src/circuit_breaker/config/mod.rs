@@ -5,7 +5,8 @@ mod check;
 #[cfg(feature = "serde")]
 mod text;
 
-pub use builder::{CircuitBreakerBuilder, ConfigOnly, Named};
+pub use crate::config::{ConfigOnly, Named};
+pub use builder::CircuitBreakerBuilder;
 
 use super::open_time::OpenTime;
 use super::snapshot::State;
