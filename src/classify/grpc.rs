@@ -105,4 +105,18 @@ mod tests {
         pushed.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("1500"));
         assert_eq!(of_headers(&pushed).unwrap().requested_wait(), Some(Duration::from_millis(1_500)));
     }
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn a_rejection_said_as_a_status_is_ignored_and_a_servers_own_is_a_failure() {
+        use crate::reject::{BoxError, Mechanism, RejectReason, Rejected};
+        let classify = |status| Auto.classify(&Err::<tonic::Response<()>, tonic::Status>(status));
+        for by in [Mechanism::CircuitBreaker, Mechanism::Bulkhead] {
+            let rejected = || Rejected::new(by, "inner", RejectReason::Full, None);
+            assert_eq!(classify(tonic::Status::from(rejected())), Outcome::Ignored.into(), "{by:?}");
+            let boxed: BoxError = rejected().into(); // as a client of tonic makes one of its channel's error
+            assert_eq!(classify(tonic::Status::from_error(boxed)), Outcome::Ignored.into(), "{by:?}");
+            assert_eq!(crate::classify::of_error(&tonic::Status::from(rejected())), Outcome::Ignored.into(), "{by:?}");
+        }
+        assert_eq!(classify(tonic::Status::resource_exhausted("quota")), Outcome::Failure.into());
+    }
 }

@@ -182,6 +182,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reject::{Mechanism, RejectReason};
 
     #[expect(clippy::unnecessary_wraps, reason = "a classifier takes a result")]
     fn response(status: u16, retry_after: Option<&str>) -> Result<Response<String>, std::io::Error> {
@@ -211,16 +212,19 @@ mod tests {
     }
 
     #[test]
-    fn a_rejection_of_an_inner_layer_is_ignored() {
-        let mut rejection = response(503, None).unwrap();
-        rejection.extensions_mut().insert(Rejected::new(
-            crate::reject::Mechanism::CircuitBreaker,
-            "inner",
-            crate::reject::RejectReason::Open,
-            None,
-        ));
-        let classified = Auto.classify(&Ok::<_, std::io::Error>(rejection));
-        assert_eq!(classified, Outcome::Ignored.into());
+    fn a_rejection_of_an_inner_layer_is_ignored_whatever_its_status() {
+        for (by, reason) in [(Mechanism::CircuitBreaker, RejectReason::Open), (Mechanism::Bulkhead, RejectReason::Full)]
+        {
+            for (status, grpc_status) in [(503, None), (200, Some("8")), (200, Some("14"))] {
+                let mut rejection = response(status, None).unwrap();
+                if let Some(status) = grpc_status {
+                    rejection.headers_mut().insert("grpc-status", status.parse().unwrap());
+                }
+                rejection.extensions_mut().insert(Rejected::new(by, "inner", reason, None));
+                let classified = Auto.classify(&Ok::<_, std::io::Error>(rejection));
+                assert_eq!(classified, Outcome::Ignored.into(), "{by:?}, {status}, {grpc_status:?}");
+            }
+        }
     }
 
     #[test]

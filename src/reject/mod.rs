@@ -76,13 +76,16 @@
 //! ```
 //!
 //! `tonic::transport::Server::layer` and every client take the boxed error: tonic finds the status that a
-//! [`Rejected`] carries, `UNAVAILABLE` with the pushback.
+//! [`Rejected`] carries, with the pushback: `UNAVAILABLE` of a circuit breaker, `RESOURCE_EXHAUSTED` of a
+//! bulkhead.
 
 mod on_reject;
+mod reason;
 #[cfg(feature = "http")]
 mod respond;
 
 pub use on_reject::{AsError, Fallback, OnReject, Recover, RespondWith};
+pub use reason::{Mechanism, RejectReason};
 #[cfg(feature = "http")]
 pub use respond::Respond;
 #[cfg(feature = "axum-core")]
@@ -97,72 +100,6 @@ use std::time::Duration;
 
 /// A boxed error, as in Tower.
 pub type BoxError = Box<dyn Error + Send + Sync>;
-
-/// A kind of mechanism.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum Mechanism {
-    /// A circuit breaker.
-    CircuitBreaker,
-}
-
-impl Mechanism {
-    /// The name in messages.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CircuitBreaker => "circuit breaker",
-        }
-    }
-}
-
-/// Why a call was not let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum RejectReason {
-    /// The circuit is open.
-    Open,
-    /// The circuit is half-open and has its probes.
-    HalfOpen,
-    /// Somebody opened the circuit by hand.
-    ForcedOpen,
-    /// The circuit has just closed and admits a growing share.
-    Ramp,
-    /// Adaptive throttling drew this call.
-    Throttled,
-    /// The circuit let the call through, but the inner service had not been asked whether it is ready: the
-    /// open time ended between `poll_ready` and `call`. The next call probes.
-    NotReady,
-}
-
-impl RejectReason {
-    /// The reason in words.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::HalfOpen => "half open, and its probes are under way",
-            Self::ForcedOpen => "forced open",
-            Self::Ramp => "admitting a growing share after closing",
-            Self::Throttled => "throttled",
-            Self::NotReady => "about to probe, but the service was not polled ready",
-        }
-    }
-}
-
-/// The reason in words, as the body of a response.
-#[cfg(feature = "axum-core")]
-impl axum_core::response::IntoResponse for RejectReason {
-    fn into_response(self) -> axum_core::response::Response {
-        self.as_str().into_response()
-    }
-}
-
-impl fmt::Display for RejectReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A mechanism did not let a call through.
 ///
@@ -265,7 +202,7 @@ fn plain(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     known
 }
 
-/// The error of a call through another breaker.
+/// The error of a call through another mechanism.
 fn called<E: 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     match error.downcast_ref::<CallError<E>>()? {
         CallError::Rejected(rejected) => Some(rejected),

@@ -7,15 +7,12 @@ use http::{Request, Response, StatusCode};
 use std::fmt::Write;
 use std::time::Duration;
 
-/// The code of gRPC's `UNAVAILABLE`.
-const UNAVAILABLE: &str = "14";
-
 /// Answers a rejected request in its own protocol.
 ///
 /// HTTP: 503 with `Retry-After` (whole seconds, rounded up) and an `application/problem+json` body (RFC 9457).
-/// gRPC and gRPC-web, known by the request's content type: `UNAVAILABLE` with `grpc-retry-pushback-ms`. The
-/// response carries the [`Rejected`] among its extensions, so that an outer layer of this crate does not take it
-/// for a failure.
+/// gRPC and gRPC-web, known by the request's content type: `UNAVAILABLE` for a circuit breaker,
+/// `RESOURCE_EXHAUSTED` for a bulkhead, with `grpc-retry-pushback-ms`. The response carries the [`Rejected`] among
+/// its extensions, so that an outer layer of this crate does not take it for a failure.
 ///
 /// The body of the response is made of `Bytes`: every body that is watched can be, and axum's own. tonic's own
 /// cannot: in front of a tonic service, a classifier that watches no body goes with
@@ -147,7 +144,7 @@ fn grpc(rejected: &Rejected, content_type: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert("grpc-status", HeaderValue::from_static(UNAVAILABLE));
+    headers.insert("grpc-status", HeaderValue::from_static(rejected.by().grpc_code()));
     headers.insert("grpc-message", message(&rejected.to_string()));
     if let Some(after) = rejected.retry_after() {
         headers.insert("grpc-retry-pushback-ms", HeaderValue::from(whole_millis(after)));
@@ -181,7 +178,8 @@ fn whole_millis(after: Duration) -> u64 {
 /// The rejection as tonic says it.
 #[cfg(feature = "grpc")]
 pub(super) fn grpc_status(rejected: &Rejected) -> tonic::Status {
-    let mut status = tonic::Status::unavailable(rejected.to_string());
+    let code = tonic::Code::from_bytes(rejected.by().grpc_code().as_bytes());
+    let mut status = tonic::Status::new(code, rejected.to_string());
     if let Some(after) = rejected.retry_after() {
         status.metadata_mut().insert("grpc-retry-pushback-ms", whole_millis(after).into());
     }
@@ -225,6 +223,25 @@ mod tests {
         assert_eq!(response.headers()["grpc-retry-pushback-ms"], "1500");
         let message = response.headers()["grpc-message"].to_str().unwrap();
         assert!(message.starts_with("circuit breaker zahlung 100 %25 %C3%B6 rejected"), "{message}");
+    }
+
+    #[test]
+    fn grpc_says_resource_exhausted_for_a_bulkhead_and_http_stays_the_same() {
+        let full = Rejected::new(Mechanism::Bulkhead, "stock", RejectReason::Full, None);
+        let response = grpc(&full, "application/grpc");
+        assert_eq!(response.headers()["grpc-status"], "8");
+        assert!(!response.headers().contains_key("grpc-retry-pushback-ms"));
+        let response = http(&full);
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!response.headers().contains_key(RETRY_AFTER));
+    }
+
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn a_status_of_tonic_has_the_code_of_the_response() {
+        let code = |by| grpc_status(&Rejected::new(by, "stock", RejectReason::Full, None)).code();
+        assert_eq!(code(Mechanism::CircuitBreaker), tonic::Code::Unavailable);
+        assert_eq!(code(Mechanism::Bulkhead), tonic::Code::ResourceExhausted);
     }
 
     #[test]
