@@ -1,10 +1,9 @@
 //! The Tower layer.
 
-use super::answers::answers;
 use super::handle::CircuitBreaker;
 use super::service::CircuitBreakerService;
 use crate::classify::Auto;
-use crate::reject::AsError;
+use crate::reject::{AsError, answers};
 use tower_layer::Layer;
 
 /// Puts a circuit breaker in front of services. All of them share its circuit.

@@ -47,7 +47,6 @@
 //! }
 //! ```
 
-mod answers;
 mod config;
 mod control;
 mod flights;

@@ -79,11 +79,13 @@
 //! [`Rejected`] carries, with the pushback: `UNAVAILABLE` of a circuit breaker, `RESOURCE_EXHAUSTED` of a
 //! bulkhead.
 
+mod answers;
 mod on_reject;
 mod reason;
 #[cfg(feature = "http")]
 mod respond;
 
+pub(crate) use answers::answers;
 pub use on_reject::{AsError, Fallback, OnReject, Recover, RespondWith};
 pub use reason::{Mechanism, RejectReason};
 #[cfg(feature = "http")]

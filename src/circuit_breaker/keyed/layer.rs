@@ -2,12 +2,11 @@
 
 use super::Key;
 use super::handle::{KeyCircuitBreaker, KeyedCircuitBreaker};
-use crate::circuit_breaker::answers::answers;
 use crate::circuit_breaker::future::ResponseFuture;
 use crate::circuit_breaker::permit::Permit;
 use crate::circuit_breaker::service::{refuse, start};
 use crate::classify::{Auto, Classify};
-use crate::reject::{AsError, OnReject};
+use crate::reject::{AsError, OnReject, answers};
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;

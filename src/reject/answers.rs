@@ -1,7 +1,7 @@
-//! How a layer is told what a call's end means and what a rejected call gets: the same for one breaker and for a
-//! group.
+//! How a layer is told what a call's end means and what a rejected call gets: the same words for every mechanism.
 
-/// The setters. The layer has a method `with(self, impl FnOnce(C, P) -> (D, Q))`.
+/// The setters of `Layer<.., C, P>`, whose first parameters follow its name: `answers!(Layer, K, F)`. The layer has
+/// a method `with(self, impl FnOnce(C, P) -> (D, Q))`.
 macro_rules! answers {
     ($layer:ident $(, $parameter:ident)*) => {
         /// Sets what tells how a call ended: [`Errors`](crate::classify::Errors), a closure over the result, or
@@ -18,8 +18,8 @@ macro_rules! answers {
             self.with(|classifier, _| (classifier, on_reject))
         }
 
-        /// Answers rejected requests in their own protocol: 503 with `Retry-After` and problem+json, or gRPC's
-        /// `UNAVAILABLE`. The layer's error is then the service's own.
+        /// Answers rejected requests in their own protocol: 503 with `Retry-After` and problem+json, or a status of
+        /// gRPC. The layer's error is then the service's own.
         #[cfg(feature = "http")]
         pub fn respond(self) -> $layer<$($parameter,)* C, crate::reject::Respond> {
             self.on_reject(crate::reject::Respond)
@@ -58,7 +58,7 @@ macro_rules! answers {
 
         /// Lets `recover` replace the result of a call that was let through and failed. Counted as a fallback.
         ///
-        /// The breaker still counts the failure. A failure that only the end of the body tells comes too late.
+        /// The call still counts as failed. A failure that only the end of the body tells comes too late.
         pub fn recover<A, R, E>(self, recover: A) -> $layer<$($parameter,)* C, crate::reject::Recover<P, A>>
         where
             A: Fn(Result<R, E>) -> Result<R, E>,
@@ -68,4 +68,4 @@ macro_rules! answers {
     };
 }
 
-pub(super) use answers;
+pub(crate) use answers;
