@@ -50,6 +50,7 @@ pub mod clock;
 pub mod config;
 pub mod guide;
 mod handle;
+mod keyed;
 mod observe;
 pub mod outcome;
 pub mod registry;

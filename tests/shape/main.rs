@@ -36,7 +36,7 @@ const MECHANISMS: &[&str] = &["circuit_breaker", "bulkhead", "kill_switch", "sig
 
 /// What may name what: a floor uses itself and those before it.
 const FLOORS: &[&[&str]] = &[
-    &["clock", "sync", "caught", "handle", "config", "outcome"],
+    &["clock", "sync", "caught", "handle", "keyed", "config", "outcome"],
     &["observe", "reject", "classify", "telemetry"],
     MECHANISMS,
     &["registry"],

@@ -5,16 +5,16 @@ use crate::circuit_breaker::machine::Machine;
 use crate::circuit_breaker::shared::seed;
 use crate::circuit_breaker::snapshot::State;
 use crate::clock::Instant;
-use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
+use crate::keyed;
+use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// A key and its circuit.
+pub(super) type Entry<K> = keyed::Entry<K, Circuit>;
+
+/// A circuit behind its lock.
 #[derive(Debug)]
-pub(super) struct Entry<K> {
-    /// `None` for the overflow circuit.
-    pub(super) key: Option<K>,
-    pub(super) hash: u64,
+pub(super) struct Circuit {
     slot: Mutex<Slot>,
-    touched: AtomicBool,
 }
 
 /// A circuit that is closed and has seen successes only is told by two numbers.
@@ -25,25 +25,13 @@ pub(super) struct Slot {
     machine: Option<Box<Machine>>,
 }
 
-impl<K> Entry<K> {
-    pub(super) fn new(key: Option<K>, hash: u64) -> Self {
-        let slot = Slot { generation: 1, successes: 0, machine: None };
-        Self { key, hash, slot: Mutex::new(slot), touched: AtomicBool::new(true) }
+impl Circuit {
+    pub(super) fn new() -> Self {
+        Self { slot: Mutex::new(Slot { generation: 1, successes: 0, machine: None }) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock()
-    }
-
-    /// A reference; the clock's hand will spare the entry once.
-    pub(super) fn touch(self: &Arc<Self>) -> Arc<Self> {
-        self.touched.store(true, Ordering::Relaxed);
-        Arc::clone(self)
-    }
-
-    /// Whether it was used since this was last asked.
-    pub(super) fn was_touched(&self) -> bool {
-        self.touched.swap(false, Ordering::Relaxed)
     }
 
     /// Whether nothing would be lost with it, if nobody uses it.

@@ -1,9 +1,8 @@
 //! What all keys share, and how a call finds its way to its key's circuit.
 
 use super::Key;
-use super::entry::Entry;
+use super::entry::{Circuit, Entry};
 use super::places::is_due;
-use super::table::{Inserted, Table};
 use crate::circuit_breaker::config::{CircuitBreakerConfig, SlidingWindow};
 use crate::circuit_breaker::ledger::Ledger;
 use crate::circuit_breaker::locked::Sample;
@@ -15,11 +14,13 @@ use crate::circuit_breaker::stopwatch::Stopwatch;
 use crate::circuit_breaker::tally::Tally;
 use crate::clock::{Clock, Instant};
 use crate::config::Ratio;
+use crate::keyed::{Found, Table};
 use crate::observe::Events;
 use crate::outcome::{Classification, Outcome};
 use crate::reject::{Mechanism, Rejected};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::borrow::Borrow;
+use std::cell::LazyCell;
 use std::hash::Hash;
 
 /// An event of one key's circuit.
@@ -44,7 +45,7 @@ pub(super) struct Group<K> {
     /// When the metrics were last published, and when dead circuits were last looked for.
     published_at: AtomicU64,
     pub(super) swept_at: AtomicU64,
-    pub(super) table: Table<K>,
+    pub(super) table: Table<K, Circuit>,
     /// For keys that found no room.
     overflow: Arc<Entry<K>>,
     overflowed: AtomicU64,
@@ -91,7 +92,7 @@ impl<K: Key> Group<K> {
             published_at: AtomicU64::new(0),
             swept_at: AtomicU64::new(0),
             table: Table::new(max_keys),
-            overflow: Arc::new(Entry::new(None, 0)),
+            overflow: Arc::new(Entry::of_overflow(Circuit::new())),
             overflowed: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             suppressed: AtomicU64::new(0),
@@ -125,18 +126,21 @@ impl<K: Key> Group<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let make = |hash| Entry::new(Some(key.to_owned()), hash);
-        let (found, inserted) = self.table.get_or_insert(key, || self.stopwatch.clock.coarse(), make);
-        if inserted.is_some() {
-            self.keys.fetch_add(1, Ordering::Relaxed);
+        let now = LazyCell::new(|| self.stopwatch.clock.coarse());
+        match self.table.get_or_insert(key, |circuit| circuit.is_forgettable(*now), Circuit::new) {
+            Found::Known(entry) => entry,
+            Found::New { entry, gone } => {
+                self.keys.fetch_add(1, Ordering::Relaxed);
+                if let Some(gone) = gone {
+                    self.forget(&gone);
+                }
+                entry
+            }
+            Found::NoRoom => {
+                self.overflowed.fetch_add(1, Ordering::Relaxed);
+                Arc::clone(&self.overflow)
+            }
         }
-        if let Some(Inserted::InsteadOf(gone)) = inserted {
-            self.forget(&gone);
-        }
-        found.unwrap_or_else(|| {
-            self.overflowed.fetch_add(1, Ordering::Relaxed);
-            Arc::clone(&self.overflow)
-        })
     }
 
     // ---- the path of a call
@@ -144,7 +148,7 @@ impl<K: Key> Group<K> {
     pub(super) fn admit(&self, entry: &Entry<K>) -> Result<Ticket, Rejected> {
         let foldable = self.foldable.load(Ordering::Relaxed);
         if foldable > 0
-            && let Some(generation) = entry.lock().healthy_generation()
+            && let Some(generation) = entry.value.lock().healthy_generation()
         {
             return Ok(Ticket { generation, flight: 0, started: self.stopwatch.start() });
         }
@@ -181,7 +185,7 @@ impl<K: Key> Group<K> {
     /// Counts a success of a healthy key.
     fn count_success(&self, entry: &Entry<K>, ticket: &Ticket) -> bool {
         let window = u32::try_from(self.foldable.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
-        let mut slot = entry.lock();
+        let mut slot = entry.value.lock();
         if window == 0 || slot.healthy_generation() != Some(ticket.generation) {
             return false;
         }
@@ -209,7 +213,7 @@ impl<K: Key> Group<K> {
 
     /// Works on a key's circuit, then does what its changes ask for, without the lock.
     pub(super) fn with_machine<T>(&self, entry: &Entry<K>, work: impl FnOnce(&mut Machine, Instant) -> T) -> T {
-        let mut slot = entry.lock();
+        let mut slot = entry.value.lock();
         let now = self.stopwatch.now(self.follows_flights.load(Ordering::Relaxed));
         let machine = slot.machine(|| Arc::clone(&self.config.lock()), now);
         let before = machine.state();
@@ -271,7 +275,7 @@ impl<K: Key> Group<K> {
         }
         // Whoever comes last to a circuit brings the settings of now, also when two change them at once.
         let renew = |entry: &Arc<Entry<K>>| {
-            if entry.lock().is_written_out() {
+            if entry.value.lock().is_written_out() {
                 self.with_machine(entry, |machine, now| {
                     let config = Arc::clone(&self.config.lock());
                     machine.reconfigure(config, now);
@@ -304,7 +308,7 @@ impl<K: Key> Group<K> {
     pub(super) fn not_closed(&self) -> Vec<(Option<K>, State)> {
         let mut found = Vec::new();
         let mut look = |entry: &Arc<Entry<K>>| {
-            let state = entry.lock().state(&self.config.lock());
+            let state = entry.value.lock().state(&self.config.lock());
             if state != State::Closed {
                 found.push((entry.key.clone(), state));
             }

@@ -44,16 +44,9 @@ mod group;
 mod handle;
 mod layer;
 mod places;
-mod table;
 
+pub use crate::keyed::Key;
 pub use builder::KeyedCircuitBreakerBuilder;
 pub use group::KeyedEvent;
 pub use handle::{KeyCircuitBreaker, KeyedCircuitBreaker};
 pub use layer::{KeyedCircuitBreakerLayer, KeyedCircuitBreakerService};
-
-use std::hash::Hash;
-
-/// What can be a key: anything that can be hashed, compared, cloned and shared between threads.
-pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
-
-impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}

@@ -34,7 +34,7 @@ impl<K: Key> Group<K> {
     /// Forgets open circuits that nobody calls any more: their hosts are gone, and their places are wanted.
     pub(super) fn sweep(&self, now: Instant) {
         if self.open_len() > 0 && is_due(&self.swept_at, SWEEP_INTERVAL, now) {
-            let gone = self.table.sweep(|entry| entry.is_dead(now));
+            let gone = self.table.sweep(|circuit| circuit.is_dead(now));
             for entry in gone {
                 self.forget(&entry);
             }
@@ -43,7 +43,7 @@ impl<K: Key> Group<K> {
 
     /// Counts out an entry that has left the table.
     pub(super) fn forget(&self, entry: &Entry<K>) {
-        let state = entry.lock().state(&self.config.lock());
+        let state = entry.value.lock().state(&self.config.lock());
         self.settle_places(state, State::Closed, false);
         self.ledger.lock().change(state, State::Closed, self.stopwatch.clock.coarse());
         self.keys.fetch_sub(1, Ordering::Relaxed);
