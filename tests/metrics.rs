@@ -6,7 +6,7 @@ mod exposition;
 
 use backstop::circuit_breaker::{CircuitBreakerConfig, Event, State};
 use backstop::clock::{Clock, ManualClock};
-use backstop::telemetry::{METRICS, MetricKind};
+use backstop::telemetry::{METRICS, Metric, MetricKind, MetricUnit};
 use backstop::{CircuitBreaker, Outcome, Permit, Registry};
 use exposition::{Exporter, Scrape};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -45,10 +45,26 @@ fn assert_snapshot(name: &str, now: &str) {
     );
 }
 
-/// A scrape in the order of the table, series sorted.
-fn sorted(scrape: &Scrape) -> String {
+/// The rows of one mechanism.
+fn metrics_of(mechanism: &str) -> impl Iterator<Item = &'static Metric> {
+    let prefix = format!("backstop_{mechanism}_");
+    METRICS.iter().filter(move |metric| metric.name.starts_with(&prefix))
+}
+
+/// The kind in words.
+fn kind(metric: &Metric) -> &'static str {
+    match metric.kind {
+        MetricKind::Counter => "counter",
+        MetricKind::Gauge => "gauge",
+        MetricKind::Histogram => "histogram",
+        other => panic!("{other:?} has no word in Prometheus"),
+    }
+}
+
+/// A mechanism's part of a scrape in the order of the table, series sorted.
+fn sorted(scrape: &Scrape, mechanism: &str) -> String {
     let mut text = String::new();
-    for metric in METRICS {
+    for metric in metrics_of(mechanism) {
         for head in ["HELP", "TYPE"] {
             let start = format!("# {head} {} ", metric.name);
             let line = scrape.text.lines().find(|line| line.starts_with(&start));
@@ -67,8 +83,29 @@ fn names_labels_types_and_help_are_those_of_the_snapshot() {
     let exporter = Exporter::new();
     let _breaker = exporter.run(|| CircuitBreaker::new("example"));
     let scrape = exporter.scrape();
-    assert_eq!(sorted(&scrape).lines().count(), scrape.text.lines().filter(|line| !line.is_empty()).count());
-    assert_snapshot("metrics.txt", &sorted(&scrape));
+    let sorted = sorted(&scrape, "circuit_breaker");
+    assert_eq!(sorted.lines().count(), scrape.text.lines().filter(|line| !line.is_empty()).count());
+    assert_snapshot("metrics.txt", &sorted);
+}
+
+#[test]
+fn the_table_is_that_of_the_snapshot() {
+    let mut text = String::new();
+    for metric in METRICS {
+        let Metric { name, labels, unit, help, .. } = metric;
+        writeln!(text, "{} {name}{{{}}} {unit:?}: {help}", kind(metric), labels.join(",")).unwrap();
+    }
+    assert_snapshot("metrics_table.txt", &text);
+}
+
+#[test]
+fn every_metric_is_some_mechanisms_and_named_by_its_kind_and_unit() {
+    let known = metrics_of("circuit_breaker").chain(metrics_of("bulkhead"));
+    assert_eq!(known.count(), METRICS.len());
+    for metric in METRICS {
+        assert_eq!(metric.name.ends_with("_total"), metric.kind == MetricKind::Counter, "{}", metric.name);
+        assert_eq!(metric.name.contains("_seconds"), metric.unit == MetricUnit::Seconds, "{}", metric.name);
+    }
 }
 
 #[test]
@@ -81,9 +118,8 @@ fn the_table_tells_what_is_scraped() {
     let exporter = Exporter::new();
     let _breaker = exporter.run(|| CircuitBreaker::new("example"));
     let scrape = exporter.scrape();
-    for metric in METRICS {
-        let kind = if metric.kind == MetricKind::Counter { "counter" } else { "gauge" };
-        assert!(scrape.text.contains(&format!("# TYPE {} {kind}\n", metric.name)), "{}", metric.name);
+    for metric in metrics_of("circuit_breaker") {
+        assert!(scrape.text.contains(&format!("# TYPE {} {}\n", metric.name, kind(metric))), "{}", metric.name);
         assert!(scrape.text.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{}", metric.name);
     }
     for series in scrape.series.keys() {
@@ -99,8 +135,7 @@ fn the_table_in_the_docs_is_the_table() {
     let rows: Vec<_> = docs.lines().filter_map(|line| line.strip_prefix("//! | `")).collect();
     assert_eq!(rows.len(), METRICS.len());
     for (row, metric) in rows.iter().zip(METRICS) {
-        let kind = if metric.kind == MetricKind::Counter { "| counter" } else { "| gauge" };
-        let start = format!("{}` {kind}", metric.name);
+        let start = format!("{}` | {}", metric.name, kind(metric));
         let end = format!("| {} |", metric.labels.join(", "));
         assert!(row.starts_with(&start) && row.ends_with(&end), "{row}\nis not of\n{metric:?}");
     }

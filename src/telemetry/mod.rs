@@ -14,10 +14,17 @@
 //! | `backstop_circuit_breaker_slow_call_rate` | gauge 0 to 1 | name |
 //! | `backstop_circuit_breaker_open_seconds_total` | counter | name |
 //! | `backstop_circuit_breaker_fallbacks_total` | counter | name |
+//! | `backstop_bulkhead_max_concurrent_calls` | gauge | name |
+//! | `backstop_bulkhead_in_flight_calls` | gauge | name |
+//! | `backstop_bulkhead_queue_depth` | gauge | name |
+//! | `backstop_bulkhead_calls_total` | counter | name, kind |
+//! | `backstop_bulkhead_wait_seconds` | histogram | name |
+//! | `backstop_bulkhead_oldest_call_seconds` | gauge | name |
+//! | `backstop_bulkhead_fallbacks_total` | counter | name |
 //!
-//! Every combination of labels is there, at 0, from the moment a mechanism is made: the first trip is an
-//! increase that a query can see, and `transitions_total` tells of an opening that came and went between two
-//! scrapes.
+//! Every combination of labels is there, at 0 or without a sample, from the moment a mechanism is made: the first
+//! trip is an increase that a query can see, and `transitions_total` tells of an opening that came and went between
+//! two scrapes.
 //!
 //! # When they are brought up to date
 //!
@@ -27,12 +34,15 @@
 //! figures; otherwise the last few calls of a service that falls silent are missing. A scrape in the middle
 //! of a change of state may see both states at 1.
 //!
+//! A sample of a histogram is not kept: it goes at once to the recorder that is there, if one is. Exporters want to
+//! be told the buckets; that of Prometheus shows a summary otherwise (`PrometheusBuilder::set_buckets_for_metric`).
+//!
 //! # The recorder is foreign code
 //!
 //! A value is stored when it changes. An exporter that drops series which nobody stores for a while (an idle
 //! timeout) drops those of a healthy breaker: leave that off.
 //!
-//! It is called on the thread of the call that is due to publish, without a lock that other calls or readers
+//! It is called on the thread of the call that is due to publish or has a sample, without a lock that other calls or readers
 //! wait for, so it may use the mechanism it hears of. A panic in it is caught; what was not published then is
 //! published the next time.
 //!
@@ -46,9 +56,14 @@
 
 #[cfg(feature = "metrics")]
 mod publisher;
+#[cfg(feature = "metrics")]
+mod samples;
 
 #[cfg(feature = "metrics")]
 pub(crate) use publisher::{Gate, Publisher, Series, Value};
+#[cfg(feature = "metrics")]
+#[expect(unused_imports, reason = "the bulkhead will be the first to take samples")]
+pub(crate) use samples::Samples;
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +73,8 @@ pub enum MetricKind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Samples, counted by their size.
+    Histogram,
 }
 
 /// What a metric counts in.
@@ -70,7 +87,7 @@ pub enum MetricUnit {
     Flag,
     /// A share, 0 to 1.
     Ratio,
-    /// Whole seconds.
+    /// Seconds: whole ones in a counter, else with their fraction.
     Seconds,
 }
 
@@ -123,5 +140,19 @@ table! {
     CIRCUIT_BREAKER_OPEN_SECONDS = "backstop_circuit_breaker_open_seconds_total", Counter, Seconds, ["name"],
         "Whole seconds spent open or forced open.";
     CIRCUIT_BREAKER_FALLBACKS = "backstop_circuit_breaker_fallbacks_total", Counter, Count, ["name"],
+        "Calls answered by a fallback.";
+    BULKHEAD_MAX_CONCURRENT_CALLS = "backstop_bulkhead_max_concurrent_calls", Gauge, Count, ["name"],
+        "Calls that may be in flight at once.";
+    BULKHEAD_IN_FLIGHT_CALLS = "backstop_bulkhead_in_flight_calls", Gauge, Count, ["name"],
+        "Calls in flight.";
+    BULKHEAD_QUEUE_DEPTH = "backstop_bulkhead_queue_depth", Gauge, Count, ["name"],
+        "Calls that wait in the queue.";
+    BULKHEAD_CALLS = "backstop_bulkhead_calls_total", Counter, Count, ["name", "kind"],
+        "Calls by whether they were let through, or why not.";
+    BULKHEAD_WAIT_SECONDS = "backstop_bulkhead_wait_seconds", Histogram, Seconds, ["name"],
+        "Time that calls waited in the queue; calls that found a permit free are not in it.";
+    BULKHEAD_OLDEST_CALL_SECONDS = "backstop_bulkhead_oldest_call_seconds", Gauge, Seconds, ["name"],
+        "Age of the oldest call in flight where calls are timed, otherwise 0.";
+    BULKHEAD_FALLBACKS = "backstop_bulkhead_fallbacks_total", Counter, Count, ["name"],
         "Calls answered by a fallback.";
 }

@@ -15,14 +15,14 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    fn key(&self) -> Key {
+    pub(super) fn key(&self) -> Key {
         let labels = self.metric.labels.iter().zip(self.labels);
         let labels: Vec<_> = labels.map(|(key, value)| Label::from_static_parts(key, value)).collect();
         Key::from_parts(self.metric.name, labels)
     }
 }
 
-/// The value of one series.
+/// The value of one series; a histogram has none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value {
     /// A total since the mechanism was made.
@@ -142,7 +142,7 @@ impl Publisher {
 }
 
 impl Binding {
-    /// Registers every series, at 0.
+    /// Registers every series, at 0 or without a sample.
     fn new(recorder: &dyn Recorder, series: impl Iterator<Item = Series>) -> Self {
         let mut described = HashSet::new();
         let (mut counters, mut gauges) = (0, Vec::new());
@@ -156,6 +156,7 @@ impl Binding {
                     counters += 1;
                 }
                 MetricKind::Gauge => gauges.push((recorder.register_gauge(&one.key(), &METADATA), f64::NAN)),
+                MetricKind::Histogram => drop(recorder.register_histogram(&one.key(), &METADATA)),
             }
         }
         let recorder = std::ptr::from_ref(recorder).addr();
@@ -195,7 +196,7 @@ impl Binding {
     }
 }
 
-static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
+pub(super) static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 
 fn describe(recorder: &dyn Recorder, metric: &Metric) {
     let name = KeyName::from_const_str(metric.name);
@@ -208,5 +209,6 @@ fn describe(recorder: &dyn Recorder, metric: &Metric) {
     match metric.kind {
         MetricKind::Counter => recorder.describe_counter(name, unit, metric.help.into()),
         MetricKind::Gauge => recorder.describe_gauge(name, unit, metric.help.into()),
+        MetricKind::Histogram => recorder.describe_histogram(name, unit, metric.help.into()),
     }
 }
