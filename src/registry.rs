@@ -18,20 +18,81 @@
 use crate::circuit_breaker::CircuitBreaker;
 use crate::circuit_breaker::keyed::{Key, KeyedCircuitBreaker};
 use crate::config::{ConfigError, Problem};
+use crate::reject::Mechanism;
 use crate::sync::{Arc, Mutex};
+use sealed::Handle;
+use std::any::Any;
 use std::collections::BTreeMap;
 
 /// Mechanisms by name. Clones share the same list.
 #[derive(Clone, Default)]
 pub struct Registry {
-    entries: Arc<Mutex<BTreeMap<&'static str, Entry>>>,
+    entries: Arc<Mutex<BTreeMap<&'static str, OfName>>>,
 }
 
-/// Breakers and groups of them share one space of names, as their metrics do.
-#[derive(Clone)]
-enum Entry {
-    Breaker(CircuitBreaker),
-    Keyed(Arc<dyn Fn() + Send + Sync>),
+/// What has one name: at most one of a kind.
+type OfName = Vec<Arc<dyn Handle>>;
+
+/// What a registry takes: a [`CircuitBreaker`], or a [group](KeyedCircuitBreaker) of them.
+///
+/// A mechanism and its keyed form are of one kind: they share names, as their metrics do.
+pub trait Registered: Handle {}
+
+impl<H: Handle> Registered for H {}
+
+mod sealed {
+    use super::{Any, Mechanism};
+
+    pub trait Handle: Any + Send + Sync {
+        fn mechanism(&self) -> Mechanism;
+        fn name(&self) -> &'static str;
+        fn publish(&self);
+
+        fn is_same(&self, other: &Self) -> bool
+        where
+            Self: Sized;
+    }
+}
+
+impl Handle for CircuitBreaker {
+    fn mechanism(&self) -> Mechanism {
+        Mechanism::CircuitBreaker
+    }
+
+    fn name(&self) -> &'static str {
+        self.name()
+    }
+
+    fn publish(&self) {
+        self.publish();
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.is_same(other)
+    }
+}
+
+impl<K: Key> Handle for KeyedCircuitBreaker<K> {
+    fn mechanism(&self) -> Mechanism {
+        Mechanism::CircuitBreaker
+    }
+
+    fn name(&self) -> &'static str {
+        self.name()
+    }
+
+    fn publish(&self) {
+        self.publish();
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.is_same(other)
+    }
+}
+
+fn as_a<H: Handle>(handle: &Arc<dyn Handle>) -> Option<&H> {
+    let handle: &dyn Any = &**handle;
+    handle.downcast_ref()
 }
 
 impl Registry {
@@ -40,48 +101,27 @@ impl Registry {
         Self::default()
     }
 
-    /// Adds a circuit breaker and gives it back.
+    /// Adds a handle and gives it back. To add the same again changes nothing.
     ///
     /// # Errors
     ///
-    /// When another of that name is there: their metrics could not be told apart.
-    pub fn add(&self, breaker: CircuitBreaker) -> Result<CircuitBreaker, ConfigError> {
-        let is_known = |entry: &Entry| matches!(entry, Entry::Breaker(known) if known.is_same(&breaker));
-        self.insert(breaker.name(), Entry::Breaker(breaker.clone()), is_known)?;
-        Ok(breaker)
-    }
-
-    /// Adds a group of circuit breakers, for its metrics, and gives it back.
-    ///
-    /// # Errors
-    ///
-    /// When another of that name is there.
-    pub fn add_keyed<K: Key>(&self, breakers: KeyedCircuitBreaker<K>) -> Result<KeyedCircuitBreaker<K>, ConfigError> {
-        let published = breakers.clone();
-        self.insert(breakers.name(), Entry::Keyed(Arc::new(move || published.publish())), |_| false)?;
-        Ok(breakers)
-    }
-
-    fn insert(
-        &self,
-        name: &'static str,
-        entry: Entry,
-        is_known: impl FnOnce(&Entry) -> bool,
-    ) -> Result<(), ConfigError> {
+    /// When another of its kind has that name: their metrics could not be told apart.
+    pub fn add<H: Registered + Clone>(&self, handle: H) -> Result<H, ConfigError> {
+        let (mechanism, name) = (handle.mechanism(), handle.name());
         let mut entries = self.entries.lock();
-        match entries.get(name) {
-            Some(other) if !is_known(other) => {
-                let allowed = "a name that nothing else in the registry has";
-                Err(ConfigError::of(Problem::new("name", format!("\"{name}\""), allowed)))
-            }
-            _ => {
-                entries.insert(name, entry);
-                Ok(())
+        let of_name = entries.entry(name).or_default();
+        match of_name.iter().find(|known| known.mechanism() == mechanism) {
+            None => of_name.push(Arc::new(handle.clone())),
+            Some(known) if as_a::<H>(known).is_some_and(|known| known.is_same(&handle)) => {}
+            Some(_) => {
+                let allowed = format!("a name that no other {} in the registry has", mechanism.as_str());
+                return Err(ConfigError::of(Problem::new("name", format!("\"{name}\""), allowed)));
             }
         }
+        Ok(handle)
     }
 
-    /// Takes a breaker or a group out. False where there was none of that name.
+    /// Takes out everything of this name. False where there was nothing.
     pub fn remove(&self, name: &str) -> bool {
         let removed = self.entries.lock().remove(name);
         removed.is_some() // it is dropped without the lock: what its listeners own may use the registry
@@ -89,37 +129,35 @@ impl Registry {
 
     /// The circuit breaker of this name.
     pub fn circuit_breaker(&self, name: &str) -> Option<CircuitBreaker> {
-        match self.entries.lock().get(name) {
-            Some(Entry::Breaker(breaker)) => Some(breaker.clone()),
-            _ => None,
-        }
+        self.find(name)
     }
 
     /// All circuit breakers, by name; groups are not among them.
     pub fn circuit_breakers(&self) -> Vec<CircuitBreaker> {
-        let entries = self.entries.lock();
-        let breakers = entries.values().filter_map(|entry| match entry {
-            Entry::Breaker(breaker) => Some(breaker.clone()),
-            Entry::Keyed(_) => None,
-        });
-        breakers.collect()
+        self.all()
+    }
+
+    fn find<H: Handle + Clone>(&self, name: &str) -> Option<H> {
+        self.entries.lock().get(name)?.iter().find_map(as_a).cloned()
+    }
+
+    fn all<H: Handle + Clone>(&self) -> Vec<H> {
+        self.entries.lock().values().flatten().filter_map(as_a).cloned().collect()
     }
 
     /// Brings the metrics of everything here up to date. Call it before rendering a scrape.
     pub fn publish(&self) {
-        let entries: Vec<_> = self.entries.lock().values().cloned().collect();
-        for entry in entries {
-            match entry {
-                Entry::Breaker(breaker) => breaker.publish(),
-                Entry::Keyed(publish) => publish(),
-            }
+        let handles: Vec<_> = self.entries.lock().values().flatten().cloned().collect();
+        for handle in handles {
+            handle.publish();
         }
     }
 }
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registry").field("circuit_breakers", &self.circuit_breakers()).finish()
+        let entries = self.entries.lock();
+        f.debug_list().entries(entries.values().flatten().map(|handle| (handle.mechanism(), handle.name()))).finish()
     }
 }
 
@@ -154,5 +192,55 @@ mod tests {
         assert!(registry.add(breaker).is_ok(), "the same circuit again");
         let error = registry.add(CircuitBreaker::new("twice")).unwrap_err();
         assert_eq!(error.problems()[0].value(), "\"twice\"");
+    }
+
+    #[test]
+    fn a_breaker_and_a_group_share_names() {
+        let registry = Registry::new();
+        let group = || KeyedCircuitBreaker::<u32>::builder("shared").build().unwrap();
+        let known = registry.add(group()).unwrap();
+        assert!(registry.add(known).is_ok(), "the same group again");
+        assert!(registry.add(group()).is_err());
+        let error = registry.add(CircuitBreaker::new("shared")).unwrap_err();
+        assert_eq!(error.problems()[0].allowed(), "a name that no other circuit breaker in the registry has");
+        assert!(registry.circuit_breaker("shared").is_none());
+    }
+
+    /// Of another kind.
+    #[derive(Clone, Default)]
+    struct Other(Arc<Mutex<u32>>);
+
+    impl Handle for Other {
+        fn mechanism(&self) -> Mechanism {
+            Mechanism::Bulkhead
+        }
+
+        fn name(&self) -> &'static str {
+            "payments"
+        }
+
+        fn publish(&self) {
+            *self.0.lock() += 1;
+        }
+
+        fn is_same(&self, other: &Self) -> bool {
+            Arc::ptr_eq(&self.0, &other.0)
+        }
+    }
+
+    #[test]
+    fn two_kinds_may_have_one_name_and_go_together() {
+        let registry = Registry::new();
+        registry.add(CircuitBreaker::new("payments")).unwrap();
+        let other = registry.add(Other::default()).unwrap();
+        assert!(registry.add(Other::default()).is_err());
+        assert!(registry.circuit_breaker("payments").is_some());
+        assert!(registry.find::<Other>("payments").is_some_and(|found| found.is_same(&other)));
+        assert_eq!((registry.circuit_breakers().len(), registry.all::<Other>().len()), (1, 1));
+        registry.publish();
+        assert_eq!(*other.0.lock(), 1);
+        assert_eq!(format!("{registry:?}"), "[(CircuitBreaker, \"payments\"), (Bulkhead, \"payments\")]");
+        assert!(registry.remove("payments"));
+        assert!(registry.all::<Other>().is_empty() && registry.circuit_breakers().is_empty());
     }
 }

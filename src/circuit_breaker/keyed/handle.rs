@@ -44,6 +44,11 @@ impl<K: Key> KeyedCircuitBreaker<K> {
         self.group.name()
     }
 
+    /// Whether both are handles of the same group.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.group, &other.group)
+    }
+
     /// The circuit of a key, made if it is not there. Where there is no room it is the overflow circuit.
     pub fn key<Q>(&self, key: &Q) -> KeyCircuitBreaker<K>
     where
