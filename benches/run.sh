@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Measures every subject and prints one Markdown table. See README.md.
+# Measures every subject and prints a Markdown table for each mechanism. See README.md.
 #
 #   ./run.sh [--ours] [--only REGEX] [--patient] [COLUMN...]
 #
 #   --ours         adds our own crate (feature `ours`)
 #   --only REGEX   only the subjects whose whole name matches, for example 'bare|recloser.*'
 #   --patient      on a busy machine: takes disturbed samples again until they are quiet. No bound on the time
-#   COLUMN         closed-1 closed-2 open-1 open-2 allocations instructions; default: all
+#   COLUMN         closed-1 closed-2 open-1 open-2 allocations instructions; default: all.
+#                  A closed breaker admits and an open one rejects, so admitting-1 is closed-1 and so on
 #
-# The table goes to standard output, everything else to standard error.
+# The tables go to standard output, everything else to standard error.
 set -euo pipefail
 export LC_ALL=C
 
@@ -19,7 +20,11 @@ results=$target/figures
 few=2000
 many=12000
 
-every_column=(closed-1 closed-2 open-1 open-2 allocations instructions)
+every_column=(admitting-1 admitting-2 rejecting-1 rejecting-2 allocations instructions)
+# Mechanism as in `count list`, and the title of its table.
+tables='circuit-breaker|Circuit breakers
+bulkhead|Bulkheads
+stack|Breaker over bulkhead'
 columns=()
 only='.*'
 ours=
@@ -30,8 +35,10 @@ while (($#)); do
     --only) only=${2:?--only needs a regular expression}; shift ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0"; exit ;;
     *)
-      [[ " ${every_column[*]} " == *" $1 "* ]] || { echo "no column $1; columns: ${every_column[*]}" >&2; exit 2; }
-      columns+=("$1")
+      column=${1/#closed-/admitting-}
+      column=${column/#open-/rejecting-}
+      [[ " ${every_column[*]} " == *" $column "* ]] || { echo "no column $1; columns: ${every_column[*]}" >&2; exit 2; }
+      columns+=("$column")
       ;;
   esac
   shift
@@ -50,6 +57,15 @@ fi
 rm -rf "$results"
 mkdir -p "$results"
 
+# word MECHANISM CASE: that mechanism's own word for admitting or rejecting.
+word() {
+  case $1.$2 in
+    circuit-breaker.admitting) echo closed ;;
+    circuit-breaker.rejecting) echo open ;;
+    *) echo "$2" ;;
+  esac
+}
+
 # build NAME FEATURES: the counter of this build as $results/NAME.count, its subjects as NAME.list.
 build() {
   cargo build --quiet --release --manifest-path "$here/Cargo.toml" --bin count --features "$2" >&2
@@ -64,9 +80,13 @@ choose() {
 
 # time_it NAME FEATURES BENCH: criterion's figures, under $results/NAME.
 time_it() {
-  local names groups
+  local names groups column
   names=$(cut -f 1 "$results/$1.list" | paste -sd '|' -)
-  groups=$(printf '%s\n' "${columns[@]}" | { grep -E '^(closed|open)-' || true; } | paste -sd '|' -)
+  groups=$(for column in "${columns[@]}"; do
+    case $column in
+      *-*) printf '%s\n' "$column" "$(word circuit-breaker "${column%-*}")-${column#*-}" ;;
+    esac
+  done | paste -sd '|' -)
   [[ $names && $groups ]] || return 0
   CRITERION_HOME=$results/$1 cargo bench --quiet --manifest-path "$here/Cargo.toml" --bench "$3" \
     --features "$2" -- "^($groups)/($names)\$" 2>&1 | tee -a "$results/$1.log" >&2
@@ -91,18 +111,18 @@ count_it() {
 
 # count_all NAME: every subject's counts, as $results/NAME/SUBJECT.CASE.
 count_all() {
-  local name title cases case
+  local name title mechanism cases case
   mkdir -p "$results/$1"
-  while IFS=$'\t' read -r name title cases; do
+  while IFS=$'\t' read -r name title mechanism cases; do
     for case in $cases; do
       count_it "$1" "$name" "$case" >"$results/$1/$name.$case"
     done
   done <"$results/$1.list"
 }
 
-# cell NAME SUBJECT COLUMN CASE: one figure, or a dash.
+# cell NAME SUBJECT COLUMN CASE: one figure, or a dash. For times the column is a number of threads.
 cell() {
-  local figure= mark= estimates=$results/$1/$3/$2/new/estimates.json
+  local figure= mark= estimates=$results/$1/$4-$3/$2/new/estimates.json
   case $3 in
     allocations | instructions)
       [[ -f $results/$1/$2.$4 ]] && figure=$(awk -v what="$3" '$1 == what { print $2 }' "$results/$1/$2.$4")
@@ -111,7 +131,7 @@ cell() {
       # Criterion writes nanoseconds, on one line.
       [[ -f $estimates ]] &&
         figure=$(sed 's/.*"median":{"confidence_interval":{[^}]*},"point_estimate":\([-+.0-9e]*\).*/\1/' "$estimates")
-      grep -qsx "disturbed $3/$2" "$results/$1.log" && mark='\*'
+      grep -qsx "disturbed $4-$3/$2" "$results/$1.log" && mark='\*'
       ;;
   esac
   [[ $figure ]] || { echo –; return; }
@@ -128,70 +148,97 @@ cell() {
   }'
 }
 
-# rows NAME NOTE: the table's rows of that build.
+# rows NAME MECHANISM NOTE: the table's rows of that build; none without that mechanism's own.
 rows() {
-  local name title cases column
-  while IFS=$'\t' read -r name title cases; do
+  local name title mechanism cases column admitting rejecting
+  has "$1" "$2" || return 0
+  while IFS=$'\t' read -r name title mechanism cases; do
     # The bare service is there again to show whether the two builds and moments compare.
-    [[ $name == bare ]] && title+=$2
+    case $mechanism in
+      bare) title+=$3 ;;
+      "$2") ;;
+      *) continue ;;
+    esac
+    admitting=$(word "$mechanism" admitting)
+    rejecting=$(word "$mechanism" rejecting)
     printf '| %s |' "$title"
     for column in "${columns[@]}"; do
       case $column in
-        allocations | instructions)
-          printf ' %s / %s |' "$(cell "$1" "$name" "$column" closed)" "$(cell "$1" "$name" "$column" open)"
+        admitting-*) printf ' %s |' "$(cell "$1" "$name" "${column#*-}" "$admitting")" ;;
+        rejecting-*) printf ' %s |' "$(cell "$1" "$name" "${column#*-}" "$rejecting")" ;;
+        *)
+          printf ' %s / %s |' "$(cell "$1" "$name" "$column" "$admitting")" "$(cell "$1" "$name" "$column" "$rejecting")"
           ;;
-        *) printf ' %s |' "$(cell "$1" "$name" "$column" '')" ;;
       esac
     done
     echo
   done <"$results/$1.list"
 }
 
+# has NAME MECHANISM: whether subjects of that mechanism take part.
+has() { cut -f 3 "$results/$1.list" | grep -qx -e "$2"; }
+
 measure() {
   build plain "$ours"
   choose plain '.*'
   time_it plain "$ours" peers
-  if [[ $ours ]]; then time_it plain "$ours" circuit_breaker; fi
+  if [[ $ours ]]; then time_it plain "$ours" ours; fi
   count_all plain
 
   # Features unify within a build, so the peer's metrics have a build and a process of their own.
   build metrics peer-metrics
-  choose metrics 'bare|tower-resilience-metrics'
-  if [[ -s $results/metrics.list ]]; then
+  choose metrics 'bare|tower-resilience-.*metrics'
+  # Alone, the bare service has nothing to compare there.
+  if cut -f 3 "$results/metrics.list" | grep -qvx bare; then
     time_it metrics peer-metrics peers
     count_all metrics
+  else
+    : >"$results/metrics.list"
   fi
 }
 
+# table MECHANISM TITLE: its figures, where it has any.
 table() {
-  local column
+  local column admitting rejecting
+  has plain "$1" || has metrics "$1" || return 0
+  admitting=$(word "$1" admitting)
+  rejecting=$(word "$1" rejecting)
   declare -A heads=(
-    [closed-1]='closed, 1 thread, ns' [closed-2]='closed, 2 threads, ns'
-    [open-1]='open, 1 thread, ns' [open-2]='open, 2 threads, ns'
-    [allocations]='allocations, closed / open' [instructions]='instructions, closed / open'
+    [admitting-1]="$admitting, 1 thread, ns" [admitting-2]="$admitting, 2 threads, ns"
+    [rejecting-1]="$rejecting, 1 thread, ns" [rejecting-2]="$rejecting, 2 threads, ns"
+    [allocations]="allocations, $admitting / $rejecting" [instructions]="instructions, $admitting / $rejecting"
   )
-  printf '| per call |'
+  printf '### %s\n\n| per call |' "$2"
   for column in "${columns[@]}"; do printf ' %s |' "${heads[$column]}"; done
   printf '\n|---|'
   for column in "${columns[@]}"; do printf -- '---:|'; done
   echo
-  rows plain ''
-  rows metrics ', second build'
+  rows plain "$1" ''
+  rows metrics "$1" ', second build'
   echo
-  echo '- closed: a call that succeeds at once. open: a call that is refused.'
-  wants closed-1 || wants open-1 &&
+}
+
+notes() {
+  echo '- closed, admitting: a call that succeeds at once. open, rejecting: a call that is refused.'
+  wants admitting-1 || wants rejecting-1 &&
     echo '- 1 thread: criterion, median of 20 samples over 2 s after 1 s of warm-up, time on a core, inner service included.'
-  wants closed-2 || wants open-2 &&
+  wants admitting-2 || wants rejecting-2 &&
     echo '- 2 threads: the same with two threads on one instance; ns per call per thread. These drift most.'
   grep -qs '^disturbed ' "$results"/*.log &&
     echo '- \*: a thread waited for a core for more than a twentieth of the time; do not trust the figure.'
   wants allocations && echo "- allocations: a counting allocator over $many calls, after 2,000 calls of warm-up."
   wants instructions &&
     echo "- instructions: callgrind inside the loop only, $many calls less $few. Clock reads count as one system call."
-  echo '- "second build": tower-resilience with its metrics needs a build of its own; the bare service is in both.'
+  if [[ -s $results/metrics.list ]]; then
+    echo '- "second build": tower-resilience with its metrics needs a build of its own; the bare service is in both.'
+  fi
 }
 
 started=$SECONDS
 measure
-table
+while IFS='|' read -r mechanism title; do
+  table "$mechanism" "$title"
+done <<<"$tables"
+cut -f 3 "$results"/*.list | grep -qvx bare || table bare 'The bare service'
+notes
 echo "took $((SECONDS - started)) s" >&2

@@ -20,7 +20,7 @@ const SPINS: u32 = 1_000;
 pub enum CallError {
     /// The inner service failed.
     Failed,
-    /// The breaker refused.
+    /// The subject refused.
     Refused,
 }
 

@@ -1,8 +1,9 @@
-//! What a circuit breaker costs per call: ours beside its peers.
+//! What a circuit breaker, a bulkhead and both together cost per call: ours beside their peers.
 //!
-//! A [`Subject`] is one row of the table: a breaker with a closed and an open instance. The
+//! A [`Subject`] is one row of a table: an instance that admits calls and one that rejects them. The
 //! criterion benches time every subject with one loop ([`measure`]); `src/bin/count.rs` counts its
-//! allocations and, under callgrind, its instructions. `run.sh` puts the figures into one table.
+//! allocations and, under callgrind, its instructions. `run.sh` puts the figures into one table for
+//! each [`Mechanism`].
 
 pub mod allocations;
 pub mod bare;
@@ -15,9 +16,9 @@ pub mod quiet;
 pub mod recorder;
 pub mod subject;
 
-pub use subject::{Instance, Runner, Subject};
+pub use subject::{Instance, Mechanism, Runner, Subject};
 
-/// Every subject of this build, in the order of the table.
+/// Every subject of this build, in the order of the tables.
 pub fn subjects() -> Vec<Subject> {
     #[cfg_attr(not(feature = "ours"), expect(unused_mut, reason = "ours is the only addition"))]
     let mut subjects = peers::subjects();

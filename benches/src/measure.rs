@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, SamplingMode};
 
 use crate::quiet::{self, Sample, Sampler};
-use crate::{Instance, Subject, tidy};
+use crate::{Instance, Mechanism, Subject, tidy};
 
 /// Criterion with short defaults: a second of warm-up and two of measurement for each figure.
 pub fn criterion() -> Criterion {
@@ -21,26 +21,23 @@ pub fn criterion() -> Criterion {
         .configure_from_args()
 }
 
-/// Adds the four groups `closed-1`, `closed-2`, `open-1` and `open-2`, one figure a subject.
+/// Adds a group for each case and number of threads, such as `closed-1` and `rejecting-2`, one figure
+/// a subject.
 pub fn all(criterion: &mut Criterion, subjects: &[Subject]) {
     for threads in [1, 2] {
-        group(criterion, &format!("closed-{threads}"), threads, subjects, |subject| subject.closed);
-        group(criterion, &format!("open-{threads}"), threads, subjects, |subject| subject.open);
+        for case in Mechanism::CASES {
+            group(criterion, case, threads, subjects);
+        }
     }
 }
 
-fn group(
-    criterion: &mut Criterion,
-    name: &str,
-    threads: u32,
-    subjects: &[Subject],
-    case: impl Fn(&Subject) -> Option<fn() -> Instance>,
-) {
-    let mut group = criterion.benchmark_group(name);
+fn group(criterion: &mut Criterion, case: &str, threads: u32, subjects: &[Subject]) {
+    let name = format!("{case}-{threads}");
+    let mut group = criterion.benchmark_group(&name);
     // Flat: every sample runs long enough for two threads to overlap nearly all of it.
     group.sampling_mode(SamplingMode::Flat);
     for subject in subjects {
-        let Some(make) = case(subject) else { continue };
+        let Some(make) = subject.case(case) else { continue };
         // Criterion runs the closure once a sample and not at all when the filter leaves it out.
         let mut prepared = None;
         group.bench_with_input(BenchmarkId::from_parameter(subject.name), &make, |bencher, make| {

@@ -1,6 +1,6 @@
 //! Runs one operation of one subject many times and prints what it allocated.
 //!
-//! `count list` prints the subjects of this build. `count SUBJECT closed|open CALLS` prints
+//! `count list` prints the subjects of this build. `count SUBJECT CASE CALLS` prints
 //! `CALLS calls, ALLOCATIONS allocations`. Under callgrind, collect only inside [`measured`] and
 //! take the difference of two runs with different numbers of calls: set-up, warm-up and the clock
 //! calibration of the recorder then do not count.
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         [name, case, calls] => count(name, case, calls),
-        _ => Err("usage: count list | count SUBJECT closed|open CALLS".to_owned()),
+        _ => Err("usage: count list | count SUBJECT CASE CALLS".to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,11 +36,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// One line a subject: name, title and cases, separated by tabs.
+/// One line a subject: name, title, mechanism and cases, separated by tabs.
 fn list() {
-    for Subject { name, title, closed, open } in subjects() {
-        let cases: Vec<&str> = [closed.map(|_| "closed"), open.map(|_| "open")].into_iter().flatten().collect();
-        println!("{name}\t{title}\t{}", cases.join(" "));
+    for subject in subjects() {
+        let Subject { mechanism, name, title, .. } = subject;
+        let cases = mechanism.cases().into_iter().filter(|case| subject.case(case).is_some());
+        println!("{name}\t{title}\t{}\t{}", mechanism.as_str(), cases.collect::<Vec<_>>().join(" "));
     }
 }
 
@@ -50,12 +51,7 @@ fn count(name: &str, case: &str, calls: &str) -> Result<(), String> {
         .into_iter()
         .find(|subject| subject.name == name)
         .ok_or_else(|| format!("no subject {name} in this build"))?;
-    let make = match case {
-        "closed" => subject.closed,
-        "open" => subject.open,
-        _ => return Err(format!("{case} is neither closed nor open")),
-    }
-    .ok_or_else(|| format!("{name} has no case {case}"))?;
+    let make = subject.case(case).ok_or_else(|| format!("{name} has no case {case}"))?;
 
     prepare();
     let instance = make();

@@ -6,13 +6,14 @@ use circuitbreaker_rs::{BreakerError, CircuitBreaker, DefaultPolicy};
 
 use crate::bare::{CallError, Message, request};
 use crate::subject::OPEN_TIME;
-use crate::{Instance, Subject};
+use crate::{Instance, Mechanism, Subject};
 
 pub(super) const SUBJECT: Subject = Subject {
+    mechanism: Mechanism::CircuitBreaker,
     name: "circuitbreaker-rs",
     title: "circuitbreaker-rs 0.1, closure",
-    closed: Some(closed),
-    open: Some(open),
+    admits: Some(closed),
+    rejects: Some(open),
 };
 
 fn breaker() -> CircuitBreaker<DefaultPolicy, CallError> {
@@ -21,7 +22,7 @@ fn breaker() -> CircuitBreaker<DefaultPolicy, CallError> {
 
 fn closed() -> Instance {
     let breaker = breaker();
-    Instance::closed(move || {
+    Instance::new(move || {
         let breaker = breaker.clone();
         move || breaker.call(|| Ok(request())).map(black_box).is_ok()
     })
@@ -29,7 +30,7 @@ fn closed() -> Instance {
 
 fn open() -> Instance {
     let breaker = breaker();
-    Instance::open(move || {
+    Instance::tripped(move || {
         let breaker = breaker.clone();
         move || {
             let answer = breaker.call(|| Err::<Message, _>(CallError::Failed));

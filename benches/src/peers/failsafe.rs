@@ -12,26 +12,29 @@ use std::time::Duration;
 
 use crate::bare::{CallError, Message, drive, request};
 use crate::subject::OPEN_TIME;
-use crate::{Instance, Subject};
+use crate::{Instance, Mechanism, Subject};
 
 pub(super) const SUBJECTS: [Subject; 3] = [
     Subject {
+        mechanism: Mechanism::CircuitBreaker,
         name: "failsafe",
         title: "failsafe 1.3, consecutive failures, closure",
-        closed: Some(|| closed(consecutive())),
-        open: Some(|| open(consecutive())),
+        admits: Some(|| closed(consecutive())),
+        rejects: Some(|| open(consecutive())),
     },
     Subject {
+        mechanism: Mechanism::CircuitBreaker,
         name: "failsafe-future",
         title: "failsafe 1.3, consecutive failures, future",
-        closed: Some(future_closed),
-        open: Some(future_open),
+        admits: Some(future_closed),
+        rejects: Some(future_open),
     },
     Subject {
+        mechanism: Mechanism::CircuitBreaker,
         name: "failsafe-default",
         title: "failsafe 1.3, default policy (rate or consecutive), closure",
-        closed: Some(|| closed(rate_or_consecutive())),
-        open: Some(|| open(rate_or_consecutive())),
+        admits: Some(|| closed(rate_or_consecutive())),
+        rejects: Some(|| open(rate_or_consecutive())),
     },
 ];
 
@@ -50,7 +53,7 @@ fn rate_or_consecutive() -> StateMachine<impl FailurePolicy + Send + Sync + 'sta
 }
 
 fn closed<P: FailurePolicy + Send + Sync + 'static>(breaker: StateMachine<P, ()>) -> Instance {
-    Instance::closed(move || {
+    Instance::new(move || {
         let breaker = breaker.clone();
         move || {
             let answer = CircuitBreaker::call(&breaker, || Ok::<_, CallError>(request()));
@@ -60,7 +63,7 @@ fn closed<P: FailurePolicy + Send + Sync + 'static>(breaker: StateMachine<P, ()>
 }
 
 fn open<P: FailurePolicy + Send + Sync + 'static>(breaker: StateMachine<P, ()>) -> Instance {
-    Instance::open(move || {
+    Instance::tripped(move || {
         let breaker = breaker.clone();
         move || {
             let answer = CircuitBreaker::call(&breaker, || Err::<Message, _>(CallError::Failed));
@@ -71,7 +74,7 @@ fn open<P: FailurePolicy + Send + Sync + 'static>(breaker: StateMachine<P, ()>) 
 
 fn future_closed() -> Instance {
     let breaker = consecutive();
-    Instance::closed(move || {
+    Instance::new(move || {
         let breaker = breaker.clone();
         move || drive(FutureBreaker::call(&breaker, ready(Ok::<_, CallError>(request())))).is_ok()
     })
@@ -79,7 +82,7 @@ fn future_closed() -> Instance {
 
 fn future_open() -> Instance {
     let breaker = consecutive();
-    Instance::open(move || {
+    Instance::tripped(move || {
         let breaker = breaker.clone();
         move || {
             let failure = ready(Err::<Message, _>(CallError::Failed));

@@ -9,20 +9,21 @@ mod seatbelt;
 mod tower_resilience;
 
 use crate::bare::{Works, serve};
-use crate::{Instance, Subject};
+use crate::{Instance, Mechanism, Subject};
 
 /// The bare service first, then the peers.
 pub fn subjects() -> Vec<Subject> {
     let mut subjects = vec![Subject {
+        mechanism: Mechanism::Bare,
         name: "bare",
         title: "bare Tower service",
-        closed: Some(|| {
-            Instance::closed(|| {
+        admits: Some(|| {
+            Instance::new(|| {
                 let mut service = Works;
                 move || serve(&mut service).is_ok()
             })
         }),
-        open: None,
+        rejects: None,
     }];
     subjects.push(tower_resilience::SUBJECT);
     subjects.extend(seatbelt::SUBJECTS);

@@ -8,15 +8,22 @@ use recloser::{AsyncRecloser, Error, Recloser};
 
 use crate::bare::{CallError, Message, drive, request};
 use crate::subject::OPEN_TIME;
-use crate::{Instance, Subject};
+use crate::{Instance, Mechanism, Subject};
 
 pub(super) const SUBJECTS: [Subject; 2] = [
-    Subject { name: "recloser", title: "recloser 1.4, closure", closed: Some(closed), open: Some(open) },
     Subject {
+        mechanism: Mechanism::CircuitBreaker,
+        name: "recloser",
+        title: "recloser 1.4, closure",
+        admits: Some(closed),
+        rejects: Some(open),
+    },
+    Subject {
+        mechanism: Mechanism::CircuitBreaker,
         name: "recloser-future",
         title: "recloser 1.4, future",
-        closed: Some(future_closed),
-        open: Some(future_open),
+        admits: Some(future_closed),
+        rejects: Some(future_open),
     },
 ];
 
@@ -26,7 +33,7 @@ fn breaker() -> Recloser {
 
 fn closed() -> Instance {
     let breaker = Arc::new(breaker());
-    Instance::closed(move || {
+    Instance::new(move || {
         let breaker = Arc::clone(&breaker);
         move || breaker.call(|| Ok::<_, CallError>(request())).map(black_box).is_ok()
     })
@@ -34,7 +41,7 @@ fn closed() -> Instance {
 
 fn open() -> Instance {
     let breaker = Arc::new(breaker());
-    Instance::open(move || {
+    Instance::tripped(move || {
         let breaker = Arc::clone(&breaker);
         move || {
             let answer = breaker.call(|| Err::<Message, _>(CallError::Failed));
@@ -45,7 +52,7 @@ fn open() -> Instance {
 
 fn future_closed() -> Instance {
     let breaker = AsyncRecloser::from(breaker());
-    Instance::closed(move || {
+    Instance::new(move || {
         let breaker = breaker.clone();
         move || drive(breaker.call(ready(Ok::<_, CallError>(request())))).is_ok()
     })
@@ -53,7 +60,7 @@ fn future_closed() -> Instance {
 
 fn future_open() -> Instance {
     let breaker = AsyncRecloser::from(breaker());
-    Instance::open(move || {
+    Instance::tripped(move || {
         let breaker = breaker.clone();
         move || {
             let answer = drive(breaker.call(ready(Err::<Message, _>(CallError::Failed))));

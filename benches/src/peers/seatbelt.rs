@@ -11,20 +11,22 @@ use tower_layer::Layer;
 
 use crate::bare::{CallError, Fails, Message, Works, drive, request, serve};
 use crate::subject::OPEN_TIME;
-use crate::{Instance, Subject};
+use crate::{Instance, Mechanism, Subject};
 
 pub(super) const SUBJECTS: [Subject; 2] = [
     Subject {
+        mechanism: Mechanism::CircuitBreaker,
         name: "seatbelt",
         title: "seatbelt 0.11, Tower path, no telemetry",
-        closed: Some(tower_closed),
-        open: Some(tower_open),
+        admits: Some(tower_closed),
+        rejects: Some(tower_open),
     },
     Subject {
+        mechanism: Mechanism::CircuitBreaker,
         name: "seatbelt-pipeline",
         title: "seatbelt 0.11, its own pipeline, no telemetry",
-        closed: Some(pipeline_closed),
-        open: Some(pipeline_open),
+        admits: Some(pipeline_closed),
+        rejects: Some(pipeline_open),
     },
 ];
 
@@ -44,7 +46,7 @@ fn layer() -> BreakerLayer<Message, Answer> {
 
 fn tower_closed() -> Instance {
     let service = layer().layer(Works);
-    Instance::closed(move || {
+    Instance::new(move || {
         let mut service = service.clone();
         move || serve(&mut service).is_ok()
     })
@@ -52,7 +54,7 @@ fn tower_closed() -> Instance {
 
 fn tower_open() -> Instance {
     let service = layer().layer(Fails);
-    Instance::open(move || {
+    Instance::tripped(move || {
         let mut service = service.clone();
         move || serve(&mut service) == Err(CallError::Refused)
     })
@@ -60,7 +62,7 @@ fn tower_open() -> Instance {
 
 fn pipeline_closed() -> Instance {
     let service = Arc::new(layer().layer(Execute::new(async |message| Answer::Ok(message))));
-    Instance::closed(move || {
+    Instance::new(move || {
         let service = Arc::clone(&service);
         move || drive(service.execute(request())).is_ok()
     })
@@ -68,7 +70,7 @@ fn pipeline_closed() -> Instance {
 
 fn pipeline_open() -> Instance {
     let service = Arc::new(layer().layer(Execute::new(async |_| Answer::Err(CallError::Failed))));
-    Instance::open(move || {
+    Instance::tripped(move || {
         let service = Arc::clone(&service);
         move || drive(service.execute(request())) == Err(CallError::Refused)
     })

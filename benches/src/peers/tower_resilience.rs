@@ -8,7 +8,7 @@ use tower_resilience_circuitbreaker::{CircuitBreakerError, CircuitBreakerLayer, 
 
 use crate::bare::{Fails, Works, serve};
 use crate::subject::OPEN_TIME;
-use crate::{Instance, Subject};
+use crate::{Instance, Mechanism, Subject};
 
 #[cfg(not(feature = "peer-metrics"))]
 pub(super) const SUBJECT: Subject = subject("tower-resilience", "tower-resilience 0.14 layer");
@@ -17,7 +17,7 @@ pub(super) const SUBJECT: Subject =
     subject("tower-resilience-metrics", "tower-resilience 0.14 layer, metrics, Prometheus recorder");
 
 const fn subject(name: &'static str, title: &'static str) -> Subject {
-    Subject { name, title, closed: Some(closed), open: Some(open) }
+    Subject { mechanism: Mechanism::CircuitBreaker, name, title, admits: Some(closed), rejects: Some(open) }
 }
 
 /// An open breaker whose lock is taken waits for a tokio timer, and panics outside a runtime.
@@ -37,7 +37,7 @@ fn shared_layer() -> CircuitBreakerLayer {
 
 fn closed() -> Instance {
     let layer = shared_layer();
-    Instance::closed(move || {
+    Instance::new(move || {
         let mut service = layer.layer(Works);
         move || serve(&mut service).is_ok()
     })
@@ -45,7 +45,7 @@ fn closed() -> Instance {
 
 fn open() -> Instance {
     let layer = shared_layer();
-    Instance::open(move || {
+    Instance::tripped(move || {
         let entered = RUNTIME.enter();
         let mut service = layer.layer(Fails);
         move || {

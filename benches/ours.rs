@@ -1,4 +1,4 @@
-//! Times our own circuit breaker, with the harness of `peers.rs`. `run.sh --ours` makes the table.
+//! Times our own rows, with the harness of `peers.rs`. `run.sh --ours` makes the table.
 
 use backstop_benches::{measure, ours, prepare};
 

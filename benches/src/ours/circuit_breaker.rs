@@ -1,5 +1,5 @@
 //! Our own circuit breaker: count and time window, counted and leaked handle, slow-call timing, and
-//! the ways to refuse. A new row is one more entry in [`subjects`].
+//! the ways to refuse.
 
 use std::time::Duration;
 
@@ -10,49 +10,55 @@ use tower_layer::Layer;
 
 use crate::bare::{Fails, Message, Works, serve};
 use crate::subject::OPEN_TIME;
-use crate::{Instance, Subject};
+use crate::{Instance, Mechanism, Subject};
 
 /// The response that tells a refused call; the inner service never gives it.
 const REFUSED: Message = Message::MAX;
 
 /// The rows of the table, in its order.
-pub fn subjects() -> Vec<Subject> {
+pub(super) fn subjects() -> Vec<Subject> {
     vec![
         Subject {
+            mechanism: Mechanism::CircuitBreaker,
             name: "ours-count",
             title: "backstop, count window, counted handle",
-            closed: Some(|| closed(&count())),
-            open: Some(|| open(&count())),
+            admits: Some(|| closed(&count())),
+            rejects: Some(|| open(&count())),
         },
         Subject {
+            mechanism: Mechanism::CircuitBreaker,
             name: "ours-count-static",
             title: "backstop, count window, leaked handle",
-            closed: Some(|| closed(&count().leak())),
-            open: Some(|| open(&count().leak())),
+            admits: Some(|| closed(&count().leak())),
+            rejects: Some(|| open(&count().leak())),
         },
         Subject {
+            mechanism: Mechanism::CircuitBreaker,
             name: "ours-time",
             title: "backstop, time window, counted handle",
-            closed: Some(|| closed(&time())),
-            open: Some(|| open(&time())),
+            admits: Some(|| closed(&time())),
+            rejects: Some(|| open(&time())),
         },
         Subject {
+            mechanism: Mechanism::CircuitBreaker,
             name: "ours-time-static",
             title: "backstop, time window, leaked handle",
-            closed: Some(|| closed(&time().leak())),
-            open: Some(|| open(&time().leak())),
+            admits: Some(|| closed(&time().leak())),
+            rejects: Some(|| open(&time().leak())),
         },
         Subject {
+            mechanism: Mechanism::CircuitBreaker,
             name: "ours-slow-calls",
             title: "backstop, time window, slow-call timing, leaked handle",
-            closed: Some(|| closed(&slow_calls().leak())),
-            open: None,
+            admits: Some(|| closed(&slow_calls().leak())),
+            rejects: None,
         },
         Subject {
+            mechanism: Mechanism::CircuitBreaker,
             name: "ours-responder",
             title: "backstop, count window, leaked handle, refusing by closure",
-            closed: Some(|| closed(&count().leak())),
-            open: Some(|| open_answered(&count().leak())),
+            admits: Some(|| closed(&count().leak())),
+            rejects: Some(|| open_answered(&count().leak())),
         },
     ]
 }
@@ -83,7 +89,7 @@ fn slow_calls() -> CircuitBreaker {
 
 fn closed(breaker: &CircuitBreaker) -> Instance {
     let layer = breaker.layer().classify(Errors);
-    Instance::closed(move || {
+    Instance::new(move || {
         let mut service = layer.layer(Works);
         move || serve(&mut service).is_ok()
     })
@@ -92,7 +98,7 @@ fn closed(breaker: &CircuitBreaker) -> Instance {
 /// Refuses with a boxed error, as a layer without a responder does.
 fn open(breaker: &CircuitBreaker) -> Instance {
     let layer = breaker.layer().classify(Errors);
-    Instance::open(move || {
+    Instance::tripped(move || {
         let mut service = layer.layer(Fails);
         move || serve(&mut service).is_err_and(|error| error.is::<Rejected>())
     })
@@ -101,7 +107,7 @@ fn open(breaker: &CircuitBreaker) -> Instance {
 /// Refuses with a response that a closure makes: nothing is boxed.
 fn open_answered(breaker: &CircuitBreaker) -> Instance {
     let layer = breaker.layer().classify(Errors).respond_with(|_: &Rejected| REFUSED);
-    Instance::open(move || {
+    Instance::tripped(move || {
         let mut service = layer.layer(Fails);
         move || serve(&mut service) == Ok(REFUSED)
     })
