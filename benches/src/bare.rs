@@ -1,8 +1,9 @@
 //! The inner service of every subject, and how a call is driven to its end.
 
 use std::fmt;
-use std::future::{Ready, ready};
+use std::future::{Pending, Ready, pending, ready};
 use std::hint::{black_box, spin_loop};
+use std::mem;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -71,6 +72,24 @@ impl Service<Message> for Fails {
     }
 }
 
+/// A service that is always ready and never answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Hangs;
+
+impl Service<Message> for Hangs {
+    type Response = Message;
+    type Error = CallError;
+    type Future = Pending<Result<Message, CallError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Message) -> Self::Future {
+        pending()
+    }
+}
+
 /// A request that the optimiser knows nothing about.
 pub fn request() -> Message {
     black_box(7)
@@ -84,6 +103,19 @@ pub fn request() -> Message {
 pub fn serve<S: Service<Message>>(service: &mut S) -> Result<S::Response, S::Error> {
     poll_until_ready(|context| service.poll_ready(context))?;
     drive(service.call(request()))
+}
+
+/// Begins a call that never ends. With a limit of 1 it holds the only permit for the rest of the process.
+///
+/// # Panics
+///
+/// When the service, which should stand on [`Hangs`], is not ready or answers.
+pub fn occupy<S: Service<Message>>(mut service: S) {
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(matches!(service.poll_ready(&mut context), Poll::Ready(Ok(()))), "there is no room");
+    let mut call = Box::pin(service.call(request()));
+    assert!(call.as_mut().poll(&mut context).is_pending(), "the call has ended");
+    mem::forget(call);
 }
 
 /// Drives a future to its end on this thread. The response goes through [`black_box`].

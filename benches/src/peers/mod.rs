@@ -1,11 +1,14 @@
 //! The peers, and the bare service that they are compared with.
 //!
-//! Every peer runs with its own default window and thresholds; only the open time is set.
+//! Every breaker runs with its own default window and thresholds; only the open time is set. Every
+//! bulkhead has the same limit.
 
+mod by_hand;
 mod circuitbreaker_rs;
 mod failsafe;
 mod recloser;
 mod seatbelt;
+mod tower;
 mod tower_resilience;
 
 use crate::bare::{Works, serve};
@@ -25,10 +28,14 @@ pub fn subjects() -> Vec<Subject> {
         }),
         rejects: None,
     }];
-    subjects.push(tower_resilience::SUBJECT);
+    subjects.push(tower_resilience::CIRCUIT_BREAKER);
     subjects.extend(seatbelt::SUBJECTS);
     subjects.extend(recloser::SUBJECTS);
     subjects.extend(failsafe::SUBJECTS);
     subjects.push(circuitbreaker_rs::SUBJECT);
+    subjects.extend(tower::SUBJECTS);
+    subjects.push(tower_resilience::BULKHEAD);
+    subjects.extend(by_hand::SUBJECTS);
+    subjects.push(tower_resilience::STACK);
     subjects
 }
