@@ -8,7 +8,7 @@ pub const OPEN_TIME: Duration = Duration::from_hours(1);
 
 /// The limit of every bulkhead that admits: more than the threads that call. One that rejects has a
 /// limit of 1, and a call that never ends.
-pub const LIMIT: usize = 100;
+pub const LIMIT: u16 = 100;
 
 /// Calls before an open instance must have refused one.
 const MOST_CALLS_TO_TRIP: u32 = 10_000;

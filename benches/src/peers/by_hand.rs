@@ -36,7 +36,7 @@ trait Limit: Send + Sync + 'static {
 }
 
 fn admitting<L: Limit>() -> Instance {
-    let limit = Arc::new(L::new(LIMIT));
+    let limit = Arc::new(L::new(LIMIT.into()));
     Instance::new(move || {
         let limit = Arc::clone(&limit);
         move || call(&*limit).is_ok()

@@ -29,7 +29,7 @@ pub(super) const SUBJECTS: [Subject; 2] = [
 ];
 
 fn admitting() -> Instance {
-    let semaphore = Arc::new(Semaphore::new(LIMIT));
+    let semaphore = Arc::new(Semaphore::new(LIMIT.into()));
     Instance::new(move || {
         let mut service = ConcurrencyLimit::with_semaphore(Works, Arc::clone(&semaphore));
         move || serve(&mut service).is_ok()
@@ -37,7 +37,7 @@ fn admitting() -> Instance {
 }
 
 fn shed_admitting() -> Instance {
-    let semaphore = Arc::new(Semaphore::new(LIMIT));
+    let semaphore = Arc::new(Semaphore::new(LIMIT.into()));
     Instance::new(move || {
         let mut service = LoadShed::new(ConcurrencyLimit::with_semaphore(Works, Arc::clone(&semaphore)));
         move || serve(&mut service).is_ok()

@@ -101,7 +101,7 @@ fn open() -> Instance {
 }
 
 fn bulkhead_admitting() -> Instance {
-    let layer = bulkhead_layer(LIMIT);
+    let layer = bulkhead_layer(LIMIT.into());
     Instance::new(move || {
         let entered = RUNTIME.enter();
         let mut service = layer.layer(Works);
@@ -132,7 +132,7 @@ fn bulkhead_rejecting() -> Instance {
 }
 
 fn stack_admitting() -> Instance {
-    let (breaker, bulkhead) = (breaker_layer(), bulkhead_layer(LIMIT));
+    let (breaker, bulkhead) = (breaker_layer(), bulkhead_layer(LIMIT.into()));
     Instance::new(move || {
         let entered = RUNTIME.enter();
         let mut service = breaker.layer(bulkhead.layer(Works));
