@@ -8,12 +8,10 @@ use backstop::classify::Errors;
 use backstop::{CircuitBreaker, Rejected};
 use tower_layer::Layer;
 
-use crate::bare::{Fails, Message, Works, serve};
+use super::REFUSED;
+use crate::bare::{Fails, Works, serve};
 use crate::subject::OPEN_TIME;
 use crate::{Instance, Mechanism, Subject};
-
-/// The response that tells a refused call; the inner service never gives it.
-const REFUSED: Message = Message::MAX;
 
 /// The rows of the table, in its order.
 pub(super) fn subjects() -> Vec<Subject> {
@@ -71,7 +69,7 @@ fn build(builder: CircuitBreakerBuilder<Named>) -> CircuitBreaker {
     builder.build().expect("the settings are in their ranges")
 }
 
-fn count() -> CircuitBreaker {
+pub(super) fn count() -> CircuitBreaker {
     build(builder(SlidingWindow::count(100)))
 }
 

@@ -1,10 +1,16 @@
 //! Our own rows.
 
+mod bulkhead;
 mod circuit_breaker;
+mod stack;
 
 use crate::Subject;
+use crate::bare::Message;
+
+/// The response that tells a refused call; the inner service never gives it.
+const REFUSED: Message = Message::MAX;
 
 /// The rows, in the order of the tables. A new one is one more entry in a file beside this one.
 pub fn subjects() -> Vec<Subject> {
-    circuit_breaker::subjects()
+    [circuit_breaker::subjects(), bulkhead::subjects(), stack::subjects()].concat()
 }
