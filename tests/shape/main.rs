@@ -9,6 +9,7 @@ use source::Source;
 
 /// Files and folders that are functions of their arguments.
 const PURE_ROOMS: &[&str] = &[
+    "bulkhead/limit/",
     "circuit_breaker/machine/",
     "circuit_breaker/rules.rs",
     "circuit_breaker/ramp.rs",

@@ -1,0 +1,151 @@
+//! Additive increase, multiplicative decrease: the rule of TCP's congestion window.
+
+use super::round::Round;
+use std::time::Duration;
+
+/// One call more while all goes well, a share less when a call is dropped.
+///
+/// It looks at drops only, so it needs a [`timeout`](Aimd::timeout) a little above the slowest healthy round trip;
+/// with the default it acts on errors and on calls that hang.
+///
+/// | setting | default | valid |
+/// |---|---|---|
+/// | `min`, `max` | 1, 1,000 calls | 1 to 1,000,000, `min` at most `max` |
+/// | `backoff_ratio` | 0.9 | from 0.5, below 1 |
+/// | `timeout` | 5 s | longer than 0 |
+/// | `window` | as many calls as the limit, at least 10 | 1 to 1,000,000 calls |
+///
+/// Source: `AIMDLimit` of Netflix' concurrency-limits, its default `backoff_ratio` and `timeout` among it; the rule
+/// is that of Chiu and Jain (1989).
+///
+/// # Examples
+///
+/// ```
+/// use backstop::bulkhead::limit::{Aimd, Limiter, Sample};
+/// use std::time::Duration;
+///
+/// let mut limiter = Limiter::new(Aimd::new().timeout(Duration::from_millis(300)), 30)?;
+/// assert_eq!(limiter.sample(Sample::new(Duration::from_millis(301), 30)), 27);
+/// assert_eq!(limiter.sample(Sample::new(Duration::from_millis(200), 27)), 28);
+/// # Ok::<(), backstop::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+pub struct Aimd {
+    pub(super) min: u32,
+    pub(super) max: u32,
+    pub(super) backoff_ratio: f64,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub(super) timeout: Duration,
+    pub(super) window: Option<u32>,
+}
+
+impl Aimd {
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self { min: 1, max: 1_000, backoff_ratio: 0.9, timeout: Duration::from_secs(5), window: None }
+    }
+
+    /// The limit is never lower. Default: 1. Valid: 1 to `max`, in calls.
+    ///
+    /// Smaller protects a dependency in deep trouble; larger keeps some traffic whatever the round trips say.
+    #[must_use]
+    pub const fn min(mut self, calls: u32) -> Self {
+        self.min = calls;
+        self
+    }
+
+    /// The limit is never higher. Default: 1,000. Valid: `min` to 1,000,000, in calls.
+    ///
+    /// Smaller bounds the harm of a limit that has learned wrongly; larger lets it find more.
+    #[must_use]
+    pub const fn max(mut self, calls: u32) -> Self {
+        self.max = calls;
+        self
+    }
+
+    /// What a drop multiplies the limit by. Default: 0.9. Valid: from 0.5, below 1.
+    ///
+    /// Smaller gets out of an overload sooner and wastes more capacity after each drop.
+    #[must_use]
+    pub const fn backoff_ratio(mut self, ratio: f64) -> Self {
+        self.backoff_ratio = ratio;
+        self
+    }
+
+    /// A round trip that takes longer counts as dropped. Default: 5 s. Valid: longer than 0.
+    ///
+    /// Smaller keeps queues shorter, down to the slowest healthy call, below which the limit sinks to `min`; larger
+    /// lets the dependency slow down that far before anything is done.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Calls that [`observe`](super::Limiter::observe) gathers for one step. Default: as many as the limit, at least
+    /// 10: about one round trip, in which a drop is answered once. Valid: 1 to 1,000,000.
+    ///
+    /// Smaller answers a burst of drops several times over; larger moves more slowly.
+    #[must_use]
+    pub const fn window(mut self, calls: u32) -> Self {
+        self.window = Some(calls);
+        self
+    }
+
+    /// The limit after a round.
+    pub(super) fn step(&self, limit: u32, round: &Round) -> u32 {
+        let is_late = round.nanos.is_some_and(|nanos| nanos > self.timeout.as_nanos() as f64);
+        let next = if round.is_dropped || is_late {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32")]
+            let next = (f64::from(limit) * self.backoff_ratio) as u32;
+            next
+        } else if round.is_busy(f64::from(limit)) {
+            limit.saturating_add(1)
+        } else {
+            limit
+        };
+        next.clamp(self.min, self.max)
+    }
+}
+
+impl Default for Aimd {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(millis: u32, in_flight: u32) -> Round {
+        Round { nanos: Some(f64::from(millis) * 1e6), error: 0.0, in_flight, is_dropped: false, calls: 1, answered: 1 }
+    }
+
+    #[test]
+    fn growth_stops_at_the_maximum() {
+        let aimd = Aimd::new().max(21);
+        assert_eq!(aimd.step(20, &round(1, 20)), 21);
+        assert_eq!(aimd.step(21, &round(1, 11)), 21);
+    }
+
+    #[test]
+    fn an_idle_service_does_not_grow_its_limit() {
+        assert_eq!(Aimd::new().step(20, &round(1, 9)), 20);
+        assert_eq!(Aimd::new().step(20, &round(1, 10)), 21);
+    }
+
+    #[test]
+    fn only_a_round_trip_longer_than_the_timeout_is_a_drop() {
+        assert_eq!(Aimd::new().step(30, &round(5_000, 30)), 31);
+        assert_eq!(Aimd::new().step(30, &round(5_001, 30)), 27);
+    }
+
+    #[test]
+    fn drops_never_go_below_the_minimum() {
+        let dropped = Round { is_dropped: true, ..round(1, 0) };
+        assert_eq!(Aimd::new().min(20).step(21, &dropped), 20);
+        assert_eq!(Aimd::new().step(1, &dropped), 1);
+    }
+}

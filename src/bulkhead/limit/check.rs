@@ -1,0 +1,115 @@
+//! The one check of the settings.
+
+use super::{AdaptiveLimit, Aimd, Gradient2, Vegas};
+use crate::config::Problems;
+
+/// More calls than a process has in flight, and few enough that no sum of them overflows.
+const CALLS_MAX: u32 = 1_000_000;
+
+impl AdaptiveLimit {
+    /// Reports every setting that is out of its range, as `adaptive.…`.
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        let (min, max) = self.bounds();
+        problems.count("adaptive.min", min, 1, CALLS_MAX);
+        // A wrong minimum has been reported; it must not make the maximum look wrong as well.
+        problems.count("adaptive.max", max, min.clamp(1, CALLS_MAX), CALLS_MAX);
+        match self {
+            Self::Aimd(aimd) => aimd.check(problems),
+            Self::Vegas(vegas) => vegas.check(problems),
+            Self::Gradient2(gradient) => gradient.check(problems),
+        }
+        if let Some(calls) = self.window() {
+            problems.count("adaptive.window", calls, 1, CALLS_MAX);
+        }
+        problems.count("adaptive.probe_interval", self.probe_interval(), 0, CALLS_MAX);
+    }
+
+    /// Reports a limit to begin with that is not within the bounds.
+    pub(crate) fn check_initial(&self, problems: &mut Problems, initial: u32) {
+        let (min, max) = self.bounds();
+        let is_possible = (1..=CALLS_MAX).contains(&min) && (min..=CALLS_MAX).contains(&max);
+        let (least, most) = if is_possible { (min, max) } else { (1, CALLS_MAX) };
+        problems.count("adaptive.initial", initial, least, most);
+    }
+}
+
+impl Aimd {
+    fn check(&self, problems: &mut Problems) {
+        if !(0.5..1.0).contains(&self.backoff_ratio) {
+            problems.add("adaptive.backoff_ratio", self.backoff_ratio, "from 0.5 and below 1");
+        }
+        problems.not_zero("adaptive.timeout", self.timeout);
+    }
+}
+
+impl Vegas {
+    fn check(&self, problems: &mut Problems) {
+        let least = match self.alpha {
+            Some(alpha) => {
+                problems.count("adaptive.alpha", alpha, 1, CALLS_MAX);
+                alpha.clamp(1, CALLS_MAX)
+            }
+            None => 1,
+        };
+        if let Some(beta) = self.beta {
+            problems.count("adaptive.beta", beta, least, CALLS_MAX);
+        }
+        problems.ratio("adaptive.smoothing", self.smoothing);
+    }
+}
+
+impl Gradient2 {
+    fn check(&self, problems: &mut Problems) {
+        if !(1.0..=10.0).contains(&self.tolerance) {
+            problems.add("adaptive.tolerance", self.tolerance, "from 1 to 10");
+        }
+        if let Some(calls) = self.queue_size {
+            problems.count("adaptive.queue_size", calls, 1, CALLS_MAX);
+        }
+        problems.ratio("adaptive.smoothing", self.smoothing);
+        problems.count("adaptive.long_window", self.long_window, 1, CALLS_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn fields(limit: impl Into<AdaptiveLimit>) -> Vec<String> {
+        let mut problems = Problems::default();
+        limit.into().check(&mut problems);
+        let problems = problems.into_result(()).map_or_else(|error| error.problems().to_vec(), |()| vec![]);
+        problems.iter().map(|problem| problem.field().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_allowed() {
+        assert_eq!(fields(Aimd::new()), [""; 0]);
+        assert_eq!(fields(Vegas::new()), [""; 0]);
+        assert_eq!(fields(Gradient2::new()), [""; 0]);
+    }
+
+    #[test]
+    fn nonsense_is_refused_all_at_once() {
+        let aimd = Aimd::new().min(0).max(0).backoff_ratio(f64::NAN).timeout(Duration::ZERO).window(0);
+        let names = ["min", "max", "backoff_ratio", "timeout", "window"].map(|name| format!("adaptive.{name}"));
+        assert_eq!(fields(aimd), names);
+        let vegas =
+            Vegas::new().min(9).max(8).alpha(7).beta(6).smoothing(0.0).window(u32::MAX).probe_interval(u32::MAX);
+        let names = ["max", "beta", "smoothing", "window", "probe_interval"].map(|name| format!("adaptive.{name}"));
+        assert_eq!(fields(vegas), names);
+        let gradient = Gradient2::new().max(u32::MAX).tolerance(0.9).queue_size(0).smoothing(1.1).long_window(0);
+        let names =
+            ["max", "tolerance", "queue_size", "smoothing", "long_window"].map(|name| format!("adaptive.{name}"));
+        assert_eq!(fields(gradient), names);
+    }
+
+    #[test]
+    fn the_edges_of_the_ranges_are_told_apart() {
+        for (ratio, is_fine) in [(0.5, true), (0.499, false), (0.999, true), (1.0, false), (f64::INFINITY, false)] {
+            assert_eq!(fields(Aimd::new().backoff_ratio(ratio)).is_empty(), is_fine, "{ratio}");
+        }
+        assert_eq!(fields(Vegas::new().min(7).max(7).alpha(3).beta(3)), [""; 0]);
+    }
+}

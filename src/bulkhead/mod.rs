@@ -1,0 +1,3 @@
+//! Bulkhead: a limit on the calls in flight.
+
+pub mod limit;
