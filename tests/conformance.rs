@@ -5,6 +5,8 @@
 
 #[path = "conformance/breaker.rs"]
 mod breaker;
+#[path = "conformance/limiter.rs"]
+mod limiter;
 #[path = "conformance/schema.rs"]
 mod schema;
 #[path = "conformance/throttle.rs"]
@@ -20,7 +22,7 @@ fn files() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_scenario_of_a_breaker_or_throttle_holds() {
+fn every_scenario_of_a_breaker_throttle_or_limiter_holds() {
     let mut played = BTreeMap::<String, u32>::new();
     let mut elsewhere = BTreeMap::<String, u32>::new();
     let mut failures = Vec::new();
@@ -31,6 +33,7 @@ fn every_scenario_of_a_breaker_or_throttle_holds() {
             let play = match value["kind"].as_str() {
                 Some("breaker") => breaker::play,
                 Some("throttle") => throttle::play,
+                Some("limiter") => limiter::play,
                 kind => {
                     *elsewhere.entry(kind.unwrap_or("none").to_owned()).or_default() += 1;
                     continue;
