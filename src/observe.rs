@@ -12,6 +12,14 @@ use std::sync::Weak;
 /// Events that wait for a slow listener; older ones are dropped, and counted, beyond this.
 const QUEUE_MAX: usize = 1024;
 
+/// The longest reason that is kept, in characters.
+const NOTE_MAX: usize = 512;
+
+/// A reason that somebody gave, as events carry it.
+pub(crate) fn note(reason: &str) -> Arc<str> {
+    reason.chars().take(NOTE_MAX).collect::<String>().into()
+}
+
 type Listener<E> = Arc<dyn Fn(&E) + Send + Sync>;
 
 /// Listeners by the number of their subscription.

@@ -1,15 +1,5 @@
 //! What can be done to a circuit by hand: the same for a breaker and for one key's circuit.
 
-use crate::sync::Arc;
-
-/// The longest reason that is kept, in characters.
-const NOTE_MAX: usize = 512;
-
-/// A reason as events carry it.
-pub(super) fn note(reason: &str) -> Arc<str> {
-    reason.chars().take(NOTE_MAX).collect::<String>().into()
-}
-
 /// The commands. One that finds the state it asks for begins that state anew and tells nobody: the state has not
 /// changed. The type has a method `command(&self, Command, &str)`.
 macro_rules! manual_control {

@@ -1,8 +1,7 @@
 //! The future of a call in front of which a breaker stands.
 
 use super::permit::{Holder, Permit};
-use crate::caught::caught;
-use crate::classify::{Classified, Classify, Errors};
+use crate::classify::{Classified, Classify, Errors, judge};
 use crate::outcome::{Outcome, Settle};
 use crate::reject::{CallError, OnReject, Rejected};
 use pin_project_lite::pin_project;
@@ -124,13 +123,6 @@ where
     permit.answered();
     let judged = judge(classifier, &result);
     Poll::Ready((result, judged))
-}
-
-/// A classifier that panics has failed to see a success; the caller still gets the result.
-#[expect(clippy::inline_always, reason = "as `poll_call`")]
-#[inline(always)]
-pub(super) fn judge<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Classified {
-    caught(|| classifier.classify(result)).unwrap_or(Outcome::Panicked.into())
 }
 
 /// Settles the call, or hands the permit on to the response's body.

@@ -1,7 +1,7 @@
 //! The circuit breaker that users hold.
 
 use super::config::{CircuitBreakerBuilder, CircuitBreakerConfig, Named};
-use super::control::{self, manual_control};
+use super::control::manual_control;
 use super::future;
 use super::layer::CircuitBreakerLayer;
 use super::locked::Sample;
@@ -272,7 +272,7 @@ impl CircuitBreaker {
     manual_control!();
 
     fn command(&self, command: Command, reason: &str) {
-        let note = control::note(reason);
+        let note = crate::observe::note(reason);
         self.shared.with_machine(|machine, now| machine.command(command, &note, now));
     }
 

@@ -1,9 +1,9 @@
 //! The Tower service.
 
-use super::future::{ResponseFuture, judge};
+use super::future::ResponseFuture;
 use super::handle::CircuitBreaker;
 use super::permit::{Holder, Permit, Ticket};
-use crate::classify::{Auto, Classified, Classify};
+use crate::classify::{Auto, Classified, Classify, judge};
 use crate::outcome::Settle;
 use crate::reject::{AsError, OnReject, Rejected};
 use std::task::{Context, Poll, ready};

@@ -77,6 +77,7 @@ pub use self::body::WatchBody;
 pub use self::http::{HttpHead, StatusRules};
 pub use crate::outcome::{Classification, Settle};
 
+use crate::caught::caught;
 use crate::outcome::Outcome;
 use crate::reject::Rejected;
 
@@ -262,6 +263,29 @@ impl<R, E: std::error::Error + 'static> Classify<R, E> for Causes {
     fn watch<G: Settle>(&self, response: R, _: Option<G>) -> R {
         response
     }
+}
+
+/// Every answer is a success, an error says nothing. The default of bulkheads: it fits every service.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnyResult;
+
+impl<R, E> Classify<R, E> for AnyResult {
+    type Response<G: Settle> = R;
+
+    fn classify(&self, result: &Result<R, E>) -> Classified {
+        if result.is_ok() { Outcome::Success.into() } else { Outcome::Ignored.into() }
+    }
+
+    fn watch<G: Settle>(&self, response: R, _: Option<G>) -> R {
+        response
+    }
+}
+
+/// A classifier that panics has failed to see a success; the caller still gets the result.
+#[expect(clippy::inline_always, reason = "one frame instead of two on the path of a call")]
+#[inline(always)]
+pub(crate) fn judge<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Classified {
+    caught(|| classifier.classify(result)).unwrap_or(Outcome::Panicked.into())
 }
 
 /// Whether a type has no values, as `Infallible` has none: `Option<Infallible>` needs no room for it.

@@ -213,7 +213,7 @@ impl<K: Key> KeyCircuitBreaker<K> {
     manual_control!();
 
     fn command(&self, command: Command, reason: &str) {
-        let note = crate::circuit_breaker::control::note(reason);
+        let note = crate::observe::note(reason);
         self.group.with_machine(&self.entry, |machine, now| machine.command(command, &note, now));
     }
 }
