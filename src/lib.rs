@@ -59,6 +59,7 @@ pub mod reject;
 mod sync;
 pub mod telemetry;
 
+pub use bulkhead::Bulkhead;
 pub use circuit_breaker::{CircuitBreaker, Permit};
 pub use config::ConfigError;
 pub use observe::Subscription;

@@ -15,6 +15,7 @@
 //! # Ok::<(), backstop::ConfigError>(())
 //! ```
 
+use crate::bulkhead::{Bulkhead, KeyedBulkhead};
 use crate::circuit_breaker::CircuitBreaker;
 use crate::circuit_breaker::keyed::{Key, KeyedCircuitBreaker};
 use crate::config::{ConfigError, Problem};
@@ -57,6 +58,42 @@ mod sealed {
 impl Handle for CircuitBreaker {
     fn mechanism(&self) -> Mechanism {
         Mechanism::CircuitBreaker
+    }
+
+    fn name(&self) -> &'static str {
+        self.name()
+    }
+
+    fn publish(&self) {
+        self.publish();
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.is_same(other)
+    }
+}
+
+impl Handle for Bulkhead {
+    fn mechanism(&self) -> Mechanism {
+        Mechanism::Bulkhead
+    }
+
+    fn name(&self) -> &'static str {
+        self.name()
+    }
+
+    fn publish(&self) {
+        self.publish();
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.is_same(other)
+    }
+}
+
+impl<K: Key> Handle for KeyedBulkhead<K> {
+    fn mechanism(&self) -> Mechanism {
+        Mechanism::Bulkhead
     }
 
     fn name(&self) -> &'static str {
@@ -134,6 +171,16 @@ impl Registry {
 
     /// All circuit breakers, by name; groups are not among them.
     pub fn circuit_breakers(&self) -> Vec<CircuitBreaker> {
+        self.all()
+    }
+
+    /// The bulkhead of this name.
+    pub fn bulkhead(&self, name: &str) -> Option<Bulkhead> {
+        self.find(name)
+    }
+
+    /// All bulkheads, by name; groups are not among them.
+    pub fn bulkheads(&self) -> Vec<Bulkhead> {
         self.all()
     }
 

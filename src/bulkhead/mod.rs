@@ -1,3 +1,106 @@
-//! Bulkhead: a limit on the calls in flight.
+//! Keep one slow dependency from taking the callers of all the others.
+//!
+//! A service that calls several dependencies shares its tasks, memory and sockets among them. When one answers in
+//! ten seconds instead of ten milliseconds, the calls that wait for it pile up until nothing is left for the rest.
+//! A bulkhead bounds how many calls to one dependency are in flight: who finds it full is rejected at once, or
+//! waits for a bounded time in a bounded queue. A circuit breaker acts on calls that have ended; a bulkhead acts
+//! while they hang.
+//!
+//! | setting | default |
+//! |---|---|
+//! | calls in flight | 25 |
+//! | waiting for a permit | none: rejected at once |
+//! | queue, where calls may wait | 100, first in, first out |
+//! | shedding | none; [`Shedding::new`] lets calls wait 5 ms in a queue that has stood for 100 ms |
+//! | permit held | until the response's head is there; [`until_body_end`](BulkheadLayer::until_body_end) |
+//! | partitions | none |
+//! | limit | fixed; [`adaptive`](BulkheadBuilder::adaptive) |
+//!
+//! All of them are explained on [`BulkheadBuilder`]. Metrics are in [`telemetry`](crate::telemetry);
+//! [`Snapshot::saturation`] and the queue's depth tell whether a service should still be sent requests.
+//!
+//! # What it costs
+//!
+//! Without a queue, a permit is one atomic swap to take and one to give back. tokio's semaphore would be the base
+//! for calls that wait, but it serves them in their order only, and knows neither deadlines, nor shares, nor a
+//! limit that shrinks below what is in flight. So the queue is our own: a pure room behind a lock that only calls
+//! take which find no permit, or that are timed.
+//!
+//! # Nesting
+//!
+//! A call that needs a second permit of the same bulkhead, or two bulkheads taken in opposite orders, could wait for
+//! each other. They do not for ever: a wait is bounded, and by default there is none.
+//!
+//! # Examples
+//!
+//! In front of a service:
+//!
+//! ```
+//! use backstop::Bulkhead;
+//! use tower::{ServiceBuilder, service_fn};
+//!
+//! let reports = Bulkhead::builder("reports").max_concurrent_calls(10).build()?;
+//! let service = ServiceBuilder::new()
+//!     .layer(reports.layer())
+//!     .service(service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) }));
+//! # Ok::<(), backstop::ConfigError>(())
+//! ```
+//!
+//! Without Tower:
+//!
+//! ```
+//! # use backstop::{Bulkhead, CallError};
+//! let reports = Bulkhead::new("reports");
+//! match reports.call_blocking(|| std::fs::read_to_string("/etc/hostname")) {
+//!     Ok(name) => println!("{name}"),
+//!     Err(CallError::Rejected(rejected)) => println!("{rejected}"),
+//!     Err(CallError::Inner(error)) => println!("failed: {error}"),
+//! }
+//! ```
 
+mod calls;
+mod choose;
+mod common;
+mod compartment;
+mod config;
+mod control;
+mod future;
+mod handle;
+mod hold;
+mod holder;
+mod holds;
+pub mod keyed;
+mod layer;
 pub mod limit;
+mod log;
+#[cfg(all(test, backstop_loom))]
+mod loom_tests;
+mod machine;
+mod metrics;
+mod partitions;
+mod permit;
+mod permits;
+mod queue;
+mod saturation;
+mod service;
+mod shedding;
+mod snapshot;
+mod timer;
+mod wait;
+
+pub use choose::{ByPartition, Bypass, Choose};
+pub use config::{BulkheadBuilder, BulkheadConfig};
+pub use future::ResponseFuture;
+pub use handle::Bulkhead;
+#[cfg(feature = "http")]
+pub use hold::{HeldBody, HoldExpired, UntilBodyEnd};
+pub use hold::{Hold, UntilResponse};
+pub use holder::Holder;
+pub use keyed::KeyedBulkhead;
+pub use layer::BulkheadLayer;
+pub use partitions::PartitionTotal;
+pub use permit::Permit;
+pub use queue::QueueOrder;
+pub use service::BulkheadService;
+pub use shedding::Shedding;
+pub use snapshot::{Event, EventKind, Snapshot, Totals};

@@ -54,12 +54,19 @@ enum Progress {
 }
 
 impl<B, G: Settle> WatchBody<B, G> {
-    pub(super) fn watch(response: Response<B>, guard: Option<G>) -> Response<Self> {
+    pub(crate) fn watch(response: Response<B>, guard: Option<G>) -> Response<Self> {
         let is_grpc = crate::reject::is_grpc(response.headers());
         response.map(|body| Self {
             inner: Inner::Body { body },
             watch: Watch { guard, is_grpc, has_flowed: false, progress: Progress::Idle },
         })
+    }
+}
+
+impl<B, G: Settle> WatchBody<B, G> {
+    /// Lets the guard go, as if the body had been dropped before its end.
+    pub(crate) fn abandon(self: Pin<&mut Self>) {
+        self.project().watch.guard = None;
     }
 }
 

@@ -62,7 +62,6 @@ mod samples;
 #[cfg(feature = "metrics")]
 pub(crate) use publisher::{Gate, Publisher, Series, Value};
 #[cfg(feature = "metrics")]
-#[expect(unused_imports, reason = "the bulkhead will be the first to take samples")]
 pub(crate) use samples::Samples;
 
 /// What a metric is.

@@ -12,7 +12,6 @@ pub(crate) struct Samples {
     key: Key,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the bulkhead will be the first to take samples"))]
 impl Samples {
     pub(crate) fn new(series: &Series) -> Self {
         Self { key: series.key() }

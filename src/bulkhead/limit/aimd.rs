@@ -10,10 +10,10 @@ use std::time::Duration;
 ///
 /// | setting | default | valid |
 /// |---|---|---|
-/// | `min`, `max` | 1, 1,000 calls | 1 to 1,000,000, `min` at most `max` |
+/// | `min`, `max` | 1, 1,000 calls | 1 to 500,000, `min` at most `max` |
 /// | `backoff_ratio` | 0.9 | from 0.5, below 1 |
 /// | `timeout` | 5 s | longer than 0 |
-/// | `window` | as many calls as the limit, at least 10 | 1 to 1,000,000 calls |
+/// | `window` | as many calls as the limit, at least 10 | 1 to 500,000 calls |
 ///
 /// Source: `AIMDLimit` of Netflix' concurrency-limits, its default `backoff_ratio` and `timeout` among it; the rule
 /// is that of Chiu and Jain (1989).
@@ -55,7 +55,7 @@ impl Aimd {
         self
     }
 
-    /// The limit is never higher. Default: 1,000. Valid: `min` to 1,000,000, in calls.
+    /// The limit is never higher. Default: 1,000. Valid: `min` to 500,000, in calls.
     ///
     /// Smaller bounds the harm of a limit that has learned wrongly; larger lets it find more.
     #[must_use]
@@ -84,7 +84,7 @@ impl Aimd {
     }
 
     /// Calls that [`observe`](super::Limiter::observe) gathers for one step. Default: as many as the limit, at least
-    /// 10: about one round trip, in which a drop is answered once. Valid: 1 to 1,000,000.
+    /// 10: about one round trip, in which a drop is answered once. Valid: 1 to 500,000.
     ///
     /// Smaller answers a burst of drops several times over; larger moves more slowly.
     #[must_use]

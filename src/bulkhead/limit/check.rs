@@ -1,10 +1,8 @@
 //! The one check of the settings.
 
 use super::{AdaptiveLimit, Aimd, Gradient2, Vegas};
+use crate::bulkhead::config::LIMIT_MAX as CALLS_MAX;
 use crate::config::Problems;
-
-/// More calls than a process has in flight, and few enough that no sum of them overflows.
-const CALLS_MAX: u32 = 1_000_000;
 
 impl AdaptiveLimit {
     /// Reports every setting that is out of its range, as `adaptive.…`.
@@ -25,11 +23,11 @@ impl AdaptiveLimit {
     }
 
     /// Reports a limit to begin with that is not within the bounds.
-    pub(crate) fn check_initial(&self, problems: &mut Problems, initial: u32) {
+    pub(crate) fn check_initial(&self, problems: &mut Problems, field: &'static str, initial: u32) {
         let (min, max) = self.bounds();
         let is_possible = (1..=CALLS_MAX).contains(&min) && (min..=CALLS_MAX).contains(&max);
         let (least, most) = if is_possible { (min, max) } else { (1, CALLS_MAX) };
-        problems.count("adaptive.initial", initial, least, most);
+        problems.count(field, initial, least, most);
     }
 }
 

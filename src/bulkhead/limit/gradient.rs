@@ -19,13 +19,13 @@ const WARM_UP: u32 = 10;
 ///
 /// | setting | default | valid |
 /// |---|---|---|
-/// | `min`, `max` | 1, 1,000 calls | 1 to 1,000,000, `min` at most `max` |
+/// | `min`, `max` | 1, 1,000 calls | 1 to 500,000, `min` at most `max` |
 /// | `tolerance` | 1.02 | 1 to 10 |
-/// | `queue_size` | a fifteenth of the limit, at least 1, from 225 on the square root | 1 to 1,000,000 calls |
+/// | `queue_size` | a fifteenth of the limit, at least 1, from 225 on the square root | 1 to 500,000 calls |
 /// | `smoothing` | 0.2 | above 0, at most 1 |
-/// | `long_window` | 600 steps | 1 to 1,000,000 |
-/// | `window` | as many calls as tell the queue | 1 to 1,000,000 calls |
-/// | `probe_interval` | 100 round trips | 0 (never) to 1,000,000 |
+/// | `long_window` | 600 steps | 1 to 500,000 |
+/// | `window` | as many calls as tell the queue | 1 to 500,000 calls |
+/// | `probe_interval` | 100 round trips | 0 (never) to 500,000 |
 ///
 /// Source: `Gradient2Limit` of Netflix' concurrency-limits for the formula, `smoothing`, `queue_size` and
 /// `long_window`; its `GradientLimit` for what a drop does.
@@ -77,7 +77,7 @@ impl Gradient2 {
         self
     }
 
-    /// The limit is never higher. Default: 1,000. Valid: `min` to 1,000,000, in calls.
+    /// The limit is never higher. Default: 1,000. Valid: `min` to 500,000, in calls.
     ///
     /// Smaller bounds the harm of a limit that has learned wrongly; larger lets it find more.
     #[must_use]
@@ -98,7 +98,7 @@ impl Gradient2 {
     }
 
     /// Calls that may queue, and so what a step can grow by. Default: a fifteenth of the limit, at least 1, from 225 on the square root. Valid: 1 to
-    /// 1,000,000.
+    /// 500,000.
     ///
     /// Smaller keeps queues shorter; larger grows faster.
     #[must_use]
@@ -116,7 +116,7 @@ impl Gradient2 {
         self
     }
 
-    /// Steps over which the long round trip is a mean. Default: 600. Valid: 1 to 1,000,000.
+    /// Steps over which the long round trip is a mean. Default: 600. Valid: 1 to 500,000.
     ///
     /// Smaller gets used to a slower dependency sooner, and to an overload as well.
     #[must_use]
@@ -126,7 +126,7 @@ impl Gradient2 {
     }
 
     /// Calls that [`observe`](super::Limiter::observe) gathers for one step. Default: a round trip's worth, and more
-    /// until their mean tells the queue ([the module](super#rounds)). Valid: 1 to 1,000,000.
+    /// until their mean tells the queue ([the module](super#rounds)). Valid: 1 to 500,000.
     ///
     /// Smaller follows sooner and takes a call that is slow by nature for a queue; larger tells the two apart.
     #[must_use]
@@ -136,7 +136,7 @@ impl Gradient2 {
     }
 
     /// Round trips, of `limit` calls each, after which the long round trip is learned anew. Default: 100. Valid: 0
-    /// (never, as published) to 1,000,000. See [the module](super#probes).
+    /// (never, as published) to 500,000. See [the module](super#probes).
     ///
     /// Smaller drifts less under an overload that lasts, and costs more: half of the limit for about two round trips
     /// each time.

@@ -110,7 +110,7 @@ impl Limiter {
         let settings = adaptive.into();
         let mut problems = Problems::default();
         settings.check(&mut problems);
-        settings.check_initial(&mut problems, initial);
+        settings.check_initial(&mut problems, "initial", initial);
         problems.into_result(())?;
         let algorithm = match settings.clone() {
             AdaptiveLimit::Aimd(aimd) => Algorithm::Aimd(aimd, initial),

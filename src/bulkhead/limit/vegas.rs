@@ -30,13 +30,13 @@ pub enum Decrease {
 ///
 /// | setting | default | valid |
 /// |---|---|---|
-/// | `min`, `max` | 1, 1,000 calls | 1 to 1,000,000, `min` at most `max` |
+/// | `min`, `max` | 1, 1,000 calls | 1 to 500,000, `min` at most `max` |
 /// | `alpha` | `3 * log10(limit)` | 1 to `beta` |
-/// | `beta` | `6 * log10(limit)` | `alpha` to 1,000,000 |
+/// | `beta` | `6 * log10(limit)` | `alpha` to 500,000 |
 /// | `decrease` | by `log10(limit)` | |
 /// | `smoothing` | 1 (none) | above 0, at most 1 |
-/// | `window` | as many calls as tell the queue | 1 to 1,000,000 calls |
-/// | `probe_interval` | 100 round trips | 0 (never) to 1,000,000 |
+/// | `window` | as many calls as tell the queue | 1 to 500,000 calls |
+/// | `probe_interval` | 100 round trips | 0 (never) to 500,000 |
 ///
 /// `log10` is rounded down and at least 1. Source: Brakmo and Peterson, "TCP Vegas" (1995); `VegasLimit` of Netflix'
 /// concurrency-limits for the steps and their defaults.
@@ -91,7 +91,7 @@ impl Vegas {
         self
     }
 
-    /// The limit is never higher. Default: 1,000. Valid: `min` to 1,000,000, in calls.
+    /// The limit is never higher. Default: 1,000. Valid: `min` to 500,000, in calls.
     ///
     /// Smaller bounds the harm of a limit that has learned wrongly; larger lets it find more.
     #[must_use]
@@ -109,7 +109,7 @@ impl Vegas {
         self
     }
 
-    /// Above this many queued calls the limit shrinks. Default: `6 * log10(limit)`. Valid: `alpha` to 1,000,000.
+    /// Above this many queued calls the limit shrinks. Default: `6 * log10(limit)`. Valid: `alpha` to 500,000.
     ///
     /// It is also the step of the fast growth without a queue. Smaller keeps queues shorter and finds a distant knee
     /// later; larger forgives round trips that vary.
@@ -138,7 +138,7 @@ impl Vegas {
     }
 
     /// Calls that [`observe`](super::Limiter::observe) gathers for one step. Default: a round trip's worth, as in the
-    /// paper, and more until their mean tells the queue ([the module](super#rounds)). Valid: 1 to 1,000,000.
+    /// paper, and more until their mean tells the queue ([the module](super#rounds)). Valid: 1 to 500,000.
     ///
     /// Smaller follows sooner and takes a call that is slow by nature for a queue; larger tells the two apart.
     #[must_use]
@@ -148,7 +148,7 @@ impl Vegas {
     }
 
     /// Round trips, of `limit` calls each, after which the no-load round trip is learned anew. Default: 100. Valid:
-    /// 0 (never) to 1,000,000. See [the module](super#probes).
+    /// 0 (never) to 500,000. See [the module](super#probes).
     ///
     /// Smaller follows a dependency that became slower sooner, and costs more: half of the limit for about two round
     /// trips each time.

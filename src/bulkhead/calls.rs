@@ -1,0 +1,225 @@
+//! The path of a call: it enters, perhaps waits, and exits.
+//!
+//! [`enter`] takes a permit with one swap, or refuses after one load. Everything that needs thought, calls that wait,
+//! partitions, calls that are timed, goes through the lock of its [compartment](super::compartment).
+
+use super::common::count;
+use super::compartment::{Aftermath, Answer, change, count_exit, follow_up};
+use super::holder::{Holder, Ticket};
+use super::holds::HoldId;
+use super::permits::{CAREFUL, QUEUES, REFUSING, WAITERS, Word};
+use crate::clock::Instant;
+use crate::outcome::Outcome;
+use crate::reject::{RejectReason, Rejected};
+use crate::sync::Ordering;
+use std::task::Waker;
+use std::time::Duration;
+
+/// Refusals after which whoever is refused publishes.
+const PUBLISH_EVERY: u64 = 256;
+
+/// Whether a call waits when it finds no permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    No,
+    AsConfigured,
+    Within(Duration),
+}
+
+#[derive(Debug)]
+pub(super) enum Entry {
+    Permit(Ticket),
+    /// It waits, under this number.
+    Queued(u64),
+    Refused(Rejected),
+}
+
+/// A call takes a permit, if that needs no thought.
+#[inline]
+pub(super) fn enter_freely<H: Holder>(holder: &H) -> Option<Ticket> {
+    let word = holder.compartment().permits.take(CAREFUL | WAITERS).ok()?;
+    holder.count_permit();
+    if word.has(REFUSING) || word.is_due() {
+        after_entry(holder, word);
+    }
+    Some(Ticket { hold: HoldId::NONE, epoch: word.epoch() })
+}
+
+/// A call asks for a permit.
+pub(super) fn enter<H: Holder>(holder: &H, wait: Wait) -> Entry {
+    match enter_freely(holder) {
+        Some(ticket) => Entry::Permit(ticket),
+        None => enter_barred(holder, wait),
+    }
+}
+
+#[inline(never)]
+fn enter_barred<H: Holder>(holder: &H, wait: Wait) -> Entry {
+    let word = holder.compartment().permits.word();
+    let may_wait = wait != Wait::No && (word.has(QUEUES) || wait != Wait::AsConfigured);
+    if word.has(CAREFUL | WAITERS) || may_wait || !word.has(REFUSING) || !holder.compartment().is_full() {
+        return enter_with_care(holder, wait);
+    }
+    Entry::Refused(refuse(holder, RejectReason::Full))
+}
+
+fn refuse<H: Holder>(holder: &H, reason: RejectReason) -> Rejected {
+    let rejected = holder.compartment().rejected.fetch_add(1, Ordering::Relaxed) + 1;
+    holder.count_rejection();
+    if rejected.is_multiple_of(PUBLISH_EVERY) {
+        holder.publish();
+    }
+    holder.common().rejected(reason)
+}
+
+#[cold]
+#[inline(never)]
+fn after_entry<H: Holder>(holder: &H, word: Word) {
+    if word.has(REFUSING) {
+        holder.compartment().look(holder, false);
+    }
+    if word.is_due() {
+        holder.publish();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn enter_with_care<H: Holder>(holder: &H, wait: Wait) -> Entry {
+    let compartment = holder.compartment();
+    let (partition, now) = (holder.partition(), holder.common().clock.now());
+    let mut aftermath = Aftermath::default();
+    let mut core = compartment.core(holder.common());
+    compartment.serve(&mut core, holder, now, &mut aftermath);
+    let entry = if let Some(word) = compartment.claim(&core, partition) {
+        let hold = core.machine.enter(partition, word.in_flight(), now);
+        holder.count_permit();
+        Ok(Entry::Permit(Ticket { hold, epoch: word.epoch() }))
+    } else {
+        let max_wait = match wait {
+            Wait::No => Duration::ZERO,
+            Wait::AsConfigured => core.machine.config().max_wait,
+            Wait::Within(wait) => wait,
+        };
+        core.machine.enqueue(partition, max_wait, now, None).map(Entry::Queued)
+    };
+    match &entry {
+        Ok(Entry::Queued(_)) => {
+            count(&holder.common().waiting);
+            compartment.permits.set(WAITERS, true);
+            compartment.serve(&mut core, holder, now, &mut aftermath);
+        }
+        Err(_) => compartment.note_refusal(&mut core, holder, now, &mut aftermath),
+        Ok(_) => {}
+    }
+    drop(core);
+    follow_up(holder, aftermath);
+    if let Ok(Entry::Permit(_)) = entry
+        && compartment.permits.word().has(REFUSING)
+    {
+        compartment.look(holder, false);
+    }
+    entry.unwrap_or_else(|reason| Entry::Refused(refuse(holder, reason)))
+}
+
+/// A call gives its permit back. `outcome` tells an adaptive limit how it went.
+#[inline]
+pub(super) fn exit<H: Holder>(holder: &H, ticket: Ticket, outcome: Option<Outcome>, is_abandoned: bool) {
+    if ticket.hold != HoldId::NONE {
+        return exit_with_care(holder, ticket, outcome, is_abandoned);
+    }
+    let Some(word) = holder.compartment().permits.give_back(ticket.epoch) else { return };
+    count_exit(holder, is_abandoned);
+    if word.has(WAITERS) {
+        serve(holder);
+    }
+}
+
+#[inline(never)]
+fn exit_with_care<H: Holder>(holder: &H, ticket: Ticket, outcome: Option<Outcome>, is_abandoned: bool) {
+    let compartment = holder.compartment();
+    let now = holder.common().clock.now();
+    let mut aftermath = Aftermath::default();
+    let mut core = compartment.core(holder.common());
+    let exit = core.machine.exit(ticket.hold, outcome, now);
+    let is_back = !exit.is_late && compartment.permits.give_back(ticket.epoch).is_some();
+    if let Some(limit) = exit.limit {
+        compartment.permits.set_limit(limit);
+    }
+    compartment.serve(&mut core, holder, now, &mut aftermath);
+    drop(core);
+    if is_back {
+        count_exit(holder, is_abandoned);
+    }
+    follow_up(holder, aftermath);
+}
+
+/// A call has been answered and still holds its permit: its round trip is over.
+pub(super) fn sample<H: Holder>(holder: &H, ticket: Ticket, outcome: Outcome) {
+    if ticket.hold == HoldId::NONE {
+        return;
+    }
+    change(holder, |compartment, core, now| {
+        if let Some(limit) = core.machine.sample(ticket.hold, outcome, now) {
+            compartment.permits.set_limit(limit);
+        }
+        None
+    });
+}
+
+/// How long a permit may still be held, where there is a bound.
+#[cfg(feature = "http")]
+pub(super) fn hold_left<H: Holder>(holder: &H, ticket: Ticket) -> Option<Duration> {
+    let now = holder.common().clock.now();
+    holder.compartment().core(holder.common()).machine.hold_left(ticket.hold, now)
+}
+
+/// Whether a permit is still its holder's.
+pub(super) fn is_held<H: Holder>(holder: &H, ticket: Ticket) -> bool {
+    let compartment = holder.compartment();
+    let is_current = compartment.permits.word().epoch() == ticket.epoch;
+    is_current && (ticket.hold == HoldId::NONE || compartment.core(holder.common()).machine.is_held(ticket.hold))
+}
+
+// ---- calls that wait
+
+/// The answer to a waiting call, or when to look again at the latest.
+pub(super) fn poll_answer<H: Holder>(holder: &H, id: u64, waker: &Waker) -> Result<Answer, Instant> {
+    let compartment = holder.compartment();
+    let now = holder.common().clock.now();
+    let mut aftermath = Aftermath::default();
+    let mut core = compartment.core(holder.common());
+    compartment.serve(&mut core, holder, now, &mut aftermath);
+    let answer = core.answers.remove(&id).ok_or_else(|| match core.machine.waiting(holder.partition(), id) {
+        Some((wake, look_at)) => (wake.replace(waker.clone()), look_at),
+        None => (None, Instant::NEVER), // polled after its answer
+    });
+    drop(core);
+    follow_up(holder, aftermath);
+    answer.map_err(|(_replaced, look_at)| look_at) // the old waker is foreign code: dropped without the lock
+}
+
+/// A caller goes away that waited. A permit that it was given meanwhile goes on to the next.
+pub(super) fn leave<H: Holder>(holder: &H, id: u64) {
+    let mut left = None;
+    change(holder, |_, core, now| {
+        left = core.machine.leave(holder.partition(), id, now);
+        if left.is_some() {
+            count(&holder.common().left_queue);
+            holder.common().waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        None
+    });
+    if left.is_none() {
+        let answer = holder.compartment().core(holder.common()).answers.remove(&id);
+        if let Some(Answer { result: Ok(ticket), .. }) = answer {
+            exit(holder, ticket, None, true);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn serve<H: Holder>(holder: &H) {
+    change(holder, |_, _, _| None);
+}

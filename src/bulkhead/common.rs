@@ -1,0 +1,94 @@
+//! What all compartments of one name share: the settings, the clock and the counts that are not on the path of every call.
+
+use super::config::BulkheadConfig;
+use super::snapshot::Totals;
+use crate::clock::Clock;
+use crate::reject::{Mechanism, RejectReason, Rejected};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use std::time::Duration;
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Common {
+    pub(super) name: &'static str,
+    pub(super) clock: Clock,
+    config: Mutex<Arc<BulkheadConfig>>,
+    /// Calls that wait.
+    pub(super) waiting: AtomicU64,
+    pub(super) timed_out: AtomicU64,
+    pub(super) shed: AtomicU64,
+    pub(super) left_queue: AtomicU64,
+    pub(super) abandoned: AtomicU64,
+    pub(super) taken_away: AtomicU64,
+    pub(super) bypassed: AtomicU64,
+    pub(super) fallbacks: AtomicU64,
+    #[cfg(feature = "metrics")]
+    wait_seconds: crate::telemetry::Samples,
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Common {
+    pub(super) fn new(name: &'static str, config: BulkheadConfig, clock: Clock) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            name,
+            clock,
+            config: Mutex::new(Arc::new(config)),
+            waiting: zero(),
+            timed_out: zero(),
+            shed: zero(),
+            left_queue: zero(),
+            abandoned: zero(),
+            taken_away: zero(),
+            bypassed: zero(),
+            fallbacks: zero(),
+            #[cfg(feature = "metrics")]
+            wait_seconds: super::metrics::wait_seconds(name),
+        }
+    }
+
+    /// The settings in force.
+    pub(super) fn config(&self) -> Arc<BulkheadConfig> {
+        Arc::clone(&self.config.lock())
+    }
+
+    pub(super) fn set_config(&self, config: Arc<BulkheadConfig>) {
+        *self.config.lock() = config;
+    }
+
+    pub(super) fn rejected(&self, reason: RejectReason) -> Rejected {
+        Rejected::new(Mechanism::Bulkhead, self.name, reason, None)
+    }
+
+    /// A call that waited runs out of time.
+    pub(super) fn count_late(&self, reason: RejectReason) {
+        count(if reason == RejectReason::Shed { &self.shed } else { &self.timed_out });
+    }
+
+    /// Tells how long a call waited. Call it without a lock.
+    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nobody to tell"))]
+    pub(super) fn tell_wait(&self, waited: Duration) {
+        #[cfg(feature = "metrics")]
+        self.wait_seconds.record(waited.as_secs_f64());
+        #[cfg(not(feature = "metrics"))]
+        let _ = waited;
+    }
+
+    /// What is counted here.
+    pub(super) fn totals(&self) -> Totals {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Totals {
+            timed_out: read(&self.timed_out),
+            shed: read(&self.shed),
+            left_queue: read(&self.left_queue),
+            abandoned: read(&self.abandoned),
+            taken_away: read(&self.taken_away),
+            bypassed: read(&self.bypassed),
+            fallbacks: read(&self.fallbacks),
+            ..Totals::default()
+        }
+    }
+}

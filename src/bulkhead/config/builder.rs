@@ -1,0 +1,178 @@
+//! The setters: plain values, checked together at the end.
+
+use super::BulkheadConfig;
+use crate::bulkhead::Bulkhead;
+use crate::bulkhead::limit::AdaptiveLimit;
+use crate::bulkhead::partitions::PartitionTotal;
+use crate::bulkhead::queue::QueueOrder;
+use crate::bulkhead::shedding::Shedding;
+use crate::clock::Clock;
+use crate::config::{ConfigError, ConfigOnly, Named};
+use std::time::Duration;
+
+/// The settings as given: nothing is checked yet. A configuration file reads into this.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+pub(crate) struct Settings {
+    pub(super) max_concurrent_calls: u32,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub(super) max_wait: Duration,
+    pub(super) max_queue: u32,
+    pub(super) queue_order: QueueOrder,
+    pub(super) shedding: Option<Shedding>,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub(super) max_hold: Option<Duration>,
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::check::pairs"))]
+    pub(super) partitions: Vec<(String, f64)>,
+    pub(super) partition_total: PartitionTotal,
+    pub(super) adaptive: Option<AdaptiveLimit>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_concurrent_calls: 25,
+            max_wait: Duration::ZERO,
+            max_queue: 100,
+            queue_order: QueueOrder::Fifo,
+            shedding: None,
+            max_hold: None,
+            partitions: Vec::new(),
+            partition_total: PartitionTotal::Hard,
+            adaptive: None,
+        }
+    }
+}
+
+/// Builds a [`Bulkhead`] or, without a name, a [`BulkheadConfig`].
+///
+/// Setters never fail; `build` returns every problem at once.
+#[derive(Clone, Debug)]
+pub struct BulkheadBuilder<T> {
+    settings: Settings,
+    target: T,
+}
+
+impl BulkheadBuilder<ConfigOnly> {
+    pub(super) fn config_only() -> Self {
+        Self { settings: Settings::default(), target: ConfigOnly(()) }
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// Every setting that is out of its range.
+    pub fn build(self) -> Result<BulkheadConfig, ConfigError> {
+        self.settings.check()
+    }
+}
+
+impl BulkheadBuilder<Named> {
+    pub(crate) fn named(name: String) -> Self {
+        Self { settings: Settings::default(), target: Named::new(name) }
+    }
+
+    /// Where the bulkhead reads the time. Default: the system's monotonic clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.target.clock = clock;
+        self
+    }
+
+    /// Checks the settings and makes the bulkhead.
+    ///
+    /// # Errors
+    ///
+    /// Every setting that is out of its range, and a name that is empty, longer than 128 bytes or has control
+    /// characters.
+    pub fn build(self) -> Result<Bulkhead, ConfigError> {
+        let (name, config) = self.target.with(self.settings.check())?;
+        Ok(Bulkhead::make(name, config, self.target.clock))
+    }
+}
+
+impl<T> BulkheadBuilder<T> {
+    /// Calls in flight at most. Default: 25, as in Resilience4j. Valid: 1 to 500,000.
+    ///
+    /// Calls a second times the seconds that one takes are in flight when all is well (Little's law): take two or
+    /// three times that. Smaller rejects bursts; larger lets a slow dependency hold more of the caller's tasks,
+    /// sockets and memory.
+    #[must_use]
+    pub fn max_concurrent_calls(mut self, calls: u32) -> Self {
+        self.settings.max_concurrent_calls = calls;
+        self
+    }
+
+    /// How long a call may wait for a permit. Default: 0, a call that finds none is rejected at once. Valid: at
+    /// most 1 day; above 0 it needs the feature `tokio`, whose timer ends the wait.
+    ///
+    /// Longer survives longer bursts and answers later: less than what the caller has left after the call itself
+    /// is no use to it.
+    #[must_use]
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.settings.max_wait = wait;
+        self
+    }
+
+    /// Calls that may wait at once; more are rejected. Default: 100. Valid: at most 1,000,000, and not 0 where
+    /// `max_wait` lets calls wait.
+    ///
+    /// More than `max_wait` divided by the time of a call, times `max_concurrent_calls`, cannot be served in time.
+    #[must_use]
+    pub fn max_queue(mut self, calls: u32) -> Self {
+        self.settings.max_queue = calls;
+        self
+    }
+
+    /// Which of the waiting calls is served first. Default: the one that came first.
+    #[must_use]
+    pub fn queue_order(mut self, order: QueueOrder) -> Self {
+        self.settings.queue_order = order;
+        self
+    }
+
+    /// Sheds calls that queue for too long, which depends on how long there has been a queue. Default: none; it
+    /// needs a `max_wait`.
+    #[must_use]
+    pub fn shedding(mut self, shedding: impl Into<Option<Shedding>>) -> Self {
+        self.settings.shedding = shedding.into();
+        self
+    }
+
+    /// How long a call may hold its permit. Default: for ever. Valid: 1 ms to 1 day.
+    ///
+    /// Past it the permit is taken away as soon as another call wants one, and a response body that holds it
+    /// breaks with [`HoldExpired`](crate::bulkhead::HoldExpired). It is for clients that read their response a byte
+    /// a minute, and for permits that were leaked. The call itself goes on: put a timeout round it.
+    #[must_use]
+    pub fn max_hold(mut self, hold: impl Into<Option<Duration>>) -> Self {
+        self.settings.max_hold = hold.into();
+        self
+    }
+
+    /// Guarantees a share of the permits to a partition, a tenant or a priority. Default: no partitions. Valid: at
+    /// most 64 of different names, each share above 0, all together at most 1.
+    ///
+    /// A partition's own permits are its share of the limit rounded up, at least one. It borrows what the others
+    /// leave idle; calls without a partition only borrow. [`Bulkhead::partition`] gives the handle.
+    #[must_use]
+    pub fn partition(mut self, name: impl Into<String>, share: f64) -> Self {
+        self.settings.partitions.push((name.into(), share));
+        self
+    }
+
+    /// Whether guaranteed shares may exceed the limit while others borrow them. Default: never.
+    #[must_use]
+    pub fn partition_total(mut self, total: PartitionTotal) -> Self {
+        self.settings.partition_total = total;
+        self
+    }
+
+    /// Lets the measured round trips set the limit, which begins with `max_concurrent_calls`. Default: none.
+    #[must_use]
+    pub fn adaptive<A: Into<AdaptiveLimit>>(mut self, adaptive: impl Into<Option<A>>) -> Self {
+        self.settings.adaptive = adaptive.into().map(A::into);
+        self
+    }
+}

@@ -1,0 +1,189 @@
+//! The one check that every configuration goes through, wherever it came from.
+
+use super::BulkheadConfig;
+use super::builder::Settings;
+use crate::bulkhead::shedding::Shedding;
+use crate::config::{ConfigError, Problems, Ratio, intern};
+use std::time::Duration;
+
+/// The most calls in flight.
+pub(crate) const LIMIT_MAX: u32 = 500_000;
+const WAIT_MAX: Duration = Duration::from_secs(86_400);
+const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+const QUEUE_MAX: u32 = 1_000_000;
+const PARTITIONS_MAX: usize = 64;
+
+impl TryFrom<Settings> for BulkheadConfig {
+    type Error = ConfigError;
+
+    fn try_from(settings: Settings) -> Result<Self, ConfigError> {
+        settings.check()
+    }
+}
+
+impl Settings {
+    /// # Errors
+    ///
+    /// Every setting that is out of its range.
+    pub(crate) fn check(self) -> Result<BulkheadConfig, ConfigError> {
+        let mut problems = Problems::default();
+        problems.count("max_concurrent_calls", self.max_concurrent_calls, 1, LIMIT_MAX);
+        self.queue(&mut problems);
+        if let Some(hold) = self.max_hold
+            && (hold < Duration::from_millis(1) || hold > WAIT_MAX)
+        {
+            problems.add("max_hold", format!("{hold:?}"), "from 1ms to 1 day");
+        }
+        let partitions = partitions(&mut problems, &self.partitions);
+        if let Some(adaptive) = &self.adaptive {
+            adaptive.check(&mut problems);
+            if (1..=LIMIT_MAX).contains(&self.max_concurrent_calls) {
+                adaptive.check_initial(&mut problems, "max_concurrent_calls", self.max_concurrent_calls);
+            }
+        }
+        problems.into_result(BulkheadConfig {
+            max_concurrent_calls: self.max_concurrent_calls,
+            max_wait: self.max_wait,
+            max_queue: self.max_queue,
+            queue_order: self.queue_order,
+            shedding: self.shedding,
+            max_hold: self.max_hold,
+            partitions,
+            partition_total: self.partition_total,
+            adaptive: self.adaptive,
+        })
+    }
+
+    fn queue(&self, problems: &mut Problems) {
+        if self.max_wait > WAIT_MAX {
+            problems.add("max_wait", format!("{:?}", self.max_wait), "at most 1 day");
+        }
+        if !cfg!(feature = "tokio") && !self.max_wait.is_zero() {
+            problems.add(
+                "max_wait",
+                format!("{:?}", self.max_wait),
+                "0 without the feature `tokio`, whose timer ends the wait",
+            );
+        }
+        let least = u32::from(!self.max_wait.is_zero());
+        problems.count("max_queue", self.max_queue, least, QUEUE_MAX);
+        let Some(Shedding { target, interval }) = self.shedding else { return };
+        if self.max_wait.is_zero() {
+            problems.add("max_wait", "0s", "longer than 0: `shedding` is for calls that wait");
+        }
+        problems.not_zero("shedding.target", target);
+        if interval < target || interval > INTERVAL_MAX {
+            problems.add(
+                "shedding.interval",
+                format!("{interval:?}"),
+                format!("from the target, {target:?}, to 1 hour"),
+            );
+        }
+    }
+}
+
+fn partitions(problems: &mut Problems, given: &[(String, f64)]) -> Vec<(&'static str, Ratio)> {
+    if given.len() > PARTITIONS_MAX {
+        problems.add("partitions", given.len(), format!("at most {PARTITIONS_MAX}"));
+        return Vec::new();
+    }
+    let mut partitions: Vec<(&'static str, Ratio)> = Vec::new();
+    for (name, share) in given {
+        let share = problems.ratio("partitions.share", *share);
+        match intern("partitions.name", name) {
+            Ok(name) if partitions.iter().any(|(known, _)| *known == name) => {
+                problems.add("partitions.name", format!("\"{name}\""), "a name that no other partition has");
+            }
+            Ok(name) => partitions.push((name, share)),
+            Err(error) => problems.extend(error),
+        }
+    }
+    let sum: f64 = partitions.iter().map(|(_, share)| share.get()).sum();
+    if sum > 1.0 + 1e-9 {
+        problems.add("partitions.share", format!("{sum} in all"), "at most 1 in all");
+    }
+    partitions
+}
+
+/// A table of names and shares, in its order; a name that comes twice is found by the check.
+#[cfg(feature = "serde")]
+pub(super) fn pairs<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, f64)>, D::Error> {
+    struct Pairs;
+
+    impl<'de> serde::de::Visitor<'de> for Pairs {
+        type Value = Vec<(String, f64)>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a table of names and shares, like { live = 0.7, batch = 0.3 }")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut pairs = Vec::new();
+            while let Some(pair) = map.next_entry()? {
+                pairs.push(pair);
+            }
+            Ok(pairs)
+        }
+    }
+
+    deserializer.deserialize_map(Pairs)
+}
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use super::*;
+    use crate::bulkhead::{Bulkhead, BulkheadConfig, limit::Aimd};
+
+    #[test]
+    fn the_defaults_are_allowed() {
+        let config = BulkheadConfig::builder().build().unwrap();
+        assert_eq!((config.max_concurrent_calls(), config.max_wait(), config.max_queue()), (25, Duration::ZERO, 100));
+        assert_eq!(BulkheadConfig::default().max_concurrent_calls(), 25);
+    }
+
+    #[test]
+    fn nonsense_is_refused_all_at_once() {
+        let error = Bulkhead::builder("a\nb")
+            .max_concurrent_calls(0)
+            .max_wait(Duration::MAX)
+            .max_queue(0)
+            .shedding(Shedding::new().target(Duration::ZERO).interval(Duration::MAX))
+            .max_hold(Duration::ZERO)
+            .partition("live", f64::NAN)
+            .partition("live", 0.9)
+            .partition("", 0.9)
+            .partition("batch", 0.9)
+            .adaptive(Aimd::new().min(0))
+            .build()
+            .unwrap_err();
+        let fields: Vec<_> = error.problems().iter().map(|problem| problem.field().to_owned()).collect();
+        assert_eq!(
+            fields,
+            [
+                "name",
+                "max_concurrent_calls",
+                "max_wait",
+                "max_queue",
+                "shedding.target",
+                "shedding.interval",
+                "max_hold",
+                "partitions.share",
+                "partitions.name",
+                "partitions.name",
+                "partitions.share",
+                "adaptive.min",
+            ]
+        );
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused() {
+        let error = Bulkhead::builder("x").shedding(Shedding::new()).build().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid configuration: max_wait: 0s is not allowed, must be longer than 0: `shedding` is for calls that wait",
+        );
+        let error = Bulkhead::builder("x").max_wait(Duration::from_secs(1)).max_queue(0).build().unwrap_err();
+        assert_eq!(error.problems()[0].field(), "max_queue");
+    }
+}

@@ -1,0 +1,121 @@
+//! The settings of a bulkhead.
+
+mod builder;
+mod check;
+
+pub use builder::BulkheadBuilder;
+pub(crate) use check::LIMIT_MAX;
+
+use super::limit::{AdaptiveLimit, Limiter};
+use super::partitions::PartitionTotal;
+use super::queue::QueueOrder;
+use super::shedding::Shedding;
+use crate::config::{ConfigOnly, Ratio};
+use std::time::Duration;
+
+/// Checked settings of a bulkhead.
+///
+/// Made by [`BulkheadConfig::builder`] or read from a file (feature `serde`); both go through the same check.
+/// The settings are described where they are set, on [`BulkheadBuilder`].
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "tokio")] {
+/// use backstop::bulkhead::{BulkheadConfig, QueueOrder, Shedding};
+/// use std::time::Duration;
+///
+/// let config = BulkheadConfig::builder()
+///     .max_concurrent_calls(64)
+///     .max_wait(Duration::from_millis(200))
+///     .queue_order(QueueOrder::Lifo)
+///     .shedding(Shedding::new())
+///     .build()?;
+/// assert_eq!(config.max_concurrent_calls(), 64);
+/// # }
+/// # Ok::<(), backstop::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(try_from = "builder::Settings"))]
+pub struct BulkheadConfig {
+    pub(crate) max_concurrent_calls: u32,
+    pub(crate) max_wait: Duration,
+    pub(crate) max_queue: u32,
+    pub(crate) queue_order: QueueOrder,
+    pub(crate) shedding: Option<Shedding>,
+    pub(crate) max_hold: Option<Duration>,
+    pub(crate) partitions: Vec<(&'static str, Ratio)>,
+    pub(crate) partition_total: PartitionTotal,
+    pub(crate) adaptive: Option<AdaptiveLimit>,
+}
+
+impl BulkheadConfig {
+    /// Starts from the defaults.
+    pub fn builder() -> BulkheadBuilder<ConfigOnly> {
+        BulkheadBuilder::config_only()
+    }
+
+    /// Calls in flight at most; where the limit is adaptive, those that it begins with.
+    pub const fn max_concurrent_calls(&self) -> u32 {
+        self.max_concurrent_calls
+    }
+
+    /// How long a call may wait for a permit.
+    pub const fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+
+    /// Calls that may wait at once.
+    pub const fn max_queue(&self) -> u32 {
+        self.max_queue
+    }
+
+    /// Which of the waiting calls is served first.
+    pub const fn queue_order(&self) -> QueueOrder {
+        self.queue_order
+    }
+
+    /// How long a permit may be held.
+    pub const fn max_hold(&self) -> Option<Duration> {
+        self.max_hold
+    }
+
+    /// The names of the partitions and their shares.
+    pub fn partitions(&self) -> impl Iterator<Item = (&'static str, Ratio)> {
+        self.partitions.iter().copied()
+    }
+
+    /// What adapts the limit, if something does.
+    pub const fn adaptive(&self) -> Option<&AdaptiveLimit> {
+        self.adaptive.as_ref()
+    }
+
+    /// Whether more is noted of each call than that it is in flight.
+    pub(crate) fn is_careful(&self) -> bool {
+        self.max_hold.is_some() || self.adaptive.is_some() || !self.partitions.is_empty()
+    }
+
+    /// Whether calls wait unless they ask for something else.
+    pub(crate) fn queues(&self) -> bool {
+        !self.max_wait.is_zero() && self.max_queue > 0
+    }
+
+    /// The limit that a bulkhead begins with.
+    pub(crate) fn first_limit(&self) -> u32 {
+        self.limiter(self.max_concurrent_calls).map_or(self.max_concurrent_calls, |limiter| limiter.limit())
+    }
+
+    pub(crate) fn shares(&self) -> impl Iterator<Item = f64> {
+        self.partitions.iter().map(|(_, share)| share.get())
+    }
+
+    pub(crate) fn limiter(&self, start: u32) -> Option<Limiter> {
+        self.adaptive.clone().and_then(|adaptive| Limiter::new(adaptive, start).ok())
+    }
+}
+
+impl Default for BulkheadConfig {
+    fn default() -> Self {
+        builder::Settings::default().check().expect("the defaults are in their own ranges: a test builds them")
+    }
+}

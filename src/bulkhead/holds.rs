@@ -1,0 +1,159 @@
+//! Calls in flight, one by one: for bulkheads that time them.
+//!
+//! A place in the table is used again, so a permit names its place and how often that had been used before: one
+//! that was taken away comes back to nobody.
+
+use crate::clock::Instant;
+use std::time::Duration;
+
+/// Bits of a number that are the place; the rest counts its uses.
+const PLACE_BITS: u32 = 20;
+const PLACE: u32 = (1 << PLACE_BITS) - 1;
+
+/// Names a call in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HoldId(u32);
+
+impl HoldId {
+    /// A call that nobody times.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+}
+
+/// A call in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    pub(crate) since: Instant,
+    /// Calls in flight when it began, itself among them.
+    pub(crate) in_flight: u32,
+    pub(crate) partition: usize,
+    /// Its round trip has been told.
+    pub(crate) is_sampled: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Holds {
+    /// Each with the number of its uses.
+    places: Vec<(u32, Option<Hold>)>,
+    free: Vec<u32>,
+    /// No call in flight began earlier: it may be too early, never too late.
+    oldest_bound: Option<Instant>,
+}
+
+impl Holds {
+    pub(crate) fn insert(&mut self, hold: Hold) -> HoldId {
+        self.oldest_bound = Some(self.oldest_bound.map_or(hold.since, |bound| bound.min(hold.since)));
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push((0, None));
+            u32::try_from(self.places.len() - 1).unwrap_or(PLACE)
+        });
+        let (uses, slot) = &mut self.places[place as usize];
+        *slot = Some(hold);
+        HoldId(place | *uses << PLACE_BITS)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: HoldId) -> Option<&mut Hold> {
+        let (uses, slot) = self.places.get_mut((id.0 & PLACE) as usize)?;
+        if *uses == id.0 >> PLACE_BITS { slot.as_mut() } else { None }
+    }
+
+    /// Takes a call out; `None` where it was taken away before.
+    pub(crate) fn remove(&mut self, id: HoldId) -> Option<Hold> {
+        self.get_mut(id)?;
+        self.clear(id.0 & PLACE)
+    }
+
+    fn clear(&mut self, place: u32) -> Option<Hold> {
+        let (uses, slot) = &mut self.places[place as usize];
+        let hold = slot.take()?;
+        *uses = (*uses + 1) % (1 << (u32::BITS - PLACE_BITS));
+        self.free.push(place);
+        if self.free.len() == self.places.len() {
+            self.oldest_bound = None;
+        }
+        Some(hold)
+    }
+
+    /// When the oldest call in flight began.
+    pub(crate) fn oldest(&mut self) -> Option<Instant> {
+        let began = |(_, slot): &(u32, Option<Hold>)| slot.map(|hold| hold.since);
+        self.oldest_bound = self.places.iter().filter_map(began).min();
+        self.oldest_bound
+    }
+
+    /// Takes away the calls that began at `deadline` or earlier. Looks only when there can be one.
+    pub(crate) fn expire(&mut self, deadline: Instant) -> Vec<Hold> {
+        if self.oldest_bound.is_none_or(|bound| bound > deadline) {
+            return Vec::new();
+        }
+        let is_over = |slot: &Option<Hold>| slot.is_some_and(|hold| hold.since <= deadline);
+        let over: Vec<_> = (0..).zip(&self.places).filter(|(_, (_, slot))| is_over(slot)).map(|(i, _)| i).collect();
+        let over = over.into_iter().filter_map(|place| self.clear(place)).collect();
+        self.oldest();
+        over
+    }
+
+    /// A bound on when the oldest call in flight began, without a look at all of them.
+    pub(crate) fn oldest_bound(&self) -> Option<Instant> {
+        self.oldest_bound
+    }
+
+    /// Takes all away.
+    pub(crate) fn clear_all(&mut self) {
+        for place in 0..u32::try_from(self.places.len()).unwrap_or(PLACE) {
+            self.clear(place);
+        }
+    }
+
+    /// The age of the oldest call.
+    pub(crate) fn oldest_age(&mut self, now: Instant) -> Option<Duration> {
+        self.oldest().map(|since| now.saturating_duration_since(since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hold(since: u64) -> Hold {
+        Hold { since: Instant::from_nanos(since), in_flight: 1, partition: 0, is_sampled: false }
+    }
+
+    #[test]
+    fn a_call_that_was_taken_away_does_not_return_anothers_place() {
+        let mut holds = Holds::default();
+        let old = holds.insert(hold(1));
+        assert_eq!(holds.expire(Instant::from_nanos(1)), [hold(1)]);
+        let new = holds.insert(hold(2));
+        assert_eq!(holds.remove(old), None);
+        assert_eq!(holds.remove(new), Some(hold(2)));
+        assert_eq!(holds.remove(new), None);
+        assert_eq!(holds.remove(HoldId::NONE), None);
+    }
+
+    #[test]
+    fn memory_is_that_of_the_most_calls_at_once() {
+        let mut holds = Holds::default();
+        let stuck = holds.insert(hold(0));
+        for i in 1..10_000 {
+            let id = holds.insert(hold(i));
+            holds.remove(id).unwrap();
+        }
+        assert_eq!(holds.places.len(), 2);
+        assert_eq!(holds.oldest(), Some(Instant::from_nanos(0)));
+        holds.remove(stuck).unwrap();
+        assert_eq!(holds.oldest_bound(), None);
+    }
+
+    #[test]
+    fn only_calls_that_are_old_enough_are_taken_away() {
+        let mut holds = Holds::default();
+        for since in [5, 3, 9] {
+            holds.insert(hold(since));
+        }
+        assert_eq!(holds.expire(Instant::from_nanos(2)).len(), 0);
+        assert_eq!(holds.expire(Instant::from_nanos(5)).len(), 2);
+        assert_eq!(holds.oldest_age(Instant::from_nanos(10)), Some(Duration::from_nanos(1)));
+        holds.clear_all();
+        assert_eq!(holds.oldest_age(Instant::from_nanos(10)), None);
+    }
+}

@@ -1,0 +1,286 @@
+//! What a bulkhead decides when a call cannot simply take a permit. Pure: state, input and time in, values out.
+//!
+//! ```text
+//!              room                         ┌──▶ granted ──▶ in flight ──▶ exit
+//!  call ──────────────────────────▶ in flight   ▲ room: `next`
+//!    └── no room ──▶ waiting ───────────────────┘
+//!           │           ├──▶ out of time, shed: `next`
+//!           │           └──▶ left
+//!           └── no wait, or the queue is full ──▶ refused
+//! ```
+//!
+//! How many calls are in flight stands in the [permits](super::permits), where calls that need no thought count
+//! without a lock; here it is an argument.
+
+use super::config::BulkheadConfig;
+use super::holds::{Hold, HoldId, Holds};
+use super::limit::{Limiter, Sample};
+use super::partitions::Partitions;
+use super::queue::{Gone, Queue, Waiter};
+use crate::clock::Instant;
+use crate::outcome::Outcome;
+use crate::reject::RejectReason;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Calls in flight and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) in_flight: u32,
+    pub(crate) limit: u32,
+}
+
+/// How a call ended that was in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Exit {
+    /// Its permit had been taken away.
+    pub(crate) is_late: bool,
+    /// What the limit is now, if it changed.
+    pub(crate) limit: Option<u32>,
+}
+
+/// What happens to the next of the waiting calls.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next<W> {
+    /// Its time is over.
+    Refused(Gone<W>),
+    /// It gets a permit, which the caller takes.
+    Granted(Gone<W>, HoldId),
+}
+
+#[derive(Debug)]
+pub(crate) struct Machine<W> {
+    config: Arc<BulkheadConfig>,
+    queue: Queue<W>,
+    /// When the queue was last seen empty.
+    last_empty: Instant,
+    partitions: Partitions,
+    holds: Holds,
+    limiter: Option<Limiter>,
+    /// What round trips usually take: a moving mean of about the last eight.
+    usual: Duration,
+}
+
+impl<W> Machine<W> {
+    pub(crate) fn new(config: Arc<BulkheadConfig>) -> Self {
+        let partitions = Partitions::new(config.partition_total, config.shares());
+        Self {
+            queue: Queue::new(partitions.len()),
+            last_empty: Instant::default(),
+            partitions,
+            holds: Holds::default(),
+            limiter: config.limiter(config.max_concurrent_calls),
+            usual: Duration::ZERO,
+            config,
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Arc<BulkheadConfig> {
+        &self.config
+    }
+
+    /// The limit that it begins with.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limiter.as_ref().map_or(self.config.max_concurrent_calls, Limiter::limit)
+    }
+
+    pub(crate) fn queue_depth(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(crate) fn partition(&self, partition: usize, limit: u32) -> (u32, u32) {
+        (self.partitions.in_flight(partition), self.partitions.guaranteed(partition, limit))
+    }
+
+    /// The age of the oldest call in flight, where calls are timed.
+    pub(crate) fn oldest_age(&mut self, now: Instant) -> Option<Duration> {
+        self.holds.oldest_age(now)
+    }
+
+    /// Takes new settings; what waits and what is in flight stays. Returns the limit.
+    ///
+    /// The partitions are those of before, in the same order: their shares may differ.
+    pub(crate) fn reconfigure(&mut self, config: Arc<BulkheadConfig>, limit: u32) -> u32 {
+        self.partitions.reshare(config.partition_total, config.shares());
+        let is_same_limit = config.max_concurrent_calls == self.config.max_concurrent_calls;
+        let start = if is_same_limit { limit } else { config.max_concurrent_calls };
+        self.limiter = config.limiter(start);
+        self.config = config;
+        self.limit()
+    }
+
+    /// Sets the limit by hand; an adaptive one goes on from there. Returns the limit, which has bounds.
+    pub(crate) fn resize(&mut self, limit: u32) -> u32 {
+        if let Some(limiter) = &mut self.limiter {
+            limiter.set_limit(limit);
+        }
+        let limit = self.limiter.as_ref().map_or(limit, Limiter::limit);
+        Arc::make_mut(&mut self.config).max_concurrent_calls = limit;
+        limit
+    }
+
+    // ---- calls in flight
+
+    /// Whether a call may take a permit now. The queue has been served.
+    pub(crate) fn may_enter(&self, partition: usize, room: Room) -> bool {
+        self.partitions.may_enter(partition, room.in_flight, room.limit)
+    }
+
+    /// A call takes a permit; `in_flight` counts it already.
+    pub(crate) fn enter(&mut self, partition: usize, in_flight: u32, now: Instant) -> HoldId {
+        if !self.config.is_careful() {
+            return HoldId::NONE;
+        }
+        self.partitions.enter(partition);
+        self.holds.insert(Hold { since: now, in_flight, partition, is_sampled: false })
+    }
+
+    /// A call that was let in when nothing was noted of calls has ended, or one that was.
+    pub(crate) fn exit(&mut self, id: HoldId, outcome: Option<Outcome>, now: Instant) -> Exit {
+        if id == HoldId::NONE {
+            return Exit { is_late: false, limit: None };
+        }
+        let limit = outcome.and_then(|outcome| self.sample(id, outcome, now));
+        match self.holds.remove(id) {
+            Some(hold) => self.partitions.exit(hold.partition),
+            None => return Exit { is_late: true, limit },
+        }
+        Exit { is_late: false, limit }
+    }
+
+    /// Tells the limiter of a round trip, once a call. Returns the limit if it changed.
+    pub(crate) fn sample(&mut self, id: HoldId, outcome: Outcome, now: Instant) -> Option<u32> {
+        let (hold, limiter) = (self.holds.get_mut(id)?, self.limiter.as_mut()?);
+        if std::mem::replace(&mut hold.is_sampled, true) {
+            return None;
+        }
+        let round_trip = now.saturating_duration_since(hold.since);
+        let sample = Sample::new(round_trip, hold.in_flight);
+        let sample = match outcome {
+            Outcome::Success => {
+                self.usual = (self.usual * 7 + round_trip) / 8;
+                sample
+            }
+            Outcome::Failure => sample.dropped(),
+            // A caller that gives up early says nothing about the load, one that had to wait for long does.
+            Outcome::Abandoned if round_trip > self.usual => sample.dropped(),
+            Outcome::Abandoned | Outcome::Ignored | Outcome::Panicked => return None,
+        };
+        let before = limiter.limit();
+        let limit = limiter.observe(sample);
+        (limit != before).then_some(limit)
+    }
+
+    /// Takes away the permits that were held for too long. Returns how many.
+    pub(crate) fn expire_holds(&mut self, now: Instant) -> usize {
+        let Some(max_hold) = self.config.max_hold else { return 0 };
+        let Some(deadline) = now.as_nanos().checked_sub(crate::clock::nanos(max_hold)) else { return 0 };
+        let over = self.holds.expire(Instant::from_nanos(deadline));
+        for hold in &over {
+            self.partitions.exit(hold.partition);
+        }
+        over.len()
+    }
+
+    /// How long a permit may still be held, where there is a bound.
+    #[cfg(feature = "http")]
+    pub(crate) fn hold_left(&mut self, id: HoldId, now: Instant) -> Option<Duration> {
+        let until = self.holds.get_mut(id)?.since.saturating_add(self.config.max_hold?);
+        Some(until.saturating_duration_since(now))
+    }
+
+    /// Whether a permit is still its holder's.
+    pub(crate) fn is_held(&mut self, id: HoldId) -> bool {
+        self.holds.get_mut(id).is_some()
+    }
+
+    /// Forgets every call in flight.
+    pub(crate) fn clear(&mut self) {
+        self.holds.clear_all();
+        self.partitions.clear();
+    }
+
+    // ---- calls that wait
+
+    /// A call that may wait enters the queue. Returns its number.
+    ///
+    /// # Errors
+    ///
+    /// The queue is full, or there is none.
+    pub(crate) fn enqueue(
+        &mut self,
+        partition: usize,
+        max_wait: Duration,
+        now: Instant,
+        wake: W,
+    ) -> Result<u64, RejectReason> {
+        if max_wait.is_zero() {
+            return Err(RejectReason::Full);
+        }
+        if self.queue.len() >= self.config.max_queue as usize {
+            return Err(if self.config.max_queue == 0 { RejectReason::Full } else { RejectReason::QueueFull });
+        }
+        if self.queue.is_empty() {
+            self.last_empty = now;
+        }
+        let allowed = self.config.shedding.map(|shedding| shedding.allowed_wait(self.last_empty, now));
+        let (wait, on_deadline) = match allowed {
+            Some(allowed) if allowed < max_wait => (allowed, RejectReason::Shed),
+            _ => (max_wait, RejectReason::WaitTimeout),
+        };
+        let deadline = now.saturating_add(wait);
+        Ok(self.queue.push(partition, Waiter { since: now, deadline, on_deadline, wake }))
+    }
+
+    /// What happens next among the calls that wait; nothing as long as they have to.
+    pub(crate) fn next(&mut self, room: Room, now: Instant) -> Option<Next<W>> {
+        if let Some(gone) = self.queue.expire(now) {
+            self.note_empty(now);
+            return Some(Next::Refused(gone));
+        }
+        let partition = self.next_partition(room)?;
+        let id = self.queue.next(partition, self.config.queue_order)?;
+        let gone = self.queue.remove(partition, id, now)?;
+        self.note_empty(now);
+        let hold = self.enter(partition, room.in_flight + 1, now);
+        Some(Next::Granted(gone, hold))
+    }
+
+    /// The partition that is served next: one below its share first, and among equals who came first.
+    fn next_partition(&self, room: Room) -> Option<usize> {
+        let order = self.config.queue_order;
+        let candidates = (0..self.partitions.len()).filter_map(|partition| {
+            let id = self.queue.next(partition, order)?;
+            let is_borrowing = !self.partitions.is_below_share(partition, room.limit);
+            self.partitions.may_enter(partition, room.in_flight, room.limit).then_some((is_borrowing, id, partition))
+        });
+        let by_turn = |&(is_borrowing, id, _): &(bool, u64, usize)| match order {
+            super::queue::QueueOrder::Fifo => (is_borrowing, id),
+            super::queue::QueueOrder::Lifo => (is_borrowing, u64::MAX - id),
+        };
+        candidates.min_by_key(by_turn).map(|(_, _, partition)| partition)
+    }
+
+    /// A call no longer waits. None where it already did not.
+    pub(crate) fn leave(&mut self, partition: usize, id: u64, now: Instant) -> Option<Gone<W>> {
+        let gone = self.queue.remove(partition, id, now)?;
+        self.note_empty(now);
+        Some(gone)
+    }
+
+    fn note_empty(&mut self, now: Instant) {
+        if self.queue.is_empty() {
+            self.last_empty = now;
+        }
+    }
+
+    /// A waiting call's own place, to change what wakes it, and when it is time to look again.
+    pub(crate) fn waiting(&mut self, partition: usize, id: u64) -> Option<(&mut W, Instant)> {
+        let freed_at = match (self.config.max_hold, self.holds.oldest_bound()) {
+            (Some(max_hold), Some(oldest)) => oldest.saturating_add(max_hold),
+            _ => Instant::NEVER,
+        };
+        let waiter = self.queue.get_mut(partition, id)?;
+        Some((&mut waiter.wake, waiter.deadline.min(freed_at)))
+    }
+}

@@ -1,0 +1,139 @@
+//! One call in flight.
+
+use super::calls::{exit, is_held, sample};
+use super::handle::Bulkhead;
+use super::holder::{Holder, Ticket};
+use super::holds::HoldId;
+use crate::outcome::{Classification, Outcome, Settle};
+use std::fmt;
+
+/// The right to have one call in flight. Dropping it gives the place back, exactly once.
+///
+/// Where the limit is [adaptive](super::limit), [`end`](Self::end) tells it how the call went; a permit that is only
+/// dropped says that the call succeeded. One that is leaked (`std::mem::forget`) keeps its place until
+/// [`max_hold`](super::BulkheadBuilder::max_hold) is over or
+/// [`reset_in_flight`](super::Bulkhead::reset_in_flight) is called.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::Bulkhead;
+///
+/// let bulkhead = Bulkhead::builder("reports").max_concurrent_calls(1).build()?;
+/// let permit = bulkhead.try_acquire().expect("the first call");
+/// assert!(bulkhead.try_acquire().is_err());
+/// drop(permit);
+/// assert_eq!(bulkhead.snapshot().available(), 1);
+/// # Ok::<(), backstop::ConfigError>(())
+/// ```
+#[must_use = "a permit that is dropped at once holds no place"]
+pub struct Permit<H: Holder = Bulkhead> {
+    holder: H,
+    ticket: Ticket,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// In the hands of the user: dropping it is the end of the call.
+    Bare,
+    /// Travels with a future: dropping it before the end abandons the call.
+    Carried,
+    /// The call has ended; the place is held on.
+    Ended,
+    /// Holds no place.
+    Bypass,
+}
+
+impl<H: Holder> Permit<H> {
+    pub(super) fn new(holder: H, ticket: Ticket) -> Self {
+        Self { holder, ticket, phase: Phase::Bare }
+    }
+
+    pub(super) fn bypass(holder: H) -> Self {
+        Self { holder, ticket: Ticket { hold: HoldId::NONE, epoch: 0 }, phase: Phase::Bypass }
+    }
+
+    pub(super) fn holder(&self) -> &H {
+        &self.holder
+    }
+
+    /// From now on a future carries it.
+    pub(super) fn carried(mut self) -> Self {
+        if self.phase == Phase::Bare {
+            self.phase = Phase::Carried;
+        }
+        self
+    }
+
+    /// Ends the call and gives the place back. The outcome, or [`Classification`], matters to an adaptive limit
+    /// only: a failure and an abandoned call make it smaller, an ignored one says nothing.
+    pub fn end(mut self, classification: impl Into<Classification>) {
+        self.finish(Some(classification.into().outcome()), false);
+    }
+
+    /// The call has been answered, and the response's body goes on.
+    #[cfg(feature = "http")]
+    pub(super) fn answered(&self, outcome: Outcome) {
+        if self.phase != Phase::Bypass {
+            sample(&self.holder, self.ticket, outcome);
+        }
+    }
+
+    /// How long the place may still be held, where there is a bound.
+    #[cfg(feature = "http")]
+    pub(super) fn time_left(&self) -> Option<std::time::Duration> {
+        if self.phase == Phase::Bypass { None } else { super::calls::hold_left(&self.holder, self.ticket) }
+    }
+
+    /// Whether the place is still this permit's: it may have been taken away after
+    /// [`max_hold`](super::BulkheadBuilder::max_hold).
+    pub fn is_held(&self) -> bool {
+        self.phase != Phase::Bypass && is_held(&self.holder, self.ticket)
+    }
+
+    /// Gives the place back.
+    #[inline]
+    pub(super) fn finish(&mut self, outcome: Option<Outcome>, is_abandoned: bool) {
+        if std::mem::replace(&mut self.phase, Phase::Bypass) != Phase::Bypass {
+            exit(&self.holder, self.ticket, outcome, is_abandoned);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn finish_dropped(&mut self) {
+        match self.phase {
+            Phase::Bare if std::thread::panicking() => self.finish(Some(Outcome::Panicked), true),
+            Phase::Bare => self.finish(Some(Outcome::Success), false),
+            Phase::Carried => self.finish(Some(Outcome::Abandoned), true),
+            Phase::Ended => self.finish(None, false),
+            Phase::Bypass => {}
+        }
+    }
+}
+
+/// A response's body may hold the permit until it ends.
+impl<H: Holder> Settle for Permit<H> {
+    fn settle(&mut self, classification: Classification) {
+        if self.phase != Phase::Bypass {
+            sample(&self.holder, self.ticket, classification.outcome());
+            self.phase = Phase::Ended;
+        }
+    }
+}
+
+impl<H: Holder> Drop for Permit<H> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.phase != Phase::Bypass {
+            self.finish_dropped();
+        }
+    }
+}
+
+impl<H: Holder> fmt::Debug for Permit<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("name", &self.holder.name()).field("phase", &self.phase).finish_non_exhaustive()
+    }
+}

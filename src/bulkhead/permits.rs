@@ -1,0 +1,222 @@
+//! Permits, counted in one word.
+//!
+//! tokio's semaphore costs 22 ns a call without a queue, and twice that where its permits are owned; a mutex
+//! round a counter 20. One compare-and-swap to take and one to give back cost 11, and are exact: adding first
+//! and looking afterwards rejects calls near the limit that had a place. `benches/` has the figures.
+//!
+//! ```text
+//!  63       permitted       36 35 flags 32 31 seal 28 27 epoch 20 19   in flight    0
+//! ```
+//!
+//! - *permitted* counts the permits given, so that counting them costs nothing. It wraps; whoever reads it adds
+//!   up the differences.
+//! - *flags* tell the next caller that there is more to think about than the limit.
+//! - *seal* changes with the limit, which stands beside the word: an acquisition that read the old limit fails
+//!   to swap.
+//! - *epoch* changes when permits are taken away from those who hold them; a permit of an earlier epoch returns
+//!   nothing.
+//!
+//! # Memory ordering
+//!
+//! A limit is stored before its seal (release), and read after the word that carries the seal (acquire). A
+//! permit is given back with release and taken with acquire, as with any lock: what the last holder wrote is
+//! seen by the next.
+
+use super::config::LIMIT_MAX;
+use crate::sync::{AtomicU64, Ordering};
+
+const IN_FLIGHT: u64 = (1 << 20) - 1;
+const EPOCH_SHIFT: u32 = 20;
+const EPOCH: u64 = 0xff << EPOCH_SHIFT;
+const SEAL_ONE: u64 = 1 << 28;
+const SEAL: u64 = 0xf << 28;
+const PERMITTED_SHIFT: u32 = 36;
+const PERMITTED_ONE: u64 = 1 << PERMITTED_SHIFT;
+const PERMITTED_MASK: u64 = u64::MAX >> PERMITTED_SHIFT;
+
+// Guaranteed shares may come on top of the limit: twice of it, and what rounding adds, fits.
+const _: () = assert!(2 * (LIMIT_MAX as u64 + 64) <= IN_FLIGHT);
+
+/// Permits after which whoever takes one is asked to publish.
+const PUBLISH_EVERY: u64 = 1024;
+
+/// Calls wait: permits are handed to them, under the lock.
+pub(crate) const WAITERS: u64 = 1 << 32;
+/// Every permit is taken and given back under the lock.
+pub(crate) const CAREFUL: u64 = 1 << 33;
+/// Calls that find no permit may wait.
+pub(crate) const QUEUES: u64 = 1 << 34;
+/// Calls have lately been refused.
+pub(crate) const REFUSING: u64 = 1 << 35;
+
+#[derive(Debug)]
+pub(crate) struct Permits {
+    word: AtomicU64,
+    limit: AtomicU64,
+}
+
+/// The word at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Word(u64);
+
+impl Word {
+    #[inline]
+    pub(crate) const fn has(self, flags: u64) -> bool {
+        self.0 & flags != 0
+    }
+
+    #[inline]
+    pub(crate) const fn in_flight(self) -> u32 {
+        (self.0 & IN_FLIGHT) as u32
+    }
+
+    #[inline]
+    pub(crate) const fn epoch(self) -> u8 {
+        ((self.0 & EPOCH) >> EPOCH_SHIFT) as u8
+    }
+
+    /// Whether enough permits were given to publish their number.
+    #[inline]
+    pub(crate) const fn is_due(self) -> bool {
+        self.0 & ((PUBLISH_EVERY - 1) << PERMITTED_SHIFT) == 0
+    }
+
+    /// Permits given since `earlier`, which is what this returned before.
+    pub(crate) const fn permitted_since(self, earlier: u64) -> (u64, u64) {
+        let permitted = self.0 >> PERMITTED_SHIFT;
+        (permitted, permitted.wrapping_sub(earlier) & PERMITTED_MASK)
+    }
+}
+
+impl Permits {
+    pub(crate) fn new(limit: u32) -> Self {
+        Self { word: AtomicU64::new(0), limit: AtomicU64::new(u64::from(limit)) }
+    }
+
+    #[inline]
+    pub(crate) fn word(&self) -> Word {
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    pub(crate) fn limit(&self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "a limit is a u32")]
+        {
+            self.limit.load(Ordering::Relaxed) as u32
+        }
+    }
+
+    /// Takes a permit if there is one and none of the `barriers` is set; otherwise tells what stands in the way.
+    #[inline]
+    pub(crate) fn take(&self, barriers: u64) -> Result<Word, Word> {
+        // Acquire: pairs with the seal in `set_limit`, so that the limit is at least as new as the word.
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            if word & barriers != 0 || word & IN_FLIGHT >= self.limit.load(Ordering::Relaxed) {
+                return Err(Word(word));
+            }
+            let next = word.wrapping_add(PERMITTED_ONE + 1);
+            // Acquire: pairs with the release of a permit. Release: a later taker continues the sequence.
+            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(Word(next)),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Takes a permit, limit or not.
+    pub(crate) fn take_anyway(&self) -> Word {
+        Word(self.word.fetch_add(PERMITTED_ONE + 1, Ordering::AcqRel).wrapping_add(PERMITTED_ONE + 1))
+    }
+
+    /// Gives a permit of this epoch back; `None` where it was taken away before.
+    #[inline]
+    pub(crate) fn give_back(&self, epoch: u8) -> Option<Word> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            if Word(word).epoch() != epoch {
+                return None;
+            }
+            // Release: pairs with the acquisition in `take`.
+            match self.word.compare_exchange_weak(word, word - 1, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Some(Word(word - 1)),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Sets the limit. No acquisition that comes later goes by the old one. The caller holds the lock.
+    pub(crate) fn set_limit(&self, limit: u32) {
+        self.limit.store(u64::from(limit), Ordering::Relaxed);
+        self.update(|word| (word & !SEAL) | (word.wrapping_add(SEAL_ONE) & SEAL));
+    }
+
+    /// Takes every permit away from its holder. The caller holds the lock. Returns how many there were.
+    pub(crate) fn take_away(&self) -> u32 {
+        let next_epoch = |word: u64| word.wrapping_add(1 << EPOCH_SHIFT) & EPOCH;
+        self.update(|word| (word & !(IN_FLIGHT | EPOCH)) | next_epoch(word)).in_flight()
+    }
+
+    pub(crate) fn set(&self, flags: u64, on: bool) {
+        if on {
+            self.word.fetch_or(flags, Ordering::AcqRel);
+        } else {
+            self.word.fetch_and(!flags, Ordering::AcqRel);
+        }
+    }
+
+    /// Changes the word and returns what it was.
+    fn update(&self, change: impl Fn(u64) -> u64) -> Word {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            // Release: pairs with the load in `take`.
+            match self.word.compare_exchange_weak(word, change(word), Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Word(word),
+                Err(now) => word = now,
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(backstop_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permit_of_an_earlier_epoch_returns_nothing() {
+        let permits = Permits::new(2);
+        let old = permits.take(0).unwrap().epoch();
+        assert_eq!(permits.take_away(), 1);
+        let new = permits.take(0).unwrap().epoch();
+        assert!(permits.give_back(old).is_none());
+        assert_eq!(permits.word().in_flight(), 1);
+        assert_eq!(permits.give_back(new).unwrap().in_flight(), 0);
+    }
+
+    #[test]
+    fn permitted_calls_are_told_although_their_count_wraps() {
+        let permits = Permits::new(1);
+        permits.word.store(PERMITTED_MASK << PERMITTED_SHIFT, Ordering::Relaxed);
+        let (earlier, _) = permits.word().permitted_since(0);
+        for _ in 0..3 {
+            let epoch = permits.take(0).unwrap().epoch();
+            permits.give_back(epoch).unwrap();
+        }
+        assert_eq!(permits.word().permitted_since(earlier), (2, 3));
+    }
+
+    #[test]
+    fn the_seal_and_the_epoch_wrap_within_their_places() {
+        let permits = Permits::new(7);
+        permits.set(QUEUES, true);
+        for _ in 0..600 {
+            permits.set_limit(9);
+            permits.take(0).unwrap();
+            permits.take_away();
+        }
+        let word = permits.word();
+        assert!(word.has(QUEUES) && !word.has(WAITERS | CAREFUL | REFUSING));
+        assert_eq!((word.in_flight(), word.epoch(), permits.limit()), (0, 88, 9));
+        assert_eq!(word.permitted_since(0).1, 600);
+    }
+}

@@ -1,0 +1,147 @@
+//! The Tower service.
+
+use super::calls::{Entry, Wait, enter, enter_freely};
+use super::choose::Choose;
+use super::common::count;
+use super::future::{Deferred, ResponseFuture};
+use super::handle::Bulkhead;
+use super::hold::{Hold, UntilResponse};
+use super::holder::Holder;
+use super::permit::Permit;
+use super::wait::Place;
+use crate::classify::{AnyResult, Classify};
+use crate::reject::{AsError, OnReject};
+use std::task::{Context, Poll, ready};
+use tower_service::Service;
+
+/// A service with a bulkhead in front.
+///
+/// `poll_ready` reserves nothing: an idle connection that only polled ready holds no permit. It is taken in `call`,
+/// where a request that may wait also enters the queue; the service is then cloned, and the one that was polled
+/// ready is the one that is called. Clones share the permits.
+#[derive(Clone, Debug)]
+pub struct BulkheadService<S, B = Bulkhead, H = UntilResponse, C = AnyResult, P = AsError> {
+    bulkhead: B,
+    inner: S,
+    hold: H,
+    classifier: C,
+    on_reject: P,
+    /// The inner service was not asked whether it is ready: there was no permit. Whoever calls without polling
+    /// answers for it.
+    is_unasked: bool,
+}
+
+impl<S, B, H, C, P> BulkheadService<S, B, H, C, P> {
+    pub(super) fn new(bulkhead: B, inner: S, hold: H, classifier: C, on_reject: P) -> Self {
+        Self { bulkhead, inner, hold, classifier, on_reject, is_unasked: false }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Takes the bulkhead away again.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, B, H, C, P, Request> Service<Request> for BulkheadService<S, B, H, C, P>
+where
+    S: Service<Request> + Clone,
+    B: Choose<Request>,
+    H: Hold<S::Response> + Clone,
+    C: Classify<S::Response, S::Error> + Clone,
+    P: OnReject<Request, S::Response, H::Response<B::Holder>, S::Error> + Clone,
+{
+    type Response = H::Response<B::Holder>;
+    type Error = P::Error;
+    type Future = ResponseFuture<S, Request, S::Future, H, C, P, P::Refusal, B::Holder>;
+
+    /// A full bulkhead is ready: it answers, or lets the request wait. Whether the inner service is ready matters
+    /// only to a request that is let through.
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
+        self.is_unasked = self.bulkhead.is_full();
+        if self.is_unasked {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(ready!(self.inner.poll_ready(cx)).map_err(P::carry))
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request) -> Self::Future {
+        let (hold, classifier, on_reject) = (self.hold.clone(), self.classifier.clone(), self.on_reject.clone());
+        let holder = self.bulkhead.choose(&request);
+        let bypasses = self.bulkhead.bypasses(&request);
+        if !self.is_unasked
+            && !bypasses
+            && let Some(ticket) = enter_freely(&holder)
+        {
+            let permit = Permit::new(holder, ticket).carried(); // before the call, which may panic
+            return ResponseFuture::called(self.inner.call(request), permit, hold, classifier, on_reject);
+        }
+        ResponseFuture::later(self.later(request, holder, bypasses, &on_reject), hold, classifier, on_reject)
+    }
+}
+
+/// What a request that is not called at once becomes.
+pub(super) enum Later<S, Request, H: Holder, Refusal> {
+    Deferred(Box<Deferred<S, Request, H>>),
+    Refused(Refusal),
+}
+
+impl<S: Clone, B, H, C, P> BulkheadService<S, B, H, C, P> {
+    #[inline(never)]
+    fn later<Request, R, O, E, G: Holder>(
+        &mut self,
+        request: Request,
+        holder: G,
+        bypasses: bool,
+        on_reject: &P,
+    ) -> Later<S, Request, G, P::Refusal>
+    where
+        P: OnReject<Request, R, O, E>,
+    {
+        if bypasses {
+            count(&holder.common().bypassed);
+            return self.defer(request, |service, request, is_ready| {
+                Deferred::permitted(service, request, is_ready, Permit::bypass(holder))
+            });
+        }
+        match enter(&holder, Wait::AsConfigured) {
+            Entry::Refused(rejected) => {
+                if P::IS_FALLBACK {
+                    holder.count_fallback();
+                }
+                Later::Refused(on_reject.refuse(request, rejected))
+            }
+            Entry::Queued(id) => self.defer(request, |service, request, is_ready| {
+                Deferred::waiting(service, request, is_ready, Place::new(holder, id))
+            }),
+            Entry::Permit(ticket) => self.defer(request, |service, request, is_ready| {
+                Deferred::permitted(service, request, is_ready, Permit::new(holder, ticket).carried())
+            }),
+        }
+    }
+
+    /// Takes the service that was polled ready along with the request.
+    #[cold]
+    #[inline(never)]
+    fn defer<Request, G: Holder, Refusal>(
+        &mut self,
+        request: Request,
+        make: impl FnOnce(S, Request, bool) -> Deferred<S, Request, G>,
+    ) -> Later<S, Request, G, Refusal> {
+        let fresh = self.inner.clone();
+        let readied = std::mem::replace(&mut self.inner, fresh);
+        Later::Deferred(Box::new(make(readied, request, !self.is_unasked)))
+    }
+}
+
+/// tonic routes by the service's name.
+#[cfg(feature = "grpc")]
+impl<S: tonic::server::NamedService, B, H, C, P> tonic::server::NamedService for BulkheadService<S, B, H, C, P> {
+    const NAME: &'static str = S::NAME;
+}

@@ -1,0 +1,143 @@
+//! Waiting for a permit: as a future with tokio's timer, or on a thread.
+
+use super::calls::{Entry, Wait, enter, enter_freely, leave, poll_answer};
+use super::compartment::Answer;
+use super::holder::Holder;
+use super::permit::Permit;
+use super::timer::Timer;
+use crate::clock::Instant;
+use crate::reject::{RejectReason, Rejected};
+use crate::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+/// The timer's resolution: a deadline that the clock says is not yet reached has not been missed by more.
+const TICK: Duration = Duration::from_millis(1);
+
+/// A place in the queue. Dropping it leaves the queue, or hands on the permit that has come meanwhile.
+#[derive(Debug)]
+pub(super) struct Place<H: Holder> {
+    holder: H,
+    id: Option<u64>,
+}
+
+impl<H: Holder> Place<H> {
+    pub(super) fn new(holder: H, id: u64) -> Self {
+        Self { holder, id: Some(id) }
+    }
+
+    pub(super) fn holder(&self) -> &H {
+        &self.holder
+    }
+
+    /// The permit or the rejection, or when to look again at the latest.
+    fn look(&mut self, waker: &Waker) -> Result<Result<Permit<H>, Rejected>, Instant> {
+        let Some(id) = self.id else { return Err(Instant::NEVER) };
+        let Answer { result, waited } = poll_answer(&self.holder, id, waker)?;
+        self.id = None;
+        let permit = result.map(|ticket| Permit::new(self.holder.clone(), ticket)); // from here on it gives itself back
+        self.holder.common().tell_wait(waited);
+        Ok(permit.map_err(|reason| self.holder.common().rejected(reason)))
+    }
+
+    fn time_left(&self, until: Instant) -> Duration {
+        until.saturating_duration_since(self.holder.common().clock.now())
+    }
+}
+
+impl<H: Holder> Drop for Place<H> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            leave(&self.holder, id);
+        }
+    }
+}
+
+/// Waits on this thread.
+pub(super) fn acquire_blocking<H: Holder>(holder: &H, wait: Wait) -> Result<Permit<H>, Rejected> {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let mut place = match enter(holder, wait) {
+        Entry::Permit(ticket) => return Ok(Permit::new(holder.clone(), ticket)),
+        Entry::Refused(rejected) => return Err(rejected),
+        Entry::Queued(id) => Place::new(holder.clone(), id),
+    };
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        match place.look(&waker) {
+            Ok(result) => return result,
+            Err(Instant::NEVER) => std::thread::park(),
+            Err(until) => std::thread::park_timeout(place.time_left(until)),
+        }
+    }
+}
+
+/// Waits as a future does.
+#[derive(Debug)]
+pub(super) struct Waiting<H: Holder> {
+    place: Place<H>,
+    timer: Timer,
+}
+
+impl<H: Holder> Waiting<H> {
+    pub(super) fn new(place: Place<H>) -> Self {
+        Self { place, timer: Timer::default() }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit<H>, Rejected>> {
+        loop {
+            let until = match self.place.look(cx.waker()) {
+                Ok(result) => return Poll::Ready(result),
+                Err(until) => until,
+            };
+            if until == Instant::NEVER {
+                return Poll::Pending;
+            }
+            self.timer.set(self.place.time_left(until).max(TICK));
+            if self.timer.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// A permit that is waited for as long as the settings say, or as asked.
+pub(super) async fn acquire<H: Holder>(holder: &H, wait: Wait) -> Result<Permit<H>, Rejected> {
+    match enter(holder, wait) {
+        Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
+        Entry::Refused(rejected) => Err(rejected),
+        Entry::Queued(id) => {
+            let mut waiting = Waiting::new(Place::new(holder.clone(), id));
+            std::future::poll_fn(|cx| waiting.poll(cx)).await
+        }
+    }
+}
+
+/// A permit that is there now.
+#[inline]
+pub(super) fn enter_at_once<H: Holder>(holder: &H) -> Result<Permit<H>, Rejected> {
+    match enter_freely(holder) {
+        Some(ticket) => Ok(Permit::new(holder.clone(), ticket)),
+        None => enter_at_once_with_care(holder),
+    }
+}
+
+#[inline(never)]
+fn enter_at_once_with_care<H: Holder>(holder: &H) -> Result<Permit<H>, Rejected> {
+    match enter(holder, Wait::No) {
+        Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
+        Entry::Refused(rejected) => Err(rejected),
+        Entry::Queued(id) => {
+            debug_assert!(false, "who does not wait is not put in the queue");
+            leave(holder, id);
+            Err(holder.common().rejected(RejectReason::Full))
+        }
+    }
+}
