@@ -284,3 +284,103 @@ impl<W> Machine<W> {
         Some((&mut waiter.wake, waiter.deadline.min(freed_at)))
     }
 }
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use super::super::config::BulkheadBuilder;
+    use super::super::limit::Aimd;
+    use super::super::shedding::Shedding;
+    use super::*;
+    use crate::config::ConfigOnly;
+
+    const WAIT: Duration = Duration::from_millis(50);
+
+    fn at(millis: u64) -> Instant {
+        Instant::default().saturating_add(Duration::from_millis(millis))
+    }
+
+    fn machine(set: impl FnOnce(BulkheadBuilder<ConfigOnly>) -> BulkheadBuilder<ConfigOnly>) -> Machine<()> {
+        let builder = BulkheadConfig::builder().max_concurrent_calls(10).max_wait(WAIT);
+        Machine::new(Arc::new(set(builder).build().unwrap()))
+    }
+
+    fn full(limit: u32) -> Room {
+        Room { in_flight: limit, limit }
+    }
+
+    fn one_free(limit: u32) -> Room {
+        Room { in_flight: limit - 1, limit }
+    }
+
+    fn granted(next: Option<Next<()>>) -> u64 {
+        match next {
+            Some(Next::Granted(gone, _)) => gone.id,
+            other => panic!("no call was let in: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_partition_below_its_share_goes_before_those_that_borrow() {
+        let mut machine = machine(|builder| builder.partition("live", 0.7).partition("batch", 0.3));
+        for taken in 1..=10 {
+            machine.enter(2, taken, at(0)); // batch borrows all
+        }
+        let first = machine.enqueue(2, WAIT, at(1), ()).unwrap();
+        let owner = machine.enqueue(1, WAIT, at(2), ()).unwrap();
+        assert_eq!(machine.next(full(10), at(3)), None);
+        assert_eq!(granted(machine.next(one_free(10), at(3))), owner);
+        assert_eq!(granted(machine.next(one_free(10), at(3))), first);
+    }
+
+    #[test]
+    fn a_call_whose_time_is_over_gets_no_permit_although_one_is_free() {
+        let mut machine = machine(|builder| builder);
+        let late = machine.enqueue(0, WAIT, at(0), ()).unwrap();
+        let next = machine.enqueue(0, WAIT, at(1), ()).unwrap();
+        match machine.next(one_free(10), at(50)) {
+            Some(Next::Refused(gone)) => assert_eq!((gone.id, gone.on_deadline), (late, RejectReason::WaitTimeout)),
+            other => panic!("it was not told: {other:?}"),
+        }
+        assert_eq!(granted(machine.next(one_free(10), at(50))), next);
+    }
+
+    #[test]
+    fn a_queue_that_stands_sheds_before_the_longest_wait() {
+        let shedding = Shedding::new().interval(Duration::from_millis(20));
+        let mut machine = machine(|builder| builder.shedding(shedding));
+        for (now, deadline) in [(0, 20), (10, 30), (21, 26)] {
+            let id = machine.enqueue(0, WAIT, at(now), ()).unwrap();
+            assert_eq!(machine.waiting(0, id).unwrap().1, at(deadline), "queued at {now} ms");
+        }
+        while machine.next(full(10), at(60)).is_some() {}
+        let id = machine.enqueue(0, WAIT, at(61), ()).unwrap();
+        assert_eq!(machine.waiting(0, id).unwrap().1, at(81), "the queue was empty a moment ago");
+    }
+
+    #[test]
+    fn a_limit_hears_of_each_call_once_and_of_callers_that_leave_early_never() {
+        let mut machine = machine(|builder| builder.adaptive(Aimd::new().window(1)));
+        let mut call = |lasts: u64, outcome| {
+            let id = machine.enter(0, 10, at(0));
+            let told = machine.sample(id, outcome, at(lasts));
+            assert_eq!(machine.exit(id, Some(outcome), at(lasts)), Exit { is_late: false, limit: None });
+            told
+        };
+        assert_eq!(call(100, Outcome::Success), Some(11));
+        assert_eq!(call(1, Outcome::Abandoned), None);
+        assert_eq!(call(1, Outcome::Ignored), None);
+        assert_eq!(call(200, Outcome::Abandoned), Some(9));
+    }
+
+    #[test]
+    fn a_permit_that_is_held_for_too_long_is_taken_away_and_comes_back_late() {
+        let mut machine = machine(|builder| builder.max_hold(Duration::from_secs(1)).partition("live", 0.5));
+        let (old, new) = (machine.enter(1, 1, at(0)), machine.enter(1, 2, at(500)));
+        assert_eq!(machine.expire_holds(at(999)), 0);
+        assert_eq!(machine.expire_holds(at(1_000)), 1);
+        assert_eq!(machine.partition(1, 10), (1, 5));
+        assert!(machine.exit(old, None, at(1_001)).is_late);
+        assert!(!machine.exit(new, None, at(1_001)).is_late);
+        assert_eq!(machine.partition(1, 10), (0, 5));
+    }
+}
