@@ -1,0 +1,68 @@
+//! One slow dependency, and what it does to the calls of another: without bulkheads and with them.
+//!
+//! ```text
+//!                          ┌────────── shop ──────────┐
+//!    100 req/s  /products ─┤  a connection of the     ├─▶ recommendations   20 ms; slow: 2 s
+//!    100 req/s  /pay ──────┤  database pool, one of 32├─▶ payments          20 ms
+//!                          └──────────────────────────┘
+//! ```
+//!
+//! Each request of the shop holds one of the 24 connections of its database pool until it is answered, as it does
+//! wherever a handler calls another service inside a transaction; so callers of `/products` that wait for a slow
+//! `recommendations` leave none to those who only want to pay. Everything is real HTTP on loopback. The same load
+//! comes twice, 4 seconds each, and `recommendations` is slow in the middle.
+//!
+//! ```text
+//! cargo run --release --example bulkhead
+//! ```
+//!
+//! It exits with 1 when payments suffer with the bulkheads, or do not without.
+
+mod load;
+mod report;
+mod shop;
+
+use backstop::{BoxError, Bulkhead};
+use load::Phase;
+use report::Figures;
+use shop::{Bulkheads, Dependency};
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match show().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bulkhead: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn show() -> Result<(), BoxError> {
+    println!("{}", report::head());
+    let without = run("without bulkheads", None).await?;
+    // When all is well, 100 calls a second of 20 ms each are 2 at a time (Little's law): 8 is room for bursts.
+    let bulkhead = |name: &str| Bulkhead::builder(name).max_concurrent_calls(8).build();
+    let bulkheads = Bulkheads { recommendations: bulkhead("recommendations")?, payments: bulkhead("payments")? };
+    let with = run("with bulkheads of 8 calls", Some(bulkheads)).await?;
+    println!("{}\n\n{}", report::legend(), report::conclusion(&without, &with));
+    report::check(&without, &with)
+}
+
+/// The whole load once, on servers of its own.
+async fn run(title: &str, bulkheads: Option<Bulkheads>) -> Result<Figures, BoxError> {
+    let recommendations = Dependency::start().await?;
+    let payments = Dependency::start().await?;
+    let shop = shop::start(&recommendations, &payments, bulkheads).await?;
+    load::warm_up(shop).await?;
+    let samples = load::run(shop, |phase| {
+        recommendations.takes(if phase == Phase::Slow { shop::SLOW } else { shop::USUAL });
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(100)).await; // hung-up calls end: the next run begins in quiet
+    let figures = Figures::of(&samples?);
+    print!("{}", report::rows(title, &figures));
+    Ok(figures)
+}
