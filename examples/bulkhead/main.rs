@@ -3,7 +3,7 @@
 //! ```text
 //!                          ┌────────── shop ──────────┐
 //!    100 req/s  /products ─┤  a connection of the     ├─▶ recommendations   20 ms; slow: 2 s
-//!    100 req/s  /pay ──────┤  database pool, one of 32├─▶ payments          20 ms
+//!    100 req/s  /pay ──────┤  database pool, one of 24├─▶ payments          20 ms
 //!                          └──────────────────────────┘
 //! ```
 //!

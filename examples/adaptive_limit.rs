@@ -1,0 +1,54 @@
+//! A limit that finds by itself about how many calls the dependency serves at full speed: 8 of them here.
+//!
+//! Now and then it is halved for a moment, to measure a round trip without a queue.
+//!
+//! `cargo run --example adaptive_limit`
+
+use axum::{Router, routing::get};
+use backstop::bulkhead::limit::Vegas;
+use backstop::{BoxError, Bulkhead};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+/// Calls that the dependency serves at a time; further ones queue there.
+const WORKERS: usize = 8;
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let workers = Arc::new(Semaphore::new(WORKERS));
+    let answer = async move || {
+        let _worker = workers.acquire().await;
+        sleep(Duration::from_millis(20)).await;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async { axum::serve(listener, Router::new().route("/", get(answer))).await });
+
+    let search = Bulkhead::builder("search")
+        .max_concurrent_calls(64) // to begin with, and far too many
+        .max_wait(Duration::from_secs(1))
+        .adaptive(Vegas::new().alpha(2).beta(3).max(100)) // close to the knee, which is low here
+        .build()?;
+    let client = reqwest::Client::new();
+    for _ in 0..64 {
+        let (search, client, url) = (search.clone(), client.clone(), url.clone());
+        tokio::spawn(async move {
+            loop {
+                let _ = search.call(client.get(&url).send()).await; // a caller always wants more
+            }
+        });
+    }
+    for _ in 0..8 {
+        let now = search.snapshot();
+        println!(
+            "at most {:>2} calls in flight, {:>2} are, {:>2} wait here",
+            now.limit, now.in_flight, now.queue_depth
+        );
+        sleep(Duration::from_millis(500)).await;
+    }
+    assert!(search.snapshot().limit < 40, "{search:?}");
+    Ok(())
+}
