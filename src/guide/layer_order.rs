@@ -4,7 +4,9 @@
 //!
 //! ```text
 //! outside   fallback / response to the user
+//!           deadline           bounds all that follows: waiting, attempts, pauses
 //!           retry              sees rejections, and must not repeat them
+//!           bulkhead           lets so many in at once; who waits, waits here
 //!           circuit breaker    judges each attempt
 //!           timeout            makes a hang an error that the breaker sees
 //! inside    the call
@@ -52,12 +54,58 @@
 //! A rejection says nothing about the dependency. An outer breaker of this crate ignores the rejections of an
 //! inner one, found in the error or among the response's extensions. A breaker of another make sees a 503.
 //!
-//! ## The breaker and a concurrency limit
+//! ## The bulkhead outside the breaker
 //!
-//! A queue inside the breaker makes waiting look like slowness of the dependency; a limit outside it queues
-//! calls that will only be rejected. Without a queue, reject-at-once limits go inside: their rejection gives a
-//! probe's place back. Tower's `ConcurrencyLimit` takes its permit in `poll_ready`; an open circuit does not
-//! poll it, so an idle connection holds none on account of the breaker.
+//! A breaker measures how long a call takes. Time in a queue inside it is measured, too: the bulkhead fills, calls
+//! wait, the breaker takes the waiting for slowness of the dependency and opens. Outside, the breaker's watch starts
+//! when the permit is there. While the circuit is open, calls come back at once and their permits with them, so the
+//! queue outside it empties by itself.
+//!
+//! Two times bound a call. The timeout of the attempt is inside both: it ends a call that hangs, and so gives the
+//! permit back. The deadline of the caller is outside both, because it has to count the wait as well; who is dropped
+//! by it leaves the queue. Retries are outside, too: an attempt takes a permit of its own, and the pause between two
+//! takes none.
+//!
+//! ```
+//! use backstop::{Bulkhead, CircuitBreaker};
+//! use backstop::classify::Errors;
+//! use std::time::Duration;
+//! use tower::{ServiceBuilder, service_fn};
+//!
+//! let bulkhead = Bulkhead::builder("inventory").max_wait(Duration::from_millis(100)).build()?;
+//! let breaker = CircuitBreaker::new("inventory"); // a name is unique for each kind
+//! let service = ServiceBuilder::new()
+//!     .timeout(Duration::from_secs(1))               // what the caller has
+//!     .layer(bulkhead.layer())
+//!     .layer(breaker.layer().classify(Errors))
+//!     .timeout(Duration::from_millis(500))           // what the call may take
+//!     .service(service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) }));
+//! # let _: tower::util::BoxCloneService<u32, u32, backstop::BoxError> = tower::util::BoxCloneService::new(service);
+//! # Ok::<(), backstop::ConfigError>(())
+//! ```
+//!
+//! A bulkhead that rejects at once may stand inside the breaker as well. Its rejection says nothing about the
+//! dependency: the breaker ignores it, and where it was a probe, its place is given back.
+//!
+//! ```
+//! use backstop::classify::Errors;
+//! use backstop::{Bulkhead, CircuitBreaker};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let bulkhead = Bulkhead::builder("stock").max_concurrent_calls(1).build()?;
+//! let breaker = CircuitBreaker::builder("stock").consecutive_failures_threshold(1).build()?;
+//! let _all = bulkhead.try_acquire()?;
+//! let call = bulkhead.call(async { Ok::<_, std::io::Error>(()) });
+//! assert!(breaker.call_with(call, &Errors).await.is_err());
+//! assert_eq!((breaker.totals().failed, breaker.totals().ignored), (0, 1));
+//! # Ok::<(), backstop::BoxError>(())
+//! # })?;
+//! # Ok::<(), backstop::BoxError>(())
+//! ```
+//!
+//! Tower's `ConcurrencyLimit` queues without a bound and takes its permit in `poll_ready`. Outside the breaker it
+//! queues calls that will only be rejected; inside, an open circuit does not poll it, so an idle connection holds
+//! none on account of the breaker.
 //!
 //! ## On a server
 //!

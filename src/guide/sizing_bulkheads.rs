@@ -1,0 +1,171 @@
+//! # Sizing bulkheads
+//!
+//! A bulkhead answers one question: how much of this service may one dependency hold? The default of 25 calls is a
+//! guess that suits many. A few numbers that you have make it better.
+//!
+//! ## How many calls?
+//!
+//! Little's law: calls in flight = calls a second × seconds that one takes, on average. A service that makes 200
+//! calls a second of 50 ms each has 10 in flight. Calls do not come evenly, so take two or three times that of the
+//! busiest minute: 25. Then look at it from both ends.
+//!
+//! - *What may be lost?* When the dependency hangs, that many calls hang with it. They hold tasks, memory, sockets and
+//!   what the handler took before (a database connection, above all). All bulkheads of a service together should
+//!   leave enough of the scarcest of these for the routes that need none of them.
+//! - *What does the dependency bear?* 25 calls of each of 20 instances are 500 at once. It is a bound for a bad day,
+//!   and no substitute for a quota of its own.
+//!
+//! The size says how slow it may become, too: 25 calls in flight at 200 calls a second are reached when a call takes
+//! 125 ms. From there on, calls are rejected. Where 125 ms is an ordinary minute, take more.
+//!
+//! ## Wait, or be rejected at once?
+//!
+//! By default nothing waits, and that is right wherever a rejection has a good answer. Waiting is for bursts: ten
+//! calls at the same instant that would have been served a few milliseconds later.
+//!
+//! A wait must fit into what the caller has left. Callers that give up after 500 ms, of a dependency whose p99 is
+//! 200 ms, have at most 300 ms; 50 to 100 ms absorb most bursts. A queue longer than `max_wait` / time of a call ×
+//! `max_concurrent_calls` holds calls that cannot be served in time: 100 ms / 50 ms × 25 is 50.
+//!
+//! ```
+//! use backstop::Bulkhead;
+//! use std::time::Duration;
+//!
+//! let catalog = Bulkhead::builder("catalog")
+//!     .max_concurrent_calls(25)                // 200 calls/s × 50 ms × 2.5
+//!     .max_wait(Duration::from_millis(100))    // callers have 300 ms to spare
+//!     .max_queue(50)                           // more could not be served within 100 ms
+//!     .build()?;
+//! # Ok::<(), backstop::ConfigError>(())
+//! ```
+//!
+//! ## When the queue stands
+//!
+//! In a burst the order hardly matters. In an overload that lasts it decides who is served: first in, first out, every
+//! call waits as long as it may, and is then answered to a caller who is about to give up. Last in, first out, the
+//! newest are answered in time, at the expense of those that wait already. Shedding empties the queue of these: a
+//! queue that has not been empty for 100 ms is no burst, and from then on a call may wait 5 ms. Take both together
+//! where callers have deadlines; stay with the default where fairness is worth more than latency.
+//!
+//! ```
+//! use backstop::Bulkhead;
+//! use backstop::bulkhead::{QueueOrder, Shedding};
+//! use std::time::Duration;
+//!
+//! let search = Bulkhead::builder("search")
+//!     .max_wait(Duration::from_millis(200))
+//!     .queue_order(QueueOrder::Lifo)
+//!     .shedding(Shedding::new())
+//!     .build()?;
+//! # Ok::<(), backstop::ConfigError>(())
+//! ```
+//!
+//! ## Partitions: who may use it
+//!
+//! One bulkhead for two kinds of callers lets the greedy one take everything; two bulkheads leave permits idle.
+//! Partitions guarantee shares and lend what is idle.
+//!
+//! ```
+//! use backstop::Bulkhead;
+//!
+//! let database = Bulkhead::builder("database")
+//!     .max_concurrent_calls(40)
+//!     .partition("live", 0.7)
+//!     .partition("batch", 0.2) // the rest, 4 permits, is for whoever comes first
+//!     .build()?;
+//! let batch = database.partition("batch").expect("it was named above");
+//! let borrowed: Vec<_> = (0..40).map_while(|_| batch.try_acquire().ok()).collect();
+//! assert_eq!(borrowed.len(), 40); // nobody else was there
+//!
+//! let live = database.partition("live").expect("it was named above");
+//! assert!(live.try_acquire().is_err()); // until a call of the batch ends
+//! # Ok::<(), backstop::ConfigError>(())
+//! ```
+//!
+//! With the default, [`PartitionTotal::Hard`](crate::bulkhead::PartitionTotal), the limit is never exceeded: a
+//! partition whose share is lent out waits for it, and then goes first. Give it a `max_wait` of a call or two. With
+//! `Soft`, a partition below its share gets its permit at once, and up to twice the limit may be in flight: for a
+//! limit that protects you and not a pool that has just so many connections.
+//!
+//! ## Should the limit adapt?
+//!
+//! When the dependency's capacity changes with replicas and neighbours, a [limit that learns](crate::bulkhead::limit)
+//! follows it. [`Vegas`](crate::bulkhead::limit::Vegas) is a good first choice; bounds keep the harm of what it may
+//! learn wrongly small.
+//!
+//! ```
+//! use backstop::Bulkhead;
+//! use backstop::bulkhead::limit::Vegas;
+//!
+//! let search = Bulkhead::builder("search")
+//!     .max_concurrent_calls(25) // to begin with
+//!     .adaptive(Vegas::new().min(5).max(200))
+//!     .build()?;
+//! # Ok::<(), backstop::ConfigError>(())
+//! ```
+//!
+//! Leave the limit fixed where round trips say little about load:
+//!
+//! - calls of different kinds (a lookup, a report) share the bulkhead: the mix changes, and looks like a queue,
+//! - calls are few: a step of the limit takes as many calls as the limit, at least 10,
+//! - the limit is a known number: connections of a pool, a quota in a contract,
+//! - the answer is a stream whose length the caller decides.
+//!
+//! Drops, which [`Aimd`](crate::bulkhead::limit::Aimd) lives on, need a classifier: `.classify(Auto)` on the layer, or
+//! `call_with`. Without one, every answer is taken for a success.
+//!
+//! ## Until when is a permit held?
+//!
+//! Until the head of the response is there. That is right for a client that reads small bodies at once. On a server,
+//! and for downloads, [`until_body_end`](crate::bulkhead::BulkheadLayer::until_body_end) counts the body, too: a
+//! thousand clients that read slowly are a thousand responses in memory. Then somebody may read a byte a minute and
+//! keep a permit for ever; [`max_hold`](crate::bulkhead::BulkheadBuilder::max_hold) bounds that. Choose it well above
+//! the longest body that is all right: it breaks the others.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use backstop::Bulkhead;
+//! use std::time::Duration;
+//!
+//! let exports = Bulkhead::builder("exports").max_concurrent_calls(8).max_hold(Duration::from_secs(120)).build()?;
+//! let app: Router = Router::new()
+//!     .route("/export", get(async || "a long list"))
+//!     .layer(exports.layer().until_body_end().respond());
+//! # Ok::<(), backstop::ConfigError>(())
+//! ```
+//!
+//! `max_hold` gives the place to another call and does not end the one that held it. Calls end by a timeout, which
+//! belongs inside the bulkhead: see [layer order](super::layer_order).
+//!
+//! ## What to watch
+//!
+//! | question | metric |
+//! |---|---|
+//! | How full is it? | `backstop_bulkhead_in_flight_calls / backstop_bulkhead_max_concurrent_calls` |
+//! | Are calls refused? | `rate(backstop_bulkhead_calls_total{kind=~"rejected_full\|timed_out\|shed"}[5m])` |
+//! | Do they wait? | `backstop_bulkhead_wait_seconds`, `backstop_bulkhead_queue_depth` |
+//! | Does a call hang, or leak its permit? | `backstop_bulkhead_oldest_call_seconds`, where calls are timed ([when](crate::Bulkhead::oldest_call)) |
+//! | Has the adaptive limit lost its way? | `backstop_bulkhead_max_concurrent_calls` at its `min` or `max` |
+//!
+//! Alert on refused calls, as a share of the offered ones, over some minutes: one in a thousand is a burst, one in
+//! twenty is an incident. Being full is a warning. In a rollout, refusals in the canary and none in
+//! the baseline are a reason to roll back; the example `canary` does.
+//!
+//! ## Adopting it safely
+//!
+//! There is no shadow: a bulkhead that is too large rejects nothing, and that is the safe start.
+//!
+//! 1. Begin with a limit that is never reached, and watch `in_flight_calls` for a week. A scrape sees one moment of
+//!    many, so its highest value is below the true peak.
+//! 2. Write and test what a rejected caller gets: `.respond()`, `.fallback(..)`, or `CallError::Rejected` in a match.
+//! 3. Go down in steps, without a deployment, until it is two or three times the highest you have seen.
+//!
+//! ```
+//! use backstop::Bulkhead;
+//!
+//! let payments = Bulkhead::builder("payments").max_concurrent_calls(10_000).build()?;
+//! // … a week later: at most 18 in flight
+//! payments.resize(50, "three times the busiest hour")?;
+//! assert_eq!(payments.snapshot().limit, 50);
+//! # Ok::<(), backstop::ConfigError>(())
+//! ```
