@@ -1,5 +1,5 @@
-//! Circuit breakers for Tower services and plain calls, cheap enough for every request and readable by a
-//! rollback controller.
+//! Circuit breakers and bulkheads for Tower services and plain calls, cheap enough for every request and readable
+//! by a rollback controller.
 //!
 //! ```text
 //!  request ──▶ layer ──▶ service ──▶ handle ──▶ machine        the machine is pure: state, input and time in,
@@ -10,6 +10,11 @@
 //!                                       ▼
 //!                         telemetry: metrics, log, listeners ──▶ a rollout controller reads them
 //! ```
+//!
+//! | mechanism | keeps |
+//! |---|---|
+//! | [`CircuitBreaker`] | calls away from a dependency that fails or is slow, until it has recovered |
+//! | [`Bulkhead`] | a slow dependency from taking the callers of the others: so many calls in flight, and no more |
 //!
 //! # Example
 //!
@@ -33,7 +38,7 @@
 //! |---|---|
 //! | `metrics` (default) | metrics through the `metrics` facade |
 //! | `tracing` | transitions in the log |
-//! | `tokio` | load-balancer mode, which needs a timer |
+//! | `tokio` | what needs a timer: calls that wait in a bulkhead, load-balancer mode |
 //! | `http` | classification of HTTP and gRPC responses, `.respond()` |
 //! | `grpc` | tonic: `NamedService`, rejections as `tonic::Status` |
 //! | `axum-core` | `.respond_into()` anything that is `IntoResponse` |

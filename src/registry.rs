@@ -34,7 +34,7 @@ pub struct Registry {
 /// What has one name: at most one of a kind.
 type OfName = Vec<Arc<dyn Handle>>;
 
-/// What a registry takes: a [`CircuitBreaker`], or a [group](KeyedCircuitBreaker) of them.
+/// What a registry takes: a [`CircuitBreaker`], a [group](KeyedCircuitBreaker) of them, or a [`Bulkhead`].
 ///
 /// A mechanism and its keyed form are of one kind: they share names, as their metrics do.
 pub trait Registered: Handle {}
