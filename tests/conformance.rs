@@ -5,6 +5,8 @@
 
 #[path = "conformance/breaker.rs"]
 mod breaker;
+#[path = "conformance/bulkhead.rs"]
+mod bulkhead;
 #[path = "conformance/limiter.rs"]
 mod limiter;
 #[path = "conformance/schema.rs"]
@@ -22,7 +24,7 @@ fn files() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_scenario_of_a_breaker_throttle_or_limiter_holds() {
+fn every_scenario_of_a_mechanism_that_there_is_holds() {
     let mut played = BTreeMap::<String, u32>::new();
     let mut elsewhere = BTreeMap::<String, u32>::new();
     let mut failures = Vec::new();
@@ -33,6 +35,7 @@ fn every_scenario_of_a_breaker_throttle_or_limiter_holds() {
             let play = match value["kind"].as_str() {
                 Some("breaker") => breaker::play,
                 Some("throttle") => throttle::play,
+                Some("bulkhead") => bulkhead::play,
                 Some("limiter") => limiter::play,
                 kind => {
                     *elsewhere.entry(kind.unwrap_or("none").to_owned()).or_default() += 1;

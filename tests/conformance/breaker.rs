@@ -477,7 +477,7 @@ fn compare(what: &str, got: Admission, want: Admission) -> Option<String> {
 }
 
 /// Rates agree to the third digit, times to the end of time; an object need only hold what is wanted of it.
-fn is_same(got: &Value, wanted: &Value) -> bool {
+pub(crate) fn is_same(got: &Value, wanted: &Value) -> bool {
     match (got, wanted) {
         (Value::Object(got), Value::Object(wanted)) => {
             wanted.iter().all(|(key, wanted)| got.get(key).is_some_and(|got| is_same(got, wanted)))
