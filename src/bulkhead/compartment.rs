@@ -102,12 +102,16 @@ pub(super) fn change<H: Holder>(holder: &H, change: impl FnOnce(&Compartment, &m
 }
 
 pub(super) fn follow_up<H: Holder>(holder: &H, aftermath: Aftermath) {
-    for waker in aftermath.wakes {
-        crate::caught::caught(move || waker.wake()); // foreign code
-    }
+    wake_all(aftermath.wakes);
     if aftermath.has_events {
         holder.dispatch();
         holder.publish();
+    }
+}
+
+pub(super) fn wake_all(wakes: Vec<Waker>) {
+    for waker in wakes {
+        crate::caught::caught(move || waker.wake()); // foreign code
     }
 }
 

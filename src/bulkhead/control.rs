@@ -1,7 +1,7 @@
 //! What can be done to a bulkhead by hand, at once and from any thread: nothing here waits.
 
 use super::common::count;
-use super::compartment::{change, count_exit};
+use super::compartment::{change, count_exit, wake_all};
 use super::config::BulkheadConfig;
 use super::holder::Holder;
 use super::snapshot::EventKind;
@@ -19,7 +19,11 @@ pub(super) fn resize<H: Holder>(holder: &H, limit: u32, note: &Arc<str>) {
 
 /// Brings a compartment in line with new settings.
 pub(super) fn reconfigure<H: Holder>(holder: &H, config: &Arc<BulkheadConfig>) {
+    let mut wakes = Vec::new();
     change(holder, |compartment, core, now| {
+        if config.max_hold != core.machine.config().max_hold {
+            wakes.extend(core.machine.wakes().filter_map(Option::take)); // they look again at another time
+        }
         let from = compartment.permits.limit();
         let limit = core.machine.reconfigure(Arc::clone(config), from);
         holder.common().set_config(Arc::clone(config));
@@ -27,6 +31,7 @@ pub(super) fn reconfigure<H: Holder>(holder: &H, config: &Arc<BulkheadConfig>) {
         compartment.flag(config);
         (from != limit).then(|| compartment.event(core, holder, EventKind::Resized { from }, now, &"".into()))
     });
+    wake_all(wakes);
 }
 
 pub(super) fn reset_in_flight<H: Holder>(holder: &H, note: &Arc<str>) {

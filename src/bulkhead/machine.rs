@@ -268,6 +268,11 @@ impl<W> Machine<W> {
         Some(gone)
     }
 
+    /// What wakes each of the calls that wait: when it is time to look again may have changed.
+    pub(crate) fn wakes(&mut self) -> impl Iterator<Item = &mut W> {
+        self.queue.iter_mut().map(|waiter| &mut waiter.wake)
+    }
+
     fn note_empty(&mut self, now: Instant) {
         if self.queue.is_empty() {
             self.last_empty = now;

@@ -90,6 +90,10 @@ impl<W> Queue<W> {
         self.waiting[partition].get_mut(&id)
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiter<W>> {
+        self.waiting.iter_mut().flat_map(BTreeMap::values_mut)
+    }
+
     /// Takes a call out, if it still waits.
     pub(crate) fn remove(&mut self, partition: usize, id: u64, now: Instant) -> Option<Gone<W>> {
         let Waiter { since, deadline, on_deadline, wake } = self.waiting[partition].remove(&id)?;

@@ -160,10 +160,10 @@ impl<'a> Player<'a> {
                 self.reference.reset_in_flight();
             }
         }
+        self.reference.settle(); // as whoever is polled, or looks, does
         if self.rng.u8(..4) > 0 {
             self.poll_whoever_was_woken()?;
         }
-        self.reference.settle();
         self.compare()
     }
 
@@ -233,7 +233,7 @@ impl<'a> Player<'a> {
         let old = &self.reference.settings;
         let shares = old.shares.iter().map(|_| self.rng.usize(1..=100 / old.shares.len()));
         new.shares = shares.collect();
-        new.max_hold = old.max_hold;
+        new.max_hold = old.max_hold.map(|_| self.rng.u64(1..=60)); // calls are timed, or they are not
         self.tell(format!("reconfigure {new:?}"));
         self.bulkhead.reconfigure(config(&new)).expect("the partitions are the same");
         self.reference.set(|settings| *settings = new);
