@@ -259,7 +259,8 @@ impl Compartment {
 
     /// The state now, after the changes that time alone makes.
     pub(super) fn snapshot<H: Holder>(&self, holder: &H) -> Snapshot {
-        if self.permits.word().has(REFUSING | WAITERS) {
+        let is_unused = self.core.lock().is_none();
+        if !is_unused {
             self.look(holder, true);
         }
         self.snapshot_as_it_is()
