@@ -26,7 +26,7 @@ pub enum Decrease {
 /// ```
 ///
 /// It settles `alpha` to `beta` calls above the knee. Where the knee is lower than some 20 calls the defaults are
-/// a large part of it: `alpha(1).beta(2)` comes closer.
+/// a large part of it: `alpha(1).beta(1)` comes closer, and takes longer.
 ///
 /// | setting | default | valid |
 /// |---|---|---|
