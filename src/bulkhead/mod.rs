@@ -96,7 +96,7 @@ pub use handle::Bulkhead;
 pub use hold::{HeldBody, HoldExpired, UntilBodyEnd};
 pub use hold::{Hold, UntilResponse};
 pub use holder::Holder;
-pub use keyed::KeyedBulkhead;
+pub use keyed::{KeyBulkhead, KeyedBulkhead};
 pub use layer::BulkheadLayer;
 pub use partitions::PartitionTotal;
 pub use permit::Permit;

@@ -97,8 +97,8 @@ impl Gradient2 {
         self
     }
 
-    /// Calls that may queue, and so what a step can grow by. Default: a fifteenth of the limit, at least 1, from 225 on the square root. Valid: 1 to
-    /// 500,000.
+    /// Calls that may queue, and so what a step can grow by. Default: a fifteenth of the limit, at least 1, from 225 on
+    /// the square root. Valid: 1 to 500,000.
     ///
     /// Smaller keeps queues shorter; larger grows faster.
     #[must_use]

@@ -38,10 +38,12 @@
 //! # What to expect
 //!
 //! Against a simulated server with a knee of 10 to 300 calls and twice the traffic that it can serve, Vegas and the
-//! gradient settle within a fifth of the knee and keep 9 tenths of the best goodput (`tests/adaptive.rs`); Vegas at a
-//! knee of 10, and the gradient where work varies as an exponential does, need the settings that their pages name. From a
-//! limit of 20 to a knee of 300 they take some 1,000 round trips; where the work of calls varies as an exponential
-//! does, some thousands: begin near to what you expect.
+//! gradient settle within a fifth of the knee and keep 9 tenths of the best goodput (`tests/adaptive.rs`). Vegas at a
+//! knee of 10, and the gradient where the work of calls varies as an exponential does, need the settings that their
+//! pages name.
+//!
+//! From a limit of 20 to a knee of 300 they take some 1,000 round trips; where work varies that much, some thousands:
+//! begin near to what you expect.
 //!
 //! # Examples
 //!
