@@ -25,6 +25,28 @@ fn handles_layers_and_services_are_cloned_and_shared() {
 }
 
 #[test]
+fn those_of_bulkheads_too() {
+    use backstop::Bulkhead;
+    use backstop::bulkhead::{
+        BulkheadConfig, BulkheadLayer, BulkheadService, Event, HeldBody, KeyBulkhead, KeyedBulkhead, Permit,
+    };
+    cloned::<Bulkhead>();
+    cloned::<BulkheadConfig>();
+    cloned::<KeyedBulkhead<String>>();
+    cloned::<KeyBulkhead<String>>();
+    cloned::<BulkheadLayer>();
+    cloned::<BulkheadService<()>>();
+    cloned::<Event>();
+    shared::<Permit>();
+    shared::<Permit<KeyBulkhead<String>>>();
+    shared::<HeldBody<axum::body::Bytes, Bulkhead>>();
+    fn sent<T: Send>(_: &T) {}
+    let bulkhead = Bulkhead::new("sent");
+    sent(&bulkhead.call(async { Ok::<_, std::io::Error>(()) }));
+    sent(&bulkhead.acquire());
+}
+
+#[test]
 fn what_travels_with_a_call_is_sent_between_threads() {
     shared::<Permit>();
     shared::<Subscription>();

@@ -93,6 +93,33 @@ impl<B: Body, E: 'static> Classify<Response<B>, E> for StatusRules {
     }
 }
 
+/// Which answers speak of overload, for an [adaptive](crate::bulkhead::limit) limit: 429, 503 and 504 are failures,
+/// other statuses successes; an error says nothing, and neither does a rejection of this crate.
+///
+/// A limit that shrank at every 500 would be held down by a bug. For gRPC and other signs of overload, a timeout of
+/// your client for example, use a closure.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Overload;
+
+impl<B, E> Classify<Response<B>, E> for Overload {
+    type Response<G: Settle> = Response<B>;
+
+    fn classify(&self, result: &Result<Response<B>, E>) -> Classified {
+        let Ok(response) = result else { return Outcome::Ignored.into() };
+        match response.status() {
+            _ if response.extensions().get::<Rejected>().is_some() => Outcome::Ignored.into(),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                Outcome::Failure.into()
+            }
+            _ => Outcome::Success.into(),
+        }
+    }
+
+    fn watch<G: Settle>(&self, response: Response<B>, _: Option<G>) -> Response<B> {
+        response
+    }
+}
+
 /// A reqwest response is judged by its head: watching its body would lose its URL and box it.
 #[cfg(feature = "reqwest")]
 impl<E: 'static> Classify<reqwest::Response, E> for Auto {
@@ -234,5 +261,26 @@ mod tests {
         assert_eq!(rules.classify(&response(501, None)), Outcome::Ignored.into());
         assert_eq!(rules.classify(&response(500, None)), Outcome::Failure.into());
         assert_eq!(rules.classify(&response(200, None)), Classified::AtEnd);
+    }
+
+    #[test]
+    fn overload_is_told_by_the_status_and_never_by_a_rejection_of_ours() {
+        let told = |status: u16, rejected: bool| {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            if rejected {
+                let by = crate::reject::Mechanism::Bulkhead;
+                let reason = crate::reject::RejectReason::Full;
+                response.extensions_mut().insert(Rejected::new(by, "inner", reason, None));
+            }
+            Overload.classify(&Ok::<_, ()>(response))
+        };
+        for (status, outcome) in
+            [(200, Outcome::Success), (404, Outcome::Success), (500, Outcome::Success), (503, Outcome::Failure)]
+        {
+            assert_eq!(told(status, false), outcome.into(), "{status}");
+        }
+        assert_eq!(told(503, true), Outcome::Ignored.into());
+        assert_eq!(Overload.classify(&Err::<Response<()>, _>(())), Outcome::Ignored.into());
     }
 }

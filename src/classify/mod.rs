@@ -74,7 +74,7 @@ mod http;
 #[cfg(feature = "http")]
 pub use self::body::WatchBody;
 #[cfg(feature = "http")]
-pub use self::http::{HttpHead, StatusRules};
+pub use self::http::{HttpHead, Overload, StatusRules};
 pub use crate::outcome::{Classification, Settle};
 
 use crate::caught::caught;

@@ -170,6 +170,11 @@ impl<T> BulkheadBuilder<T> {
     }
 
     /// Lets the measured round trips set the limit, which begins with `max_concurrent_calls`. Default: none.
+    ///
+    /// A call that succeeds is a round trip; one that failed, or was given up by its caller after longer than calls
+    /// usually take, is a drop. The layer's [classifier](crate::bulkhead::BulkheadLayer::classify) says which is which: by
+    /// default every response is a success and every error says nothing; with
+    /// [`Overload`](crate::classify::Overload) a 429, 503 or 504 is a drop.
     #[must_use]
     pub fn adaptive<A: Into<AdaptiveLimit>>(mut self, adaptive: impl Into<Option<A>>) -> Self {
         self.settings.adaptive = adaptive.into().map(A::into);
