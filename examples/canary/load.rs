@@ -1,4 +1,4 @@
-//! The callers: a steady number of requests a second, split by weight, each with a deadline.
+//! The callers: a steady number of pages a second, split by weight, each with a deadline, and a checkout now and then.
 //!
 //! The load is open: requests come when they come, however long the earlier ones take, as they do from people.
 
@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Requests a second, both arms together.
+/// Pages a second, both arms together.
 pub(crate) const RATE: u32 = 100;
+/// Of so many callers of pages, one checks out.
+pub(crate) const CHECKOUT: u32 = 4;
 /// A caller gives up after this long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(1);
 
@@ -27,6 +29,13 @@ impl Arm {
             Self::Canary => "canary",
         }
     }
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Page,
+    Checkout,
 }
 
 /// The part of the run in which a request was made.
@@ -60,6 +69,7 @@ pub(crate) struct Sample {
     /// When it was made, from the start of the run.
     pub(crate) at: Duration,
     pub(crate) arm: Arm,
+    pub(crate) route: Route,
     pub(crate) phase: Phase,
     pub(crate) took: Duration,
     pub(crate) answer: Answer,
@@ -74,6 +84,7 @@ pub(crate) struct Load {
 struct Shared {
     started: Instant,
     client: reqwest::Client,
+    /// Of both arms, up to the path.
     urls: [String; 2],
     /// The canary's share in percent, the phase, and when they were set: the last entry holds.
     stages: Mutex<Vec<Stage>>,
@@ -127,9 +138,10 @@ impl Load {
         samples.iter().filter(|sample| sample.at + sample.took >= since).copied().collect()
     }
 
-    /// Requests of a phase that an arm answered in full.
+    /// Pages of a phase that an arm answered in full.
     pub(crate) fn answered_in_full(&self, arm: Arm, phase: Phase) -> usize {
-        let is_full = |s: &&Sample| s.arm == arm && s.phase == phase && s.answer == Answer::Full;
+        let is_page = |s: &&Sample| s.arm == arm && s.route == Route::Page && s.phase == phase;
+        let is_full = |s: &&Sample| is_page(s) && s.answer == Answer::Full;
         self.shared.samples.lock().expect("nobody panics here").iter().filter(is_full).count()
     }
 
@@ -148,14 +160,15 @@ impl Shared {
         *self.stages.lock().expect("nobody panics here").last().expect("there is a first stage")
     }
 
-    async fn request(&self, arm: Arm, mut phase: Phase) {
+    async fn request(&self, arm: Arm, route: Route, mut phase: Phase) {
         let begun = Instant::now();
-        let answer = self.answer(&self.urls[arm as usize]).await.unwrap_or(Answer::Error);
+        let path = if route == Route::Page { "page" } else { "checkout" };
+        let answer = self.answer(&format!("{}{path}", self.urls[arm as usize])).await.unwrap_or(Answer::Error);
         if phase == Phase::Before {
             phase = self.stage().phase; // caught by the overload, it belongs there
         }
         let at = begun.saturating_duration_since(self.started);
-        let sample = Sample { at, arm, phase, took: begun.elapsed(), answer };
+        let sample = Sample { at, arm, route, phase, took: begun.elapsed(), answer };
         self.samples.lock().expect("nobody panics here").push(sample);
     }
 
@@ -172,6 +185,7 @@ async fn generate(shared: Arc<Shared>) {
     // What a busy machine kept us from sending is not made up for: the burst would overload stable, too.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut credit = 0;
+    let mut pages = [0; 2];
     loop {
         ticks.tick().await;
         let Stage { weight, phase, .. } = shared.stage();
@@ -179,11 +193,19 @@ async fn generate(shared: Arc<Shared>) {
         credit += weight;
         let arm = if credit >= 100 { Arm::Canary } else { Arm::Stable };
         credit %= 100;
-        let shared = Arc::clone(&shared);
-        shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(async move {
-            shared.request(arm, phase).await;
-            shared.in_flight.fetch_sub(1, Ordering::Release); // pairs with the load in `stop`
-        });
+        send(&shared, arm, Route::Page, phase);
+        pages[arm as usize] += 1;
+        if pages[arm as usize] % CHECKOUT == 0 {
+            send(&shared, arm, Route::Checkout, phase);
+        }
     }
+}
+
+fn send(shared: &Arc<Shared>, arm: Arm, route: Route, phase: Phase) {
+    let shared = Arc::clone(shared);
+    shared.in_flight.fetch_add(1, Ordering::Relaxed);
+    tokio::spawn(async move {
+        shared.request(arm, route, phase).await;
+        shared.in_flight.fetch_sub(1, Ordering::Release); // pairs with the load in `stop`
+    });
 }

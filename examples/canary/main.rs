@@ -1,15 +1,16 @@
-//! The main job, end to end: a canary overloads its dependency, its circuit breaker opens, a judge says ROLLBACK.
+//! The main job, end to end: a canary overloads its dependency, its bulkhead fills, its circuit breaker opens, a judge
+//! says ROLLBACK.
 //!
 //! ```text
-//!                      /metrics                          judge: "open in canary,
-//!             ┌─────────────────────────────┬──────────▶         closed in baseline"
+//!                      /metrics                          judge: "full or open in canary,
+//!             ┌─────────────────────────────┬──────────▶         and not in baseline"
 //!             │                             │                         │ weight
 //!       ┌─────┴──────┐                ┌─────┴──────┐                  ▼
 //!       │   stable   │◀── 100 req/s ──│   canary   │◀──────── load, real clients
 //!       │ 1 call per │    by weight   │ 12 calls   │
 //!       │   page     │                │  per page  │
 //!       └─────┬──────┘                └─────┬──────┘
-//!             │ breaker "ratings"           │ breaker "ratings", fallback: cached ratings
+//!             │ bulkhead, breaker           │ bulkhead, breaker; fallback: cached ratings
 //!             ▼                             ▼
 //!       ┌──────────────────────────────────────────┐
 //!       │ ratings: 2 calls at a time for each key  │
@@ -21,11 +22,14 @@
 //! refactoring brings in), which its quota bears at 5 % of the traffic and not at 50 %. The ratings service
 //! keeps a quota for each API key, as shared services do, and that is why stable does not suffer.
 //!
-//! The same traffic runs twice so that the figures can be compared: first with the breakers in shadow, where they
-//! watch and reject nothing, then armed. Both runs together take half a minute.
+//! Each arm handles a bounded number of requests at a time. Some of them are checkouts, which need no ratings; without
+//! a bulkhead they wait behind pages that wait for ratings.
 //!
-//! The judge here is the plain rule "open in canary and closed in baseline, several looks in a row"; it knows no
-//! statistics and would not see a canary that is a little worse without opening a circuit.
+//! The same traffic runs twice so that the figures can be compared: first with the breakers in shadow, where they
+//! watch and reject nothing, and with bulkheads that are never full; then armed. Both runs together take half a minute.
+//!
+//! The judge here is the plain rule "bulkhead full or circuit open in canary and not in baseline, several looks in a
+//! row"; it knows no statistics and would not see a canary that is a little worse without either.
 //!
 //! ```text
 //! cargo run --release --example canary
@@ -50,7 +54,7 @@ mod verdict;
 use backstop::BoxError;
 use console::Console;
 use report::setting;
-use rollout::Breaker;
+use rollout::Guards;
 use std::process::ExitCode;
 use std::sync::Arc;
 use story::Story;
@@ -63,7 +67,7 @@ async fn main() -> ExitCode {
         [] => show().await,
         // what the example starts for itself
         [dependency::ROLE] => dependency::run().await,
-        [service::ROLE, name, lookup, breaker, ratings] => service::run(name, lookup, breaker, ratings).await,
+        [service::ROLE, name, lookup, guards, ratings] => service::run(name, lookup, guards, ratings).await,
         _ => Err("usage: canary (without arguments)".into()),
     };
     match result {
@@ -78,10 +82,12 @@ async fn main() -> ExitCode {
 async fn show() -> Result<(), BoxError> {
     let console = Arc::new(Console::new());
     console.print(&intro());
-    console.heading("Without the breaker: it is in shadow, it watches and lets everything pass");
-    let control = rollout::run(Breaker::Shadow, Arc::new(Story::new(&console))).await?;
-    console.heading("With the breaker");
-    let protected = rollout::run(Breaker::Armed, Arc::new(Story::new(&console))).await?;
+    console.heading(
+        "Without: the breaker is in shadow, it watches and lets everything pass, and the bulkhead is never full",
+    );
+    let control = rollout::run(Guards::Shadow, Arc::new(Story::new(&console))).await?;
+    console.heading("With the breaker and the bulkhead");
+    let protected = rollout::run(Guards::Armed, Arc::new(Story::new(&console))).await?;
 
     console.heading("What happened");
     console.print(&timeline::draw(&[&control, &protected]));
@@ -96,10 +102,14 @@ async fn show() -> Result<(), BoxError> {
 fn intro() -> String {
     format!(
         "A shop rolls out a canary that asks the ratings service {products} times for each page; stable asks once.\n\
-         {rate} requests/s; a caller waits {deadline}. Ratings serves {slots} calls of {work} at a time for each key\n\
-         and refuses a call that has waited {patience}. Everything is real HTTP on loopback, in processes of its own.",
+         {rate} pages/s and a checkout for every {checkout} of them; a caller waits {deadline}. Ratings serves {slots} calls of {work} at a time for each key\n\
+         and refuses a call that has waited {patience}. An arm handles {workers} requests at a time, of which the bulkhead\n\
+         leaves {in_flight} to ratings. Everything is real HTTP on loopback, in processes of its own.",
         products = service::PRODUCTS,
         rate = load::RATE,
+        checkout = load::CHECKOUT,
+        workers = service::WORKERS,
+        in_flight = service::IN_FLIGHT,
         deadline = setting(load::DEADLINE),
         slots = dependency::SLOTS,
         work = setting(dependency::WORK),

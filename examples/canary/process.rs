@@ -17,6 +17,10 @@ pub(crate) enum Said {
     Listening(SocketAddr),
     /// A call to the dependency has failed for the first time.
     FirstFailure(String),
+    /// The bulkhead refuses calls: so many are in flight.
+    Full {
+        in_flight: u32,
+    },
     /// The circuit changed its state.
     Circuit {
         to: String,
@@ -37,6 +41,7 @@ pub(crate) fn tell(said: &Said) {
     let line = match said {
         Said::Listening(address) => json!({ "listening": address.to_string() }),
         Said::FirstFailure(why) => json!({ "first_failure": why }),
+        Said::Full { in_flight } => json!({ "full": in_flight }),
         Said::Circuit { to, reason, calls, failed } => {
             json!({ "to": to, "reason": reason, "calls": calls, "failed": failed })
         }
@@ -132,6 +137,9 @@ fn understand(line: &Value) -> Option<Said> {
     }
     if let Some(why) = text("first_failure") {
         return Some(Said::FirstFailure(why));
+    }
+    if let Some(in_flight) = count("full") {
+        return Some(Said::Full { in_flight: in_flight.try_into().ok()? });
     }
     let (reason, calls, failed) = (text("reason")?, count("calls")?, count("failed")?);
     Some(match text("to") {

@@ -1,7 +1,7 @@
 //! The figures at the end, and what they must show.
 
-use crate::load::{Answer, Arm, Phase, Sample};
-use crate::rollout::{Breaker, Measured, STAGES};
+use crate::load::{Answer, Arm, Phase, Route, Sample};
+use crate::rollout::{Guards, Measured, STAGES};
 use crate::scrape::Look;
 use crate::{service, verdict};
 use backstop::BoxError;
@@ -33,8 +33,19 @@ impl Summary {
         }
     }
 
+    /// Of pages.
     fn in_phase(run: &Measured, arm: Arm, phases: &[Phase]) -> Self {
-        Self::of(run.samples.iter().filter(|sample| sample.arm == arm && phases.contains(&sample.phase)))
+        Self::of_route(run, arm, Route::Page, phases)
+    }
+
+    fn of_route(run: &Measured, arm: Arm, route: Route, phases: &[Phase]) -> Self {
+        let is_of = |s: &&Sample| s.arm == arm && s.route == route && phases.contains(&s.phase);
+        Self::of(run.samples.iter().filter(is_of))
+    }
+
+    /// The checkouts that the canary had to answer while ratings made it slow.
+    fn checkouts(run: &Measured) -> Self {
+        Self::of_route(run, Arm::Canary, Route::Checkout, &[Phase::Overload, Phase::Open])
     }
 
     /// The latency that this percentage of the requests did not exceed.
@@ -64,14 +75,14 @@ pub(crate) fn figures(control: &Measured, protected: &Measured) -> String {
         "{:<30}{:>5}{:>9}{:>10}{:>9}{:>9}{:>8}{:>8}\n",
         "", "share", "requests", "p50", "p99", "in full", "cached", "errors"
     );
-    for (title, run) in [("without the breaker", control), ("with the breaker", protected)] {
+    for (title, run) in [("without breaker and bulkhead", control), ("with both", protected)] {
         text += title;
         text.push('\n');
         text += &rows(run);
     }
     let _ = writeln!(
         text,
-        "The canary is slower from the start: it asks {} times. This judge looks at circuits, not at latency.",
+        "The canary is slower from the start: it asks {} times. This judge looks at circuits and bulkheads, not at latency.",
         service::PRODUCTS
     );
     text += &calls(control, protected);
@@ -83,7 +94,7 @@ pub(crate) fn figures(control: &Measured, protected: &Measured) -> String {
 fn rows(run: &Measured) -> String {
     use Phase::{After, Before, Open, Overload, Probing, Shifted};
     let [first, second] = STAGES.map(|weight| format!("{weight} %"));
-    let until = if run.breaker == Breaker::Armed { "canary, until it opens" } else { "canary, overloaded" };
+    let until = if run.guards == Guards::Armed { "canary, until it opens" } else { "canary, overloaded" };
     let canary = [
         ("canary, before", &first, Before),
         (until, &second, Overload),
@@ -96,6 +107,7 @@ fn rows(run: &Measured) -> String {
     let meanwhile = Summary::in_phase(run, Arm::Stable, &[Overload, Open]);
     let rows = rows
         .into_iter()
+        .chain([(Summary::checkouts(run), "canary, checkouts meanwhile", second.as_str())])
         .chain([(meanwhile, "stable, meanwhile", second.as_str()), (stable, "stable, all the time", "")]);
     rows.filter(|(summary, ..)| summary.requests > 0).map(|(summary, what, share)| summary.row(what, share)).collect()
 }
@@ -109,7 +121,7 @@ fn calls(control: &Measured, protected: &Measured) -> String {
             let _ = writeln!(text, "  {what:<28}{calls:>6} in {seconds:.1} s ({:.0}/s)", calls as f64 / seconds);
         }
     };
-    line("without the breaker", control, control.times.overload, control.times.shifted);
+    line("without", control, control.times.overload, control.times.shifted);
     if let Some(open) = protected.times.open {
         line("with, until it opens", protected, protected.times.overload, open);
         line("with, while it is open", protected, open, protected.times.shifted);
@@ -134,7 +146,7 @@ fn times(run: &Measured) -> String {
     let looks = format!("open to ROLLBACK ({} looks)", verdict::LOOKS);
     let rest = format!("fix to half-open (open for {})", setting(service::OPEN_TIME));
     [
-        "\ntimes with the breaker\n".into(),
+        "\ntimes with both\n".into(),
         line("overload to first failed call", Some(times.overload), times.first_failure),
         line("first failed call to open", times.first_failure, times.open),
         line(&looks, times.open, times.verdict),
@@ -145,7 +157,7 @@ fn times(run: &Measured) -> String {
     .concat()
 }
 
-/// That the breaker did for the callers what it is there for.
+/// That the breaker and the bulkhead did for the callers what they are there for.
 pub(crate) fn check(control: &Measured, protected: &Measured) -> Result<(), BoxError> {
     let without = Summary::in_phase(control, Arm::Canary, &[Phase::Overload]);
     let open = Summary::in_phase(protected, Arm::Canary, &[Phase::Open]);
@@ -154,11 +166,17 @@ pub(crate) fn check(control: &Measured, protected: &Measured) -> Result<(), BoxE
     let (Some(slow), Some(fast)) = (without.percentile(50), open.percentile(50)) else {
         return Err("step \"callers are compared\": there were none".into());
     };
+    let (blocked, alive) = (Summary::checkouts(control), Summary::checkouts(protected));
+    let (Some(waiting), Some(served)) = (blocked.percentile(50), alive.percentile(50)) else {
+        return Err("step \"checkouts are compared\": there were none".into());
+    };
     let checks = [
         ("stable's circuit stays closed", !stable_opened),
         ("stable answers in full meanwhile", stable.full * 100 >= stable.requests * 95),
         ("an open circuit answers from the cache", open.fallback * 100 >= open.requests * 95),
         ("an open circuit answers at once", fast * 5 < slow),
+        ("the canary's bulkhead was full", protected.looks.iter().any(|look| look.canary.refused > 0)),
+        ("the bulkhead leaves workers to checkouts", served * 5 < waiting && alive.full * 100 >= alive.requests * 95),
     ];
     match checks.iter().find(|(_, holds)| !holds) {
         Some((step, _)) => Err(format!("step \"{step}\": it does not, see the figures").into()),
@@ -166,7 +184,7 @@ pub(crate) fn check(control: &Measured, protected: &Measured) -> Result<(), BoxE
     }
 }
 
-/// The run in three sentences.
+/// The run in four sentences.
 pub(crate) fn conclusion(control: &Measured, protected: &Measured) -> String {
     let without = Summary::in_phase(control, Arm::Canary, &[Phase::Overload]);
     let open = Summary::in_phase(protected, Arm::Canary, &[Phase::Open]);
@@ -175,11 +193,14 @@ pub(crate) fn conclusion(control: &Measured, protected: &Measured) -> String {
     format!(
         "Without the breaker, callers of the overloaded canary waited {} (median) and {} got an answer.\n\
          With it, once it was open, they waited {}, and {} got one, with ratings from the cache.\n\
+         Checkouts, which need no ratings, took {} (median) behind these callers without, and {} with both.\n\
          The judge said ROLLBACK {} after the first failed call; stable's circuit stayed closed all the time.",
         median(&without),
         how_many(without.full + without.fallback, without.requests),
         median(&open),
         how_many(open.full + open.fallback, open.requests),
+        median(&Summary::checkouts(control)),
+        median(&Summary::checkouts(protected)),
         times.verdict.zip(times.first_failure).map_or_else(|| "-".into(), |(to, from)| time(to.saturating_sub(from))),
     )
 }

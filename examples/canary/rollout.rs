@@ -5,7 +5,7 @@ use crate::load::{Arm, Load, Phase, Sample, Stage};
 use crate::process::{Said, Server};
 use crate::scrape::{Look, Scraper, Targets};
 use crate::story::{CircuitChange, Moment, Story};
-use crate::verdict::{Judge, Verdict};
+use crate::verdict::{Judge, Signs, Verdict};
 use crate::{dependency, report, service, status};
 use backstop::BoxError;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ const STAGE: Duration = Duration::from_secs(3);
 /// How long it takes somebody to see that something is wrong where nothing says so. In life it is minutes.
 const UNNOTICED: Duration = Duration::from_secs(4);
 
-/// Whether the arms' circuit breakers do their work.
+/// Whether the arms' circuit breakers and bulkheads do their work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Breaker {
+pub(crate) enum Guards {
     /// They watch and reject nothing: the run to compare with.
     Shadow,
     Armed,
@@ -31,7 +31,7 @@ pub(crate) enum Breaker {
 
 /// What one run has measured. Times count from its start.
 pub(crate) struct Measured {
-    pub(crate) breaker: Breaker,
+    pub(crate) guards: Guards,
     pub(crate) samples: Vec<Sample>,
     pub(crate) stages: Vec<Stage>,
     pub(crate) looks: Vec<Look>,
@@ -56,7 +56,7 @@ pub(crate) struct Times {
 
 /// Everything that runs.
 struct Rollout {
-    breaker: Breaker,
+    guards: Guards,
     story: Arc<Story>,
     canary: Server,
     load: Arc<Load>,
@@ -67,19 +67,19 @@ struct Rollout {
 }
 
 /// Runs the rollout once.
-pub(crate) async fn run(breaker: Breaker, story: Arc<Story>) -> Result<Measured, BoxError> {
+pub(crate) async fn run(guards: Guards, story: Arc<Story>) -> Result<Measured, BoxError> {
     let console = Arc::clone(&story.console);
-    let result = steps(breaker, story).await;
+    let result = steps(guards, story).await;
     console.status("");
     result
 }
 
-async fn steps(breaker: Breaker, story: Arc<Story>) -> Result<Measured, BoxError> {
-    let mut rollout = step("the servers start", Rollout::start(breaker, story)).await?;
+async fn steps(guards: Guards, story: Arc<Story>) -> Result<Measured, BoxError> {
+    let mut rollout = step("the servers start", Rollout::start(guards, story)).await?;
     rollout.first_stage().await?;
-    match breaker {
-        Breaker::Armed => rollout.overload_until_verdict().await?,
-        Breaker::Shadow => rollout.overload_until_noticed().await?,
+    match guards {
+        Guards::Armed => rollout.overload_until_verdict().await?,
+        Guards::Shadow => rollout.overload_until_noticed().await?,
     }
     rollout.shift().await?;
     rollout.fix().await?;
@@ -88,8 +88,8 @@ async fn steps(breaker: Breaker, story: Arc<Story>) -> Result<Measured, BoxError
 }
 
 impl Rollout {
-    async fn start(breaker: Breaker, story: Arc<Story>) -> Result<Self, BoxError> {
-        let armed = if breaker == Breaker::Armed { "armed" } else { "shadow" };
+    async fn start(guards: Guards, story: Arc<Story>) -> Result<Self, BoxError> {
+        let armed = if guards == Guards::Armed { "armed" } else { "shadow" };
         let ratings = Server::start("ratings", &[dependency::ROLE], |_, _| {}).await?;
         let address = ratings.address.to_string();
         let arm = async |arm: Arm, lookup: &str| {
@@ -100,7 +100,7 @@ impl Rollout {
         let (stable, canary) = (arm(Arm::Stable, "batch").await?, arm(Arm::Canary, "one_by_one").await?);
 
         let [first, _] = STAGES;
-        let load = Arc::new(Load::start(story.started, stable.url("page"), canary.url("page"), first)?);
+        let load = Arc::new(Load::start(story.started, stable.url(""), canary.url(""), first)?);
         let targets = Targets {
             stable: stable.url("metrics"),
             canary: canary.url("metrics"),
@@ -110,7 +110,7 @@ impl Rollout {
         let mut live = JoinSet::new();
         live.spawn(status::keep_showing(Arc::clone(&story), Arc::clone(&load), scraper.looks.clone()));
         let times = Times::default();
-        Ok(Self { breaker, story, canary, load, scraper, times, _kept: (ratings, stable, live) })
+        Ok(Self { guards, story, canary, load, scraper, times, _kept: (ratings, stable, live) })
     }
 
     fn mark(&self, short: &str, text: &str) -> Duration {
@@ -135,8 +135,12 @@ impl Rollout {
             }
         })
         .await?;
-        if self.breaker == Breaker::Armed {
-            self.story.say("judge", Tone::Good, &format!("CONTINUE to {second} %: both circuits are closed"));
+        if self.guards == Guards::Armed {
+            self.story.say(
+                "judge",
+                Tone::Good,
+                &format!("CONTINUE to {second} %: both circuits are closed, no bulkhead is full"),
+            );
         }
         Ok(())
     }
@@ -149,7 +153,9 @@ impl Rollout {
         self.times.first_failure = Some(self.story.since_start(failed));
         tokio::time::sleep(UNNOTICED.saturating_sub(began.elapsed())).await;
         let after = report::setting(UNNOTICED);
-        let text = format!("no circuit is open, so the judge sees nothing; somebody notices after {after}");
+        let text = format!(
+            "no circuit is open and no bulkhead full, so the judge sees nothing; somebody notices after {after}"
+        );
         self.story.say("rollout", Tone::Plain, &text);
         Ok(())
     }
@@ -185,7 +191,7 @@ impl Rollout {
     /// Takes the traffic from the canary.
     async fn shift(&mut self) -> Result<(), BoxError> {
         self.load.set(0, Phase::Shifted);
-        let why = if self.breaker == Breaker::Armed { "" } else { "somebody notices, " };
+        let why = if self.guards == Guards::Armed { "" } else { "somebody notices, " };
         self.times.shifted =
             self.mark(&format!("{why}canary gets 0 %"), "canary gets no traffic; stable takes all of it");
         step("stable serves all of the traffic", async {
@@ -208,7 +214,7 @@ impl Rollout {
         self.load.set(first, Phase::Probing);
         let text = format!("canary asks once for all ratings, as stable does; {first} % of the traffic tries it");
         self.times.fixed = self.mark(&format!("fixed, canary gets {first} %"), &text);
-        if self.breaker == Breaker::Armed {
+        if self.guards == Guards::Armed {
             let half_open = step("the canary's circuit is half-open", self.canary.circuit(fixed, "half_open")).await?;
             let closed = step("the canary's circuit closes", self.canary.circuit(fixed, "closed")).await?;
             self.times.half_open = Some(self.story.since_start(half_open));
@@ -235,7 +241,7 @@ impl Rollout {
         let total = self.story.now();
         let samples = step("the last requests end", async { Ok(self.load.stop().await) }).await?;
         Ok(Measured {
-            breaker: self.breaker,
+            guards: self.guards,
             samples,
             stages: self.load.stages(),
             looks: self.scraper.history(),
@@ -263,13 +269,17 @@ async fn judge_until_rollback(
     mut looks: tokio::sync::watch::Receiver<Option<Look>>,
     story: &Story,
 ) -> Result<Duration, BoxError> {
+    let mut told = Signs::default();
     loop {
         looks.changed().await?;
         let look = looks.borrow_and_update().clone();
         match look.map(|look| judge.observe(&look)) {
-            Some(Verdict::Suspect(1)) => {
-                let text = "a scrape shows it: open in canary, closed in baseline";
-                story.mark("judge", Tone::Plain, "a scrape shows it", text);
+            Some(Verdict::Suspect(signs)) => {
+                for (short, text) in signs.but_not(told).to_texts() {
+                    let text = format!("a scrape shows it: {text}");
+                    story.mark("judge", Tone::Plain, &format!("a scrape shows it: {short}"), &text);
+                }
+                told = signs;
             }
             Some(Verdict::Rollback(evidence)) => {
                 return Ok(story.mark("judge", Tone::Bad, "judge: ROLLBACK", &evidence.to_text()));

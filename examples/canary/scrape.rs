@@ -3,8 +3,9 @@
 use crate::dependency;
 use crate::load::Arm;
 use crate::prometheus::Scrape;
-use crate::service::BREAKER;
+use crate::service::NAME;
 use backstop::BoxError;
+use backstop::telemetry::{BULKHEAD_CALLS, BULKHEAD_IN_FLIGHT_CALLS};
 use backstop::telemetry::{CIRCUIT_BREAKER_CALLS, CIRCUIT_BREAKER_STATE, CIRCUIT_BREAKER_TRANSITIONS};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ impl Look {
     }
 }
 
-/// What an arm's metrics say of its breaker. The counts are totals since the arm was started.
+/// What an arm's metrics say of its breaker and its bulkhead. The counts are totals since the arm was started.
 #[derive(Clone, Debug)]
 pub(crate) struct Reading {
     pub(crate) state: String,
@@ -45,18 +46,24 @@ pub(crate) struct Reading {
     pub(crate) calls: u64,
     pub(crate) failed: u64,
     pub(crate) not_permitted: u64,
+    /// Calls in the bulkhead now.
+    pub(crate) in_flight: u64,
+    /// Calls that found the bulkhead full.
+    pub(crate) refused: u64,
 }
 
 impl Reading {
     fn of(scrape: &Scrape) -> Option<Self> {
-        let count = |name, labels: &[(&str, &str)]| scrape.sum(name, &[&[("name", BREAKER)], labels].concat());
+        let count = |name, labels: &[(&str, &str)]| scrape.sum(name, &[&[("name", NAME)], labels].concat());
         let calls = |kind| count(CIRCUIT_BREAKER_CALLS.name, &[("kind", kind)]);
         Some(Self {
-            state: scrape.one_hot(CIRCUIT_BREAKER_STATE.name, BREAKER, "state")?,
+            state: scrape.one_hot(CIRCUIT_BREAKER_STATE.name, NAME, "state")?,
             openings: count(CIRCUIT_BREAKER_TRANSITIONS.name, &[("to", "open")])?,
             calls: calls("successful")? + calls("failed")? + calls("ignored")? + calls("abandoned")?,
             failed: calls("failed")?,
             not_permitted: calls("not_permitted")?,
+            in_flight: count(BULKHEAD_IN_FLIGHT_CALLS.name, &[])?,
+            refused: count(BULKHEAD_CALLS.name, &[("kind", "rejected_full")])?,
         })
     }
 }

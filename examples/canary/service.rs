@@ -1,38 +1,50 @@
-//! The service that is rolled out: a page of products with their ratings, and a breaker before the ratings.
+//! The service that is rolled out: a page of products with their ratings, before which stand a bulkhead and a
+//! breaker, and a checkout that needs no ratings.
 //!
 //! Stable and canary are the same program; they differ in how they look ratings up.
 
 use crate::dependency::API_KEY;
 use crate::process::{self, Said};
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use backstop::circuit_breaker::{Event, State as Circuit};
-use backstop::{BoxError, CallError, CircuitBreaker, Registry};
+use backstop::bulkhead::{self, EventKind};
+use backstop::circuit_breaker::{Event, SlidingWindow, State as Circuit};
+use backstop::{BoxError, Bulkhead, CallError, CircuitBreaker, Registry};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// The argument that makes a process of this binary an arm of the rollout.
 pub(crate) const ROLE: &str = "shop";
-/// The breaker's name, here and in the metrics.
-pub(crate) const BREAKER: &str = "ratings";
+/// The name of the breaker and of the bulkhead, here and in the metrics.
+pub(crate) const NAME: &str = "ratings";
 /// Says that an answer is not fresh, and what is missing.
 pub(crate) const FALLBACK: &str = "x-fallback";
 /// Earlier than the default of 0.5: with ratings in the cache, an open circuit costs little, a slow page costs callers.
 const FAILURE_RATE: f64 = 0.2;
 /// The default of 60 s would make for a long demonstration.
 pub(crate) const OPEN_TIME: Duration = Duration::from_secs(5);
+/// Requests that an arm handles at a time, whatever they are for; others wait.
+pub(crate) const WORKERS: usize = 36;
+/// Calls to ratings in flight at most. Stable has one or two when all is well; all of them busy leave workers for others.
+pub(crate) const IN_FLIGHT: u32 = 30;
+/// In the run to compare with: never reached, as if there were no bulkhead.
+const UNBOUNDED: u32 = 10_000;
+/// How long a checkout takes, which asks for no ratings.
+pub(crate) const CHECKOUT: Duration = Duration::from_millis(5);
 /// Products on a page.
 pub(crate) const PRODUCTS: usize = 12;
 
 /// What an arm is made of.
 struct Shop {
+    workers: Semaphore,
+    bulkhead: Bulkhead,
     breaker: CircuitBreaker,
     ratings: Ratings,
     cache: Cache,
@@ -43,18 +55,24 @@ struct Shop {
     prometheus: PrometheusHandle,
 }
 
-pub(crate) async fn run(name: &str, lookup: &str, breaker: &str, ratings: &str) -> Result<(), BoxError> {
+pub(crate) async fn run(name: &str, lookup: &str, guards: &str, ratings: &str) -> Result<(), BoxError> {
     let prometheus = PrometheusBuilder::new().install_recorder()?;
     let registry = Registry::new();
-    // In shadow it watches, says what it would do, and rejects nothing.
-    let initial_state = if breaker == "armed" { Circuit::Closed } else { Circuit::Shadow };
-    let breaker = CircuitBreaker::builder(BREAKER)
+    // In shadow the breaker watches, says what it would do, and rejects nothing.
+    let (initial_state, in_flight) =
+        if guards == "armed" { (Circuit::Closed, IN_FLIGHT) } else { (Circuit::Shadow, UNBOUNDED) };
+    let bulkhead = Bulkhead::builder(NAME).max_concurrent_calls(in_flight).build()?;
+    bulkhead.subscribe(tell_full).forever();
+    let breaker = CircuitBreaker::builder(NAME)
+        .window(SlidingWindow::count(200)) // twice the default: time to see the bulkhead fill before the circuit opens
         .failure_rate_threshold(FAILURE_RATE)
         .open_time(OPEN_TIME)
         .initial_state(initial_state)
         .build()?;
     breaker.subscribe(tell).forever();
     let shop = Arc::new(Shop {
+        workers: Semaphore::new(WORKERS),
+        bulkhead: registry.add(bulkhead)?,
         breaker: registry.add(breaker)?,
         ratings: Ratings::new(ratings, name)?,
         cache: Cache::default(),
@@ -65,6 +83,7 @@ pub(crate) async fn run(name: &str, lookup: &str, breaker: &str, ratings: &str) 
     });
     let app = Router::new()
         .route("/page", get(page))
+        .route("/checkout", get(checkout))
         .route("/metrics", get(metrics))
         .route("/lookup/{lookup}", put(set_lookup))
         .with_state(shop);
@@ -73,30 +92,38 @@ pub(crate) async fn run(name: &str, lookup: &str, breaker: &str, ratings: &str) 
     Ok(axum::serve(listener, app).await?)
 }
 
+/// Needs a worker, and nothing of ratings.
+async fn checkout(State(shop): State<Arc<Shop>>) -> &'static str {
+    let _worker = shop.workers.acquire().await;
+    tokio::time::sleep(CHECKOUT).await;
+    "thank you"
+}
+
 async fn page(State(shop): State<Arc<Shop>>) -> Response {
+    let _worker = shop.workers.acquire().await;
     match shop.stars().await {
-        Ok((stars, false)) => Json(stars).into_response(),
-        Ok((stars, true)) => ([(FALLBACK, "ratings")], Json(stars)).into_response(),
-        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+        (stars, false) => Json(stars).into_response(),
+        (stars, true) => ([(FALLBACK, "ratings")], Json(stars)).into_response(),
     }
 }
 
 impl Shop {
     /// The ratings of the page, and whether any came from the cache.
-    async fn stars(&self) -> Result<(Vec<u8>, bool), reqwest::Error> {
+    async fn stars(&self) -> (Vec<u8>, bool) {
         let mut page = Vec::with_capacity(PRODUCTS);
         let mut is_cached = false;
         let chunk = if self.one_by_one.load(Ordering::Relaxed) { 1 } else { PRODUCTS };
         for first in (0..PRODUCTS).step_by(chunk) {
             let products = first..first + chunk;
-            let fallback = |error| {
+            // The bulkhead outside: who finds it full does not reach the breaker.
+            let fresh = self.breaker.call(Box::pin(self.fresh(products.clone())));
+            page.extend(self.bulkhead.call(fresh).await.unwrap_or_else(|error| {
                 self.note_first_failure(&error);
                 is_cached = true;
-                Ok(self.cache.of(products.clone()))
-            };
-            page.extend(self.breaker.call_or(self.fresh(products.clone()), fallback).await?);
+                self.cache.of(products)
+            }));
         }
-        Ok((page, is_cached))
+        (page, is_cached)
     }
 
     async fn fresh(&self, products: Range<usize>) -> Result<Vec<u8>, reqwest::Error> {
@@ -106,8 +133,8 @@ impl Shop {
     }
 
     /// The breaker needs no telling; the timeline wants to know when trouble began.
-    fn note_first_failure(&self, error: &CallError<reqwest::Error>) {
-        if let CallError::Inner(error) = error {
+    fn note_first_failure(&self, error: &CallError<CallError<reqwest::Error>>) {
+        if let CallError::Inner(CallError::Inner(error)) = error {
             let why = error.status().map_or_else(|| error.to_string(), |status| status.to_string());
             self.first_failure.call_once(|| process::tell(&Said::FirstFailure(why)));
         }
@@ -168,4 +195,10 @@ fn tell(event: &Event) {
         Event::WouldOpen(_) => Said::WouldOpen { reason, calls, failed },
         _ => Said::Circuit { to: transition.to().to_string(), reason, calls, failed },
     });
+}
+
+fn tell_full(event: &bulkhead::Event) {
+    if event.kind == EventKind::Saturated {
+        process::tell(&Said::Full { in_flight: event.in_flight });
+    }
 }

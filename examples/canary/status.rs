@@ -1,6 +1,6 @@
 //! The live line: how things stand, five times a second.
 
-use crate::load::{Arm, Load};
+use crate::load::{Arm, Load, Route};
 use crate::report::{Summary, time};
 use crate::scrape::Look;
 use crate::story::Story;
@@ -15,7 +15,7 @@ pub(crate) async fn keep_showing(story: Arc<Story>, load: Arc<Load>, looks: watc
         let samples = load.samples(now.saturating_sub(Duration::from_secs(1)));
         let look = looks.borrow().clone();
         let arm = |arm: Arm| {
-            let summary = Summary::of(samples.iter().filter(|sample| sample.arm == arm));
+            let summary = Summary::of(samples.iter().filter(|sample| sample.arm == arm && sample.route == Route::Page));
             let median = summary.percentile(50).map_or_else(|| "-".into(), time);
             let state = look.as_ref().map_or("?", |look| &look.reading(arm).state);
             format!("{:<6} {:>3}/s {median:>8} {state:<9}", arm.as_str(), summary.requests)

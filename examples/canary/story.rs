@@ -72,6 +72,11 @@ impl Story {
             Said::FirstFailure(why) => {
                 (Tone::Plain, "first failure".to_owned(), format!("first failed call to ratings: {why}"))
             }
+            Said::Full { in_flight } => {
+                let text =
+                    format!("bulkhead FULL: {in_flight} calls to ratings in flight; further ones get cached ratings");
+                (Tone::Bad, format!("{who}'s bulkhead full"), text)
+            }
             Said::WouldOpen { reason, calls, failed } => {
                 let text = format!("circuit in shadow: would OPEN, {failed} of {calls} calls failed ({reason})");
                 (Tone::Plain, format!("would open ({reason})"), text)

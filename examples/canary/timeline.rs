@@ -1,7 +1,8 @@
 //! Draws what happened, run under run on one scale, so that the eye can compare them.
 
-use crate::load::{Answer, Arm, Sample};
-use crate::rollout::{Breaker, Measured};
+use crate::load::{Answer, Arm, Route, Sample};
+use crate::rollout::{Guards, Measured};
+use crate::service;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub(crate) fn draw(runs: &[&Measured]) -> String {
         text += &Chart { run, column }.draw();
         text.push('\n');
     }
+    let _ = writeln!(text, "canary bulkhead: calls to ratings in flight, █ {} or more", service::IN_FLIGHT);
     text += "canary's calls: those that reach the dependency, █ 500 a second\n";
     text += "latency: median, on a logarithmic scale from ▁ 1 ms to █ 1 s (given up)\n";
     text += "answers: • in full  ~ from the cache  × error      circuit: ━ closed  ╱ open  ╍ half-open  · shadow";
@@ -31,9 +33,9 @@ struct Chart<'a> {
 
 impl Chart<'_> {
     fn draw(&self) -> String {
-        let title = match self.run.breaker {
-            Breaker::Shadow => "without the breaker",
-            Breaker::Armed => "with the breaker",
+        let title = match self.run.guards {
+            Guards::Shadow => "without",
+            Guards::Armed => "with both",
         };
         let moments = &self.run.moments;
         let mut text = String::new();
@@ -42,11 +44,13 @@ impl Chart<'_> {
         };
         lane(title, self.axis());
         lane("canary's share", self.cells(|from, to| self.share(from, to)));
-        lane("stable latency", self.cells(|from, to| latency(&self.samples(Arm::Stable, from, to))));
-        lane("canary latency", self.cells(|from, to| latency(&self.samples(Arm::Canary, from, to))));
-        lane("canary answers", self.cells(|from, to| answers(&self.samples(Arm::Canary, from, to))));
+        lane("stable latency", self.cells(|from, to| latency(&self.pages(Arm::Stable, from, to))));
+        lane("canary latency", self.cells(|from, to| latency(&self.pages(Arm::Canary, from, to))));
+        lane("canary answers", self.cells(|from, to| answers(&self.pages(Arm::Canary, from, to))));
+        lane("canary checkout", self.cells(|from, to| latency(&self.samples(Arm::Canary, Route::Checkout, from, to))));
         lane("stable circuit", self.cells(|_, to| self.circuit(Arm::Stable, to)));
         lane("canary circuit", self.cells(|_, to| self.circuit(Arm::Canary, to)));
+        lane("canary bulkhead", self.cells(|from, to| self.in_flight(from, to)));
         lane("canary's calls", self.cells(|from, to| self.arrivals(from, to)));
         lane("", self.marks());
         for (number, moment) in moments.iter().enumerate() {
@@ -86,8 +90,13 @@ impl Chart<'_> {
         marks
     }
 
-    fn samples(&self, arm: Arm, from: Duration, to: Duration) -> Vec<&Sample> {
-        self.run.samples.iter().filter(|s| s.arm == arm && (from..to).contains(&s.at)).collect()
+    fn pages(&self, arm: Arm, from: Duration, to: Duration) -> Vec<&Sample> {
+        self.samples(arm, Route::Page, from, to)
+    }
+
+    fn samples(&self, arm: Arm, route: Route, from: Duration, to: Duration) -> Vec<&Sample> {
+        let is_of = |s: &&Sample| s.arm == arm && s.route == route && (from..to).contains(&s.at);
+        self.run.samples.iter().filter(is_of).collect()
     }
 
     fn share(&self, from: Duration, to: Duration) -> char {
@@ -100,12 +109,18 @@ impl Chart<'_> {
 
     fn circuit(&self, arm: Arm, to: Duration) -> char {
         let change = self.run.circuits.iter().rev().find(|change| change.arm == arm && change.at < to);
-        match (change.map(|change| change.to.as_str()), self.run.breaker) {
-            (_, Breaker::Shadow) => '·',
+        match (change.map(|change| change.to.as_str()), self.run.guards) {
+            (_, Guards::Shadow) => '·',
             (Some("open"), _) => '╱',
             (Some("half_open"), _) => '╍',
             _ => '━',
         }
+    }
+
+    /// The canary's calls in flight when it was last looked at; a full block is as many as the bulkhead lets in.
+    fn in_flight(&self, from: Duration, to: Duration) -> char {
+        let last = self.run.looks.iter().rev().find(|look| look.at < (from + to) / 2);
+        last.map_or(' ', |look| level(look.canary.in_flight as f64 / f64::from(service::IN_FLIGHT)))
     }
 
     /// The rate at which the canary's calls reach the dependency; a full block is 500 a second.

@@ -1,12 +1,14 @@
-//! The judge: "circuit open in canary and closed in baseline", several looks in a row.
+//! The judge: "circuit open in canary and closed in baseline", or "bulkhead full in canary and not in baseline",
+//! several looks in a row.
 //!
 //! A pure function of what it is shown. It looks at the state, and at the counter of openings too: a circuit
-//! that opened and closed again between two looks has been open all the same.
+//! that opened and closed again between two looks has been open all the same. A bulkhead is full where the counter
+//! of refused calls has grown since the look before.
 
 use crate::scrape::{Look, Reading};
 use std::time::Duration;
 
-/// Ended calls that each arm must have had in the stage before anything is said.
+/// Calls, ended or refused by the bulkhead, that each arm must have had in the stage before anything is said.
 const MINIMUM_CALLS: u64 = 50;
 /// Looks in a row that must agree.
 pub(crate) const LOOKS: u32 = 5;
@@ -17,9 +19,45 @@ pub(crate) enum Verdict {
     /// Too few calls to say anything.
     Collecting,
     Continue,
-    /// Open in canary, closed in baseline: this many looks in a row.
-    Suspect(u32),
+    /// Something is wrong in the canary and not in the baseline, but not for long enough.
+    Suspect(Signs),
     Rollback(Box<Evidence>),
+}
+
+/// What is so in the canary, and not in the baseline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Signs {
+    pub(crate) is_open: bool,
+    pub(crate) is_full: bool,
+}
+
+impl Signs {
+    fn of(canary: &Reading, baseline: &Reading, since_last: &Reading) -> Self {
+        // Half-open is not closed: the circuit has not found that it may close. An opening of the baseline's
+        // own means that the dependency is down for everybody, and that is no fault of the canary's; so it is with
+        // calls that the baseline's bulkhead refuses.
+        let is_open = since_last.openings > 0 || matches!(canary.state.as_str(), "open" | "half_open");
+        Self {
+            is_open: is_open && baseline.state == "closed" && baseline.openings == 0,
+            is_full: since_last.refused > 0 && baseline.refused == 0,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { is_open: self.is_open || other.is_open, is_full: self.is_full || other.is_full }
+    }
+
+    pub(crate) fn but_not(self, other: Self) -> Self {
+        Self { is_open: self.is_open && !other.is_open, is_full: self.is_full && !other.is_full }
+    }
+
+    /// Each in two words, and in a line.
+    pub(crate) fn to_texts(self) -> impl Iterator<Item = (&'static str, String)> {
+        let name = crate::service::NAME;
+        let full = || ("bulkhead full", format!("bulkhead \"{name}\" full in canary, not in baseline"));
+        let open = || ("circuit open", format!("circuit \"{name}\" open in canary, closed in baseline"));
+        self.is_full.then(full).into_iter().chain(self.is_open.then(open))
+    }
 }
 
 /// Why. Counts are those of the stage.
@@ -27,6 +65,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Evidence {
     pub(crate) canary: Reading,
     pub(crate) baseline: Reading,
+    signs: Signs,
     /// When it was seen for the first time, and for the last.
     pub(crate) first_seen: Duration,
     pub(crate) last_seen: Duration,
@@ -38,39 +77,47 @@ pub(crate) struct Judge {
     begin: Look,
     last: Look,
     agreeing: u32,
+    /// What was seen in the looks that agree.
+    signs: Signs,
     first_seen: Duration,
 }
 
 impl Judge {
     /// Begins a stage.
     pub(crate) fn new(begin: Look) -> Self {
-        Self { last: begin.clone(), begin, agreeing: 0, first_seen: Duration::ZERO }
+        Self { last: begin.clone(), begin, agreeing: 0, signs: Signs::default(), first_seen: Duration::ZERO }
     }
 
     /// Takes another look.
     pub(crate) fn observe(&mut self, look: &Look) -> Verdict {
         let canary = since(&look.canary, &self.begin.canary);
         let baseline = since(&look.stable, &self.begin.stable);
-        let has_opened = since(&look.canary, &self.last.canary).openings > 0;
+        let since_last = since(&look.canary, &self.last.canary);
         self.last = look.clone();
-        if canary.calls < MINIMUM_CALLS || baseline.calls < MINIMUM_CALLS {
+        if [&canary, &baseline].iter().any(|arm| arm.calls + arm.refused < MINIMUM_CALLS) {
             return Verdict::Collecting;
         }
-        // Half-open is not closed: the circuit has not found that it may close. An opening of the baseline's
-        // own means that the dependency is down for everybody, and that is no fault of the canary's.
-        let is_open = has_opened || matches!(canary.state.as_str(), "open" | "half_open");
-        if !is_open || baseline.state != "closed" || baseline.openings > 0 {
-            self.agreeing = 0;
+        let signs = Signs::of(&canary, &baseline, &since_last);
+        if signs == Signs::default() {
+            (self.agreeing, self.signs) = (0, signs);
             return Verdict::Continue;
         }
         if self.agreeing == 0 {
             self.first_seen = look.at;
         }
         self.agreeing += 1;
+        self.signs = self.signs.and(signs);
         if self.agreeing < LOOKS {
-            return Verdict::Suspect(self.agreeing);
+            return Verdict::Suspect(self.signs);
         }
-        Verdict::Rollback(Box::new(Evidence { canary, baseline, first_seen: self.first_seen, last_seen: look.at }))
+        let signs = self.signs;
+        Verdict::Rollback(Box::new(Evidence {
+            canary,
+            baseline,
+            signs,
+            first_seen: self.first_seen,
+            last_seen: look.at,
+        }))
     }
 }
 
@@ -84,6 +131,8 @@ fn since(now: &Reading, earlier: &Reading) -> Reading {
         calls: delta(now.calls, earlier.calls),
         failed: delta(now.failed, earlier.failed),
         not_permitted: delta(now.not_permitted, earlier.not_permitted),
+        in_flight: now.in_flight,
+        refused: delta(now.refused, earlier.refused),
     }
 }
 
@@ -91,16 +140,19 @@ impl Evidence {
     /// For people: a sentence, and the values that it rests on.
     pub(crate) fn to_text(&self) -> String {
         let row = |arm: &str, reading: &Reading| {
-            let Reading { state, openings, calls, failed, not_permitted } = reading;
+            let Reading { state, openings, calls, failed, not_permitted, refused, .. } = reading;
             let plural = if *openings == 1 { "" } else { "s" };
             let circuit = format!("{arm:<9} {state:<9} {:<11}", format!("{openings} opening{plural}"));
-            format!("{circuit} {calls:>5} calls, {failed:>4} failed, {not_permitted:>5} not permitted")
+            format!(
+                "{circuit} {calls:>5} calls, {failed:>4} failed, {not_permitted:>5} not permitted, {refused:>4} found it full"
+            )
         };
+        let signs: Vec<_> = self.signs.to_texts().map(|(_, text)| text).collect();
         format!(
-            "ROLLBACK: circuit \"{}\" open in canary, closed in baseline\n\
+            "ROLLBACK: {}\n\
              seen in {LOOKS} looks in a row, {:.2} s to {:.2} s, at {MINIMUM_CALLS} calls or more in each arm\n\
              {}\n{}",
-            crate::service::BREAKER,
+            signs.join(",\nand "),
             self.first_seen.as_secs_f64(),
             self.last_seen.as_secs_f64(),
             row("canary", &self.canary),
@@ -120,6 +172,8 @@ mod tests {
             calls: 100 + MINIMUM_CALLS,
             failed: 0,
             not_permitted: 0,
+            in_flight: 0,
+            refused: 0,
         };
         Look { at: Duration::ZERO, stable: reading(baseline), canary: reading(canary), reached: 0 }
     }
@@ -145,12 +199,54 @@ mod tests {
 
     #[test]
     fn an_opening_between_two_looks_is_seen() {
-        assert!(matches!(begin().observe(&look(("closed", 1), ("closed", 0))), Verdict::Suspect(1)));
+        assert!(matches!(
+            begin().observe(&look(("closed", 1), ("closed", 0))),
+            Verdict::Suspect(Signs { is_open: true, is_full: false })
+        ));
     }
 
     #[test]
     fn a_baseline_that_opened_too_clears_the_canary() {
         assert!(matches!(begin().observe(&look(("open", 1), ("closed", 1))), Verdict::Continue));
+    }
+
+    fn refused(canary: u64, baseline: u64) -> Look {
+        let mut look = look(("closed", 0), ("closed", 0));
+        (look.canary.refused, look.stable.refused) = (canary, baseline);
+        look
+    }
+
+    #[test]
+    fn a_bulkhead_that_goes_on_refusing_is_a_sign_of_its_own() {
+        let mut judge = begin();
+        for looks in 1..LOOKS {
+            assert!(matches!(judge.observe(&refused(u64::from(looks), 0)), Verdict::Suspect(_)));
+        }
+        let Verdict::Rollback(evidence) = judge.observe(&refused(u64::from(LOOKS), 0)) else { panic!("it refuses") };
+        assert!(evidence.to_text().starts_with("ROLLBACK: bulkhead \"ratings\" full in canary, not in baseline\n"));
+    }
+
+    #[test]
+    fn a_bulkhead_that_refuses_no_more_has_recovered() {
+        let mut judge = begin();
+        assert!(matches!(judge.observe(&refused(9, 0)), Verdict::Suspect(_)));
+        assert!(matches!(judge.observe(&refused(9, 0)), Verdict::Continue));
+    }
+
+    #[test]
+    fn a_baseline_that_refuses_too_clears_the_canary() {
+        assert!(matches!(begin().observe(&refused(9, 1)), Verdict::Continue));
+    }
+
+    #[test]
+    fn a_circuit_that_opens_after_the_bulkhead_was_full_goes_on_with_it() {
+        let mut judge = begin();
+        judge.observe(&refused(9, 0));
+        for _ in 2..LOOKS {
+            let mut open = refused(9, 0);
+            open.canary.state = "open".into();
+            assert!(matches!(judge.observe(&open), Verdict::Suspect(Signs { is_open: true, is_full: true })));
+        }
     }
 
     #[test]
