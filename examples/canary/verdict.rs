@@ -75,6 +75,7 @@ pub(crate) struct Evidence {
 pub(crate) struct Judge {
     /// The totals with which the stage began.
     begin: Look,
+    /// The last look that said something.
     last: Look,
     agreeing: u32,
     /// What was seen in the looks that agree.
@@ -93,10 +94,10 @@ impl Judge {
         let canary = since(&look.canary, &self.begin.canary);
         let baseline = since(&look.stable, &self.begin.stable);
         let since_last = since(&look.canary, &self.last.canary);
-        self.last = look.clone();
         if [&canary, &baseline].iter().any(|arm| arm.calls + arm.refused < MINIMUM_CALLS) {
-            return Verdict::Collecting;
+            return Verdict::Collecting; // what has happened meanwhile is seen by the first look that judges
         }
+        self.last = look.clone();
         let signs = Signs::of(&canary, &baseline, &since_last);
         if signs == Signs::default() {
             (self.agreeing, self.signs) = (0, signs);
@@ -254,5 +255,13 @@ mod tests {
         let mut scarce = look(("open", 1), ("closed", 0));
         scarce.stable.calls = 100 + MINIMUM_CALLS - 1;
         assert!(matches!(begin().observe(&scarce), Verdict::Collecting));
+    }
+
+    #[test]
+    fn what_happens_while_calls_are_few_is_seen_when_they_are_enough() {
+        let (mut judge, mut scarce) = (begin(), refused(9, 0));
+        scarce.stable.calls = 100 + MINIMUM_CALLS - 1;
+        assert!(matches!(judge.observe(&scarce), Verdict::Collecting));
+        assert!(matches!(judge.observe(&refused(9, 0)), Verdict::Suspect(Signs { is_open: false, is_full: true })));
     }
 }

@@ -16,7 +16,8 @@
 //! | partitions | none |
 //! | limit | fixed; [`adaptive`](BulkheadBuilder::adaptive) |
 //!
-//! All of them are explained on [`BulkheadBuilder`]. Metrics are in [`telemetry`](crate::telemetry);
+//! All of them are explained on [`BulkheadBuilder`]; the guide says [how to choose
+//! them](crate::guide::sizing_bulkheads). Metrics are in [`telemetry`](crate::telemetry);
 //! [`Snapshot::saturation`] and the queue's depth tell whether a service should still be sent requests.
 //!
 //! # What it costs
