@@ -124,3 +124,22 @@ fn a_future_grows_by_at_most_48_bytes() {
         assert!(bytes <= 48, "{name}: {bytes}");
     }
 }
+
+#[test]
+fn a_call_without_tower_holds_its_future_once() {
+    let bulkhead = Bulkhead::new("large");
+    let breaker = backstop::CircuitBreaker::new("large");
+    let large = || async {
+        let held = [0_u8; 4_096];
+        std::future::ready(()).await;
+        Ok::<_, io::Error>(held.len())
+    };
+    let own = size_of_val(&large());
+    let sizes = [
+        ("breaker", size_of_val(&breaker.call(large()))),
+        ("bulkhead", size_of_val(&bulkhead.call(large()))),
+        ("bulkhead round breaker", size_of_val(&bulkhead.call(breaker.call(large())))),
+    ];
+    println!("{own} bytes alone; {sizes:?}");
+    assert!(sizes.iter().all(|(_, bytes)| *bytes < own + 400), "{own} bytes alone; {sizes:?}");
+}

@@ -219,8 +219,11 @@ impl Bulkhead {
     /// # Cancel safety
     ///
     /// Dropped, it gives its place back or leaves the queue; the future is dropped with it.
-    pub async fn call<T, E>(&self, future: impl Future<Output = Result<T, E>>) -> Result<T, CallError<E>> {
-        self.call_with(future, &AnyResult).await
+    pub fn call<T, E>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        self.call_with(future, &AnyResult)
     }
 
     /// Runs a future with a permit; `classifier` tells an [adaptive](super::limit) limit how it went.
@@ -232,12 +235,35 @@ impl Bulkhead {
     /// # Cancel safety
     ///
     /// As [`call`](Self::call).
-    pub async fn call_with<T, E, C: Classify<T, E>>(
+    pub fn call_with<T, E, C: Classify<T, E>>(
         &self,
         future: impl Future<Output = Result<T, E>>,
         classifier: &C,
-    ) -> Result<T, CallError<E>> {
-        future::call_with(self, future, classifier).await
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        future::call_with(self, future, classifier)
+    }
+
+    /// Runs a future with a permit; a rejected or failed call is answered by `fallback`, which is counted.
+    ///
+    /// # Errors
+    ///
+    /// What `fallback` returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn call_or<T, E>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+        fallback: impl FnOnce(CallError<E>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self.call(future).await {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                self.count_fallback();
+                fallback(error)
+            }
+        }
     }
 
     /// Runs a closure with a permit, for which this thread waits as long as the settings allow. Needs no runtime.

@@ -74,28 +74,34 @@ where
 }
 
 pin_project! {
-    /// A call without Tower.
-    struct Guarded<'a, F, C, G> {
+    /// A call without Tower, which asks for its permit when it is first polled.
+    struct Guarded<'a, F, C, G, A> {
         #[pin]
         future: F,
+        ask: Option<A>,
         permit: Option<G>,
         classifier: &'a C,
     }
 }
 
-impl<F, C, R, E, G> Future for Guarded<'_, F, C, G>
+impl<F, C, R, E, G, A> Future for Guarded<'_, F, C, G, A>
 where
     G: Settle,
     F: Future<Output = Result<R, E>>,
     C: Classify<R, E>,
+    A: FnOnce() -> Result<G, Rejected>,
 {
-    type Output = Result<C::Response<G>, E>;
+    type Output = Result<C::Response<G>, CallError<E>>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if let Some(ask) = this.ask.take() {
+            *this.permit = Some(ask()?);
+        }
         let result = ready!(poll_call(this.future, this.permit, *this.classifier, cx));
-        Poll::Ready(finish(result, this.permit, *this.classifier, |failed| (failed, false)))
+        let result = finish(result, this.permit, *this.classifier, |failed| (failed, false));
+        Poll::Ready(result.map_err(CallError::Inner))
     }
 }
 
@@ -148,13 +154,15 @@ fn finish<C: Classify<R, E>, R, E, G: Settle>(
     result.map(|response| classifier.watch(response, None))
 }
 
-/// Runs a future under a permit.
-pub(super) async fn call_with<T, E, C: Classify<T, E>, H: Holder>(
-    permit: Result<Permit<H>, Rejected>,
+/// Runs a future under the permit that `ask` gets.
+///
+/// A struct and no `async fn`: each of those holds the future twice.
+pub(super) fn call_with<T, E, C: Classify<T, E>, H: Holder>(
+    ask: impl FnOnce() -> Result<Permit<H>, Rejected>,
     future: impl Future<Output = Result<T, E>>,
     classifier: &C,
-) -> Result<C::Response<Permit<H>>, CallError<E>> {
-    Guarded { future, permit: Some(permit?.carried()), classifier }.await.map_err(CallError::Inner)
+) -> impl Future<Output = Result<C::Response<Permit<H>>, CallError<E>>> {
+    Guarded { future, ask: Some(|| ask().map(Permit::carried)), permit: None, classifier }
 }
 
 /// Runs a closure under a permit.

@@ -141,8 +141,11 @@ impl CircuitBreaker {
     /// # Cancel safety
     ///
     /// Dropped before its end, the call counts as abandoned; dropped before its first poll, as nothing.
-    pub async fn call<T, E: 'static>(&self, future: impl Future<Output = Result<T, E>>) -> Result<T, CallError<E>> {
-        self.call_with(future, &Errors).await
+    pub fn call<T, E: 'static>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        self.call_with(future, &Errors)
     }
 
     /// Runs a future if the circuit lets it; `classifier` says how it ended.
@@ -154,12 +157,12 @@ impl CircuitBreaker {
     /// # Cancel safety
     ///
     /// As [`call`](Self::call).
-    pub async fn call_with<T, E, C: Classify<T, E>>(
+    pub fn call_with<T, E, C: Classify<T, E>>(
         &self,
         future: impl Future<Output = Result<T, E>>,
         classifier: &C,
-    ) -> Result<C::Response<Permit>, CallError<E>> {
-        future::call_with(self.try_acquire(), future, classifier).await
+    ) -> impl Future<Output = Result<C::Response<Permit>, CallError<E>>> {
+        future::call_with(|| self.try_acquire(), future, classifier)
     }
 
     /// Runs a future if the circuit lets it; a rejected or failed call is answered by `fallback`, which is counted.

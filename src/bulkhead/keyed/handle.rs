@@ -221,8 +221,11 @@ impl<K: Key> KeyBulkhead<K> {
     /// # Errors
     ///
     /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    pub async fn call<T, E>(&self, future: impl Future<Output = Result<T, E>>) -> Result<T, CallError<E>> {
-        self.call_with(future, &AnyResult).await
+    pub fn call<T, E>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        self.call_with(future, &AnyResult)
     }
 
     /// Runs a future with a permit; `classifier` tells an adaptive limit how it went.
@@ -230,12 +233,12 @@ impl<K: Key> KeyBulkhead<K> {
     /// # Errors
     ///
     /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    pub async fn call_with<T, E, C: Classify<T, E>>(
+    pub fn call_with<T, E, C: Classify<T, E>>(
         &self,
         future: impl Future<Output = Result<T, E>>,
         classifier: &C,
-    ) -> Result<T, CallError<E>> {
-        future::call_with(self, future, classifier).await
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        future::call_with(self, future, classifier)
     }
 
     /// Runs a closure with a permit. See [`Bulkhead::call_blocking`](crate::Bulkhead::call_blocking).

@@ -168,8 +168,11 @@ impl<K: Key> KeyCircuitBreaker<K> {
     /// # Errors
     ///
     /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    pub async fn call<T, E: 'static>(&self, future: impl Future<Output = Result<T, E>>) -> Result<T, CallError<E>> {
-        self.call_with(future, &Errors).await
+    pub fn call<T, E: 'static>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        self.call_with(future, &Errors)
     }
 
     /// Runs a future if the circuit lets it; `classifier` says how it ended.
@@ -177,12 +180,12 @@ impl<K: Key> KeyCircuitBreaker<K> {
     /// # Errors
     ///
     /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    pub async fn call_with<T, E, C: Classify<T, E>>(
+    pub fn call_with<T, E, C: Classify<T, E>>(
         &self,
         future: impl Future<Output = Result<T, E>>,
         classifier: &C,
-    ) -> Result<C::Response<Permit<Self>>, CallError<E>> {
-        future::call_with(self.try_acquire(), future, classifier).await
+    ) -> impl Future<Output = Result<C::Response<Permit<Self>>, CallError<E>>> {
+        future::call_with(|| self.try_acquire(), future, classifier)
     }
 
     /// Runs a closure if the circuit lets it. Needs no runtime.
