@@ -9,36 +9,40 @@ mod server;
 #[path = "adaptive/world.rs"]
 mod world;
 
-use backstop::bulkhead::limit::{Limiter, Sample};
+use backstop::bulkhead::Permit;
+use backstop::clock::{Clock, ManualClock};
+use backstop::{Bulkhead, Outcome};
 use scenario::{Expect, Scenario};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 use world::{Fixed, Gate, Open, Stretch, play};
 
-/// Lets calls in while fewer than the limit are in flight.
+/// A bulkhead whose clock is the simulation's.
 struct Adaptive {
-    limiter: Limiter,
-    in_flight: u32,
+    bulkhead: Bulkhead,
+    time: ManualClock,
+    /// As of the last call that ended: nothing else changes it.
+    limit: u32,
 }
 
 impl Gate for Adaptive {
-    /// How many were in flight when the call began.
-    type Permit = u32;
+    type Permit = Permit;
 
-    fn enter(&mut self) -> Option<u32> {
-        let is_free = self.in_flight < self.limiter.limit();
-        self.in_flight += u32::from(is_free);
-        is_free.then_some(self.in_flight)
+    fn advance(&mut self, by: Duration) {
+        self.time.advance(by);
     }
 
-    fn leave(&mut self, in_flight: u32, round_trip: Duration, is_late: bool) {
-        self.in_flight -= 1;
-        let sample = Sample::new(round_trip, in_flight);
-        self.limiter.observe(if is_late { sample.dropped() } else { sample });
+    fn enter(&mut self) -> Option<Permit> {
+        self.bulkhead.try_acquire().ok()
+    }
+
+    fn leave(&mut self, permit: Permit, is_late: bool) {
+        permit.end(if is_late { Outcome::Failure } else { Outcome::Success });
+        self.limit = self.bulkhead.snapshot().limit;
     }
 
     fn limit(&self) -> f64 {
-        self.limiter.limit().into()
+        self.limit.into()
     }
 }
 
@@ -55,8 +59,10 @@ fn scenarios(name: &str) -> Vec<Scenario> {
 }
 
 fn with_limit(scenario: &Scenario, load: f64) -> Vec<Stretch> {
-    let limiter = Limiter::new(scenario.adaptive.clone(), scenario.initial).expect("the settings are allowed");
-    play(scenario, load, seed(), &mut Adaptive { limiter, in_flight: 0 })
+    let (clock, time) = Clock::manual();
+    let builder = Bulkhead::builder("simulated").clock(clock).max_concurrent_calls(scenario.initial);
+    let bulkhead = builder.adaptive(scenario.adaptive.clone()).build().expect("the settings are allowed");
+    play(scenario, load, seed(), &mut Adaptive { bulkhead, time, limit: scenario.initial })
 }
 
 /// The best goodput of a fixed limit at twice the capacity, for a server that stays as it is.

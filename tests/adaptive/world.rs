@@ -9,10 +9,13 @@ pub(crate) trait Gate {
     /// Proof that a call was let in.
     type Permit;
 
+    /// Time has gone on.
+    fn advance(&mut self, _by: Duration) {}
+
     fn enter(&mut self) -> Option<Self::Permit>;
 
     /// The call has ended; `is_late`: its client had given up.
-    fn leave(&mut self, permit: Self::Permit, round_trip: Duration, is_late: bool);
+    fn leave(&mut self, permit: Self::Permit, is_late: bool);
 
     fn limit(&self) -> f64;
 }
@@ -27,7 +30,7 @@ impl Gate for Open {
         Some(())
     }
 
-    fn leave(&mut self, (): (), _: Duration, _: bool) {}
+    fn leave(&mut self, (): (), _: bool) {}
 
     fn limit(&self) -> f64 {
         f64::INFINITY
@@ -55,7 +58,7 @@ impl Gate for Fixed {
         is_free.then_some(())
     }
 
-    fn leave(&mut self, (): (), _: Duration, _: bool) {
+    fn leave(&mut self, (): (), _: bool) {
         self.in_flight -= 1.0;
     }
 
@@ -103,13 +106,14 @@ pub(crate) fn play<G: Gate>(scenario: &Scenario, load: f64, seed: u64, gate: &mu
                 limit_seconds += gate.limit() * (next - now.max(measured_from));
             }
             server.advance(next);
+            gate.advance(Duration::from_secs_f64(next - now));
             now = next;
             if end <= now {
                 let call = server.end();
                 let round_trip = Duration::from_secs_f64(now - call.began);
                 let is_late = round_trip.as_secs_f64() * 1e3 > scenario.deadline_ms;
                 answers += u64::from(!is_late && now > measured_from);
-                gate.leave(call.permit, round_trip, is_late);
+                gate.leave(call.permit, is_late);
             } else if arrival <= now {
                 if let Some(permit) = gate.enter() {
                     let work = service * scenario.jitter.draw(&mut rng);
