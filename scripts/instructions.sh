@@ -30,7 +30,7 @@ collected() {
     "$counter" "$1" "$2" "$3" 2>&1 | awk '/Collected/ { print $NF }'
 }
 
-printf '%-20s %-7s %13s %12s\n' '' '' instructions allocations
+printf '%-24s %-10s %13s %12s\n' '' '' instructions allocations
 failed=
 while read -r subject case instructions_max allocations_max; do
   [[ $subject ]] || continue
@@ -42,7 +42,7 @@ while read -r subject case instructions_max allocations_max; do
   high=$(collected "$subject" "$case" "$many")
   instructions=$(((high - low) / (many - few)))
   allocations=$("$counter" "$subject" "$case" "$many" | awk '{ printf "%d", ($3 + $1 - 1) / $1 }')
-  printf '%-20s %-7s %13s %12s' "$subject" "$case" "$instructions" "$allocations"
+  printf '%-24s %-10s %13s %12s' "$subject" "$case" "$instructions" "$allocations"
   if ((instructions > instructions_max || allocations > allocations_max)); then
     printf '   more than %s and %s' "$instructions_max" "$allocations_max"
     failed=yes

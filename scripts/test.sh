@@ -145,8 +145,8 @@ if [[ ! $quick ]]; then
   step 'every feature, every two features' combinations
   step 'documentation' documentation
   step 'examples' examples
-  step 'a million steps beside the reference model' counted \
-    env BACKSTOP_MODEL_STEPS=1000000 cargo test --release --test model
+  step 'a million steps beside the reference models' counted \
+    env BACKSTOP_MODEL_STEPS=1000000 cargo test --release --test model --test bulkhead_model
   step 'the canary' timeout 300 cargo run --quiet --release --example canary
   step 'loom models' counted models
   step 'benches build' cargo check --manifest-path benches/Cargo.toml --benches --bins --features ours

@@ -53,8 +53,9 @@ pub(super) fn enter<H: Holder>(holder: &H, wait: Wait) -> Entry {
     }
 }
 
-#[inline(never)]
-fn enter_barred<H: Holder>(holder: &H, wait: Wait) -> Entry {
+/// A call for which [`enter_freely`] found no permit, or that needs thought.
+#[inline]
+pub(super) fn enter_barred<H: Holder>(holder: &H, wait: Wait) -> Entry {
     let word = holder.compartment().permits.word();
     let may_wait = wait != Wait::No && (word.has(QUEUES) || wait != Wait::AsConfigured);
     if word.has(CAREFUL | WAITERS) || may_wait || !word.has(REFUSING) || !holder.compartment().is_full() {

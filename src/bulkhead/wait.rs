@@ -1,6 +1,6 @@
 //! Waiting for a permit: as a future with tokio's timer, or on a thread.
 
-use super::calls::{Entry, Wait, enter, enter_freely, leave, poll_answer};
+use super::calls::{Entry, Wait, enter, enter_barred, enter_freely, leave, poll_answer};
 use super::compartment::Answer;
 use super::holder::Holder;
 use super::permit::Permit;
@@ -131,7 +131,7 @@ pub(super) fn enter_at_once<H: Holder>(holder: &H) -> Result<Permit<H>, Rejected
 
 #[inline(never)]
 fn enter_at_once_with_care<H: Holder>(holder: &H) -> Result<Permit<H>, Rejected> {
-    match enter(holder, Wait::No) {
+    match enter_barred(holder, Wait::No) {
         Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
         Entry::Refused(rejected) => Err(rejected),
         Entry::Queued(id) => {

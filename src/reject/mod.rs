@@ -279,6 +279,33 @@ impl<E> CallError<E> {
     }
 }
 
+impl<E> CallError<CallError<E>> {
+    /// A call through two mechanisms, one round the other: rejected by either, or failed by itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use backstop::{Bulkhead, CallError, CircuitBreaker};
+    ///
+    /// let (bulkhead, breaker) = (Bulkhead::new("stock"), CircuitBreaker::new("stock"));
+    /// breaker.force_open("maintenance");
+    /// let call = async { Ok::<_, std::fmt::Error>(7) };
+    /// match bulkhead.call(breaker.call(call)).await.map_err(CallError::flatten) {
+    ///     Err(CallError::Rejected(rejected)) => println!("{rejected}"),
+    ///     other => panic!("the circuit is open: {other:?}"),
+    /// }
+    /// # }
+    /// ```
+    pub fn flatten(self) -> CallError<E> {
+        match self {
+            Self::Rejected(rejected) => CallError::Rejected(rejected),
+            Self::Inner(inner) => inner,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
