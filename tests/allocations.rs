@@ -3,10 +3,11 @@
 mod exposition;
 
 use allocation_counter::measure;
-use backstop::circuit_breaker::CircuitBreakerLayer;
+use backstop::bulkhead::{self, BulkheadBuilder};
+use backstop::circuit_breaker::{CircuitBreakerLayer, Named};
 use backstop::classify::Errors;
 use backstop::clock::{Clock, ManualClock};
-use backstop::{BoxError, CallError, CircuitBreaker, Rejected};
+use backstop::{BoxError, Bulkhead, CallError, CircuitBreaker, Rejected};
 use bytes::Bytes;
 use exposition::Exporter;
 use futures_util::FutureExt;
@@ -136,6 +137,46 @@ fn a_rejection_as_a_response_takes_no_more_than_it_did() {
     let each = all.div_ceil(CALLS);
     println!("a rejection as an HTTP response: {each} allocations");
     assert!(each <= 13, "{each}");
+}
+
+// ---- a bulkhead, outside of any runtime
+
+/// Full, and by whom.
+fn full(configure: impl FnOnce(BulkheadBuilder<Named>) -> BulkheadBuilder<Named>) -> (Bulkhead, bulkhead::Permit) {
+    let bulkhead = configure(Bulkhead::builder("full").max_concurrent_calls(1)).build().unwrap();
+    let permit = bulkhead.try_acquire().unwrap();
+    (bulkhead, permit)
+}
+
+#[test]
+fn a_rejection_by_a_bulkhead_takes_no_timer_and_allocates_nothing() {
+    let (bulkhead, _permit) = full(|builder| builder);
+    assert_eq!(allocations(|| assert!(bulkhead.try_acquire().is_err())), 0, "a permit");
+    assert_eq!(allocations(|| assert!(bulkhead.acquire().now_or_never().unwrap().is_err())), 0, "without a wait");
+    let within = || assert!(bulkhead.acquire_within(Duration::ZERO).now_or_never().unwrap().is_err());
+    assert_eq!(allocations(within), 0, "within no time");
+    assert_eq!(allocations(|| assert!(bulkhead.acquire_blocking(Duration::ZERO).is_err())), 0, "blocking");
+    let future = || assert!(bulkhead.call(echo(1)).now_or_never().unwrap().is_err());
+    assert_eq!(allocations(future), 0, "a future");
+    let mut service = bulkhead.layer().respond_with(|_: &Rejected| 503).layer(service_fn(echo));
+    assert_eq!(allocations(|| assert_eq!(call(&mut service, 1).unwrap(), 503)), 0, "a layer that responds");
+    let mut service = bulkhead.wrap(service_fn(echo));
+    assert_eq!(allocations(|| assert!(call::<BoxError, _, _>(&mut service, 1).is_err())), CALLS, "an error is one box");
+
+    let (bulkhead, _permit) = full(|builder| builder.max_wait(Duration::from_secs(1)).partition("a", 1.0));
+    assert_eq!(allocations(|| assert!(bulkhead.try_acquire().is_err())), 0, "though others might wait");
+}
+
+#[test]
+fn a_call_through_a_bulkhead_allocates_nothing() {
+    let plain = Bulkhead::new("plain");
+    let timed = Bulkhead::builder("timed").max_hold(Duration::from_secs(1)).partition("a", 0.5).build().unwrap();
+    for bulkhead in [plain, timed] {
+        assert_eq!(allocations(|| drop(bulkhead.try_acquire().unwrap())), 0, "a permit");
+        assert_eq!(allocations(|| assert!(bulkhead.call(echo(1)).now_or_never().unwrap().is_ok())), 0, "a future");
+        let mut service = bulkhead.wrap(service_fn(echo));
+        assert_eq!(allocations(|| assert!(call::<BoxError, _, _>(&mut service, 1).is_ok())), 0, "a layer");
+    }
 }
 
 // ---- memory
