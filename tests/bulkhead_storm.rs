@@ -15,9 +15,9 @@ use std::future::{Future, pending};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 use tokio::task::yield_now;
@@ -358,79 +358,4 @@ fn a_runtime_that_shuts_down_with_calls_in_flight_and_in_line_takes_no_permit_wi
         assert_eq!(totals.abandoned, totals.permitted, "those that were handed a permit while it went down as well");
     }
     assert!(bulkhead.try_acquire().is_ok());
-}
-
-/// Waiting calls, polled by hand.
-fn in_line(bulkhead: &Bulkhead, calls: usize) -> Vec<Pin<Box<dyn Future<Output = usize> + Send>>> {
-    let served = Arc::new(Mutex::new(0_usize));
-    let wait = |_| {
-        let (bulkhead, served) = (bulkhead.clone(), Arc::clone(&served));
-        Box::pin(async move {
-            let _permit = bulkhead.acquire().await.expect("it has time");
-            let mut served = served.lock().unwrap();
-            *served += 1;
-            *served
-        }) as Pin<Box<dyn Future<Output = usize> + Send>>
-    };
-    (0..calls).map(wait).collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn calls_are_served_in_the_order_of_their_arrival() {
-    const CALLS: usize = 200;
-    let wait = Duration::from_secs(60);
-    let bulkhead = Bulkhead::builder("fair").max_concurrent_calls(1).max_wait(wait).max_queue(200).build().unwrap();
-    let first = bulkhead.try_acquire().unwrap();
-    let mut line = in_line(&bulkhead, CALLS);
-    let mut cx = Context::from_waker(Waker::noop());
-    for call in &mut line {
-        assert!(call.as_mut().poll(&mut cx).is_pending());
-    }
-    drop(first);
-    // Whoever is polled first, each finds its turn: the last is polled first here, in every round.
-    let mut turns = vec![0; CALLS];
-    let mut waiting: Vec<_> = line.into_iter().enumerate().rev().collect();
-    while !waiting.is_empty() {
-        waiting.retain_mut(|(number, call)| match call.as_mut().poll(&mut cx) {
-            Poll::Ready(turn) => {
-                turns[*number] = turn;
-                false
-            }
-            Poll::Pending => {
-                assert!(bulkhead.try_acquire().is_err(), "nobody overtakes who waits");
-                true
-            }
-        });
-    }
-    assert!(turns.into_iter().eq(1..=CALLS));
-}
-
-/// The permits of a grown bulkhead go to the front of the line, and a storm of newcomers gets none of them.
-#[tokio::test]
-async fn newcomers_do_not_starve_who_waits() {
-    let bulkhead = Bulkhead::builder("starve")
-        .max_concurrent_calls(2)
-        .max_wait(Duration::from_secs(3_600))
-        .max_queue(10_000)
-        .build()
-        .unwrap();
-    let busy = |_| {
-        let bulkhead = bulkhead.clone();
-        tokio::spawn(async move {
-            loop {
-                let permit = bulkhead.acquire().await.expect("it has time");
-                yield_now().await;
-                drop(permit);
-            }
-        })
-    };
-    let greedy: Vec<_> = (0..50).map(busy).collect();
-    for _ in 0..100 {
-        yield_now().await;
-        let before = bulkhead.totals().permitted;
-        drop(soon("its turn", bulkhead.acquire()).await.expect("it has time"));
-        let overtakers = bulkhead.totals().permitted - before;
-        assert!(overtakers <= 54, "{overtakers} calls went first, and 50 were there");
-    }
-    greedy.iter().for_each(tokio::task::JoinHandle::abort);
 }
