@@ -1,7 +1,7 @@
 //! The defects of other circuit breakers, each as a test that this one does not have it.
 //!
-//! Found in their code, their issues, or by running them. Series and gauges are in `metrics.rs`, gRPC's trailers
-//! and `NamedService` in `grpc.rs`, rejections as responses in `rejections.rs`.
+//! Found in their code, their issues, or by running them. Bulkheads are in `field_defects_bulkhead.rs`, series and
+//! gauges in `metrics.rs`, gRPC's trailers and `NamedService` in `grpc.rs`, rejections as responses in `rejections.rs`.
 
 #[path = "common/scene.rs"]
 mod scene;
