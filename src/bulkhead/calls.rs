@@ -93,7 +93,12 @@ fn enter_with_care<H: Holder>(holder: &H, wait: Wait) -> Entry {
     let mut core = compartment.core(holder.common());
     compartment.serve(&mut core, holder, now, &mut aftermath);
     let entry = if let Some(word) = compartment.claim(&core, partition) {
+        let times_holds = core.machine.times_holds();
         let hold = core.machine.enter(partition, word.in_flight(), now);
+        if times_holds != core.machine.times_holds() {
+            aftermath.wake_waiting(&mut core);
+        }
+        aftermath.is_due |= word.is_due();
         holder.count_permit();
         Ok(Entry::Permit(Ticket { hold, epoch: word.epoch() }))
     } else {
@@ -168,11 +173,13 @@ pub(super) fn sample<H: Holder>(holder: &H, ticket: Ticket, outcome: Outcome) {
     });
 }
 
-/// How long a permit may still be held, where there is a bound.
+/// When a permit has been held for too long; `None` where nobody times it or it was taken away.
 #[cfg(feature = "http")]
-pub(super) fn hold_left<H: Holder>(holder: &H, ticket: Ticket) -> Option<Duration> {
-    let now = holder.common().clock.now();
-    holder.compartment().core(holder.common()).machine.hold_left(ticket.hold, now)
+pub(super) fn held_until<H: Holder>(holder: &H, ticket: Ticket) -> Option<Instant> {
+    if ticket.hold == HoldId::NONE {
+        return None;
+    }
+    holder.compartment().core(holder.common()).machine.held_until(ticket.hold)
 }
 
 /// Whether a permit is still its holder's.
@@ -189,15 +196,19 @@ pub(super) fn poll_answer<H: Holder>(holder: &H, id: u64, waker: &Waker) -> Resu
     let compartment = holder.compartment();
     let now = holder.common().clock.now();
     let mut aftermath = Aftermath::default();
+    let mut waker = Some(waker.clone()); // a waker is foreign code: it is cloned and dropped without the lock
     let mut core = compartment.core(holder.common());
     compartment.serve(&mut core, holder, now, &mut aftermath);
     let answer = core.answers.remove(&id).ok_or_else(|| match core.machine.waiting(holder.partition(), id) {
-        Some((wake, look_at)) => (wake.replace(waker.clone()), look_at),
-        None => (None, Instant::NEVER), // polled after its answer
+        Some((wake, look_at)) => {
+            std::mem::swap(wake, &mut waker);
+            look_at
+        }
+        None => Instant::NEVER, // polled after its answer
     });
     drop(core);
     follow_up(holder, aftermath);
-    answer.map_err(|(_replaced, look_at)| look_at) // the old waker is foreign code: dropped without the lock
+    answer
 }
 
 /// A caller goes away that waited. A permit that it was given meanwhile goes on to the next.

@@ -12,6 +12,10 @@ pub trait Choose<Request> {
     #[doc(hidden)]
     fn choose(&self, request: &Request) -> Self::Holder;
 
+    /// One for requests that take no permit.
+    #[doc(hidden)]
+    fn any(&self) -> Self::Holder;
+
     /// Whether a request goes through without a permit.
     #[doc(hidden)]
     #[inline]
@@ -35,6 +39,10 @@ impl<Request> Choose<Request> for Bulkhead {
         self.clone()
     }
 
+    fn any(&self) -> Self {
+        self.clone()
+    }
+
     #[inline]
     fn is_full(&self) -> bool {
         self.compartment().is_full()
@@ -50,7 +58,8 @@ pub struct ByPartition<F> {
 }
 
 impl<F> ByPartition<F> {
-    pub(super) fn new(whole: Bulkhead, name: F) -> Self {
+    pub(super) fn new(bulkhead: &Bulkhead, name: F) -> Self {
+        let whole = bulkhead.whole();
         let config = whole.config();
         let names = config.partitions().map(|(name, _)| name);
         let partitions = names.filter_map(|name| Some((name, whole.partition(name)?))).collect();
@@ -69,6 +78,10 @@ where
         let name = (self.name)(request);
         let known = self.partitions.iter().find(|(known, _)| *known == name.as_ref());
         known.map_or_else(|| self.whole.clone(), |(_, partition)| partition.clone())
+    }
+
+    fn any(&self) -> Bulkhead {
+        self.whole.clone()
     }
 
     fn is_full(&self) -> bool {
@@ -92,6 +105,10 @@ where
 
     fn choose(&self, request: &Request) -> B::Holder {
         self.bulkhead.choose(request)
+    }
+
+    fn any(&self) -> B::Holder {
+        self.bulkhead.any()
     }
 
     fn bypasses(&self, request: &Request) -> bool {

@@ -76,6 +76,15 @@ pub(super) struct Answer {
 pub(super) struct Aftermath {
     wakes: Vec<Waker>,
     has_events: bool,
+    /// Enough permits were given to publish their number.
+    pub(super) is_due: bool,
+}
+
+impl Aftermath {
+    /// Wakes every call that waits: when it has to look again may have changed.
+    pub(super) fn wake_waiting(&mut self, core: &mut Core) {
+        self.wakes.extend(core.machine.wakes().filter_map(Option::take));
+    }
 }
 
 #[inline]
@@ -105,6 +114,8 @@ pub(super) fn follow_up<H: Holder>(holder: &H, aftermath: Aftermath) {
     wake_all(aftermath.wakes);
     if aftermath.has_events {
         holder.dispatch();
+    }
+    if aftermath.has_events || aftermath.is_due {
         holder.publish();
     }
 }
@@ -159,12 +170,17 @@ impl Compartment {
     /// Gives permits to the calls that wait, and an answer to those whose time is over.
     pub(super) fn serve<H: Holder>(&self, core: &mut Core, holder: &H, now: Instant, aftermath: &mut Aftermath) {
         if self.is_full() {
-            for _ in 0..core.machine.expire_holds(now) {
+            let (taken_away, limit) = core.machine.expire_holds(now);
+            for _ in 0..taken_away {
                 self.permits.give_back(self.permits.word().epoch());
                 count_exit(holder, true);
                 count(&holder.common().taken_away);
             }
+            if let Some(limit) = limit {
+                self.permits.set_limit(limit);
+            }
         }
+        let times_holds = core.machine.times_holds();
         while let Some(next) = core.machine.next(self.room(), now) {
             let (gone, result) = match next {
                 Next::Refused(gone) => {
@@ -175,13 +191,19 @@ impl Compartment {
                     (gone, Err(reason))
                 }
                 Next::Granted(gone, hold) => {
+                    let word = self.permits.take_anyway();
                     holder.count_permit();
-                    (gone, Ok(Ticket { hold, epoch: self.permits.take_anyway().epoch() }))
+                    aftermath.is_due |= word.is_due();
+                    (gone, Ok(Ticket { hold, epoch: word.epoch() }))
                 }
             };
             holder.common().waiting.fetch_sub(1, Ordering::Relaxed);
             core.answers.insert(gone.id, Answer { result, waited: gone.waited });
             aftermath.wakes.extend(gone.wake);
+        }
+        if times_holds != core.machine.times_holds() {
+            // The first call that may have to give its permit back: who waits has to look then.
+            aftermath.wake_waiting(core);
         }
         let waits = core.machine.queue_depth() > 0;
         if waits != self.permits.word().has(WAITERS) {
@@ -218,6 +240,16 @@ impl Compartment {
             holder.push(self.event(core, holder, EventKind::Saturated, now, &"".into()));
             aftermath.has_events = true;
         }
+    }
+
+    /// Nobody will look again: calls are refused no more.
+    pub(super) fn end_saturation<H: Holder>(&self, holder: &H) {
+        change(holder, |_, core, now| {
+            let over = core.saturation.take()?.end(self.refused(core));
+            self.permits.set(REFUSING, false);
+            let kind = EventKind::Recovered { refused: over.refused, lasted: over.lasted };
+            Some(self.event(core, holder, kind, now, &"".into()))
+        });
     }
 
     /// Looks, now and then, whether calls are still refused.

@@ -17,8 +17,8 @@ pub(super) fn resize<H: Holder>(holder: &H, limit: u32, note: &Arc<str>) {
     });
 }
 
-/// Brings a compartment in line with new settings.
-pub(super) fn reconfigure<H: Holder>(holder: &H, config: &Arc<BulkheadConfig>) {
+/// Brings a compartment in line with new settings, and does the rest that has to be done at the same moment.
+pub(super) fn reconfigure<H: Holder>(holder: &H, config: &Arc<BulkheadConfig>, rest: impl FnOnce()) {
     let mut wakes = Vec::new();
     change(holder, |compartment, core, now| {
         if config.max_hold != core.machine.config().max_hold {
@@ -26,9 +26,9 @@ pub(super) fn reconfigure<H: Holder>(holder: &H, config: &Arc<BulkheadConfig>) {
         }
         let from = compartment.permits.limit();
         let limit = core.machine.reconfigure(Arc::clone(config), from);
-        holder.common().set_config(Arc::clone(config));
         compartment.permits.set_limit(limit);
         compartment.flag(config);
+        rest();
         (from != limit).then(|| compartment.event(core, holder, EventKind::Resized { from }, now, &"".into()))
     });
     wake_all(wakes);

@@ -1,12 +1,12 @@
 //! The future of a call in front of which a bulkhead stands.
 
-use super::calls::{Entry, Wait, enter};
+use super::calls::{Entry, Wait};
 use super::handle::Bulkhead;
 use super::hold::{Hold, UntilResponse};
 use super::holder::Holder;
 use super::permit::Permit;
 use super::service::Later;
-use super::wait::{self, Place, Waiting};
+use super::wait::{self, Place, Waiting, enter_as_future};
 use crate::classify::{Classified, Classify, judge};
 use crate::outcome::Outcome;
 use crate::reject::{CallError, OnReject, Rejected};
@@ -224,7 +224,7 @@ impl<T, E, H: Holder, F: Future<Output = Result<T, E>>, C: Classify<T, E>> Futur
         let this = self.project();
         loop {
             let permit = match this.stage {
-                Stage::New => match enter(*this.holder, Wait::AsConfigured) {
+                Stage::New => match enter_as_future(*this.holder, Wait::AsConfigured) {
                     Entry::Permit(ticket) => Permit::new(this.holder.clone(), ticket),
                     Entry::Queued(id) => {
                         *this.stage = Stage::Waiting(Waiting::new(Place::new(this.holder.clone(), id)));

@@ -3,7 +3,7 @@
 use super::calls::Wait;
 use super::common::{Common, count};
 use super::compartment::Compartment;
-use super::config::{BulkheadBuilder, BulkheadConfig};
+use super::config::{BulkheadBuilder, BulkheadConfig, WAIT_MAX, check_limit};
 use super::control;
 use super::future;
 use super::hold::UntilResponse;
@@ -16,7 +16,7 @@ use super::snapshot::{Event, Snapshot, Totals};
 use super::wait;
 use crate::classify::{AnyResult, Classify};
 use crate::clock::Clock;
-use crate::config::{ConfigError, Named, Problem, intern};
+use crate::config::{ConfigError, Named, Problem, Problems, intern};
 use crate::handle::Handle;
 use crate::observe::{Events, Subscription, note};
 use crate::reject::{AsError, CallError, Rejected};
@@ -131,6 +131,11 @@ impl Bulkhead {
         Some(Self { shared: self.shared.clone(), partition: u8::try_from(place + 1).ok()? })
     }
 
+    /// The same bulkhead, for calls without a partition.
+    pub(super) fn whole(&self) -> Self {
+        Self { shared: self.shared.clone(), partition: 0 }
+    }
+
     /// Calls of this handle's partition in flight, and the permits that are its own; `None` without a partition.
     pub fn partition_permits(&self) -> Option<(u32, u32)> {
         let limit = self.snapshot().limit;
@@ -165,7 +170,8 @@ impl Bulkhead {
         wait::enter_at_once(self)
     }
 
-    /// Asks for a permit, and waits for it as long as [`max_wait`](super::BulkheadBuilder::max_wait) allows.
+    /// Asks for a permit, and waits for it as long as [`max_wait`](super::BulkheadBuilder::max_wait) allows. Outside of
+    /// a tokio runtime, whose timer ends the wait, it does not wait.
     ///
     /// # Errors
     ///
@@ -179,7 +185,7 @@ impl Bulkhead {
         wait::acquire(self, Wait::AsConfigured).await
     }
 
-    /// Asks for a permit, and waits for it at most so long; zero does not wait.
+    /// Asks for a permit, and waits for it at most so long, and never longer than a day; zero does not wait.
     ///
     /// # Errors
     ///
@@ -190,17 +196,17 @@ impl Bulkhead {
     /// As [`acquire`](Self::acquire).
     #[cfg(feature = "tokio")]
     pub async fn acquire_within(&self, max_wait: Duration) -> Result<Permit, Rejected> {
-        wait::acquire(self, Wait::Within(max_wait)).await
+        wait::acquire(self, Wait::Within(max_wait.min(WAIT_MAX))).await
     }
 
-    /// Asks for a permit, and blocks this thread at most so long; zero does not block. Needs no runtime, and does
-    /// not belong on one.
+    /// Asks for a permit, and blocks this thread at most so long, and never longer than a day; zero does not block.
+    /// Needs no runtime, and does not belong on one.
     ///
     /// # Errors
     ///
     /// As [`acquire`](Self::acquire).
     pub fn acquire_blocking(&self, max_wait: Duration) -> Result<Permit, Rejected> {
-        wait::acquire_blocking(self, Wait::Within(max_wait))
+        wait::acquire_blocking(self, Wait::Within(max_wait.min(WAIT_MAX)))
     }
 
     /// A permit that takes no place and is not counted among those in flight: for calls that must go through, such
@@ -321,9 +327,11 @@ impl Bulkhead {
     ///
     /// # Errors
     ///
-    /// A limit that is out of its range: 1 to 500,000.
+    /// A limit that is out of its range: 1 to 500,000, and the bounds of an adaptive one.
     pub fn resize(&self, max_concurrent_calls: u32, reason: impl AsRef<str>) -> Result<(), ConfigError> {
-        BulkheadConfig::builder().max_concurrent_calls(max_concurrent_calls).build()?;
+        let mut problems = Problems::default();
+        check_limit(&mut problems, &self.config(), max_concurrent_calls);
+        problems.into_result(())?;
         control::resize(self, max_concurrent_calls, &note(reason.as_ref()));
         Ok(())
     }
@@ -340,7 +348,8 @@ impl Bulkhead {
             let problem = Problem::new("partitions", format!("{after:?}"), format!("those of before, {before:?}"));
             return Err(ConfigError::of(problem));
         }
-        control::reconfigure(self, &Arc::new(config));
+        let config = Arc::new(config);
+        control::reconfigure(self, &config, || self.shared.common.set_config(Arc::clone(&config)));
         Ok(())
     }
 
@@ -381,6 +390,7 @@ impl Holder for Bulkhead {
     #[cold]
     #[inline(never)]
     fn publish(&self) {
+        self.shared.compartment.counted(&self.shared.common); // or the count of permits would wrap unseen
         #[cfg(feature = "metrics")]
         self.shared.gate.run(|publisher| {
             let sample = super::metrics::Sample {

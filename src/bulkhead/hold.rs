@@ -38,6 +38,7 @@ mod body {
     use super::{Hold, Holder, Outcome, Permit, UntilResponse};
     use crate::bulkhead::timer::Timer;
     use crate::classify::WatchBody;
+    use crate::clock::Instant;
     use crate::reject::BoxError;
     use bytes::Bytes;
     use http::Response;
@@ -68,11 +69,7 @@ mod body {
             if let Some(permit) = &permit {
                 permit.answered(outcome);
             }
-            let mut timer = Timer::default();
-            if let Some(left) = permit.as_ref().and_then(Permit::time_left) {
-                timer.set(left);
-            }
-            WatchBody::watch(response, permit).map(|body| HeldBody { body, timer })
+            WatchBody::watch(response, permit).map(HeldBody::new)
         }
     }
 
@@ -81,7 +78,16 @@ mod body {
         pub struct HeldBody<B, G: Holder> {
             #[pin]
             body: WatchBody<B, Permit<G>>,
+            // When it has held its permit for too long, as last known.
+            until: Instant,
             timer: Timer,
+            is_broken: bool,
+        }
+    }
+
+    impl<B, G: Holder> HeldBody<B, G> {
+        fn new(body: WatchBody<B, Permit<G>>) -> Self {
+            Self { body, until: Instant::NEVER, timer: Timer::default(), is_broken: false }
         }
     }
 
@@ -99,15 +105,32 @@ mod body {
 
         fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
             let mut this = self.project();
-            if this.timer.poll(cx).is_ready() {
-                this.body.as_mut().abandon();
-                return Poll::Ready(Some(Err(HoldExpired.into())));
+            if *this.is_broken {
+                return Poll::Ready(None);
+            }
+            // Without its guard it has ended, and holds nothing.
+            while let Some(permit) = this.body.guard() {
+                // New settings may have moved the end; who had the permit taken away keeps to the one it had.
+                *this.until = permit.held_until().unwrap_or(*this.until);
+                let now = permit.now();
+                if this.until.is_reached(now) {
+                    *this.is_broken = true;
+                    this.body.as_mut().abandon();
+                    return Poll::Ready(Some(Err(HoldExpired.into())));
+                }
+                if *this.until == Instant::NEVER {
+                    break;
+                }
+                this.timer.set(*this.until, this.until.saturating_duration_since(now));
+                if this.timer.poll(cx).is_pending() {
+                    break;
+                }
             }
             this.body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
         }
 
         fn is_end_stream(&self) -> bool {
-            self.body.is_end_stream()
+            self.is_broken || self.body.is_end_stream()
         }
 
         fn size_hint(&self) -> SizeHint {
@@ -118,7 +141,7 @@ mod body {
     /// A body of its own, that holds nothing.
     impl<B, G: Holder> From<Bytes> for HeldBody<B, G> {
         fn from(bytes: Bytes) -> Self {
-            Self { body: bytes.into(), timer: Timer::default() }
+            Self::new(bytes.into())
         }
     }
 

@@ -45,5 +45,5 @@ pub trait Holder: Clone {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
     pub(super) hold: HoldId,
-    pub(super) epoch: u8,
+    pub(super) epoch: u16,
 }

@@ -7,16 +7,41 @@ use crate::clock::Instant;
 use std::time::Duration;
 
 /// Bits of a number that are the place; the rest counts its uses.
-const PLACE_BITS: u32 = 20;
-const PLACE: u32 = (1 << PLACE_BITS) - 1;
+const PLACE_BITS: u32 = 24;
+const PLACE: u64 = (1 << PLACE_BITS) - 1;
 
-/// Names a call in flight.
+/// Names a call in flight: its place, and how often that had been used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HoldId(u32);
+pub(crate) struct HoldId(u64);
 
 impl HoldId {
     /// A call that nobody times.
-    pub(crate) const NONE: Self = Self(u32::MAX);
+    pub(crate) const NONE: Self = Self(u64::MAX);
+
+    fn new(place: usize, uses: u64) -> Self {
+        Self(place as u64 | uses << PLACE_BITS)
+    }
+
+    fn place(self) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "24 bits")]
+        {
+            (self.0 & PLACE) as usize
+        }
+    }
+
+    fn uses(self) -> u64 {
+        self.0 >> PLACE_BITS
+    }
+}
+
+/// What a limit has been told of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Nothing,
+    /// Its round trip.
+    Answer,
+    /// That it was dropped, after its answer perhaps.
+    Drop,
 }
 
 /// A call in flight.
@@ -26,15 +51,14 @@ pub(crate) struct Hold {
     /// Calls in flight when it began, itself among them.
     pub(crate) in_flight: u32,
     pub(crate) partition: usize,
-    /// Its round trip has been told.
-    pub(crate) is_sampled: bool,
+    pub(crate) told: Told,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Holds {
     /// Each with the number of its uses.
-    places: Vec<(u32, Option<Hold>)>,
-    free: Vec<u32>,
+    places: Vec<(u64, Option<Hold>)>,
+    free: Vec<usize>,
     /// No call in flight began earlier: it may be too early, never too late.
     oldest_bound: Option<Instant>,
 }
@@ -44,28 +68,28 @@ impl Holds {
         self.oldest_bound = Some(self.oldest_bound.map_or(hold.since, |bound| bound.min(hold.since)));
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push((0, None));
-            u32::try_from(self.places.len() - 1).unwrap_or(PLACE)
+            self.places.len() - 1
         });
-        let (uses, slot) = &mut self.places[place as usize];
+        let (uses, slot) = &mut self.places[place];
         *slot = Some(hold);
-        HoldId(place | *uses << PLACE_BITS)
+        HoldId::new(place, *uses)
     }
 
     pub(crate) fn get_mut(&mut self, id: HoldId) -> Option<&mut Hold> {
-        let (uses, slot) = self.places.get_mut((id.0 & PLACE) as usize)?;
-        if *uses == id.0 >> PLACE_BITS { slot.as_mut() } else { None }
+        let (uses, slot) = self.places.get_mut(id.place())?;
+        if *uses == id.uses() { slot.as_mut() } else { None }
     }
 
     /// Takes a call out; `None` where it was taken away before.
     pub(crate) fn remove(&mut self, id: HoldId) -> Option<Hold> {
         self.get_mut(id)?;
-        self.clear(id.0 & PLACE)
+        self.clear(id.place())
     }
 
-    fn clear(&mut self, place: u32) -> Option<Hold> {
-        let (uses, slot) = &mut self.places[place as usize];
+    fn clear(&mut self, place: usize) -> Option<Hold> {
+        let (uses, slot) = &mut self.places[place];
         let hold = slot.take()?;
-        *uses = (*uses + 1) % (1 << (u32::BITS - PLACE_BITS));
+        *uses = (*uses + 1) % (1 << (u64::BITS - PLACE_BITS));
         self.free.push(place);
         if self.free.len() == self.places.len() {
             self.oldest_bound = None;
@@ -75,7 +99,7 @@ impl Holds {
 
     /// When the oldest call in flight began.
     pub(crate) fn oldest(&mut self) -> Option<Instant> {
-        let began = |(_, slot): &(u32, Option<Hold>)| slot.map(|hold| hold.since);
+        let began = |(_, slot): &(u64, Option<Hold>)| slot.map(|hold| hold.since);
         self.oldest_bound = self.places.iter().filter_map(began).min();
         self.oldest_bound
     }
@@ -99,7 +123,7 @@ impl Holds {
 
     /// Takes all away.
     pub(crate) fn clear_all(&mut self) {
-        for place in 0..u32::try_from(self.places.len()).unwrap_or(PLACE) {
+        for place in 0..self.places.len() {
             self.clear(place);
         }
     }
@@ -115,7 +139,7 @@ mod tests {
     use super::*;
 
     fn hold(since: u64) -> Hold {
-        Hold { since: Instant::from_nanos(since), in_flight: 1, partition: 0, is_sampled: false }
+        Hold { since: Instant::from_nanos(since), in_flight: 1, partition: 0, told: Told::Nothing }
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl<H, C, P> BulkheadLayer<Bulkhead, H, C, P> {
         N: AsRef<str>,
     {
         let Self { bulkhead, hold, classifier, on_reject } = self;
-        BulkheadLayer { bulkhead: ByPartition::new(bulkhead, name), hold, classifier, on_reject }
+        BulkheadLayer { bulkhead: ByPartition::new(&bulkhead, name), hold, classifier, on_reject }
     }
 }
 

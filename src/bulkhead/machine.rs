@@ -13,11 +13,11 @@
 //! without a lock; here it is an argument.
 
 use super::config::BulkheadConfig;
-use super::holds::{Hold, HoldId, Holds};
+use super::holds::{Hold, HoldId, Holds, Told};
 use super::limit::{Limiter, Sample};
 use super::partitions::Partitions;
 use super::queue::{Gone, Queue, Waiter};
-use crate::clock::Instant;
+use crate::clock::{Instant, nanos};
 use crate::outcome::Outcome;
 use crate::reject::RejectReason;
 use std::sync::Arc;
@@ -52,8 +52,8 @@ pub(crate) enum Next<W> {
 pub(crate) struct Machine<W> {
     config: Arc<BulkheadConfig>,
     queue: Queue<W>,
-    /// When the queue was last seen empty.
-    last_empty: Instant,
+    /// When each partition's queue was last seen empty.
+    last_empty: Vec<Instant>,
     partitions: Partitions,
     holds: Holds,
     limiter: Option<Limiter>,
@@ -66,7 +66,7 @@ impl<W> Machine<W> {
         let partitions = Partitions::new(config.partition_total, config.shares());
         Self {
             queue: Queue::new(partitions.len()),
-            last_empty: Instant::default(),
+            last_empty: vec![Instant::default(); partitions.len()],
             partitions,
             holds: Holds::default(),
             limiter: config.limiter(config.max_concurrent_calls),
@@ -103,8 +103,11 @@ impl<W> Machine<W> {
     pub(crate) fn reconfigure(&mut self, config: Arc<BulkheadConfig>, limit: u32) -> u32 {
         self.partitions.reshare(config.partition_total, config.shares());
         let is_same_limit = config.max_concurrent_calls == self.config.max_concurrent_calls;
-        let start = if is_same_limit { limit } else { config.max_concurrent_calls };
-        self.limiter = config.limiter(start);
+        if !is_same_limit || config.adaptive != self.config.adaptive {
+            // What was learned by other rules is worth its limit; by the same rules it is worth all of it.
+            let limit = self.limiter.as_ref().map_or(limit, Limiter::settled);
+            self.limiter = config.limiter(if is_same_limit { limit } else { config.max_concurrent_calls });
+        }
         self.config = config;
         self.limit()
     }
@@ -132,7 +135,7 @@ impl<W> Machine<W> {
             return HoldId::NONE;
         }
         self.partitions.enter(partition);
-        self.holds.insert(Hold { since: now, in_flight, partition, is_sampled: false })
+        self.holds.insert(Hold { since: now, in_flight, partition, told: Told::Nothing })
     }
 
     /// A call that was let in when nothing was noted of calls has ended, or one that was.
@@ -148,50 +151,64 @@ impl<W> Machine<W> {
         Exit { is_late: false, limit }
     }
 
-    /// Tells the limiter of a round trip, once a call. Returns the limit if it changed.
+    /// Tells the limiter of a call: its round trip once, and that it failed, after its answer perhaps. Returns the
+    /// limit if it changed.
     pub(crate) fn sample(&mut self, id: HoldId, outcome: Outcome, now: Instant) -> Option<u32> {
-        let (hold, limiter) = (self.holds.get_mut(id)?, self.limiter.as_mut()?);
-        if std::mem::replace(&mut hold.is_sampled, true) {
+        let limiter = self.limiter.as_mut()?;
+        let hold = self.holds.get_mut(id)?;
+        let round_trip = now.saturating_duration_since(hold.since);
+        let told = match outcome {
+            Outcome::Success => Told::Answer,
+            Outcome::Failure => Told::Drop,
+            // A caller that gives up early says nothing about the load, one that had to wait for long does.
+            Outcome::Abandoned if hold.told == Told::Nothing && round_trip > 2 * self.usual => Told::Drop,
+            Outcome::Abandoned | Outcome::Ignored | Outcome::Panicked => Told::Nothing,
+        };
+        if told == Told::Nothing || hold.told == told || hold.told == Told::Drop {
             return None;
         }
-        let round_trip = now.saturating_duration_since(hold.since);
+        hold.told = told;
         let sample = Sample::new(round_trip, hold.in_flight);
-        let sample = match outcome {
-            Outcome::Success => {
-                self.usual = (self.usual * 7 + round_trip) / 8;
-                sample
-            }
-            Outcome::Failure => sample.dropped(),
-            // A caller that gives up early says nothing about the load, one that had to wait for long does.
-            Outcome::Abandoned if round_trip > self.usual => sample.dropped(),
-            Outcome::Abandoned | Outcome::Ignored | Outcome::Panicked => return None,
-        };
+        if told == Told::Answer {
+            self.usual = if self.usual.is_zero() { round_trip } else { (self.usual * 7 + round_trip) / 8 };
+        }
         let before = limiter.limit();
-        let limit = limiter.observe(sample);
+        let limit = limiter.observe(if told == Told::Drop { sample.dropped() } else { sample });
         (limit != before).then_some(limit)
     }
 
-    /// Takes away the permits that were held for too long. Returns how many.
-    pub(crate) fn expire_holds(&mut self, now: Instant) -> usize {
-        let Some(max_hold) = self.config.max_hold else { return 0 };
-        let Some(deadline) = now.as_nanos().checked_sub(crate::clock::nanos(max_hold)) else { return 0 };
+    /// Takes away the permits that were held for too long. Returns how many, and the limit if that changed it: calls
+    /// that hang are the worst sign there is.
+    pub(crate) fn expire_holds(&mut self, now: Instant) -> (usize, Option<u32>) {
+        let deadline = self.config.max_hold.and_then(|max_hold| now.as_nanos().checked_sub(nanos(max_hold)));
+        let Some(deadline) = deadline else { return (0, None) };
         let over = self.holds.expire(Instant::from_nanos(deadline));
+        let before = self.limit();
         for hold in &over {
             self.partitions.exit(hold.partition);
+            if let Some(limiter) = self.limiter.as_mut().filter(|_| hold.told != Told::Drop) {
+                limiter.observe(Sample::new(now.saturating_duration_since(hold.since), hold.in_flight).dropped());
+            }
         }
-        over.len()
+        let limit = self.limit();
+        (over.len(), (limit != before && self.limiter.is_some()).then_some(limit))
     }
 
-    /// How long a permit may still be held, where there is a bound.
+    /// When a permit has been held for too long; `None` where it was taken away.
     #[cfg(feature = "http")]
-    pub(crate) fn hold_left(&mut self, id: HoldId, now: Instant) -> Option<Duration> {
-        let until = self.holds.get_mut(id)?.since.saturating_add(self.config.max_hold?);
-        Some(until.saturating_duration_since(now))
+    pub(crate) fn held_until(&mut self, id: HoldId) -> Option<Instant> {
+        let since = self.holds.get_mut(id)?.since;
+        Some(self.config.max_hold.map_or(Instant::NEVER, |max_hold| since.saturating_add(max_hold)))
     }
 
     /// Whether a permit is still its holder's.
     pub(crate) fn is_held(&mut self, id: HoldId) -> bool {
         self.holds.get_mut(id).is_some()
+    }
+
+    /// Whether calls are timed that may have to give their permits back.
+    pub(crate) fn times_holds(&self) -> bool {
+        self.config.max_hold.is_some() && self.holds.oldest_bound().is_some()
     }
 
     /// Forgets every call in flight.
@@ -217,13 +234,13 @@ impl<W> Machine<W> {
         if max_wait.is_zero() {
             return Err(RejectReason::Full);
         }
-        if self.queue.len() >= self.config.max_queue as usize {
-            return Err(if self.config.max_queue == 0 { RejectReason::Full } else { RejectReason::QueueFull });
+        let places = self.config.max_queue as usize;
+        if !self.queue.has_place(partition, places, |partition| self.partitions.own_places(partition, places)) {
+            return Err(if places == 0 { RejectReason::Full } else { RejectReason::QueueFull });
         }
-        if self.queue.is_empty() {
-            self.last_empty = now;
-        }
-        let allowed = self.config.shedding.map(|shedding| shedding.allowed_wait(self.last_empty, now));
+        self.note_empty(now);
+        let last_empty = self.last_empty[partition];
+        let allowed = self.config.shedding.map(|shedding| shedding.allowed_wait(last_empty, now));
         let (wait, on_deadline) = match allowed {
             Some(allowed) if allowed < max_wait => (allowed, RejectReason::Shed),
             _ => (max_wait, RejectReason::WaitTimeout),
@@ -274,8 +291,10 @@ impl<W> Machine<W> {
     }
 
     fn note_empty(&mut self, now: Instant) {
-        if self.queue.is_empty() {
-            self.last_empty = now;
+        for (partition, last_empty) in self.last_empty.iter_mut().enumerate() {
+            if self.queue.is_empty(partition) {
+                *last_empty = now;
+            }
         }
     }
 
@@ -374,15 +393,16 @@ mod tests {
         assert_eq!(call(100, Outcome::Success), Some(11));
         assert_eq!(call(1, Outcome::Abandoned), None);
         assert_eq!(call(1, Outcome::Ignored), None);
-        assert_eq!(call(200, Outcome::Abandoned), Some(9));
+        assert_eq!(call(150, Outcome::Abandoned), None, "longer than usual, and not by much");
+        assert_eq!(call(201, Outcome::Abandoned), Some(9));
     }
 
     #[test]
     fn a_permit_that_is_held_for_too_long_is_taken_away_and_comes_back_late() {
         let mut machine = machine(|builder| builder.max_hold(Duration::from_secs(1)).partition("live", 0.5));
         let (old, new) = (machine.enter(1, 1, at(0)), machine.enter(1, 2, at(500)));
-        assert_eq!(machine.expire_holds(at(999)), 0);
-        assert_eq!(machine.expire_holds(at(1_000)), 1);
+        assert_eq!(machine.expire_holds(at(999)).0, 0);
+        assert_eq!(machine.expire_holds(at(1_000)).0, 1);
         assert_eq!(machine.partition(1, 10), (1, 5));
         assert!(machine.exit(old, None, at(1_001)).is_late);
         assert!(!machine.exit(new, None, at(1_001)).is_late);

@@ -10,7 +10,7 @@ pub enum PartitionTotal {
     #[default]
     Hard,
     /// A partition below its share always gets a permit, although others borrow from it: up to twice the limit
-    /// can then be in flight.
+    /// can then be in flight, and where a share is less than one permit, that one as well.
     Soft,
 }
 
@@ -60,6 +60,17 @@ impl Partitions {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is at most 1")]
         {
             (permits as u32).max(1)
+        }
+    }
+
+    /// Places in the queue that are a partition's own: its share of them rounded down, at least one.
+    pub(crate) fn own_places(&self, partition: usize, places: usize) -> usize {
+        if partition == UNPARTITIONED {
+            return 0;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is at most 1")]
+        {
+            ((places as f64 * self.shares[partition] + 1e-9) as usize).max(1)
         }
     }
 

@@ -10,7 +10,7 @@ use std::fmt;
 /// The right to have one call in flight. Dropping it gives the place back, exactly once.
 ///
 /// Where the limit is [adaptive](super::limit), [`end`](Self::end) tells it how the call went; a permit that is only
-/// dropped says that the call succeeded. One that is leaked (`std::mem::forget`) keeps its place until
+/// dropped tells it nothing. One that is leaked (`std::mem::forget`) keeps its place until
 /// [`max_hold`](super::BulkheadBuilder::max_hold) is over or
 /// [`reset_in_flight`](super::Bulkhead::reset_in_flight) is called.
 ///
@@ -80,10 +80,15 @@ impl<H: Holder> Permit<H> {
         }
     }
 
-    /// How long the place may still be held, where there is a bound.
+    /// When the place has been held for too long; `None` where nobody times it or it was taken away.
     #[cfg(feature = "http")]
-    pub(super) fn time_left(&self) -> Option<std::time::Duration> {
-        if self.phase == Phase::Bypass { None } else { super::calls::hold_left(&self.holder, self.ticket) }
+    pub(super) fn held_until(&self) -> Option<crate::clock::Instant> {
+        if self.phase == Phase::Bypass { None } else { super::calls::held_until(&self.holder, self.ticket) }
+    }
+
+    #[cfg(feature = "http")]
+    pub(super) fn now(&self) -> crate::clock::Instant {
+        self.holder.common().clock.now()
     }
 
     /// Whether the place is still this permit's: it may have been taken away after
@@ -104,8 +109,8 @@ impl<H: Holder> Permit<H> {
     #[inline(never)]
     fn finish_dropped(&mut self) {
         match self.phase {
-            Phase::Bare if std::thread::panicking() => self.finish(Some(Outcome::Panicked), true),
-            Phase::Bare => self.finish(Some(Outcome::Success), false),
+            Phase::Bare | Phase::Carried if std::thread::panicking() => self.finish(Some(Outcome::Panicked), true),
+            Phase::Bare => self.finish(None, false),
             Phase::Carried => self.finish(Some(Outcome::Abandoned), true),
             Phase::Ended => self.finish(None, false),
             Phase::Bypass => {}

@@ -5,11 +5,11 @@
 //! and looking afterwards rejects calls near the limit that had a place. `benches/` has the figures.
 //!
 //! ```text
-//!  63       permitted       36 35 flags 32 31 seal 28 27 epoch 20 19   in flight    0
+//!  63     permitted     40 39 flags 36 35 seal 32 31  epoch  20 19   in flight    0
 //! ```
 //!
-//! - *permitted* counts the permits given, so that counting them costs nothing. It wraps; whoever reads it adds
-//!   up the differences.
+//! - *permitted* counts the permits given, so that counting them costs nothing. It wraps after some 16 million;
+//!   one in 1,024 callers adds up the difference.
 //! - *flags* tell the next caller that there is more to think about than the limit.
 //! - *seal* changes with the limit, which stands beside the word: an acquisition that read the old limit fails
 //!   to swap.
@@ -27,10 +27,10 @@ use crate::sync::{AtomicU64, Ordering};
 
 const IN_FLIGHT: u64 = (1 << 20) - 1;
 const EPOCH_SHIFT: u32 = 20;
-const EPOCH: u64 = 0xff << EPOCH_SHIFT;
-const SEAL_ONE: u64 = 1 << 28;
-const SEAL: u64 = 0xf << 28;
-const PERMITTED_SHIFT: u32 = 36;
+const EPOCH: u64 = 0xfff << EPOCH_SHIFT;
+const SEAL_ONE: u64 = 1 << 32;
+const SEAL: u64 = 0xf << 32;
+const PERMITTED_SHIFT: u32 = 40;
 const PERMITTED_ONE: u64 = 1 << PERMITTED_SHIFT;
 const PERMITTED_MASK: u64 = u64::MAX >> PERMITTED_SHIFT;
 
@@ -41,13 +41,13 @@ const _: () = assert!(2 * (LIMIT_MAX as u64 + 64) <= IN_FLIGHT);
 const PUBLISH_EVERY: u64 = 1024;
 
 /// Calls wait: permits are handed to them, under the lock.
-pub(crate) const WAITERS: u64 = 1 << 32;
+pub(crate) const WAITERS: u64 = 1 << 36;
 /// Every permit is taken and given back under the lock.
-pub(crate) const CAREFUL: u64 = 1 << 33;
+pub(crate) const CAREFUL: u64 = 1 << 37;
 /// Calls that find no permit may wait.
-pub(crate) const QUEUES: u64 = 1 << 34;
+pub(crate) const QUEUES: u64 = 1 << 38;
 /// Calls have lately been refused.
-pub(crate) const REFUSING: u64 = 1 << 35;
+pub(crate) const REFUSING: u64 = 1 << 39;
 
 #[derive(Debug)]
 pub(crate) struct Permits {
@@ -71,8 +71,8 @@ impl Word {
     }
 
     #[inline]
-    pub(crate) const fn epoch(self) -> u8 {
-        ((self.0 & EPOCH) >> EPOCH_SHIFT) as u8
+    pub(crate) const fn epoch(self) -> u16 {
+        ((self.0 & EPOCH) >> EPOCH_SHIFT) as u16
     }
 
     /// Whether enough permits were given to publish their number.
@@ -131,10 +131,11 @@ impl Permits {
 
     /// Gives a permit of this epoch back; `None` where it was taken away before.
     #[inline]
-    pub(crate) fn give_back(&self, epoch: u8) -> Option<Word> {
+    pub(crate) fn give_back(&self, epoch: u16) -> Option<Word> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            if Word(word).epoch() != epoch {
+            // Nobody is there: an epoch of 4,096 resets ago has come round.
+            if Word(word).epoch() != epoch || word & IN_FLIGHT == 0 {
                 return None;
             }
             // Release: pairs with the acquisition in `take`.
@@ -209,14 +210,15 @@ mod tests {
     fn the_seal_and_the_epoch_wrap_within_their_places() {
         let permits = Permits::new(7);
         permits.set(QUEUES, true);
-        for _ in 0..600 {
+        for _ in 0..5_000 {
             permits.set_limit(9);
             permits.take(0).unwrap();
             permits.take_away();
         }
+        assert!(permits.give_back(permits.word().epoch()).is_none(), "nobody is there to give anything back");
         let word = permits.word();
         assert!(word.has(QUEUES) && !word.has(WAITERS | CAREFUL | REFUSING));
-        assert_eq!((word.in_flight(), word.epoch(), permits.limit()), (0, 88, 9));
-        assert_eq!(word.permitted_since(0).1, 600);
+        assert_eq!((word.in_flight(), word.epoch(), permits.limit()), (0, 5_000 % 4_096, 9));
+        assert_eq!(word.permitted_since(0).1, 5_000);
     }
 }

@@ -64,8 +64,16 @@ impl<W> Queue<W> {
         self.deadlines.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.deadlines.is_empty()
+    /// Whether nobody of a partition waits.
+    pub(crate) fn is_empty(&self, partition: usize) -> bool {
+        self.waiting[partition].is_empty()
+    }
+
+    /// Whether a call of a partition may wait, where `own(partition)` of the `places` are kept for each: a backlog of
+    /// one must not shut out the others.
+    pub(crate) fn has_place(&self, partition: usize, places: usize, own: impl Fn(usize) -> usize) -> bool {
+        let kept = self.waiting.iter().enumerate().map(|(i, waiting)| waiting.len().max(own(i))).sum::<usize>();
+        self.len() < places && (self.waiting[partition].len() < own(partition) || kept < places)
     }
 
     /// Adds a call and returns its number.
@@ -140,7 +148,22 @@ mod tests {
         assert_eq!((gone.id, queue.len()), (late, 1));
         assert_eq!(queue.expire(Instant::NEVER), None);
         assert!(queue.remove(0, never, Instant::default()).is_some());
-        assert!(queue.is_empty());
+        assert!(queue.is_empty(0) && queue.is_empty(1));
+    }
+
+    #[test]
+    fn a_backlog_of_one_partition_leaves_the_others_their_places() {
+        let own = |partition| [0, 7, 3][partition];
+        let mut queue = Queue::new(3);
+        while queue.has_place(2, 10, own) {
+            queue.push(2, waiter(9));
+        }
+        assert_eq!(queue.len(), 3, "the others' seven are not lent");
+        assert!(!queue.has_place(0, 10, own), "nor to calls without a partition");
+        while queue.has_place(1, 10, own) {
+            queue.push(1, waiter(9));
+        }
+        assert_eq!(queue.len(), 10);
     }
 
     #[test]

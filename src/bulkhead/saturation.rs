@@ -27,7 +27,7 @@ pub(crate) struct Over {
 impl Saturation {
     /// It begins with a refusal; `refused` are those before it.
     pub(crate) fn begin(now: Instant, refused: u64) -> Self {
-        Self { since: now, before: refused, seen: refused, changed_at: now }
+        Self { since: now, before: refused, seen: refused + 1, changed_at: now }
     }
 
     /// Whether it is over, by all the refusals there have been.
@@ -37,10 +37,15 @@ impl Saturation {
             return None;
         }
         let is_over = now.saturating_duration_since(self.changed_at) >= QUIET;
-        is_over.then(|| Over {
+        is_over.then(|| self.end(refused))
+    }
+
+    /// Ends it, by all the refusals there have been.
+    pub(crate) fn end(self, refused: u64) -> Over {
+        Over {
             refused: refused.saturating_sub(self.before),
             lasted: self.changed_at.saturating_duration_since(self.since),
-        })
+        }
     }
 }
 
@@ -57,5 +62,12 @@ mod tests {
         assert_eq!(saturation.look(at(1_899), 9), None);
         let lasted = Duration::from_millis(900);
         assert_eq!(saturation.look(at(1_900), 9), Some(Over { refused: 4, lasted }));
+    }
+
+    #[test]
+    fn one_refusal_alone_is_over_after_a_second_whenever_somebody_looks() {
+        let at = |millis| Instant::default().saturating_add(Duration::from_millis(millis));
+        let mut saturation = Saturation::begin(at(0), 5);
+        assert_eq!(saturation.look(at(60_000), 6), Some(Over { refused: 1, lasted: Duration::ZERO }));
     }
 }

@@ -1,6 +1,6 @@
 //! The Tower service.
 
-use super::calls::{Entry, Wait, enter, enter_freely};
+use super::calls::{Entry, Wait, enter_freely};
 use super::choose::Choose;
 use super::common::count;
 use super::future::{Deferred, ResponseFuture};
@@ -8,7 +8,7 @@ use super::handle::Bulkhead;
 use super::hold::{Hold, UntilResponse};
 use super::holder::Holder;
 use super::permit::Permit;
-use super::wait::Place;
+use super::wait::{Place, enter_as_future};
 use crate::classify::{AnyResult, Classify};
 use crate::reject::{AsError, OnReject};
 use std::task::{Context, Poll, ready};
@@ -73,8 +73,8 @@ where
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         let (hold, classifier, on_reject) = (self.hold.clone(), self.classifier.clone(), self.on_reject.clone());
-        let holder = self.bulkhead.choose(&request);
         let bypasses = self.bulkhead.bypasses(&request);
+        let holder = if bypasses { self.bulkhead.any() } else { self.bulkhead.choose(&request) };
         if !self.is_unasked
             && !bypasses
             && let Some(ticket) = enter_freely(&holder)
@@ -110,7 +110,7 @@ impl<S: Clone, B, H, C, P> BulkheadService<S, B, H, C, P> {
                 Deferred::permitted(service, request, is_ready, Permit::bypass(holder))
             });
         }
-        match enter(&holder, Wait::AsConfigured) {
+        match enter_as_future(&holder, Wait::AsConfigured) {
             Entry::Refused(rejected) => {
                 if P::IS_FALLBACK {
                     holder.count_fallback();

@@ -100,7 +100,7 @@ impl<H: Holder> Waiting<H> {
             if until == Instant::NEVER {
                 return Poll::Pending;
             }
-            self.timer.set(self.place.time_left(until).max(TICK));
+            self.timer.set(until, self.place.time_left(until).max(TICK));
             if self.timer.poll(cx).is_pending() {
                 return Poll::Pending;
             }
@@ -108,9 +108,18 @@ impl<H: Holder> Waiting<H> {
     }
 }
 
+/// As [`enter`], for futures: where there are no timers, no call waits.
+pub(super) fn enter_as_future<H: Holder>(holder: &H, wait: Wait) -> Entry {
+    match enter_freely(holder) {
+        Some(ticket) => Entry::Permit(ticket),
+        None => enter_barred(holder, if Timer::is_possible() { wait } else { Wait::No }),
+    }
+}
+
 /// A permit that is waited for as long as the settings say, or as asked.
+#[cfg(feature = "tokio")]
 pub(super) async fn acquire<H: Holder>(holder: &H, wait: Wait) -> Result<Permit<H>, Rejected> {
-    match enter(holder, wait) {
+    match enter_as_future(holder, wait) {
         Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
         Entry::Refused(rejected) => Err(rejected),
         Entry::Queued(id) => {

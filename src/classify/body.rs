@@ -64,6 +64,11 @@ impl<B, G: Settle> WatchBody<B, G> {
 }
 
 impl<B, G: Settle> WatchBody<B, G> {
+    /// What is settled at the end, if it has not come.
+    pub(crate) fn guard(&self) -> Option<&G> {
+        self.watch.guard.as_ref()
+    }
+
     /// Lets the guard go, as if the body had been dropped before its end.
     pub(crate) fn abandon(self: Pin<&mut Self>) {
         self.project().watch.guard = None;

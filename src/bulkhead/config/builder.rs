@@ -105,7 +105,8 @@ impl<T> BulkheadBuilder<T> {
     }
 
     /// How long a call may wait for a permit. Default: 0, a call that finds none is rejected at once. Valid: at
-    /// most 1 day; above 0 it needs the feature `tokio`, whose timer ends the wait.
+    /// most 1 day; above 0 it needs the feature `tokio`, whose timer ends the wait: a future that is polled outside of
+    /// a tokio runtime does not wait.
     ///
     /// Longer survives longer bursts and answers later: less than what the caller has left after the call itself
     /// is no use to it.
@@ -143,7 +144,7 @@ impl<T> BulkheadBuilder<T> {
     /// How long a call may hold its permit. Default: for ever. Valid: 1 ms to 1 day.
     ///
     /// Past it the permit is taken away as soon as another call wants one, and a response body that holds it
-    /// breaks with [`HoldExpired`](crate::bulkhead::HoldExpired). It is for clients that read their response a byte
+    /// breaks with [`HoldExpired`](crate::bulkhead::HoldExpired), where the feature `tokio` has a timer for it. It is for clients that read their response a byte
     /// a minute, and for permits that were leaked. The call itself goes on: put a timeout round it.
     #[must_use]
     pub fn max_hold(mut self, hold: impl Into<Option<Duration>>) -> Self {

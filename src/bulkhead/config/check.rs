@@ -2,13 +2,15 @@
 
 use super::BulkheadConfig;
 use super::builder::Settings;
+use crate::bulkhead::limit::AdaptiveLimit;
 use crate::bulkhead::shedding::Shedding;
 use crate::config::{ConfigError, Problems, Ratio, intern};
 use std::time::Duration;
 
 /// The most calls in flight.
 pub(crate) const LIMIT_MAX: u32 = 500_000;
-const WAIT_MAX: Duration = Duration::from_secs(86_400);
+/// The longest that a call may wait.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(86_400);
 const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 const QUEUE_MAX: u32 = 1_000_000;
 const PARTITIONS_MAX: usize = 64;
@@ -27,7 +29,7 @@ impl Settings {
     /// Every setting that is out of its range.
     pub(crate) fn check(self) -> Result<BulkheadConfig, ConfigError> {
         let mut problems = Problems::default();
-        problems.count("max_concurrent_calls", self.max_concurrent_calls, 1, LIMIT_MAX);
+        check_limit_of(&mut problems, self.adaptive.as_ref(), self.max_concurrent_calls);
         self.queue(&mut problems);
         if let Some(hold) = self.max_hold
             && (hold < Duration::from_millis(1) || hold > WAIT_MAX)
@@ -35,11 +37,12 @@ impl Settings {
             problems.add("max_hold", format!("{hold:?}"), "from 1ms to 1 day");
         }
         let partitions = partitions(&mut problems, &self.partitions);
+        if (1..partitions.len()).contains(&(self.max_concurrent_calls as usize)) {
+            let allowed = format!("at least {}, one for each partition", partitions.len());
+            problems.add("max_concurrent_calls", self.max_concurrent_calls, allowed);
+        }
         if let Some(adaptive) = &self.adaptive {
             adaptive.check(&mut problems);
-            if (1..=LIMIT_MAX).contains(&self.max_concurrent_calls) {
-                adaptive.check_initial(&mut problems, "max_concurrent_calls", self.max_concurrent_calls);
-            }
         }
         problems.into_result(BulkheadConfig {
             max_concurrent_calls: self.max_concurrent_calls,
@@ -72,6 +75,10 @@ impl Settings {
             problems.add("max_wait", "0s", "longer than 0: `shedding` is for calls that wait");
         }
         problems.not_zero("shedding.target", target);
+        if !self.max_wait.is_zero() && target >= self.max_wait {
+            let allowed = format!("shorter than max_wait, {:?}: nothing would ever be shed", self.max_wait);
+            problems.add("shedding.target", format!("{target:?}"), allowed);
+        }
         if interval < target || interval > INTERVAL_MAX {
             problems.add(
                 "shedding.interval",
@@ -79,6 +86,20 @@ impl Settings {
                 format!("from the target, {target:?}, to 1 hour"),
             );
         }
+    }
+}
+
+/// Whether a limit set by hand is one that these settings allow.
+pub(crate) fn check_limit(problems: &mut Problems, config: &BulkheadConfig, limit: u32) {
+    check_limit_of(problems, config.adaptive.as_ref(), limit);
+}
+
+fn check_limit_of(problems: &mut Problems, adaptive: Option<&AdaptiveLimit>, limit: u32) {
+    match adaptive {
+        Some(adaptive) if (1..=LIMIT_MAX).contains(&limit) => {
+            adaptive.check_initial(problems, "max_concurrent_calls", limit);
+        }
+        _ => problems.count("max_concurrent_calls", limit, 1, LIMIT_MAX),
     }
 }
 

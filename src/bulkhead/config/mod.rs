@@ -4,7 +4,7 @@ mod builder;
 mod check;
 
 pub use builder::BulkheadBuilder;
-pub(crate) use check::LIMIT_MAX;
+pub(crate) use check::{LIMIT_MAX, WAIT_MAX, check_limit};
 
 use super::limit::{AdaptiveLimit, Limiter};
 use super::partitions::PartitionTotal;
@@ -75,6 +75,16 @@ impl BulkheadConfig {
         self.queue_order
     }
 
+    /// How calls are shed that queue for too long.
+    pub const fn shedding(&self) -> Option<Shedding> {
+        self.shedding
+    }
+
+    /// Whether guaranteed shares may exceed the limit.
+    pub const fn partition_total(&self) -> PartitionTotal {
+        self.partition_total
+    }
+
     /// How long a permit may be held.
     pub const fn max_hold(&self) -> Option<Duration> {
         self.max_hold
@@ -109,8 +119,11 @@ impl BulkheadConfig {
         self.partitions.iter().map(|(_, share)| share.get())
     }
 
+    /// What adapts the limit, beginning as near to `start` as its bounds allow.
     pub(crate) fn limiter(&self, start: u32) -> Option<Limiter> {
-        self.adaptive.clone().and_then(|adaptive| Limiter::new(adaptive, start).ok())
+        let adaptive = self.adaptive.clone()?;
+        let (min, max) = adaptive.bounds();
+        Some(Limiter::new(adaptive, start.clamp(min, max)).expect("the settings were checked, and it is within them"))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::bulkhead::snapshot::{Event, Snapshot, Totals};
 use crate::clock::Clock;
 use crate::keyed::{Entry, Found, Table};
 use crate::observe::Events;
-use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::borrow::Borrow;
 use std::hash::Hash;
 
@@ -28,6 +28,29 @@ pub struct KeyedEvent<K> {
     pub event: Event,
 }
 
+/// An event and the entry of its key: the key is foreign code, and is cloned without a lock.
+pub(super) struct OfKey<K> {
+    pub(super) entry: Arc<Entry<K, Compartment>>,
+    pub(super) event: Event,
+}
+
+/// A group at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct KeyedSnapshot {
+    /// Keys that are known.
+    pub keys: u64,
+    /// Calls in flight over all keys.
+    pub in_flight: u64,
+    /// Calls that wait over all keys.
+    pub queue_depth: u64,
+    /// Calls in flight at most, of each key: where the limit is adaptive, that which a key begins with.
+    pub limit_per_key: u32,
+    /// Keys that have lately refused calls.
+    pub saturated: u64,
+}
+
 pub(super) struct Group<K> {
     pub(super) common: Common,
     table: Table<K, Compartment>,
@@ -42,7 +65,8 @@ pub(super) struct Group<K> {
     pub(super) rejected: AtomicU64,
     /// Enough permits were given to publish their number.
     is_due: AtomicBool,
-    pub(super) events: Events<KeyedEvent<K>>,
+    reconfiguring: Mutex<()>,
+    pub(super) events: Events<OfKey<K>>,
     #[cfg(feature = "metrics")]
     gate: crate::telemetry::Gate,
 }
@@ -67,7 +91,7 @@ impl<K> Group<K> {
     }
 
     pub(super) fn count_return(&self) {
-        self.returned.fetch_add(1, Ordering::Relaxed);
+        self.returned.fetch_add(1, Ordering::Release); // pairs with the load in `snapshot`
     }
 }
 
@@ -85,6 +109,7 @@ impl<K: Key> Group<K> {
             returned: zero(),
             rejected: zero(),
             is_due: AtomicBool::new(false),
+            reconfiguring: Mutex::new(()),
             events: Events::default(),
             #[cfg(feature = "metrics")]
             gate: crate::telemetry::Gate::default(),
@@ -100,7 +125,7 @@ impl<K: Key> Group<K> {
         self.table.get(key)
     }
 
-    pub(super) fn find_or_insert<Q>(&self, key: &Q) -> Arc<Entry<K, Compartment>>
+    pub(super) fn find_or_insert<Q>(self: &Arc<Self>, key: &Q) -> Arc<Entry<K, Compartment>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -111,9 +136,15 @@ impl<K: Key> Group<K> {
         let make = || Compartment::new(&self.common.config());
         match self.table.get_or_insert(key, Compartment::is_idle, make) {
             Found::Known(entry) => entry,
-            Found::New { entry, gone } => {
-                let counter = if gone.is_some() { &self.evicted } else { &self.keys };
-                counter.fetch_add(1, Ordering::Relaxed);
+            Found::New { entry, gone: None } => {
+                self.keys.fetch_add(1, Ordering::Relaxed);
+                entry
+            }
+            Found::New { entry, gone: Some(gone) } => {
+                self.evicted.fetch_add(1, Ordering::Relaxed);
+                if gone.value.is_refusing() {
+                    KeyBulkhead::new(Arc::clone(self), gone).end_saturation();
+                }
                 entry
             }
             Found::NoRoom => {
@@ -123,6 +154,10 @@ impl<K: Key> Group<K> {
         }
     }
 
+    pub(super) fn overflow(&self) -> Arc<Entry<K, Compartment>> {
+        Arc::clone(&self.overflow)
+    }
+
     /// Every key's entry, and that of those without room.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<Entry<K, Compartment>>)) {
         visit(&self.overflow);
@@ -130,28 +165,37 @@ impl<K: Key> Group<K> {
     }
 
     pub(super) fn reconfigure(self: &Arc<Self>, config: BulkheadConfig) {
+        let _one_after_the_other = self.reconfiguring.lock();
         let config = Arc::new(config);
         self.common.set_config(Arc::clone(&config)); // first: a key that is made from now on has it
         self.for_each(|entry| {
             if !entry.value.refit_unused(&config) {
-                control::reconfigure(&KeyBulkhead::new(Arc::clone(self), Arc::clone(entry)), &config);
+                control::reconfigure(&KeyBulkhead::new(Arc::clone(self), Arc::clone(entry)), &config, || ());
             }
         });
     }
 
-    /// The sums over all keys; the limit is that of one.
-    pub(super) fn snapshot(self: &Arc<Self>) -> Snapshot {
-        Snapshot { is_saturated: !self.saturated().is_empty(), ..self.sums() }
+    pub(super) fn snapshot(self: &Arc<Self>) -> KeyedSnapshot {
+        // Returned first: between the two readings permits are only given.
+        // Acquire: pairs with the return, so that its permit has been counted.
+        let returned = self.returned.load(Ordering::Acquire);
+        KeyedSnapshot {
+            keys: self.len(),
+            in_flight: self.permitted.load(Ordering::Relaxed).saturating_sub(returned),
+            queue_depth: self.common.waiting.load(Ordering::Relaxed),
+            limit_per_key: self.common.config().first_limit(),
+            saturated: self.saturated().len() as u64,
+        }
     }
 
+    /// The sums as metrics tell them.
+    #[cfg(feature = "metrics")]
     fn sums(&self) -> Snapshot {
         let whole = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        // Returned first: between the two readings permits are only given.
         let returned = self.returned.load(Ordering::Acquire);
-        let in_flight = self.permitted.load(Ordering::Acquire).saturating_sub(returned);
+        let in_flight = whole(self.permitted.load(Ordering::Relaxed).saturating_sub(returned));
         let queue_depth = whole(self.common.waiting.load(Ordering::Relaxed));
-        let limit = self.common.config().first_limit();
-        Snapshot { in_flight: whole(in_flight), limit, queue_depth, is_saturated: false }
+        Snapshot { in_flight, limit: self.common.config().first_limit(), queue_depth, is_saturated: false }
     }
 
     /// The keys that have lately refused calls.

@@ -2,12 +2,13 @@
 
 use super::Key;
 use super::builder::{KeyedBulkheadBuilder, no_partitions};
-use super::group::{Group, KeyedEvent};
+use super::group::{Group, KeyedEvent, KeyedSnapshot, OfKey};
 use crate::bulkhead::calls::Wait;
 use crate::bulkhead::choose::Choose;
 use crate::bulkhead::common::{Common, count};
 use crate::bulkhead::compartment::Compartment;
-use crate::bulkhead::config::BulkheadConfig;
+use crate::bulkhead::config::{BulkheadConfig, WAIT_MAX};
+use crate::bulkhead::control;
 use crate::bulkhead::future;
 use crate::bulkhead::holder::Holder;
 use crate::bulkhead::layer::BulkheadLayer;
@@ -18,7 +19,7 @@ use crate::bulkhead::wait;
 use crate::classify::{AnyResult, Classify};
 use crate::config::{ConfigError, Problems};
 use crate::keyed::Entry;
-use crate::observe::Subscription;
+use crate::observe::{Subscription, note};
 use crate::reject::{CallError, Rejected};
 use crate::sync::Arc;
 use std::borrow::Borrow;
@@ -84,8 +85,8 @@ impl<K: Key> KeyedBulkhead<K> {
         self.len() == 0
     }
 
-    /// Calls in flight and waiting over all keys; the limit is that of one key. Looks at every key.
-    pub fn snapshot(&self) -> Snapshot {
+    /// Calls in flight and waiting over all keys. Looks at every key.
+    pub fn snapshot(&self) -> KeyedSnapshot {
         self.group.snapshot()
     }
 
@@ -112,7 +113,24 @@ impl<K: Key> KeyedBulkhead<K> {
     /// Calls `listener` with every event of every key until the subscription is dropped. See
     /// [`Bulkhead::subscribe`](crate::Bulkhead::subscribe).
     pub fn subscribe(&self, listener: impl Fn(&KeyedEvent<K>) + Send + Sync + 'static) -> Subscription {
-        self.group.events.subscribe(Arc::new(listener))
+        self.group.events.subscribe(Arc::new(move |of_key: &OfKey<K>| {
+            listener(&KeyedEvent { key: of_key.entry.key.clone(), event: of_key.event.clone() });
+        }))
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> Arc<BulkheadConfig> {
+        self.group.common.config()
+    }
+
+    /// Takes every permit of every key away from its holder. See
+    /// [`Bulkhead::reset_in_flight`](crate::Bulkhead::reset_in_flight).
+    pub fn reset_in_flight(&self, reason: impl AsRef<str>) {
+        let note = note(reason.as_ref());
+        self.group.for_each(|entry| {
+            let key = KeyBulkhead::new(Arc::clone(&self.group), Arc::clone(entry));
+            control::reset_in_flight(&key, &note);
+        });
     }
 
     /// Takes new settings for all keys. Calls in flight and calls that wait stay.
@@ -157,6 +175,11 @@ pub struct ByKey<K, F> {
 
 impl<K: Key, Request, F: Fn(&Request) -> K> Choose<Request> for ByKey<K, F> {
     type Holder = KeyBulkhead<K>;
+
+    fn any(&self) -> KeyBulkhead<K> {
+        let group = Arc::clone(&self.bulkheads.group);
+        KeyBulkhead { entry: group.overflow(), group }
+    }
 
     fn choose(&self, request: &Request) -> KeyBulkhead<K> {
         self.bulkheads.key(&(self.key)(request))
@@ -206,6 +229,17 @@ impl<K: Key> KeyBulkhead<K> {
         wait::acquire(self, Wait::AsConfigured).await
     }
 
+    /// Asks for a permit, and waits for it at most so long. See
+    /// [`Bulkhead::acquire_within`](crate::Bulkhead::acquire_within).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`], under the name of the group.
+    #[cfg(feature = "tokio")]
+    pub async fn acquire_within(&self, max_wait: Duration) -> Result<Permit<Self>, Rejected> {
+        wait::acquire(self, Wait::Within(max_wait.min(WAIT_MAX))).await
+    }
+
     /// Asks for a permit, and blocks this thread at most so long. See
     /// [`Bulkhead::acquire_blocking`](crate::Bulkhead::acquire_blocking).
     ///
@@ -213,7 +247,7 @@ impl<K: Key> KeyBulkhead<K> {
     ///
     /// [`Rejected`], under the name of the group.
     pub fn acquire_blocking(&self, max_wait: Duration) -> Result<Permit<Self>, Rejected> {
-        wait::acquire_blocking(self, Wait::Within(max_wait))
+        wait::acquire_blocking(self, Wait::Within(max_wait.min(WAIT_MAX)))
     }
 
     /// Runs a future with a permit. See [`Bulkhead::call`](crate::Bulkhead::call).
@@ -254,6 +288,17 @@ impl<K: Key> KeyBulkhead<K> {
     pub fn snapshot(&self) -> Snapshot {
         self.entry.value.snapshot(self)
     }
+
+    /// Takes every permit of this key away from its holder. See
+    /// [`Bulkhead::reset_in_flight`](crate::Bulkhead::reset_in_flight).
+    pub fn reset_in_flight(&self, reason: impl AsRef<str>) {
+        control::reset_in_flight(self, &note(reason.as_ref()));
+    }
+
+    /// Nobody will look at this key again.
+    pub(super) fn end_saturation(&self) {
+        self.entry.value.end_saturation(self);
+    }
 }
 
 impl<K: Key> Holder for KeyBulkhead<K> {
@@ -274,11 +319,11 @@ impl<K: Key> Holder for KeyBulkhead<K> {
     }
 
     fn push(&self, event: Event) {
-        self.group.events.push([KeyedEvent { key: self.entry.key.clone(), event }]);
+        self.group.events.push([OfKey { entry: Arc::clone(&self.entry), event }]);
     }
 
     fn dispatch(&self) {
-        self.group.events.dispatch(|keyed| crate::bulkhead::log::event(&keyed.event));
+        self.group.events.dispatch(|of_key| crate::bulkhead::log::event(&of_key.event));
     }
 
     fn publish(&self) {

@@ -51,5 +51,5 @@ mod handle;
 
 pub use crate::keyed::Key;
 pub use builder::KeyedBulkheadBuilder;
-pub use group::KeyedEvent;
+pub use group::{KeyedEvent, KeyedSnapshot};
 pub use handle::{ByKey, KeyBulkhead, KeyedBulkhead};

@@ -127,6 +127,12 @@ impl Limiter {
         self.probe.cut().unwrap_or_else(|| self.algorithm.limit()).clamp(min, max)
     }
 
+    /// The limit that a probe returns to; without one, the limit.
+    pub(crate) fn settled(&self) -> u32 {
+        let (min, max) = self.settings.bounds();
+        self.algorithm.limit().clamp(min, max)
+    }
+
     /// The settings it was made with.
     pub const fn settings(&self) -> &AdaptiveLimit {
         &self.settings
