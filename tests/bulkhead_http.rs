@@ -34,7 +34,7 @@ async fn behave(request: Request) -> Response {
     let part = || stream::once(async { Ok::<_, io::Error>(Bytes::from_static(b"part")) });
     match request.uri().path() {
         "/endless" => {
-            let chunk = Bytes::from_static(&[b'x'; 65_536]);
+            let chunk = Bytes::from(vec![b'x'; 65_536]);
             Body::from_stream(stream::repeat(chunk).map(Ok::<_, io::Error>)).into_response()
         }
         "/breaks" => {

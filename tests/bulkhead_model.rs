@@ -22,18 +22,17 @@ fn behaves_as_a_naive_reference_over_random_histories() {
     const STEPS: u64 = 60;
     let wanted = number("BACKSTOP_MODEL_STEPS", 150_000);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let mut seed = number("BACKSTOP_MODEL_SEED", 1);
-    let mut seen = player::Seen::default();
-    for _ in 0..wanted.div_ceil(STEPS) {
+    let first_seed = number("BACKSTOP_MODEL_SEED", 1);
+    let mut happened = player::Seen::default();
+    for seed in first_seed..first_seed + wanted.div_ceil(STEPS) {
         let mut player = Player::new(seed, &runtime);
         for _ in 0..STEPS {
             if let Err(difference) = player.step() {
                 panic!("BACKSTOP_MODEL_SEED={seed}: {difference}\n{}", player.story());
             }
         }
-        player.finish(&mut seen);
-        seed += 1;
+        player.finish(&mut happened);
     }
-    println!("{seen:?}");
-    seen.assert_all_happened();
+    println!("{happened:?}");
+    happened.assert_all_happened();
 }

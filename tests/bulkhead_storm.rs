@@ -137,7 +137,7 @@ impl Service<Do> for Dependency {
 
 /// How the callers' side saw it.
 #[derive(Default)]
-struct Seen {
+struct Tally {
     offered: AtomicU64,
     finished: AtomicU64,
     rejected: AtomicU64,
@@ -151,7 +151,7 @@ fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-impl Seen {
+impl Tally {
     fn note<E>(&self, result: Result<(), CallError<E>>) {
         match result {
             Err(CallError::Rejected(_)) => count(&self.rejected),
@@ -178,17 +178,17 @@ async fn wait_for<F: Future>(rng: &mut Rng, request: Do, call: F) -> Option<F::O
     None
 }
 
-fn assert_balanced(bulkhead: &Bulkhead, seen: &Seen) {
+fn assert_balanced(bulkhead: &Bulkhead, tally: &Tally) {
     let (snapshot, totals) = (bulkhead.snapshot(), bulkhead.totals());
     assert_eq!((snapshot.in_flight, snapshot.queue_depth, snapshot.available()), (0, 0, snapshot.limit));
     let Totals { permitted, rejected_full, timed_out, shed, left_queue, abandoned, .. } = totals;
-    assert_eq!(read(&seen.offered), permitted + rejected_full + timed_out + shed + left_queue, "{totals:?}");
-    assert_eq!(permitted, read(&seen.finished) + abandoned, "{totals:?}");
-    assert!(read(&seen.rejected) <= rejected_full + timed_out + shed, "who had gone was not told: {totals:?}");
+    assert_eq!(read(&tally.offered), permitted + rejected_full + timed_out + shed + left_queue, "{totals:?}");
+    assert_eq!(permitted, read(&tally.finished) + abandoned, "{totals:?}");
+    assert!(read(&tally.rejected) <= rejected_full + timed_out + shed, "who had gone was not told: {totals:?}");
 }
 
 /// The calls of one task, half of them through the layer.
-async fn caller(seed: u64, calls: u32, bulkhead: Bulkhead, gauge: Arc<Gauge>, seen: Arc<Seen>, queue_max: u32) {
+async fn caller(seed: u64, calls: u32, bulkhead: Bulkhead, gauge: Arc<Gauge>, tally: Arc<Tally>, queue_max: u32) {
     let mut rng = Rng::with_seed(seed);
     let partitions: Vec<_> = bulkhead.config().partitions().map(|(name, _)| name).collect();
     let mut handles: Vec<_> = partitions.into_iter().filter_map(|name| bulkhead.partition(name)).collect();
@@ -200,21 +200,21 @@ async fn caller(seed: u64, calls: u32, bulkhead: Bulkhead, gauge: Arc<Gauge>, se
         if rng.bool() {
             let mut service = services[which].clone();
             let Ok(ready) = soon("readiness", service.ready()).await else { panic!("it never fails") };
-            count(&seen.offered);
+            count(&tally.offered);
             let Ok(call) = catch_unwind(AssertUnwindSafe(|| ready.call(request))) else { continue };
             if rng.u8(..20) == 0 {
                 continue; // never polled
             }
             if let Some(result) = wait_for(&mut rng, request, call).await {
                 let is_rejected = result.as_ref().is_err_and(|error| Rejected::find(&**error).is_some());
-                count(if is_rejected { &seen.rejected } else { &seen.finished });
+                count(if is_rejected { &tally.rejected } else { &tally.finished });
             }
         } else {
-            count(&seen.offered);
+            count(&tally.offered);
             let gauge = Arc::clone(&gauge);
             let call = handles[which].call(async move { work(Inside::enter(&gauge), request).await });
             if let Some(result) = wait_for(&mut rng, request, call).await {
-                seen.note(result);
+                tally.note(result);
             }
         }
         if rng.u8(..8) == 0 {
@@ -224,10 +224,10 @@ async fn caller(seed: u64, calls: u32, bulkhead: Bulkhead, gauge: Arc<Gauge>, se
 }
 
 /// Calls from a thread without a runtime.
-fn blocking_caller(seed: u64, calls: u32, bulkhead: &Bulkhead, gauge: &Arc<Gauge>, seen: &Seen) {
+fn blocking_caller(seed: u64, calls: u32, bulkhead: &Bulkhead, gauge: &Arc<Gauge>, tally: &Tally) {
     let mut rng = Rng::with_seed(seed);
     for _ in 0..calls {
-        count(&seen.offered);
+        count(&tally.offered);
         if rng.bool() {
             let is_panic = rng.u8(..8) == 0;
             let work = || {
@@ -235,16 +235,16 @@ fn blocking_caller(seed: u64, calls: u32, bulkhead: &Bulkhead, gauge: &Arc<Gauge
                 if is_panic { quiet_panic() } else { Ok::<_, io::Error>(()) }
             };
             if let Ok(result) = catch_unwind(AssertUnwindSafe(|| bulkhead.call_blocking(work))) {
-                seen.note(result);
+                tally.note(result);
             }
         } else if let Ok(permit) = bulkhead.acquire_blocking(Duration::from_micros(rng.u64(..500))) {
             let inside = Inside::enter(gauge);
             thread::yield_now();
             drop(inside);
             drop(permit);
-            count(&seen.finished);
+            count(&tally.finished);
         } else {
-            count(&seen.rejected);
+            count(&tally.rejected);
         }
     }
 }
@@ -254,18 +254,18 @@ const CALLS: u32 = 3_000;
 
 /// Plays a storm. `limits` are those that it is resized to; the first is the one that it begins with.
 fn storm(bulkhead: &Bulkhead, limits: &[u32], seed: u64) -> Arc<Gauge> {
-    let (gauge, seen) = (Arc::new(Gauge::default()), Arc::new(Seen::default()));
+    let (gauge, tally) = (Arc::new(Gauge::default()), Arc::new(Tally::default()));
     let queue_max = bulkhead.config().max_queue();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
     thread::scope(|scope| {
         for thread in 0..2 {
-            let (gauge, seen) = (&gauge, &seen);
-            scope.spawn(move || blocking_caller(seed + 100 + thread, CALLS, bulkhead, gauge, seen));
+            let (gauge, tally) = (&gauge, &tally);
+            scope.spawn(move || blocking_caller(seed + 100 + thread, CALLS, bulkhead, gauge, tally));
         }
         runtime.block_on(async {
             let task = |task| {
-                let (bulkhead, gauge, seen) = (bulkhead.clone(), Arc::clone(&gauge), Arc::clone(&seen));
-                tokio::spawn(caller(seed + task, CALLS, bulkhead, gauge, seen, queue_max))
+                let (bulkhead, gauge, tally) = (bulkhead.clone(), Arc::clone(&gauge), Arc::clone(&tally));
+                tokio::spawn(caller(seed + task, CALLS, bulkhead, gauge, tally, queue_max))
             };
             let mut tasks: Vec<_> = (0..TASKS).map(task).collect();
             let mut rng = Rng::with_seed(seed + 99);
@@ -279,7 +279,7 @@ fn storm(bulkhead: &Bulkhead, limits: &[u32], seed: u64) -> Arc<Gauge> {
         });
     });
     drop(runtime);
-    assert_balanced(bulkhead, &seen);
+    assert_balanced(bulkhead, &tally);
     assert_eq!(gauge.now.load(Ordering::SeqCst), 0);
     let most = gauge.most.load(Ordering::SeqCst);
     let largest = u64::from(*limits.iter().max().unwrap());

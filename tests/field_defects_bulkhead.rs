@@ -72,20 +72,20 @@ async fn the_gauges_are_right_when_calls_were_cancelled_in_flight_and_in_line() 
         exporter.run(|| bulkhead.publish());
         let scrape = exporter.scrape();
         ["backstop_bulkhead_in_flight_calls", "backstop_bulkhead_queue_depth"]
-            .map(|gauge| scrape.value(gauge, &[("name", "scene")]))
+            .map(|gauge| scrape.value(gauge, &[("name", "scene")]).to_string())
     };
     let mut service = bulkhead.wrap(Dependency::default());
     let (mut in_flight, mut in_line) = (call(&mut service, Do::Hang), call(&mut service, Do::Hang));
     assert!(poll_once(&mut in_flight).is_pending() && poll_once(&mut in_line).is_pending());
-    assert_eq!(gauges(), [1.0, 1.0]);
+    assert_eq!(gauges(), ["1", "1"]);
     drop(in_line);
-    assert_eq!(gauges(), [1.0, 0.0]);
+    assert_eq!(gauges(), ["1", "0"]);
     drop(in_flight);
-    assert_eq!(gauges(), [0.0, 0.0]);
+    assert_eq!(gauges(), ["0", "0"]);
     for request in [Do::Panic, Do::PanicInCall, Do::Fail] {
         panics(|| try_now(&mut service, request));
     }
-    assert_eq!(gauges(), [0.0, 0.0]);
+    assert_eq!(gauges(), ["0", "0"]);
 }
 
 /// tower-resilience: 19,999 calls in line, each with its request in memory.

@@ -118,8 +118,8 @@ impl<'a> Player<'a> {
         let settings = settings(&mut rng);
         let bulkhead = bulkhead(&settings, clock);
         let story = vec![format!("{settings:?}")];
-        let (reference, seen) = (Reference::new(settings), Seen::default());
-        Self { rng, runtime, bulkhead, time, reference, hands: Vec::new(), offered: 0, story, seen }
+        let reference = Reference::new(settings);
+        Self { rng, runtime, bulkhead, time, reference, hands: Vec::new(), offered: 0, story, seen: Seen::default() }
     }
 
     pub(crate) fn story(&self) -> String {

@@ -115,11 +115,13 @@ impl Player {
                 names(&id, n).into_iter().filter_map(acquire).collect()
             }
             BulkheadStep::Release { id, n } => {
-                names(&id, n).iter().for_each(|id| drop(self.permits.remove(id)));
+                self.permits.retain(|held, _| !names(&id, n).contains(held));
                 Vec::new()
             }
             BulkheadStep::Cancel { id, n } => {
-                names(&id, n).iter().for_each(|id| self.cancel(id));
+                for id in names(&id, n) {
+                    self.cancel(&id);
+                }
                 Vec::new()
             }
             BulkheadStep::Advance { ms } => {

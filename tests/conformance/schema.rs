@@ -266,7 +266,7 @@ pub(crate) enum ThrottleStep {
 pub(crate) struct Bulkhead {
     pub(crate) max: u32,
     /// `null`: for ever.
-    #[serde(default = "none_at_all")]
+    #[serde(default = "no_wait")]
     pub(crate) max_wait_ms: Option<u64>,
     pub(crate) queue: Option<u32>,
     #[serde(default)]
@@ -397,6 +397,7 @@ fn whole() -> f64 {
     1.0
 }
 
-fn none_at_all() -> Option<u64> {
+#[expect(clippy::unnecessary_wraps, reason = "it stands for a field that may be null")]
+fn no_wait() -> Option<u64> {
     Some(0)
 }
