@@ -152,7 +152,7 @@ fn read(counter: &AtomicU64) -> u64 {
 }
 
 impl Tally {
-    fn note<E>(&self, result: Result<(), CallError<E>>) {
+    fn note<E>(&self, result: &Result<(), CallError<E>>) {
         match result {
             Err(CallError::Rejected(_)) => count(&self.rejected),
             _ => count(&self.finished),
@@ -214,7 +214,7 @@ async fn caller(seed: u64, calls: u32, bulkhead: Bulkhead, gauge: Arc<Gauge>, ta
             let gauge = Arc::clone(&gauge);
             let call = handles[which].call(async move { work(Inside::enter(&gauge), request).await });
             if let Some(result) = wait_for(&mut rng, request, call).await {
-                tally.note(result);
+                tally.note(&result);
             }
         }
         if rng.u8(..8) == 0 {
@@ -235,7 +235,7 @@ fn blocking_caller(seed: u64, calls: u32, bulkhead: &Bulkhead, gauge: &Arc<Gauge
                 if is_panic { quiet_panic() } else { Ok::<_, io::Error>(()) }
             };
             if let Ok(result) = catch_unwind(AssertUnwindSafe(|| bulkhead.call_blocking(work))) {
-                tally.note(result);
+                tally.note(&result);
             }
         } else if let Ok(permit) = bulkhead.acquire_blocking(Duration::from_micros(rng.u64(..500))) {
             let inside = Inside::enter(gauge);
