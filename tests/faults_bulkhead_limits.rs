@@ -7,12 +7,12 @@ mod common;
 #[path = "common/scene.rs"]
 mod scene;
 
-use backstop::Bulkhead;
 use backstop::bulkhead::limit::Aimd;
-use backstop::bulkhead::{BulkheadBuilder, Event, EventKind, Permit, Shedding};
+use backstop::bulkhead::{BulkheadBuilder, BulkheadConfig, Event, EventKind, Permit, Shedding};
 use backstop::circuit_breaker::Named;
 use backstop::clock::{Clock, ManualClock};
 use backstop::reject::RejectReason;
+use backstop::{Bulkhead, Outcome};
 use common::soon;
 use futures_util::FutureExt;
 use scene::{MILLISECOND, poll_once, quiet_panic};
@@ -297,4 +297,25 @@ async fn e6_a_waker_that_panics_takes_no_permit_and_holds_up_nobody() {
         assert!(call.now_or_never().unwrap().is_ok());
     }
     assert_eq!(state(&bulkhead), (0, 0));
+}
+
+/// C7: new settings while an adaptive limit has learned one that they do not allow.
+#[test]
+fn c7_new_bounds_bring_a_learned_limit_within_them_and_it_goes_on_learning() {
+    let (bulkhead, _) = waiting(|builder| builder.adaptive(Aimd::new().max(100).window(1)));
+    let config = |max| {
+        let aimd = Aimd::new().max(max).window(1);
+        BulkheadConfig::builder().max_concurrent_calls(1).max_wait(SECOND).adaptive(aimd).build().unwrap()
+    };
+    let use_all = |bulkhead: &Bulkhead| {
+        let permits: Vec<_> = std::iter::from_fn(|| bulkhead.try_acquire().ok()).collect();
+        drop(permits); // each has succeeded
+    };
+    (0..4).for_each(|_| use_all(&bulkhead));
+    assert!(bulkhead.snapshot().limit > 10, "{:?}", bulkhead.snapshot());
+    bulkhead.reconfigure(config(5)).unwrap();
+    assert_eq!(bulkhead.snapshot().limit, 5);
+    let mut permits: Vec<_> = std::iter::from_fn(|| bulkhead.try_acquire().ok()).collect();
+    permits.pop().expect("there are five").end(Outcome::Failure);
+    assert_eq!(bulkhead.snapshot().limit, 4);
 }
