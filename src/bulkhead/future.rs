@@ -1,15 +1,13 @@
 //! The future of a call in front of which a bulkhead stands.
 
-use super::calls::{Entry, Wait};
+use super::deferred::{Deferred, Start, Undeferred};
 use super::handle::Bulkhead;
 use super::hold::{Hold, UntilResponse};
 use super::holder::Holder;
 use super::permit::Permit;
-use super::service::Later;
-use super::wait::{self, Place, Waiting, enter_as_future};
 use crate::classify::{Classified, Classify, judge};
 use crate::outcome::Outcome;
-use crate::reject::{CallError, OnReject, Rejected};
+use crate::reject::OnReject;
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::pin::Pin;
@@ -48,10 +46,11 @@ impl<S, Request, F, H, C, P, Refusal, G: Holder> ResponseFuture<S, Request, F, H
     }
 
     #[inline]
-    pub(super) fn later(later: Later<S, Request, G, Refusal>, hold: H, classifier: C, on_reject: P) -> Self {
-        let state = match later {
-            Later::Deferred(deferred) => State::Deferred { deferred },
-            Later::Refused(refusal) => State::Refused { refusal: Some(refusal) },
+    pub(super) fn started(start: Start<S, Request, F, Refusal, G>, hold: H, classifier: C, on_reject: P) -> Self {
+        let state = match start {
+            Start::Called(future, permit) => State::Called { future, permit: Some(permit) },
+            Start::Deferred(deferred) => State::Deferred { deferred },
+            Start::Refused(refusal) => State::Refused { refusal: Some(refusal) },
         };
         Self { state, hold, classifier, on_reject }
     }
@@ -105,7 +104,7 @@ where
 
 /// How the call went, for an adaptive limit.
 #[inline]
-fn outcome<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Outcome {
+pub(super) fn outcome<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Outcome {
     match judge(classifier, result) {
         Classified::Now(classification) => classification.outcome(),
         Classified::AtEnd => Outcome::Success, // the answer has come: that was the round trip
@@ -136,133 +135,4 @@ fn finish_failed<Request, R, E, G: Holder, H: Hold<R>, P: OnReject<Request, R, H
             Err(P::carry(error))
         }
     }
-}
-
-/// A request that waits for its permit, or for the service.
-pub(super) struct Deferred<S, Request, H: Holder> {
-    service: S,
-    request: Option<Request>,
-    is_ready: bool,
-    holder: H,
-    waiting: Option<Waiting<H>>,
-    permit: Option<Permit<H>>,
-}
-
-/// What becomes of it.
-enum Undeferred<F, Request, H: Holder, E> {
-    Called(F, Permit<H>),
-    Rejected(Request, Rejected),
-    /// The service said that it is finished.
-    Broken(E),
-}
-
-impl<S, Request, H: Holder> Deferred<S, Request, H> {
-    pub(super) fn waiting(service: S, request: Request, is_ready: bool, place: Place<H>) -> Self {
-        let holder = place.holder().clone();
-        let waiting = Some(Waiting::new(place));
-        Self { service, request: Some(request), is_ready, holder, waiting, permit: None }
-    }
-
-    pub(super) fn permitted(service: S, request: Request, is_ready: bool, permit: Permit<H>) -> Self {
-        let holder = permit.holder().clone();
-        Self { service, request: Some(request), is_ready, holder, waiting: None, permit: Some(permit) }
-    }
-
-    fn count_fallback(&self) {
-        self.holder.count_fallback();
-    }
-}
-
-impl<S: Service<Request>, Request, H: Holder> Deferred<S, Request, H> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Undeferred<S::Future, Request, H, S::Error>> {
-        if let Some(waiting) = &mut self.waiting {
-            match ready!(waiting.poll(cx)) {
-                Ok(permit) => self.permit = Some(permit.carried()),
-                Err(rejected) => {
-                    let request = self.request.take().expect("polled after it was ready");
-                    return Poll::Ready(Undeferred::Rejected(request, rejected));
-                }
-            }
-            self.waiting = None;
-        }
-        if !self.is_ready {
-            if let Err(error) = ready!(self.service.poll_ready(cx)) {
-                self.permit = None;
-                return Poll::Ready(Undeferred::Broken(error));
-            }
-            self.is_ready = true;
-        }
-        let request = self.request.take().expect("polled after it was ready");
-        let future = self.service.call(request); // its panic drops the permit with this
-        let permit = self.permit.take().expect("it was there before the service was asked");
-        Poll::Ready(Undeferred::Called(future, permit))
-    }
-}
-
-pin_project! {
-    /// A call without Tower, which asks for its permit when it is first polled.
-    struct Guarded<'h, 'c, H: Holder, F, C> {
-        holder: &'h H,
-        #[pin]
-        future: F,
-        stage: Stage<H>,
-        classifier: &'c C,
-    }
-}
-
-enum Stage<H: Holder> {
-    New,
-    Waiting(Waiting<H>),
-    Called(Permit<H>),
-    Over,
-}
-
-impl<T, E, H: Holder, F: Future<Output = Result<T, E>>, C: Classify<T, E>> Future for Guarded<'_, '_, H, F, C> {
-    type Output = Result<T, CallError<E>>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        loop {
-            let permit = match this.stage {
-                Stage::New => match enter_as_future(*this.holder, Wait::AsConfigured) {
-                    Entry::Permit(ticket) => Permit::new(this.holder.clone(), ticket),
-                    Entry::Queued(id) => {
-                        *this.stage = Stage::Waiting(Waiting::new(Place::new(this.holder.clone(), id)));
-                        continue;
-                    }
-                    Entry::Refused(rejected) => return Poll::Ready(Err(rejected.into())),
-                },
-                Stage::Waiting(waiting) => ready!(waiting.poll(cx))?,
-                Stage::Called(_) | Stage::Over => break,
-            };
-            *this.stage = Stage::Called(permit.carried());
-        }
-        let result = ready!(this.future.poll(cx));
-        if let Stage::Called(mut permit) = std::mem::replace(this.stage, Stage::Over) {
-            permit.finish(Some(outcome(*this.classifier, &result)), false);
-        }
-        Poll::Ready(result.map_err(CallError::Inner))
-    }
-}
-
-/// Runs a future with a permit.
-///
-/// A struct and no `async fn`: each of those holds the future twice.
-pub(super) fn call_with<T, E, C: Classify<T, E>, H: Holder>(
-    holder: &H,
-    future: impl Future<Output = Result<T, E>>,
-    classifier: &C,
-) -> impl Future<Output = Result<T, CallError<E>>> {
-    Guarded { holder, future, stage: Stage::New, classifier }
-}
-
-/// Runs a closure with a permit.
-pub(super) fn call_blocking<T, E, H: Holder>(
-    holder: &H,
-    work: impl FnOnce() -> Result<T, E>,
-) -> Result<T, CallError<E>> {
-    let permit = wait::acquire_blocking(holder, Wait::AsConfigured)?.carried();
-    let result = work();
-    permit.end(outcome(&crate::classify::AnyResult, &result));
-    result.map_err(CallError::Inner)
 }

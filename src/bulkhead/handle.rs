@@ -1,24 +1,24 @@
 //! The bulkhead that users hold.
 
 use super::calls::Wait;
-use super::common::{Common, count};
-use super::compartment::Compartment;
+use super::common::count;
 use super::config::{BulkheadBuilder, BulkheadConfig, WAIT_MAX, check_limit};
 use super::control;
-use super::future;
+use super::direct;
 use super::hold::UntilResponse;
 use super::holder::Holder;
 use super::layer::BulkheadLayer;
 use super::partitions::UNPARTITIONED;
 use super::permit::Permit;
 use super::service::BulkheadService;
+use super::shared::Shared;
 use super::snapshot::{Event, Snapshot, Totals};
 use super::wait;
 use crate::classify::{AnyResult, Classify};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Named, Problem, Problems, intern};
 use crate::handle::Handle;
-use crate::observe::{Events, Subscription, note};
+use crate::observe::{Subscription, note};
 use crate::reject::{AsError, CallError, Rejected};
 use crate::sync::Arc;
 use std::fmt;
@@ -31,17 +31,9 @@ use std::time::Duration;
 /// [module](super) for what it does and when.
 #[derive(Clone)]
 pub struct Bulkhead {
-    shared: Handle<Shared>,
+    pub(super) shared: Handle<Shared>,
     /// Whose permits this handle takes first.
-    partition: u8,
-}
-
-pub(super) struct Shared {
-    common: Common,
-    compartment: Compartment,
-    events: Events<Event>,
-    #[cfg(feature = "metrics")]
-    gate: crate::telemetry::Gate,
+    pub(super) partition: u8,
 }
 
 impl Bulkhead {
@@ -73,14 +65,7 @@ impl Bulkhead {
     }
 
     pub(super) fn make(name: &'static str, config: BulkheadConfig, clock: Clock) -> Self {
-        let shared = Shared {
-            compartment: Compartment::new(&config),
-            common: Common::new(name, config, clock),
-            events: Events::default(),
-            #[cfg(feature = "metrics")]
-            gate: crate::telemetry::Gate::default(),
-        };
-        let bulkhead = Self { shared: Handle::new(shared), partition: 0 };
+        let bulkhead = Self { shared: Handle::new(Shared::new(name, config, clock)), partition: 0 };
         Holder::publish(&bulkhead);
         bulkhead
     }
@@ -246,7 +231,7 @@ impl Bulkhead {
         future: impl Future<Output = Result<T, E>>,
         classifier: &C,
     ) -> impl Future<Output = Result<T, CallError<E>>> {
-        future::call_with(self, future, classifier)
+        direct::call_with(self, future, classifier)
     }
 
     /// Runs a future with a permit; a rejected or failed call is answered by `fallback`, which is counted.
@@ -278,7 +263,7 @@ impl Bulkhead {
     ///
     /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
     pub fn call_blocking<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-        future::call_blocking(self, work)
+        direct::call_blocking(self, work)
     }
 
     // ---- reading
@@ -357,53 +342,6 @@ impl Bulkhead {
     /// are still in flight go on, beside those that are let in now; their permits return nothing.
     pub fn reset_in_flight(&self, reason: impl AsRef<str>) {
         control::reset_in_flight(self, &note(reason.as_ref()));
-    }
-}
-
-impl Holder for Bulkhead {
-    fn name(&self) -> &'static str {
-        self.shared.common.name
-    }
-
-    #[inline]
-    fn common(&self) -> &Common {
-        &self.shared.common
-    }
-
-    #[inline]
-    fn compartment(&self) -> &Compartment {
-        &self.shared.compartment
-    }
-
-    fn partition(&self) -> usize {
-        usize::from(self.partition)
-    }
-
-    fn push(&self, event: Event) {
-        self.shared.events.push([event]);
-    }
-
-    fn dispatch(&self) {
-        self.shared.events.dispatch(super::log::event);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn publish(&self) {
-        self.shared.compartment.counted(&self.shared.common); // or the count of permits would wrap unseen
-        #[cfg(feature = "metrics")]
-        self.shared.gate.run(|publisher| {
-            let sample = super::metrics::Sample {
-                snapshot: self.shared.compartment.snapshot_as_it_is(),
-                totals: self.totals(),
-                oldest_call: self.oldest_call(),
-            };
-            super::metrics::publish(publisher, self.name(), &sample);
-        });
-    }
-
-    fn count_fallback(&self) {
-        count(&self.shared.common.fallbacks);
     }
 }
 

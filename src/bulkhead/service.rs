@@ -3,7 +3,8 @@
 use super::calls::{Entry, Wait, enter_freely};
 use super::choose::Choose;
 use super::common::count;
-use super::future::{Deferred, ResponseFuture};
+use super::deferred::{Deferred, Start};
+use super::future::ResponseFuture;
 use super::handle::Bulkhead;
 use super::hold::{Hold, UntilResponse};
 use super::holder::Holder;
@@ -82,61 +83,55 @@ where
             let permit = Permit::new(holder, ticket).carried(); // before the call, which may panic
             return ResponseFuture::called(self.inner.call(request), permit, hold, classifier, on_reject);
         }
-        ResponseFuture::later(self.later(request, holder, bypasses, &on_reject), hold, classifier, on_reject)
+        let start = self.start_with_care(request, holder, bypasses, &on_reject);
+        ResponseFuture::started(start, hold, classifier, on_reject)
     }
 }
 
-/// What a request that is not called at once becomes.
-pub(super) enum Later<S, Request, H: Holder, Refusal> {
-    Deferred(Box<Deferred<S, Request, H>>),
-    Refused(Refusal),
-}
-
 impl<S: Clone, B, H, C, P> BulkheadService<S, B, H, C, P> {
+    /// Begins a call that needs thought.
     #[inline(never)]
-    fn later<Request, R, O, E, G: Holder>(
+    fn start_with_care<Request, O, G: Holder>(
         &mut self,
         request: Request,
         holder: G,
         bypasses: bool,
         on_reject: &P,
-    ) -> Later<S, Request, G, P::Refusal>
+    ) -> Start<S, Request, S::Future, P::Refusal, G>
     where
-        P: OnReject<Request, R, O, E>,
+        S: Service<Request>,
+        P: OnReject<Request, S::Response, O, S::Error>,
     {
-        if bypasses {
+        let permit = if bypasses {
             count(&holder.common().bypassed);
-            return self.defer(request, |service, request, is_ready| {
-                Deferred::permitted(service, request, is_ready, Permit::bypass(holder))
-            });
-        }
-        match enter_as_future(&holder, Wait::AsConfigured) {
-            Entry::Refused(rejected) => {
-                if P::IS_FALLBACK {
-                    holder.count_fallback();
+            Permit::bypass(holder)
+        } else {
+            match enter_as_future(&holder, Wait::AsConfigured) {
+                Entry::Permit(ticket) => Permit::new(holder, ticket).carried(),
+                Entry::Queued(id) => {
+                    let (service, is_ready) = self.take_readied();
+                    let place = Place::new(holder, id);
+                    return Start::Deferred(Box::new(Deferred::waiting(service, request, is_ready, place)));
                 }
-                Later::Refused(on_reject.refuse(request, rejected))
+                Entry::Refused(rejected) => {
+                    if P::IS_FALLBACK {
+                        holder.count_fallback();
+                    }
+                    return Start::Refused(on_reject.refuse(request, rejected));
+                }
             }
-            Entry::Queued(id) => self.defer(request, |service, request, is_ready| {
-                Deferred::waiting(service, request, is_ready, Place::new(holder, id))
-            }),
-            Entry::Permit(ticket) => self.defer(request, |service, request, is_ready| {
-                Deferred::permitted(service, request, is_ready, Permit::new(holder, ticket).carried())
-            }),
+        };
+        if self.is_unasked {
+            let (service, is_ready) = self.take_readied();
+            return Start::Deferred(Box::new(Deferred::permitted(service, request, is_ready, permit)));
         }
+        Start::Called(self.inner.call(request), permit)
     }
 
-    /// Takes the service that was polled ready along with the request.
-    #[cold]
-    #[inline(never)]
-    fn defer<Request, G: Holder, Refusal>(
-        &mut self,
-        request: Request,
-        make: impl FnOnce(S, Request, bool) -> Deferred<S, Request, G>,
-    ) -> Later<S, Request, G, Refusal> {
+    /// Takes the service that was polled ready, if it was, and leaves a fresh one.
+    fn take_readied(&mut self) -> (S, bool) {
         let fresh = self.inner.clone();
-        let readied = std::mem::replace(&mut self.inner, fresh);
-        Later::Deferred(Box::new(make(readied, request, !self.is_unasked)))
+        (std::mem::replace(&mut self.inner, fresh), !self.is_unasked)
     }
 }
 

@@ -72,11 +72,11 @@ fn settings(rng: &mut Rng) -> Settings {
     let max_wait = if rng.u8(..4) == 0 { 0 } else { rng.u64(1..=40) };
     let interval = rng.u64(4..=30);
     Settings {
-        limit: rng.usize(1..=5),
+        limit: rng.usize(partitions.max(1)..=5),
         max_wait,
         max_queue: rng.usize(1..=6),
         is_lifo: rng.bool(),
-        shedding: (max_wait > 0 && rng.u8(..3) == 0).then(|| (rng.u64(1..=interval), interval)),
+        shedding: (max_wait > 1 && rng.u8(..3) == 0).then(|| (rng.u64(1..=interval.min(max_wait - 1)), interval)),
         max_hold: (rng.u8(..3) == 0).then(|| rng.u64(1..=60)),
         shares: (0..partitions).map(|_| rng.usize(1..=100 / partitions)).collect(),
         is_soft: rng.bool(),
@@ -233,6 +233,7 @@ impl<'a> Player<'a> {
         let old = &self.reference.settings;
         let shares = old.shares.iter().map(|_| self.rng.usize(1..=100 / old.shares.len()));
         new.shares = shares.collect();
+        new.limit = new.limit.max(new.shares.len());
         new.max_hold = old.max_hold.map(|_| self.rng.u64(1..=60)); // calls are timed, or they are not
         self.tell(format!("reconfigure {new:?}"));
         self.bulkhead.reconfigure(config(&new)).expect("the partitions are the same");

@@ -3,7 +3,8 @@
 //! - A call enters while fewer than the limit are in flight; with a soft total also while its partition is below its
 //!   share. Otherwise it waits, if it may and the line is not full.
 //! - As long as there is room the line is served: partitions below their share first, then in the order of the line.
-//! - Who has waited for as long as it may is out. Who waits while the line has not been empty for longer than the
+//! - Each partition has places in the line of its own; the others are everybody's.
+//! - Who has waited for as long as it may is out. Who waits while the line of its partition has not been empty for longer than the
 //!   interval may only wait for the target.
 //! - When the bulkhead is full, permits that were held for too long are taken away.
 
@@ -63,7 +64,8 @@ pub(crate) struct Counts {
 pub(crate) struct Reference {
     pub(crate) settings: Settings,
     now: Time,
-    last_empty: Time,
+    /// By partition.
+    last_empty: Vec<Time>,
     pub(crate) calls: Vec<Call>,
     pub(crate) counts: Counts,
     /// Calls whose permits came back.
@@ -72,7 +74,8 @@ pub(crate) struct Reference {
 
 impl Reference {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, now: 0, last_empty: 0, calls: Vec::new(), counts: Counts::default(), finished: 0 }
+        let last_empty = vec![0; settings.shares.len() + 1];
+        Self { settings, now: 0, last_empty, calls: Vec::new(), counts: Counts::default(), finished: 0 }
     }
 
     fn count(&self, fate: Fate, partition: Option<usize>) -> usize {
@@ -121,13 +124,11 @@ impl Reference {
         if self.has_room(partition) {
             call.fate = Fate::Holds;
             self.counts.permitted += 1;
-        } else if wait > 0 && self.waiting() < self.settings.max_queue {
+        } else if wait > 0 && self.has_place(partition) {
             call.fate = Fate::Waits;
-            if self.waiting() == 0 {
-                self.last_empty = self.now;
-            }
+            self.note_empty();
             if let Some((target, interval)) = self.settings.shedding {
-                let allowed = if self.now - self.last_empty > interval { target } else { interval };
+                let allowed = if self.now - self.last_empty[partition] > interval { target } else { interval };
                 call.is_hasty = allowed < wait;
                 call.deadline = self.now + allowed.min(wait);
             }
@@ -183,9 +184,26 @@ impl Reference {
         }
     }
 
+    /// Places in the line that nobody else may take.
+    fn own_places(&self, partition: usize) -> usize {
+        match partition.checked_sub(1) {
+            Some(place) => (self.settings.max_queue * self.settings.shares[place] / 100).max(1),
+            None => 0,
+        }
+    }
+
+    fn has_place(&self, partition: usize) -> bool {
+        let own = self.count(Fate::Waits, Some(partition)) < self.own_places(partition);
+        let spoken_for = |other| self.count(Fate::Waits, Some(other)).max(self.own_places(other));
+        let lent = (0..=self.settings.shares.len()).map(spoken_for).sum::<usize>() < self.settings.max_queue;
+        self.waiting() < self.settings.max_queue && (own || lent)
+    }
+
     fn note_empty(&mut self) {
-        if self.waiting() == 0 {
-            self.last_empty = self.now;
+        for partition in 0..self.last_empty.len() {
+            if self.count(Fate::Waits, Some(partition)) == 0 {
+                self.last_empty[partition] = self.now;
+            }
         }
     }
 

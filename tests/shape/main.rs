@@ -12,7 +12,7 @@ const PURE_ROOMS: &[&str] = &[
     "bulkhead/config/",
     "bulkhead/holds.rs",
     "bulkhead/limit/",
-    "bulkhead/machine.rs",
+    "bulkhead/machine/",
     "bulkhead/partitions.rs",
     "bulkhead/queue.rs",
     "bulkhead/saturation.rs",

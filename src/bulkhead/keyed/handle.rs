@@ -9,7 +9,7 @@ use crate::bulkhead::common::{Common, count};
 use crate::bulkhead::compartment::Compartment;
 use crate::bulkhead::config::{BulkheadConfig, WAIT_MAX};
 use crate::bulkhead::control;
-use crate::bulkhead::future;
+use crate::bulkhead::direct;
 use crate::bulkhead::holder::Holder;
 use crate::bulkhead::layer::BulkheadLayer;
 use crate::bulkhead::partitions::UNPARTITIONED;
@@ -272,7 +272,7 @@ impl<K: Key> KeyBulkhead<K> {
         future: impl Future<Output = Result<T, E>>,
         classifier: &C,
     ) -> impl Future<Output = Result<T, CallError<E>>> {
-        future::call_with(self, future, classifier)
+        direct::call_with(self, future, classifier)
     }
 
     /// Runs a closure with a permit. See [`Bulkhead::call_blocking`](crate::Bulkhead::call_blocking).
@@ -281,7 +281,7 @@ impl<K: Key> KeyBulkhead<K> {
     ///
     /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
     pub fn call_blocking<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-        future::call_blocking(self, work)
+        direct::call_blocking(self, work)
     }
 
     /// Calls in flight, the limit, the queue of this key.

@@ -1,0 +1,81 @@
+//! Calls without Tower.
+
+use super::calls::{Entry, Wait};
+use super::future::outcome;
+use super::holder::Holder;
+use super::permit::Permit;
+use super::wait::{self, Place, Waiting, enter_as_future};
+use crate::classify::Classify;
+use crate::reject::CallError;
+use pin_project_lite::pin_project;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+pin_project! {
+    /// A call without Tower, which asks for its permit when it is first polled.
+    struct Guarded<'h, 'c, H: Holder, F, C> {
+        holder: &'h H,
+        #[pin]
+        future: F,
+        stage: Stage<H>,
+        classifier: &'c C,
+    }
+}
+
+enum Stage<H: Holder> {
+    New,
+    Waiting(Waiting<H>),
+    Called(Permit<H>),
+    Over,
+}
+
+impl<T, E, H: Holder, F: Future<Output = Result<T, E>>, C: Classify<T, E>> Future for Guarded<'_, '_, H, F, C> {
+    type Output = Result<T, CallError<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        loop {
+            let permit = match this.stage {
+                Stage::New => match enter_as_future(*this.holder, Wait::AsConfigured) {
+                    Entry::Permit(ticket) => Permit::new(this.holder.clone(), ticket),
+                    Entry::Queued(id) => {
+                        *this.stage = Stage::Waiting(Waiting::new(Place::new(this.holder.clone(), id)));
+                        continue;
+                    }
+                    Entry::Refused(rejected) => return Poll::Ready(Err(rejected.into())),
+                },
+                Stage::Waiting(waiting) => ready!(waiting.poll(cx))?,
+                Stage::Called(_) | Stage::Over => break,
+            };
+            *this.stage = Stage::Called(permit.carried());
+        }
+        let result = ready!(this.future.poll(cx));
+        if let Stage::Called(mut permit) = std::mem::replace(this.stage, Stage::Over) {
+            permit.finish(Some(outcome(*this.classifier, &result)), false);
+        }
+        Poll::Ready(result.map_err(CallError::Inner))
+    }
+}
+
+/// Runs a future with a permit.
+///
+/// A struct and no `async fn`: each of those holds the future twice.
+pub(super) fn call_with<T, E, C: Classify<T, E>, H: Holder>(
+    holder: &H,
+    future: impl Future<Output = Result<T, E>>,
+    classifier: &C,
+) -> impl Future<Output = Result<T, CallError<E>>> {
+    Guarded { holder, future, stage: Stage::New, classifier }
+}
+
+/// Runs a closure with a permit.
+pub(super) fn call_blocking<T, E, H: Holder>(
+    holder: &H,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, CallError<E>> {
+    let permit = wait::acquire_blocking(holder, Wait::AsConfigured)?.carried();
+    let result = work();
+    permit.end(outcome(&crate::classify::AnyResult, &result));
+    result.map_err(CallError::Inner)
+}
