@@ -55,77 +55,33 @@ mod sealed {
     }
 }
 
-impl Handle for CircuitBreaker {
-    fn mechanism(&self) -> Mechanism {
-        Mechanism::CircuitBreaker
-    }
+/// Each kind has these methods already.
+macro_rules! handle {
+    ($handle:ty, $mechanism:ident $(, $key:ident)?) => {
+        impl$(<$key: Key>)? Handle for $handle {
+            fn mechanism(&self) -> Mechanism {
+                Mechanism::$mechanism
+            }
 
-    fn name(&self) -> &'static str {
-        self.name()
-    }
+            fn name(&self) -> &'static str {
+                self.name()
+            }
 
-    fn publish(&self) {
-        self.publish();
-    }
+            fn publish(&self) {
+                self.publish();
+            }
 
-    fn is_same(&self, other: &Self) -> bool {
-        self.is_same(other)
-    }
+            fn is_same(&self, other: &Self) -> bool {
+                self.is_same(other)
+            }
+        }
+    };
 }
 
-impl Handle for Bulkhead {
-    fn mechanism(&self) -> Mechanism {
-        Mechanism::Bulkhead
-    }
-
-    fn name(&self) -> &'static str {
-        self.name()
-    }
-
-    fn publish(&self) {
-        self.publish();
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.is_same(other)
-    }
-}
-
-impl<K: Key> Handle for KeyedBulkhead<K> {
-    fn mechanism(&self) -> Mechanism {
-        Mechanism::Bulkhead
-    }
-
-    fn name(&self) -> &'static str {
-        self.name()
-    }
-
-    fn publish(&self) {
-        self.publish();
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.is_same(other)
-    }
-}
-
-impl<K: Key> Handle for KeyedCircuitBreaker<K> {
-    fn mechanism(&self) -> Mechanism {
-        Mechanism::CircuitBreaker
-    }
-
-    fn name(&self) -> &'static str {
-        self.name()
-    }
-
-    fn publish(&self) {
-        self.publish();
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.is_same(other)
-    }
-}
+handle!(CircuitBreaker, CircuitBreaker);
+handle!(KeyedCircuitBreaker<K>, CircuitBreaker, K);
+handle!(Bulkhead, Bulkhead);
+handle!(KeyedBulkhead<K>, Bulkhead, K);
 
 fn as_a<H: Handle>(handle: &Arc<dyn Handle>) -> Option<&H> {
     let handle: &dyn Any = &**handle;

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 const CALLS: &str = "backstop_bulkhead_calls_total";
 const WAIT: &str = "backstop_bulkhead_wait_seconds";
-const KINDS: [&str; 6] = ["permitted", "rejected_full", "timed_out", "shed", "abandoned", "left_queue"];
+const KINDS: [&str; 7] = ["permitted", "rejected_full", "timed_out", "shed", "abandoned", "left_queue", "bypassed"];
 
 /// With buckets, so that the histogram is one.
 fn exporter() -> Exporter {
@@ -32,8 +32,8 @@ fn gauge(scrape: &Scrape, name: &str, what: &str) -> f64 {
 
 /// That a scrape says what the bulkhead says of itself.
 fn assert_same(scrape: &Scrape, name: &str, snapshot: Snapshot, totals: Totals) {
-    let Totals { permitted, rejected_full, timed_out, shed, abandoned, left_queue, .. } = totals;
-    let counted = [permitted, rejected_full, timed_out, shed, abandoned, left_queue];
+    let Totals { permitted, rejected_full, timed_out, shed, abandoned, left_queue, bypassed, .. } = totals;
+    let counted = [permitted, rejected_full, timed_out, shed, abandoned, left_queue, bypassed];
     for (kind, total) in KINDS.into_iter().zip(counted) {
         #[expect(clippy::cast_precision_loss, reason = "they are small")]
         let total = total as f64;

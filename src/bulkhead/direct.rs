@@ -6,6 +6,7 @@ use super::holder::Holder;
 use super::permit::Permit;
 use super::wait::{self, Place, Waiting, enter_as_future};
 use crate::classify::Classify;
+use crate::outcome::Settle;
 use crate::reject::CallError;
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -50,7 +51,14 @@ impl<T, E, H: Holder, F: Future<Output = Result<T, E>>, C: Classify<T, E>> Futur
             };
             *this.stage = Stage::Called(permit.carried());
         }
-        let result = ready!(this.future.poll(cx));
+        if let Stage::Called(permit) = this.stage {
+            permit.enter();
+        }
+        let polled = this.future.poll(cx);
+        if let Stage::Called(permit) = this.stage {
+            permit.leave();
+        }
+        let result = ready!(polled);
         if let Stage::Called(mut permit) = std::mem::replace(this.stage, Stage::Over) {
             permit.finish(Some(outcome(*this.classifier, &result)), false);
         }

@@ -6,7 +6,7 @@ use super::hold::{Hold, UntilResponse};
 use super::holder::Holder;
 use super::permit::Permit;
 use crate::classify::{Classified, Classify, judge};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Settle};
 use crate::reject::OnReject;
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -73,7 +73,10 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProjected::Called { future, permit } => {
-                    let result = ready!(future.poll(cx));
+                    permit.enter();
+                    let polled = future.poll(cx);
+                    permit.leave();
+                    let result = ready!(polled);
                     let outcome = outcome(classifier, &result);
                     return Poll::Ready(match result {
                         Ok(response) if !is_failure(outcome) => Ok(hold.hold(response, outcome, permit)),

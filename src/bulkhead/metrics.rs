@@ -27,10 +27,11 @@ mod publish {
 
     fn series(name: &'static str) -> impl Iterator<Item = Series> + Clone {
         let of = move |metric: Metric, kind| Series { metric, labels: [name, kind, "", ""] };
-        let calls = ["permitted", "rejected_full", "timed_out", "shed", "abandoned", "left_queue"];
+        let calls = ["permitted", "rejected_full", "timed_out", "shed", "abandoned", "left_queue", "bypassed"];
         let calls = calls.into_iter().map(move |kind| of(telemetry::BULKHEAD_CALLS, kind));
         let rest = [
             telemetry::BULKHEAD_FALLBACKS,
+            telemetry::BULKHEAD_PERMITS_TAKEN_AWAY,
             telemetry::BULKHEAD_MAX_CONCURRENT_CALLS,
             telemetry::BULKHEAD_IN_FLIGHT_CALLS,
             telemetry::BULKHEAD_QUEUE_DEPTH,
@@ -49,7 +50,9 @@ mod publish {
             totals.shed,
             totals.abandoned,
             totals.left_queue,
+            totals.bypassed,
             totals.fallbacks,
+            totals.taken_away,
         ];
         let now = [
             f64::from(snapshot.limit),

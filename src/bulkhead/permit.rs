@@ -39,6 +39,8 @@ enum Phase {
     Bare,
     /// Travels with a future: dropping it before the end abandons the call.
     Carried,
+    /// Travels with a future that is being polled: left so, it panicked.
+    Inside,
     /// The call has ended; the place is held on.
     Ended,
     /// Holds no place.
@@ -109,7 +111,8 @@ impl<H: Holder> Permit<H> {
     #[inline(never)]
     fn finish_dropped(&mut self) {
         match self.phase {
-            Phase::Bare | Phase::Carried if std::thread::panicking() => self.finish(Some(Outcome::Panicked), true),
+            Phase::Bare if std::thread::panicking() => self.finish(Some(Outcome::Panicked), true),
+            Phase::Inside => self.finish(Some(Outcome::Panicked), true),
             Phase::Bare => self.finish(None, false),
             Phase::Carried => self.finish(Some(Outcome::Abandoned), true),
             Phase::Ended => self.finish(None, false),
@@ -124,6 +127,20 @@ impl<H: Holder> Settle for Permit<H> {
         if self.phase != Phase::Bypass {
             sample(&self.holder, self.ticket, classification.outcome());
             self.phase = Phase::Ended;
+        }
+    }
+
+    #[inline]
+    fn enter(&mut self) {
+        if self.phase == Phase::Carried {
+            self.phase = Phase::Inside;
+        }
+    }
+
+    #[inline]
+    fn leave(&mut self) {
+        if self.phase == Phase::Inside {
+            self.phase = Phase::Carried;
         }
     }
 }

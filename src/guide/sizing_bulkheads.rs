@@ -112,7 +112,7 @@
 //! - the answer is a stream whose length the caller decides.
 //!
 //! Drops, which [`Aimd`](crate::bulkhead::limit::Aimd) lives on, need a classifier: `.classify(Auto)` on the layer, or
-//! `call_with`. Without one, every answer is taken for a success.
+//! `call_with`. Without one, every answer is taken for a success, and errors say nothing.
 //!
 //! ## Until when is a permit held?
 //!
@@ -146,6 +146,9 @@
 //! | Do they wait? | `backstop_bulkhead_wait_seconds`, `backstop_bulkhead_queue_depth` |
 //! | Does a call hang, or leak its permit? | `backstop_bulkhead_oldest_call_seconds`, where calls are timed ([when](crate::Bulkhead::oldest_call)) |
 //! | Has the adaptive limit lost its way? | `backstop_bulkhead_max_concurrent_calls` at its `min` or `max` |
+//!
+//! The metrics of a [group of keys](crate::bulkhead::keyed) are sums over its keys, and its `max_concurrent_calls` is
+//! that of one key: there the first question has no answer, and the others do.
 //!
 //! Alert on refused calls, as a share of the offered ones, over some minutes: one in a thousand is a burst, one in
 //! twenty is an incident. Being full is a warning. In a rollout, refusals in the canary and none in

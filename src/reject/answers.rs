@@ -58,7 +58,8 @@ macro_rules! answers {
 
         /// Lets `recover` replace the result of a call that was let through and failed. Counted as a fallback.
         ///
-        /// The call still counts as failed. A failure that only the end of the body tells comes too late.
+        /// The call still counts as failed. A failure that only the end of the body tells comes too late. To a breaker
+        /// an ignored error is no failure; to a bulkhead every error is one here.
         pub fn recover<A, R, E>(self, recover: A) -> $layer<$($parameter,)* C, crate::reject::Recover<P, A>>
         where
             A: Fn(Result<R, E>) -> Result<R, E>,

@@ -21,6 +21,7 @@
 //! | `backstop_bulkhead_wait_seconds` | histogram | name |
 //! | `backstop_bulkhead_oldest_call_seconds` | gauge | name |
 //! | `backstop_bulkhead_fallbacks_total` | counter | name |
+//! | `backstop_bulkhead_permits_taken_away_total` | counter | name |
 //!
 //! Every combination of labels is there, at 0 or without a sample, from the moment a mechanism is made: the first
 //! trip is an increase that a query can see, and `transitions_total` tells of an opening that came and went between
@@ -154,4 +155,6 @@ table! {
         "Age of the oldest call in flight where calls are timed, otherwise 0.";
     BULKHEAD_FALLBACKS = "backstop_bulkhead_fallbacks_total", Counter, Count, ["name"],
         "Calls answered by a fallback.";
+    BULKHEAD_PERMITS_TAKEN_AWAY = "backstop_bulkhead_permits_taken_away_total", Counter, Count, ["name"],
+        "Permits taken away from calls that held them for too long, or by hand; those calls count as abandoned.";
 }

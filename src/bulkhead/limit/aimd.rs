@@ -6,7 +6,8 @@ use std::time::Duration;
 /// One call more while all goes well, a share less when a call is dropped.
 ///
 /// It looks at drops only, so it needs a [`timeout`](Aimd::timeout) a little above the slowest healthy round trip;
-/// with the default it acts on errors and on calls that hang.
+/// with the default it acts on calls that hang, and on those that the classifier calls failures: a bulkhead's default
+/// takes no error for one ([`BulkheadBuilder::adaptive`](crate::bulkhead::BulkheadBuilder::adaptive)).
 ///
 /// | setting | default | valid |
 /// |---|---|---|
