@@ -10,6 +10,7 @@ use std::future::Ready;
 
 fn shared<T: Send + Sync>() {}
 fn cloned<T: Clone + Send + Sync + 'static>() {}
+fn sent<T: Send>(_: &T) {}
 fn error<T: std::error::Error + Send + Sync + 'static>() {}
 
 #[test]
@@ -40,7 +41,6 @@ fn those_of_bulkheads_too() {
     shared::<Permit>();
     shared::<Permit<KeyBulkhead<String>>>();
     shared::<HeldBody<axum::body::Bytes, Bulkhead>>();
-    fn sent<T: Send>(_: &T) {}
     let bulkhead = Bulkhead::new("sent");
     sent(&bulkhead.call(async { Ok::<_, std::io::Error>(()) }));
     sent(&bulkhead.acquire());
@@ -63,7 +63,6 @@ fn errors_are_errors() {
 
 #[test]
 fn futures_of_calls_without_tower_are_sent_between_threads() {
-    fn sent<T: Send>(_: &T) {}
     let breaker = CircuitBreaker::new("sent");
     sent(&breaker.call(async { Ok::<_, std::io::Error>(()) }));
 }

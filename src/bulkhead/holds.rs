@@ -23,10 +23,7 @@ impl HoldId {
     }
 
     fn place(self) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "24 bits")]
-        {
-            (self.0 & PLACE) as usize
-        }
+        (self.0 & PLACE) as usize
     }
 
     fn uses(self) -> u64 {

@@ -113,9 +113,8 @@ impl<H: Holder> Permit<H> {
         match self.phase {
             Phase::Bare if std::thread::panicking() => self.finish(Some(Outcome::Panicked), true),
             Phase::Inside => self.finish(Some(Outcome::Panicked), true),
-            Phase::Bare => self.finish(None, false),
+            Phase::Bare | Phase::Ended => self.finish(None, false),
             Phase::Carried => self.finish(Some(Outcome::Abandoned), true),
-            Phase::Ended => self.finish(None, false),
             Phase::Bypass => {}
         }
     }

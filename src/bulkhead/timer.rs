@@ -1,53 +1,73 @@
 //! A timer, where there are timers: tokio's, with its feature and on its runtime.
 
-use crate::clock::Instant;
-use std::task::{Context, Poll};
-use std::time::Duration;
+pub(super) use self::real::Timer;
 
-/// Ready once a time is over. Unset, and where there are no timers, it is never ready.
-#[derive(Debug, Default)]
-pub(super) struct Timer {
-    /// What it was set for.
-    until: Option<Instant>,
-    #[cfg(feature = "tokio")]
-    sleep: Option<std::pin::Pin<Box<tokio::time::Sleep>>>,
+#[cfg(feature = "tokio")]
+mod real {
+    use crate::caught::caught;
+    use crate::clock::Instant;
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+    use std::time::Duration;
+    use tokio::runtime::Handle;
+    use tokio::time::{Sleep, sleep};
+
+    /// Ready once a time is over. Unset, and where there are no timers, it is never ready.
+    #[derive(Debug, Default)]
+    pub(in crate::bulkhead) struct Timer {
+        /// What it was set for.
+        until: Option<Instant>,
+        sleep: Option<Pin<Box<Sleep>>>,
+    }
+
+    impl Timer {
+        /// Whether there are timers here: on a thread without tokio's runtime nobody can be made to wait for a time.
+        pub(in crate::bulkhead) fn is_possible() -> bool {
+            Handle::try_current().is_ok()
+        }
+
+        /// Sets it for that time, which is so far away. A timer that is set for it already goes on.
+        pub(in crate::bulkhead) fn set(&mut self, until: Instant, after: Duration) {
+            if self.until != Some(until) {
+                self.until = Some(until);
+                // A runtime may be without timers; tokio tells that by a panic.
+                self.sleep = caught(|| Self::is_possible().then(|| Box::pin(sleep(after)))).flatten();
+            }
+        }
+
+        /// Ready once; then it is unset.
+        pub(in crate::bulkhead) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+            let is_over = self.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready());
+            if !is_over {
+                return Poll::Pending;
+            }
+            *self = Self::default();
+            Poll::Ready(())
+        }
+    }
 }
 
-impl Timer {
-    /// Whether there are timers here: on a thread without tokio's runtime nobody can be made to wait for a time.
-    pub(super) fn is_possible() -> bool {
-        #[cfg(feature = "tokio")]
-        return tokio::runtime::Handle::try_current().is_ok();
-        #[cfg(not(feature = "tokio"))]
-        return false;
-    }
+#[cfg(not(feature = "tokio"))]
+mod real {
+    use crate::clock::Instant;
+    use std::task::{Context, Poll};
+    use std::time::Duration;
 
-    /// Sets it for that time, which is so far away. A timer that is set for it already goes on.
-    pub(super) fn set(&mut self, until: Instant, after: Duration) {
-        if self.until == Some(until) {
-            return;
-        }
-        self.until = Some(until);
-        #[cfg(feature = "tokio")]
-        {
-            // A runtime may be without timers; tokio tells that by a panic.
-            let sleep = || Self::is_possible().then(|| Box::pin(tokio::time::sleep(after)));
-            self.sleep = crate::caught::caught(sleep).flatten();
-        }
-        #[cfg(not(feature = "tokio"))]
-        let _ = after;
-    }
+    /// Never ready.
+    #[derive(Debug, Default)]
+    pub(in crate::bulkhead) struct Timer {}
 
-    /// Ready once; then it is unset.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        #[cfg(feature = "tokio")]
-        if let Some(sleep) = &mut self.sleep
-            && std::future::Future::poll(sleep.as_mut(), cx).is_ready()
-        {
-            *self = Self::default();
-            return Poll::Ready(());
+    #[expect(clippy::unused_self, reason = "the face that it has with a timer")]
+    impl Timer {
+        pub(in crate::bulkhead) fn is_possible() -> bool {
+            false
         }
-        let _ = cx;
-        Poll::Pending
+
+        pub(in crate::bulkhead) fn set(&mut self, _: Instant, _: Duration) {}
+
+        pub(in crate::bulkhead) fn poll(&mut self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
     }
 }

@@ -6,7 +6,9 @@ use crate::bulkhead::common::Common;
 use crate::bulkhead::compartment::Compartment;
 use crate::bulkhead::config::BulkheadConfig;
 use crate::bulkhead::control;
-use crate::bulkhead::snapshot::{Event, Snapshot, Totals};
+#[cfg(feature = "metrics")]
+use crate::bulkhead::snapshot::Snapshot;
+use crate::bulkhead::snapshot::{Event, Totals};
 use crate::clock::Clock;
 use crate::keyed::{Entry, Found, Table};
 use crate::observe::Events;
