@@ -47,7 +47,9 @@ fn settings_that_change_elsewhere_keep_what_a_limit_has_learned() {
     let round = |lasts| {
         let permits = all(&bulkhead);
         time.advance(ms(lasts));
-        permits.into_iter().for_each(|permit| permit.end(Outcome::Success));
+        for permit in permits {
+            permit.end(Outcome::Success);
+        }
     };
     (0..2).for_each(|_| round(10));
     let before = bulkhead.snapshot().limit;

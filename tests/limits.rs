@@ -186,7 +186,7 @@ fn a_server_that_became_slower_at_every_load_gets_its_limit_back() {
 #[test]
 fn a_limit_to_begin_with_outside_the_bounds_is_refused() {
     let error = Limiter::new(Vegas::new().min(5).max(50), 51).unwrap_err();
-    assert_eq!(error.to_string(), "invalid configuration: adaptive.initial: 51 is not allowed, must be from 5 to 50");
+    assert_eq!(error.to_string(), "invalid configuration: initial: 51 is not allowed, must be from 5 to 50");
     assert_eq!(Limiter::new(Vegas::new().smoothing(f64::NAN), 0).unwrap_err().problems().len(), 2);
 }
 
