@@ -309,7 +309,9 @@ fn c7_new_bounds_bring_a_learned_limit_within_them_and_it_goes_on_learning() {
     };
     let use_all = |bulkhead: &Bulkhead| {
         let permits: Vec<_> = std::iter::from_fn(|| bulkhead.try_acquire().ok()).collect();
-        permits.into_iter().for_each(|permit| permit.end(Outcome::Success));
+        for permit in permits {
+            permit.end(Outcome::Success);
+        }
     };
     (0..4).for_each(|_| use_all(&bulkhead));
     assert!(bulkhead.snapshot().limit > 10, "{:?}", bulkhead.snapshot());

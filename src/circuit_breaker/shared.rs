@@ -21,7 +21,7 @@ use super::waiters::Waiters;
 use crate::caught::caught;
 use crate::clock::{Clock, Instant};
 use crate::observe::Events;
-use crate::outcome::Classification;
+use crate::outcome::{Classification, Outcome};
 use crate::reject::{Mechanism, RejectReason, Rejected};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use std::time::Duration;
@@ -204,10 +204,27 @@ impl Shared {
 
     #[inline(never)]
     fn record_with_care(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
-        let is_plain = classification.is_plain_success() && !is_slow && ticket.flight == 0;
-        if !is_plain || !self.count_success(ticket.generation) {
+        let is_plain = ticket.flight == 0 && classification.requested_wait().is_none();
+        let is_counted = match classification.outcome() {
+            Outcome::Success => is_plain && !is_slow && self.count_success(ticket.generation),
+            // A full bulkhead inside of the breaker answers often, and at once.
+            Outcome::Ignored => is_plain && self.count_ignored(ticket.generation),
+            _ => false,
+        };
+        if !is_counted {
             self.record_locked(ticket, classification, is_slow);
         }
+    }
+
+    /// Counts a call that says nothing, where no place of a probe comes back with it.
+    fn count_ignored(&self, generation: u64) -> bool {
+        // Acquire: pairs with the store in `mirror`.
+        let word = self.word.load(Ordering::Acquire);
+        let is_steady = word & ADMITS != 0 && word >> GENERATION_SHIFT == generation;
+        if is_steady && self.tally.ignore() {
+            self.publish();
+        }
+        is_steady
     }
 
     /// Counts a success without the lock, if nothing but its number can change.
@@ -349,8 +366,9 @@ impl Shared {
         let mut sample = core.sample(self.stopwatch.clock.coarse());
         drop(core);
         // What is counted outside the lock.
-        let (successes, rejections) = self.tally.totals();
+        let (successes, rejections, ignored) = self.tally.totals();
         sample.totals.successful += successes;
+        sample.totals.ignored += ignored;
         sample.totals.not_permitted += rejections;
         sample.totals.fallbacks = self.fallbacks.load(Ordering::Relaxed);
         sample.totals.events_lost = self.events.lost();

@@ -41,6 +41,7 @@ pub(crate) struct Line {
     successes: AtomicU64,
     late: AtomicU64,
     not_permitted: AtomicU64,
+    ignored: AtomicU64,
     /// Held while writing a shared line.
     writer: Mutex<()>,
 }
@@ -72,6 +73,16 @@ impl Tally {
         })
     }
 
+    /// Counts a call that says nothing. True now and then: time to publish.
+    #[inline]
+    pub(crate) fn ignore(&self) -> bool {
+        self.with_line(|line| {
+            let ignored = line.ignored.load(Ordering::Relaxed) + 1;
+            line.ignored.store(ignored, Ordering::Relaxed);
+            ignored.is_multiple_of(PUBLISH_EVERY / 4)
+        })
+    }
+
     /// Successes in `generation`. The caller holds the lock under which generations change.
     pub(crate) fn successes_of(&self, generation: u64) -> u64 {
         let of_line = |line: &Line| {
@@ -84,11 +95,12 @@ impl Tally {
         self.lines().map(of_line).sum()
     }
 
-    /// All successes and all rejections.
-    pub(crate) fn totals(&self) -> (u64, u64) {
+    /// All successes, all rejections, and what was ignored.
+    pub(crate) fn totals(&self) -> (u64, u64, u64) {
         let sum =
             |of: fn(&Line) -> &AtomicU64| -> u64 { self.lines().map(|line| of(line).load(Ordering::Relaxed)).sum() };
-        (sum(|line| &line.successes) + sum(|line| &line.late), sum(|line| &line.not_permitted))
+        let successes = sum(|line| &line.successes) + sum(|line| &line.late);
+        (successes, sum(|line| &line.not_permitted), sum(|line| &line.ignored))
     }
 
     #[inline]
@@ -146,6 +158,7 @@ impl Line {
             successes: AtomicU64::new(0),
             late: AtomicU64::new(0),
             not_permitted: AtomicU64::new(0),
+            ignored: AtomicU64::new(0),
             writer: Mutex::new(()),
         }
     }

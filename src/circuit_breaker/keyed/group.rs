@@ -328,7 +328,7 @@ impl<K: Key> Group<K> {
             let ledger = self.ledger.lock();
             (ledger.totals, ledger.transitions, ledger.open_time(now))
         };
-        let (successes, rejections) = self.tally.totals();
+        let (successes, rejections, _) = self.tally.totals();
         totals.successful += successes;
         totals.not_permitted += rejections;
         totals.fallbacks = self.fallbacks.load(Ordering::Relaxed);
