@@ -19,6 +19,15 @@ ours-time-static   closed  255  0
 ours-slow-calls    closed  410  0
 ours-responder     open    230  0
 ours-count-static  open    425  1
+ours-bulkhead-static     admitting  235  0
+ours-bulkhead            admitting  240  0
+ours-bulkhead-queue      admitting  235  0
+ours-bulkhead-responder  admitting  190  0
+ours-bulkhead-permit     admitting   95  0
+ours-bulkhead-permit     rejecting   85  0
+ours-bulkhead-responder  rejecting  255  0
+ours-bulkhead-static     rejecting  460  1
+ours-stack               admitting  420  0
 '
 
 cargo build --quiet --release --manifest-path benches/Cargo.toml --bin count --features ours
