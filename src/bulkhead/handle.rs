@@ -1,6 +1,6 @@
 //! The bulkhead that users hold.
 
-use super::calls::Wait;
+use super::calls::{Entry, Wait, enter_freely};
 use super::common::count;
 use super::config::{BulkheadBuilder, BulkheadConfig, WAIT_MAX, check_limit};
 use super::control;
@@ -13,7 +13,7 @@ use super::permit::Permit;
 use super::service::BulkheadService;
 use super::shared::Shared;
 use super::snapshot::{Event, Snapshot, Totals};
-use super::wait;
+use super::wait::{self, Place, Waiting};
 use crate::classify::{AnyResult, Classify};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Named, Problem, Problems, intern};
@@ -34,6 +34,13 @@ pub struct Bulkhead {
     pub(super) shared: Handle<Shared>,
     /// Whose permits this handle takes first.
     pub(super) partition: u8,
+}
+
+/// How a call fares that enters a bulkhead.
+pub(crate) enum Entered {
+    Permit(Permit),
+    Waiting(Waiting<Bulkhead>),
+    Refused(Rejected),
 }
 
 impl Bulkhead {
@@ -264,6 +271,29 @@ impl Bulkhead {
     /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
     pub fn call_blocking<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
         direct::call_blocking(self, work)
+    }
+
+    // ---- for layers of several mechanisms
+
+    /// A permit that travels with a future, if that needs no thought.
+    #[inline]
+    pub(crate) fn enter_freely(&self) -> Option<Permit> {
+        enter_freely(self).map(|ticket| Permit::new(self.clone(), ticket).carried())
+    }
+
+    /// A permit that travels with a future, or a place in the queue.
+    pub(crate) fn enter(&self) -> Entered {
+        match wait::enter_as_future(self, Wait::AsConfigured) {
+            Entry::Permit(ticket) => Entered::Permit(Permit::new(self.clone(), ticket).carried()),
+            Entry::Queued(id) => Entered::Waiting(Waiting::new(Place::new(self.clone(), id))),
+            Entry::Refused(rejected) => Entered::Refused(rejected),
+        }
+    }
+
+    /// Whether it is not worth asking the inner service whether it is ready.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.shared.compartment.is_full()
     }
 
     // ---- reading

@@ -96,6 +96,7 @@ pub use choose::{ByPartition, Bypass, Choose};
 pub use config::{BulkheadBuilder, BulkheadConfig};
 pub use future::ResponseFuture;
 pub use handle::Bulkhead;
+pub(crate) use handle::Entered;
 #[cfg(feature = "http")]
 pub use hold::{HeldBody, HoldExpired, UntilBodyEnd};
 pub use hold::{Hold, UntilResponse};
@@ -108,3 +109,4 @@ pub use queue::QueueOrder;
 pub use service::BulkheadService;
 pub use shedding::Shedding;
 pub use snapshot::{Event, EventKind, Snapshot, Totals};
+pub(crate) use wait::Waiting;

@@ -61,7 +61,7 @@ impl<H: Holder> Permit<H> {
     }
 
     /// From now on a future carries it.
-    pub(super) fn carried(mut self) -> Self {
+    pub(crate) fn carried(mut self) -> Self {
         if self.phase == Phase::Bare {
             self.phase = Phase::Carried;
         }
@@ -75,8 +75,7 @@ impl<H: Holder> Permit<H> {
     }
 
     /// The call has been answered, and the response's body goes on.
-    #[cfg(feature = "http")]
-    pub(super) fn answered(&self, outcome: Outcome) {
+    pub(crate) fn answered(&self, outcome: Outcome) {
         if self.phase != Phase::Bypass {
             sample(&self.holder, self.ticket, outcome);
         }
@@ -101,7 +100,7 @@ impl<H: Holder> Permit<H> {
 
     /// Gives the place back.
     #[inline]
-    pub(super) fn finish(&mut self, outcome: Option<Outcome>, is_abandoned: bool) {
+    pub(crate) fn finish(&mut self, outcome: Option<Outcome>, is_abandoned: bool) {
         if std::mem::replace(&mut self.phase, Phase::Bypass) != Phase::Bypass {
             exit(&self.holder, self.ticket, outcome, is_abandoned);
         }

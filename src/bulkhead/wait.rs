@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// A place in the queue. Dropping it leaves the queue, or hands on the permit that has come meanwhile.
 #[derive(Debug)]
-pub(super) struct Place<H: Holder> {
+pub(crate) struct Place<H: Holder> {
     holder: H,
     id: Option<u64>,
 }
@@ -81,7 +81,7 @@ pub(super) fn acquire_blocking<H: Holder>(holder: &H, wait: Wait) -> Result<Perm
 
 /// Waits as a future does.
 #[derive(Debug)]
-pub(super) struct Waiting<H: Holder> {
+pub(crate) struct Waiting<H: Holder> {
     place: Place<H>,
     timer: Timer,
 }
@@ -91,7 +91,7 @@ impl<H: Holder> Waiting<H> {
         Self { place, timer: Timer::default() }
     }
 
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit<H>, Rejected>> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit<H>, Rejected>> {
         loop {
             let until = match self.place.look(cx.waker()) {
                 Ok(result) => return Poll::Ready(result),

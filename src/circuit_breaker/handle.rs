@@ -251,6 +251,37 @@ impl CircuitBreaker {
         self.shared.with_machine(|machine, _| Arc::clone(machine.config()))
     }
 
+    // ---- for layers of several mechanisms
+
+    /// A permit that travels with a future, if that needs no thought.
+    #[inline]
+    pub(crate) fn enter_freely(&self) -> Option<Permit> {
+        self.shared.admit_freely().map(|ticket| Permit::bare(self.clone(), ticket).carried())
+    }
+
+    /// A permit that travels with a future.
+    pub(crate) fn enter(&self) -> Result<Permit, Rejected> {
+        self.try_acquire().map(Permit::carried)
+    }
+
+    /// Whether a permit needs no thought.
+    #[inline]
+    pub(crate) fn is_admitting(&self) -> bool {
+        self.shared.is_admitting()
+    }
+
+    /// The rejection that the next call is certain to get.
+    #[inline]
+    pub(crate) fn reject_now(&self) -> Option<Rejected> {
+        self.shared.reject_now()
+    }
+
+    /// Whether it is not worth asking the inner service whether it is ready.
+    #[inline]
+    pub(crate) fn is_rejecting(&self) -> bool {
+        self.shared.is_rejecting()
+    }
+
     fn sample(&self) -> Sample {
         self.shared.sample()
     }

@@ -1,10 +1,11 @@
 //! What the lock of a breaker protects, and a reading of it.
 
 use super::ledger::Ledger;
-use super::machine::Machine;
+use super::machine::{Machine, OpenTimeQuestion};
 use super::metrics::TRANSITIONS;
 use super::snapshot::{Snapshot, State, Totals};
 use super::tally::Tally;
+use crate::caught::caught;
 use crate::clock::Instant;
 use std::time::Duration;
 
@@ -49,4 +50,16 @@ impl Core {
             retry_after: self.machine.retry_after(),
         }
     }
+}
+
+/// Asks the user's function how long to stay open. Call it without a lock.
+pub(crate) fn ask_open_time(question: &OpenTimeQuestion) -> Option<Duration> {
+    let function = question.time.function()?;
+    caught(|| function(question.trips, &question.snapshot))
+}
+
+/// A seed that differs from breaker to breaker and from process to process.
+pub(crate) fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0)
 }

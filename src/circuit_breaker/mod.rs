@@ -47,6 +47,7 @@
 //! }
 //! ```
 
+mod admission;
 mod config;
 mod control;
 mod flights;

@@ -11,14 +11,13 @@
 
 use super::config::CircuitBreakerConfig;
 use super::ledger::Ledger;
-use super::locked::{Core, Sample};
-use super::machine::{Admission, Denial, Ended, Machine, OpenTimeQuestion};
+use super::locked::{Core, Sample, ask_open_time, seed};
+use super::machine::{Ended, Machine, OpenTimeQuestion};
 use super::permit::Ticket;
 use super::snapshot::{Event, State};
 use super::stopwatch::Stopwatch;
 use super::tally::Tally;
 use super::waiters::Waiters;
-use crate::caught::caught;
 use crate::clock::{Clock, Instant};
 use crate::observe::Events;
 use crate::outcome::{Classification, Outcome};
@@ -27,15 +26,15 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use std::time::Duration;
 
 /// Calls are admitted without the lock.
-const ADMITS: u64 = 1 << 3;
+pub(super) const ADMITS: u64 = 1 << 3;
 /// Successes are counted without the lock.
 const COUNTS: u64 = 1 << 4;
 /// Successes are counted without the lock only until `steady_until`.
 const EDGED: u64 = 1 << 5;
 /// Calls are rejected, in `Open` until `open_until`.
-const REJECTS: u64 = 1 << 6;
-const GENERATION_SHIFT: u32 = 8;
-const STATE: u64 = 0b111;
+pub(super) const REJECTS: u64 = 1 << 6;
+pub(super) const GENERATION_SHIFT: u32 = 8;
+pub(super) const STATE: u64 = 0b111;
 
 /// The longest time between two publications while calls come in that need the lock.
 pub(crate) const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
@@ -43,10 +42,10 @@ pub(crate) const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
 /// The state that all handles of a breaker share.
 pub(crate) struct Shared {
     name: &'static str,
-    stopwatch: Stopwatch,
-    word: AtomicU64,
+    pub(super) stopwatch: Stopwatch,
+    pub(super) word: AtomicU64,
     steady_until: AtomicU64,
-    open_until: AtomicU64,
+    pub(super) open_until: AtomicU64,
     tally: Tally,
     core: Mutex<Core>,
     pub(super) events: Events<Event>,
@@ -98,88 +97,6 @@ impl Shared {
     }
 
     // ---- the path of a call
-
-    /// Lets a call through, if that needs no thought.
-    #[inline]
-    pub(crate) fn admit_freely(&self) -> Option<Ticket> {
-        // Acquire: pairs with the store in `mirror`.
-        let word = self.word.load(Ordering::Acquire);
-        let generation = word >> GENERATION_SHIFT;
-        (word & ADMITS != 0).then(|| Ticket { generation, flight: 0, started: self.stopwatch.start() })
-    }
-
-    /// Asks to let a call through.
-    pub(crate) fn admit(&self) -> Result<Ticket, Rejected> {
-        if let Some(ticket) = self.admit_freely() {
-            return Ok(ticket);
-        }
-        if self.word.load(Ordering::Acquire) & STATE == State::Open as u64 {
-            let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
-            let now = self.stopwatch.clock.coarse();
-            if until > now && until != Instant::NEVER {
-                self.count_rejection();
-                return Err(self.rejected(RejectReason::Open, Some(until.saturating_duration_since(now))));
-            }
-        }
-        self.admit_locked()
-    }
-
-    /// Whether the next call is certain to be rejected.
-    #[inline]
-    pub(crate) fn is_rejecting(&self) -> bool {
-        // Acquire: pairs with the store in `mirror`.
-        self.word.load(Ordering::Acquire) & REJECTS != 0 && !self.is_open_time_over()
-    }
-
-    fn is_open_time_over(&self) -> bool {
-        let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
-        until.is_reached(self.stopwatch.clock.coarse())
-    }
-
-    /// Whether a call would be let through now; if not, the time until that can change by itself.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn permits(&self) -> Result<(), Option<Duration>> {
-        // Acquire: pairs with the store in `mirror`.
-        if self.word.load(Ordering::Acquire) & ADMITS != 0 {
-            return Ok(());
-        }
-        self.with_machine(|machine, now| {
-            if machine.is_permitting(now) {
-                return Ok(());
-            }
-            let next = machine.next_change();
-            Err((next != Instant::NEVER).then(|| next.saturating_duration_since(now)))
-        })
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn admit_locked(&self) -> Result<Ticket, Rejected> {
-        let admitted = self.locked(|core, now| {
-            let admitted = core.machine.admit(now);
-            match &admitted {
-                Ok(admission) => core.ledger.totals.would_reject += u64::from(admission.would_reject),
-                Err(_) => core.ledger.totals.not_permitted += 1,
-            }
-            admitted
-        });
-        match admitted {
-            Ok(Admission { generation, flight, .. }) => {
-                Ok(Ticket { generation, flight, started: self.stopwatch.start() })
-            }
-            Err(Denial { reason, retry_after }) => Err(self.rejected(reason, retry_after)),
-        }
-    }
-
-    /// Takes back an admission that could not be used.
-    pub(crate) fn withdraw(&self, ticket: Ticket) -> Rejected {
-        self.locked(|core, now| {
-            let Ticket { generation, flight, .. } = ticket;
-            core.machine.cancel(Admission { generation, flight, would_reject: false }, now);
-            core.ledger.totals.not_permitted += 1;
-        });
-        self.rejected(RejectReason::NotReady, Some(Duration::ZERO))
-    }
 
     /// Records how a call ended.
     ///
@@ -260,13 +177,13 @@ impl Shared {
         self.stopwatch.is_slow(ticket.started)
     }
 
-    fn count_rejection(&self) {
+    pub(super) fn count_rejection(&self) {
         if self.tally.reject() {
             self.publish();
         }
     }
 
-    fn rejected(&self, reason: RejectReason, retry_after: Option<Duration>) -> Rejected {
+    pub(super) fn rejected(&self, reason: RejectReason, retry_after: Option<Duration>) -> Rejected {
         Rejected::new(Mechanism::CircuitBreaker, self.name, reason, retry_after)
     }
 
@@ -285,7 +202,7 @@ impl Shared {
         self.locked(|core, now| work(&mut core.machine, now))
     }
 
-    fn locked<T>(&self, work: impl FnOnce(&mut Core, Instant) -> T) -> T {
+    pub(super) fn locked<T>(&self, work: impl FnOnce(&mut Core, Instant) -> T) -> T {
         let mut core = self.core.lock();
         let now = self.stopwatch.now(core.machine.follows_flights());
         core.absorb(&self.tally);
@@ -383,16 +300,4 @@ impl Shared {
         #[cfg(feature = "metrics")]
         self.gate.run(|publisher| super::metrics::publish(publisher, self.name, &self.sample_as_it_is()));
     }
-}
-
-/// Asks the user's function how long to stay open. Call it without a lock.
-pub(crate) fn ask_open_time(question: &OpenTimeQuestion) -> Option<Duration> {
-    let function = question.time.function()?;
-    caught(|| function(question.trips, &question.snapshot))
-}
-
-/// A seed that differs from breaker to breaker and from process to process.
-pub(crate) fn seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0)
 }

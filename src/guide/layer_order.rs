@@ -103,6 +103,25 @@
 //! # Ok::<(), backstop::BoxError>(())
 //! ```
 //!
+//! ## Both in one layer
+//!
+//! [`protect()`](crate::protect()) is both at once and better than either nesting: an open circuit rejects before the
+//! queue, and the circuit is asked again after it, just before the call.
+//!
+//! ```
+//! use backstop::classify::Errors;
+//! use backstop::{Bulkhead, CircuitBreaker, protect};
+//! use tower::{ServiceBuilder, service_fn};
+//!
+//! let (breaker, bulkhead) = (CircuitBreaker::new("inventory"), Bulkhead::new("inventory"));
+//! let service = ServiceBuilder::new()
+//!     .layer(protect().circuit_breaker(&breaker).bulkhead(&bulkhead).classify(Errors))
+//!     .service(service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) }));
+//! # let _: tower::util::BoxCloneService<u32, u32, backstop::BoxError> = tower::util::BoxCloneService::new(service);
+//! ```
+//!
+//! ## Tower's own limit
+//!
 //! Tower's `ConcurrencyLimit` queues without a bound and takes its permit in `poll_ready`. Outside the breaker it
 //! queues calls that will only be rejected; inside, an open circuit does not poll it, so an idle connection holds
 //! none on account of the breaker.

@@ -47,7 +47,7 @@ const FLOORS: &[&[&str]] = &[
     &["clock", "sync", "caught", "handle", "keyed", "config", "outcome"],
     &["observe", "reject", "classify", "telemetry"],
     MECHANISMS,
-    &["registry"],
+    &["protect", "registry"],
     &["lib", "guide"],
 ];
 

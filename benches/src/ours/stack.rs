@@ -3,7 +3,7 @@
 
 use backstop::classify::Errors;
 use backstop::reject::Mechanism as By;
-use backstop::{Bulkhead, Rejected};
+use backstop::{Bulkhead, CircuitBreaker, Rejected, protect};
 use tower_layer::Layer;
 
 use super::{bulkhead, circuit_breaker};
@@ -12,13 +12,38 @@ use crate::{Instance, Mechanism, Subject};
 
 /// The rows of the table, in its order.
 pub(super) fn subjects() -> Vec<Subject> {
-    vec![Subject {
-        mechanism: Mechanism::Stack,
-        name: "ours-stack",
-        title: "backstop, count window, leaked handles",
-        admits: Some(|| admitting(&bulkhead::roomy().leak())),
-        rejects: Some(|| rejecting(&bulkhead::full().leak())),
-    }]
+    vec![
+        Subject {
+            mechanism: Mechanism::Stack,
+            name: "ours-stack",
+            title: "backstop, count window, leaked handles, two layers",
+            admits: Some(|| admitting(&bulkhead::roomy().leak())),
+            rejects: Some(|| rejecting(&bulkhead::full().leak())),
+        },
+        Subject {
+            mechanism: Mechanism::Stack,
+            name: "ours-stack-protect",
+            title: "backstop, count window, leaked handles, `protect()`",
+            admits: Some(|| protected(&circuit_breaker::count().leak(), &bulkhead::roomy().leak(), true)),
+            rejects: Some(|| protected(&circuit_breaker::count().leak(), &bulkhead::full().leak(), false)),
+        },
+        Subject {
+            mechanism: Mechanism::Stack,
+            name: "ours-stack-protect-counted",
+            title: "backstop, count window, counted handles, `protect()`",
+            admits: Some(|| protected(&circuit_breaker::count(), &bulkhead::roomy(), true)),
+            rejects: None,
+        },
+    ]
+}
+
+/// Both in one layer; what `admits` says is what every call has to do.
+fn protected(breaker: &CircuitBreaker, bulkhead: &Bulkhead, admits: bool) -> Instance {
+    let layer = protect().circuit_breaker(breaker).bulkhead(bulkhead).classify(Errors);
+    Instance::new(move || {
+        let mut service = layer.layer(Works);
+        move || serve(&mut service).is_ok() == admits
+    })
 }
 
 fn admitting(bulkhead: &Bulkhead) -> Instance {

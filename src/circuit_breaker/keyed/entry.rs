@@ -1,8 +1,8 @@
 //! One key's circuit, small while it is healthy.
 
 use crate::circuit_breaker::config::CircuitBreakerConfig;
+use crate::circuit_breaker::locked::seed;
 use crate::circuit_breaker::machine::Machine;
-use crate::circuit_breaker::shared::seed;
 use crate::circuit_breaker::snapshot::State;
 use crate::clock::Instant;
 use crate::keyed;

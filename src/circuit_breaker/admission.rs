@@ -1,0 +1,116 @@
+//! The first half of a call's path: whether it is let through.
+
+use super::machine::{Admission, Denial};
+use super::permit::Ticket;
+use super::shared::{ADMITS, GENERATION_SHIFT, REJECTS, STATE, Shared};
+use super::snapshot::State;
+use crate::clock::Instant;
+use crate::reject::{RejectReason, Rejected};
+use crate::sync::Ordering;
+use std::time::Duration;
+
+impl Shared {
+    /// Lets a call through, if that needs no thought.
+    #[inline]
+    pub(crate) fn admit_freely(&self) -> Option<Ticket> {
+        // Acquire: pairs with the store in `mirror`.
+        let word = self.word.load(Ordering::Acquire);
+        let generation = word >> GENERATION_SHIFT;
+        (word & ADMITS != 0).then(|| Ticket { generation, flight: 0, started: self.stopwatch.start() })
+    }
+
+    /// Asks to let a call through.
+    pub(crate) fn admit(&self) -> Result<Ticket, Rejected> {
+        if let Some(ticket) = self.admit_freely() {
+            return Ok(ticket);
+        }
+        if self.word.load(Ordering::Acquire) & STATE == State::Open as u64 {
+            let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
+            let now = self.stopwatch.clock.coarse();
+            if until > now && until != Instant::NEVER {
+                self.count_rejection();
+                return Err(self.rejected(RejectReason::Open, Some(until.saturating_duration_since(now))));
+            }
+        }
+        self.admit_locked()
+    }
+
+    /// Whether the next call is certain to be rejected.
+    #[inline]
+    pub(crate) fn is_rejecting(&self) -> bool {
+        // Acquire: pairs with the store in `mirror`.
+        self.word.load(Ordering::Acquire) & REJECTS != 0 && !self.is_open_time_over()
+    }
+
+    /// Whether calls are let through without a thought.
+    #[inline]
+    pub(crate) fn is_admitting(&self) -> bool {
+        self.word.load(Ordering::Acquire) & ADMITS != 0 // Acquire: pairs with the store in `mirror`
+    }
+
+    /// The rejection that the next call is certain to get, counted as one.
+    pub(crate) fn reject_now(&self) -> Option<Rejected> {
+        if !self.is_rejecting() {
+            return None;
+        }
+        match self.admit() {
+            Err(rejected) => Some(rejected),
+            Ok(ticket) => {
+                self.cancel(ticket, 0); // the open time ended in between
+                None
+            }
+        }
+    }
+
+    fn is_open_time_over(&self) -> bool {
+        let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
+        until.is_reached(self.stopwatch.clock.coarse())
+    }
+
+    /// Whether a call would be let through now; if not, the time until that can change by itself.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn permits(&self) -> Result<(), Option<Duration>> {
+        if self.is_admitting() {
+            return Ok(());
+        }
+        self.with_machine(|machine, now| {
+            if machine.is_permitting(now) {
+                return Ok(());
+            }
+            let next = machine.next_change();
+            Err((next != Instant::NEVER).then(|| next.saturating_duration_since(now)))
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn admit_locked(&self) -> Result<Ticket, Rejected> {
+        let admitted = self.locked(|core, now| {
+            let admitted = core.machine.admit(now);
+            match &admitted {
+                Ok(admission) => core.ledger.totals.would_reject += u64::from(admission.would_reject),
+                Err(_) => core.ledger.totals.not_permitted += 1,
+            }
+            admitted
+        });
+        match admitted {
+            Ok(Admission { generation, flight, .. }) => {
+                Ok(Ticket { generation, flight, started: self.stopwatch.start() })
+            }
+            Err(Denial { reason, retry_after }) => Err(self.rejected(reason, retry_after)),
+        }
+    }
+
+    /// Takes back an admission that could not be used.
+    pub(crate) fn withdraw(&self, ticket: Ticket) -> Rejected {
+        self.cancel(ticket, 1);
+        self.rejected(RejectReason::NotReady, Some(Duration::ZERO))
+    }
+
+    fn cancel(&self, Ticket { generation, flight, .. }: Ticket, not_permitted: u64) {
+        self.locked(|core, now| {
+            core.machine.cancel(Admission { generation, flight, would_reject: false }, now);
+            core.ledger.totals.not_permitted += not_permitted;
+        });
+    }
+}

@@ -1,0 +1,157 @@
+//! How a call begins: which mechanism is asked when.
+
+use super::guards::Guards;
+use crate::bulkhead::{Bulkhead, Entered, Permit, Waiting};
+use crate::circuit_breaker::CircuitBreaker;
+use crate::outcome::{Outcome, Settle};
+use crate::reject::Rejected;
+use std::task::{Context, Poll, ready};
+use tower_service::Service;
+
+/// The mechanisms of a layer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mechanisms {
+    pub(super) breaker: Option<CircuitBreaker>,
+    pub(super) bulkhead: Option<Bulkhead>,
+}
+
+/// What a call that needs thought has come to.
+pub(super) enum Begun {
+    /// It may be made now.
+    Free(Guards),
+    /// It holds the bulkhead's permit, or waits for it; the circuit is asked last.
+    Held(Held),
+    Refused(Rejected),
+}
+
+/// A call's way through the bulkhead.
+pub(super) enum Held {
+    Waiting(Waiting<Bulkhead>),
+    Permit(Option<Permit>),
+}
+
+impl Mechanisms {
+    /// Whether it is not worth asking the service whether it is ready.
+    #[inline]
+    pub(super) fn is_refusing(&self) -> bool {
+        self.breaker.as_ref().is_some_and(CircuitBreaker::is_rejecting)
+            || self.bulkhead.as_ref().is_some_and(Bulkhead::is_full)
+    }
+
+    /// All permits, if that needs no thought.
+    #[inline]
+    pub(super) fn enter_freely(&self) -> Option<Guards> {
+        if !self.breaker.as_ref().is_none_or(CircuitBreaker::is_admitting) {
+            return None; // the bulkhead would count a call that is not made
+        }
+        let bulkhead = match &self.bulkhead {
+            Some(bulkhead) => Some(bulkhead.enter_freely()?),
+            None => None,
+        };
+        let mut guards = Guards { breaker: None, bulkhead };
+        if let Some(breaker) = &self.breaker {
+            let Some(permit) = breaker.enter_freely() else {
+                guards.release_bulkhead(Outcome::Ignored);
+                return None;
+            };
+            guards.breaker = Some(permit);
+        }
+        Some(guards)
+    }
+
+    /// Asks the mechanisms in their order. A service that was not asked whether it is ready is asked before the circuit.
+    pub(super) fn enter(&self, is_ready: bool) -> Begun {
+        if let Some(rejected) = self.breaker.as_ref().and_then(CircuitBreaker::reject_now) {
+            return Begun::Refused(rejected);
+        }
+        let bulkhead = match self.bulkhead.as_ref().map(Bulkhead::enter) {
+            Some(Entered::Refused(rejected)) => return Begun::Refused(rejected),
+            Some(Entered::Waiting(waiting)) => return Begun::Held(Held::Waiting(waiting)),
+            Some(Entered::Permit(permit)) => Some(permit),
+            None => None,
+        };
+        if !is_ready {
+            return Begun::Held(Held::Permit(bulkhead));
+        }
+        match self.last(bulkhead) {
+            Ok(guards) => Begun::Free(guards),
+            Err(rejected) => Begun::Refused(rejected),
+        }
+    }
+
+    /// Asks the circuit, just before the call.
+    fn last(&self, bulkhead: Option<Permit>) -> Result<Guards, Rejected> {
+        let mut guards = Guards { breaker: None, bulkhead };
+        if let Some(breaker) = &self.breaker {
+            match breaker.enter() {
+                Ok(permit) => guards.breaker = Some(permit),
+                Err(rejected) => {
+                    guards.release_bulkhead(Outcome::Ignored);
+                    return Err(rejected);
+                }
+            }
+        }
+        Ok(guards)
+    }
+}
+
+/// A request that is not called at once, and the service that was polled ready for it.
+pub(super) struct Deferred<S, Request> {
+    mechanisms: Mechanisms,
+    service: S,
+    request: Option<Request>,
+    is_ready: bool,
+    held: Held,
+}
+
+/// What becomes of it.
+pub(super) enum Undeferred<F, Request, E> {
+    Called(F, Guards),
+    Rejected(Request, Rejected),
+    /// The service said that it is finished.
+    Broken(E),
+}
+
+impl<S, Request> Deferred<S, Request> {
+    pub(super) fn new(mechanisms: Mechanisms, service: S, request: Request, is_ready: bool, held: Held) -> Self {
+        Self { mechanisms, service, request: Some(request), is_ready, held }
+    }
+
+    pub(super) fn mechanisms(&self) -> &Mechanisms {
+        &self.mechanisms
+    }
+}
+
+impl<S: Service<Request>, Request> Deferred<S, Request> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Undeferred<S::Future, Request, S::Error>> {
+        if let Held::Waiting(waiting) = &mut self.held {
+            match ready!(waiting.poll(cx)) {
+                Ok(permit) => self.held = Held::Permit(Some(permit.carried())),
+                Err(rejected) => return Poll::Ready(Undeferred::Rejected(self.take_request(), rejected)),
+            }
+        }
+        if !self.is_ready {
+            if let Err(error) = ready!(self.service.poll_ready(cx)) {
+                self.held = Held::Permit(None);
+                return Poll::Ready(Undeferred::Broken(error));
+            }
+            self.is_ready = true;
+        }
+        let Held::Permit(permit) = &mut self.held else { unreachable!("it has been waited for") };
+        let permit = permit.take();
+        let request = self.take_request();
+        Poll::Ready(match self.mechanisms.last(permit) {
+            Ok(mut guards) => {
+                guards.enter();
+                let future = self.service.call(request);
+                guards.leave();
+                Undeferred::Called(future, guards)
+            }
+            Err(rejected) => Undeferred::Rejected(request, rejected),
+        })
+    }
+
+    fn take_request(&mut self) -> Request {
+        self.request.take().expect("polled after it was ready")
+    }
+}

@@ -1,0 +1,140 @@
+//! The future of a call in front of which several mechanisms stand.
+
+use super::begin::{Deferred, Undeferred};
+use super::guards::Guards;
+use crate::classify::{Classified, Classify, judge};
+use crate::outcome::{Outcome, Settle};
+use crate::reject::OnReject;
+use pin_project_lite::pin_project;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tower_service::Service;
+
+pin_project! {
+    /// Resolves to the service's response, or to the answer to a rejection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before its end, the call counts as abandoned, and every place it holds is free at once.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S, Request, F, C, P, Refusal> {
+        #[pin]
+        state: State<S, Request, F, Refusal>,
+        classifier: C,
+        on_reject: P,
+        holds_body: bool,
+    }
+}
+
+pin_project! {
+    #[project = StateProjected]
+    enum State<S, Request, F, Refusal> {
+        Called { #[pin] future: F, guards: Option<Guards> },
+        Deferred { deferred: Box<Deferred<S, Request>> },
+        Refused { refusal: Option<Refusal> },
+    }
+}
+
+impl<S, Request, F, C, P, Refusal> ResponseFuture<S, Request, F, C, P, Refusal> {
+    #[inline]
+    pub(super) fn called(future: F, guards: Guards, classifier: C, on_reject: P, holds_body: bool) -> Self {
+        let state = State::Called { future, guards: Some(guards) };
+        Self { state, classifier, on_reject, holds_body }
+    }
+
+    pub(super) fn deferred(deferred: Deferred<S, Request>, classifier: C, on_reject: P, holds_body: bool) -> Self {
+        Self { state: State::Deferred { deferred: Box::new(deferred) }, classifier, on_reject, holds_body }
+    }
+
+    pub(super) fn refused(refusal: Refusal, classifier: C, on_reject: P) -> Self {
+        Self { state: State::Refused { refusal: Some(refusal) }, classifier, on_reject, holds_body: false }
+    }
+}
+
+impl<S, Request, C, P> Future for ResponseFuture<S, Request, S::Future, C, P, P::Refusal>
+where
+    S: Service<Request>,
+    C: Classify<S::Response, S::Error>,
+    P: OnReject<Request, S::Response, C::Response<Guards>, S::Error>,
+{
+    type Output = Result<C::Response<Guards>, P::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let (classifier, on_reject) = (&*this.classifier, &*this.on_reject);
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProjected::Called { future, guards } => {
+                    guards.enter();
+                    let polled = future.poll(cx);
+                    guards.leave();
+                    let result = ready!(polled);
+                    guards.answered();
+                    let judged = judge(classifier, &result);
+                    let recover = |failed| on_reject.recover(failed);
+                    let result = finish(result, judged, guards, classifier, *this.holds_body, recover);
+                    return Poll::Ready(result.map_err(P::carry));
+                }
+                StateProjected::Refused { refusal } => {
+                    let refusal = refusal.take().expect("polled after it was ready");
+                    return Poll::Ready(on_reject.answer(refusal, |response| classifier.watch(response, None)));
+                }
+                StateProjected::Deferred { deferred } => match ready!(deferred.poll(cx)) {
+                    Undeferred::Called(future, guards) => State::Called { future, guards: Some(guards) },
+                    Undeferred::Rejected(request, rejected) => {
+                        if P::IS_FALLBACK {
+                            deferred.mechanisms().count_fallback(&rejected);
+                        }
+                        State::Refused { refusal: Some(on_reject.refuse(request, rejected)) }
+                    }
+                    Undeferred::Broken(error) => return Poll::Ready(Err(P::carry(error))),
+                },
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+/// Settles the permits, or hands them on to the response's body.
+#[inline]
+fn finish<C: Classify<R, E>, R, E>(
+    result: Result<R, E>,
+    judged: Classified,
+    guards: &mut Option<Guards>,
+    classifier: &C,
+    holds_body: bool,
+    recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
+) -> Result<C::Response<Guards>, E> {
+    let classification = match (judged, &result) {
+        (Classified::Now(classification), _) => classification,
+        (Classified::AtEnd, Ok(_)) => {
+            if let Some(guards) = guards {
+                match &guards.bulkhead {
+                    Some(permit) if holds_body => permit.answered(Outcome::Success),
+                    _ => guards.release_bulkhead(Outcome::Success),
+                }
+            }
+            return result.map(|response| classifier.watch(response, guards.take()));
+        }
+        (Classified::AtEnd, Err(_)) => Outcome::Failure.into(), // an error has no body to wait for
+    };
+    guards.settle(classification);
+    let has_failed = matches!(classification.outcome(), Outcome::Failure | Outcome::Panicked);
+    let (result, is_fallback) = if has_failed { recover(result) } else { (result, false) };
+    if is_fallback {
+        guards.fallback_used();
+    }
+    let held = guards.as_mut().filter(|_| holds_body && result.is_ok()).and_then(|guards| guards.bulkhead.take());
+    let held = held.map(|permit| Guards { breaker: None, bulkhead: Some(permit) });
+    drop_bulkhead(guards);
+    result.map(|response| classifier.watch(response, held))
+}
+
+#[inline]
+fn drop_bulkhead(guards: &mut Option<Guards>) {
+    if let Some(guards) = guards {
+        guards.release_bulkhead(Outcome::Ignored); // it has been told of the outcome
+    }
+}

@@ -1,0 +1,58 @@
+//! What a call holds: the permits of the mechanisms that let it through.
+
+use crate::outcome::{Classification, Outcome, Settle};
+use crate::{bulkhead, circuit_breaker};
+
+/// The permits of one call. They travel with its future, and with the response's body where its end decides.
+#[derive(Debug)]
+pub struct Guards {
+    pub(super) breaker: Option<circuit_breaker::Permit>,
+    pub(super) bulkhead: Option<bulkhead::Permit>,
+}
+
+impl Guards {
+    /// The response's head is there; the bulkhead's permit ends here unless it is held until the body ends.
+    #[inline]
+    pub(super) fn release_bulkhead(&mut self, outcome: Outcome) {
+        if let Some(permit) = &mut self.bulkhead {
+            permit.finish(Some(outcome), false);
+        }
+    }
+}
+
+impl Settle for Guards {
+    #[inline]
+    fn settle(&mut self, classification: Classification) {
+        self.breaker.settle(classification);
+        self.bulkhead.settle(classification);
+    }
+
+    #[inline]
+    fn answered(&mut self) {
+        self.breaker.answered();
+    }
+
+    fn progressed(&mut self) {
+        self.breaker.progressed();
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.breaker.is_stalled()
+    }
+
+    fn fallback_used(&mut self) {
+        self.breaker.fallback_used();
+    }
+
+    #[inline]
+    fn enter(&mut self) {
+        self.breaker.enter();
+        self.bulkhead.enter();
+    }
+
+    #[inline]
+    fn leave(&mut self) {
+        self.breaker.leave();
+        self.bulkhead.leave();
+    }
+}

@@ -1,0 +1,57 @@
+//! Several mechanisms as one layer, in the one order that is right.
+//!
+//! ```text
+//!  request ──▶ circuit open? ──▶ bulkhead, perhaps its queue ──▶ circuit's permit ──▶ service
+//!               rejected           rejected, or waits              the clock of slow calls starts here
+//! ```
+//!
+//! Layers that are nested by hand have to choose. With the breaker outside, the time that a call waits in the
+//! bulkhead's queue counts as slowness of the dependency; with the bulkhead outside, calls queue for a circuit that
+//! is open. Here an open circuit rejects before the queue, and the circuit's permit is taken after it, just before
+//! the call. The order is the same whatever the order in which the mechanisms are named.
+//!
+//! One layer is also cheaper in an axum `Router` than several, each of which boxes every response once more.
+//!
+//! | setting | default |
+//! |---|---|
+//! | what tells how a call ended | the response's own protocol ([`Auto`]) |
+//! | what answers a rejection | a boxed error; [`respond`](Protect::respond) for servers |
+//! | bulkhead's permit | until the response's head is there; [`until_body_end`](Protect::until_body_end) |
+//!
+//! # Examples
+//!
+//! ```
+//! # #[cfg(feature = "http")] {
+//! use axum::{Router, routing::get};
+//! use backstop::{Bulkhead, CircuitBreaker, protect};
+//!
+//! let (breaker, bulkhead) = (CircuitBreaker::new("stock"), Bulkhead::new("stock"));
+//! let app: Router = Router::new()
+//!     .route("/stock", get(async || "much"))
+//!     .layer(protect().circuit_breaker(&breaker).bulkhead(&bulkhead).respond());
+//! # }
+//! ```
+//!
+//! Round a client:
+//!
+//! ```
+//! # #[cfg(feature = "reqwest")] {
+//! # use backstop::{Bulkhead, CircuitBreaker, protect};
+//! # let (breaker, bulkhead) = (CircuitBreaker::new("stock"), Bulkhead::new("stock"));
+//! let client = protect().circuit_breaker(&breaker).bulkhead(&bulkhead).wrap(reqwest::Client::new());
+//! # }
+//! ```
+
+mod begin;
+mod future;
+mod guards;
+mod layer;
+mod service;
+
+pub use future::ResponseFuture;
+pub use guards::Guards;
+pub use layer::{Protect, protect};
+pub use service::ProtectService;
+
+#[cfg(doc)]
+use crate::classify::Auto;
