@@ -30,7 +30,7 @@ pin_project! {
 pin_project! {
     #[project = StateProjected]
     enum State<S, Request, F, Refusal> {
-        Called { #[pin] future: F, guards: Option<Guards> },
+        Called { #[pin] future: F, guards: Guards },
         Deferred { deferred: Box<Deferred<S, Request>> },
         Refused { refusal: Option<Refusal> },
     }
@@ -39,8 +39,7 @@ pin_project! {
 impl<S, Request, F, C, P, Refusal> ResponseFuture<S, Request, F, C, P, Refusal> {
     #[inline]
     pub(super) fn called(future: F, guards: Guards, classifier: C, on_reject: P, holds_body: bool) -> Self {
-        let state = State::Called { future, guards: Some(guards) };
-        Self { state, classifier, on_reject, holds_body }
+        Self { state: State::Called { future, guards }, classifier, on_reject, holds_body }
     }
 
     pub(super) fn deferred(deferred: Deferred<S, Request>, classifier: C, on_reject: P, holds_body: bool) -> Self {
@@ -82,7 +81,7 @@ where
                     return Poll::Ready(on_reject.answer(refusal, |response| classifier.watch(response, None)));
                 }
                 StateProjected::Deferred { deferred } => match ready!(deferred.poll(cx)) {
-                    Undeferred::Called(future, guards) => State::Called { future, guards: Some(guards) },
+                    Undeferred::Called(future, guards) => State::Called { future, guards },
                     Undeferred::Rejected(request, rejected) => {
                         if P::IS_FALLBACK {
                             deferred.mechanisms().count_fallback(&rejected);
@@ -102,7 +101,7 @@ where
 fn finish<C: Classify<R, E>, R, E>(
     result: Result<R, E>,
     judged: Classified,
-    guards: &mut Option<Guards>,
+    guards: &mut Guards,
     classifier: &C,
     holds_body: bool,
     recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
@@ -110,31 +109,24 @@ fn finish<C: Classify<R, E>, R, E>(
     let classification = match (judged, &result) {
         (Classified::Now(classification), _) => classification,
         (Classified::AtEnd, Ok(_)) => {
-            if let Some(guards) = guards {
-                match &guards.bulkhead {
-                    Some(permit) if holds_body => permit.answered(Outcome::Success),
-                    _ => guards.release_bulkhead(Outcome::Success),
-                }
+            match &guards.bulkhead {
+                Some(permit) if holds_body => permit.answered(Outcome::Success),
+                _ => guards.release_bulkhead(Outcome::Success),
             }
-            return result.map(|response| classifier.watch(response, guards.take()));
+            return result.map(|response| classifier.watch(response, Some(std::mem::take(guards))));
         }
         (Classified::AtEnd, Err(_)) => Outcome::Failure.into(), // an error has no body to wait for
     };
-    guards.settle(classification);
+    guards.breaker.settle(classification);
     let has_failed = matches!(classification.outcome(), Outcome::Failure | Outcome::Panicked);
     let (result, is_fallback) = if has_failed { recover(result) } else { (result, false) };
     if is_fallback {
         guards.fallback_used();
     }
-    let held = guards.as_mut().filter(|_| holds_body && result.is_ok()).and_then(|guards| guards.bulkhead.take());
-    let held = held.map(|permit| Guards { breaker: None, bulkhead: Some(permit) });
-    drop_bulkhead(guards);
-    result.map(|response| classifier.watch(response, held))
-}
-
-#[inline]
-fn drop_bulkhead(guards: &mut Option<Guards>) {
-    if let Some(guards) = guards {
-        guards.release_bulkhead(Outcome::Ignored); // it has been told of the outcome
+    if !holds_body || result.is_err() {
+        guards.release_bulkhead(classification.outcome());
+        return result.map(|response| classifier.watch(response, None));
     }
+    guards.bulkhead.settle(classification); // and the permit is held on
+    result.map(|response| classifier.watch(response, Some(std::mem::take(guards))))
 }

@@ -4,7 +4,7 @@ use crate::outcome::{Classification, Outcome, Settle};
 use crate::{bulkhead, circuit_breaker};
 
 /// The permits of one call. They travel with its future, and with the response's body where its end decides.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Guards {
     pub(super) breaker: Option<circuit_breaker::Permit>,
     pub(super) bulkhead: Option<bulkhead::Permit>,
