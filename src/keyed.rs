@@ -4,9 +4,9 @@
 //! spared once. It looks at a few keys only, so that an insertion stays cheap when nothing can go.
 
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
-use indexmap::{Equivalent, IndexSet};
+use hashbrown::HashTable;
 use std::borrow::Borrow;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 /// Keys per part below which more parts are not worth it.
 const KEYS_PER_PART: usize = 64;
@@ -62,7 +62,8 @@ pub(crate) struct Table<K, V> {
 
 #[derive(Debug)]
 struct Part<K, V> {
-    entries: IndexSet<ByKey<K, V>, BuildHasherDefault<PassOn>>,
+    entries: HashTable<Arc<Entry<K, V>>>,
+    /// The place that the clock's hand is at.
     hand: usize,
 }
 
@@ -80,7 +81,7 @@ pub(crate) enum Found<K, V> {
 impl<K: Hash + Eq, V> Table<K, V> {
     pub(crate) fn new(max_keys: usize) -> Self {
         let parts = (max_keys / KEYS_PER_PART).clamp(1, PARTS_MAX);
-        let part = || Mutex::new(Part { entries: IndexSet::default(), hand: 0 });
+        let part = || Mutex::new(Part { entries: HashTable::new(), hand: 0 });
         Self {
             parts: (0..parts).map(|_| part()).collect(),
             keys_per_part: max_keys / parts,
@@ -95,7 +96,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     {
         let hash = self.hasher.hash_one(key);
         let part = self.part(hash).lock();
-        part.entries.get(&Wanted { hash, key }).map(|found| found.0.touch())
+        part.find(hash, key).map(Entry::touch)
     }
 
     /// The entry of a key, made if it is not there.
@@ -113,8 +114,8 @@ impl<K: Hash + Eq, V> Table<K, V> {
     {
         let hash = self.hasher.hash_one(key);
         let mut part = self.part(hash).lock();
-        if let Some(found) = part.entries.get(&Wanted { hash, key }) {
-            return Found::Known(found.0.touch());
+        if let Some(found) = part.find(hash, key) {
+            return Found::Known(found.touch());
         }
         let mut gone = None;
         if part.entries.len() >= self.keys_per_part {
@@ -124,7 +125,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
             }
         }
         let entry = Arc::new(Entry::new(Some(key.to_owned()), hash, make()));
-        part.entries.insert(ByKey(Arc::clone(&entry)));
+        part.entries.insert_unique(hash, Arc::clone(&entry), |entry| entry.hash);
         Found::New { entry, gone }
     }
 
@@ -132,7 +133,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     pub(crate) fn sweep(&self, is_gone: impl Fn(&V) -> bool) -> Vec<Arc<Entry<K, V>>> {
         let mut swept = Vec::new();
         for part in &self.parts {
-            part.lock().entries.retain(|ByKey(entry)| {
+            part.lock().entries.retain(|entry| {
                 // Nobody can take another reference: that needs the lock of this part.
                 let stays = Arc::strong_count(entry) > 1 || !is_gone(&entry.value);
                 if !stays {
@@ -147,7 +148,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     /// All entries, part by part.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&Arc<Entry<K, V>>)) {
         for part in &self.parts {
-            let entries: Vec<_> = part.lock().entries.iter().map(|entry| Arc::clone(&entry.0)).collect();
+            let entries: Vec<_> = part.lock().entries.iter().map(Arc::clone).collect();
             entries.iter().for_each(&mut visit);
         }
     }
@@ -160,73 +161,36 @@ impl<K: Hash + Eq, V> Table<K, V> {
 }
 
 impl<K: Hash + Eq, V> Part<K, V> {
+    fn find<Q: Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<&Arc<Entry<K, V>>>
+    where
+        K: Borrow<Q>,
+    {
+        let is_it = |entry: &Arc<Entry<K, V>>| {
+            entry.hash == hash && entry.key.as_ref().is_some_and(|known| known.borrow() == key)
+        };
+        self.entries.find(hash, is_it)
+    }
+
     /// Takes out an entry that can be forgotten, if one is found soon.
     fn make_room(&mut self, is_forgettable: impl Fn(&V) -> bool) -> Option<Arc<Entry<K, V>>> {
-        for _ in 0..LOOKS_MAX.min(2 * self.entries.len()) {
-            if self.hand >= self.entries.len() {
-                self.hand = 0;
-            }
-            let ByKey(entry) = self.entries.get_index(self.hand)?;
+        let places = self.entries.num_buckets();
+        let mut looks = LOOKS_MAX.min(2 * self.entries.len());
+        // Twice round at most: who is spared once is not the second time.
+        for _ in 0..2 * places {
+            let place = self.hand;
+            self.hand = (place + 1) % places;
+            let Some(entry) = self.entries.get_bucket(place) else { continue };
             // Nobody can take another reference: that needs the lock of this part.
             if !entry.was_touched() && Arc::strong_count(entry) == 1 && is_forgettable(&entry.value) {
-                return self.entries.swap_remove_index(self.hand).map(|gone| gone.0);
+                let found = self.entries.get_bucket_entry(place).ok()?;
+                return Some(found.remove().0);
             }
-            self.hand += 1;
+            looks -= 1;
+            if looks == 0 {
+                break;
+            }
         }
         None
-    }
-}
-
-/// An entry found by its key.
-#[derive(Debug)]
-struct ByKey<K, V>(Arc<Entry<K, V>>);
-
-impl<K: Eq, V> PartialEq for ByKey<K, V> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.key == other.0.key
-    }
-}
-
-impl<K: Eq, V> Eq for ByKey<K, V> {}
-
-impl<K, V> Hash for ByKey<K, V> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0.hash);
-    }
-}
-
-struct Wanted<'a, Q: ?Sized> {
-    hash: u64,
-    key: &'a Q,
-}
-
-impl<Q: ?Sized> Hash for Wanted<'_, Q> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-impl<K: Borrow<Q>, V, Q: Eq + ?Sized> Equivalent<ByKey<K, V>> for Wanted<'_, Q> {
-    fn equivalent(&self, entry: &ByKey<K, V>) -> bool {
-        entry.0.key.as_ref().is_some_and(|key| key.borrow() == self.key)
-    }
-}
-
-/// Hands on a hash that is known.
-#[derive(Default)]
-struct PassOn(u64);
-
-impl Hasher for PassOn {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        debug_assert!(false, "only whole hashes are written");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }
 
@@ -294,10 +258,13 @@ mod tests {
         for key in 0..3 {
             assert_eq!(gone_for(&table, key), None);
         }
-        assert_eq!(gone_for(&table, 3), Some(0), "all are new, so the hand goes round once");
-        table.get(&2); // the last took the first one's place: it is next
-        assert_eq!(gone_for(&table, 4), Some(1));
-        assert_eq!(gone_for(&table, 5), Some(2));
+        let first = gone_for(&table, 3).expect("all are new, so the hand goes round once");
+        let [spared, other] = (0..3).filter(|key| *key != first).collect::<Vec<_>>()[..] else {
+            unreachable!("of three")
+        };
+        table.get(&spared);
+        assert_eq!(gone_for(&table, 4), Some(other), "3 and the touched one were used since the hand passed");
+        assert!(matches!(insert(&table, spared, true), Found::Known(_)));
     }
 
     #[test]
