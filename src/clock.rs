@@ -119,6 +119,17 @@ impl ManualClock {
     }
 }
 
+/// A time on the wall, as kill switches write it into their documents.
+#[cfg(feature = "kill-switch")]
+pub use jiff::Timestamp;
+
+/// The time on the wall, for what people and other machines read.
+#[cfg(feature = "kill-switch")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the switchboard will read it"))]
+pub(crate) fn timestamp() -> Timestamp {
+    Timestamp::now()
+}
+
 /// The time on the wall, for dates that a peer sends. Nothing else may depend on it.
 #[cfg(feature = "http")]
 pub(crate) fn wall() -> std::time::SystemTime {

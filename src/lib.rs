@@ -57,6 +57,8 @@ pub mod config;
 pub mod guide;
 mod handle;
 mod keyed;
+#[cfg(feature = "kill-switch")]
+pub mod kill_switch;
 mod observe;
 pub mod outcome;
 pub mod protect;

@@ -33,6 +33,7 @@ const PURE_ROOMS: &[&str] = &[
 const PURE_WORDS: &[&str] = &[
     "crate::clock::Instant",
     "crate::clock::nanos",
+    "crate::clock::Timestamp",
     "crate::config",
     "crate::outcome::Outcome",
     "crate::outcome::Classification",

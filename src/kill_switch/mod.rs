@@ -1,0 +1,1 @@
+//! An emergency stop for one capability.
