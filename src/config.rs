@@ -21,6 +21,7 @@
 //! ```
 
 use crate::clock::Clock;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -58,19 +59,23 @@ impl Ratio {
 /// One setting that is out of its range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    field: &'static str,
+    field: Cow<'static, str>,
     value: String,
     allowed: String,
 }
 
 impl Problem {
-    pub(crate) fn new(field: &'static str, value: impl fmt::Display, allowed: impl Into<String>) -> Self {
-        Self { field, value: value.to_string(), allowed: allowed.into() }
+    pub(crate) fn new(
+        field: impl Into<Cow<'static, str>>,
+        value: impl fmt::Display,
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self { field: field.into(), value: value.to_string(), allowed: allowed.into() }
     }
 
     /// The setting's name, as the builder and a configuration file spell it.
     pub fn field(&self) -> &str {
-        self.field
+        &self.field
     }
 
     /// The value that was given.
@@ -158,7 +163,12 @@ impl Named {
 pub(crate) struct Problems(Vec<Problem>);
 
 impl Problems {
-    pub(crate) fn add(&mut self, field: &'static str, value: impl fmt::Display, allowed: impl Into<String>) {
+    pub(crate) fn add(
+        &mut self,
+        field: impl Into<Cow<'static, str>>,
+        value: impl fmt::Display,
+        allowed: impl Into<String>,
+    ) {
         self.0.push(Problem::new(field, value, allowed));
     }
 

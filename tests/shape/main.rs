@@ -27,6 +27,15 @@ const PURE_ROOMS: &[&str] = &[
     "circuit_breaker/snapshot.rs",
     "circuit_breaker/window/",
     "circuit_breaker/config/",
+    "kill_switch/id.rs",
+    "kill_switch/node.rs",
+    "kill_switch/percent.rs",
+    "kill_switch/read.rs",
+    "kill_switch/rule.rs",
+    "kill_switch/scope.rs",
+    "kill_switch/stage.rs",
+    "kill_switch/target.rs",
+    "kill_switch/text.rs",
 ];
 
 /// What a pure room may use of the crate besides pure rooms: values, and what reads and checks them.

@@ -1,0 +1,73 @@
+//! What a request says about itself.
+
+use super::percent::KeyHash;
+
+/// What a request says about itself, as far as it is known: borrowed, and made for each request.
+///
+/// What is not said is outside of every scope that asks for it.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::kill_switch::Target;
+///
+/// let target = Target::new().route("/recs/home").tenant("acme").key("user-17");
+/// # let _ = target;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "it is what a switch is asked about"]
+pub struct Target<'a> {
+    pub(super) route: Option<&'a str>,
+    pub(super) tenant: Option<&'a str>,
+    pub(super) region: Option<&'a str>,
+    pub(super) audience: Option<&'a str>,
+    pub(super) key: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    /// Says nothing yet.
+    pub const fn new() -> Self {
+        Self { route: None, tenant: None, region: None, audience: None, key: None }
+    }
+
+    /// The route that is asked for, without scheme, host and query.
+    pub const fn route(mut self, route: &'a str) -> Self {
+        self.route = Some(route);
+        self
+    }
+
+    /// The tenant that the request is for.
+    pub const fn tenant(mut self, tenant: &'a str) -> Self {
+        self.tenant = Some(tenant);
+        self
+    }
+
+    /// The region that the request is for. Default: the process's own.
+    pub const fn region(mut self, region: &'a str) -> Self {
+        self.region = Some(region);
+        self
+    }
+
+    /// The audience that the request is from.
+    pub const fn audience(mut self, audience: &'a str) -> Self {
+        self.audience = Some(audience);
+        self
+    }
+
+    /// What a percentage is taken of: a user's or an order's number. The same key is always on the same side.
+    pub const fn key(mut self, key: &'a str) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// The same target, in this region where it names none.
+    pub fn or_region(mut self, region: Option<&'a str>) -> Self {
+        self.region = self.region.or(region);
+        self
+    }
+
+    /// The hash of the key, for the rules that ask for it: made once for a request, not once for a rule.
+    pub const fn key_hash(&self) -> KeyHash<'a> {
+        KeyHash::of(self.key)
+    }
+}
