@@ -1,5 +1,9 @@
 //! An emergency stop for one capability.
 
+mod approval;
+mod by;
+mod change;
+mod document;
 mod id;
 mod node;
 mod percent;
@@ -10,6 +14,13 @@ mod stage;
 mod target;
 mod text;
 
+pub use approval::Proposal;
+pub use by::{ActorKind, By};
+pub use change::{Change, Engage};
+pub use document::{
+    Breach, Changed, ContentHash, Definition, Document, DrillRecord, Engagement, Expiry, ExpiryAction, OnUnknown,
+    ParseError, Pin, PinState, Severity, Switch, Tombstone, Trigger,
+};
 pub use id::SwitchId;
 pub use percent::{KeyHash, Percent};
 pub use rule::Rule;

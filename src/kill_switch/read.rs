@@ -1,7 +1,7 @@
 //! How the parts of a document are read out of a tree: with a path for every problem.
 
 use super::node::Node;
-use super::text::shown;
+use super::text::{self, shown};
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problems};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,12 +87,33 @@ impl<'a> Fields<'a> {
         }
     }
 
+    pub(super) fn name(&mut self, field: &str) -> Option<String> {
+        let name: String = self.required(field)?;
+        text::name(&self.path(field), &name, self.problems);
+        Some(name)
+    }
+
+    #[expect(clippy::option_option, reason = "as for `optional`")]
+    pub(super) fn optional_name(&mut self, field: &str) -> Option<Option<String>> {
+        let name: Option<String> = self.optional(field)?;
+        if let Some(name) = &name {
+            text::name(&self.path(field), name, self.problems);
+        }
+        Some(name)
+    }
+
+    pub(super) fn reason(&mut self, field: &str) -> Option<String> {
+        let reason: String = self.required(field)?;
+        text::reason(&self.path(field), &reason, self.problems);
+        Some(reason)
+    }
+
     /// What a field that is not there stands for.
     pub(super) fn or_default<T: Read + Default>(&mut self, field: &str) -> Option<T> {
         self.optional(field).map(Option::unwrap_or_default)
     }
 
-    /// A list whose items are called by this field of theirs, or by their number.
+    /// A list whose items are called by this field of theirs, each by another name; without one, by their number.
     pub(super) fn list<T: Read>(&mut self, field: &str, most: usize, key: &str) -> Option<Vec<T>> {
         let at = self.path(field);
         let items = match self.values.get(field) {
@@ -103,6 +124,7 @@ impl<'a> Fields<'a> {
             }
             other => return wrong(other.unwrap_or(&Node::Null), &at, "a list", self.problems),
         };
+        let mut names = BTreeSet::new();
         let read: Vec<Option<T>> = items
             .iter()
             .enumerate()
@@ -116,6 +138,9 @@ impl<'a> Fields<'a> {
                     Some(Node::Whole(name)) => name.to_string(),
                     _ => number.to_string(),
                 };
+                if !names.insert(name.clone()) {
+                    self.problems.add(format!("{at}[{name}].{key}"), &name, "there once");
+                }
                 T::read(item, &format!("{at}[{name}]"), self.problems)
             })
             .collect();

@@ -1,0 +1,294 @@
+//! What can be done to a document.
+
+use super::document::{ContentHash, Definition, Expiry, PinState, Trigger};
+use super::id::SwitchId;
+use super::node::Node;
+use super::read::{Fields, Read, deserialize_by_reading, tagged};
+use super::scope::Scope;
+use super::stage::Stage;
+use crate::clock::Timestamp;
+use crate::config::Problems;
+use std::fmt;
+
+/// One thing to do to a document. As JSON: `{"release": {"switch": "recommendations"}}`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Change {
+    /// Defines a switch, or an existing one anew. Engagement, pin and drill stay.
+    Define {
+        /// The switch.
+        switch: SwitchId,
+        /// What it is.
+        definition: Definition,
+    },
+    /// Takes a switch away for ever; its id is never used again.
+    Retire {
+        /// The switch.
+        switch: SwitchId,
+    },
+    /// Takes a capability away.
+    Engage(Engage),
+    /// Takes an engagement to more instances.
+    Advance {
+        /// The switch.
+        switch: SwitchId,
+        /// Where it is in force from now on.
+        stage: Stage,
+    },
+    /// Gives a capability back.
+    Release {
+        /// The switch.
+        switch: SwitchId,
+    },
+    /// Lets an engagement that expires do so later.
+    Extend {
+        /// The switch.
+        switch: SwitchId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Keeps a switch as it is.
+    Pin {
+        /// The switch.
+        switch: SwitchId,
+        /// What it is, and stays.
+        state: PinState,
+    },
+    /// Takes a pin away; the switch stays as it is.
+    Unpin {
+        /// The switch.
+        switch: SwitchId,
+    },
+    /// Goes back to what the switches and settings were in an earlier generation.
+    Revert {
+        /// The earlier generation.
+        generation: u64,
+    },
+    /// Records a rehearsal.
+    Drilled {
+        /// The switch.
+        switch: SwitchId,
+        /// How many instances took part.
+        instances: u64,
+        /// Until the slowest instance had the capability off, in milliseconds.
+        time_to_disable_ms: u64,
+        /// Until that was seen from outside, in milliseconds.
+        time_to_verify_ms: u64,
+    },
+    /// Says whether it takes two persons to release, retire, extend and override.
+    TwoPerson {
+        /// Whether it does.
+        required: bool,
+    },
+    /// Does what another person proposed.
+    Approve {
+        /// The proposal's number.
+        number: u64,
+        /// The hash of the document that the approver has seen.
+        document: ContentHash,
+    },
+    /// Takes a proposal off the list.
+    Reject {
+        /// The proposal's number.
+        number: u64,
+    },
+}
+
+impl Change {
+    /// The switch that it is about, where it is about one.
+    pub const fn switch(&self) -> Option<&SwitchId> {
+        match self {
+            Self::Define { switch, .. }
+            | Self::Retire { switch }
+            | Self::Engage(Engage { switch, .. })
+            | Self::Advance { switch, .. }
+            | Self::Release { switch }
+            | Self::Extend { switch, .. }
+            | Self::Pin { switch, .. }
+            | Self::Unpin { switch }
+            | Self::Drilled { switch, .. } => Some(switch),
+            Self::Revert { .. } | Self::TwoPerson { .. } | Self::Approve { .. } | Self::Reject { .. } => None,
+        }
+    }
+
+    /// Its name, stable, for logs and metrics.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Define { .. } => "define",
+            Self::Retire { .. } => "retire",
+            Self::Engage(_) => "engage",
+            Self::Advance { .. } => "advance",
+            Self::Release { .. } => "release",
+            Self::Extend { .. } => "extend",
+            Self::Pin { .. } => "pin",
+            Self::Unpin { .. } => "unpin",
+            Self::Revert { .. } => "revert",
+            Self::Drilled { .. } => "drilled",
+            Self::TwoPerson { .. } => "two_person",
+            Self::Approve { .. } => "approve",
+            Self::Reject { .. } => "reject",
+        }
+    }
+}
+
+/// A verb and what it is about: `engage recommendations`, `revert 12`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.verb())?;
+        match self {
+            Self::Revert { generation: number } | Self::Approve { number, .. } | Self::Reject { number } => {
+                write!(f, " {number}")
+            }
+            Self::TwoPerson { required } => write!(f, " {required}"),
+            _ => self.switch().map_or(Ok(()), |switch| write!(f, " {switch}")),
+        }
+    }
+}
+
+/// Takes a capability away: for whom, where first, until when and because of what.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::kill_switch::{Change, Engage, Scope, Stage, SwitchId};
+///
+/// let engage = Engage::new(SwitchId::new("recommendations")?, Scope::new().tenant("acme"))
+///     .stage(Stage::instances(["web-1"]))
+///     .incident("INC-1204");
+/// assert_eq!(Change::Engage(engage).to_string(), "engage recommendations");
+/// # Ok::<_, backstop::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[must_use = "apply it to a document"]
+pub struct Engage {
+    pub(super) switch: SwitchId,
+    pub(super) scope: Scope,
+    pub(super) stage: Stage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) incident: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expires: Option<Expiry>,
+    pub(super) trigger: Trigger,
+}
+
+impl Engage {
+    /// Everywhere at once, without an end, by a person's decision.
+    pub fn new(switch: SwitchId, scope: Scope) -> Self {
+        Self { switch, scope, stage: Stage::default(), incident: None, expires: None, trigger: Trigger::default() }
+    }
+
+    /// Where it begins. Default: everywhere.
+    pub fn stage(mut self, stage: Stage) -> Self {
+        self.stage = stage;
+        self
+    }
+
+    /// A link to the incident, or its number: 1 to 512 bytes. Default: none.
+    pub fn incident(mut self, incident: impl Into<String>) -> Self {
+        self.incident = Some(incident.into());
+        self
+    }
+
+    /// When it ends, and what happens then. Default: never.
+    pub fn expires(mut self, expires: Expiry) -> Self {
+        self.expires = Some(expires);
+        self
+    }
+
+    /// What set it off. Default: a human.
+    pub fn trigger(mut self, trigger: Trigger) -> Self {
+        self.trigger = trigger;
+        self
+    }
+}
+
+impl Read for Change {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let verbs = [
+            "define",
+            "retire",
+            "engage",
+            "advance",
+            "release",
+            "extend",
+            "pin",
+            "unpin",
+            "revert",
+            "drilled",
+            "two_person",
+            "approve",
+            "reject",
+        ];
+        let (verb, inner) = tagged(node, at, &verbs, problems)?;
+        let at = &format!("{at}.{verb}");
+        let known: &[&str] = match verb {
+            "engage" => return Engage::read(inner, at, problems).map(Self::Engage),
+            "define" => &["switch", "definition"],
+            "advance" => &["switch", "stage"],
+            "extend" => &["switch", "until"],
+            "pin" => &["switch", "state"],
+            "revert" => &["generation"],
+            "two_person" => &["required"],
+            "approve" => &["number", "document"],
+            "reject" => &["number"],
+            "drilled" => &["switch", "instances", "time_to_disable_ms", "time_to_verify_ms"],
+            _ => &["switch"],
+        };
+        let mut fields = Fields::of(inner, at, known, problems)?;
+        match verb {
+            "revert" => return Some(Self::Revert { generation: fields.required("generation")? }),
+            "two_person" => return Some(Self::TwoPerson { required: fields.required("required")? }),
+            "reject" => return Some(Self::Reject { number: fields.required("number")? }),
+            "approve" => {
+                let (number, document) = (fields.required("number"), fields.required("document"));
+                return Some(Self::Approve { number: number?, document: document? });
+            }
+            _ => {}
+        }
+        let switch = fields.required("switch");
+        Some(match verb {
+            "define" => {
+                let definition = fields.required("definition");
+                Self::Define { switch: switch?, definition: definition? }
+            }
+            "advance" => {
+                let stage = fields.required("stage");
+                Self::Advance { switch: switch?, stage: stage? }
+            }
+            "extend" => {
+                let until = fields.required("until");
+                Self::Extend { switch: switch?, until: until? }
+            }
+            "pin" => {
+                let state = fields.required("state");
+                Self::Pin { switch: switch?, state: state? }
+            }
+            "drilled" => {
+                let instances = fields.required("instances");
+                let (disable, verify) = (fields.required("time_to_disable_ms"), fields.required("time_to_verify_ms"));
+                let (time_to_disable_ms, time_to_verify_ms) = (disable?, verify?);
+                Self::Drilled { switch: switch?, instances: instances?, time_to_disable_ms, time_to_verify_ms }
+            }
+            "retire" => Self::Retire { switch: switch? },
+            "release" => Self::Release { switch: switch? },
+            _ => Self::Unpin { switch: switch? },
+        })
+    }
+}
+
+impl Read for Engage {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let known = ["switch", "scope", "stage", "incident", "expires", "trigger"];
+        let mut fields = Fields::of(node, at, &known, problems)?;
+        let (switch, scope) = (fields.required("switch"), fields.required("scope"));
+        let (stage, incident) = (fields.or_default("stage"), fields.optional::<String>("incident"));
+        let (expires, trigger) = (fields.optional("expires"), fields.or_default("trigger"));
+        let incident = incident?;
+        super::document::check_incident(at, incident.as_deref(), problems);
+        let (expires, trigger) = (expires?, trigger?);
+        Some(Self { switch: switch?, scope: scope?, stage: stage?, incident, expires, trigger })
+    }
+}
+
+deserialize_by_reading!("change": Change);
