@@ -1,9 +1,12 @@
 //! What takes two persons, and what waits for the second.
 
-use super::change::Change;
-use super::document::ContentHash;
+use super::apply::{engagement, find as find_switch, in_force, loosens};
+use super::by::By;
+use super::change::{Change, Engage};
+use super::document::{ContentHash, Document, PinState, Trigger};
 use super::node::Node;
 use super::read::{Fields, Read};
+use super::refused::ChangeError;
 use crate::clock::Timestamp;
 use crate::config::Problems;
 
@@ -58,5 +61,76 @@ impl Read for Proposal {
         let (by, reason) = (fields.name("by"), fields.reason("reason"));
         let (time, document) = (fields.required("at"), fields.required("document"));
         Some(Self { number: number?, change: change?, by: by?, reason: reason?, at: time?, document: document? })
+    }
+}
+
+/// Whether a document has a proposal of this number.
+pub(super) fn find(document: &Document, number: u64) -> Result<&Proposal, ChangeError> {
+    let found = document.pending.iter().find(|proposal| proposal.number == number);
+    found.ok_or(ChangeError::UnknownProposal { number })
+}
+
+/// The proposal, if this person may approve it on this document.
+pub(super) fn approve<'a>(
+    document: &'a Document,
+    number: u64,
+    seen: ContentHash,
+    by: &By,
+) -> Result<&'a Proposal, ChangeError> {
+    let proposal = find(document, number)?;
+    // "Ana" and "ana " are one person with two accounts as likely as two persons.
+    let plain = |name: &str| name.trim().to_lowercase();
+    if plain(&proposal.by) == plain(&by.name) {
+        return Err(ChangeError::SamePerson { number, by: by.name.clone() });
+    }
+    let current = document.content_hash();
+    if seen == current { Ok(proposal) } else { Err(ChangeError::StaleApproval { seen, current }) }
+}
+
+/// Whether a change takes two persons: taking a capability away never does, unless it gives part of one back.
+pub(super) fn takes_two(document: &Document, change: &Change, by: &By, earlier: Option<&Document>) -> bool {
+    let switch = change.switch().and_then(|id| document.switch(id.as_str()));
+    let engaged = switch.and_then(|switch| in_force(switch, by));
+    document.is_two_person()
+        && match change {
+            Change::Define { .. } => switch.is_some(),
+            Change::Retire { .. } | Change::Extend { .. } | Change::Unpin { .. } => true,
+            Change::Engage(engage) => engaged.is_some_and(|old| !engagement(engage, by).covers(old)),
+            // Whoever rehearses ends it, too; and what is over by its own clock is no release.
+            Change::Release { .. } => {
+                engaged.is_some_and(|engaged| engaged.trigger != Trigger::Drill || engaged.by != by.name)
+            }
+            Change::Pin { state, .. } => *state == PinState::Released,
+            Change::Revert { .. } => earlier.is_none_or(|earlier| loosens(document, earlier)),
+            Change::TwoPerson { required } => !required,
+            Change::Advance { .. } | Change::Drilled { .. } | Change::Approve { .. } | Change::Reject { .. } => false,
+        }
+}
+
+/// Whether a program may ask for a change: to engage within the definition's limit, to take its own engagement
+/// further, and to record a rehearsal; never over a pin.
+pub(super) fn may_automation(document: &Document, change: &Change, by: &By) -> Result<(), ChangeError> {
+    let (Change::Engage(Engage { switch: id, .. }) | Change::Advance { switch: id, .. }) = change else {
+        let may = matches!(change, Change::Drilled { .. });
+        return if may { Ok(()) } else { Err(ChangeError::AutomationMayNot { verb: change.verb() }) };
+    };
+    let switch = find_switch(document, id)?;
+    if let Some(pin) = &switch.pin {
+        return Err(ChangeError::Pinned { switch: id.clone(), state: pin.state, by: pin.by.clone() });
+    }
+    match (change, in_force(switch, by)) {
+        (Change::Engage(_), Some(_)) => {
+            Err(ChangeError::AlreadyEngaged { switch: id.clone(), instead: "leave it to whoever did" })
+        }
+        (Change::Engage(engage), None) => {
+            let allowed = switch.definition.automatic_limit();
+            let is_within = allowed.is_some() && engage.scope.share().is_some_and(|share| Some(share) <= allowed);
+            let allowed = allowed.map_or(0.0, super::Percent::get);
+            if is_within { Ok(()) } else { Err(ChangeError::TooWide { switch: id.clone(), allowed }) }
+        }
+        (_, Some(engaged)) if matches!(engaged.trigger, Trigger::Human | Trigger::Drill) => {
+            Err(ChangeError::AutomationMayNot { verb: "take further what a person engaged" })
+        }
+        _ => Ok(()),
     }
 }

@@ -1,5 +1,7 @@
 //! An emergency stop for one capability.
 
+mod accept;
+mod apply;
 mod approval;
 mod by;
 mod change;
@@ -8,12 +10,15 @@ mod id;
 mod node;
 mod percent;
 mod read;
+mod refused;
 mod rule;
 mod scope;
 mod stage;
 mod target;
 mod text;
 
+pub use accept::{Accepted, Refusal, accept};
+pub use apply::{apply, apply_with, earlier_generation};
 pub use approval::Proposal;
 pub use by::{ActorKind, By};
 pub use change::{Change, Engage};
@@ -23,6 +28,7 @@ pub use document::{
 };
 pub use id::SwitchId;
 pub use percent::{KeyHash, Percent};
+pub use refused::ChangeError;
 pub use rule::Rule;
 pub use scope::Scope;
 pub use stage::Stage;

@@ -117,6 +117,7 @@ impl Document {
     }
 
     /// The document as JSON for people and machines: always the same bytes for the same document.
+    #[expect(clippy::missing_panics_doc, reason = "writing values to memory does not fail")]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes =
             serde_json::to_vec_pretty(&self.written(Some(self.hash))).expect("no map whose keys are not texts");

@@ -15,7 +15,7 @@ mod parse;
 mod records;
 mod switch;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use content::Document;
 pub use engagement::{Breach, Engagement, Expiry, ExpiryAction, Trigger};
@@ -24,5 +24,5 @@ pub use parse::ParseError;
 pub use records::{Changed, DrillRecord, Pin, PinState, Tombstone};
 pub use switch::{Definition, OnUnknown, Severity, Switch};
 
-pub(super) use content::{GENERATION_MAX, PENDING_MAX, RETIRED_MAX, SWITCHES_MAX, Settings};
+pub(super) use content::{GENERATION_MAX, PENDING_MAX, RETIRED_MAX, SWITCHES_MAX};
 pub(super) use engagement::check_incident;

@@ -1,5 +1,6 @@
 //! A document from outside: what is taken, what is refused and how it is told.
 
+use super::content::Settings;
 use super::*;
 use crate::clock::Timestamp;
 use crate::kill_switch::{Change, Proposal, Scope, Stage, SwitchId};

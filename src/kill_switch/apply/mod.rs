@@ -1,0 +1,226 @@
+//! One change to one document makes the next document, or says why not.
+//!
+//! ```text
+//!  change ──▶ in range? ──▶ may a program? ──▶ takes two? ─no──▶ done ──▶ generation + 1, new hash
+//!                                                  │                ▲
+//!                                                  └─yes─▶ proposal ┘ approved by another person
+//! ```
+//!
+//! Nothing here reads a clock or a store: who, when and why come with [`By`], and the earlier document of a revert is
+//! fetched by the caller.
+
+#[cfg(test)]
+mod cases;
+mod perform;
+#[cfg(test)]
+mod properties;
+mod revert;
+
+pub(super) use revert::loosens;
+
+use super::approval::{self, Proposal};
+use super::by::{ActorKind, By};
+use super::change::{Change, Engage};
+use super::document::{
+    Document, Engagement, ExpiryAction, GENERATION_MAX, PENDING_MAX, Switch, Trigger, check_incident,
+};
+use super::refused::ChangeError;
+use crate::config::Problems;
+
+/// What definitions and proposals leave free in a document, so that there is always room to engage.
+const RESERVE: usize = Document::SIZE_MAX / 4;
+
+/// Makes the next document. A change that takes two persons becomes a [`Proposal`] instead: then
+/// [`Changed::proposed`](super::Changed::proposed) of the new document has its number.
+///
+/// Changes that need an earlier document, as a revert does, go through [`apply_with`].
+///
+/// # Errors
+///
+/// Every change that is out of range, does not fit the state of its switch, is not for a program, or does nothing.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::clock::Timestamp;
+/// use backstop::kill_switch::{By, Change, Definition, Document, Engage, OnUnknown, Scope, SwitchId, apply};
+///
+/// let now: Timestamp = "2026-01-31T12:00:00Z".parse()?;
+/// let ana = By::person("ana", now).because("first day");
+/// let switch = SwitchId::new("recs")?;
+/// let definition = Definition::new("team-recs", "recommendations", Timestamp::MAX, OnUnknown::Allow);
+///
+/// let document = Document::new("shop", &ana)?;
+/// let document = apply(&document, &Change::Define { switch: switch.clone(), definition }, &ana)?;
+/// let engage = Change::Engage(Engage::new(switch, Scope::new().percent(1.0)));
+/// let document = apply(&document, &engage, &By::person("ana", now).because("error rate up"))?;
+/// assert_eq!(document.generation(), 3);
+/// assert!(document.switch("recs").is_some_and(|switch| switch.is_engaged(now)));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub fn apply(document: &Document, change: &Change, by: &By) -> Result<Document, ChangeError> {
+    apply_with(document, change, by, |_| None)
+}
+
+/// Like [`apply`], with a way to an earlier document: it is asked at most once, for the generation that
+/// [`earlier_generation`] tells.
+///
+/// # Errors
+///
+/// As those of [`apply`]; besides, an earlier generation that is not there or is of another store.
+pub fn apply_with(
+    document: &Document,
+    change: &Change,
+    by: &By,
+    history: impl FnOnce(u64) -> Option<Document>,
+) -> Result<Document, ChangeError> {
+    check(change, by)?;
+    if document.generation >= GENERATION_MAX {
+        return Err(ChangeError::LastGeneration);
+    }
+    if by.kind != ActorKind::Person {
+        approval::may_automation(document, change, by)?;
+    }
+    let earlier = earlier_generation(document, change).map(|generation| {
+        let earlier = history(generation).filter(|earlier| {
+            earlier.store == document.store && earlier.generation == generation && generation < document.generation
+        });
+        earlier.ok_or(ChangeError::UnknownRevision { generation })
+    });
+    let earlier = earlier.transpose()?;
+    let mut next = document.clone();
+    next.generation += 1;
+    next.changed = by.changed(change.to_string());
+    match change {
+        Change::Approve { number, document: seen } => {
+            let proposal = approval::approve(document, *number, *seen, by)?;
+            next.pending.retain(|pending| pending.number != *number);
+            let asked = By { name: proposal.by.clone(), reason: proposal.reason.clone(), ..by.clone() };
+            next.changed = asked.changed(format!("{change}: {}", proposal.change));
+            next.changed.break_glass = false;
+            next.changed.approved_by = Some(by.name.clone());
+            check(&proposal.change, &asked)?;
+            perform::perform(&mut next, &proposal.change, &asked, earlier.as_ref())?;
+        }
+        Change::Reject { number } => {
+            approval::find(document, *number)?;
+            next.pending.retain(|pending| pending.number != *number);
+            next.changed.break_glass = false;
+        }
+        _ => {
+            perform::perform(&mut next, change, by, earlier.as_ref())?;
+            let takes_two = approval::takes_two(document, change, by, earlier.as_ref());
+            next.changed.break_glass = by.break_glass && takes_two;
+            if takes_two && !by.break_glass {
+                next = proposed(document, change, by)?;
+            }
+        }
+    }
+    next.seal();
+    let keeps_room =
+        next.changed.proposed.is_some() || matches!(change, Change::Define { .. } | Change::Drilled { .. });
+    let most = if keeps_room { Document::SIZE_MAX - RESERVE } else { Document::SIZE_MAX };
+    let size = next.to_bytes().len();
+    if size > most { Err(ChangeError::TooLarge { size, most }) } else { Ok(next) }
+}
+
+/// The generation whose document [`apply_with`] needs: that of a revert, proposed or not.
+pub fn earlier_generation(document: &Document, change: &Change) -> Option<u64> {
+    match change {
+        Change::Revert { generation } => Some(*generation),
+        Change::Approve { number, .. } => match approval::find(document, *number).ok()?.change() {
+            Change::Revert { generation } => Some(*generation),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The document as it is, with one more proposal.
+fn proposed(document: &Document, change: &Change, by: &By) -> Result<Document, ChangeError> {
+    if let Some(same) = document.pending.iter().find(|proposal| proposal.change == *change) {
+        return Err(ChangeError::AlreadyProposed { number: same.number });
+    }
+    if document.pending.len() >= PENDING_MAX {
+        return Err(ChangeError::TooMany { what: "proposals", most: PENDING_MAX });
+    }
+    let mut next = document.clone();
+    next.generation += 1;
+    next.changed = by.changed(format!("propose: {change}"));
+    next.changed.proposed = Some(next.generation);
+    next.pending.push(Proposal {
+        number: next.generation,
+        change: change.clone(),
+        by: by.name.clone(),
+        reason: by.reason.clone(),
+        at: by.at,
+        document: document.content_hash(),
+    });
+    Ok(next)
+}
+
+/// What can be told without the document.
+fn check(change: &Change, by: &By) -> Result<(), ChangeError> {
+    let mut problems = Problems::default();
+    by.check(&mut problems);
+    match change {
+        Change::Define { definition, .. } => {
+            definition.check_at("definition", &mut problems);
+            if definition.is_expired(by.at) {
+                problems.add("definition.expires", definition.expires(), "in the future");
+            }
+        }
+        Change::Engage(engage) => check_engage(engage, by, &mut problems),
+        Change::Advance { stage, .. } => stage.check_at("stage", &mut problems),
+        _ => {}
+    }
+    Ok(problems.into_result(())?)
+}
+
+fn check_engage(engage: &Engage, by: &By, problems: &mut Problems) {
+    engage.scope.check_at("scope", problems);
+    engage.stage.check_at("stage", problems);
+    check_incident("engage", engage.incident.as_deref(), problems);
+    engage.trigger.check_at("trigger", problems);
+    if let Some(expiry) = engage.expires
+        && expiry.at <= by.at
+    {
+        problems.add("expires.at", expiry.at, "in the future");
+    }
+    let is_of_people = matches!(engage.trigger, Trigger::Human | Trigger::Drill);
+    if is_of_people != (by.kind == ActorKind::Person) {
+        let given = if is_of_people { "that of a person" } else { "that of a program" };
+        problems.add("trigger", given, "human or drill for people, kpi or expiry for programs");
+    }
+    if by.kind != ActorKind::Person && engage.expires.is_some_and(|expiry| expiry.then == ExpiryAction::Release) {
+        problems.add("expires.then", "release", "keep: automation never releases, not by a timer either");
+    }
+}
+
+/// What an engagement would be.
+pub(super) fn engagement(engage: &Engage, by: &By) -> Engagement {
+    Engagement {
+        scope: engage.scope.clone(),
+        stage: engage.stage.clone(),
+        by: by.name.clone(),
+        reason: by.reason.clone(),
+        incident: engage.incident.clone(),
+        at: by.at,
+        expires: engage.expires,
+        trigger: engage.trigger.clone(),
+    }
+}
+
+/// The engagement, if it is in force at that time; one that a pin keeps is.
+pub(super) fn in_force<'a>(switch: &'a Switch, by: &By) -> Option<&'a Engagement> {
+    switch.engaged.as_ref().filter(|_| switch.is_engaged(by.at))
+}
+
+pub(super) fn find<'a>(document: &'a Document, id: &super::SwitchId) -> Result<&'a Switch, ChangeError> {
+    document.switch(id.as_str()).ok_or_else(|| unknown(document, id))
+}
+
+fn unknown(document: &Document, id: &super::SwitchId) -> ChangeError {
+    let switch = id.clone();
+    if document.is_retired(id) { ChangeError::Retired { switch } } else { ChangeError::UnknownSwitch { switch } }
+}
