@@ -33,3 +33,4 @@ pub use rule::Rule;
 pub use scope::Scope;
 pub use stage::Stage;
 pub use target::Target;
+pub mod store;

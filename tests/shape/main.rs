@@ -110,6 +110,11 @@ const EXCEPTIONS: &[Exception] = &[
         reason: "the static of a model, which lives as long as one of its runs",
     },
     Exception {
+        file: "kill_switch/store/file/watch.rs",
+        names: "std::sync::LazyLock",
+        reason: "one thread watches for the whole process, so it is a static, and loom has no lazy one without a macro",
+    },
+    Exception {
         file: "reject/mod.rs",
         names: "std::sync::OnceLock",
         reason: "a value made on first look, within one rejection: nothing waits for it",

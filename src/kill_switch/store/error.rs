@@ -1,0 +1,152 @@
+//! Why a store could not do what it was asked.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a store could not do what it was asked.
+///
+/// After every error but [`NotDurable`](Self::NotDurable) the document is what it was before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The document is not of the generation that the writer saw: read it again, and decide again.
+    #[error("the document is of {}, not of {}", Generation(found), Generation(expected))]
+    Conflict {
+        /// The generation that the writer saw; `None` for no document.
+        expected: Option<u64>,
+        /// The generation that is there; `None` for no document.
+        found: Option<u64>,
+    },
+    /// Bytes above the limit. They were not read, or not written.
+    #[error("{what} has {size} bytes, and at most {limit} are allowed")]
+    TooLarge {
+        /// The path, or what else it is.
+        what: String,
+        /// How many bytes there are, or more, where they were not counted to the end.
+        size: u64,
+        /// How many are allowed.
+        limit: u64,
+    },
+    /// The bytes to be written are of another generation than the writer says.
+    #[error("generation: {generation} is not allowed, must be that of the bytes, {}", Generation(written))]
+    Mismatch {
+        /// What the writer says.
+        generation: u64,
+        /// What the bytes say; `None` when they say nothing.
+        written: Option<u64>,
+    },
+    /// The generation to be written is not above the one that it replaces.
+    #[error("generation: {generation} is not allowed, must be above {expected}")]
+    NotNewer {
+        /// The generation that the writer saw.
+        expected: u64,
+        /// The generation to be written.
+        generation: u64,
+    },
+    /// The path leads to something that is not a regular file.
+    #[error("{} is {found}, and must be a regular file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
+    /// What is there has no generation, so nothing can be compared. It is never overwritten.
+    #[error("{} is no document: repair it, or move it away and write without an expected generation", path.display())]
+    Unversioned {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The path is a symbolic link, as in a mounted `ConfigMap`: it is changed where it comes from.
+    #[error("{} is a symbolic link and is only read: change what it is mounted from", path.display())]
+    ReadOnly {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Another writer has held the lock all the time.
+    #[error("{} is locked by another writer, for more than {} s", path.display(), waited.as_secs_f64())]
+    Locked {
+        /// The path of the lock.
+        path: PathBuf,
+        /// How long this writer has waited.
+        waited: Duration,
+    },
+    /// The new document is in place, and a power cut may still undo it.
+    #[error("{} is replaced, but not for certain on disk: {source}", path.display())]
+    NotDurable {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system said no.
+    #[error("{doing} {}: {source}", path.display())]
+    Io {
+        /// What was being done: "opening".
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What another kind of store says.
+    #[error(transparent)]
+    Other(#[from] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// Turns the system's error into one that says what was being done, and to what.
+    #[cfg(feature = "file")]
+    pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { doing, path, source }
+    }
+}
+
+struct Generation<'a>(&'a Option<u64>);
+
+impl fmt::Display for Generation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(generation) => write!(f, "generation {generation}"),
+            None => f.write_str("no generation"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_the_path_the_value_and_what_is_allowed() {
+        let path = || PathBuf::from("/etc/shop/switches.json");
+        let source = || io::Error::other("no space left");
+        for (error, message) in [
+            (
+                StoreError::Conflict { expected: Some(4), found: Some(5) },
+                "the document is of generation 5, not of generation 4",
+            ),
+            (
+                StoreError::Conflict { expected: None, found: Some(5) },
+                "the document is of generation 5, not of no generation",
+            ),
+            (
+                StoreError::NotAFile { path: path(), found: "a directory" },
+                "/etc/shop/switches.json is a directory, and must be a regular file",
+            ),
+            (
+                StoreError::Io { doing: "renaming", path: path(), source: source() },
+                "renaming /etc/shop/switches.json: no space left",
+            ),
+            (
+                StoreError::TooLarge { what: "a".to_owned(), size: 9, limit: 8 },
+                "a has 9 bytes, and at most 8 are allowed",
+            ),
+        ] {
+            assert_eq!(error.to_string(), message);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The revisions before the present one, a file each.
+
+use super::super::{HISTORY_LIMIT, StoreError};
+use super::{os, read, write};
+use std::fs::{self, Metadata};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// A directory of revisions, which need not exist yet.
+#[derive(Debug)]
+pub(super) struct History {
+    directory: PathBuf,
+}
+
+impl History {
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    fn path(&self, generation: u64) -> PathBuf {
+        self.directory.join(format!("{generation:020}.json"))
+    }
+
+    pub(super) fn read(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        read::document(&self.path(generation))
+    }
+
+    /// The generations that are kept, in no order.
+    pub(super) fn list(&self) -> Result<Vec<u64>, StoreError> {
+        let doing = || StoreError::io("listing", &self.directory);
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(doing()(error)),
+        };
+        let mut generations = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(doing())?.file_name();
+            generations.extend(generation_in(name.as_encoded_bytes()));
+        }
+        Ok(generations)
+    }
+
+    /// Saves a revision, in the place of one of the same number: a file that was put back from a backup counts on from
+    /// there, and the later history is the one that is in force.
+    pub(super) fn save(&self, generation: u64, bytes: &[u8], like: &Metadata) -> Result<(), StoreError> {
+        os::make_directory(&self.directory, like).map_err(StoreError::io("making", &self.directory))?;
+        write::replace(&self.path(generation), bytes, Some(like))
+    }
+
+    /// Removes what a killed writer has left and what is over the limit. What cannot be removed stays until the next
+    /// time: no change waits for it.
+    pub(super) fn tidy(&self) {
+        write::remove_temporaries(&self.directory, |target| generation_in(target).is_some());
+        let mut generations = self.list().unwrap_or_default();
+        generations.sort_unstable();
+        let over = generations.len().saturating_sub(HISTORY_LIMIT);
+        for generation in &generations[..over] {
+            remove(&self.path(*generation));
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    let _: std::io::Result<()> = fs::remove_file(path);
+}
+
+/// The generation of a file's name, which has 20 digits, so that names sort as numbers do.
+fn generation_in(name: &[u8]) -> Option<u64> {
+    let digits = name.strip_suffix(b".json").filter(|digits| digits.len() == 20)?;
+    // `parse` alone would take a sign.
+    let is_number = digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revisions_name_is_its_generation() {
+        for generation in [0, 7, u64::MAX] {
+            let path = History::new(PathBuf::from("a")).path(generation);
+            assert_eq!(generation_in(path.file_name().unwrap().as_encoded_bytes()), Some(generation));
+        }
+        for other in ["7.json", "+0000000000000000007.json", "99999999999999999999.json", "00000000000000000007.txt"] {
+            assert_eq!(generation_in(other.as_bytes()), None, "{other}");
+        }
+    }
+}

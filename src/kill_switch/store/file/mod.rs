@@ -1,0 +1,170 @@
+//! A store in one file, for one host or for a directory that several share.
+
+mod history;
+mod lock;
+mod os;
+mod read;
+mod watch;
+mod write;
+
+use super::{Store, StoreError, Watch, check, generation_of};
+use crate::sync::Arc;
+use history::History;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Keeps the document in a file that people and other programs may write, too.
+///
+/// ```text
+/// switches.json            the document; replaced by renaming, so that a reader sees the old one or the new one
+/// switches.json.lock       held while a writer compares and replaces; never removed
+/// switches.json.history/   earlier revisions, 00000000000000000007.json; the last 1,000
+/// ```
+///
+/// **Reading** opens the path anew each time and follows links, so that a mounted `ConfigMap` works. Only a regular file
+/// of at most 1 MiB is read; a FIFO or a device is refused without being opened. What looks half written is read again
+/// a few times, within 15 ms, and then handed on as it is.
+///
+/// **Writing** needs the lock, which is advisory: it keeps out other stores, not an editor. The revision that goes is
+/// saved first; then a temporary file (mode 0600) is written, synced, given the owner and mode of the file that it
+/// replaces, renamed over it, and the directory is synced. Temporary files of writers that were killed are removed by
+/// the next. A path that is a symbolic link is only read.
+///
+/// **Watching** is told of every change in the directory, which survives renaming over, writing in place and the swap of
+/// a `ConfigMap`'s `..data`. One thread serves all stores of the process. A directory that was deleted and made again is
+/// noticed by the next [`read`](Store::read). Not noticed, and left to the reading every second: a change behind a
+/// symbolic link to another directory, and a change by another host on a network file system.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::kill_switch::store::{FileStore, Store};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let directory = directory.path();
+/// let store = FileStore::new(directory.join("switches.json"))?;
+/// store.compare_and_set(None, 1, br#"{"generation": 1}"#)?;
+/// store.compare_and_set(Some(1), 2, br#"{"generation": 2}"#)?;
+/// assert_eq!(store.revisions()?, [1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    place: Arc<Place>,
+}
+
+/// The paths of one document, absolute.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    directory: PathBuf,
+    name: OsString,
+}
+
+impl FileStore {
+    /// A store in the file at this path, which need not exist yet. Nothing is opened or made.
+    ///
+    /// # Errors
+    ///
+    /// When the path has no file name, or is relative and there is no current directory.
+    pub fn new(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        // Absolute: a program that changes its directory later still means the same file.
+        let path = std::path::absolute(path).map_err(StoreError::io("making absolute", path))?;
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(StoreError::NotAFile { path, found: "without a file name" });
+        };
+        let (directory, name) = (directory.to_owned(), name.to_owned());
+        Ok(Self { place: Arc::new(Place { path, directory, name }) })
+    }
+
+    /// The document's path, absolute.
+    pub fn path(&self) -> &Path {
+        &self.place.path
+    }
+}
+
+impl Place {
+    /// A path beside the document, with something added to its name.
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.name.clone();
+        name.push(suffix);
+        self.directory.join(name)
+    }
+
+    fn history(&self) -> History {
+        History::new(self.beside(".history"))
+    }
+}
+
+impl Store for FileStore {
+    fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        // Before the reading: what changes in between is then seen by one of the two.
+        watch::renew(&self.place.directory);
+        read::document(&self.place.path)
+    }
+
+    fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        check(expected, generation, bytes)?;
+        write::compare_and_set(&self.place, expected, bytes)
+    }
+
+    fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        // A document that cannot be read is when the earlier ones are needed.
+        let present = read::document(&self.place.path).ok().flatten();
+        match present.filter(|bytes| generation_of(bytes) == Some(generation)) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => self.place.history().read(generation),
+        }
+    }
+
+    fn revisions(&self) -> Result<Vec<u64>, StoreError> {
+        let mut revisions = self.place.history().list()?;
+        let present = read::document(&self.place.path).ok().flatten();
+        revisions.extend(present.as_deref().and_then(generation_of));
+        revisions.sort_unstable();
+        revisions.dedup();
+        Ok(revisions)
+    }
+
+    fn watch(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Watch {
+        watch::begin(&self.place.directory, &self.place.name, wake)
+    }
+}
+
+/// Whether this is the name of one of our temporary files, and of which file.
+fn target_of_temporary(name: &OsStr) -> Option<&[u8]> {
+    let name = name.as_encoded_bytes().strip_prefix(b".")?.strip_suffix(b".tmp")?;
+    let (target, random) = name.split_at_checked(name.len().checked_sub(17)?)?;
+    let is_random = random[0] == b'.' && random[1..].iter().all(u8::is_ascii_hexdigit);
+    is_random.then_some(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_name_is_told_from_others() {
+        let target = |name: &'static str| target_of_temporary(OsStr::new(name));
+        assert_eq!(target(".switches.json.0123456789abcdef.tmp"), Some(&b"switches.json"[..]));
+        for other in [
+            "switches.json",
+            ".tmp",
+            ".switches.json.tmp",
+            ".switches.json.0123456789abcdeg.tmp",
+            "switches.json.0123456789abcdef.tmp",
+            ".switches.json-0123456789abcdef.tmp",
+            ".switches.json.0123456789abcdef.tmp~",
+        ] {
+            assert_eq!(target(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_path_without_a_name_is_refused() {
+        assert!(matches!(FileStore::new("/"), Err(StoreError::NotAFile { .. })));
+        assert!(matches!(FileStore::new(""), Err(StoreError::Io { .. })));
+        assert!(FileStore::new("switches.json").unwrap().path().is_absolute());
+    }
+}

@@ -1,0 +1,107 @@
+//! Replaces a file so that it is the old one or the new one, at any instant and after any fault.
+
+use super::super::{StoreError, generation_of};
+use super::lock::Lock;
+use super::{Place, os, read, target_of_temporary};
+use std::fs::{self, File, Metadata};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+pub(super) fn compare_and_set(place: &Place, expected: Option<u64>, bytes: &[u8]) -> Result<(), StoreError> {
+    let path = &place.path;
+    // Before the lock is made: in a read-only mount that would fail, and say less. To rename over the link would cut
+    // the document off from where it comes from.
+    if path.is_symlink() {
+        return Err(StoreError::ReadOnly { path: path.clone() });
+    }
+    let _lock = Lock::acquire(&place.beside(".lock"))?;
+    let history = place.history();
+    // Whoever holds the lock is the only one with a temporary file.
+    let name = place.name.as_encoded_bytes();
+    remove_temporaries(&place.directory, |target| target == name);
+    let earlier = read::document(path)?;
+    let found = match &earlier {
+        None => None,
+        Some(bytes) => match generation_of(bytes) {
+            None => return Err(StoreError::Unversioned { path: path.clone() }),
+            generation => generation,
+        },
+    };
+    if found != expected {
+        return Err(StoreError::Conflict { expected, found });
+    }
+    let like = match found.zip(earlier) {
+        None => None,
+        Some((generation, earlier)) => {
+            let like = path.metadata().map_err(StoreError::io("looking at", path))?;
+            history.save(generation, &earlier, &like)?;
+            Some(like)
+        }
+    };
+    replace(path, bytes, like.as_ref())?;
+    history.tidy();
+    Ok(())
+}
+
+/// Puts a file with these bytes at a path, with the owner and mode of what is there.
+pub(super) fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> Result<(), StoreError> {
+    let directory = path.parent().unwrap_or(path);
+    // Opened first: once the file is renamed, there is no way back.
+    let opened = os::open_directory(directory).map_err(StoreError::io("opening", directory))?;
+    let mut temporary = Temporary::create(path)?;
+    let doing = |what| StoreError::io(what, &temporary.path);
+    temporary.file.write_all(bytes).map_err(doing("writing"))?;
+    match like {
+        Some(like) => os::make_like(&temporary.file, like).map_err(doing("setting the mode of"))?,
+        None => os::give_to_owner_of(&temporary.file, directory),
+    }
+    temporary.file.sync_all().map_err(doing("syncing"))?;
+    fs::rename(&temporary.path, path).map_err(doing("renaming"))?;
+    temporary.is_renamed = true;
+    os::sync_directory(&opened).map_err(|source| StoreError::NotDurable { path: path.to_owned(), source })
+}
+
+/// Removes temporary files of targets that are meant. What cannot be removed does no harm.
+pub(super) fn remove_temporaries(directory: &Path, is_meant: impl Fn(&[u8]) -> bool) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if target_of_temporary(&entry.file_name()).is_some_and(&is_meant) {
+            let _: std::io::Result<()> = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// A file that is removed again unless it is renamed.
+#[derive(Debug)]
+struct Temporary {
+    path: PathBuf,
+    file: File,
+    is_renamed: bool,
+}
+
+impl Temporary {
+    /// In the same directory: a rename does not cross file systems.
+    fn create(target: &Path) -> Result<Self, StoreError> {
+        let name = target.file_name().unwrap_or_default();
+        loop {
+            let mut hidden = std::ffi::OsString::from(".");
+            hidden.push(name);
+            // std's keys are random for each: no other source of randomness is needed for a name.
+            hidden.push(format!(".{:016x}.tmp", RandomState::new().hash_one(())));
+            let path = target.with_file_name(hidden);
+            match os::for_new_file().open(&path) {
+                Ok(file) => return Ok(Self { path, file, is_renamed: false }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(StoreError::io("creating", path)(error)),
+            }
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.is_renamed {
+            let _: std::io::Result<()> = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Where the document of all switches is kept: bytes and their generation, nothing more.
+//!
+//! A store does not know what a switch is. It hands on what is there, replaces it when the generation is still the
+//! one that the writer saw, keeps what was there before, and says when to look again. Whether the bytes are to be
+//! trusted (their hash, whose they are, what they drop) is decided by whoever reads them.
+//!
+//! | store | for |
+//! |---|---|
+//! | [`MemoryStore`] | tests, and programs whose switches end with them |
+#![cfg_attr(feature = "file", doc = "| [`FileStore`] | one host, or a directory that several share |")]
+//!
+//! # Examples
+//!
+//! ```
+//! use backstop::kill_switch::store::{MemoryStore, Store, StoreError};
+//!
+//! let store = MemoryStore::new();
+//! store.compare_and_set(None, 1, br#"{"generation": 1}"#)?;
+//! let late = store.compare_and_set(None, 1, br#"{"generation": 1}"#);
+//! assert!(matches!(late, Err(StoreError::Conflict { expected: None, found: Some(1) })));
+//! # Ok::<(), StoreError>(())
+//! ```
+
+mod error;
+#[cfg(feature = "file")]
+#[cfg_attr(docsrs, doc(cfg(feature = "file")))]
+mod file;
+mod memory;
+
+pub use error::StoreError;
+#[cfg(feature = "file")]
+pub use file::FileStore;
+pub use memory::MemoryStore;
+
+use crate::sync::Arc;
+use serde::Deserialize;
+use std::fmt;
+
+/// The most bytes that a document may have: 1 MiB.
+pub const SIZE_LIMIT: u64 = 1 << 20;
+
+/// Earlier revisions that a store keeps: 1,000.
+pub const HISTORY_LIMIT: usize = 1_000;
+
+/// Keeps one document and its earlier revisions.
+///
+/// Every method may block, on a disk or a network: none belongs on an async thread.
+pub trait Store: Send + Sync + 'static {
+    /// What is there now, untested; `None` where there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or has more bytes than [`SIZE_LIMIT`].
+    fn read(&self) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Replaces what is there, if its generation is `expected` (`None`: if there is nothing).
+    ///
+    /// Once this has returned `Ok`, the bytes stay, whatever happens to the process.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when someone else was faster. After any error but [`StoreError::NotDurable`] the old
+    /// document is in place, whole.
+    fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// The revision of this generation, the present one among them; `None` where it is not kept.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The generations of all revisions that are kept, the present one among them, in rising order.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be listed.
+    fn revisions(&self) -> Result<Vec<u64>, StoreError>;
+
+    /// Calls `wake` whenever there may be something new, until the returned guard is dropped.
+    ///
+    /// A hint: `wake` may be called for nothing, or, when the system loses a notice, not at all. So read once after this
+    /// has returned, and again every second. `wake` runs on a thread that is not the caller's: it has to return at
+    /// once, and to leave the reading to a thread of its own.
+    fn watch(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Watch;
+}
+
+/// Ends a store's watching when it is dropped.
+#[must_use = "dropped, it ends the watching"]
+#[derive(Default)]
+pub struct Watch {
+    end: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+impl Watch {
+    /// Of a store that cannot watch.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Calls `end` when it is dropped.
+    pub fn new(end: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self { end: Some(Box::new(end)) }
+    }
+
+    /// Whether the store can watch at all.
+    pub fn is_some(&self) -> bool {
+        self.end.is_some()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            end();
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("is_some", &self.is_some()).finish()
+    }
+}
+
+/// The generation that a document says it has.
+fn generation_of(bytes: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Head {
+        generation: u64,
+    }
+    serde_json::from_slice(bytes).ok().map(|Head { generation }| generation)
+}
+
+/// What every store refuses to write, whatever is there: it could not be read back, or compared with, later.
+fn check(expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+    let size = bytes.len() as u64;
+    if size > SIZE_LIMIT {
+        return Err(StoreError::TooLarge { what: "the new document".to_owned(), size, limit: SIZE_LIMIT });
+    }
+    let written = generation_of(bytes);
+    if written != Some(generation) {
+        return Err(StoreError::Mismatch { generation, written });
+    }
+    match expected {
+        Some(expected) if generation <= expected => Err(StoreError::NotNewer { expected, generation }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_is_read_from_the_top_level_alone() {
+        assert_eq!(generation_of(br#"{"format": 1, "generation": 7, "switches": [{"generation": 9}]}"#), Some(7));
+        for other in [
+            "",
+            "{}",
+            "7",
+            r#"{"generation": -1}"#,
+            r#"{"generation": 1.5}"#,
+            r#"{"generation": "1"}"#,
+            r#"{"generation": 1, "generation": 2}"#,
+            r#"{"inner": {"generation": 1}}"#,
+            r#"{"generation": 1"#,
+            r#"{"generation": 1} {}"#,
+            r#"{"generation": 18446744073709551616}"#,
+        ] {
+            assert_eq!(generation_of(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_compared_with_later_is_not_written() {
+        let bytes = br#"{"generation": 2}"#;
+        assert!(check(Some(1), 2, bytes).is_ok());
+        assert!(check(None, 2, bytes).is_ok());
+        assert!(matches!(check(Some(1), 3, bytes), Err(StoreError::Mismatch { generation: 3, written: Some(2) })));
+        assert!(matches!(check(Some(2), 2, bytes), Err(StoreError::NotNewer { expected: 2, generation: 2 })));
+        assert!(matches!(check(None, 1, b"{"), Err(StoreError::Mismatch { generation: 1, written: None })));
+        let large = vec![b' '; 1 << 20 | 1];
+        assert!(matches!(check(None, 1, &large), Err(StoreError::TooLarge { size: 1_048_577, .. })));
+    }
+
+    #[test]
+    fn a_watch_ends_once() {
+        let ends = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let count = std::sync::Arc::clone(&ends);
+        let watch = Watch::new(move || drop(count.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
+        assert!(watch.is_some() && !Watch::none().is_some());
+        drop(watch);
+        assert_eq!(ends.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+}
