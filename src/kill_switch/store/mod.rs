@@ -186,11 +186,11 @@ mod tests {
 
     #[test]
     fn a_watch_ends_once() {
-        let ends = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let ends = std::sync::Arc::new(std::sync::Mutex::new(0));
         let count = std::sync::Arc::clone(&ends);
-        let watch = Watch::new(move || drop(count.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
+        let watch = Watch::new(move || *count.lock().unwrap() += 1);
         assert!(watch.is_some() && !Watch::none().is_some());
         drop(watch);
-        assert_eq!(ends.load(std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(*ends.lock().unwrap(), 1);
     }
 }

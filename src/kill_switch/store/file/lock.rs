@@ -23,6 +23,10 @@ pub(super) struct Lock {
 
 impl Lock {
     pub(super) fn acquire(path: &Path) -> Result<Self, StoreError> {
+        Self::within(path, PATIENCE)
+    }
+
+    fn within(path: &Path, patience: Duration) -> Result<Self, StoreError> {
         let clock = Clock::system();
         let begun = clock.now();
         loop {
@@ -30,10 +34,27 @@ impl Lock {
                 return Ok(Self { _file: file });
             }
             let waited = clock.now().saturating_duration_since(begun);
-            if waited >= PATIENCE {
+            if waited >= patience {
                 return Err(StoreError::Locked { path: path.to_owned(), waited });
             }
             thread::sleep(PAUSE);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_not_given_back_is_told_of() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("switches.json.lock");
+        let held = Lock::acquire(&path).unwrap();
+        let patience = Duration::from_millis(20);
+        let error = Lock::within(&path, patience).unwrap_err();
+        assert!(matches!(error, StoreError::Locked { waited, .. } if waited >= patience));
+        drop(held);
+        Lock::within(&path, patience).unwrap();
     }
 }

@@ -16,10 +16,14 @@ mod unix {
     use std::path::Path;
 
     /// Tells two directories apart that have the same path at different times.
-    pub(in super::super) type Identity = (u64, u64);
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    pub(in super::super) struct Identity {
+        device: u64,
+        inode: u64,
+    }
 
     pub(in super::super) fn identity(metadata: &Metadata, _: &Path) -> Identity {
-        (metadata.dev(), metadata.ino())
+        Identity { device: metadata.dev(), inode: metadata.ino() }
     }
 
     fn flags(flags: OFlags) -> i32 {

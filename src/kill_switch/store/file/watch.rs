@@ -227,3 +227,67 @@ fn is_change(kind: EventKind) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{CreateKind, DataChange, Flag, RemoveKind};
+
+    /// One store of `/a/switches.json` and one of `/b/switches.json`, both watched.
+    fn table() -> Table {
+        let mut table = Table::default();
+        let here = std::env::temp_dir().metadata().unwrap();
+        let root = Path::new("/").metadata().unwrap();
+        for (id, (directory, metadata)) in [("/a", here), ("/b", root)].into_iter().enumerate() {
+            let (directory, name) = (PathBuf::from(directory), OsString::from("switches.json"));
+            let identity = os::identity(&metadata, &directory);
+            let subscriber = Subscriber { directory: directory.clone(), name, wake: Arc::new(|| {}), armed: None };
+            table.subscribers.insert(id as u64, subscriber);
+            table.arm(&directory, &identity, &directory);
+        }
+        table
+    }
+
+    fn told(table: &mut Table, kind: EventKind, path: &str) -> usize {
+        table.wakes(Ok(Event::new(kind).add_path(PathBuf::from(path)))).len()
+    }
+
+    #[test]
+    fn a_change_of_its_file_or_of_data_wakes_a_store_and_nothing_else_does() {
+        let mut table = table();
+        let moved = |mode| EventKind::Modify(ModifyKind::Name(mode));
+        let data = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        for (kind, path, count) in [
+            (moved(RenameMode::To), "/a/switches.json", 1),
+            (moved(RenameMode::Both), "/a/switches.json", 0),
+            (moved(RenameMode::To), "/a/..data", 1),
+            (data, "/b/switches.json", 1),
+            (EventKind::Create(CreateKind::File), "/b/switches.json", 1),
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), "/a/switches.json", 1),
+            (EventKind::Access(AccessKind::Open(AccessMode::Any)), "/a/switches.json", 0),
+            (EventKind::Access(AccessKind::Close(AccessMode::Read)), "/a/switches.json", 0),
+            (data, "/a/switches.json.lock", 0),
+            (data, "/c/switches.json", 0),
+            (data, "/a/deeper/switches.json", 0),
+        ] {
+            assert_eq!(told(&mut table, kind, path), count, "{kind:?} {path}");
+        }
+    }
+
+    #[test]
+    fn when_something_was_lost_everyone_looks() {
+        let mut table = table();
+        assert_eq!(table.wakes(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan))).len(), 2);
+        assert_eq!(table.wakes(Err(notify::Error::generic("lost"))).len(), 2);
+    }
+
+    #[test]
+    fn a_directory_that_goes_is_no_longer_taken_for_watched() {
+        let mut table = table();
+        assert_eq!(told(&mut table, EventKind::Remove(RemoveKind::Folder), "/a"), 1);
+        assert_eq!(table.armed.len(), 1);
+        assert_eq!(table.subscribers.values().filter(|subscriber| subscriber.armed.is_none()).count(), 1);
+        assert_eq!(told(&mut table, EventKind::Remove(RemoveKind::File), "/a/switches.json"), 0);
+        assert_eq!(told(&mut table, EventKind::Remove(RemoveKind::File), "/b/switches.json"), 1);
+    }
+}

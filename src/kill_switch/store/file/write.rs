@@ -49,14 +49,15 @@ pub(super) fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> Res
     let directory = path.parent().unwrap_or(path);
     // Opened first: once the file is renamed, there is no way back.
     let opened = os::open_directory(directory).map_err(StoreError::io("opening", directory))?;
-    let mut temporary = Temporary::create(path)?;
+    let (mut temporary, mut file) = Temporary::create(path)?;
     let doing = |what| StoreError::io(what, &temporary.path);
-    temporary.file.write_all(bytes).map_err(doing("writing"))?;
+    file.write_all(bytes).map_err(doing("writing"))?;
     match like {
-        Some(like) => os::make_like(&temporary.file, like).map_err(doing("setting the mode of"))?,
-        None => os::give_to_owner_of(&temporary.file, directory),
+        Some(like) => os::make_like(&file, like).map_err(doing("setting the mode of"))?,
+        None => os::give_to_owner_of(&file, directory),
     }
-    temporary.file.sync_all().map_err(doing("syncing"))?;
+    file.sync_all().map_err(doing("syncing"))?;
+    drop(file); // closed after the rename, it would wake every reader a second time
     fs::rename(&temporary.path, path).map_err(doing("renaming"))?;
     temporary.is_renamed = true;
     os::sync_directory(&opened).map_err(|source| StoreError::NotDurable { path: path.to_owned(), source })
@@ -72,16 +73,14 @@ pub(super) fn remove_temporaries(directory: &Path, is_meant: impl Fn(&[u8]) -> b
 }
 
 /// A file that is removed again unless it is renamed.
-#[derive(Debug)]
 struct Temporary {
     path: PathBuf,
-    file: File,
     is_renamed: bool,
 }
 
 impl Temporary {
     /// In the same directory: a rename does not cross file systems.
-    fn create(target: &Path) -> Result<Self, StoreError> {
+    fn create(target: &Path) -> Result<(Self, File), StoreError> {
         let name = target.file_name().unwrap_or_default();
         loop {
             let mut hidden = std::ffi::OsString::from(".");
@@ -90,7 +89,7 @@ impl Temporary {
             hidden.push(format!(".{:016x}.tmp", RandomState::new().hash_one(())));
             let path = target.with_file_name(hidden);
             match os::for_new_file().open(&path) {
-                Ok(file) => return Ok(Self { path, file, is_renamed: false }),
+                Ok(file) => return Ok((Self { path, is_renamed: false }, file)),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(StoreError::io("creating", path)(error)),
             }
