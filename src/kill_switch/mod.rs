@@ -34,3 +34,7 @@ pub use scope::Scope;
 pub use stage::Stage;
 pub use target::Target;
 pub mod store;
+pub mod access;
+pub mod audit;
+//pub mod automatic;
+//pub mod drill;

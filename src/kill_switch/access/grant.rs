@@ -1,0 +1,106 @@
+//! What one token is good for.
+
+use super::token::TokenHash;
+use crate::clock::Timestamp;
+use std::collections::BTreeSet;
+
+/// One kind of thing that may be done to a switch. None includes another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Verb {
+    /// Reading switches, their history and the audit.
+    View,
+    /// Rehearsing an engage and a release.
+    Drill,
+    /// Turning a capability off.
+    Engage,
+    /// Turning it on again.
+    Release,
+    /// Defining, changing and retiring switches.
+    Define,
+    /// Agreeing to what another person proposed.
+    Approve,
+}
+
+impl Verb {
+    /// Every verb.
+    pub const ALL: [Self; 6] = [Self::View, Self::Drill, Self::Engage, Self::Release, Self::Define, Self::Approve];
+
+    /// The verb as a file spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Drill => "drill",
+            Self::Engage => "engage",
+            Self::Release => "release",
+            Self::Define => "define",
+            Self::Approve => "approve",
+        }
+    }
+
+    pub(super) fn of(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verb| verb.as_str() == text)
+    }
+}
+
+/// Which switches a grant is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Switches {
+    /// Every switch, those that are yet to be defined among them.
+    All,
+    /// Those with these ids and no others.
+    Only(BTreeSet<String>),
+}
+
+impl Switches {
+    /// Those with these ids and no others.
+    pub fn only<T: Into<String>>(ids: impl IntoIterator<Item = T>) -> Self {
+        Self::Only(ids.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether a switch is among them. What concerns no one switch in particular is only for [`Switches::All`].
+    pub fn contains(&self, switch: Option<&str>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(ids) => switch.is_some_and(|id| ids.contains(id)),
+        }
+    }
+}
+
+/// What one token is good for, whose it is, and until when.
+///
+/// Nothing is checked before it is in an [`AccessList`](super::AccessList).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "put it into an access list"]
+pub struct Grant {
+    pub(super) actor: String,
+    pub(super) token: TokenHash,
+    pub(super) verbs: BTreeSet<Verb>,
+    pub(super) switches: Switches,
+    pub(super) expires: Timestamp,
+}
+
+impl Grant {
+    /// A grant that can do nothing yet, to no switch. It is of no use from `expires` on.
+    pub fn new(actor: impl Into<String>, token: TokenHash, expires: Timestamp) -> Self {
+        let (verbs, switches) = (BTreeSet::new(), Switches::Only(BTreeSet::new()));
+        Self { actor: actor.into(), token, verbs, switches, expires }
+    }
+
+    /// What it lets its holder do. Default: nothing. Valid: one verb at least.
+    pub fn verbs(mut self, verbs: impl IntoIterator<Item = Verb>) -> Self {
+        self.verbs = verbs.into_iter().collect();
+        self
+    }
+
+    /// The switches that it is for. Default: none. Valid: all of them, or from 1 to 1,000 ids.
+    pub fn switches(mut self, switches: Switches) -> Self {
+        self.switches = switches;
+        self
+    }
+
+    /// Whether it has not expired.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now < self.expires
+    }
+}

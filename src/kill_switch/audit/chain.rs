@@ -1,0 +1,399 @@
+//! The chain: how a line is made of the one before it, and how a file of them is checked.
+
+use crate::clock::Timestamp;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+
+/// The longest line, in bytes, with the new line at its end: 1 MiB.
+pub const LINE_MAX: usize = 1 << 20;
+
+/// What the first line has in the place of the hash of the line before it.
+const NOTHING: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+/// What stands between that which is hashed and its hash.
+const BEFORE_HASH: &str = ",\"hash\":\"";
+/// What stands after the hash.
+const AFTER_HASH: &str = "\"}";
+
+/// What an entry tells.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Facts {
+    /// When it was done.
+    pub at: Timestamp,
+    /// Who did it: the name of an actor.
+    pub by: String,
+    /// What was done, in one word: `engage`, `release`.
+    pub what: String,
+    /// The switch that it was done to, unless it concerns no one switch.
+    pub switch: Option<String>,
+    /// Why, in the words of whoever did it.
+    pub reason: Option<String>,
+    /// Where the incident is written down.
+    pub incident: Option<String>,
+    /// What was off before.
+    pub scope_before: Option<Value>,
+    /// What is off now.
+    pub scope_after: Option<Value>,
+    /// What made them do it: a person, a KPI, an expiry, a drill.
+    pub trigger: Option<Value>,
+    /// Who agreed to it.
+    pub approvers: Vec<String>,
+    /// Whether it was done without an approval that it should have had.
+    pub break_glass: bool,
+    /// The generation of the document that came of it.
+    pub generation: u64,
+}
+
+impl Facts {
+    /// The facts that every entry has; the other fields are empty, or say no.
+    pub fn new(at: Timestamp, by: impl Into<String>, what: impl Into<String>, generation: u64) -> Self {
+        Self {
+            at,
+            by: by.into(),
+            what: what.into(),
+            switch: None,
+            reason: None,
+            incident: None,
+            scope_before: None,
+            scope_after: None,
+            trigger: None,
+            approvers: Vec::new(),
+            break_glass: false,
+            generation,
+        }
+    }
+}
+
+/// A line of the audit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    seq: u64,
+    facts: Facts,
+    prev_hash: String,
+    hash: String,
+    /// As it was written: another writer may space JSON and print numbers in its own way.
+    line: String,
+}
+
+impl Entry {
+    /// Its place in the chain. The first is 1.
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// What it tells.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The hash of the entry before it; 64 zeros in the first. As [`hash`](Entry::hash) is written.
+    pub fn prev_hash(&self) -> &str {
+        &self.prev_hash
+    }
+
+    /// `sha256:` and 64 hexadecimal digits: the SHA-256 of the line as far as the comma before `"hash"`.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The entry as one line of JSON, without the new line at its end. Control characters are escaped.
+    pub fn to_line(&self) -> &str {
+        &self.line
+    }
+
+    /// Reads a line and checks it against its own hash.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
+        /// The two fields that are no facts. What a later version adds is no error: it is hashed all the same.
+        #[derive(serde::Deserialize)]
+        struct Link {
+            seq: u64,
+            prev_hash: String,
+        }
+        let hash_at = line.len().checked_sub(BEFORE_HASH.len() + NOTHING.len() + AFTER_HASH.len());
+        let (hashed, rest) = hash_at.and_then(|at| line.split_at_checked(at)).ok_or("it is too short for an entry")?;
+        let hash = hash_of(hashed);
+        if rest != format!("{BEFORE_HASH}{hash}{AFTER_HASH}").as_bytes() {
+            return Err("its hash is not that of its content".to_owned());
+        }
+        let line = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
+        let Link { seq, prev_hash } = serde_json::from_str(line).map_err(|error| format!("it is no entry: {error}"))?;
+        let facts = serde_json::from_str(line).map_err(|error| format!("it is no entry: {error}"))?;
+        Ok(Self { seq, facts, prev_hash, hash, line: line.to_owned() })
+    }
+
+    /// Checks that it comes right after another, or is the first.
+    fn follows(&self, previous: Option<&Self>) -> Result<(), String> {
+        let (seq, prev_hash) = next(previous);
+        if self.seq != seq {
+            return Err(format!("its seq is {} where {seq} is due: lines were removed, added or moved", self.seq));
+        }
+        if self.prev_hash != prev_hash {
+            return Err("its prev_hash is not the hash of the line before it".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The seq and the `prev_hash` of whatever comes after this entry.
+fn next(previous: Option<&Entry>) -> (u64, &str) {
+    previous.map_or((1, NOTHING), |entry| (entry.seq.saturating_add(1), &entry.hash))
+}
+
+fn hash_of(bytes: &[u8]) -> String {
+    let mut text = "sha256:".to_owned();
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(text, "{byte:02x}"); // a string takes whatever is written
+    }
+    text
+}
+
+/// Makes the entry that comes after another, or the first.
+pub fn append(previous: Option<&Entry>, facts: Facts) -> Entry {
+    let (seq, prev_hash) = next(previous);
+    // Text, numbers and values that were JSON before: nothing here can fail to be JSON.
+    let told = serde_json::to_string(&facts).unwrap_or_default();
+    let told = told.strip_prefix('{').and_then(|told| told.strip_suffix('}')).unwrap_or_default();
+    let mut line = format!("{{\"seq\":{seq},{told},\"prev_hash\":\"{prev_hash}\"");
+    let hash = hash_of(line.as_bytes());
+    let _ = write!(line, "{BEFORE_HASH}{hash}{AFTER_HASH}"); // as above
+    Entry { seq, facts, prev_hash: prev_hash.to_owned(), hash, line }
+}
+
+/// A file whose lines follow each other.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// How many entries it has.
+    pub entries: u64,
+    /// The last of them. Its [`hash`](Entry::hash), compared with one kept elsewhere, tells whether later lines were cut
+    /// off, or the whole file written anew: from inside neither can be seen.
+    pub last: Option<Entry>,
+}
+
+/// What is wrong with a file. Lines are counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// The last line has no end or is no JSON: whoever wrote it was killed. All lines before it are as they were.
+    #[error("line {line} is torn: its writer was interrupted; the lines before it are as they were written")]
+    TornLastLine {
+        /// The line.
+        line: u64,
+    },
+    /// Somebody changed this line, or removed, added or moved lines before it. All lines before it follow each other.
+    #[error("line {line} was tampered with: {why}")]
+    Tampered {
+        /// The line.
+        line: u64,
+        /// What gives it away.
+        why: String,
+    },
+}
+
+/// Checks every line of a file: its hash, and that it follows the line before it.
+///
+/// # Errors
+///
+/// The first line that is wrong.
+pub fn verify(bytes: &[u8]) -> Result<Verified, AuditError> {
+    let mut verified = Verified { entries: 0, last: None };
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let number = verified.entries + 1;
+        let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
+            return Err(AuditError::TornLastLine { line: number });
+        };
+        let line = &rest[..end];
+        rest = &rest[end + 1..];
+        let last = match entry(line, verified.last.as_ref()) {
+            Ok(entry) => entry,
+            Err(_) if rest.is_empty() && !is_json(line) => return Err(AuditError::TornLastLine { line: number }),
+            Err(why) => return Err(AuditError::Tampered { line: number, why }),
+        };
+        verified = Verified { entries: number, last: Some(last) };
+    }
+    Ok(verified)
+}
+
+fn entry(line: &[u8], previous: Option<&Entry>) -> Result<Entry, String> {
+    if line.len() >= LINE_MAX {
+        return Err(format!("it is {} bytes long, and {LINE_MAX} are the most", line.len()));
+    }
+    let entry = Entry::parse(line)?;
+    entry.follows(previous)?;
+    Ok(entry)
+}
+
+/// Whether it is JSON at all. One that is too long to have been written is not looked at.
+pub(super) fn is_json(line: &[u8]) -> bool {
+    line.len() >= LINE_MAX || serde_json::from_slice::<IgnoredAny>(line).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn facts(number: usize) -> Facts {
+        let at = format!("2026-11-20T12:00:{number:02}Z").parse().unwrap();
+        let scope = serde_json::json!({ "percent": 0.1 });
+        Facts { scope_after: Some(scope), ..Facts::new(at, "ada", "engage", 3) }
+    }
+
+    fn lines(reasons: &[&str]) -> Vec<String> {
+        let mut last: Option<Entry> = None;
+        let entries = reasons.iter().enumerate().map(|(i, reason)| {
+            let facts = Facts { reason: Some((*reason).to_owned()), ..facts(i) };
+            let entry = append(last.as_ref(), facts);
+            last = Some(entry.clone());
+            format!("{}\n", entry.to_line())
+        });
+        entries.collect()
+    }
+
+    fn tampered_line(lines: &[String]) -> u64 {
+        match verify(lines.concat().as_bytes()).unwrap_err() {
+            AuditError::Tampered { line, .. } => line,
+            torn @ AuditError::TornLastLine { .. } => panic!("{torn}"),
+        }
+    }
+
+    #[test]
+    fn what_was_appended_verifies_and_comes_back() {
+        let facts = Facts {
+            reason: Some("\"\n\r\0\u{1b}[31m ü".to_owned()),
+            trigger: Some(serde_json::json!({ "kpi": { "value": 0.1 + 0.2, "threshold": 1e-300 } })),
+            approvers: vec!["bo".to_owned()],
+            ..facts(1)
+        };
+        let entry = append(Some(&append(None, facts.clone())), facts.clone());
+        assert!(!entry.to_line().chars().any(char::is_control), "{}", entry.to_line());
+        let read = Entry::parse(entry.to_line().as_bytes()).unwrap();
+        assert_eq!((read.seq(), read.to_line(), read.hash()), (2, entry.to_line(), entry.hash()));
+        assert_eq!((read.facts().reason.as_ref(), read.prev_hash()), (facts.reason.as_ref(), entry.prev_hash()));
+        let all = lines(&["a", "b", "c"]);
+        let verified = verify(all.concat().as_bytes()).unwrap();
+        assert_eq!((verified.entries, verified.last.unwrap().to_line()), (3, all[2].trim_end()));
+        assert_eq!(verify(b"").unwrap(), Verified { entries: 0, last: None });
+    }
+
+    #[test]
+    fn a_hash_can_be_checked_without_this_library() {
+        // printf '%s' "${line%,\"hash\":*}" | sha256sum
+        let line = lines(&["a"]).remove(0);
+        let told = concat!(
+            r#"{"seq":1,"at":"2026-11-20T12:00:00Z","by":"ada","what":"engage","switch":null,"reason":"a","#,
+            r#""incident":null,"scope_before":null,"scope_after":{"percent":0.1},"trigger":null,"approvers":[],"#,
+            r#""break_glass":false,"generation":3,"#,
+            r#""prev_hash":"sha256:0000000000000000000000000000000000000000000000000000000000000000""#,
+        );
+        let hash = "2be413bd44d3e48cf52e05f840be0d99c13bcae00a28e6832ff5f9702eb4bef3";
+        assert_eq!(line, format!("{told},\"hash\":\"sha256:{hash}\"}}\n"));
+    }
+
+    #[test]
+    fn a_line_removed_added_or_moved_is_found_where_it_is_missed() {
+        let all = lines(&["a", "b", "c", "d", "e"]);
+        for i in 0..4 {
+            let due = i as u64 + 1;
+            let mut removed = all.clone();
+            removed.remove(i);
+            assert_eq!(tampered_line(&removed), due);
+            let mut swapped = all.clone();
+            swapped.swap(i, i + 1);
+            assert_eq!(tampered_line(&swapped), due);
+            let mut doubled = all.clone();
+            doubled.insert(i, all[i].clone());
+            assert_eq!(tampered_line(&doubled), due + 1);
+            let mut empty = all.clone();
+            empty.insert(i, "\n".to_owned());
+            assert_eq!(tampered_line(&empty), due);
+        }
+    }
+
+    #[test]
+    fn a_line_with_a_new_hash_is_missed_by_the_next() {
+        let mut all = lines(&["a", "b", "c"]);
+        all[1] = lines(&["a", "B"]).remove(1);
+        assert_eq!(tampered_line(&all), 3);
+        // Another chain of the same length gives nothing away but its last hash.
+        let other = lines(&["a", "B", "c"]).concat();
+        let last = |text: &str| verify(text.as_bytes()).unwrap().last.unwrap().hash().to_owned();
+        assert_ne!(last(&other), last(&lines(&["a", "b", "c"]).concat()));
+    }
+
+    #[test]
+    fn a_tail_cut_within_a_line_is_torn_and_between_lines_unseen() {
+        let all = lines(&["a", "b", "c"]).concat();
+        let (mut entries, mut start) = (0, 0);
+        for end in 0..=all.len() {
+            if all[..end].ends_with('\n') {
+                (entries, start) = (entries + 1, end);
+            }
+            match verify(&all.as_bytes()[..end]) {
+                Ok(verified) => assert_eq!((verified.entries, end), (entries, start)),
+                Err(error) => assert_eq!(error, AuditError::TornLastLine { line: entries + 1 }),
+            }
+        }
+    }
+
+    #[test]
+    fn garbage_is_torn_at_the_end_and_tampering_before_it() {
+        let all = lines(&["a", "b"]);
+        for garbage in ["{\"seq\":3\n", "\0\0\0\n", "\n", "\u{fffd}"] {
+            let last = format!("{}{garbage}", all.concat());
+            assert_eq!(verify(last.as_bytes()), Err(AuditError::TornLastLine { line: 3 }));
+        }
+        let torn_line_kept = vec![all[0].clone(), "{\"seq\"\n".to_owned(), all[1].clone()];
+        assert_eq!(tampered_line(&torn_line_kept), 2);
+        let other_json = vec![all.concat(), "{}\n".to_owned()];
+        assert_eq!(tampered_line(&other_json), 3);
+    }
+
+    #[test]
+    fn a_line_above_a_mebibyte_is_refused() {
+        let short = "x".repeat(LINE_MAX - 1_000);
+        assert!(verify(lines(&[&short]).concat().as_bytes()).is_ok());
+        assert_eq!(tampered_line(&lines(&["a", &"x".repeat(LINE_MAX)])), 2);
+    }
+
+    #[test]
+    fn fields_of_a_later_version_are_hashed_and_no_error() {
+        let line = lines(&["a"]).remove(0);
+        let (told, _) = line.split_once(BEFORE_HASH).unwrap();
+        let told = told.replace("\"by\"", "\"mood\": 1.50, \"by\"");
+        let hash = hash_of(told.as_bytes());
+        assert!(verify(format!("{told}{BEFORE_HASH}{hash}{AFTER_HASH}\n").as_bytes()).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn one_bit_changed_anywhere_is_found(
+            reasons in proptest::collection::vec(".{0,20}", 1..5),
+            is_torn: bool,
+            at: proptest::sample::Index,
+            bit in 0..8_u32,
+        ) {
+            let reasons: Vec<_> = reasons.iter().map(String::as_str).collect();
+            let mut bytes = lines(&reasons).concat().into_bytes();
+            let at = at.index(bytes.len());
+            let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+            if is_torn {
+                bytes.extend(b"{\"seq\":");
+            }
+            bytes[at] ^= 1 << bit;
+            match verify(&bytes) {
+                Ok(_) => prop_assert!(false, "not found"),
+                Err(AuditError::Tampered { line: found, .. }) => prop_assert_eq!(found, line),
+                // In the last line, or in its end, nobody can tell a torn line from one that was made to look torn.
+                Err(AuditError::TornLastLine { .. }) => prop_assert_eq!(line, reasons.len() as u64),
+            }
+        }
+    }
+}

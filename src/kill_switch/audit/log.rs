@@ -1,0 +1,364 @@
+//! A file that entries are added to.
+
+use super::chain::{Entry, Facts, LINE_MAX, append};
+use super::tail::Tail;
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often another writer is asked whether it has finished, and how long between: a second in all.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+/// Enough for a whole line before a torn one.
+const TAIL_MAX: u64 = 2 * LINE_MAX as u64;
+
+/// Appends entries to a file, each with one write that is on the disk when it returns.
+///
+/// The file is opened anew for every entry, never through a symbolic link, and created for its owner alone (mode
+/// 0600). Several processes may write to one file: on Unix each locks it for as long as it writes. What a writer
+/// that was killed left of a line is moved to `<path>.torn`, a line there for each.
+///
+/// The file must not be rotated: a chain that does not begin with its first entry does not verify. A log that has
+/// appended before goes on from its own last entry when the file no longer has it, so that the gap is seen.
+#[derive(Debug)]
+pub struct AuditLog {
+    path: PathBuf,
+    /// The last entry that this log appended.
+    last: Mutex<Option<Entry>>,
+    failures: AtomicU64,
+}
+
+impl AuditLog {
+    /// A log at this path. Nothing is opened before the first entry.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), last: Mutex::new(None), failures: AtomicU64::new(0) }
+    }
+
+    /// Where the entries are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many entries could not be appended.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Appends an entry and waits until it is on the disk: not for the thread of an async runtime.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not known to be on the disk; [`failures`](AuditLog::failures) has counted it. What was done must
+    /// stay done all the same. The next entry may well succeed.
+    pub fn append(&self, facts: Facts) -> Result<Entry, AuditLogError> {
+        let appended = self.try_append(facts);
+        match &appended {
+            Ok(entry) => *self.last.lock() = Some(entry.clone()),
+            Err(_) => drop(self.failures.fetch_add(1, Ordering::Relaxed)),
+        }
+        appended
+    }
+
+    fn try_append(&self, facts: Facts) -> Result<Entry, AuditLogError> {
+        let mut file = self.open(&self.path)?;
+        lock(&file).map_err(|error| self.locking(error))?;
+        let length = file.metadata().map_err(self.failed("look at"))?.len();
+        let start = length.saturating_sub(TAIL_MAX);
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(start)).map_err(self.failed("read"))?;
+        (&file).take(TAIL_MAX).read_to_end(&mut bytes).map_err(self.failed("read"))?;
+        let tail = Tail::of(&bytes);
+        let previous = self.previous(&tail, start > 0)?;
+
+        let entry = append(previous.as_ref(), facts);
+        let line = format!("{}\n", entry.to_line());
+        if line.len() > LINE_MAX {
+            return Err(AuditLogError::TooLong { bytes: line.len() });
+        }
+        let length = length - tail.torn.len() as u64;
+        if !tail.torn.is_empty() {
+            self.move_aside(tail.torn)?;
+            file.set_len(length).map_err(self.failed("cut the torn line off"))?;
+        }
+        let written = file.write(line.as_bytes()).map_err(self.failed("write to"))?;
+        if written < line.len() {
+            // Otherwise the next writer finds it torn; this one knows that it is not there.
+            file.set_len(length).map_err(self.failed("cut half a line off"))?;
+            return Err(self.failed("write to")(io::ErrorKind::WriteZero.into()));
+        }
+        file.sync_all().map_err(self.failed("sync"))?;
+        if length == 0 {
+            sync_folder(&self.path).map_err(self.failed("sync the folder of"))?;
+        }
+        Ok(entry)
+    }
+
+    /// What the next entry goes after: the last of the file or, where that is older or not sound, our own last.
+    fn previous(&self, tail: &Tail<'_>, has_more: bool) -> Result<Option<Entry>, AuditLogError> {
+        let own = self.last.lock().clone();
+        let unsound = |why| AuditLogError::Unsound { path: self.path.clone(), why };
+        let in_file = match tail.entry() {
+            None if has_more => return Err(unsound("its last line is too long".to_owned())),
+            None => Ok(None),
+            Some(entry) => entry.map(Some).map_err(unsound),
+        };
+        match (in_file, own) {
+            (in_file, None) => in_file,
+            (Ok(Some(in_file)), Some(own)) if in_file.seq() > own.seq() => Ok(Some(in_file)),
+            (_, own) => Ok(own),
+        }
+    }
+
+    fn move_aside(&self, torn: &[u8]) -> Result<(), AuditLogError> {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".torn");
+        let mut aside = self.open(Path::new(&path))?;
+        let line = [torn.strip_suffix(b"\n").unwrap_or(torn), b"\n"].concat();
+        let moved = aside.write_all(&line).and_then(|()| aside.sync_all());
+        moved.map_err(self.failed("move a torn line aside from"))
+    }
+
+    fn open(&self, path: &Path) -> Result<File, AuditLogError> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        careful(&mut options);
+        let file = options.open(path).map_err(self.failed("open"))?;
+        let is_file = file.metadata().map_err(self.failed("look at"))?.is_file();
+        if is_file { Ok(file) } else { Err(AuditLogError::NotAFile { path: path.to_owned() }) }
+    }
+
+    fn locking(&self, error: io::Error) -> AuditLogError {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => AuditLogError::Busy { path: self.path.clone() },
+            _ => self.failed("lock")(error),
+        }
+    }
+
+    fn failed(&self, doing: &'static str) -> impl FnOnce(io::Error) -> AuditLogError + use<'_> {
+        move |source| AuditLogError::Io { doing, path: self.path.clone(), source }
+    }
+}
+
+/// Why an entry was not appended, or may not be on the disk.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditLogError {
+    /// The file system said no.
+    #[error("cannot {doing} the audit log {}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// The path of the log.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// Another process has held its lock for a second.
+    #[error("the audit log {} is locked by another process", path.display())]
+    Busy {
+        /// The path of the log.
+        path: PathBuf,
+    },
+    /// What is there is a directory, a pipe or a device.
+    #[error("{} is no regular file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The entry is longer than a line may be.
+    #[error("an entry of the audit log has {bytes} bytes, must have {LINE_MAX} at most")]
+    TooLong {
+        /// Its length, with the new line.
+        bytes: usize,
+    },
+    /// The last line is no entry, so nothing can go after it. Keep the file for whoever looks into it, elsewhere.
+    #[error("the audit log {} cannot be continued: {why}", path.display())]
+    Unsound {
+        /// The path of the log.
+        path: PathBuf,
+        /// What is wrong with the last line.
+        why: String,
+    },
+}
+
+/// For the owner alone; no symbolic link is followed, and a pipe without a reader is not waited for.
+#[cfg(unix)]
+fn careful(options: &mut OpenOptions) {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    options.mode(0o600).custom_flags(flags.cast_signed());
+}
+
+#[cfg(not(unix))]
+fn careful(_: &mut OpenOptions) {}
+
+/// Locks it until it is closed. `File::lock` needs Rust 1.89.
+#[cfg(unix)]
+fn lock(file: &File) -> io::Result<()> {
+    use rustix::fs::{FlockOperation, flock};
+    for _ in 0..LOCK_TRIES {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(error) if error == rustix::io::Errno::WOULDBLOCK => std::thread::sleep(LOCK_PAUSE),
+            done => return Ok(done?),
+        }
+    }
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+fn lock(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// A new file is on the disk when its folder is.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::kill_switch::audit::{AuditError, verify};
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::process::Command;
+
+    /// A folder of its own, gone after the test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("backstop-audit-{test}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn log(&self) -> AuditLog {
+            AuditLog::new(self.0.join("audit.jsonl"))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn facts(what: &str) -> Facts {
+        Facts::new("2026-11-20T12:00:00Z".parse().unwrap(), "ada", what, 1)
+    }
+
+    fn entries(log: &AuditLog) -> Result<u64, AuditError> {
+        verify(&fs::read(log.path()).unwrap()).map(|verified| verified.entries)
+    }
+
+    #[test]
+    fn entries_of_several_logs_follow_each_other_in_a_file_for_the_owner_alone() {
+        let folder = Folder::new("follow");
+        let (one, other) = (folder.log(), folder.log());
+        for (seq, log) in [(1, &one), (2, &other), (3, &one), (4, &one), (5, &folder.log())] {
+            assert_eq!(log.append(facts("engage")).unwrap().seq(), seq);
+        }
+        assert_eq!(entries(&one), Ok(5));
+        assert_eq!(fs::metadata(one.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_moved_aside_wherever_it_was_cut() {
+        let folder = Folder::new("torn");
+        let log = folder.log();
+        let aside = folder.0.join("audit.jsonl.torn");
+        log.append(facts("engage")).unwrap();
+        let whole = fs::metadata(log.path()).unwrap().len();
+        log.append(facts("release")).unwrap();
+        let both = fs::read(log.path()).unwrap();
+        for cut in (whole..both.len() as u64).step_by(7) {
+            let _ = fs::remove_file(&aside);
+            let bytes = &both[..usize::try_from(cut).unwrap()];
+            fs::write(log.path(), bytes).unwrap();
+            assert_eq!(folder.log().append(facts("drill")).unwrap().seq(), 2);
+            assert_eq!(entries(&log), Ok(2), "cut at {cut}");
+            let torn = &bytes[usize::try_from(whole).unwrap()..];
+            let kept = fs::read(&aside).unwrap_or_default();
+            assert_eq!(kept.strip_suffix(b"\n").unwrap_or_default(), torn);
+        }
+    }
+
+    #[test]
+    fn a_file_that_lost_entries_does_not_verify_after_the_next_one() {
+        let folder = Folder::new("lost");
+        let log = folder.log();
+        log.append(facts("engage")).unwrap();
+        log.append(facts("release")).unwrap();
+        fs::remove_file(log.path()).unwrap();
+        assert_eq!(log.append(facts("engage")).unwrap().seq(), 3);
+        assert!(matches!(entries(&log), Err(AuditError::Tampered { line: 1, .. })));
+    }
+
+    #[test]
+    fn what_cannot_be_appended_is_returned_and_counted() {
+        let folder = Folder::new("failures");
+        let log = AuditLog::new(folder.0.join("missing/audit.jsonl"));
+        assert!(matches!(log.append(facts("engage")), Err(AuditLogError::Io { doing: "open", .. })));
+        assert_eq!(log.failures(), 1);
+
+        let log = folder.log();
+        let long = facts(&"x".repeat(LINE_MAX));
+        assert!(matches!(log.append(long), Err(AuditLogError::TooLong { .. })));
+        fs::write(log.path(), "{}\n").unwrap();
+        assert!(matches!(log.append(facts("engage")), Err(AuditLogError::Unsound { .. })));
+        fs::write(log.path(), "x".repeat(3 * LINE_MAX)).unwrap();
+        assert!(matches!(log.append(facts("engage")), Err(AuditLogError::Unsound { .. })));
+        assert_eq!(log.failures(), 3);
+
+        let linked = AuditLog::new(folder.0.join("link"));
+        symlink(log.path(), linked.path()).unwrap();
+        assert!(matches!(linked.append(facts("engage")), Err(AuditLogError::Io { doing: "open", .. })));
+        let pipe = AuditLog::new(folder.0.join("pipe"));
+        assert!(Command::new("mkfifo").arg(pipe.path()).status().unwrap().success());
+        assert!(matches!(pipe.append(facts("engage")), Err(AuditLogError::NotAFile { .. })));
+        assert!(matches!(AuditLog::new(&folder.0).append(facts("engage")), Err(AuditLogError::Io { .. })));
+    }
+
+    #[test]
+    fn a_lock_that_is_never_given_back_is_waited_for_a_second() {
+        let folder = Folder::new("busy");
+        let log = folder.log();
+        let held = log.open(log.path()).unwrap();
+        lock(&held).unwrap();
+        assert!(matches!(log.append(facts("engage")), Err(AuditLogError::Busy { .. })));
+        drop(held);
+        assert_eq!(log.append(facts("engage")).unwrap().seq(), 1);
+    }
+
+    #[test]
+    fn two_processes_lose_no_entry() {
+        const PATH: &str = "BACKSTOP_AUDIT_LOG";
+        // Whoever is unlucky for a second asks again.
+        let until_done = |log: &AuditLog| while let Err(AuditLogError::Busy { .. }) = log.append(facts("engage")) {};
+        let append_all = |log: &AuditLog| (0..50).for_each(|_| until_done(log));
+        if let Some(path) = std::env::var_os(PATH) {
+            return append_all(&AuditLog::new(path));
+        }
+        let folder = Folder::new("processes");
+        let log = folder.log();
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "kill_switch::audit::log::tests::two_processes_lose_no_entry"]).env(PATH, log.path());
+        let mut child = child.spawn().unwrap();
+        append_all(&log);
+        assert!(child.wait().unwrap().success());
+        assert_eq!(entries(&log), Ok(100));
+    }
+}

@@ -1,0 +1,22 @@
+//! What was done to which switch, by whom and why: lines that can only be added.
+//!
+//! Every line is one [`Entry`] as JSON. It carries the hash of the line before it and one of its own, so that a line
+//! that was changed, removed, added or moved is found by [`verify`]. Whoever can write the whole file can also make
+//! a new chain, and lines cut off at the end leave none behind that could miss them. Against both helps the
+//! [`hash`](Entry::hash) of the last line, kept where the writer of the file cannot reach: in the log of another
+//! machine, say.
+//!
+//! ```text
+//! {"seq":7,"at":"2026-11-20T12:00:00Z", … ,"prev_hash":"sha256:5f…","hash":"sha256:c0…"}
+//!  └──────────────── the hash is that of these bytes ─────────────┘
+//! ```
+
+mod chain;
+#[cfg(feature = "file")]
+mod log;
+#[cfg(feature = "file")]
+mod tail;
+
+pub use chain::{AuditError, Entry, Facts, LINE_MAX, Verified, append, verify};
+#[cfg(feature = "file")]
+pub use log::{AuditLog, AuditLogError};
