@@ -36,5 +36,5 @@ pub use target::Target;
 pub mod store;
 pub mod access;
 pub mod audit;
-//pub mod automatic;
-//pub mod drill;
+pub mod automatic;
+pub mod drill;

@@ -1,8 +1,7 @@
 //! The chain: how a line is made of the one before it, and how a file of them is checked.
 
-use crate::clock::Timestamp;
+use super::facts::Facts;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
@@ -15,56 +14,6 @@ const NOTHING: &str = "sha256:00000000000000000000000000000000000000000000000000
 const BEFORE_HASH: &str = ",\"hash\":\"";
 /// What stands after the hash.
 const AFTER_HASH: &str = "\"}";
-
-/// What an entry tells.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub struct Facts {
-    /// When it was done.
-    pub at: Timestamp,
-    /// Who did it: the name of an actor.
-    pub by: String,
-    /// What was done, in one word: `engage`, `release`.
-    pub what: String,
-    /// The switch that it was done to, unless it concerns no one switch.
-    pub switch: Option<String>,
-    /// Why, in the words of whoever did it.
-    pub reason: Option<String>,
-    /// Where the incident is written down.
-    pub incident: Option<String>,
-    /// What was off before.
-    pub scope_before: Option<Value>,
-    /// What is off now.
-    pub scope_after: Option<Value>,
-    /// What made them do it: a person, a KPI, an expiry, a drill.
-    pub trigger: Option<Value>,
-    /// Who agreed to it.
-    pub approvers: Vec<String>,
-    /// Whether it was done without an approval that it should have had.
-    pub break_glass: bool,
-    /// The generation of the document that came of it.
-    pub generation: u64,
-}
-
-impl Facts {
-    /// The facts that every entry has; the other fields are empty, or say no.
-    pub fn new(at: Timestamp, by: impl Into<String>, what: impl Into<String>, generation: u64) -> Self {
-        Self {
-            at,
-            by: by.into(),
-            what: what.into(),
-            switch: None,
-            reason: None,
-            incident: None,
-            scope_before: None,
-            scope_after: None,
-            trigger: None,
-            approvers: Vec::new(),
-            break_glass: false,
-            generation,
-        }
-    }
-}
 
 /// A line of the audit.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,15 +155,15 @@ pub fn verify(bytes: &[u8]) -> Result<Verified, AuditError> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let number = verified.entries + 1;
-        let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
-            return Err(AuditError::TornLastLine { line: number });
-        };
-        let line = &rest[..end];
-        rest = &rest[end + 1..];
+        let end = rest.iter().position(|&byte| byte == b'\n');
+        let line = &rest[..end.unwrap_or(rest.len())];
+        rest = end.map_or(&[], |end| &rest[end + 1..]);
         let last = match entry(line, verified.last.as_ref()) {
-            Ok(entry) => entry,
-            Err(_) if rest.is_empty() && !is_json(line) => return Err(AuditError::TornLastLine { line: number }),
-            Err(why) => return Err(AuditError::Tampered { line: number, why }),
+            Ok(entry) if end.is_some() => entry,
+            Err(why) if !(rest.is_empty() && is_torn(line)) => {
+                return Err(AuditError::Tampered { line: number, why });
+            }
+            _ => return Err(AuditError::TornLastLine { line: number }),
         };
         verified = Verified { entries: number, last: Some(last) };
     }
@@ -230,9 +179,11 @@ fn entry(line: &[u8], previous: Option<&Entry>) -> Result<Entry, String> {
     Ok(entry)
 }
 
-/// Whether it is JSON at all. One that is too long to have been written is not looked at.
-pub(super) fn is_json(line: &[u8]) -> bool {
-    line.len() >= LINE_MAX || serde_json::from_slice::<IgnoredAny>(line).is_ok()
+/// Whether an interrupted writer may have left this: the beginning of a line or garbage in its place, but nothing
+/// after the end of an entry. There the end of its line was changed.
+pub(super) fn is_torn(line: &[u8]) -> bool {
+    let mut values = serde_json::Deserializer::from_slice(line).into_iter::<IgnoredAny>();
+    !matches!(values.next(), Some(Ok(_)))
 }
 
 #[cfg(test)]
@@ -391,7 +342,7 @@ mod tests {
             match verify(&bytes) {
                 Ok(_) => prop_assert!(false, "not found"),
                 Err(AuditError::Tampered { line: found, .. }) => prop_assert_eq!(found, line),
-                // In the last line, or in its end, nobody can tell a torn line from one that was made to look torn.
+                // Of the last line nobody can tell whether it is torn or was made to look so.
                 Err(AuditError::TornLastLine { .. }) => prop_assert_eq!(line, reasons.len() as u64),
             }
         }

@@ -1,6 +1,7 @@
 //! A file that entries are added to.
 
-use super::chain::{Entry, Facts, LINE_MAX, append};
+use super::chain::{Entry, LINE_MAX, append};
+use super::facts::Facts;
 use super::tail::Tail;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use std::fs::{File, OpenOptions};

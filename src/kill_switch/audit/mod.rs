@@ -12,11 +12,13 @@
 //! ```
 
 mod chain;
+mod facts;
 #[cfg(feature = "file")]
 mod log;
 #[cfg(feature = "file")]
 mod tail;
 
-pub use chain::{AuditError, Entry, Facts, LINE_MAX, Verified, append, verify};
+pub use chain::{AuditError, Entry, LINE_MAX, Verified, append, verify};
+pub use facts::Facts;
 #[cfg(feature = "file")]
 pub use log::{AuditLog, AuditLogError};

@@ -1,6 +1,6 @@
 //! The end of a file of entries: what the next one goes after, and what is in its way.
 
-use super::chain::{Entry, is_json};
+use super::chain::{Entry, is_torn};
 
 /// What the end of a file is made of.
 #[derive(Debug, PartialEq)]
@@ -16,7 +16,7 @@ impl<'a> Tail<'a> {
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         let (whole, torn) = bytes.split_at(after_last_line_end(bytes));
         let (before, last) = last_line(whole);
-        if torn.is_empty() && last.is_some_and(|line| !is_json(line)) {
+        if torn.is_empty() && last.is_some_and(is_torn) {
             return Self { last: last_line(before).1, torn: &bytes[before.len()..] };
         }
         Self { last, torn }

@@ -1,0 +1,54 @@
+//! What an entry of the audit tells: who did what to which switch, and why.
+
+use crate::clock::Timestamp;
+use serde_json::Value;
+
+/// What an entry tells.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Facts {
+    /// When it was done.
+    pub at: Timestamp,
+    /// Who did it: the name of an actor.
+    pub by: String,
+    /// What was done, in one word: `engage`, `release`.
+    pub what: String,
+    /// The switch that it was done to, unless it concerns no one switch.
+    pub switch: Option<String>,
+    /// Why, in the words of whoever did it.
+    pub reason: Option<String>,
+    /// Where the incident is written down.
+    pub incident: Option<String>,
+    /// What was off before.
+    pub scope_before: Option<Value>,
+    /// What is off now.
+    pub scope_after: Option<Value>,
+    /// What made them do it: a person, a KPI, an expiry, a drill.
+    pub trigger: Option<Value>,
+    /// Who agreed to it.
+    pub approvers: Vec<String>,
+    /// Whether it was done without an approval that it should have had.
+    pub break_glass: bool,
+    /// The generation of the document that came of it.
+    pub generation: u64,
+}
+
+impl Facts {
+    /// The facts that every entry has; the other fields are empty, or say no.
+    pub fn new(at: Timestamp, by: impl Into<String>, what: impl Into<String>, generation: u64) -> Self {
+        Self {
+            at,
+            by: by.into(),
+            what: what.into(),
+            switch: None,
+            reason: None,
+            incident: None,
+            scope_before: None,
+            scope_after: None,
+            trigger: None,
+            approvers: Vec::new(),
+            break_glass: false,
+            generation,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What is observed: the KPIs of one window.
+
+use crate::clock::Timestamp;
+use std::collections::BTreeMap;
+
+/// A KPI's value, and how many samples it is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[must_use = "put it into a window"]
+pub struct Reading {
+    pub(super) value: f64,
+    pub(super) samples: f64,
+}
+
+impl Reading {
+    /// A value and its samples, as a metrics store gives them: both may be fractions. Valid: finite, 0 at least.
+    pub const fn new(value: f64, samples: f64) -> Self {
+        Self { value, samples }
+    }
+}
+
+/// How far through the fleet something goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Spread {
+    /// Some instances.
+    Instances,
+    /// All instances of some regions.
+    Regions,
+    /// All instances there are.
+    Everywhere,
+}
+
+impl Spread {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Instances => "some instances",
+            Self::Regions => "some regions",
+            Self::Everywhere => "everywhere",
+        }
+    }
+}
+
+/// How much an engagement would turn off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[must_use = "pass it to a window"]
+pub struct Reach {
+    pub(super) percent: f64,
+    pub(super) spread: Spread,
+}
+
+impl Reach {
+    /// A percentage of the requests, above 0 and at most 100, on that part of the fleet.
+    pub const fn new(percent: f64, spread: Spread) -> Self {
+        Self { percent, spread }
+    }
+}
+
+/// The KPIs of one window, by name: of those that have the capability, and of those that do not.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "observe it"]
+pub struct Window {
+    pub(super) at: Timestamp,
+    pub(super) reach: Reach,
+    pub(super) canary: BTreeMap<String, Reading>,
+    pub(super) baseline: BTreeMap<String, Reading>,
+}
+
+impl Window {
+    /// A window that ended then; to engage would turn off as much as `reach` says.
+    pub const fn new(at: Timestamp, reach: Reach) -> Self {
+        Self { at, reach, canary: BTreeMap::new(), baseline: BTreeMap::new() }
+    }
+
+    /// A KPI where the capability is on.
+    pub fn canary(mut self, kpi: impl Into<String>, reading: Reading) -> Self {
+        self.canary.insert(kpi.into(), reading);
+        self
+    }
+
+    /// A KPI where it is off.
+    pub fn baseline(mut self, kpi: impl Into<String>, reading: Reading) -> Self {
+        self.baseline.insert(kpi.into(), reading);
+        self
+    }
+}
