@@ -173,8 +173,8 @@ mod tests {
     fn what_is_not_exactly_a_list_is_refused() {
         assert!(one(&entry()).is_ok());
         for wrong in [
-            entry().replace("}", ", \"note\": 1}"),
-            entry().replace("}", ", \"actor\": \"bo\"}"),
+            entry().replace('}', ", \"note\": 1}"),
+            entry().replace('}', ", \"actor\": \"bo\"}"),
             entry().replace("\"actor\": \"ada\", ", ""),
             entry().replace("\"ada\"", "null"),
             entry().replace("[\"view\"]", "{}"),

@@ -172,7 +172,7 @@ mod tests {
         // The last character carries four bits of the token; the other two have to be zero.
         wrong.push(format!("{}9", &good[..good.len() - 1]));
         for text in wrong {
-            assert_eq!(Token::parse(&text).unwrap_err(), TokenError(()), "{:.60}", text);
+            assert_eq!(Token::parse(&text).unwrap_err(), TokenError(()), "{text:.60}");
         }
     }
 

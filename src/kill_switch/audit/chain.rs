@@ -334,7 +334,7 @@ mod tests {
             let reasons: Vec<_> = reasons.iter().map(String::as_str).collect();
             let mut bytes = lines(&reasons).concat().into_bytes();
             let at = at.index(bytes.len());
-            let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+            let line = bytes[..at].split(|byte| *byte == b'\n').count() as u64;
             if is_torn {
                 bytes.extend(b"{\"seq\":");
             }

@@ -316,8 +316,8 @@ mod tests {
         assert_eq!(log.failures(), 1);
 
         let log = folder.log();
-        let long = facts(&"x".repeat(LINE_MAX));
-        assert!(matches!(log.append(long), Err(AuditLogError::TooLong { .. })));
+        let too_much = facts(&"x".repeat(LINE_MAX));
+        assert!(matches!(log.append(too_much), Err(AuditLogError::TooLong { .. })));
         fs::write(log.path(), "{}\n").unwrap();
         assert!(matches!(log.append(facts("engage")), Err(AuditLogError::Unsound { .. })));
         fs::write(log.path(), "x".repeat(3 * LINE_MAX)).unwrap();

@@ -91,7 +91,7 @@ impl Automatic {
     fn flapping(&self, at: Timestamp) -> Said {
         let (max, within) = (self.config.0.max_engagements, self.config.0.engagements_within);
         let lately = self.engaged.iter().filter(|engaged| elapsed(**engaged, at) < within).count();
-        let sentence = format!("there were {lately} automatic engagements within {within:?}, and {max} are the most");
+        let sentence = format!("automation has used {lately} of {max} engagements within {within:?}");
         Said { guard: Guard::Flapping, kpi: None, holds: lately >= max as usize, sentence }
     }
 
@@ -111,11 +111,11 @@ impl Automatic {
             reason = "it is rounded down, and not negative"
         )]
         let samples = canary.samples as u64;
-        let (name, value, threshold, windows) = (&kpi.name, canary.value, kpi.threshold, kpi.windows);
+        let (name, value, threshold, lasted) = (&kpi.name, canary.value, kpi.threshold, kpi.windows * length);
         let baseline = kpi.baseline_factor.and(window.baseline.get(name));
         let beside = baseline.map(|baseline| format!("; the baseline was at {}", baseline.value)).unwrap_or_default();
         let sentence = format!(
-            "{name} ({metric}) was past {threshold} in {windows} windows of {length:?} in a row, \
+            "{name} ({metric}) was past {threshold} in every window for {lasted:?}, \
              in the last at {value} with {samples} samples{beside}"
         );
         Verdict::Engage {
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!((kpi.as_str(), metric.as_str()), ("errors", "http_error_rate"));
         assert_eq!((value.to_string(), threshold.to_string(), samples), ("0.25".to_owned(), "0.05".to_owned(), 100));
         assert_eq!(window, Duration::from_secs(60));
-        let expected = "errors (http_error_rate) was past 0.05 in 1 windows of 60s in a row, in the last at 0.25 with \
+        let expected = "errors (http_error_rate) was past 0.05 in every window for 60s, in the last at 0.25 with \
             100 samples; the baseline was at 0.125";
         assert_eq!(sentence, expected);
     }
@@ -285,7 +285,7 @@ mod tests {
     fn the_flap_limit_holds_it_back_alone_until_its_time_has_passed() {
         let mut automatic = automatic(errors());
         assert_eq!(held(&mut automatic, &bad(300)), []);
-        let sentence = "there were 1 automatic engagements within 3600s, and 1 are the most".to_owned();
+        let sentence = "automation has used 1 of 1 engagements within 3600s".to_owned();
         assert_eq!(held(&mut automatic, &bad(360)), [(Guard::Flapping, sentence.clone())]);
         assert_eq!(held(&mut automatic, &bad(3_899)), [(Guard::Flapping, sentence)]);
         assert_eq!(held(&mut automatic, &bad(3_960)), []);

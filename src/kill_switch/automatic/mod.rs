@@ -5,8 +5,8 @@
 //!
 //! | guard | agrees when | default |
 //! |---|---|---|
-//! | `reading` | there is a number, and not a negative one | |
 //! | `order` | the window came after the one before it and does not overlap it | |
+//! | `reading` | there is a number, and not a negative one | |
 //! | `warm_up` | the capability has been on for long enough | 5 min |
 //! | `samples` | there is enough evidence | 100 |
 //! | `threshold` | the canary is past the threshold | |
@@ -15,8 +15,8 @@
 //! | `flapping` | there were not too many automatic engagements lately | 1 in an hour |
 //! | `scope` | no more would be turned off than automation may | 10 %, some instances |
 //!
-//! Up to `order`, and from `flapping` on, a guard looks at the whole window; the others look at each KPI. Automation
-//! only engages. To release is for people.
+//! `order`, `flapping` and `scope` look at the whole window, the others at each KPI. Automation only engages: to
+//! release is for people.
 //!
 //! # Examples
 //!
@@ -33,7 +33,7 @@
 //! let window = Window::new("2026-11-20T12:10:00Z".parse()?, Reach::new(5.0, Spread::Instances))
 //!     .canary("errors", Reading::new(0.2, 900.0))
 //!     .baseline("errors", Reading::new(0.01, 17_000.0));
-//! let Verdict::Wait { guards } = automatic.observe(&window) else { panic!() };
+//! let Verdict::Wait { guards, .. } = automatic.observe(&window) else { panic!() };
 //! let held = guards.iter().find(|said| said.holds).map(|said| said.guard.as_str());
 //! assert_eq!(held, Some("windows"));
 //! # Ok(())
