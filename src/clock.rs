@@ -125,7 +125,6 @@ pub use jiff::Timestamp;
 
 /// The time on the wall, for what people and other machines read.
 #[cfg(feature = "kill-switch")]
-#[cfg_attr(not(test), expect(dead_code, reason = "the switchboard will read it"))]
 pub(crate) fn timestamp() -> Timestamp {
     Timestamp::now()
 }

@@ -11,6 +11,8 @@ pub enum Mechanism {
     CircuitBreaker,
     /// A bulkhead.
     Bulkhead,
+    /// A kill switch.
+    KillSwitch,
 }
 
 impl Mechanism {
@@ -19,6 +21,7 @@ impl Mechanism {
         match self {
             Self::CircuitBreaker => "circuit breaker",
             Self::Bulkhead => "bulkhead",
+            Self::KillSwitch => "kill switch",
         }
     }
 
@@ -26,8 +29,8 @@ impl Mechanism {
     #[cfg(feature = "http")]
     pub(super) const fn grpc_code(self) -> &'static str {
         match self {
-            Self::CircuitBreaker => "14", // UNAVAILABLE: the dependency cannot answer now
-            Self::Bulkhead => "8",        // RESOURCE_EXHAUSTED: it could, and too many calls ask
+            Self::CircuitBreaker | Self::KillSwitch => "14", // UNAVAILABLE: the dependency cannot answer now
+            Self::Bulkhead => "8",                           // RESOURCE_EXHAUSTED: it could, and too many calls ask
         }
     }
 }
@@ -58,6 +61,10 @@ pub enum RejectReason {
     WaitTimeout,
     /// The bulkhead's queue has not emptied for too long: the call would only have waited in vain.
     Shed,
+    /// Somebody, or an automation, has taken the capability away.
+    Engaged,
+    /// No document is known that says whether the switch is engaged, and it was declared to block then.
+    SwitchUnknown,
 }
 
 impl RejectReason {
@@ -74,6 +81,8 @@ impl RejectReason {
             Self::QueueFull => "full, and so is its queue",
             Self::WaitTimeout => "no permit came free within the longest wait",
             Self::Shed => "shed: the queue has been too long for too long",
+            Self::Engaged => "engaged",
+            Self::SwitchUnknown => "not known whether it is engaged",
         }
     }
 }

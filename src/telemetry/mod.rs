@@ -22,6 +22,16 @@
 //! | `backstop_bulkhead_oldest_call_seconds` | gauge | name |
 //! | `backstop_bulkhead_fallbacks_total` | counter | name |
 //! | `backstop_bulkhead_permits_taken_away_total` | counter | name |
+//! | `backstop_kill_switch_engaged` | gauge | name |
+//! | `backstop_kill_switch_transitions_total` | counter | name, to, trigger |
+//! | `backstop_kill_switch_blocked_total` | counter | name |
+//! | `backstop_kill_switch_fallbacks_total` | counter | name |
+//! | `backstop_kill_switch_unknown` | gauge | name |
+//! | `backstop_kill_switch_definition_expired` | gauge | name |
+//! | `backstop_kill_switch_drill_age_seconds` | gauge | name |
+//! | `backstop_kill_switch_generation` | gauge | name |
+//! | `backstop_kill_switch_store_stale_seconds` | gauge | name |
+//! | `backstop_kill_switch_refused_documents_total` | counter | name |
 //!
 //! Every combination of labels is there, at 0 or without a sample, from the moment a mechanism is made: the first
 //! trip is an increase that a query can see, and `transitions_total` tells of an opening that came and went between
@@ -157,4 +167,24 @@ table! {
         "Calls answered by a fallback.";
     BULKHEAD_PERMITS_TAKEN_AWAY = "backstop_bulkhead_permits_taken_away_total", Counter, Count, ["name"],
         "Permits taken away from calls that held them for too long, or by hand; those calls count as abandoned.";
+    KILL_SWITCH_ENGAGED = "backstop_kill_switch_engaged", Gauge, Flag, ["name"],
+        "1 while the switch is engaged on this instance, for all or for some.";
+    KILL_SWITCH_TRANSITIONS = "backstop_kill_switch_transitions_total", Counter, Count, ["name", "to", "trigger"],
+        "Changes of a switch on this instance.";
+    KILL_SWITCH_BLOCKED = "backstop_kill_switch_blocked_total", Counter, Count, ["name"],
+        "Requests that the switch did not let through.";
+    KILL_SWITCH_FALLBACKS = "backstop_kill_switch_fallbacks_total", Counter, Count, ["name"],
+        "Requests answered by the degraded mode's fallback.";
+    KILL_SWITCH_UNKNOWN = "backstop_kill_switch_unknown", Gauge, Flag, ["name"],
+        "1 while no document is known that has the switch.";
+    KILL_SWITCH_DEFINITION_EXPIRED = "backstop_kill_switch_definition_expired", Gauge, Flag, ["name"],
+        "1 once the definition of the switch has expired.";
+    KILL_SWITCH_DRILL_AGE_SECONDS = "backstop_kill_switch_drill_age_seconds", Gauge, Seconds, ["name"],
+        "Time since the switch was last rehearsed; since 1970 where it never was.";
+    KILL_SWITCH_GENERATION = "backstop_kill_switch_generation", Gauge, Count, ["name"],
+        "Generation of the document that this instance has applied; the name is that of its switches together.";
+    KILL_SWITCH_STORE_STALE_SECONDS = "backstop_kill_switch_store_stale_seconds", Gauge, Seconds, ["name"],
+        "Time since the store was last read and taken; 0 while all is well.";
+    KILL_SWITCH_REFUSED_DOCUMENTS = "backstop_kill_switch_refused_documents_total", Counter, Count, ["name"],
+        "Times that what is in the store could not be read, or was refused.";
 }

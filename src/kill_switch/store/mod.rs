@@ -85,6 +85,29 @@ pub trait Store: Send + Sync + 'static {
     fn watch(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Watch;
 }
 
+/// A store that several share.
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        (**self).read()
+    }
+
+    fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        (**self).compare_and_set(expected, generation, bytes)
+    }
+
+    fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        (**self).revision(generation)
+    }
+
+    fn revisions(&self) -> Result<Vec<u64>, StoreError> {
+        (**self).revisions()
+    }
+
+    fn watch(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Watch {
+        (**self).watch(wake)
+    }
+}
+
 /// Ends a store's watching when it is dropped.
 #[must_use = "dropped, it ends the watching"]
 #[derive(Default)]

@@ -1,0 +1,403 @@
+//! All switches of a program: what the store says, applied to every gate.
+//!
+//! ```text
+//!  store ──▶ read ──▶ accept? ──▶ document in force ──▶ each switch's word ──▶ gates
+//!    ▲ watch, and every second       │ kept for ever, and on disk
+//! ```
+//!
+//! A thread of its own reads: whenever the store says that there may be something new, and every second. What cannot be
+//! read, or is refused, changes nothing; how old the document in force is can be seen.
+
+use super::builder::KillSwitchesBuilder;
+use super::by::By;
+use super::change::Change;
+use super::desk::{Desk, DeskError, take};
+use super::document::{Document, OnUnknown};
+use super::handle::KillSwitch;
+use super::id::SwitchId;
+use super::metrics;
+use super::point::{Point, Standing};
+use super::rule::Rule;
+use super::wall::Wall;
+use crate::clock::{Clock, Instant, Timestamp, timestamp};
+use crate::config::{ConfigError, Problem, intern};
+use crate::observe::{Events, Subscription};
+use crate::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the document in force came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Source {
+    /// No document was ever read.
+    Nothing,
+    /// The one that the program was built with.
+    BakedIn,
+    /// The last good one of an earlier run, on disk.
+    Snapshot,
+    /// The store.
+    Store,
+}
+
+/// What a board knows of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BoardStatus {
+    /// Where the document in force came from.
+    pub source: Source,
+    /// Its generation; 0 without one.
+    pub generation: u64,
+    /// Since when the store has not been read successfully; zero while all is well.
+    pub stale_for: Duration,
+    /// Why the last thing in the store was not taken, if it was not.
+    pub refused: Option<String>,
+    /// Documents refused since the program began.
+    pub refusals: u64,
+    /// Switches of the program that the document does not know.
+    pub unknown: Vec<&'static str>,
+    /// Switches whose definition has expired.
+    pub expired: Vec<String>,
+}
+
+/// Something that happened to the switches of a board.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum BoardEvent {
+    /// A document came into force.
+    Applied {
+        /// It.
+        document: Arc<Document>,
+        /// Where it came from.
+        source: Source,
+    },
+    /// What is in the store was not taken; what was in force stays.
+    Refused {
+        /// Why, as a metric tells it.
+        code: &'static str,
+        /// Why, in words.
+        why: String,
+    },
+    /// A switch of the program changed for this instance.
+    Switched {
+        /// The switch.
+        name: &'static str,
+        /// Whether it is engaged for anybody now.
+        is_engaged: bool,
+    },
+}
+
+/// All switches of a program: a cheap handle to them, made by [`KillSwitches::builder`].
+///
+/// The thread that reads the store ends with the last handle, switches and layers among them.
+#[derive(Clone)]
+pub struct KillSwitches {
+    pub(super) board: Arc<Board>,
+}
+
+pub(super) struct Board {
+    pub(super) name: &'static str,
+    pub(super) instance: String,
+    pub(super) region: Option<String>,
+    desk: Option<Desk>,
+    snapshot: Option<PathBuf>,
+    clock: Clock,
+    wall: Wall,
+    points: Mutex<BTreeMap<SwitchId, Arc<Point>>>,
+    force: Mutex<Force>,
+    pub(super) events: Events<BoardEvent>,
+    #[cfg(feature = "metrics")]
+    gate: crate::telemetry::Gate,
+}
+
+/// What is in force.
+struct Force {
+    document: Option<Arc<Document>>,
+    source: Source,
+    /// When the store was last read and what it said was taken, or was the same.
+    good_at: Instant,
+    refused: Option<(&'static str, String)>,
+    refusals: u64,
+}
+
+impl KillSwitches {
+    /// Starts from the defaults: no store, every switch unknown.
+    pub fn builder(name: impl Into<String>) -> KillSwitchesBuilder {
+        KillSwitchesBuilder::new(name.into())
+    }
+
+    /// The name, as it stands in metrics.
+    pub fn name(&self) -> &'static str {
+        self.board.name
+    }
+
+    /// Whether both handles are of the same switches.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.board, &other.board)
+    }
+
+    /// A switch of the program. `on_unknown` says what holds as long as no document knows it; the document's own word
+    /// counts from then on.
+    ///
+    /// # Errors
+    ///
+    /// An id that is not of the form `[a-z0-9][a-z0-9._-]{0,127}`, or that was asked for before with another
+    /// `on_unknown`.
+    pub fn switch(&self, id: &str, on_unknown: OnUnknown) -> Result<KillSwitch, ConfigError> {
+        let id = SwitchId::new(id)?;
+        let name = intern("switch", id.as_str())?;
+        let point = {
+            let mut points = self.board.points.lock();
+            let make = || Arc::new(Point::new(name, id.clone(), on_unknown, self.board.region.as_deref()));
+            Arc::clone(points.entry(id.clone()).or_insert_with(make))
+        };
+        if point.on_unknown != on_unknown {
+            let allowed = format!("{:?}, as where {id} was asked for first", point.on_unknown);
+            return Err(ConfigError::of(Problem::new("on_unknown", format!("{on_unknown:?}"), allowed)));
+        }
+        self.board.bring_into_force();
+        Ok(KillSwitch::new(point, self.clone()))
+    }
+
+    /// The document in force; `None` as long as there has been none.
+    pub fn document(&self) -> Option<Arc<Document>> {
+        self.board.force.lock().document.clone()
+    }
+
+    /// What the board knows of itself.
+    pub fn status(&self) -> BoardStatus {
+        self.board.status()
+    }
+
+    /// Changes the document in the store, and applies it here at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Desk::change`]; [`DeskError::Empty`] where there is no store.
+    pub fn change(&self, change: &Change, by: &By) -> Result<Arc<Document>, DeskError> {
+        let desk = self.board.desk.as_ref().ok_or(DeskError::Empty)?;
+        let document = Arc::new(desk.change(change, by)?);
+        self.board.refresh();
+        Ok(document)
+    }
+
+    /// Where documents are changed and earlier ones are read; `None` without a store.
+    pub fn desk(&self) -> Option<&Desk> {
+        self.board.desk.as_ref()
+    }
+
+    /// Reads the store now, on this thread. The board's own thread does so every second.
+    pub fn refresh(&self) {
+        self.board.refresh();
+    }
+
+    /// Calls `listener` with every event until the subscription is dropped. It runs on the thread that caused the event,
+    /// outside every lock.
+    pub fn subscribe(&self, listener: impl Fn(&BoardEvent) + Send + Sync + 'static) -> Subscription {
+        self.board.events.subscribe(Arc::new(listener))
+    }
+
+    /// Brings the metrics up to date. [`Registry::publish`](crate::Registry::publish) does it for all.
+    pub fn publish(&self) {
+        self.board.publish();
+    }
+}
+
+impl Board {
+    pub(super) fn new(
+        name: &'static str,
+        instance: String,
+        region: Option<String>,
+        desk: Option<Desk>,
+        snapshot: Option<PathBuf>,
+        clock: Clock,
+    ) -> Self {
+        let now = clock.now();
+        Self {
+            name,
+            instance,
+            region,
+            desk,
+            snapshot,
+            wall: Wall::new(timestamp(), now),
+            clock,
+            points: Mutex::new(BTreeMap::new()),
+            force: Mutex::new(Force {
+                document: None,
+                source: Source::Nothing,
+                good_at: now,
+                refused: None,
+                refusals: 0,
+            }),
+            events: Events::default(),
+            #[cfg(feature = "metrics")]
+            gate: crate::telemetry::Gate::default(),
+        }
+    }
+
+    pub(super) fn desk(&self) -> Option<&Desk> {
+        self.desk.as_ref()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.wall.now(timestamp(), self.clock.now())
+    }
+
+    /// Takes a document that is not the store's: what the program begins with.
+    pub(super) fn begin_with(&self, document: Document, source: Source) {
+        let mut force = self.force.lock();
+        (force.document, force.source) = (Some(Arc::new(document)), source);
+        drop(force);
+        self.bring_into_force();
+    }
+
+    /// Reads the store, and puts into force what it says.
+    pub(super) fn refresh(&self) {
+        if let Some(desk) = &self.desk {
+            let read = desk.store().read();
+            self.take(read);
+        }
+        self.bring_into_force();
+    }
+
+    fn take(&self, read: Result<Option<Vec<u8>>, super::store::StoreError>) {
+        let mut force = self.force.lock();
+        // What the program began with is no document of this store: it is compared with nothing.
+        let current = force.document.clone().filter(|_| force.source != Source::BakedIn);
+        let taken = match read {
+            Ok(Some(bytes)) => {
+                take(current.as_deref(), &bytes).map_err(|refusal| (refusal.code(), refusal.to_string()))
+            }
+            Ok(None) if current.is_none() => Ok(None), // nothing has been written yet
+            Ok(None) => Err(("missing", "there is nothing in the store any more".to_owned())),
+            Err(error) => Err(("unreachable", error.to_string())),
+        };
+        match taken {
+            Ok(taken) => {
+                force.good_at = self.clock.now();
+                force.refused = None;
+                if let Some(document) = taken {
+                    let document = Arc::new(document);
+                    (force.document, force.source) = (Some(Arc::clone(&document)), Source::Store);
+                    self.events.push([BoardEvent::Applied { document: Arc::clone(&document), source: Source::Store }]);
+                    drop(force);
+                    self.keep(&document);
+                } else if force.document.is_some() && force.source == Source::Snapshot {
+                    force.source = Source::Store; // the store confirms what was on disk
+                }
+            }
+            Err((code, why)) => {
+                let is_new = force.refused.as_ref().is_none_or(|(_, known)| *known != why);
+                if is_new {
+                    force.refusals += 1;
+                    self.events.push([BoardEvent::Refused { code, why: why.clone() }]);
+                }
+                force.refused = Some((code, why));
+            }
+        }
+    }
+
+    /// Writes the document to where the next start looks first. A failure leaves the one of before.
+    fn keep(&self, document: &Document) {
+        if let Some(path) = &self.snapshot {
+            let temp = path.with_extension("new");
+            let written = std::fs::write(&temp, document.to_bytes()).and_then(|()| std::fs::rename(&temp, path));
+            if let Err(error) = written {
+                let why = format!("the snapshot {} cannot be written: {error}", path.display());
+                self.events.push([BoardEvent::Refused { code: "snapshot", why }]);
+            }
+        }
+    }
+
+    /// Sets every switch's word by the document in force and the time.
+    pub(super) fn bring_into_force(&self) {
+        let now = self.now();
+        let force = self.force.lock();
+        let points = self.points.lock();
+        for point in points.values() {
+            let switch = force.document.as_ref().and_then(|document| document.switch(point.id.as_str()));
+            let standing = match switch {
+                None => Standing::Unknown,
+                Some(switch) if !switch.is_engaged(now) => Standing::Released,
+                Some(switch) => match switch.engaged() {
+                    Some(engaged) if !engaged.stage().includes(&self.instance, self.region.as_deref()) => {
+                        Standing::Released
+                    }
+                    Some(engaged) if !engaged.scope().is_all() => {
+                        Standing::Scoped(Rule::new(&point.id, engaged.scope()))
+                    }
+                    _ => Standing::Engaged,
+                },
+            };
+            let before = point.is_engaged();
+            point.set(standing);
+            if before != point.is_engaged() {
+                let trigger = match switch.and_then(|switch| switch.engaged()) {
+                    Some(engaged) if before && engaged.is_over(now) => 2, // by its own expiry
+                    Some(engaged) => metrics::place(engaged.trigger()),
+                    None => 0, // a person's: nothing else releases
+                };
+                point.count_transition(!before, trigger);
+                self.events.push([BoardEvent::Switched { name: point.name, is_engaged: !before }]);
+            }
+        }
+        drop(points);
+        drop(force);
+        self.events.dispatch(super::log::event);
+        self.publish();
+    }
+
+    fn status(&self) -> BoardStatus {
+        let now = self.now();
+        let force = self.force.lock();
+        let document = force.document.as_deref();
+        let is_known = |point: &Point| document.is_some_and(|document| document.switch(point.id.as_str()).is_some());
+        let unknown = self.points.lock().values().filter(|point| !is_known(point)).map(|point| point.name).collect();
+        let switches = document.map(Document::switches).unwrap_or_default();
+        let expired = switches.iter().filter(|switch| switch.definition().is_expired(now));
+        let is_stale = self.desk.is_some() && (force.refused.is_some() || force.source != Source::Store);
+        let since_good = self.clock.now().saturating_duration_since(force.good_at);
+        BoardStatus {
+            source: force.source,
+            generation: document.map_or(0, Document::generation),
+            stale_for: if is_stale { since_good } else { Duration::ZERO },
+            refused: force.refused.as_ref().map(|(_, why)| why.clone()),
+            refusals: force.refusals,
+            unknown,
+            expired: expired.map(|switch| switch.id().to_string()).collect(),
+        }
+    }
+
+    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
+    fn publish(&self) {
+        #[cfg(feature = "metrics")]
+        {
+            self.gate.run(|publisher| metrics::publish_board(publisher, self.name, &self.status()));
+            let points: Vec<_> = self.points.lock().values().cloned().collect();
+            for point in points {
+                point.gate.run(|publisher| metrics::publish_point(publisher, &self.sample(&point)));
+            }
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    fn sample(&self, point: &Point) -> super::point::PointSample {
+        let now = self.now();
+        let document = self.force.lock().document.clone();
+        let switch = document.as_ref().and_then(|document| document.switch(point.id.as_str()));
+        let is_expired = switch.is_some_and(|switch| switch.definition().is_expired(now));
+        let drilled = switch.and_then(|switch| switch.drilled()).map_or(Timestamp::UNIX_EPOCH, |drill| drill.at());
+        let age = now.duration_since(drilled).as_secs_f64().max(0.0);
+        point.sample(is_expired, age)
+    }
+}
+
+impl fmt::Debug for KillSwitches {
+    #[expect(clippy::missing_fields_in_debug, reason = "it shows the state that its fields lead to")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KillSwitches").field("name", &self.name()).field("status", &self.status()).finish()
+    }
+}

@@ -1,0 +1,168 @@
+//! How the switches of a program are set up, and the thread that keeps them up to date.
+
+use super::board::{Board, KillSwitches, Source};
+use super::desk::Desk;
+use super::document::Document;
+use super::store::Store;
+use super::text;
+use crate::clock::Clock;
+use crate::config::{ConfigError, Problems, intern};
+use crate::sync::Arc;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Weak;
+use std::thread;
+use std::time::Duration;
+
+/// Sets up the switches of a program. Setters never fail; `build` returns every problem at once.
+pub struct KillSwitchesBuilder {
+    name: String,
+    desk: Option<Desk>,
+    snapshot: Option<PathBuf>,
+    baked_in: Option<Vec<u8>>,
+    instance: String,
+    region: Option<String>,
+    poll: Duration,
+    clock: Clock,
+}
+
+impl KillSwitchesBuilder {
+    pub(super) fn new(name: String) -> Self {
+        Self {
+            name,
+            desk: None,
+            snapshot: None,
+            baked_in: None,
+            instance: "instance".to_owned(),
+            region: None,
+            poll: Duration::from_secs(1),
+            clock: Clock::system(),
+        }
+    }
+
+    /// Where the document is kept. Default: nowhere, and every switch is unknown.
+    #[must_use]
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.desk = Some(Desk::new(store));
+        self
+    }
+
+    /// A file of this instance's own that keeps the last good document: the next start begins with it when the store
+    /// cannot be read. Default: none.
+    #[must_use]
+    pub fn snapshot(mut self, path: impl AsRef<Path>) -> Self {
+        self.snapshot = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// A document that the program was built with, for a start without store and snapshot: `include_bytes!`. Default:
+    /// none.
+    #[must_use]
+    pub fn baked_in(mut self, document: impl Into<Vec<u8>>) -> Self {
+        self.baked_in = Some(document.into());
+        self
+    }
+
+    /// The name of this instance, for engagements that begin with some. Default: `instance`.
+    #[must_use]
+    pub fn instance(mut self, name: impl Into<String>) -> Self {
+        self.instance = name.into();
+        self
+    }
+
+    /// The region of this instance, for scopes and stages. Default: none.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// How often the store is read, whether it says that there is something new or not. Default: 1 s. Valid: 10 ms to
+    /// 1 hour.
+    #[must_use]
+    pub fn poll(mut self, every: Duration) -> Self {
+        self.poll = every;
+        self
+    }
+
+    /// The clock that staleness is measured by. Default: the system's monotonic clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Reads the first document and starts the thread that keeps it up to date.
+    ///
+    /// It never waits for the store longer than one read takes: without a document the program starts with the last good
+    /// one on disk, then with the one that was baked in, then with what each switch declares.
+    ///
+    /// # Errors
+    ///
+    /// Every setting that is out of its range, and a baked-in document that is none.
+    pub fn build(self) -> Result<KillSwitches, ConfigError> {
+        let Self { name, desk, snapshot, baked_in, instance, region, poll, clock } = self;
+        let mut problems = Problems::default();
+        let name = intern("name", &name).unwrap_or_else(|error| {
+            problems.extend(error);
+            ""
+        });
+        text::name("instance", &instance, &mut problems);
+        if let Some(region) = &region {
+            text::name("region", region, &mut problems);
+        }
+        if poll < Duration::from_millis(10) || poll > Duration::from_secs(3_600) {
+            problems.add("poll", format!("{poll:?}"), "from 10ms to 1 hour");
+        }
+        let baked_in = baked_in.map(|bytes| Document::parse(&bytes, Document::SIZE_MAX));
+        if let Some(Err(error)) = &baked_in {
+            problems.add("baked_in", error, "a document");
+        }
+        problems.into_result(())?;
+        let last_good = snapshot.as_ref().and_then(|path| last_good(path));
+        let board = Arc::new(Board::new(name, instance, region, desk, snapshot, clock));
+        match (last_good, baked_in) {
+            (Some(document), _) => board.begin_with(document, Source::Snapshot),
+            (None, Some(Ok(document))) => board.begin_with(document, Source::BakedIn),
+            _ => {}
+        }
+        board.refresh();
+        keep_up_to_date(&board, poll);
+        Ok(KillSwitches { board })
+    }
+}
+
+/// The document of an earlier run. What is no document is as good as nothing.
+fn last_good(path: &Path) -> Option<Document> {
+    let size = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?.len();
+    if size > Document::SIZE_MAX as u64 {
+        return None;
+    }
+    Document::parse(&std::fs::read(path).ok()?, Document::SIZE_MAX).ok()
+}
+
+/// Starts the thread that reads the store. It ends with the board.
+fn keep_up_to_date(board: &Arc<Board>, poll: Duration) {
+    let Some(desk) = board.desk().cloned() else { return };
+    let weak: Weak<Board> = Arc::downgrade(board);
+    let run = move || {
+        let reader = thread::current();
+        let _watch = desk.store().watch(Arc::new(move || reader.unpark()));
+        drop(desk);
+        while let Some(board) = weak.upgrade() {
+            crate::caught::caught(|| board.refresh()); // a store is foreign code
+            drop(board);
+            thread::park_timeout(poll);
+        }
+    };
+    let started = thread::Builder::new().name("backstop-switches".to_owned()).spawn(run);
+    if started.is_err() {
+        // No thread to be had: the document that was read stays in force, and its age shows.
+    }
+}
+
+impl fmt::Debug for KillSwitchesBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KillSwitchesBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! Where documents are changed: read, change, write if nobody was faster, and say so in the audit.
+
+use super::accept::{Accepted, Refusal, accept};
+use super::apply::apply_with;
+use super::by::By;
+use super::change::Change;
+use super::document::{Document, ParseError};
+use super::refused::ChangeError;
+use super::store::{Store, StoreError};
+use crate::sync::Arc;
+use std::fmt;
+
+/// Tries before a change gives up on others that are faster.
+const TRIES: u32 = 20;
+
+/// Changes the document of a store, for whoever is allowed to: the command, an admin page, the program itself.
+///
+/// It blocks on the store: it does not belong on an async thread.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::clock::Timestamp;
+/// use backstop::kill_switch::store::MemoryStore;
+/// use backstop::kill_switch::{By, Change, Definition, Desk, Engage, OnUnknown, Scope, SwitchId};
+///
+/// let desk = Desk::new(MemoryStore::new());
+/// let now: Timestamp = "2026-11-20T20:00:00Z".parse()?;
+/// let by = |reason| By::person("mira", now).because(reason);
+/// let switch = SwitchId::new("recommendations")?;
+/// let expires = "2027-11-20T00:00:00Z".parse()?;
+/// let definition = Definition::new("team-recs", "the recommendations on every page", expires, OnUnknown::Allow);
+/// desk.change(&Change::Define { switch: switch.clone(), definition }, &by("a new feature"))?;
+/// let engage = Engage::new(switch, Scope::new().tenant("acme"));
+/// let document = desk.change(&Change::Engage(engage), &by("wrong prices shown"))?;
+/// assert_eq!((document.generation(), desk.revisions()?.len()), (3, 3));
+/// desk.revert(2, &by("it was another service"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Desk {
+    store: Arc<dyn Store>,
+}
+
+/// Why a document was not changed. The one in the store is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeskError {
+    /// The store said no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is in the store is no document.
+    #[error("what is in the store cannot be read: {0}")]
+    Unreadable(#[from] ParseError),
+    /// The change is not allowed, or makes no sense now.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// There is no document yet, and this change needs one.
+    #[error("the store is empty: define a switch first")]
+    Empty,
+    /// The generation to go back to is not kept.
+    #[error("generation {0} is not among the revisions that are kept")]
+    NoSuchRevision(u64),
+    /// Others changed the document at every try.
+    #[error("others changed the document {TRIES} times in a row: try again")]
+    Busy,
+}
+
+impl Desk {
+    /// Changes the document of this store.
+    pub fn new(store: impl Store) -> Self {
+        Self::of(Arc::new(store))
+    }
+
+    pub(super) fn of(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The document as it is in the store; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read, or holds something else.
+    pub fn document(&self) -> Result<Option<Document>, DeskError> {
+        match self.store.read()? {
+            Some(bytes) => Ok(Some(Document::parse(&bytes, Document::SIZE_MAX)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Does one thing to the document; the document after it.
+    ///
+    /// A change that others were faster than is tried again on what they left, except an approval, which is bound to
+    /// the document that the approver saw. Defining a switch in an empty store makes the document.
+    ///
+    /// # Errors
+    ///
+    /// See [`DeskError`]; nothing was changed then.
+    pub fn change(&self, change: &Change, by: &By) -> Result<Document, DeskError> {
+        for _ in 0..TRIES {
+            let before = self.document()?;
+            let base = match (&before, change) {
+                (Some(document), _) => document.clone(),
+                (None, Change::Define { .. } | Change::TwoPerson { .. }) => self.first(by)?,
+                (None, _) => return Err(DeskError::Empty),
+            };
+            let after = apply_with(&base, change, by, |generation| self.revision(generation).ok())?;
+            let expected = before.as_ref().map(Document::generation);
+            match self.store.compare_and_set(expected, after.generation(), &after.to_bytes()) {
+                Ok(()) => return Ok(after),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(DeskError::Busy)
+    }
+
+    /// Goes back to what an earlier generation said, as a new generation.
+    ///
+    /// # Errors
+    ///
+    /// As [`change`](Self::change).
+    pub fn revert(&self, generation: u64, by: &By) -> Result<Document, DeskError> {
+        self.change(&Change::Revert { generation }, by)
+    }
+
+    /// An earlier document.
+    ///
+    /// # Errors
+    ///
+    /// It is not kept, or cannot be read.
+    pub fn revision(&self, generation: u64) -> Result<Document, DeskError> {
+        let bytes = self.store.revision(generation)?.ok_or(DeskError::NoSuchRevision(generation))?;
+        Ok(Document::parse(&bytes, Document::SIZE_MAX)?)
+    }
+
+    /// The documents that are kept, the newest first. Those that cannot be read are left out.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot list them.
+    pub fn revisions(&self) -> Result<Vec<Document>, DeskError> {
+        let generations = self.store.revisions()?;
+        Ok(generations.into_iter().rev().filter_map(|generation| self.revision(generation).ok()).collect())
+    }
+
+    /// The first document of an empty store. Its identity tells it from every other store's.
+    fn first(&self, by: &By) -> Result<Document, DeskError> {
+        use std::hash::{BuildHasher, RandomState};
+        let random = || RandomState::new().hash_one(0);
+        let identity = format!("store-{:016x}{:016x}", random(), random());
+        Document::new(&identity, by).map_err(|error| DeskError::Change(error.into()))
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+/// What a board makes of what is in a store.
+pub(super) fn take(current: Option<&Document>, bytes: &[u8]) -> Result<Option<Document>, Refusal> {
+    match accept(current, bytes)? {
+        Accepted::New(document) => Ok(Some(*document)),
+        Accepted::Same => Ok(None),
+    }
+}

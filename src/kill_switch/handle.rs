@@ -1,0 +1,156 @@
+//! One switch, as the program holds it.
+
+use super::board::KillSwitches;
+use super::document::OnUnknown;
+use super::layer::KillSwitchLayer;
+use super::point::{Point, State};
+use super::target::Target;
+use crate::reject::{CallError, RejectReason, Rejected};
+use crate::sync::{Arc, Ordering};
+use std::fmt;
+use std::future::Future;
+
+/// One switch: a cheap handle, made by [`KillSwitches::switch`].
+///
+/// # Examples
+///
+/// ```
+/// use backstop::kill_switch::{KillSwitches, OnUnknown, State, Target};
+///
+/// let switches = KillSwitches::builder("shop").build()?;
+/// let recommendations = switches.switch("recommendations", OnUnknown::Allow)?;
+/// match recommendations.check(&Target::new().tenant("acme")) {
+///     Ok(State::Unknown) => println!("nobody has defined it yet: allowed, as declared above"),
+///     Ok(_) => println!("on"),
+///     Err(rejected) => println!("off: {rejected}"),
+/// }
+/// # Ok::<(), backstop::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct KillSwitch {
+    pub(super) point: Arc<Point>,
+    /// Keeps the board alive that the switch hears from.
+    board: KillSwitches,
+}
+
+impl KillSwitch {
+    pub(super) fn new(point: Arc<Point>, board: KillSwitches) -> Self {
+        Self { point, board }
+    }
+
+    /// The id, as it stands in documents, metrics and rejections.
+    pub fn name(&self) -> &'static str {
+        self.point.name
+    }
+
+    /// The board that it belongs to.
+    pub fn switches(&self) -> &KillSwitches {
+        &self.board
+    }
+
+    /// How the switch stands for a request. Nothing is counted.
+    pub fn state(&self, target: &Target<'_>) -> State {
+        self.point.state(target)
+    }
+
+    /// Whether the switch is engaged on this instance, for whomever.
+    pub fn is_engaged(&self) -> bool {
+        self.point.is_engaged()
+    }
+
+    /// Asks for one request. Where nothing is engaged it costs one load.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] where the switch is engaged for the request, or unknown and declared to block then.
+    #[inline]
+    pub fn check(&self, target: &Target<'_>) -> Result<State, Rejected> {
+        if self.point.is_released() { Ok(State::Released) } else { self.check_with_care(target) }
+    }
+
+    #[inline(never)]
+    fn check_with_care(&self, target: &Target<'_>) -> Result<State, Rejected> {
+        match self.point.state(target) {
+            State::Engaged => Err(self.point.rejected(RejectReason::Engaged)),
+            State::Unknown if self.point.on_unknown == OnUnknown::Block => {
+                Err(self.point.rejected(RejectReason::SwitchUnknown))
+            }
+            state => Ok(state),
+        }
+    }
+
+    /// Runs a future unless the switch is engaged; then `degraded` answers. There is no way to leave it out.
+    ///
+    /// # Errors
+    ///
+    /// The future's error, or that of `degraded`.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of the future.
+    pub async fn call_or<T, E>(
+        &self,
+        target: &Target<'_>,
+        future: impl Future<Output = Result<T, E>>,
+        degraded: impl FnOnce(Rejected) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self.check(target) {
+            Ok(_) => future.await,
+            Err(rejected) => {
+                self.count_fallback();
+                degraded(rejected)
+            }
+        }
+    }
+
+    /// Runs a future unless the switch is engaged: the error is the degraded mode.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
+    ///
+    /// # Cancel safety
+    ///
+    /// That of the future.
+    pub async fn call<T, E>(
+        &self,
+        target: &Target<'_>,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, CallError<E>> {
+        self.check(target)?;
+        future.await.map_err(CallError::Inner)
+    }
+
+    /// A Tower layer, which has to be told what happens when the switch is engaged before it is one:
+    /// [`respond`](KillSwitchLayer::respond), [`fallback`](KillSwitchLayer::fallback),
+    /// [`respond_with`](KillSwitchLayer::respond_with), [`as_error`](KillSwitchLayer::as_error).
+    ///
+    /// ```compile_fail,E0277
+    /// # use backstop::kill_switch::{KillSwitches, OnUnknown};
+    /// # let switches = KillSwitches::builder("shop").build().unwrap();
+    /// # let recommendations = switches.switch("recommendations", OnUnknown::Allow).unwrap();
+    /// # let service = tower::service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) });
+    /// tower::Layer::layer(&recommendations.layer(), service);
+    /// // error[E0277]: this kill switch has not been told what happens when it is engaged
+    /// ```
+    pub fn layer(&self) -> KillSwitchLayer {
+        KillSwitchLayer::new(self.clone())
+    }
+
+    /// Requests that were blocked since the program began.
+    pub fn blocked(&self) -> u64 {
+        self.point.blocked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_fallback(&self) {
+        self.point.fallbacks.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for KillSwitch {
+    #[expect(clippy::missing_fields_in_debug, reason = "it shows the state that its fields lead to")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.point.state(&Target::new());
+        f.debug_struct("KillSwitch").field("name", &self.name()).field("state", &state).finish()
+    }
+}

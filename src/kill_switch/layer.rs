@@ -1,0 +1,175 @@
+//! The gate as a Tower layer.
+
+use super::handle::KillSwitch;
+use super::service::KillSwitchService;
+use super::target::Target;
+use crate::reject::{AsError, Fallback, OnReject, Rejected, RespondWith};
+use tower_layer::Layer;
+
+/// Nobody has said yet what happens when the switch is engaged.
+#[derive(Clone, Copy, Debug)]
+pub struct Undeclared(());
+
+/// A degraded mode: an answer to requests that come while the switch is engaged. Not for others to implement.
+#[diagnostic::on_unimplemented(
+    message = "this kill switch has not been told what happens when it is engaged",
+    label = "no degraded mode",
+    note = "say so: `.respond()`, `.fallback(|request, rejected| ..)`, `.respond_with(|rejected| ..)` or `.as_error()`"
+)]
+pub trait Declared: Clone {}
+
+impl Declared for AsError {}
+impl<F: Clone> Declared for RespondWith<F> {}
+impl<F: Clone> Declared for Fallback<F> {}
+#[cfg(feature = "http")]
+impl Declared for crate::reject::Respond {}
+#[cfg(feature = "axum-core")]
+impl<F: Clone> Declared for crate::reject::RespondInto<F> {}
+
+/// A target that says nothing: only a switch that is engaged for all matters to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Anyone;
+
+/// What a gate knows of a request. Implemented by functions from a request to its [`Target`].
+pub trait Targets<Request> {
+    /// What the request says about itself.
+    fn target<'a>(&self, request: &'a Request) -> Target<'a>;
+}
+
+impl<Request> Targets<Request> for Anyone {
+    fn target<'a>(&self, _: &'a Request) -> Target<'a> {
+        Target::new()
+    }
+}
+
+impl<Request, F> Targets<Request> for F
+where
+    F: for<'a> Fn(&'a Request) -> Target<'a>,
+{
+    fn target<'a>(&self, request: &'a Request) -> Target<'a> {
+        self(request)
+    }
+}
+
+/// Puts a kill switch in front of services, once it has been told what happens when the switch is engaged.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "http")] {
+/// use axum::{Router, extract::Request, response::IntoResponse, routing::get};
+/// use backstop::kill_switch::{KillSwitches, OnUnknown, Target};
+///
+/// let switches = KillSwitches::builder("shop").build()?;
+/// let recommendations = switches.switch("recommendations", OnUnknown::Allow)?;
+/// let layer = recommendations
+///     .layer()
+///     .target(|request: &Request| Target::new().route(request.uri().path()))
+///     .fallback(|_: Request, _| Ok("the bestsellers of last week".into_response()));
+/// let app: Router = Router::new().route("/recommendations", get(async || "made for you")).layer(layer);
+/// # }
+/// # Ok::<(), backstop::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is applied to a service"]
+pub struct KillSwitchLayer<T = Anyone, P = Undeclared> {
+    switch: KillSwitch,
+    targets: T,
+    degraded: P,
+}
+
+impl KillSwitchLayer {
+    pub(super) fn new(switch: KillSwitch) -> Self {
+        Self { switch, targets: Anyone, degraded: Undeclared(()) }
+    }
+}
+
+impl<T, P> KillSwitchLayer<T, P> {
+    /// Says what a request tells about itself, for switches that are engaged for some. It is asked only while one is.
+    pub fn target<Request, F>(self, targets: F) -> KillSwitchLayer<F, P>
+    where
+        F: for<'a> Fn(&'a Request) -> Target<'a>,
+    {
+        KillSwitchLayer { switch: self.switch, targets, degraded: self.degraded }
+    }
+
+    fn declare<Q>(self, degraded: Q) -> KillSwitchLayer<T, Q> {
+        KillSwitchLayer { switch: self.switch, targets: self.targets, degraded }
+    }
+
+    /// Engaged: 503 with problem+json, or gRPC's `UNAVAILABLE`, by the request's own protocol.
+    #[cfg(feature = "http")]
+    pub fn respond(self) -> KillSwitchLayer<T, crate::reject::Respond> {
+        self.declare(crate::reject::Respond)
+    }
+
+    /// Engaged: a response that `make` builds, of the service's own type.
+    pub fn respond_with<A, R>(self, make: A) -> KillSwitchLayer<T, RespondWith<A>>
+    where
+        A: Fn(&Rejected) -> R,
+    {
+        self.declare(RespondWith(make))
+    }
+
+    /// Engaged: whatever axum can turn into a response.
+    #[cfg(feature = "axum-core")]
+    pub fn respond_into<A, R>(self, make: A) -> KillSwitchLayer<T, crate::reject::RespondInto<A>>
+    where
+        A: Fn(&Rejected) -> R,
+        R: axum_core::response::IntoResponse,
+    {
+        self.declare(crate::reject::RespondInto(make))
+    }
+
+    /// Engaged: what `answer` makes of the request, cached data or a default. Counted.
+    pub fn fallback<A, Request, R, E>(self, answer: A) -> KillSwitchLayer<T, Fallback<A>>
+    where
+        A: Fn(Request, Rejected) -> Result<R, E>,
+    {
+        self.declare(Fallback(answer))
+    }
+
+    /// Engaged: the rejection is the layer's error, boxed with the service's own. For clients.
+    pub fn as_error(self) -> KillSwitchLayer<T, AsError> {
+        self.declare(AsError)
+    }
+
+    /// Engaged: another answer of this crate, or of your own.
+    pub fn on_engaged<Q>(self, degraded: Q) -> KillSwitchLayer<T, Custom<Q>> {
+        self.declare(Custom(degraded))
+    }
+}
+
+/// An answer of the user's own.
+#[derive(Clone, Copy, Debug)]
+pub struct Custom<P>(P);
+
+impl<P: Clone> Declared for Custom<P> {}
+
+impl<Request, R, O, E, P: OnReject<Request, R, O, E>> OnReject<Request, R, O, E> for Custom<P> {
+    type Error = P::Error;
+    type Refusal = P::Refusal;
+
+    const IS_FALLBACK: bool = P::IS_FALLBACK;
+
+    fn refuse(&self, request: Request, rejected: Rejected) -> P::Refusal {
+        self.0.refuse(request, rejected)
+    }
+
+    fn answer(&self, refusal: P::Refusal, pass: impl FnOnce(R) -> O) -> Result<O, P::Error> {
+        self.0.answer(refusal, pass)
+    }
+
+    fn carry(error: E) -> P::Error {
+        P::carry(error)
+    }
+}
+
+impl<S, T: Clone, P: Declared> Layer<S> for KillSwitchLayer<T, P> {
+    type Service = KillSwitchService<S, T, P>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let Self { switch, targets, degraded } = self.clone();
+        KillSwitchService::new(switch, inner, targets, degraded)
+    }
+}

@@ -1,0 +1,33 @@
+//! Events in the log: an engaged switch and a refused document are warnings, the rest is information.
+
+use super::board::BoardEvent;
+
+#[cfg(not(feature = "tracing"))]
+pub(super) fn event(_: &BoardEvent) {}
+
+/// Logs an event through `tracing`, under the target `backstop::kill_switch`.
+#[cfg(feature = "tracing")]
+pub(super) fn event(event: &BoardEvent) {
+    const TARGET: &str = "backstop::kill_switch";
+    match event {
+        BoardEvent::Applied { document, source } => {
+            let changed = document.changed();
+            tracing::info!(
+                target: TARGET,
+                generation = document.generation(),
+                ?source,
+                by = changed.by(),
+                what = changed.what(),
+                reason = changed.reason(),
+                "kill switches have a new document"
+            );
+        }
+        BoardEvent::Refused { code, why } => {
+            tracing::warn!(target: TARGET, code, why, "kill switches keep their document");
+        }
+        BoardEvent::Switched { name, is_engaged: true } => tracing::warn!(target: TARGET, name, "kill switch engaged"),
+        BoardEvent::Switched { name, is_engaged: false } => {
+            tracing::info!(target: TARGET, name, "kill switch released")
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The gate as a Tower service.
+
+use super::handle::KillSwitch;
+use super::layer::{Anyone, Targets};
+use crate::reject::OnReject;
+use pin_project_lite::pin_project;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tower_service::Service;
+
+/// A service with a kill switch in front. Clones share the switch.
+///
+/// The decision is taken once for each request, in `call`. An engaged switch lets the service be asked whether it is
+/// ready all the same: it may be engaged for some requests only.
+#[derive(Clone, Debug)]
+pub struct KillSwitchService<S, T = Anyone, P = crate::reject::AsError> {
+    switch: KillSwitch,
+    inner: S,
+    targets: T,
+    degraded: P,
+}
+
+impl<S, T, P> KillSwitchService<S, T, P> {
+    pub(super) fn new(switch: KillSwitch, inner: S, targets: T, degraded: P) -> Self {
+        Self { switch, inner, targets, degraded }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Takes the switch away again.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, T, P, Request> Service<Request> for KillSwitchService<S, T, P>
+where
+    S: Service<Request>,
+    T: Targets<Request>,
+    P: OnReject<Request, S::Response, S::Response, S::Error> + Clone,
+{
+    type Response = S::Response;
+    type Error = P::Error;
+    type Future = ResponseFuture<S::Future, P, P::Refusal, Request>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
+        self.inner.poll_ready(cx).map_err(P::carry)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request) -> Self::Future {
+        if self.switch.point.is_released() {
+            let future = self.inner.call(request);
+            return ResponseFuture { state: State::Called { future }, request: PhantomData };
+        }
+        self.call_with_care(request)
+    }
+}
+
+impl<S, T, P> KillSwitchService<S, T, P> {
+    #[inline(never)]
+    fn call_with_care<Request>(&mut self, request: Request) -> ResponseFuture<S::Future, P, P::Refusal, Request>
+    where
+        S: Service<Request>,
+        T: Targets<Request>,
+        P: OnReject<Request, S::Response, S::Response, S::Error> + Clone,
+    {
+        let state = match self.switch.check(&self.targets.target(&request)) {
+            Ok(_) => State::Called { future: self.inner.call(request) },
+            Err(rejected) => {
+                if P::IS_FALLBACK {
+                    self.switch.count_fallback();
+                }
+                let refusal = self.degraded.refuse(request, rejected);
+                State::Refused { refused: Some((refusal, self.degraded.clone())) }
+            }
+        };
+        ResponseFuture { state, request: PhantomData }
+    }
+}
+
+pin_project! {
+    /// Resolves to the service's response, or to the degraded mode's answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of the service's own future.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<F, P, Refusal, Request> {
+        #[pin]
+        state: State<F, P, Refusal>,
+        request: PhantomData<fn(Request)>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjected]
+    enum State<F, P, Refusal> {
+        Called { #[pin] future: F },
+        Refused { refused: Option<(Refusal, P)> },
+    }
+}
+
+impl<F, P, Request, R, E> Future for ResponseFuture<F, P, P::Refusal, Request>
+where
+    F: Future<Output = Result<R, E>>,
+    P: OnReject<Request, R, R, E>,
+{
+    type Output = Result<R, P::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProjected::Called { future } => Poll::Ready(ready!(future.poll(cx)).map_err(P::carry)),
+            StateProjected::Refused { refused } => {
+                let (refusal, degraded) = refused.take().expect("polled after it was ready");
+                Poll::Ready(degraded.answer(refusal, |response| response))
+            }
+        }
+    }
+}
+
+/// tonic routes by the service's name.
+#[cfg(feature = "grpc")]
+impl<S: tonic::server::NamedService, T, P> tonic::server::NamedService for KillSwitchService<S, T, P> {
+    const NAME: &'static str = S::NAME;
+}
