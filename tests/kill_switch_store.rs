@@ -12,6 +12,8 @@ mod hostile;
 #[cfg(unix)]
 #[path = "kill_switch_store/killed.rs"]
 mod killed;
+#[path = "kill_switch_store/reader.rs"]
+mod reader;
 #[path = "kill_switch_store/roles.rs"]
 mod roles;
 #[path = "kill_switch_store/watching.rs"]

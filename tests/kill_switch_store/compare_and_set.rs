@@ -163,6 +163,26 @@ fn modes_are_those_of_the_file_that_is_replaced() {
     assert_eq!(mode(&path.with_file_name("switches.json.history")), 0o700);
 }
 
+/// The superuser's command line must not take the file away from the service that reads it.
+#[cfg(unix)]
+#[test]
+fn what_the_superuser_writes_belongs_to_whom_it_belonged() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let (directory, path, store) = file();
+    if directory.path().metadata().unwrap().uid() != 0 {
+        return println!("skipped: only the superuser can give files away");
+    }
+    chown(directory.path(), Some(65_534), Some(65_534)).unwrap();
+    store.compare_and_set(None, 1, &document(1)).unwrap();
+    store.compare_and_set(Some(1), 2, &document(2)).unwrap();
+    let history = path.with_file_name("switches.json.history");
+    let revision = history.join("00000000000000000001.json");
+    for path in [path.clone(), path.with_file_name("switches.json.lock"), history, revision] {
+        let metadata = path.metadata().unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (65_534, 65_534), "{}", path.display());
+    }
+}
+
 #[test]
 fn a_memory_store_wakes_until_the_guard_is_dropped() {
     let store = MemoryStore::new();

@@ -3,95 +3,15 @@
 //! Readers here do not poll unless a test says so: what is reached, the watch alone has reached. Times are printed.
 
 use crate::common::{document, store, whole};
-use backstop::kill_switch::store::{FileStore, Store, StoreError, Watch};
+use crate::reader::{PATIENCE, Reader, print_times};
+use backstop::kill_switch::store::{Store, Watch};
 use std::fs;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::JoinHandle;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Reads when it is woken, as a switchboard does.
-struct Reader {
-    state: Arc<State>,
-    _watch: Option<Watch>,
-    stop: Sender<bool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct State {
-    latest: Mutex<Option<(u64, Instant)>>,
-    changed: Condvar,
-    wakes: AtomicU64,
-    torn: AtomicU64,
-    errors: Mutex<Vec<StoreError>>,
-}
-
-impl Reader {
-    /// Woken by the watch, by a poll, or by both.
-    fn new(store: FileStore, is_watching: bool, poll: Option<Duration>) -> Self {
-        let (stop, wakes) = channel();
-        let wake = Mutex::new(stop.clone());
-        let watch =
-            is_watching.then(|| store.watch(Arc::new(move || wake.lock().unwrap().send(false).unwrap_or_default())));
-        let state = Arc::new(State::default());
-        let of_thread = Arc::clone(&state);
-        let thread = std::thread::spawn(move || of_thread.read(&store, &wakes, poll));
-        Self { state, _watch: watch, stop, thread: Some(thread) }
-    }
-
-    /// When it has read this generation, or a later one.
-    fn reached(&self, generation: u64) -> Instant {
-        let latest = self.state.latest.lock().unwrap();
-        let is_behind = |latest: &mut Option<(u64, Instant)>| latest.is_none_or(|(read, _)| read < generation);
-        let (latest, _) = self.state.changed.wait_timeout_while(latest, PATIENCE, is_behind).unwrap();
-        let (read, at) = latest.unwrap_or_else(|| panic!("nothing read, {:?}", self.state.errors.lock().unwrap()));
-        assert!(read >= generation, "{read} read, and not {generation}");
-        at
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.stop.send(true).ok();
-        let result = self.thread.take().map(JoinHandle::join);
-        assert!(std::thread::panicking() || matches!(result, Some(Ok(()))));
-    }
-}
-
-impl State {
-    fn read(&self, store: &FileStore, wakes: &Receiver<bool>, poll: Option<Duration>) {
-        loop {
-            match store.read() {
-                Ok(Some(bytes)) => match whole(&bytes) {
-                    Some(generation) => {
-                        *self.latest.lock().unwrap() = Some((generation, Instant::now()));
-                        self.changed.notify_all();
-                    }
-                    None => _ = self.torn.fetch_add(1, Ordering::Relaxed),
-                },
-                Ok(None) => {}
-                Err(error) => self.errors.lock().unwrap().push(error),
-            }
-            match wakes.recv_timeout(poll.unwrap_or(Duration::from_secs(60))) {
-                Ok(true) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(false) => _ = self.wakes.fetch_add(1, Ordering::Relaxed),
-                Err(RecvTimeoutError::Timeout) => assert!(poll.is_some(), "nobody woke it for a minute"),
-            }
-            // However often it was woken meanwhile, one look is enough.
-            for is_over in wakes.try_iter() {
-                if is_over {
-                    return;
-                }
-            }
-        }
-    }
-}
 
 /// A way to change the document.
 trait Writer {
@@ -148,18 +68,6 @@ impl Writer for Swap {
         }
         fs::remove_dir_all(self.0.join(format!("..2026_{}", generation - 1))).ok();
     }
-}
-
-fn print_times(what: &str, mut times: Vec<Duration>, reader: &Reader) {
-    times.sort();
-    let at = |share: usize| times[times.len() * share / 100];
-    let State { wakes, torn, .. } = &*reader.state;
-    println!(
-        "{what}: p50 {:?} p99 {:?} max {:?}, {wakes:?} wakes, {torn:?} torn",
-        at(50),
-        at(99),
-        times[times.len() - 1]
-    );
 }
 
 /// 1,000 changes, each awaited, then 1,000 without waiting.
@@ -259,13 +167,14 @@ const POLL: Option<Duration> = Some(Duration::from_millis(100));
 #[test]
 fn a_directory_that_was_made_again_is_watched_again() {
     let above = tempfile::tempdir().unwrap();
-    let directory = above.path().join("switches");
+    let middle = above.path().join("middle");
+    let directory = middle.join("switches");
     let mut writer = RenameOver(directory.clone());
     // Before the directory exists.
     let reader = Reader::new(store(&writer.path()), true, POLL);
     let mut generation = 0;
     for round in 0..20 {
-        fs::create_dir(&directory).unwrap();
+        fs::create_dir_all(&directory).unwrap();
         generation += 1;
         writer.write(generation);
         reader.reached(generation);
@@ -279,9 +188,11 @@ fn a_directory_that_was_made_again_is_watched_again() {
             assert!(wait.elapsed() < PATIENCE, "round {round}: polled, and not watched");
             std::thread::sleep(Duration::from_millis(1));
         }
-        match round % 3 {
+        match round % 4 {
             0 => fs::remove_dir_all(&directory).unwrap(),
             1 => fs::rename(&directory, above.path().join(format!("old{round}"))).unwrap(),
+            // The directory itself hears nothing of this.
+            2 => fs::rename(&middle, above.path().join(format!("old{round}"))).unwrap(),
             // At once, so that the new directory may get the old one's number.
             _ => {
                 fs::remove_dir_all(&directory).unwrap();
@@ -373,6 +284,42 @@ fn a_watch_may_end_anywhere_even_in_its_own_wake() {
     writer.write(21);
     reader.reached(21);
     assert!(woken.load(Ordering::Relaxed) >= 1);
+}
+
+/// To ask notify's thread for anything, on that thread, would be to wait for ever.
+#[cfg(unix)]
+#[test]
+fn a_wake_that_reads_does_not_hang_even_when_the_watch_has_to_be_renewed() {
+    use std::os::unix::fs::symlink;
+    let above = tempfile::tempdir().unwrap();
+    let point = |name: &str| {
+        symlink(name, above.path().join("new")).unwrap();
+        fs::rename(above.path().join("new"), above.path().join("current")).unwrap();
+    };
+    let [mut old, mut new] = ["old", "new_one"].map(|name| RenameOver(above.path().join(name)));
+    for writer in [&mut old, &mut new] {
+        fs::create_dir(&writer.0).unwrap();
+        writer.write(1);
+    }
+    point("old");
+    let store = store(&above.path().join("current/switches.json"));
+    let (send, woken) = channel();
+    let (send, read) = (Mutex::new(send), store.clone());
+    let watch = std::mem::ManuallyDrop::new(store.watch(Arc::new(move || {
+        let generation = read.read().unwrap().as_deref().and_then(whole);
+        send.lock().unwrap().send(generation).unwrap();
+    })));
+    point("new_one");
+    old.write(2);
+    assert_eq!(woken.recv_timeout(PATIENCE), Ok(Some(1)), "the wake hangs");
+    // The next reading elsewhere renews it.
+    store.read().unwrap();
+    new.write(3);
+    let wait = Instant::now();
+    while woken.recv_timeout(PATIENCE) != Ok(Some(3)) {
+        assert!(wait.elapsed() < PATIENCE, "not watched");
+    }
+    drop(std::mem::ManuallyDrop::into_inner(watch));
 }
 
 #[test]

@@ -45,7 +45,13 @@ impl History {
     /// there, and the later history is the one that is in force.
     pub(super) fn save(&self, generation: u64, bytes: &[u8], like: &Metadata) -> Result<(), StoreError> {
         os::make_directory(&self.directory, like).map_err(StoreError::io("making", &self.directory))?;
-        write::replace(&self.path(generation), bytes, Some(like))
+        write::replace(&self.path(generation), bytes, Some(like)).map_err(|error| match error {
+            // Of the history alone: the document has not been touched yet.
+            StoreError::NotDurable { path, source } => {
+                StoreError::Io { doing: "syncing the directory of", path, source }
+            }
+            error => error,
+        })
     }
 
     /// Removes what a killed writer has left and what is over the limit. What cannot be removed stays until the next

@@ -69,7 +69,7 @@ pub(super) fn begin(directory: &Path, name: &OsStr, wake: Wake) -> Watch {
 fn end(id: u64) {
     let subscriber = HUB.table.lock().subscribers.remove(&id);
     drop(subscriber); // without the lock: what the wake owns is foreign
-    if !IS_CALLED.get() {
+    if !is_called() {
         let mut watcher = HUB.watcher.lock();
         HUB.sweep(&mut watcher);
     }
@@ -80,7 +80,7 @@ fn end(id: u64) {
 /// Every reading asks, so that a directory which was deleted, moved or mounted over and made again is watched again
 /// after a second at most. When all is well, that is a `stat` and a look at the table.
 pub(super) fn renew(directory: &Path) {
-    if !HUB.is_wanted(directory) || IS_CALLED.get() {
+    if !HUB.is_wanted(directory) || is_called() {
         return;
     }
     let Some(identity) = identity(directory) else { return };
@@ -108,6 +108,10 @@ pub(super) fn renew(directory: &Path) {
     }
 }
 
+fn is_called() -> bool {
+    IS_CALLED.with(std::cell::Cell::get)
+}
+
 fn identity(directory: &Path) -> Option<Identity> {
     directory.metadata().ok().map(|metadata| os::identity(&metadata, directory))
 }
@@ -116,7 +120,7 @@ fn identity(directory: &Path) -> Option<Identity> {
 fn watcher_in(watcher: &mut Option<RecommendedWatcher>) -> Option<&mut RecommendedWatcher> {
     if watcher.is_none() {
         let told = |event| {
-            IS_CALLED.set(true);
+            IS_CALLED.with(|is_called| is_called.set(true));
             HUB.tell(event);
         };
         *watcher = notify::recommended_watcher(told).ok();
