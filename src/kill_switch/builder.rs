@@ -1,7 +1,7 @@
 //! How the switches of a program are set up, and the thread that keeps them up to date.
 
 use super::board::{Board, KillSwitches, Source};
-use super::desk::Desk;
+use super::desk::{Audit, Desk};
 use super::document::Document;
 use super::store::Store;
 use super::text;
@@ -44,6 +44,13 @@ impl KillSwitchesBuilder {
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
         self.desk = Some(Desk::new(store));
+        self
+    }
+
+    /// Where changes that this program makes are written down; set the store first. Default: nowhere.
+    #[must_use]
+    pub fn audit(mut self, audit: impl Audit) -> Self {
+        self.desk = self.desk.map(|desk| desk.audited(audit));
         self
     }
 

@@ -2,6 +2,7 @@
 
 use super::accept::{Accepted, Refusal, accept};
 use super::apply::apply_with;
+use super::audit::Facts;
 use super::by::By;
 use super::change::Change;
 use super::document::{Document, ParseError};
@@ -40,6 +41,35 @@ const TRIES: u32 = 20;
 #[derive(Clone)]
 pub struct Desk {
     store: Arc<dyn Store>,
+    audit: Option<Arc<dyn Audit>>,
+}
+
+/// Where it is written down who did what and why. See [`audit`](super::audit).
+pub trait Audit: Send + Sync + 'static {
+    /// Writes an entry down. A failure never holds a change up: it is told by whoever keeps the audit.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be written.
+    fn record(&self, facts: Facts) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+}
+
+#[cfg(feature = "file")]
+impl Audit for super::audit::AuditLog {
+    fn record(&self, facts: Facts) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.append(facts)?;
+        Ok(())
+    }
+}
+
+/// A document that was changed, and whether that was written down.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Changes {
+    /// The document now.
+    pub document: Document,
+    /// Why the audit has no entry of it, if it has none.
+    pub unrecorded: Option<String>,
 }
 
 /// Why a document was not changed. The one in the store is as it was.
@@ -73,7 +103,14 @@ impl Desk {
     }
 
     pub(super) fn of(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, audit: None }
+    }
+
+    /// Writes every change down here, before anybody hears that it is done.
+    #[must_use]
+    pub fn audited(mut self, audit: impl Audit) -> Self {
+        self.audit = Some(Arc::new(audit));
+        self
     }
 
     pub(super) fn store(&self) -> &Arc<dyn Store> {
@@ -101,6 +138,15 @@ impl Desk {
     ///
     /// See [`DeskError`]; nothing was changed then.
     pub fn change(&self, change: &Change, by: &By) -> Result<Document, DeskError> {
+        self.change_and_tell(change, by).map(|changes| changes.document)
+    }
+
+    /// As [`change`](Self::change), and tells whether the audit has an entry of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`change`](Self::change). An audit that cannot be written is no error: an engagement must not wait for a disk.
+    pub fn change_and_tell(&self, change: &Change, by: &By) -> Result<Changes, DeskError> {
         for _ in 0..TRIES {
             let before = self.document()?;
             let base = match (&before, change) {
@@ -111,7 +157,10 @@ impl Desk {
             let after = apply_with(&base, change, by, |generation| self.revision(generation).ok())?;
             let expected = before.as_ref().map(Document::generation);
             match self.store.compare_and_set(expected, after.generation(), &after.to_bytes()) {
-                Ok(()) => return Ok(after),
+                Ok(()) => {
+                    let unrecorded = self.record(&base, &after, change, by);
+                    return Ok(Changes { document: after, unrecorded });
+                }
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -146,6 +195,32 @@ impl Desk {
     pub fn revisions(&self) -> Result<Vec<Document>, DeskError> {
         let generations = self.store.revisions()?;
         Ok(generations.into_iter().rev().filter_map(|generation| self.revision(generation).ok()).collect())
+    }
+
+    fn record(&self, before: &Document, after: &Document, change: &Change, by: &By) -> Option<String> {
+        let audit = self.audit.as_ref()?;
+        let mut facts = Facts::new(by.at(), by.name(), change.verb(), after.generation());
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        facts.reason = some(by.reason());
+        if let Some(switch) = change.switch() {
+            facts.switch = Some(switch.to_string());
+            let scope = |document: &Document| {
+                let engaged = document.switch(switch.as_str())?.engaged()?;
+                serde_json::to_value(engaged.scope()).ok()
+            };
+            (facts.scope_before, facts.scope_after) = (scope(before), scope(after));
+            let engaged = after.switch(switch.as_str()).and_then(super::Switch::engaged);
+            facts.trigger = engaged.and_then(|engaged| serde_json::to_value(engaged.trigger()).ok());
+            facts.incident = engaged.and_then(|engaged| engaged.incident()).map(str::to_owned);
+        }
+        facts.approvers = after.changed().approved_by().map(str::to_owned).into_iter().collect();
+        facts.break_glass = after.changed().is_break_glass();
+        let recorded = crate::caught::caught(|| audit.record(facts)); // foreign code
+        match recorded {
+            Some(Ok(())) => None,
+            Some(Err(error)) => Some(error.to_string()),
+            None => Some("the audit panicked".to_owned()),
+        }
     }
 
     /// The first document of an empty store. Its identity tells it from every other store's.

@@ -39,7 +39,7 @@ pub use board::{BoardEvent, BoardStatus, KillSwitches, Source};
 pub use builder::KillSwitchesBuilder;
 pub use by::{ActorKind, By};
 pub use change::{Change, Engage};
-pub use desk::{Desk, DeskError};
+pub use desk::{Audit, Changes, Desk, DeskError};
 pub use document::{
     Breach, Changed, ContentHash, Definition, Document, DrillRecord, Engagement, Expiry, ExpiryAction, OnUnknown,
     ParseError, Pin, PinState, Severity, Switch, Tombstone, Trigger,
