@@ -5,6 +5,7 @@ use super::by::By;
 use super::change::{Change, Engage};
 use super::document::{ContentHash, Document, PinState, Trigger};
 use super::node::Node;
+use super::percent::Percent;
 use super::read::{Fields, Read};
 use super::refused::ChangeError;
 use crate::clock::Timestamp;
@@ -125,7 +126,7 @@ pub(super) fn may_automation(document: &Document, change: &Change, by: &By) -> R
         (Change::Engage(engage), None) => {
             let allowed = switch.definition.automatic_limit();
             let is_within = allowed.is_some() && engage.scope.share().is_some_and(|share| Some(share) <= allowed);
-            let allowed = allowed.map_or(0.0, super::Percent::get);
+            let allowed = allowed.map_or(0.0, Percent::get);
             if is_within { Ok(()) } else { Err(ChangeError::TooWide { switch: id.clone(), allowed }) }
         }
         (_, Some(engaged)) if matches!(engaged.trigger, Trigger::Human | Trigger::Drill) => {

@@ -292,3 +292,57 @@ impl Read for Engage {
 }
 
 deserialize_by_reading!("change": Change);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_is_written_and_read_as_the_same() {
+        let switch = r#""switch":"recs""#;
+        let hash = "0".repeat(64);
+        for written in [
+            format!(
+                r#"{{"define":{{{switch},"definition":{{"owner":"team","disables":"a thing","severity":"low","on_unknown":"block","expires":"2027-01-31T00:00:00Z"}}}}}}"#
+            ),
+            format!(
+                r#"{{"engage":{{{switch},"scope":{{"all":true}},"stage":{{"regions":["eu"]}},"incident":"INC-7","expires":{{"at":"2027-01-31T00:00:00Z","then":"keep"}},"trigger":"drill"}}}}"#
+            ),
+            format!(r#"{{"advance":{{{switch},"stage":"everywhere"}}}}"#),
+            format!(r#"{{"extend":{{{switch},"until":"2027-01-31T00:00:00Z"}}}}"#),
+            format!(r#"{{"pin":{{{switch},"state":"released"}}}}"#),
+            format!(
+                r#"{{"drilled":{{{switch},"instances":3,"time_to_disable_ms":40,"time_to_verify_ms":18446744073709551615}}}}"#
+            ),
+            format!(r#"{{"retire":{{{switch}}}}}"#),
+            format!(r#"{{"release":{{{switch}}}}}"#),
+            format!(r#"{{"unpin":{{{switch}}}}}"#),
+            format!(r#"{{"approve":{{"number":7,"document":"sha256:{hash}"}}}}"#),
+            r#"{"revert":{"generation":12}}"#.into(),
+            r#"{"two_person":{"required":true}}"#.into(),
+            r#"{"reject":{"number":7}}"#.into(),
+        ] {
+            let change: Change = serde_json::from_str(&written).unwrap();
+            assert_eq!(serde_json::to_string(&change).unwrap(), written);
+            assert!(written.starts_with(&format!("{{\"{}\"", change.verb())));
+        }
+    }
+
+    #[test]
+    fn what_a_change_leaves_out_is_a_default_and_what_it_adds_is_refused() {
+        let short = r#"{"engage":{"switch":"recs","scope":{"percent":1}}}"#;
+        let engage = Engage::new(SwitchId::new("recs").unwrap(), Scope::new().percent(1.0));
+        assert_eq!(serde_json::from_str::<Change>(short).unwrap(), Change::Engage(engage));
+        for (wrong, field) in [
+            (r#"{"release":{"switch":"recs","force":true}}"#, "change.release.force"),
+            (r#"{"release":{"switch":"Recs"}}"#, "change.release.switch"),
+            (r#"{"engage":{"switch":"recs"}}"#, "change.engage.scope"),
+            (r#"{"engage":{"switch":"recs","scope":{}}}"#, "change.engage.scope"),
+            (r#"{"release":{"switch":"a"},"retire":{"switch":"a"}}"#, "change"),
+            (r#""release""#, "change.release"),
+        ] {
+            let error = serde_json::from_str::<Change>(wrong).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("invalid configuration: {field}:")), "{error}");
+        }
+    }
+}

@@ -60,7 +60,7 @@ impl<'a> Fields<'a> {
         let Node::Object(fields) = node else { return wrong(node, at, "an object", problems) };
         for field in fields.keys().filter(|field| !known.contains(&field.as_str())) {
             let allowed = format!("left out: the fields are {}", known.join(", "));
-            problems.add(join(at, "the field"), shown(field), allowed);
+            problems.add(join(at, bare(&shown(field))), "an unknown field", allowed);
         }
         Some(Self { values: fields, at, problems })
     }
@@ -134,7 +134,7 @@ impl<'a> Fields<'a> {
                     _ => None,
                 };
                 let name = match name {
-                    Some(Node::Text(name)) => shown(name).trim_matches('"').to_owned(),
+                    Some(Node::Text(name)) => bare(&shown(name)).to_owned(),
                     Some(Node::Whole(name)) => name.to_string(),
                     _ => number.to_string(),
                 };
@@ -146,6 +146,11 @@ impl<'a> Fields<'a> {
             .collect();
         read.into_iter().collect()
     }
+}
+
+/// Without the quotes.
+fn bare(shown: &str) -> &str {
+    shown.trim_matches('"')
 }
 
 fn join(at: &str, field: &str) -> String {

@@ -24,6 +24,7 @@ use super::change::{Change, Engage};
 use super::document::{
     Document, Engagement, ExpiryAction, GENERATION_MAX, PENDING_MAX, Switch, Trigger, check_incident,
 };
+use super::id::SwitchId;
 use super::refused::ChangeError;
 use crate::config::Problems;
 
@@ -216,11 +217,11 @@ pub(super) fn in_force<'a>(switch: &'a Switch, by: &By) -> Option<&'a Engagement
     switch.engaged.as_ref().filter(|_| switch.is_engaged(by.at))
 }
 
-pub(super) fn find<'a>(document: &'a Document, id: &super::SwitchId) -> Result<&'a Switch, ChangeError> {
+pub(super) fn find<'a>(document: &'a Document, id: &SwitchId) -> Result<&'a Switch, ChangeError> {
     document.switch(id.as_str()).ok_or_else(|| unknown(document, id))
 }
 
-fn unknown(document: &Document, id: &super::SwitchId) -> ChangeError {
+fn unknown(document: &Document, id: &SwitchId) -> ChangeError {
     let switch = id.clone();
     if document.is_retired(id) { ChangeError::Retired { switch } } else { ChangeError::UnknownSwitch { switch } }
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Change(Change),
+    Change(Box<Change>),
     /// Back to one of the earlier documents.
     Revert(prop::sample::Index),
     /// One of what is pending, or nothing.
@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         }),
     ];
     prop_oneof![
-        12 => change.prop_map(Step::Change),
+        12 => change.prop_map(|change| Step::Change(Box::new(change))),
         1 => any::<prop::sample::Index>().prop_map(Step::Revert),
         2 => any::<prop::sample::Index>().prop_map(Step::Approve),
     ]
@@ -124,7 +124,7 @@ proptest! {
             let by = by(who, second);
             let old = history.last().unwrap().clone();
             let change = match step {
-                Step::Change(change) => change,
+                Step::Change(change) => *change,
                 Step::Revert(index) => Change::Revert { generation: index.get(&history).generation() },
                 Step::Approve(_) if old.pending().is_empty() => continue,
                 Step::Approve(index) => {

@@ -88,7 +88,7 @@ fn a_problem_is_called_by_the_way_to_it() {
     for (from, to, field) in [
         ("\"reason\": \"error rate up after the release\"", "\"reason\": \" \"", "switches[recs].engaged.reason"),
         ("\"percent\": 12.5", "\"percent\": 0", "switches[recs].engaged.scope.percent"),
-        ("\"percent\": 12.5", "\"percent\": 12.5, \"plan\": 1", "switches[recs].engaged.scope.the field"),
+        ("\"percent\": 12.5", "\"percent\": 12.5, \"plan\": 1", "switches[recs].engaged.scope.plan"),
         ("\"web-1\"", "", "switches[recs].engaged.stage"),
         ("\"samples\": 5000", "\"samples\": -1", "switches[recs].engaged.trigger.samples"),
         ("\"samples\": 5000", "\"samples\": 1.5", "switches[recs].engaged.trigger.samples"),
