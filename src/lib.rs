@@ -70,6 +70,8 @@ pub mod telemetry;
 pub use bulkhead::Bulkhead;
 pub use circuit_breaker::{CircuitBreaker, Permit};
 pub use config::ConfigError;
+#[cfg(feature = "kill-switch")]
+pub use kill_switch::{KillSwitch, KillSwitches};
 pub use observe::Subscription;
 pub use outcome::Outcome;
 pub use protect::{Protect, protect};

@@ -19,6 +19,8 @@ use crate::bulkhead::{Bulkhead, KeyedBulkhead};
 use crate::circuit_breaker::CircuitBreaker;
 use crate::circuit_breaker::keyed::{Key, KeyedCircuitBreaker};
 use crate::config::{ConfigError, Problem};
+#[cfg(feature = "kill-switch")]
+use crate::kill_switch::KillSwitches;
 use crate::reject::Mechanism;
 use crate::sync::{Arc, Mutex};
 use sealed::Handle;
@@ -82,6 +84,8 @@ handle!(CircuitBreaker, CircuitBreaker);
 handle!(KeyedCircuitBreaker<K>, CircuitBreaker, K);
 handle!(Bulkhead, Bulkhead);
 handle!(KeyedBulkhead<K>, Bulkhead, K);
+#[cfg(feature = "kill-switch")]
+handle!(KillSwitches, KillSwitch);
 
 fn as_a<H: Handle>(handle: &Arc<dyn Handle>) -> Option<&H> {
     let handle: &dyn Any = &**handle;
@@ -138,6 +142,12 @@ impl Registry {
     /// All bulkheads, by name; groups are not among them.
     pub fn bulkheads(&self) -> Vec<Bulkhead> {
         self.all()
+    }
+
+    /// The kill switches of this name.
+    #[cfg(feature = "kill-switch")]
+    pub fn kill_switches(&self, name: &str) -> Option<KillSwitches> {
+        self.find(name)
     }
 
     fn find<H: Handle + Clone>(&self, name: &str) -> Option<H> {

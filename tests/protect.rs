@@ -4,6 +4,7 @@ use backstop::bulkhead::BulkheadConfig;
 use backstop::circuit_breaker::State;
 use backstop::classify::Errors;
 use backstop::clock::{Clock, ManualClock};
+use backstop::protect::Anyone;
 use backstop::{Bulkhead, CircuitBreaker, Protect, Rejected, protect};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -38,7 +39,7 @@ fn scene() -> Scene {
 }
 
 impl Scene {
-    fn layer(&self) -> Protect<Errors> {
+    fn layer(&self) -> Protect<Anyone, Errors> {
         protect().bulkhead(&self.bulkhead).circuit_breaker(&self.breaker).classify(Errors)
     }
 }
@@ -280,4 +281,27 @@ fn outcomes_reach_both() {
     assert!(service.call(()).now_or_never().unwrap().is_err());
     assert_eq!((scene.breaker.totals().failed, scene.bulkhead.totals().abandoned), (1, 0));
     assert_eq!(scene.bulkhead.snapshot().in_flight, 0);
+}
+
+#[test]
+fn an_engaged_switch_comes_before_everything() {
+    use backstop::clock::Timestamp;
+    use backstop::kill_switch::store::MemoryStore;
+    use backstop::kill_switch::{By, Change, Definition, Engage, KillSwitches, OnUnknown, Scope, SwitchId, Target};
+    let scene = scene();
+    let switches = KillSwitches::builder("protect").store(MemoryStore::new()).build().unwrap();
+    let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
+    let (by, id) = (By::person("ana", Timestamp::now()).because("test"), SwitchId::new("recs").unwrap());
+    let definition = Definition::new("team", "recommendations", Timestamp::MAX, OnUnknown::Allow);
+    switches.change(&Change::Define { switch: id.clone(), definition }, &by).unwrap();
+    let layer = protect().circuit_breaker(&scene.breaker).kill_switch(&recs).bulkhead(&scene.bulkhead).classify(Errors);
+    let layer = layer.target(|tenant: &&'static str| Target::new().tenant(tenant));
+    let fallback = layer.fallback(|_: &'static str, rejected: Rejected| Ok::<_, io::Error>(rejected.by().as_str()));
+    let mut service = fallback.layer(service_fn(|_: &'static str| ready(Ok::<_, io::Error>("made"))));
+    let mut ask = |tenant| service.call(tenant).now_or_never().unwrap().unwrap();
+    assert_eq!(ask("acme"), "made");
+    switches.change(&Change::Engage(Engage::new(id, Scope::new().tenant("acme"))), &by).unwrap();
+    scene.breaker.force_open("test");
+    assert_eq!((ask("acme"), ask("other")), ("kill switch", "circuit breaker"));
+    assert_eq!((recs.blocked(), scene.breaker.totals().not_permitted), (1, 1));
 }

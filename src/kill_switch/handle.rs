@@ -68,6 +68,12 @@ impl KillSwitch {
         if self.point.is_released() { Ok(State::Released) } else { self.check_with_care(target) }
     }
 
+    /// Whether every request is let through, and that is known.
+    #[inline]
+    pub(crate) fn is_released(&self) -> bool {
+        self.point.is_released()
+    }
+
     #[inline(never)]
     fn check_with_care(&self, target: &Target<'_>) -> Result<State, Rejected> {
         match self.point.state(target) {
@@ -142,7 +148,7 @@ impl KillSwitch {
         self.point.blocked.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count_fallback(&self) {
+    pub(crate) fn count_fallback(&self) {
         self.point.fallbacks.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -1,6 +1,7 @@
 //! How a call begins: which mechanism is asked when.
 
 use super::guards::Guards;
+use super::targets::Targets;
 use crate::bulkhead::{Bulkhead, Entered, Permit, Waiting};
 use crate::circuit_breaker::CircuitBreaker;
 use crate::outcome::{Outcome, Settle};
@@ -11,6 +12,8 @@ use tower_service::Service;
 /// The mechanisms of a layer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Mechanisms {
+    #[cfg(feature = "kill-switch")]
+    pub(super) switch: Option<crate::kill_switch::KillSwitch>,
     pub(super) breaker: Option<CircuitBreaker>,
     pub(super) bulkhead: Option<Bulkhead>,
 }
@@ -31,6 +34,24 @@ pub(super) enum Held {
 }
 
 impl Mechanisms {
+    /// Asks the kill switch, which comes first.
+    #[inline]
+    pub(super) fn check_switch<Request, T: Targets<Request>>(
+        &self,
+        targets: &T,
+        request: &Request,
+    ) -> Result<(), Rejected> {
+        #[cfg(feature = "kill-switch")]
+        if let Some(switch) = &self.switch
+            && !switch.is_released()
+        {
+            switch.check(&targets.target(request))?;
+        }
+        #[cfg(not(feature = "kill-switch"))]
+        let _ = (targets, request);
+        Ok(())
+    }
+
     /// Whether it is not worth asking the service whether it is ready.
     #[inline]
     pub(super) fn is_refusing(&self) -> bool {

@@ -10,26 +10,59 @@ use tower_layer::Layer;
 
 /// Begins a layer of several mechanisms. See the [module](super).
 pub fn protect() -> Protect {
-    Protect { mechanisms: Mechanisms::default(), classifier: Auto, on_reject: AsError, holds_body: false }
+    Protect {
+        mechanisms: Mechanisms::default(),
+        targets: Anyone,
+        classifier: Auto,
+        on_reject: AsError,
+        holds_body: false,
+    }
 }
+
+/// A request that says nothing of itself to a kill switch.
+#[cfg(not(feature = "kill-switch"))]
+#[derive(Clone, Copy, Debug)]
+pub struct Anyone;
+
+#[cfg(feature = "kill-switch")]
+pub use crate::kill_switch::Anyone;
 
 /// A layer of several mechanisms in their right order. Made by [`protect`].
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied to a service"]
-pub struct Protect<C = Auto, P = AsError> {
+pub struct Protect<T = Anyone, C = Auto, P = AsError> {
     mechanisms: Mechanisms,
+    targets: T,
     classifier: C,
     on_reject: P,
     holds_body: bool,
 }
 
-impl<C, P> Protect<C, P> {
-    answers!(Protect);
+impl<T, C, P> Protect<T, C, P> {
+    answers!(Protect, T);
 
-    fn with<D, Q>(self, change: impl FnOnce(C, P) -> (D, Q)) -> Protect<D, Q> {
-        let Self { mechanisms, classifier, on_reject, holds_body } = self;
+    fn with<D, Q>(self, change: impl FnOnce(C, P) -> (D, Q)) -> Protect<T, D, Q> {
+        let Self { mechanisms, targets, classifier, on_reject, holds_body } = self;
         let (classifier, on_reject) = change(classifier, on_reject);
-        Protect { mechanisms, classifier, on_reject, holds_body }
+        Protect { mechanisms, targets, classifier, on_reject, holds_body }
+    }
+
+    /// Adds a kill switch, in the place of one that was added before. It is asked first.
+    #[cfg(feature = "kill-switch")]
+    pub fn kill_switch(mut self, switch: &crate::kill_switch::KillSwitch) -> Self {
+        self.mechanisms.switch = Some(switch.clone());
+        self
+    }
+
+    /// Says what a request tells the kill switch about itself; see
+    /// [`KillSwitchLayer::target`](crate::kill_switch::KillSwitchLayer::target).
+    #[cfg(feature = "kill-switch")]
+    pub fn target<Request, F>(self, targets: F) -> Protect<F, C, P>
+    where
+        F: for<'a> Fn(&'a Request) -> crate::kill_switch::Target<'a>,
+    {
+        let Self { mechanisms, classifier, on_reject, holds_body, .. } = self;
+        Protect { mechanisms, targets, classifier, on_reject, holds_body }
     }
 
     /// Adds a circuit breaker, in the place of one that was added before.
@@ -45,18 +78,18 @@ impl<C, P> Protect<C, P> {
     }
 
     /// Puts the mechanisms in front of a client: `layer(service)`, with a message where the classifier does not fit.
-    pub fn wrap<S, Request>(self, service: S) -> ProtectService<S, C, P>
+    pub fn wrap<S, Request>(self, service: S) -> ProtectService<S, T, C, P>
     where
         S: tower_service::Service<Request>,
         C: Classify<S::Response, S::Error>,
     {
-        ProtectService::new(self.mechanisms, service, self.classifier, self.on_reject, self.holds_body)
+        ProtectService::new(self.mechanisms, service, self.targets, self.classifier, self.on_reject, self.holds_body)
     }
 }
 
 /// With a classifier that watches bodies.
 #[cfg(feature = "http")]
-impl<P> Protect<Auto, P> {
+impl<T, P> Protect<T, Auto, P> {
     /// Holds the bulkhead's permit until the response's *body* ends, breaks or is dropped; see
     /// [`BulkheadLayer::until_body_end`](crate::bulkhead::BulkheadLayer::until_body_end). A time limit of the bulkhead
     /// gives the place to another call here and does not break the body.
@@ -66,11 +99,11 @@ impl<P> Protect<Auto, P> {
     }
 }
 
-impl<S, C: Clone, P: Clone> Layer<S> for Protect<C, P> {
-    type Service = ProtectService<S, C, P>;
+impl<S, T: Clone, C: Clone, P: Clone> Layer<S> for Protect<T, C, P> {
+    type Service = ProtectService<S, T, C, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Self { mechanisms, classifier, on_reject, holds_body } = self.clone();
-        ProtectService::new(mechanisms, inner, classifier, on_reject, holds_body)
+        let Self { mechanisms, targets, classifier, on_reject, holds_body } = self.clone();
+        ProtectService::new(mechanisms, inner, targets, classifier, on_reject, holds_body)
     }
 }

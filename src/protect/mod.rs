@@ -1,8 +1,8 @@
 //! Several mechanisms as one layer, in the one order that is right.
 //!
 //! ```text
-//!  request ──▶ circuit open? ──▶ bulkhead, perhaps its queue ──▶ circuit's permit ──▶ service
-//!               rejected           rejected, or waits              the clock of slow calls starts here
+//!  request ──▶ kill switch ──▶ circuit open? ──▶ bulkhead, perhaps its queue ──▶ circuit's permit ──▶ service
+//!               rejected        rejected           rejected, or waits              slow calls are timed from here
 //! ```
 //!
 //! Layers that are nested by hand have to choose. With the breaker outside, the time that a call waits in the
@@ -47,11 +47,13 @@ mod future;
 mod guards;
 mod layer;
 mod service;
+mod targets;
 
 pub use future::ResponseFuture;
 pub use guards::Guards;
-pub use layer::{Protect, protect};
+pub use layer::{Anyone, Protect, protect};
 pub use service::ProtectService;
+pub use targets::Targets;
 
 #[cfg(doc)]
 use crate::classify::Auto;

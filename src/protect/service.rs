@@ -3,6 +3,8 @@
 use super::begin::{Begun, Deferred, Held, Mechanisms};
 use super::future::ResponseFuture;
 use super::guards::Guards;
+use super::layer::Anyone;
+use super::targets::Targets;
 use crate::bulkhead::Holder as _;
 use crate::circuit_breaker::{CircuitBreaker, Holder as _};
 use crate::classify::{Auto, Classified, Classify, judge};
@@ -16,9 +18,10 @@ use tower_service::Service;
 /// `poll_ready` reserves nothing. A request that has to wait takes the service that was polled ready with it, so the
 /// service is cloned. Clones share the mechanisms.
 #[derive(Clone, Debug)]
-pub struct ProtectService<S, C = Auto, P = AsError> {
+pub struct ProtectService<S, T = Anyone, C = Auto, P = AsError> {
     mechanisms: Mechanisms,
     inner: S,
+    targets: T,
     classifier: C,
     on_reject: P,
     holds_body: bool,
@@ -26,9 +29,16 @@ pub struct ProtectService<S, C = Auto, P = AsError> {
     is_unasked: bool,
 }
 
-impl<S, C, P> ProtectService<S, C, P> {
-    pub(super) fn new(mechanisms: Mechanisms, inner: S, classifier: C, on_reject: P, holds_body: bool) -> Self {
-        Self { mechanisms, inner, classifier, on_reject, holds_body, is_unasked: false }
+impl<S, T, C, P> ProtectService<S, T, C, P> {
+    pub(super) fn new(
+        mechanisms: Mechanisms,
+        inner: S,
+        targets: T,
+        classifier: C,
+        on_reject: P,
+        holds_body: bool,
+    ) -> Self {
+        Self { mechanisms, inner, targets, classifier, on_reject, holds_body, is_unasked: false }
     }
 
     /// The inner service.
@@ -42,9 +52,10 @@ impl<S, C, P> ProtectService<S, C, P> {
     }
 }
 
-impl<S, C, P, Request> Service<Request> for ProtectService<S, C, P>
+impl<S, T, C, P, Request> Service<Request> for ProtectService<S, T, C, P>
 where
     S: Service<Request> + Clone,
+    T: Targets<Request>,
     C: Classify<S::Response, S::Error> + Clone,
     P: OnReject<Request, S::Response, C::Response<Guards>, S::Error> + Clone,
 {
@@ -63,6 +74,9 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
+        if let Err(rejected) = self.mechanisms.check_switch(&self.targets, &request) {
+            return self.refuse(request, rejected);
+        }
         if !self.is_unasked
             && let Some(guards) = self.mechanisms.enter_freely()
         {
@@ -76,7 +90,7 @@ where
     }
 }
 
-impl<S, C: Clone, P: Clone> ProtectService<S, C, P> {
+impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     #[inline]
     fn start<Request, Refusal>(
         &mut self,
@@ -150,6 +164,12 @@ impl<S, C: Clone, P: Clone> ProtectService<S, C, P> {
 impl Mechanisms {
     /// Whoever rejected counts the fallback.
     pub(super) fn count_fallback(&self, rejected: &Rejected) {
+        #[cfg(feature = "kill-switch")]
+        if let Some(switch) = &self.switch
+            && rejected.by() == Mechanism::KillSwitch
+        {
+            return switch.count_fallback();
+        }
         match (&self.breaker, &self.bulkhead) {
             (_, Some(bulkhead)) if rejected.by() == Mechanism::Bulkhead => bulkhead.count_fallback(),
             (Some(breaker), _) => breaker.count_fallback(),
@@ -160,6 +180,6 @@ impl Mechanisms {
 
 /// tonic routes by the service's name.
 #[cfg(feature = "grpc")]
-impl<S: tonic::server::NamedService, C, P> tonic::server::NamedService for ProtectService<S, C, P> {
+impl<S: tonic::server::NamedService, T, C, P> tonic::server::NamedService for ProtectService<S, T, C, P> {
     const NAME: &'static str = S::NAME;
 }

@@ -1,0 +1,11 @@
+//! What a kill switch is told of a request.
+
+#[cfg(feature = "kill-switch")]
+pub use crate::kill_switch::Targets;
+
+/// What a kill switch is told of a request. Without the feature `kill-switch` there is none to tell.
+#[cfg(not(feature = "kill-switch"))]
+pub trait Targets<Request> {}
+
+#[cfg(not(feature = "kill-switch"))]
+impl<Request, T> Targets<Request> for T {}
