@@ -184,6 +184,15 @@ fn an_approval_of_what_no_longer_fits_is_refused() {
 }
 
 #[test]
+fn what_was_proposed_is_checked_again_when_it_is_approved() {
+    let narrow = Change::Engage(engage(Scope::new().percent(1.0)).expires(Expiry::keep(at(50))));
+    let asked = apply(&two_person(&[all()]), &narrow, &person("ana", 2)).unwrap();
+    let approve = Change::Approve { number: asked.generation(), document: asked.content_hash() };
+    assert!(apply(&asked, &approve, &person("bo", 49)).is_ok());
+    assert_eq!(apply(&asked, &approve, &person("bo", 50)).unwrap_err().code(), "invalid", "its time has passed");
+}
+
+#[test]
 fn engaging_takes_one_person_and_giving_back_takes_two() {
     let narrow = || Change::Engage(engage(Scope::new().percent(1.0)));
     let ending = Change::Engage(engage(Scope::all()).expires(Expiry::keep(at(50))));
