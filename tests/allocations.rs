@@ -273,3 +273,19 @@ fn a_breaker_takes_at_most_4_kib() {
 
 const FAILURE: backstop::Outcome = backstop::Outcome::Failure;
 const SUCCESS: backstop::Outcome = backstop::Outcome::Success;
+
+#[test]
+fn holding_a_request_against_the_rules_of_switches_allocates_nothing() {
+    use backstop::kill_switch::{Rule, Scope, SwitchId, Target};
+
+    let id = SwitchId::new("recs").unwrap();
+    let narrow = Scope::new().route("/recs/*").tenant("acme").region("eu").audience("beta").percent(50.0);
+    let rules = [Rule::new(&id, &narrow), Rule::new(&id, &Scope::all()), Rule::new(&id, &Scope::new().percent(1.0))];
+    let target = Target::new().route("/recs/home").tenant("acme").region("eu").audience("beta").key("user-17");
+    let counted = measure(|| {
+        let mut hash = target.key_hash();
+        assert!(rules[1].matches(&target, &mut hash));
+        std::hint::black_box(rules.iter().filter(|rule| rule.matches(&target, &mut hash)).count());
+    });
+    assert_eq!(counted.count_total, 0);
+}
