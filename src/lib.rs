@@ -44,6 +44,8 @@
 //! | `axum-core` | `.respond_into()` anything that is `IntoResponse` |
 //! | `reqwest` | classification of reqwest's responses |
 //! | `serde` | configuration from files, values as JSON |
+//! | `kill-switch` | kill switches: documents, stores in memory, gates |
+//! | `file` | kill switches in a file, their audit |
 //! | `full` | all of the above |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -12,12 +12,15 @@ use super::builder::KillSwitchesBuilder;
 use super::by::By;
 use super::change::Change;
 use super::desk::{Desk, DeskError, take};
-use super::document::{Document, OnUnknown};
+#[cfg(feature = "metrics")]
+use super::document::DrillRecord;
+use super::document::{Document, OnUnknown, Switch};
 use super::handle::KillSwitch;
 use super::id::SwitchId;
 use super::metrics;
 use super::point::{Point, Standing};
 use super::rule::Rule;
+use super::status::{BoardEvent, BoardStatus, Source};
 use super::wall::Wall;
 use crate::clock::{Clock, Instant, Timestamp, timestamp};
 use crate::config::{ConfigError, Problem, intern};
@@ -27,68 +30,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Where the document in force came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum Source {
-    /// No document was ever read.
-    Nothing,
-    /// The one that the program was built with.
-    BakedIn,
-    /// The last good one of an earlier run, on disk.
-    Snapshot,
-    /// The store.
-    Store,
-}
-
-/// What a board knows of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BoardStatus {
-    /// Where the document in force came from.
-    pub source: Source,
-    /// Its generation; 0 without one.
-    pub generation: u64,
-    /// Since when the store has not been read successfully; zero while all is well.
-    pub stale_for: Duration,
-    /// Why the last thing in the store was not taken, if it was not.
-    pub refused: Option<String>,
-    /// Documents refused since the program began.
-    pub refusals: u64,
-    /// Switches of the program that the document does not know.
-    pub unknown: Vec<&'static str>,
-    /// Switches whose definition has expired.
-    pub expired: Vec<String>,
-}
-
-/// Something that happened to the switches of a board.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum BoardEvent {
-    /// A document came into force.
-    Applied {
-        /// It.
-        document: Arc<Document>,
-        /// Where it came from.
-        source: Source,
-    },
-    /// What is in the store was not taken; what was in force stays.
-    Refused {
-        /// Why, as a metric tells it.
-        code: &'static str,
-        /// Why, in words.
-        why: String,
-    },
-    /// A switch of the program changed for this instance.
-    Switched {
-        /// The switch.
-        name: &'static str,
-        /// Whether it is engaged for anybody now.
-        is_engaged: bool,
-    },
-}
 
 /// All switches of a program: a cheap handle to them, made by [`KillSwitches::builder`].
 ///
@@ -335,7 +276,7 @@ impl Board {
             let before = point.is_engaged();
             point.set(standing);
             if before != point.is_engaged() {
-                let trigger = match switch.and_then(|switch| switch.engaged()) {
+                let trigger = match switch.and_then(Switch::engaged) {
                     Some(engaged) if before && engaged.is_over(now) => 2, // by its own expiry
                     Some(engaged) => metrics::place(engaged.trigger()),
                     None => 0, // a person's: nothing else releases
@@ -389,14 +330,13 @@ impl Board {
         let document = self.force.lock().document.clone();
         let switch = document.as_ref().and_then(|document| document.switch(point.id.as_str()));
         let is_expired = switch.is_some_and(|switch| switch.definition().is_expired(now));
-        let drilled = switch.and_then(|switch| switch.drilled()).map_or(Timestamp::UNIX_EPOCH, |drill| drill.at());
+        let drilled = switch.and_then(Switch::drilled).map_or(Timestamp::UNIX_EPOCH, DrillRecord::at);
         let age = now.duration_since(drilled).as_secs_f64().max(0.0);
         point.sample(is_expired, age)
     }
 }
 
 impl fmt::Debug for KillSwitches {
-    #[expect(clippy::missing_fields_in_debug, reason = "it shows the state that its fields lead to")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KillSwitches").field("name", &self.name()).field("status", &self.status()).finish()
     }

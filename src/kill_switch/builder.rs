@@ -1,8 +1,9 @@
 //! How the switches of a program are set up, and the thread that keeps them up to date.
 
-use super::board::{Board, KillSwitches, Source};
+use super::board::{Board, KillSwitches};
 use super::desk::{Audit, Desk};
 use super::document::Document;
+use super::status::Source;
 use super::store::Store;
 use super::text;
 use crate::clock::Clock;

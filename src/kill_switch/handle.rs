@@ -153,8 +153,8 @@ impl KillSwitch {
     }
 }
 
+#[expect(clippy::missing_fields_in_debug, reason = "it shows the state that its fields lead to")]
 impl fmt::Debug for KillSwitch {
-    #[expect(clippy::missing_fields_in_debug, reason = "it shows the state that its fields lead to")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.point.state(&Target::new());
         f.debug_struct("KillSwitch").field("name", &self.name()).field("state", &state).finish()

@@ -1,6 +1,6 @@
 //! Events in the log: an engaged switch and a refused document are warnings, the rest is information.
 
-use super::board::BoardEvent;
+use super::status::BoardEvent;
 
 #[cfg(not(feature = "tracing"))]
 pub(super) fn event(_: &BoardEvent) {}
@@ -25,9 +25,11 @@ pub(super) fn event(event: &BoardEvent) {
         BoardEvent::Refused { code, why } => {
             tracing::warn!(target: TARGET, code, why, "kill switches keep their document");
         }
-        BoardEvent::Switched { name, is_engaged: true } => tracing::warn!(target: TARGET, name, "kill switch engaged"),
+        BoardEvent::Switched { name, is_engaged: true } => {
+            tracing::warn!(target: TARGET, name, "kill switch engaged");
+        }
         BoardEvent::Switched { name, is_engaged: false } => {
-            tracing::info!(target: TARGET, name, "kill switch released")
+            tracing::info!(target: TARGET, name, "kill switch released");
         }
     }
 }

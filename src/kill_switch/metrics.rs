@@ -21,8 +21,8 @@ pub(super) fn place(trigger: &Trigger) -> usize {
 #[cfg(feature = "metrics")]
 mod publish {
     use super::TRIGGERS;
-    use crate::kill_switch::board::BoardStatus;
     use crate::kill_switch::point::PointSample;
+    use crate::kill_switch::status::BoardStatus;
     use crate::telemetry::{self, Metric, Publisher, Series, Value};
 
     fn flag(on: bool) -> Value {

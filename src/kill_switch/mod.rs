@@ -1,4 +1,59 @@
 //! An emergency stop for one capability.
+//!
+//! A release goes wrong, a dependency answers nonsense, a feature costs more than it earns: somebody has to be able to
+//! turn *that* off, for those whom it hurts, in seconds, without a deployment, and to turn it on again. A kill switch
+//! is no feature flag: it is either released, and the capability is on, or *engaged* for a scope.
+//!
+//! ```text
+//!  desk: define, engage, release, revert ──▶ document ──▶ store ──▶ board of every instance ──▶ gates
+//!   (who, why, for whom, until when)         (versioned,             (keeps the last good      (one load while
+//!                                             hashed)                 one for ever)             nothing is engaged)
+//! ```
+//!
+//! - One [`Document`] holds every switch. Each change is a new generation, written only if nobody was faster, and every
+//!   generation that is kept can be brought back by one change, which is a generation itself.
+//! - What cannot be read, is damaged, comes from elsewhere, is older, or silently drops an engaged switch changes
+//!   nothing: an engaged switch stays engaged. [`BoardStatus`] and the metrics say how old the document in force is.
+//! - A gate has to be told what happens when it is engaged; until then it is no layer.
+//! - Not consulted is not released: as long as no document knows a switch its [`State`] is `Unknown`, and what then
+//!   happens is declared where the switch is asked for.
+//! - Automation may engage, within the bounds of a definition, and never release. A pin set by a person wins.
+//!
+//! | setting | default |
+//! |---|---|
+//! | the store is read | when it says that there is something new, and every second |
+//! | history kept | 1,000 generations |
+//! | two persons to release, retire, extend, override | off ([`Change::TwoPerson`]) |
+//!
+//! # Examples
+//!
+//! ```
+//! # #[cfg(feature = "file")] {
+//! use backstop::clock::Timestamp;
+//! use backstop::kill_switch::store::FileStore;
+//! use backstop::kill_switch::{By, Change, Definition, Engage, KillSwitches, OnUnknown, Scope, SwitchId, Target};
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("switches.json");
+//! let switches = KillSwitches::builder("shop").store(FileStore::new(path)?).build()?;
+//! let recommendations = switches.switch("recommendations", OnUnknown::Allow)?;
+//!
+//! let id = SwitchId::new("recommendations")?;
+//! let by = |reason| By::person("mira", Timestamp::now()).because(reason);
+//! let definition = Definition::new(
+//!     "team-recs",
+//!     "the recommendations on every page",
+//!     "2027-12-31T00:00:00Z".parse()?,
+//!     OnUnknown::Allow,
+//! );
+//! switches.change(&Change::Define { switch: id.clone(), definition }, &by("new"))?;
+//! switches.change(&Change::Engage(Engage::new(id, Scope::new().tenant("acme"))), &by("wrong prices"))?;
+//!
+//! assert!(recommendations.check(&Target::new().tenant("acme")).is_err());
+//! assert!(recommendations.check(&Target::new().tenant("other")).is_ok());
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod accept;
 pub mod access;
@@ -27,6 +82,7 @@ mod rule;
 mod scope;
 mod service;
 mod stage;
+mod status;
 pub mod store;
 mod target;
 mod text;
@@ -35,7 +91,7 @@ mod wall;
 pub use accept::{Accepted, Refusal, accept};
 pub use apply::{apply, apply_with, earlier_generation};
 pub use approval::Proposal;
-pub use board::{BoardEvent, BoardStatus, KillSwitches, Source};
+pub use board::KillSwitches;
 pub use builder::KillSwitchesBuilder;
 pub use by::{ActorKind, By};
 pub use change::{Change, Engage};
@@ -54,4 +110,5 @@ pub use rule::Rule;
 pub use scope::Scope;
 pub use service::{KillSwitchService, ResponseFuture};
 pub use stage::Stage;
+pub use status::{BoardEvent, BoardStatus, Source};
 pub use target::Target;
