@@ -6,6 +6,7 @@
 //! outside   fallback / response to the user
 //!           deadline           bounds all that follows: waiting, attempts, pauses
 //!           retry              sees rejections, and must not repeat them
+//!           kill switch        what is off costs nothing further in
 //!           bulkhead           lets so many in at once; who waits, waits here
 //!           circuit breaker    judges each attempt
 //!           timeout            makes a hang an error that the breaker sees
@@ -103,10 +104,11 @@
 //! # Ok::<(), backstop::BoxError>(())
 //! ```
 //!
-//! ## Both in one layer
+//! ## All in one layer
 //!
-//! [`protect()`](crate::protect()) is both at once and better than either nesting: an open circuit rejects before the
-//! queue, and the circuit is asked again after it, just before the call.
+//! [`protect()`](crate::protect()) is breaker and bulkhead at once, behind a kill switch if you have one, and better
+//! than any nesting: an open circuit rejects before the queue, and the circuit is asked again after it, just before
+//! the call.
 //!
 //! ```
 //! use backstop::classify::Errors;
