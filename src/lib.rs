@@ -50,6 +50,7 @@
 //! | `kill-switch` | kill switches: documents, stores in memory, gates |
 //! | `file` | kill switches in a file, their audit |
 //! | `full` | all of the above |
+//! | `cli` | the command `backstop`; no part of `full`, and of no use to a library |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

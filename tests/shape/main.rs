@@ -72,6 +72,7 @@ const FLOORS: &[&[&str]] = &[
     MECHANISMS,
     &["protect", "registry"],
     &["lib", "guide"],
+    &["bin"],
 ];
 
 /// The most lines that a file may have, its tests among them.

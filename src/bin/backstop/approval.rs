@@ -1,0 +1,103 @@
+//! `two-person`, `pending`, `approve` and `reject`: what one person proposes and another one does.
+
+use super::office::{Place, Who};
+use super::report::{Failure, Report};
+use super::{show, when};
+use backstop::kill_switch::{Change, ChangeError, ContentHash, DeskError, Document};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+/// Says whether it takes two persons to release, retire, extend and override.
+#[derive(Args)]
+#[command(after_help = "Engaging takes one person, always.\n\nExample:\n  \
+backstop switch two-person on --reason \"before the sale\"")]
+pub(super) struct TwoPerson {
+    /// Whether it does.
+    #[arg(value_parser = PossibleValuesParser::new(["on", "off"]))]
+    required: String,
+    #[command(flatten)]
+    who: Who,
+}
+
+impl TwoPerson {
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let required = self.required == "on";
+        place.change(&Change::TwoPerson { required }, &self.who, |_| {
+            let takes = if required { "takes two persons" } else { "takes one person" };
+            format!("To release, retire, extend and override {takes} from now on.")
+        })
+    }
+}
+
+/// Lists what waits for approval.
+#[derive(Args)]
+#[command(after_help = "Example:\n  backstop switch pending")]
+pub(super) struct Pending {}
+
+impl Pending {
+    #[expect(clippy::unused_self, reason = "run as every other command is")]
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let now = when::now();
+        let document = place.desk()?.document()?;
+        let pending = document.as_ref().map(Document::pending).unwrap_or_default();
+        let rows: Vec<_> = pending
+            .iter()
+            .map(|proposal| {
+                let (number, at) = (proposal.number().to_string(), when::relative(proposal.at(), now));
+                [number, at, proposal.by().to_owned(), proposal.change().to_string(), proposal.reason().to_owned()]
+            })
+            .collect();
+        let text = match &document {
+            Some(document) if !rows.is_empty() => format!(
+                "{}\n\nTo do one: backstop switch approve NUMBER --reason \"..\"\nThe document is {}.",
+                show::table(["NUMBER", "WHEN", "WHO", "WHAT", "WHY"], &rows),
+                document.content_hash()
+            ),
+            _ => "Nothing waits for approval.".to_owned(),
+        };
+        Ok(Report::of(text, pending))
+    }
+}
+
+/// Does what another person proposed.
+#[derive(Args)]
+#[command(after_help = "Example:\n  backstop switch approve 7 --reason \"seen it work in staging\"")]
+pub(super) struct Approve {
+    /// The proposal's number.
+    number: u64,
+    /// The hash of the document that you have seen, as `pending` prints it. Default: that of the present one.
+    #[arg(long, value_name = "HASH")]
+    document: Option<ContentHash>,
+    #[command(flatten)]
+    who: Who,
+}
+
+impl Approve {
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let current = place.desk()?.document()?.ok_or(DeskError::Empty)?;
+        let number = self.number;
+        let proposal = current.pending().iter().find(|proposal| proposal.number() == number);
+        let proposal = proposal.ok_or(ChangeError::UnknownProposal { number })?;
+        let what =
+            format!("\"{}\", proposed by {} because \"{}\"", proposal.change(), proposal.by(), proposal.reason());
+        let document = self.document.unwrap_or(current.content_hash());
+        place.change(&Change::Approve { number, document }, &self.who, |_| format!("Done: {what}."))
+    }
+}
+
+/// Takes a proposal off the list.
+#[derive(Args)]
+#[command(after_help = "Example:\n  backstop switch reject 7 --reason \"not before Monday\"")]
+pub(super) struct Reject {
+    /// The proposal's number.
+    number: u64,
+    #[command(flatten)]
+    who: Who,
+}
+
+impl Reject {
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let number = self.number;
+        place.change(&Change::Reject { number }, &self.who, |_| format!("Proposal {number} is off the list."))
+    }
+}

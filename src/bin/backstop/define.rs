@@ -1,0 +1,94 @@
+//! `define` and `retire`: which switches there are.
+
+use super::office::{Place, Who};
+use super::report::{Failure, Report};
+use super::when::{When, minute, now};
+use backstop::kill_switch::{Change, Definition, OnUnknown, Percent, Severity, SwitchId};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+
+/// Defines a switch, or an existing one anew.
+#[derive(Args)]
+#[command(after_help = "Example:\n  backstop switch define recs --owner team-recs --disables \"recommendations\" \
+--on-unknown allow --expires 90d --reason \"new feature\"")]
+pub(super) struct Define {
+    /// Its name: a-z, 0-9, '.', '_' and '-'. It is never used for anything else.
+    id: SwitchId,
+    /// Who answers for it.
+    #[arg(long, value_name = "TEAM")]
+    owner: String,
+    /// What it turns off.
+    #[arg(long, value_name = "TEXT")]
+    disables: String,
+    /// What holds in a program that has never seen the document.
+    #[arg(long, value_name = "allow|block", value_parser = on_unknown(), hide_possible_values = true)]
+    on_unknown: OnUnknown,
+    /// When somebody has to look at it again: 2027-01-31T00:00:00Z, or 90d from now.
+    #[arg(long, value_name = "TIME", value_parser = When::parse)]
+    expires: When,
+    /// How much it hurts while it is engaged.
+    #[arg(long, default_value = "medium", value_name = "LEVEL", value_parser = severity())]
+    severity: Severity,
+    /// For how many percent automation may engage it. Default: not at all.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    max_automatic: Option<Percent>,
+    #[command(flatten)]
+    who: Who,
+}
+
+fn on_unknown() -> impl clap::builder::TypedValueParser<Value = OnUnknown> {
+    PossibleValuesParser::new(["allow", "block"])
+        .map(|word| if word == "allow" { OnUnknown::Allow } else { OnUnknown::Block })
+}
+
+fn severity() -> impl clap::builder::TypedValueParser<Value = Severity> {
+    PossibleValuesParser::new(["low", "medium", "high", "critical"]).map(|word| match word.as_str() {
+        "low" => Severity::Low,
+        "high" => Severity::High,
+        "critical" => Severity::Critical,
+        _ => Severity::Medium,
+    })
+}
+
+/// Reads `10` and `10%`.
+pub(super) fn percent(text: &str) -> Result<Percent, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end().parse().map_err(|_| "expected a number")?;
+    Percent::new(number).map_err(|_| "expected from 0.0001 to 100, in steps of 0.0001".to_owned())
+}
+
+impl Define {
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let expires = self.expires.from(now());
+        let definition = Definition::new(self.owner, self.disables, expires, self.on_unknown).severity(self.severity);
+        let definition = match self.max_automatic {
+            Some(percent) => definition.max_automatic(percent.get()),
+            None => definition,
+        };
+        let change = Change::Define { switch: self.id.clone(), definition };
+        place.change(&change, &self.who, |_| {
+            let id = self.id;
+            format!(
+                "{id} is defined; somebody has to look at it again by {}.\n\
+                 To engage it: backstop switch engage {id} --all --reason \"..\"",
+                minute(expires)
+            )
+        })
+    }
+}
+
+/// Takes a switch away for ever; its name is never used again.
+#[derive(Args)]
+#[command(after_help = "Example:\n  backstop switch retire recs --reason \"the feature is gone\"")]
+pub(super) struct Retire {
+    /// The switch.
+    id: SwitchId,
+    #[command(flatten)]
+    who: Who,
+}
+
+impl Retire {
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let change = Change::Retire { switch: self.id.clone() };
+        place.change(&change, &self.who, |_| format!("{} is retired.", self.id))
+    }
+}

@@ -1,0 +1,63 @@
+//! `list`: every switch, those that are engaged first.
+
+use super::office::Place;
+use super::report::{Failure, Report};
+use super::{show, when};
+use backstop::clock::Timestamp;
+use backstop::kill_switch::{Document, Engagement, Switch};
+use clap::Args;
+
+/// Lists the switches, those that are engaged first.
+#[derive(Args)]
+#[command(after_help = "Example:\n  backstop switch list")]
+pub(super) struct List {}
+
+impl List {
+    #[expect(clippy::unused_self, reason = "run as every other command is")]
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let now = when::now();
+        let Some(document) = place.desk()?.document()? else {
+            return Ok(Report::of("There are no switches yet. To begin: backstop switch define --help", &[0_u8; 0]));
+        };
+        let mut switches: Vec<_> = document.switches().iter().collect();
+        switches.sort_by_key(|switch| !switch.is_engaged(now)); // stable: by name otherwise
+        let headings = ["SWITCH", "STATE", "FOR", "SINCE", "UNTIL", "BY", "REASON", "OWNER", "NOTE"];
+        let rows: Vec<_> = switches.iter().map(|switch| row(switch, now)).collect();
+        let table = show::table(headings, &rows);
+        let text = if rows.is_empty() { "There are no switches.".to_owned() } else { table };
+        Ok(Report::of(format!("{text}\n\n{}", summary(&document, now)), &switches))
+    }
+}
+
+fn row(switch: &Switch, now: Timestamp) -> [String; 9] {
+    let engaged = switch.engaged().filter(|_| switch.is_engaged(now));
+    let expires = engaged.and_then(Engagement::expires).filter(|_| switch.pin().is_none());
+    let definition = switch.definition();
+    let note = if definition.is_expired(now) {
+        format!("look at it again: expired {}", when::relative(definition.expires(), now))
+    } else {
+        String::new()
+    };
+    [
+        switch.id().to_string(),
+        show::state(switch, now),
+        engaged.map(show::whom).unwrap_or_default(),
+        engaged.map(|engaged| when::relative(engaged.at(), now)).unwrap_or_default(),
+        expires.map(|expiry| when::relative(expiry.at(), now)).unwrap_or_default(),
+        engaged.map(|engaged| engaged.by().to_owned()).unwrap_or_default(),
+        engaged.map(|engaged| engaged.reason().to_owned()).unwrap_or_default(),
+        definition.owner().to_owned(),
+        note,
+    ]
+}
+
+fn summary(document: &Document, now: Timestamp) -> String {
+    let changed = document.changed();
+    let last = format!("\"{}\" by {}, {}", changed.what(), changed.by(), when::relative(changed.at(), now));
+    let waiting = match document.pending().len() {
+        0 => "",
+        1 => " 1 change waits for approval: backstop switch pending",
+        _ => " Changes wait for approval: backstop switch pending",
+    };
+    format!("Generation {}: {last}.{waiting}", document.generation())
+}

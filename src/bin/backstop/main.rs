@@ -1,0 +1,87 @@
+//! The command `backstop`: what an operator does to kill switches from a shell.
+//!
+//! ```text
+//!  arguments ──▶ a command ──▶ Report or Failure ──▶ stdout or stderr, and an exit code
+//! ```
+//!
+//! The commands return what they have to say; this file alone prints.
+
+mod approval;
+mod define;
+mod engage;
+mod history;
+mod list;
+mod office;
+mod pin;
+mod report;
+mod show;
+mod switch;
+mod verify;
+mod when;
+
+use clap::{Parser, Subcommand};
+use report::{Failure, Report};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+From nothing to engaged to reverted:
+  export BACKSTOP_SWITCHES=switches.json
+
+  backstop switch define recs --owner team-recs --disables \"recommendations\" --on-unknown allow --expires 90d --reason \"new\"
+  backstop switch engage recs --all --reason \"wrong prices shown\"
+  backstop switch revert --reason \"it was another service\"
+
+Exit codes:
+  0  done
+  1  refused by a rule; its code stands in the message
+  2  bad usage
+  3  the store cannot be read or written
+  4  waits for the approval of another person
+  5  the audit does not verify";
+
+/// Turns capabilities off, and back on, while everything runs.
+#[derive(Parser)]
+#[command(name = "backstop", version, after_help = HELP, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Switch(switch::Switch),
+}
+
+fn main() -> ExitCode {
+    let Cli { command: Command::Switch(switch) } = Cli::parse(); // which exits with 2 where it cannot
+    let is_json = switch.is_json();
+    let (code, stdout, stderr) = match switch.run() {
+        Ok(Report { text, json, warning, waits }) => {
+            let warning = warning.map(|warning| format!("warning: {warning}")).unwrap_or_default();
+            (if waits { 4 } else { 0 }, if is_json { json } else { text }, warning)
+        }
+        Err(failure) => (failure.exit_code(), String::new(), told(&failure, is_json)),
+    };
+    // Whoever closed the pipe does not want to hear it, and what was done is done: no reason to fail, or to panic.
+    let _ = write_line(std::io::stdout().lock(), &stdout);
+    let _ = write_line(std::io::stderr().lock(), &stderr);
+    ExitCode::from(code)
+}
+
+fn told(failure: &Failure, is_json: bool) -> String {
+    let (code, message) = (failure.code(), failure.to_string());
+    if is_json {
+        serde_json::json!({ "error": { "code": code, "message": message } }).to_string()
+    } else {
+        format!("error ({code}): {message}")
+    }
+}
+
+fn write_line(mut to: impl std::io::Write, text: &str) -> std::io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    to.write_all(text.trim_end().as_bytes())?;
+    to.write_all(b"\n")?;
+    to.flush()
+}

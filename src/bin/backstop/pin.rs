@@ -1,0 +1,49 @@
+//! `pin` and `unpin`: what keeps a switch as it is.
+
+use super::office::{Place, Who};
+use super::report::{Failure, Report};
+use super::{show, when};
+use backstop::kill_switch::{Change, PinState, SwitchId};
+use clap::Args;
+
+/// Keeps a switch as it is now, engaged or released.
+#[derive(Args)]
+#[command(after_help = "Example:\n  backstop switch pin recs --reason \"until the root cause is known\"")]
+pub(super) struct Pin {
+    /// The switch.
+    id: SwitchId,
+    #[command(flatten)]
+    who: Who,
+}
+
+impl Pin {
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let document = place.desk()?.document()?;
+        let switch = document.as_ref().and_then(|document| document.switch(self.id.as_str()));
+        let is_engaged = switch.is_some_and(|switch| switch.is_engaged(when::now()));
+        // Should it change meanwhile, the pin is refused.
+        let state = if is_engaged { PinState::Engaged } else { PinState::Released };
+        let change = Change::Pin { switch: self.id.clone(), state };
+        place.change(&change, &self.who, |_| format!("{} stays {state} until somebody unpins it.", self.id))
+    }
+}
+
+/// Takes a pin away; the switch stays as it is.
+#[derive(Args)]
+#[command(after_help = "Example:\n  backstop switch unpin recs --reason \"the root cause is known\"")]
+pub(super) struct Unpin {
+    /// The switch.
+    id: SwitchId,
+    #[command(flatten)]
+    who: Who,
+}
+
+impl Unpin {
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let change = Change::Unpin { switch: self.id.clone() };
+        place.change(&change, &self.who, |document| {
+            let switch = document.switch(self.id.as_str());
+            format!("{} has no pin any more.\n{}", self.id, switch.map(show::engagement).unwrap_or_default())
+        })
+    }
+}

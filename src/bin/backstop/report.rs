@@ -1,0 +1,96 @@
+//! What a command has to say when it is done, and why it is not.
+
+use backstop::kill_switch::{ChangeError, DeskError};
+use serde::Serialize;
+use std::fmt;
+
+/// What a command has done or found.
+#[derive(Default)]
+pub(super) struct Report {
+    /// For people.
+    pub(super) text: String,
+    /// For programs: one value.
+    pub(super) json: String,
+    /// What did not work and is no reason to fail.
+    pub(super) warning: Option<String>,
+    /// Whether another person has to approve it first.
+    pub(super) waits: bool,
+}
+
+impl Report {
+    pub(super) fn of(text: impl Into<String>, value: &(impl Serialize + ?Sized)) -> Self {
+        Self { text: text.into(), json: json(value), ..Self::default() }
+    }
+}
+
+/// A value of a document as JSON for people and programs.
+pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
+    // Values of documents and of this command: no map has keys that are not texts.
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// Why a command was not done. Nothing was changed then.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A rule says no.
+    Refused { code: &'static str, message: String },
+    /// Something that has to be said was not.
+    Usage(String),
+    /// The store cannot be read or written.
+    Store(String),
+    /// The audit does not verify.
+    Audit(String),
+}
+
+impl Failure {
+    pub(super) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused { .. } => 1,
+            Self::Usage(_) => 2,
+            Self::Store(_) => 3,
+            Self::Audit(_) => 5,
+        }
+    }
+
+    /// Stable, for programs.
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused { code, .. } => code,
+            Self::Usage(_) => "usage",
+            Self::Store(_) => "store",
+            Self::Audit(_) => "audit",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { message, .. } | Self::Usage(message) | Self::Store(message) | Self::Audit(message) => {
+                f.write_str(message)
+            }
+        }
+    }
+}
+
+impl From<DeskError> for Failure {
+    fn from(error: DeskError) -> Self {
+        let message = error.to_string();
+        match error {
+            DeskError::Change(error) => error.into(),
+            DeskError::Empty => Self::Refused { code: "empty", message },
+            DeskError::NoSuchRevision(_) => Self::Refused { code: "unknown_revision", message },
+            DeskError::Unreadable(_) => {
+                let hint = "what was there before is in the folder beside it that ends with .history";
+                Self::Store(format!("{message}; {hint}"))
+            }
+            _ => Self::Store(message),
+        }
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        Self::Refused { code: error.code(), message: error.to_string() }
+    }
+}

@@ -1,0 +1,95 @@
+//! What people read: sentences about a switch, and columns that stand under each other.
+
+use super::when;
+use backstop::clock::Timestamp;
+use backstop::kill_switch::{Changed, Engagement, ExpiryAction, Percent, Scope, Stage, Switch};
+
+/// `tenant acme, 10 % of the keys`.
+pub(super) fn scope(scope: &Scope) -> String {
+    if scope.is_all() {
+        return "everybody".to_owned();
+    }
+    let dimension =
+        |name: &str, values: Vec<&str>| (!values.is_empty()).then(|| format!("{name} {}", values.join(" or ")));
+    let share = scope.share().map(Percent::get).filter(|share| *share < 100.0);
+    let parts = [
+        dimension("route", scope.routes().collect()),
+        dimension("tenant", scope.tenants().collect()),
+        dimension("region", scope.regions().collect()),
+        dimension("audience", scope.audiences().collect()),
+        share.map(|share| format!("{share} % of the keys")),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "100 % of the keys".to_owned() } else { parts.join(", ") }
+}
+
+/// `, on web-1`, `, in eu`; nothing where it is everywhere.
+pub(super) fn stage(stage: &Stage) -> String {
+    let names = |names: &std::collections::BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(" and ");
+    match stage {
+        Stage::Instances(instances) => format!(", on {}", names(instances)),
+        Stage::Regions(regions) => format!(", in {}", names(regions)),
+        _ => String::new(),
+    }
+}
+
+/// For whom, where and until when, in a sentence.
+pub(super) fn engagement(switch: &Switch) -> String {
+    let Some(engaged) = switch.engaged() else { return format!("{} is released.", switch.id()) };
+    let until = engaged.expires().map_or_else(String::new, |expiry| {
+        let then = if expiry.then() == ExpiryAction::Release { "it is released" } else { "somebody has to look" };
+        format!(", until {}: then {then}", when::minute(expiry.at()))
+    });
+    format!("{} is engaged for {}{until}.", switch.id(), whom(engaged))
+}
+
+/// For whom and where.
+pub(super) fn whom(engaged: &Engagement) -> String {
+    format!("{}{}", scope(engaged.scope()), stage(engaged.stage()))
+}
+
+/// `engaged`, `released`, and whether it stays so.
+pub(super) fn state(switch: &Switch, now: Timestamp) -> String {
+    let state = if switch.is_engaged(now) { "engaged" } else { "released" };
+    if switch.pin().is_some() { format!("{state}, pinned") } else { state.to_owned() }
+}
+
+/// What to add where the rule of two persons was broken.
+pub(super) fn break_glass(changed: &Changed) -> &'static str {
+    if changed.is_break_glass() { "\nIt was done without a second person: somebody has to look at it." } else { "" }
+}
+
+/// Rows under their headings, each column as wide as its widest cell. Columns that are empty all the way are left out.
+pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let columns: Vec<_> = (0..N).filter(|&column| width(column) > 0).collect();
+    let line = |cells: [&str; N]| {
+        let cells = columns.iter().map(|&column| {
+            let width = width(column).max(headings[column].chars().count());
+            format!("{:width$}", cells[column])
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let rows = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
+    std::iter::once(line(headings)).chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_each_other_and_empty_ones_are_left_out() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned);
+        let table = table(["A", "B", "LONG"], &[row(["é", "", "1"]), row(["three", "", ""])]);
+        assert_eq!(table, "A      LONG\né      1\nthree");
+    }
+
+    #[test]
+    fn a_scope_is_told_in_words() {
+        assert_eq!(scope(&Scope::all()), "everybody");
+        assert_eq!(scope(&Scope::new().percent(100.0)), "100 % of the keys");
+        let narrow = Scope::new().tenant("b").tenant("a").route("/x/*").percent(2.5);
+        assert_eq!(scope(&narrow), "route /x/*, tenant a or b, 2.5 % of the keys");
+    }
+}

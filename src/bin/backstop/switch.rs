@@ -1,0 +1,75 @@
+//! `backstop switch`: its subcommands, and which file does what.
+
+use super::office::Place;
+use super::report::{Failure, Report};
+use super::{approval, define, engage, history, list, pin, verify};
+use clap::{Args, Subcommand};
+
+const HELP: &str = "\
+From nothing to engaged to reverted:
+  export BACKSTOP_SWITCHES=switches.json
+
+  backstop switch define recs --owner team-recs --disables \"recommendations\" --on-unknown allow --expires 90d --reason \"new\"
+  backstop switch engage recs --all --reason \"wrong prices shown\"
+  backstop switch revert --reason \"it was another service\"
+
+Exit codes: 0 done, 1 refused by a rule, 2 bad usage, 3 the store cannot be read or written,
+4 waits for approval, 5 the audit does not verify.";
+
+/// Kill switches: define, engage, release, revert, and see who did what.
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(super) struct Switch {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Define(define::Define),
+    Retire(define::Retire),
+    List(list::List),
+    Engage(engage::Engage),
+    Advance(engage::Advance),
+    Extend(engage::Extend),
+    Release(engage::Release),
+    Revert(history::Revert),
+    History(history::History),
+    Pin(pin::Pin),
+    Unpin(pin::Unpin),
+    TwoPerson(approval::TwoPerson),
+    Pending(approval::Pending),
+    Approve(approval::Approve),
+    Reject(approval::Reject),
+    VerifyAudit(verify::VerifyAudit),
+}
+
+impl Switch {
+    pub(super) fn is_json(&self) -> bool {
+        self.place.json
+    }
+
+    pub(super) fn run(self) -> Result<Report, Failure> {
+        let place = &self.place;
+        match self.command {
+            Command::Define(define) => define.run(place),
+            Command::Retire(retire) => retire.run(place),
+            Command::List(list) => list.run(place),
+            Command::Engage(engage) => engage.run(place),
+            Command::Advance(advance) => advance.run(place),
+            Command::Extend(extend) => extend.run(place),
+            Command::Release(release) => release.run(place),
+            Command::Revert(revert) => revert.run(place),
+            Command::History(history) => history.run(place),
+            Command::Pin(pin) => pin.run(place),
+            Command::Unpin(unpin) => unpin.run(place),
+            Command::TwoPerson(two) => two.run(place),
+            Command::Pending(pending) => pending.run(place),
+            Command::Approve(approve) => approve.run(place),
+            Command::Reject(reject) => reject.run(place),
+            Command::VerifyAudit(verify) => verify.run(place),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! `verify-audit`: whether the lines of the audit are those that were written.
+
+use super::office::Place;
+use super::report::{Failure, Report};
+use backstop::kill_switch::audit::{Entry, verify};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Checks that no line of the audit was changed, removed or moved.
+#[derive(Args)]
+#[command(after_help = "Lines cut off at the end leave no trace in the file: keep the last hash elsewhere, and \
+compare.\n\nExample:\n  backstop switch verify-audit")]
+pub(super) struct VerifyAudit {
+    /// The audit. Default: that of the document.
+    path: Option<PathBuf>,
+}
+
+impl VerifyAudit {
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let path = match self.path {
+            Some(path) => path,
+            None => place.audit()?,
+        };
+        let shown = path.display();
+        let bytes = std::fs::read(&path);
+        let bytes = bytes.map_err(|error| Failure::Store(format!("the audit {shown} cannot be read: {error}")))?;
+        let verified = verify(&bytes).map_err(|error| Failure::Audit(format!("{shown}: {error}")))?;
+        let hash = verified.last.as_ref().map(Entry::hash);
+        let entries =
+            if verified.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", verified.entries) };
+        let last = hash.map_or_else(String::new, |hash| format!("\nThe last one is {hash}."));
+        let value = serde_json::json!({ "entries": verified.entries, "last_hash": hash });
+        Ok(Report::of(format!("{shown} has {entries}, and each is as it was written.{last}"), &value))
+    }
+}
