@@ -91,7 +91,7 @@ mod tests {
         ] {
             assert_eq!(When::parse(text).unwrap().from(now).to_string(), at);
         }
-        assert_eq!(When::parse("99999999999999w").unwrap().from(now), Timestamp::MAX);
+        assert_eq!(When::parse("9999999999999w").unwrap().from(now), Timestamp::MAX);
         for wrong in ["", "d", "90", "-1d", "1.5h", "2 h", "2ü", "tomorrow", "2027-01-31", "99999999999999999999d"] {
             assert!(When::parse(wrong).is_err(), "{wrong}");
         }
