@@ -256,6 +256,9 @@ fn an_id_that_could_be_a_path_is_refused() {
 #[test]
 fn garbage_in_the_file_is_told_and_left_alone() {
     let desk = Desk::with_recs();
+    fs::write(desk.path("escapes.json"), "{\"\\u001b[2J\":1,\"\\u001b[2J\":2}").unwrap();
+    let ran = desk.run(&["list", "--file", desk.path("escapes.json").to_str().unwrap()]);
+    assert!(ran.code == 3 && !ran.stderr.contains('\u{1b}'), "{ran:?}");
     let whole = fs::read(desk.path("switches.json")).unwrap();
     let changed = String::from_utf8(whole.clone()).unwrap().replace("team-recs", "team-wreck");
     for garbage in [b"".as_slice(), b"\0\xff\xfe", b"null", b"{\"generation\": 2}", &whole[..99], changed.as_bytes()] {

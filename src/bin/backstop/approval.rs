@@ -23,8 +23,8 @@ impl TwoPerson {
     pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
         let required = self.required == "on";
         place.change(&Change::TwoPerson { required }, &self.who, |_| {
-            let takes = if required { "takes two persons" } else { "takes one person" };
-            format!("To release, retire, extend and override {takes} from now on.")
+            let persons = if required { "two persons" } else { "one person" };
+            format!("Releasing, retiring, extending and overriding take {persons} from now on.")
         })
     }
 }

@@ -59,5 +59,6 @@ fn summary(document: &Document, now: Timestamp) -> String {
         1 => " 1 change waits for approval: backstop switch pending",
         _ => " Changes wait for approval: backstop switch pending",
     };
-    format!("Generation {}: {last}.{waiting}", document.generation())
+    let rule = if document.is_two_person() { " Giving back takes two persons." } else { "" };
+    format!("Generation {}: {last}.{rule}{waiting}", document.generation())
 }

@@ -23,25 +23,9 @@ use clap::{Parser, Subcommand};
 use report::{Failure, Report};
 use std::process::ExitCode;
 
-const HELP: &str = "\
-From nothing to engaged to reverted:
-  export BACKSTOP_SWITCHES=switches.json
-
-  backstop switch define recs --owner team-recs --disables \"recommendations\" --on-unknown allow --expires 90d --reason \"new\"
-  backstop switch engage recs --all --reason \"wrong prices shown\"
-  backstop switch revert --reason \"it was another service\"
-
-Exit codes:
-  0  done
-  1  refused by a rule; its code stands in the message
-  2  bad usage
-  3  the store cannot be read or written
-  4  waits for the approval of another person
-  5  the audit does not verify";
-
 /// Turns capabilities off, and back on, while everything runs.
 #[derive(Parser)]
-#[command(name = "backstop", version, after_help = HELP, max_term_width = 120)]
+#[command(name = "backstop", version, after_help = switch::HELP, max_term_width = 120)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -73,6 +57,9 @@ fn told(failure: &Failure, is_json: bool) -> String {
     if is_json {
         serde_json::json!({ "error": { "code": code, "message": message } }).to_string()
     } else {
+        // A file that is no document may hold anything, and a terminal does what control characters say.
+        let message: String =
+            message.chars().map(|char| if char.is_control() && char != '\n' { '\u{fffd}' } else { char }).collect();
         format!("error ({code}): {message}")
     }
 }

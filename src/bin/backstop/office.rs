@@ -93,7 +93,7 @@ pub(super) struct Who {
     /// Why. It stands in the document, the history and the audit.
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Who you are. Default: your user name.
+    /// Who you are. Nobody checks it: whoever may write the file may be anybody. Default: your user name.
     #[arg(long, value_name = "NAME", env = "BACKSTOP_ACTOR", hide_env_values = true)]
     by: Option<String>,
     /// Does alone what takes two persons. It is recorded, and somebody has to look at it later.

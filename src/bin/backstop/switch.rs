@@ -5,7 +5,8 @@ use super::report::{Failure, Report};
 use super::{approval, define, engage, history, list, pin, verify};
 use clap::{Args, Subcommand};
 
-const HELP: &str = "\
+/// The shortest way there and back, and how a command ends.
+pub(super) const HELP: &str = "\
 From nothing to engaged to reverted:
   export BACKSTOP_SWITCHES=switches.json
 
@@ -13,8 +14,13 @@ From nothing to engaged to reverted:
   backstop switch engage recs --all --reason \"wrong prices shown\"
   backstop switch revert --reason \"it was another service\"
 
-Exit codes: 0 done, 1 refused by a rule, 2 bad usage, 3 the store cannot be read or written,
-4 waits for approval, 5 the audit does not verify.";
+Exit codes:
+  0  done
+  1  refused by a rule; its code stands in the message
+  2  bad usage
+  3  the store cannot be read or written
+  4  waits for the approval of another person
+  5  the audit does not verify";
 
 /// Kill switches: define, engage, release, revert, and see who did what.
 #[derive(Args)]
