@@ -45,6 +45,7 @@
 //! | `http` | classification of HTTP and gRPC responses, `.respond()` |
 //! | `grpc` | tonic: `NamedService`, rejections as `tonic::Status` |
 //! | `axum-core` | `.respond_into()` anything that is `IntoResponse` |
+//! | `axum` | [`admin`]: breakers, bulkheads and switches over HTTP, for operators |
 //! | `reqwest` | classification of reqwest's responses |
 //! | `serde` | configuration from files, values as JSON |
 //! | `kill-switch` | kill switches: documents, stores in memory, gates |
@@ -54,6 +55,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "axum")]
+pub mod admin;
 pub mod bulkhead;
 mod caught;
 pub mod circuit_breaker;

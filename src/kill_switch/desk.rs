@@ -91,6 +91,14 @@ pub enum DeskError {
     /// The generation to go back to is not kept.
     #[error("generation {0} is not among the revisions that are kept")]
     NoSuchRevision(u64),
+    /// The document is not of the generation that the change was meant for; 0 is no document.
+    #[error("the document is of generation {found}, not of generation {expected}: look again")]
+    Moved {
+        /// The generation that the change was meant for.
+        expected: u64,
+        /// The one that is there.
+        found: u64,
+    },
     /// Others changed the document at every try.
     #[error("others changed the document {TRIES} times in a row: try again")]
     Busy,
@@ -111,6 +119,11 @@ impl Desk {
     pub fn audited(mut self, audit: impl Audit) -> Self {
         self.audit = Some(Arc::new(audit));
         self
+    }
+
+    /// Whether changes are written down anywhere.
+    pub fn is_audited(&self) -> bool {
+        self.audit.is_some()
     }
 
     pub(super) fn store(&self) -> &Arc<dyn Store> {
@@ -147,8 +160,26 @@ impl Desk {
     ///
     /// As [`change`](Self::change). An audit that cannot be written is no error: an engagement must not wait for a disk.
     pub fn change_and_tell(&self, change: &Change, by: &By) -> Result<Changes, DeskError> {
+        self.change_from(None, change, by)
+    }
+
+    /// As [`change_and_tell`](Self::change_and_tell), for a document of this generation and no other; 0 is an empty
+    /// store. The same change sent twice is made once.
+    ///
+    /// # Errors
+    ///
+    /// As [`change`](Self::change), and [`DeskError::Moved`].
+    pub fn change_if(&self, generation: u64, change: &Change, by: &By) -> Result<Changes, DeskError> {
+        self.change_from(Some(generation), change, by)
+    }
+
+    fn change_from(&self, seen: Option<u64>, change: &Change, by: &By) -> Result<Changes, DeskError> {
         for _ in 0..TRIES {
             let before = self.document()?;
+            let found = before.as_ref().map_or(0, Document::generation);
+            if let Some(expected) = seen.filter(|seen| *seen != found) {
+                return Err(DeskError::Moved { expected, found });
+            }
             let base = match (&before, change) {
                 (Some(document), _) => document.clone(),
                 (None, Change::Define { .. } | Change::TwoPerson { .. }) => Self::first(by)?,
@@ -162,6 +193,10 @@ impl Desk {
                     return Ok(Changes { document: after, unrecorded });
                 }
                 Err(StoreError::Conflict { .. }) => {}
+                Err(error @ StoreError::NotDurable { .. }) => {
+                    self.record(&base, &after, change, by); // it is in force, whatever a power cut makes of it
+                    return Err(error.into());
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -193,8 +228,18 @@ impl Desk {
     ///
     /// The store cannot list them.
     pub fn revisions(&self) -> Result<Vec<Document>, DeskError> {
+        self.latest(usize::MAX)
+    }
+
+    /// As [`revisions`](Self::revisions), but no more than so many.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot list them.
+    pub fn latest(&self, most: usize) -> Result<Vec<Document>, DeskError> {
         let generations = self.store.revisions()?;
-        Ok(generations.into_iter().rev().filter_map(|generation| self.revision(generation).ok()).collect())
+        let readable = generations.into_iter().rev().filter_map(|generation| self.revision(generation).ok());
+        Ok(readable.take(most).collect())
     }
 
     fn record(&self, before: &Document, after: &Document, change: &Change, by: &By) -> Option<String> {

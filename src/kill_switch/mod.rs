@@ -78,6 +78,8 @@ mod percent;
 mod point;
 mod read;
 mod refused;
+#[cfg(feature = "axum")]
+mod request;
 mod rule;
 mod scope;
 mod service;
@@ -106,6 +108,8 @@ pub use layer::{Anyone, Custom, Declared, KillSwitchLayer, Targets, Undeclared};
 pub use percent::{KeyHash, Percent};
 pub use point::State;
 pub use refused::ChangeError;
+#[cfg(feature = "axum")]
+pub(crate) use request::Asked;
 pub use rule::Rule;
 pub use scope::Scope;
 pub use service::{KillSwitchService, ResponseFuture};

@@ -38,6 +38,7 @@ const PURE_ROOMS: &[&str] = &[
     "kill_switch/percent.rs",
     "kill_switch/read.rs",
     "kill_switch/refused.rs",
+    "kill_switch/request.rs",
     "kill_switch/rule.rs",
     "kill_switch/scope.rs",
     "kill_switch/stage.rs",
@@ -71,6 +72,7 @@ const FLOORS: &[&[&str]] = &[
     &["observe", "reject", "classify", "telemetry"],
     MECHANISMS,
     &["protect", "registry"],
+    &["admin"],
     &["lib", "guide"],
     &["bin"],
 ];

@@ -1,0 +1,51 @@
+//! Reading a body: of the right type, not too long, and not for ever.
+
+use super::problem::Problem;
+use axum::body::{Body, Bytes, HttpBody};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderMap};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
+
+/// The longest body, in bytes.
+pub(super) const BODY_MAX: usize = 64 * 1024;
+
+/// # Errors
+///
+/// 415 for anything but `application/json`: a form on a page of another site can send everything else.
+pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut all = headers.get_all(CONTENT_TYPE).iter();
+    let only = all.next().filter(|_| all.next().is_none()).and_then(|value| value.to_str().ok());
+    let essence = only.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let detail = "the body must be application/json";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail))
+}
+
+/// # Errors
+///
+/// 413 for a body that is too long, 408 for one that takes too long, 400 for one that breaks off.
+pub(super) async fn read(body: Body, within: Duration) -> Result<Vec<u8>, Problem> {
+    let slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "the body took too long");
+    tokio::time::timeout(within, collect(body)).await.map_err(slow)?
+}
+
+async fn collect(body: Body) -> Result<Vec<u8>, Problem> {
+    let too_long = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", format!("{BODY_MAX} bytes at most"));
+    if body.size_hint().lower() > BODY_MAX as u64 {
+        return Err(too_long());
+    }
+    let (mut body, mut read) = (pin!(body), Vec::new());
+    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let broken = |_| Problem::new(StatusCode::BAD_REQUEST, "broken_body", "the body broke off");
+        let data: Bytes = frame.map_err(broken)?.into_data().unwrap_or_default();
+        if read.len() + data.len() > BODY_MAX {
+            return Err(too_long());
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(read)
+}

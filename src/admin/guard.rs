@@ -1,0 +1,129 @@
+//! Who may do what: the token of a request, and the browsers that are kept out.
+
+use super::problem::Problem;
+use crate::clock::timestamp;
+use crate::kill_switch::access::{AccessList, Actor, Denied, Verb};
+use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+use http::uri::Authority;
+use http::{StatusCode, header::HeaderName};
+use std::net::IpAddr;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Who may do all of this to that switch; `None` where nobody needs a token, which is to read where there is none.
+///
+/// # Errors
+///
+/// 401 for a token that is good for nothing, 403 for one that is good for something else.
+pub(super) fn admit(
+    access: &AccessList,
+    headers: &HeaderMap,
+    verbs: &[Verb],
+    switch: Option<&str>,
+) -> Result<Option<Actor>, Problem> {
+    if access.grants().is_empty() && verbs == [Verb::View] {
+        return Ok(None);
+    }
+    let (presented, now) = (presented(headers), timestamp());
+    let mut actor = None;
+    for verb in verbs {
+        actor = Some(access.authorize(presented, *verb, switch, now).map_err(refused)?);
+    }
+    actor.map(Some).ok_or_else(Problem::unauthorized)
+}
+
+/// As [`admit`], where it is not known yet which switch it is about: of any.
+pub(super) fn admit_some(access: &AccessList, headers: &HeaderMap, verb: Verb) -> Result<(), Problem> {
+    match access.authorize(presented(headers), verb, None, timestamp()) {
+        Ok(_) | Err(Denied::WrongSwitch) => Ok(()),
+        Err(denied) => Err(refused(denied)),
+    }
+}
+
+/// The token of a request that has exactly one; otherwise nothing, which is a token of nobody's.
+fn presented(headers: &HeaderMap) -> &str {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let (Some(one), None) = (all.next(), all.next()) else { return "" };
+    match one.to_str().ok().and_then(|text| text.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token,
+        _ => "",
+    }
+}
+
+fn refused(denied: Denied) -> Problem {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(target: "backstop::admin", code = denied.code(), "admin refused a request");
+    match denied {
+        Denied::WrongVerb | Denied::WrongSwitch => Problem::forbidden(denied.code()),
+        _ => Problem::unauthorized(),
+    }
+}
+
+/// Keeps pages of other sites out, which a browser on an operator's machine would ask on their behalf: by where the
+/// browser says that it comes from, and, where no token is asked for, by the name that it believes to ask.
+///
+/// # Errors
+///
+/// 403.
+pub(super) fn same_site(access: &AccessList, headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let host = text(HOST).unwrap_or_default();
+    let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));
+    let is_foreign = text(ORIGIN).is_some_and(|origin| !is_own(origin))
+        || text(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none");
+    // A name of somebody else's that leads here: the browser takes this for that site's own page.
+    let is_rebound = access.grants().is_empty() && !is_local(host);
+    if is_foreign || is_rebound {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", "pages of other sites are not answered"));
+    }
+    Ok(())
+}
+
+fn is_local(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let host = authority.host();
+    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_presented_once_and_by_its_scheme() {
+        let headers = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            }
+            headers
+        };
+        for (values, token) in [
+            (vec!["Bearer t"], "t"),
+            (vec!["bearer t"], "t"),
+            (vec!["Basic t"], ""),
+            (vec!["t"], ""),
+            (vec!["Bearer t", "Bearer t"], ""),
+            (vec!["Bearer \u{e9}"], ""),
+            (vec![], ""),
+        ] {
+            assert_eq!(presented(&headers(&values)), token, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn without_tokens_only_local_names_are_answered() {
+        for (host, expected) in [
+            ("localhost:9901", true),
+            ("127.0.0.1:9901", true),
+            ("[::1]:9901", true),
+            ("evil.example:9901", false),
+            ("127.0.0.1.evil.example", false),
+            ("10.0.0.1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_local(host), expected, "{host}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A page for operators: what the program's mechanisms do, and changes of its switches, as JSON over HTTP.
+//!
+//! It runs in the program that it shows, beside what serves its users, with limits of its own: 16 requests at once,
+//! bodies of 64 KiB, 10 seconds for each step. It answers while the program's own bulkheads are full, and while the
+//! store hangs it still tells from memory how everything stands.
+//!
+//! Every path below is a `GET` that needs `view`, or a `POST` that needs the verbs in its row. A token is presented as
+//! `Authorization: Bearer bks_...`. What concerns no one switch takes a token for all switches.
+//!
+//! | path | | needs |
+//! |---|---|---|
+//! | `/v1/state` | breakers, bulkheads, the document in force, the board | `view` |
+//! | `/v1/switches`, `/v1/switches/{id}` | switches of the document in force | `view` |
+//! | `/v1/history?limit=` | who made which generation, the newest first | `view` |
+//! | `/v1/revisions/{generation}`, `/v1/document` | documents as they are in the store | `view` |
+//! | `/v1/audit?limit=` | the end of the audit, the newest last | `view` |
+//! | `/v1/switches/{id}/engage` | `scope`, `stage`, `incident`, `expires` | `engage` |
+//! | `/v1/switches/{id}/advance` | `stage` | `engage` |
+//! | `/v1/switches/{id}/extend` | `until` | `engage` |
+//! | `/v1/switches/{id}/release`, `unpin` | | `release` |
+//! | `/v1/switches/{id}/pin` | `state` | `release` |
+//! | `/v1/switches/{id}/define` | `definition` | `define` |
+//! | `/v1/switches/{id}/retire` | | `define` |
+//! | `/v1/revert` | `generation` | `engage`, `release` and `define`, for all switches |
+//! | `/v1/approve` | `number`, `document` (the hash that was seen) | `approve`, for the proposal's switch |
+//! | `/v1/reject` | `number` | `approve`, for the proposal's switch |
+//!
+//! Every change also has a `reason`, and may have:
+//!
+//! - `if_generation`: the generation that it is meant for. Where the document is of another one, the answer is 409
+//!   with `generation`, and nothing changes: so a request can be sent again without harm. 0 is an empty store.
+//! - `break_glass`: does alone what takes two. The token needs `approve`, too.
+//!
+//! The answer tells the `generation` and `hash` of the new document, the `switch`, whether it was `audited`, and in
+//! `pending` the number under which it waits for a second person (status 202), or null. Who it was is what the token
+//! says; nothing in a body can change that.
+//!
+//! Errors are `application/problem+json` with a `code`: 400 for fields that are wrong (all of them, in `problems`), 401
+//! for no token that is good for anything, 403 for one that is good for something else and for pages of other sites,
+//! 404, 405, 408, 409, 413, 415, 422 for what a rule forbids, and 503 where the store cannot be reached. A 503 with
+//! `not_durable` or `slow_store` says that the change is made, or may be.
+//!
+//! Without a token there are no routes that change anything, and reads answer under a local name only. Without a live
+//! one, no address but loopback is listened at.
+
+mod body;
+mod change;
+mod guard;
+mod handle;
+mod problem;
+mod routes;
+mod serve;
+mod tail;
+mod views;
+
+pub use handle::{Admin, AdminBuilder};
+pub use serve::ServeError;

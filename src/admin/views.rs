@@ -1,0 +1,156 @@
+//! What can be read: states from memory, documents from the store, the end of the audit from its file.
+
+use super::guard::admit;
+use super::handle::Shared;
+use super::problem::Problem;
+use super::routes::{Answer, Params, json as answer};
+use super::tail;
+use crate::clock::timestamp;
+use crate::kill_switch::access::Verb;
+use crate::kill_switch::{Document, Switch};
+use crate::sync::Arc;
+use axum::extract::{RawQuery, State};
+use http::StatusCode;
+use http::header::HeaderMap;
+use serde_json::{Value, json};
+
+type Shares = State<Arc<Shared>>;
+
+/// How many items are answered where nobody says, and at most.
+const LIMIT: usize = 50;
+const LIMIT_MAX: usize = 500;
+
+/// From memory: it answers while the store hangs and while every place is taken.
+pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
+    admit(&shared.access, &headers, &[Verb::View], None)?;
+    let breakers = shared.registry.circuit_breakers();
+    let breakers = breakers.iter().map(|breaker| {
+        json!({
+            "name": breaker.name(), "state": breaker.state(), "snapshot": breaker.snapshot(), "totals": breaker.totals(),
+        })
+    });
+    let bulkheads = shared.registry.bulkheads();
+    let bulkheads = bulkheads.iter().map(
+        |bulkhead| json!({ "name": bulkhead.name(), "snapshot": bulkhead.snapshot(), "totals": bulkhead.totals() }),
+    );
+    let status = shared.switches.status();
+    let told = json!({
+        "name": shared.switches.name(),
+        "breakers": breakers.collect::<Vec<_>>(),
+        "bulkheads": bulkheads.collect::<Vec<_>>(),
+        "document": in_force(&shared),
+        "board": {
+            "source": status.source,
+            "generation": status.generation,
+            "stale_for_ms": u64::try_from(status.stale_for.as_millis()).unwrap_or(u64::MAX),
+            "refused": status.refused,
+            "refusals": status.refusals,
+            "unknown": status.unknown,
+            "expired": status.expired,
+        },
+    });
+    Ok(ok(&told))
+}
+
+/// Those of the document in force.
+pub(super) async fn switches(State(shared): Shares, headers: HeaderMap) -> Answer {
+    admit(&shared.access, &headers, &[Verb::View], None)?;
+    Ok(ok(&in_force(&shared)))
+}
+
+pub(super) async fn switch(State(shared): Shares, params: Params, headers: HeaderMap) -> Answer {
+    let id = params.last();
+    admit(&shared.access, &headers, &[Verb::View], Some(&id))?;
+    let document = shared.switches.document().ok_or_else(Problem::unknown_switch)?;
+    let switch = document.switch(&id).ok_or_else(Problem::unknown_switch)?;
+    Ok(ok(
+        &json!({ "generation": document.generation(), "hash": document.content_hash(), "switch": with_state(switch) }),
+    ))
+}
+
+pub(super) async fn history(State(shared): Shares, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
+    admit(&shared.access, &headers, &[Verb::View], None)?;
+    let limit = limit(query.as_deref())?;
+    let (permit, desk) = (shared.begin()?, shared.desk()?);
+    let work = move || {
+        let of = |document: &Document| {
+            let (generation, hash) = (document.generation(), document.content_hash());
+            json!({ "generation": generation, "hash": hash, "changed": document.changed() })
+        };
+        let revisions: Vec<_> = desk.latest(limit)?.iter().map(of).collect();
+        Ok(ok(&json!({ "revisions": revisions })))
+    };
+    shared.in_background(permit, work).await
+}
+
+pub(super) async fn revision(State(shared): Shares, params: Params, headers: HeaderMap) -> Answer {
+    admit(&shared.access, &headers, &[Verb::View], None)?;
+    let unknown = |_| Problem::new(StatusCode::NOT_FOUND, "unknown_revision", "there is no such generation");
+    let generation = params.last().parse().map_err(unknown)?;
+    let (permit, desk) = (shared.begin()?, shared.desk()?);
+    let work = move || Ok(answer(StatusCode::OK, desk.revision(generation)?.to_bytes()));
+    shared.in_background(permit, work).await
+}
+
+/// As it is in the store.
+pub(super) async fn document(State(shared): Shares, headers: HeaderMap) -> Answer {
+    admit(&shared.access, &headers, &[Verb::View], None)?;
+    let (permit, desk) = (shared.begin()?, shared.desk()?);
+    let work = move || {
+        let document = desk.document()?.ok_or(crate::kill_switch::DeskError::Empty)?;
+        Ok(answer(StatusCode::OK, document.to_bytes()))
+    };
+    shared.in_background(permit, work).await
+}
+
+pub(super) async fn audit(State(shared): Shares, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
+    admit(&shared.access, &headers, &[Verb::View], None)?;
+    let limit = limit(query.as_deref())?;
+    let none = || Problem::new(StatusCode::NOT_FOUND, "no_audit", "no file of the audit is set up here");
+    let path = shared.audit_file.clone().ok_or_else(none)?;
+    let permit = shared.begin()?;
+    let work = move || {
+        let failed = |error: std::io::Error| {
+            let detail = format!("the audit cannot be read: {}", error.kind());
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unreadable_audit", detail)
+        };
+        let tail::Lines { entries, unreadable } = tail::lines(&path, limit).map_err(failed)?;
+        Ok(ok(&json!({ "entries": entries, "unreadable": unreadable })))
+    };
+    shared.in_background(permit, work).await
+}
+
+/// `None` as long as there has been no document.
+fn in_force(shared: &Shared) -> Option<Value> {
+    let document = shared.switches.document()?;
+    let switches: Vec<_> = document.switches().iter().map(with_state).collect();
+    Some(json!({
+        "generation": document.generation(),
+        "hash": document.content_hash(),
+        "two_person": document.is_two_person(),
+        "changed": document.changed(),
+        "switches": switches,
+        "pending": document.pending(),
+    }))
+}
+
+/// A switch as the document has it, and what the time makes of it.
+fn with_state(switch: &Switch) -> Value {
+    let mut told = json!(switch);
+    told["is_engaged"] = switch.is_engaged(timestamp()).into();
+    told
+}
+
+fn limit(query: Option<&str>) -> Result<usize, Problem> {
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(LIMIT) };
+    let limit = query.strip_prefix("limit=").and_then(|limit| limit.parse().ok());
+    let detail = || format!("the query is limit= and a number from 1 to {LIMIT_MAX}");
+    limit
+        .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+        .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail()))
+}
+
+fn ok(told: &impl serde::Serialize) -> axum::response::Response {
+    // Values that were JSON before, and maps whose keys are texts: nothing here can fail to be JSON.
+    answer(StatusCode::OK, serde_json::to_vec(told).unwrap_or_default())
+}
