@@ -7,6 +7,7 @@ use super::problem::Problem;
 use super::routes::{Answer, json};
 use crate::clock::timestamp;
 use crate::kill_switch::access::Verb::{self, Approve, Define, Engage, Release};
+use crate::kill_switch::store::StoreError;
 use crate::kill_switch::{Asked, By, Change, Changes, Desk, DeskError, Document, SwitchId};
 use crate::sync::Arc;
 use axum::extract::Request;
@@ -89,8 +90,10 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: Asked) -> Answer 
         Some(generation) => desk.change_if(generation, &change, &by),
         None => desk.change_and_tell(&change, &by),
     };
-    // An error may come with a document that is in force: one that may not survive a power cut.
-    shared.switches.refresh();
+    // One error comes with a document that is in force: one that may not survive a power cut.
+    if matches!(made, Ok(_) | Err(DeskError::Store(StoreError::NotDurable { .. }))) {
+        shared.switches.refresh();
+    }
     let Changes { document, unrecorded } = made?;
     let pending = document.changed().proposed();
     let told = json!({
