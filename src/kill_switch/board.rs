@@ -276,12 +276,8 @@ impl Board {
             let before = point.is_engaged();
             point.set(standing);
             if before != point.is_engaged() {
-                let trigger = match switch.and_then(Switch::engaged) {
-                    Some(engaged) if before && engaged.is_over(now) => 2, // by its own expiry
-                    Some(engaged) => metrics::place(engaged.trigger()),
-                    None => 0, // a person's: nothing else releases
-                };
-                point.count_transition(!before, trigger);
+                let engaged = switch.and_then(|switch| switch.engaged());
+                point.count_transition(!before, metrics::place(engaged, now));
                 self.events.push([BoardEvent::Switched { name: point.name, is_engaged: !before }]);
             }
         }

@@ -160,7 +160,10 @@ impl Desk {
     ///
     /// As [`change`](Self::change). An audit that cannot be written is no error: an engagement must not wait for a disk.
     pub fn change_and_tell(&self, change: &Change, by: &By) -> Result<Changes, DeskError> {
-        self.change_from(None, change, by)
+        match self.change_where(change, by, |_| true)? {
+            Ok(changes) => Ok(changes),
+            Err(_) => Err(DeskError::Busy), // the condition is always true
+        }
     }
 
     /// As [`change_and_tell`](Self::change_and_tell), for a document of this generation and no other; 0 is an empty
@@ -170,15 +173,25 @@ impl Desk {
     ///
     /// As [`change`](Self::change), and [`DeskError::Moved`].
     pub fn change_if(&self, generation: u64, change: &Change, by: &By) -> Result<Changes, DeskError> {
-        self.change_from(Some(generation), change, by)
+        let is_seen = |document: Option<&Document>| document.map_or(0, Document::generation) == generation;
+        self.change_where(change, by, is_seen)?.map_err(|found| DeskError::Moved {
+            expected: generation,
+            found: found.as_ref().map_or(0, Document::generation),
+        })
     }
 
-    fn change_from(&self, seen: Option<u64>, change: &Change, by: &By) -> Result<Changes, DeskError> {
+    /// As [`change_and_tell`](Self::change_and_tell) as long as the document meets a condition; else, the document that
+    /// does not. It is asked of the very document that the change replaces.
+    pub(super) fn change_where(
+        &self,
+        change: &Change,
+        by: &By,
+        condition: impl Fn(Option<&Document>) -> bool,
+    ) -> Result<Result<Changes, Option<Document>>, DeskError> {
         for _ in 0..TRIES {
             let before = self.document()?;
-            let found = before.as_ref().map_or(0, Document::generation);
-            if let Some(expected) = seen.filter(|seen| *seen != found) {
-                return Err(DeskError::Moved { expected, found });
+            if !condition(before.as_ref()) {
+                return Ok(Err(before));
             }
             let base = match (&before, change) {
                 (Some(document), _) => document.clone(),
@@ -190,7 +203,7 @@ impl Desk {
             match self.store.compare_and_set(expected, after.generation(), &after.to_bytes()) {
                 Ok(()) => {
                     let unrecorded = self.record(&base, &after, change, by);
-                    return Ok(Changes { document: after, unrecorded });
+                    return Ok(Ok(Changes { document: after, unrecorded }));
                 }
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error @ StoreError::NotDurable { .. }) => {

@@ -88,6 +88,16 @@ pub struct DrillReport {
 impl DrillReport {
     /// Of what the instances did. An instance that is there twice counts once, with the worse of each time.
     pub fn of(samples: impl IntoIterator<Item = Sample>, limits: Limits) -> Self {
+        Self::worded(samples, limits, "off")
+    }
+
+    /// Of how the capability came back: as [`of`](Self::of), with times that count from the command to release, and until
+    /// it was on again.
+    pub fn restored(samples: impl IntoIterator<Item = Sample>, limits: Limits) -> Self {
+        Self::worded(samples, limits, "on")
+    }
+
+    fn worded(samples: impl IntoIterator<Item = Sample>, limits: Limits, state: &str) -> Self {
         let mut instances: BTreeMap<String, (Option<Duration>, Option<Duration>)> = BTreeMap::new();
         for Sample { instance, disabled, verified } in samples {
             let worst = instances.entry(instance).or_insert((disabled, verified));
@@ -98,14 +108,14 @@ impl DrillReport {
             instances.iter().filter(|(_, times)| is_silent(times)).map(|(name, _)| name.clone()).collect();
         let time_to_disable = Percentiles::of(instances.values().map(|times| times.0).collect());
         let time_to_verify = Percentiles::of(instances.values().map(|times| times.1).collect());
-        let why_not = why_not(instances.len(), silent.len(), &time_to_disable, &time_to_verify, limits);
+        let why_not = why_not(instances.len(), silent.len(), &time_to_disable, &time_to_verify, limits, state);
         let is_pass = why_not.is_none();
         let sentence = why_not.map_or_else(
             || {
                 let (off, seen) = (shown(time_to_disable.p99), shown(time_to_verify.p99));
                 let count = instances.len();
                 format!(
-                    "passed: the 99th percentile of {count} instances was off after {off} and seen off after {seen}"
+                    "passed: the 99th percentile of {count} instances was {state} after {off} and seen {state} after {seen}"
                 )
             },
             |why| format!("failed: {why}"),
@@ -125,6 +135,7 @@ fn why_not(
     disable: &Percentiles,
     verify: &Percentiles,
     limits: Limits,
+    state: &str,
 ) -> Option<String> {
     if instances == 0 {
         return Some("no instance took part".to_owned());
@@ -132,12 +143,16 @@ fn why_not(
     if silent > 0 {
         return Some(format!("{silent} of {instances} instances never answered"));
     }
-    let late = |what, percentiles: &Percentiles, limit: Duration| {
+    let late = |what: &str, percentiles: &Percentiles, limit: Duration| {
         let is_late = percentiles.p99.is_none_or(|time| time > limit);
-        is_late
-            .then(|| format!("the 99th percentile {what} after {}, and {limit:?} is the limit", shown(percentiles.p99)))
+        is_late.then(|| {
+            format!(
+                "the 99th percentile was {what}{state} after {}, and {limit:?} is the limit",
+                shown(percentiles.p99)
+            )
+        })
     };
-    late("was off", disable, limits.time_to_disable).or_else(|| late("was seen off", verify, limits.time_to_verify))
+    late("", disable, limits.time_to_disable).or_else(|| late("seen ", verify, limits.time_to_verify))
 }
 
 fn shown(time: Option<Duration>) -> String {

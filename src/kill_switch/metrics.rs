@@ -3,19 +3,25 @@
 #[cfg(feature = "metrics")]
 pub(super) use publish::{publish_board, publish_point};
 
-use super::document::Trigger;
+use super::document::{Engagement, Trigger};
+use crate::clock::Timestamp;
 
 /// Why a switch changed.
 pub(super) const TRIGGERS: [&str; 4] = ["human", "kpi", "expiry", "drill"];
 
-/// The place of a trigger among them.
-pub(super) fn place(trigger: &Trigger) -> usize {
-    match trigger {
+/// The place of a drill among them.
+pub(super) const DRILL: usize = 3;
+
+/// The place among them of what made a switch as it is; `None` where nothing is engaged any more.
+pub(super) fn place(engaged: Option<&Engagement>, now: Timestamp) -> Option<usize> {
+    let engaged = engaged?;
+    Some(match engaged.trigger() {
+        _ if engaged.is_over(now) => 2,
         Trigger::Human => 0,
         Trigger::Kpi(_) => 1,
         Trigger::Expiry => 2,
-        Trigger::Drill => 3,
-    }
+        Trigger::Drill => DRILL,
+    })
 }
 
 #[cfg(feature = "metrics")]

@@ -72,12 +72,14 @@ mod handle;
 mod id;
 mod layer;
 mod log;
+mod manual;
 mod metrics;
 mod node;
 mod percent;
 mod point;
 mod read;
 mod refused;
+pub mod rehearse;
 #[cfg(feature = "axum")]
 mod request;
 mod rule;
@@ -105,6 +107,7 @@ pub use document::{
 pub use handle::KillSwitch;
 pub use id::SwitchId;
 pub use layer::{Anyone, Custom, Declared, KillSwitchLayer, Targets, Undeclared};
+pub use manual::ManualSwitches;
 pub use percent::{KeyHash, Percent};
 pub use point::State;
 pub use refused::ChangeError;

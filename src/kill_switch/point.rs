@@ -5,6 +5,7 @@
 
 use super::document::OnUnknown;
 use super::id::SwitchId;
+use super::metrics::DRILL;
 use super::rule::Rule;
 use super::target::Target;
 use crate::reject::{Mechanism, RejectReason, Rejected};
@@ -42,6 +43,8 @@ pub(super) struct Point {
     pub(super) fallbacks: AtomicU64,
     /// To engaged and to released, by trigger.
     transitions: [AtomicU64; 8],
+    /// What the last change was set off by.
+    engaged_by: AtomicU64,
     #[cfg(feature = "metrics")]
     pub(super) gate: crate::telemetry::Gate,
 }
@@ -81,15 +84,20 @@ impl Point {
             blocked: AtomicU64::new(0),
             fallbacks: AtomicU64::new(0),
             transitions: [(); 8].map(|()| AtomicU64::new(0)),
+            engaged_by: AtomicU64::new(0),
             #[cfg(feature = "metrics")]
             gate: crate::telemetry::Gate::default(),
         }
     }
 
-    /// Counts a change on this instance; `trigger` is its place among them.
-    pub(super) fn count_transition(&self, is_engaged: bool, trigger: usize) {
+    /// Counts a change on this instance; `trigger` is its place among them. Without one somebody released the switch: the
+    /// drill that had engaged it, or a person, as nothing else releases.
+    pub(super) fn count_transition(&self, is_engaged: bool, trigger: Option<usize>) {
+        let was_drill = self.engaged_by.load(Ordering::Relaxed) == DRILL as u64;
+        let trigger = trigger.unwrap_or(if was_drill { DRILL } else { 0 });
         let first = if is_engaged { 0 } else { 4 };
         self.transitions[first + trigger].fetch_add(1, Ordering::Relaxed);
+        self.engaged_by.store(trigger as u64, Ordering::Relaxed);
     }
 
     pub(super) fn sample(&self, is_expired: bool, drill_age_seconds: f64) -> PointSample {

@@ -1,5 +1,10 @@
 //! What comes of a window: an engagement, or what held it back.
 
+use crate::clock::Timestamp;
+use crate::kill_switch::by::By;
+use crate::kill_switch::change::{Change, Engage};
+use crate::kill_switch::document::{Breach, Trigger};
+use crate::kill_switch::text::REASON_MAX;
 use std::fmt;
 use std::time::Duration;
 
@@ -93,4 +98,101 @@ pub enum Verdict {
         /// is left out that has nothing to look at because one before it holds.
         guards: Vec<Said>,
     },
+}
+
+impl Verdict {
+    /// What the program `name` does about it: this engagement, set off by the KPI, and whoever asks why reads the
+    /// sentence. `None` where it waits.
+    ///
+    /// It still has to be allowed to: the document refuses what is wider than the definition leaves to programs, what a
+    /// person pinned, and what is engaged already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop::clock::Timestamp;
+    /// use backstop::kill_switch::automatic::{Automatic, Window};
+    /// use backstop::kill_switch::{Engage, KillSwitches, Scope, SwitchId};
+    ///
+    /// fn look(switches: &KillSwitches, automatic: &mut Automatic, window: &Window) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let engage = Engage::new(SwitchId::new("recommendations")?, Scope::new().percent(10.0));
+    ///     if let Some((change, by)) = automatic.observe(window).engage(engage, "autopilot", Timestamp::now()) {
+    ///         switches.change(&change, &by)?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn engage(&self, engage: Engage, name: &str, at: Timestamp) -> Option<(Change, By)> {
+        let Self::Engage { metric, value, threshold, window, samples, sentence, .. } = self else { return None };
+        let breach = Breach::new(metric, *value, *threshold, *window, *samples);
+        let reason: String = sentence.chars().take(REASON_MAX).collect();
+        Some((Change::Engage(engage.trigger(Trigger::Kpi(breach))), By::automation(name, at).because(reason)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kill_switch::{ChangeError, Definition, Document, OnUnknown, PinState, Scope, SwitchId, apply};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + second).unwrap()
+    }
+
+    fn id() -> SwitchId {
+        SwitchId::new("recs").unwrap()
+    }
+
+    fn verdict(sentence: &str) -> Verdict {
+        let (kpi, metric, sentence) = ("errors".to_owned(), "http_error_rate".to_owned(), sentence.to_owned());
+        let window = Duration::from_secs(60);
+        Verdict::Engage { kpi, metric, value: 0.25, threshold: 0.05, window, samples: 900, sentence }
+    }
+
+    fn by(second: i64) -> By {
+        By::person("ana", at(second)).because("a test")
+    }
+
+    fn document(definition: impl FnOnce(Definition) -> Definition) -> Document {
+        let document = Document::new("shop", &by(0)).unwrap();
+        let definition = definition(Definition::new("team", "recommendations", Timestamp::MAX, OnUnknown::Allow));
+        apply(&document, &Change::Define { switch: id(), definition }, &by(1)).unwrap()
+    }
+
+    fn engaged(document: &Document, percent: f64) -> Result<Document, ChangeError> {
+        let engage = Engage::new(id(), Scope::new().percent(percent));
+        let (change, by) = verdict("errors were past 0.05").engage(engage, "autopilot", at(9)).unwrap();
+        apply(document, &change, &by)
+    }
+
+    #[test]
+    fn a_program_engages_as_far_as_the_definition_lets_it_and_says_which_kpi_it_was() {
+        let document = document(|definition| definition.max_automatic(10.0));
+        let next = engaged(&document, 10.0).unwrap();
+        let engagement = next.switch("recs").unwrap().engaged().unwrap();
+        let Trigger::Kpi(breach) = engagement.trigger() else { panic!("{engagement:?}") };
+        let said = (breach.metric(), breach.value(), breach.threshold(), breach.window(), breach.samples());
+        assert_eq!(said, ("http_error_rate", 0.25, 0.05, Duration::from_secs(60), 900));
+        assert_eq!((engagement.by(), engagement.reason()), ("autopilot", "errors were past 0.05"));
+        assert!(matches!(engaged(&document, 10.1), Err(ChangeError::TooWide { .. })));
+        assert!(matches!(engaged(&next, 1.0), Err(ChangeError::AlreadyEngaged { .. })));
+    }
+
+    #[test]
+    fn a_switch_that_is_left_to_people_or_pinned_by_one_is_not_engaged() {
+        assert!(matches!(engaged(&document(|as_it_is| as_it_is), 0.1), Err(ChangeError::TooWide { .. })));
+        let document = document(|definition| definition.max_automatic(10.0));
+        let pin = Change::Pin { switch: id(), state: PinState::Released };
+        let pinned = apply(&document, &pin, &by(2)).unwrap();
+        assert!(matches!(engaged(&pinned, 1.0), Err(ChangeError::Pinned { .. })));
+    }
+
+    #[test]
+    fn a_long_sentence_is_no_reason_to_wait_and_waiting_is_no_change() {
+        let document = document(|definition| definition.max_automatic(10.0));
+        let engage = || Engage::new(id(), Scope::new().percent(1.0));
+        let (change, by) = verdict(&"ü".repeat(2_000)).engage(engage(), "autopilot", at(9)).unwrap();
+        assert!(apply(&document, &change, &by).is_ok());
+        assert!(Verdict::Wait { guards: Vec::new() }.engage(engage(), "autopilot", at(9)).is_none());
+    }
 }
