@@ -24,7 +24,8 @@ every_column=(admitting-1 admitting-2 rejecting-1 rejecting-2 allocations instru
 # Mechanism as in `count list`, and the title of its table.
 tables='circuit-breaker|Circuit breakers
 bulkhead|Bulkheads
-stack|Breaker over bulkhead'
+stack|Breaker over bulkhead
+kill-switch|Kill switches'
 columns=()
 only='.*'
 ours=

@@ -24,6 +24,8 @@ pub enum Mechanism {
     Bulkhead,
     /// A circuit breaker over a bulkhead.
     Stack,
+    /// A kill switch or a feature flag, on or off.
+    KillSwitch,
 }
 
 impl Mechanism {
@@ -37,6 +39,7 @@ impl Mechanism {
             Self::CircuitBreaker => "circuit-breaker",
             Self::Bulkhead => "bulkhead",
             Self::Stack => "stack",
+            Self::KillSwitch => "kill-switch",
         }
     }
 
@@ -44,7 +47,7 @@ impl Mechanism {
     pub const fn cases(self) -> [&'static str; 2] {
         match self {
             Self::CircuitBreaker => ["closed", "open"],
-            Self::Bare | Self::Bulkhead | Self::Stack => ["admitting", "rejecting"],
+            Self::Bare | Self::Bulkhead | Self::Stack | Self::KillSwitch => ["admitting", "rejecting"],
         }
     }
 }

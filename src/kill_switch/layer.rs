@@ -26,6 +26,10 @@ impl Declared for crate::reject::Respond {}
 #[cfg(feature = "axum-core")]
 impl<F: Clone> Declared for crate::reject::RespondInto<F> {}
 
+/// What makes a response with a gRPC status of a rejection.
+#[cfg(feature = "grpc")]
+pub type MakeStatus = fn(&Rejected) -> http::Response<tonic::body::Body>;
+
 /// A target that says nothing: only a switch that is engaged for all matters to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Anyone;
@@ -101,6 +105,13 @@ impl<T, P> KillSwitchLayer<T, P> {
     #[cfg(feature = "http")]
     pub fn respond(self) -> KillSwitchLayer<T, crate::reject::Respond> {
         self.declare(crate::reject::Respond)
+    }
+
+    /// Engaged: gRPC's `UNAVAILABLE`, in front of a service that tonic made. Its body is made of nothing but tonic's own,
+    /// so [`respond`](Self::respond) does not fit there.
+    #[cfg(feature = "grpc")]
+    pub fn respond_status(self) -> KillSwitchLayer<T, RespondWith<MakeStatus>> {
+        self.declare(RespondWith(|rejected| tonic::Status::from(rejected.clone()).into_http()))
     }
 
     /// Engaged: a response that `make` builds, of the service's own type.

@@ -106,6 +106,8 @@ pub use document::{
 };
 pub use handle::KillSwitch;
 pub use id::SwitchId;
+#[cfg(feature = "grpc")]
+pub use layer::MakeStatus;
 pub use layer::{Anyone, Custom, Declared, KillSwitchLayer, Targets, Undeclared};
 pub use manual::ManualSwitches;
 pub use percent::{KeyHash, Percent};

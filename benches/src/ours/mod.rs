@@ -2,6 +2,7 @@
 
 mod bulkhead;
 mod circuit_breaker;
+mod kill_switch;
 mod stack;
 
 use crate::Subject;
@@ -12,5 +13,5 @@ const REFUSED: Message = Message::MAX;
 
 /// The rows, in the order of the tables. A new one is one more entry in a file beside this one.
 pub fn subjects() -> Vec<Subject> {
-    [circuit_breaker::subjects(), bulkhead::subjects(), stack::subjects()].concat()
+    [circuit_breaker::subjects(), bulkhead::subjects(), stack::subjects(), kill_switch::subjects()].concat()
 }

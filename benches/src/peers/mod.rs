@@ -6,6 +6,7 @@
 mod by_hand;
 mod circuitbreaker_rs;
 mod failsafe;
+mod open_feature;
 mod recloser;
 mod seatbelt;
 mod tower;
@@ -37,5 +38,6 @@ pub fn subjects() -> Vec<Subject> {
     subjects.push(tower_resilience::BULKHEAD);
     subjects.extend(by_hand::SUBJECTS);
     subjects.push(tower_resilience::STACK);
+    subjects.push(open_feature::SUBJECT);
     subjects
 }
