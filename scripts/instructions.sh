@@ -28,6 +28,10 @@ ours-bulkhead-permit     rejecting   85  0
 ours-bulkhead-responder  rejecting  255  0
 ours-bulkhead-static     rejecting  460  1
 ours-stack               admitting  420  0
+ours-switch-released     admitting   15  0
+ours-switch-released     rejecting  110  0
+ours-switch-check        admitting   70  0
+ours-switch-16           admitting 3700  0
 '
 
 cargo build --quiet --release --manifest-path benches/Cargo.toml --bin count --features ours

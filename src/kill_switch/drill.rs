@@ -113,10 +113,8 @@ impl DrillReport {
         let sentence = why_not.map_or_else(
             || {
                 let (off, seen) = (shown(time_to_disable.p99), shown(time_to_verify.p99));
-                let count = instances.len();
-                format!(
-                    "passed: the 99th percentile of {count} instances was {state} after {off} and seen {state} after {seen}"
-                )
+                let count = instances_shown(instances.len());
+                format!("passed: the 99th percentile of {count} was {state} after {off} and seen {state} after {seen}")
             },
             |why| format!("failed: {why}"),
         );
@@ -141,7 +139,7 @@ fn why_not(
         return Some("no instance took part".to_owned());
     }
     if silent > 0 {
-        return Some(format!("{silent} of {instances} instances never answered"));
+        return Some(format!("{silent} of {} never answered", instances_shown(instances)));
     }
     let late = |what: &str, percentiles: &Percentiles, limit: Duration| {
         let is_late = percentiles.p99.is_none_or(|time| time > limit);
@@ -155,8 +153,14 @@ fn why_not(
     late("", disable, limits.time_to_disable).or_else(|| late("seen ", verify, limits.time_to_verify))
 }
 
+/// In whole milliseconds, rounded up: what is just past a limit shows that it is.
 fn shown(time: Option<Duration>) -> String {
-    time.map_or_else(|| "never".to_owned(), |time| format!("{time:?}"))
+    let millis = |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    time.map_or_else(|| "never".to_owned(), |time| format!("{:?}", Duration::from_millis(millis(time))))
+}
+
+fn instances_shown(count: usize) -> String {
+    if count == 1 { "1 instance".to_owned() } else { format!("{count} instances") }
 }
 
 /// Whether a switch was last drilled so long ago that nobody knows whether it still works.
@@ -197,6 +201,10 @@ mod tests {
         assert_eq!(report.sentence, sentence);
         let one = DrillReport::of([sample(1, Some(7), Some(8))], limits());
         assert_eq!(one.time_to_disable, at(7, 7, 7, 7));
+        let back =
+            DrillReport::restored([Sample::new("web-1", Some(Duration::from_nanos(1)), Some(millis(8)))], limits());
+        let sentence = "passed: the 99th percentile of 1 instance was on after 1ms and seen on after 8ms";
+        assert_eq!(back.sentence, sentence);
     }
 
     #[test]

@@ -1,0 +1,166 @@
+//! A kill switch through an incident: one tenant, 10 % of the users, everybody, and back again.
+//!
+//! `cargo run --example kill_switch`
+//!
+//! Everything is real: an axum server on loopback, the document in a file, the audit beside it. The example ends with 1
+//! as soon as something is not as it says.
+
+use axum::extract::Request;
+use axum::{Router, response::IntoResponse, routing::get};
+use backstop::BoxError;
+use backstop::clock::Timestamp;
+use backstop::kill_switch::audit::{AuditLog, verify};
+use backstop::kill_switch::rehearse::{Drill, Instance};
+use backstop::kill_switch::store::FileStore;
+use backstop::kill_switch::{
+    By, Change, Definition, Engage, KillSwitches, OnUnknown, Scope, Severity, SwitchId, Target,
+};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+
+const USERS: usize = 200;
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let directory = tempfile::tempdir()?;
+    let (document, audit) = (directory.path().join("switches.json"), directory.path().join("audit.jsonl"));
+
+    // ---- the program: a risky route, and what it answers while the switch is engaged
+    let switches =
+        KillSwitches::builder("shop").store(FileStore::new(&document)?).audit(AuditLog::new(&audit)).build()?;
+    let recommendations = switches.switch("recommendations", OnUnknown::Allow)?;
+    let gate = recommendations
+        .layer()
+        .target(|request: &Request| {
+            let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+            Target::new().route(request.uri().path()).tenant(header("tenant")).key(header("user"))
+        })
+        .fallback(|_: Request, _| Ok("bestsellers".into_response()));
+    let app = Router::new().route("/recommendations", get(async || "made for you").layer(gate));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let shop = Shop::new(format!("http://{}/recommendations", listener.local_addr()?));
+    tokio::spawn(async { axum::serve(listener, app).await });
+
+    // ---- the operator: in a program of their own, as a rule, on the same file
+    let id = SwitchId::new("recommendations")?;
+    let next_year = Timestamp::now() + Duration::from_secs(365 * 86_400);
+    let definition = Definition::new("team-recs", "the recommendations on every page", next_year, OnUnknown::Allow);
+    let definition = definition.severity(Severity::Low);
+    let engage = |scope| Change::Engage(Engage::new(id.clone(), scope).incident("INC-1204"));
+    let change = async |change: Change, by: &str, reason: &str| {
+        let (switches, by) = (switches.clone(), By::person(by, Timestamp::now()).because(reason));
+        // Stores block: changes do not belong on an async thread.
+        tokio::task::spawn_blocking(move || switches.change(&change, &by)).await?.map_err(BoxError::from)
+    };
+
+    println!("{:34} acme   globex", "");
+    change(Change::Define { switch: id.clone(), definition }, "mira", "recommendations go live").await?;
+    shop.expect("all is well", 0, 0).await?;
+
+    let for_acme = change(engage(Scope::new().tenant("acme")), "mira", "acme sees wrong prices").await?;
+    shop.expect("engaged for one tenant", 100, 0).await?;
+
+    change(engage(Scope::new().percent(10.0)), "jonas", "it is not only acme: shed some load").await?;
+    let some = shop.expect("engaged for 10 % of the users", 10, 10).await?;
+
+    change(engage(Scope::all()), "jonas", "the model serves garbage").await?;
+    shop.expect("engaged for all", 100, 100).await?;
+
+    change(Change::Release { switch: id.clone() }, "mira", "the old model is back").await?;
+    shop.expect("released", 0, 0).await?;
+
+    let generation = for_acme.generation();
+    change(Change::Revert { generation }, "mira", "acme has the new model still").await?;
+    shop.expect(&format!("back to generation {generation}"), 100, 0).await?;
+
+    change(Change::Release { switch: id.clone() }, "mira", "acme has the old model, too").await?;
+    change(engage(Scope::new().percent(10.0)), "jonas", "the same 10 % again?").await?;
+    ensure(some == shop.expect("10 % once more: the same users", 10, 10).await?, "they are other users")?;
+    change(Change::Release { switch: id.clone() }, "mira", "over").await?;
+
+    // ---- afterwards: does the switch still work?
+    let probed = recommendations.clone();
+    let board = switches.clone();
+    let drill = Drill::new(id, Scope::new().tenant("drill"));
+    let rehearsal = tokio::task::spawn_blocking(move || {
+        let by = By::person("mira", Timestamp::now()).because("the drill after the incident");
+        let is_off = || Some(probed.check(&Target::new().tenant("drill")).is_err());
+        let desk = board.desk().expect("there is a store");
+        drill.run(desk, &[Instance::of(&probed).verified(is_off)], &by)
+    });
+    let rehearsal = rehearsal.await??;
+    println!("\ndrill, off:   {}\n       again: {}", rehearsal.disable.sentence, rehearsal.restore.sentence);
+    ensure(rehearsal.is_pass(), "the drill failed")?;
+
+    println!("\nthe audit trail:");
+    for line in std::fs::read_to_string(&audit)?.lines() {
+        let entry: serde_json::Value = serde_json::from_str(line)?;
+        let word = |field: &str| entry[field].as_str().unwrap_or("");
+        let scope = if entry["scope_after"].is_null() { String::new() } else { entry["scope_after"].to_string() };
+        println!("  {:>4} {:6} {:8} {:40} {scope}", entry["generation"], word("by"), word("what"), word("reason"));
+    }
+    let verified = verify(&std::fs::read(&audit)?)?;
+    // The first change of an empty store makes two generations: the document, and what is in it.
+    ensure(verified.entries + 1 == switches.status().generation, "an entry is missing")?;
+    println!(
+        "\n{} entries, and the chain is whole; {} requests were degraded",
+        verified.entries,
+        recommendations.blocked()
+    );
+    Ok(())
+}
+
+/// Those who visit the shop.
+struct Shop {
+    url: String,
+    client: reqwest::Client,
+}
+
+impl Shop {
+    fn new(url: String) -> Self {
+        Self { url, client: reqwest::Client::new() }
+    }
+
+    /// Says who gets the degraded answer, and that it is as many percent as expected; the users of globex that do.
+    async fn expect(&self, what: &str, acme: usize, globex: usize) -> Result<Vec<usize>, BoxError> {
+        let started = Instant::now();
+        let (of_acme, of_globex) = (self.degraded("acme").await?, self.degraded("globex").await?);
+        let percent = |users: &[usize]| 100 * users.len() / USERS;
+        let shown = |users: &[usize]| match percent(users) {
+            0 => "fresh ".to_owned(),
+            100 => "off   ".to_owned(),
+            some => format!("{some:>2} %  "),
+        };
+        let requests = 2 * USERS;
+        println!(
+            "{what:34} {} {} {requests} requests in {:.0?}",
+            shown(&of_acme),
+            shown(&of_globex),
+            started.elapsed()
+        );
+        // A share of so few users is only about right; none and all are exact.
+        let is_near = |users, expected| match expected {
+            0 | 100 => percent(users) == expected,
+            _ => percent(users).abs_diff(expected) <= 6,
+        };
+        ensure(is_near(&of_acme, acme) && is_near(&of_globex, globex), what)?;
+        Ok(of_globex)
+    }
+
+    async fn degraded(&self, tenant: &str) -> Result<Vec<usize>, BoxError> {
+        let mut users = Vec::new();
+        for user in 0..USERS {
+            let request = self.client.get(&self.url).header("tenant", tenant).header("user", format!("user-{user}"));
+            match request.send().await?.error_for_status()?.text().await?.as_str() {
+                "bestsellers" => users.push(user),
+                "made for you" => {}
+                other => return Err(format!("nobody makes this answer: {other}").into()),
+            }
+        }
+        Ok(users)
+    }
+}
+
+fn ensure(is_so: bool, what: &str) -> Result<(), BoxError> {
+    if is_so { Ok(()) } else { Err(format!("not as said: {what}").into()) }
+}
