@@ -123,13 +123,13 @@ fn a_drill_that_is_too_slow_fails_and_is_recorded_with_its_times() {
 }
 
 /// Does something to the switch while the drill waits, and says what becomes of the drill.
-fn during(change: Change) -> (Result<Rehearsal, DrillError>, Document) {
+fn during(change: &Change) -> (Result<Rehearsal, DrillError>, Document) {
     let (store, desk) = memory();
     let web = switch(store, "web-1");
     let done = AtomicBool::new(false);
     let meddles = Instance::of(&web).verified(|| {
         if web.is_engaged() && !done.swap(true, Ordering::Relaxed) {
-            desk.change(&change, &by("ana")).unwrap();
+            desk.change(change, &by("ana")).unwrap();
         }
         None // so the drill goes on waiting
     });
@@ -140,16 +140,16 @@ fn during(change: Change) -> (Result<Rehearsal, DrillError>, Document) {
 #[test]
 fn what_a_person_does_meanwhile_stops_the_drill_and_stands() {
     let all = Change::Engage(Engage::new(id(), Scope::all()));
-    let (result, document) = during(all);
+    let (result, document) = during(&all);
     assert_eq!(result.unwrap_err().to_string(), "ana changed recs during the drill: it has stopped and left it so");
     let engaged = document.switch("recs").unwrap().engaged().unwrap();
     assert_eq!((engaged.by(), engaged.scope().is_all()), ("ana", true));
 
-    let (result, document) = during(Change::Pin { switch: id(), state: PinState::Engaged });
+    let (result, document) = during(&Change::Pin { switch: id(), state: PinState::Engaged });
     assert!(matches!(result, Err(DrillError::Interrupted { by, .. }) if by == "ana"));
     assert!(document.switch("recs").unwrap().engaged().is_some(), "it is pinned engaged");
 
-    let (result, document) = during(Change::Release { switch: id() });
+    let (result, document) = during(&Change::Release { switch: id() });
     assert!(matches!(result, Err(DrillError::Interrupted { by, .. }) if by == "ana"));
     assert!(document.switch("recs").unwrap().engaged().is_none());
 }

@@ -66,7 +66,7 @@
 //!
 //! ## Where the document is
 //!
-//! A file that every instance can read: in Kubernetes a mounted ConfigMap, elsewhere whatever copies files. The
+//! A file that every instance can read: in Kubernetes a mounted `ConfigMap`, elsewhere whatever copies files. The
 //! store follows a rename, the swap of `..data` and a write in place. Whatever it cannot understand changes nothing,
 //! and what is engaged stays engaged; `backstop_kill_switch_store_stale_seconds` says how old the last good reading is.
 //! Several stores mean several boards: one document, one board.

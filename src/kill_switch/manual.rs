@@ -42,6 +42,7 @@ pub struct ManualSwitches(KillSwitches);
 
 impl KillSwitches {
     /// Switches for tests, and a hand on them. Each is unknown until the hand first touches it.
+    #[expect(clippy::missing_panics_doc, reason = "the settings do not depend on the caller")]
     pub fn manual() -> (Self, ManualSwitches) {
         let switches = Self::builder("manual").store(MemoryStore::new()).poll(Duration::from_secs(3_600));
         let switches = switches.build().expect("the settings are in their ranges");

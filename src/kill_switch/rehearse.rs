@@ -12,7 +12,7 @@ use super::apply::engagement;
 use super::by::By;
 use super::change::{Change, Engage};
 use super::desk::{Desk, DeskError};
-use super::document::{Document, Engagement, Expiry, Trigger};
+use super::document::{Document, Engagement, Expiry, Pin, Trigger};
 use super::drill::{DrillReport, Limits, Sample};
 use super::handle::KillSwitch;
 use super::id::SwitchId;
@@ -244,7 +244,7 @@ impl Ours<'_> {
 
     fn left_to(&self, document: &Document) -> DrillError {
         let switch = document.switch(self.switch.as_str());
-        let pinned = switch.and_then(|switch| switch.pin()).map(|pin| pin.by());
+        let pinned = switch.and_then(|switch| switch.pin()).map(Pin::by);
         let engaged = switch.and_then(|switch| switch.engaged()).map(Engagement::by);
         let by = pinned.or(engaged).unwrap_or_else(|| document.changed().by()).to_owned();
         DrillError::Interrupted { switch: self.switch.clone(), by }

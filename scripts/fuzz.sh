@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Throws bytes at the parsers of kill switches until one of them panics or a law of fuzz/fuzz_targets breaks.
+#
+#   scripts/fuzz.sh [SECONDS] [TARGET...]    default: 60 seconds for each of document and scope
+#
+# What it found worth keeping goes to fuzz/corpus, what it broke to fuzz/artifacts. It needs a C++ compiler, and
+# installs cargo-fuzz.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seconds=${1:-60}
+shift || true
+targets=("$@")
+((${#targets[@]})) || targets=(document scope)
+
+command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz
+for target in "${targets[@]}"; do
+  echo "==> $target, $seconds s"
+  # No sanitizer: none of this is unsafe code, and without one it builds with stable Rust.
+  cargo fuzz run --sanitizer none "$target" -- -max_total_time="$seconds" -max_len=16384 -print_final_stats=1 -verbosity=0
+done
