@@ -33,6 +33,24 @@ pub(super) async fn read(body: Body, within: Duration) -> Result<Vec<u8>, Proble
     tokio::time::timeout(within, collect(body)).await.map_err(slow)?
 }
 
+/// # Errors
+///
+/// 400 for a body with a token in it: it would be kept in the document, in the audit and in logs.
+pub(super) fn has_no_token(body: &[u8]) -> Result<(), Problem> {
+    let is_token =
+        |at: &[u8]| at.starts_with(b"bks_") && at[4..].iter().take(43).filter(|byte| is_digit(**byte)).count() == 43;
+    if (0..body.len()).any(|at| is_token(&body[at..])) {
+        let detail = "there is a token in the body: it belongs into the authorization header alone";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "token_in_body", detail));
+    }
+    Ok(())
+}
+
+/// One of base64url.
+const fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
 async fn collect(body: Body) -> Result<Vec<u8>, Problem> {
     let too_long = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", format!("{BODY_MAX} bytes at most"));
     if body.size_hint().lower() > BODY_MAX as u64 {

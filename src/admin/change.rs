@@ -62,6 +62,7 @@ pub(super) async fn answer(shared: Arc<Shared>, ask: Ask, id: String, request: R
     body::is_json(&parts.headers)?;
     let permit = shared.begin()?;
     let body = body::read(body, shared.timeout).await?;
+    body::has_no_token(&body)?;
     let unknown = |_| Problem::unknown_switch();
     let switch = ask.is_of_switch().then(|| SwitchId::new(&id)).transpose().map_err(unknown)?;
     let asked = Asked::read(&body, ask.verb, switch.as_ref())?;

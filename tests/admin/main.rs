@@ -211,6 +211,23 @@ async fn without_tokens_everything_can_be_read_here_and_nothing_changed() {
 }
 
 #[tokio::test]
+async fn the_router_is_mounted_beside_other_routes() {
+    let switches = KillSwitches::builder("shop").build().unwrap();
+    let admin = Admin::builder(switches).access(access()).build().unwrap();
+    let app = axum::Router::new().route("/", axum::routing::get(async || "shop")).nest("/ops/{tenant}", admin.router());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    assert_eq!(client.get(&url).send().await.unwrap().text().await.unwrap(), "shop");
+    let get = |path: &str| client.get(format!("{url}/ops/acme/v1/{path}")).bearer_auth(token("mira")).send();
+    assert_eq!(told(get("state").await.unwrap()).await.0, 200);
+    assert_eq!(told(get("switches/recs").await.unwrap()).await.1["code"], "unknown_switch");
+    assert_eq!(told(get("document").await.unwrap()).await.1["code"], "no_store");
+    assert_eq!(told(get("none").await.unwrap()).await.1["code"], "not_found");
+}
+
+#[tokio::test]
 async fn a_public_address_without_a_live_token_is_refused() {
     let admin = |access| {
         let switches = KillSwitches::builder("shop").build().unwrap();

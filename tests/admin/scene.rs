@@ -103,7 +103,6 @@ pub(crate) struct Scene {
     pub(crate) store: Moody,
     pub(crate) desk: Desk,
     pub(crate) recs: KillSwitch,
-    pub(crate) admin: Admin,
     pub(crate) client: reqwest::Client,
     pub(crate) folder: tempfile::TempDir,
 }
@@ -130,10 +129,9 @@ impl Scene {
         let admin = set_up(builder).build().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = admin.clone();
-        tokio::spawn(async move { server.serve(listener).await });
+        tokio::spawn(async move { admin.serve(listener).await });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { address, store, desk, recs, admin, client, folder }
+        Self { address, store, desk, recs, client, folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
