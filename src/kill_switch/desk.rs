@@ -34,7 +34,7 @@ const TRIES: u32 = 20;
 /// desk.change(&Change::Define { switch: switch.clone(), definition }, &by("a new feature"))?;
 /// let engage = Engage::new(switch, Scope::new().tenant("acme"));
 /// let document = desk.change(&Change::Engage(engage), &by("wrong prices shown"))?;
-/// assert_eq!((document.generation(), desk.revisions()?.len()), (3, 2));
+/// assert_eq!((document.generation(), desk.revisions()?.len()), (3, 2)); // defining it made two
 /// desk.revert(2, &by("it was another service"))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

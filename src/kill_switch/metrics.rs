@@ -7,6 +7,7 @@ use super::document::{Engagement, Trigger};
 use crate::clock::Timestamp;
 
 /// Why a switch changed.
+#[cfg(feature = "metrics")]
 pub(super) const TRIGGERS: [&str; 4] = ["human", "kpi", "expiry", "drill"];
 
 /// The place of a drill among them.

@@ -50,6 +50,7 @@ pub(super) struct Point {
 }
 
 /// A switch at one moment, for metrics.
+#[cfg(feature = "metrics")]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PointSample {
     pub(super) name: &'static str,
@@ -100,6 +101,7 @@ impl Point {
         self.engaged_by.store(trigger as u64, Ordering::Relaxed);
     }
 
+    #[cfg(feature = "metrics")]
     pub(super) fn sample(&self, is_expired: bool, drill_age_seconds: f64) -> PointSample {
         let word = self.word.load(Ordering::Relaxed);
         PointSample {
