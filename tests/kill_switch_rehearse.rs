@@ -165,6 +165,18 @@ fn what_is_engaged_before_the_drill_is_not_touched() {
     assert_eq!(now(&desk), real);
 }
 
+#[test]
+fn where_it_takes_two_to_release_whoever_rehearses_ends_it_alone() {
+    let (store, desk) = memory();
+    desk.change(&Change::TwoPerson { required: true }, &by("ana")).unwrap();
+    let web = switch(store, "web-1");
+    let rehearsal = drill().run(&desk, &[seen(&web)], &by("mira")).unwrap();
+    assert_released_and_recorded(&desk, &rehearsal, 1);
+    let program = By::automation("cron", Timestamp::now()).because("every month");
+    let result = drill().run(&desk, &[seen(&web)], &program);
+    assert!(matches!(result, Err(DrillError::NotEngaged(_))), "only people rehearse: {result:?}");
+}
+
 /// A store that tells when it is to panic, or to fail after it has written.
 struct Shaky {
     inner: Arc<MemoryStore>,
