@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::REFUSED;
-use crate::bare::{Works, request, serve};
+use crate::bare::{Message, Works, request, serve};
 use crate::{Instance, Mechanism, Subject};
 
 /// Switches that a request is checked against in one row.
@@ -35,6 +35,13 @@ pub(super) fn subjects() -> Vec<Subject> {
             title: "backstop, handle, nothing engaged; engaged for all",
             admits: Some(|| checked(switches(1, None), false)),
             rejects: Some(|| checked(switches(1, Some(&Scope::all())), true)),
+        },
+        Subject {
+            mechanism: Mechanism::KillSwitch,
+            name: "ours-switch-scoped",
+            title: "backstop, layer, engaged for 16 other tenants; for this one and 15 others",
+            admits: Some(|| scoped(false)),
+            rejects: Some(|| scoped(true)),
         },
         Subject {
             mechanism: Mechanism::KillSwitch,
@@ -72,6 +79,21 @@ fn layered(switch: &KillSwitch, refused: bool) -> Instance {
     Instance::new(move || {
         let mut service = layer.layer(Works);
         move || serve(&mut service).is_ok_and(|answer| (answer == REFUSED) == refused)
+    })
+}
+
+/// One call through a layer that is engaged for some, and tells its tenant and its key.
+fn scoped(is_inside: bool) -> Instance {
+    let tenants = (1..MANY).fold(Scope::new(), |scope, number| scope.tenant(format!("tenant-{number}")));
+    let last = if is_inside { "globex" } else { "tenant-16" };
+    let switches = switches(1, Some(&tenants.tenant(last).percent(if is_inside { 100.0 } else { 50.0 })));
+    let layer = switches[0]
+        .layer()
+        .target(|_: &Message| Target::new().tenant("globex").key("user-17"))
+        .respond_with(|_: &Rejected| REFUSED);
+    Instance::new(move || {
+        let mut service = layer.layer(Works);
+        move || serve(&mut service).is_ok_and(|answer| (answer == REFUSED) == is_inside)
     })
 }
 
