@@ -6,9 +6,10 @@ use super::handle::Shared;
 use super::problem::Problem;
 use super::routes::{Answer, json};
 use crate::clock::timestamp;
+use crate::kill_switch::access::Denied;
 use crate::kill_switch::access::Verb::{self, Approve, Define, Engage, Release};
 use crate::kill_switch::store::StoreError;
-use crate::kill_switch::{Asked, By, Change, Changes, Desk, DeskError, Document, SwitchId};
+use crate::kill_switch::{Asked, By, Change, Changes, Desk, DeskError, Document, SwitchId, gives_back};
 use crate::sync::Arc;
 use axum::extract::Request;
 use http::StatusCode;
@@ -87,15 +88,25 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: Asked) -> Answer 
     if break_glass {
         by = by.break_glass();
     }
-    let made = match if_generation {
-        Some(generation) => desk.change_if(generation, &change, &by),
-        None => desk.change_and_tell(&change, &by),
-    };
+    // To engage for less than before is to release the rest. Both are asked of the very document that is replaced.
+    let may_release = admit(&shared.access, headers, &[Release], about).is_ok();
+    let generation = |document: Option<&Document>| document.map_or(0, Document::generation);
+    let is_seen = |document: Option<&Document>| if_generation.is_none_or(|seen| seen == generation(document));
+    let made = desk.change_where(&change, &by, |document| {
+        is_seen(document) && (may_release || document.is_none_or(|document| !gives_back(document, &change, &by)))
+    });
     // One error comes with a document that is in force: one that may not survive a power cut.
-    if matches!(made, Ok(_) | Err(DeskError::Store(StoreError::NotDurable { .. }))) {
+    if matches!(made, Ok(Ok(_)) | Err(DeskError::Store(StoreError::NotDurable { .. }))) {
         shared.switches.refresh();
     }
-    let Changes { document, unrecorded } = made?;
+    let Changes { document, unrecorded } = match made? {
+        Ok(changes) => changes,
+        Err(found) if is_seen(found.as_ref()) => return Err(Problem::forbidden(Denied::WrongVerb.code())),
+        Err(found) => {
+            let (expected, found) = (if_generation.unwrap_or_default(), generation(found.as_ref()));
+            return Err(DeskError::Moved { expected, found }.into());
+        }
+    };
     let pending = document.changed().proposed();
     let told = json!({
         "generation": document.generation(),

@@ -14,7 +14,7 @@
 //! | `/v1/history?limit=` | who made which generation, the newest first | `view` |
 //! | `/v1/revisions/{generation}`, `/v1/document` | documents as they are in the store | `view` |
 //! | `/v1/audit?limit=` | the end of the audit, the newest last | `view` |
-//! | `/v1/switches/{id}/engage` | `scope`, `stage`, `incident`, `expires` | `engage` |
+//! | `/v1/switches/{id}/engage` | `scope`, `stage`, `incident`, `expires` | `engage`; `release`, too, where it is for less than before |
 //! | `/v1/switches/{id}/advance` | `stage` | `engage` |
 //! | `/v1/switches/{id}/extend` | `until` | `engage` |
 //! | `/v1/switches/{id}/release`, `unpin` | | `release` |

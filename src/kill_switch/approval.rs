@@ -88,6 +88,13 @@ pub(super) fn approve<'a>(
     if seen == current { Ok(proposal) } else { Err(ChangeError::StaleApproval { seen, current }) }
 }
 
+/// Whether engaging lets somebody in again, as it replaces what is engaged already.
+pub(crate) fn gives_back(document: &Document, change: &Change, by: &By) -> bool {
+    let Change::Engage(engage) = change else { return false };
+    let engaged = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
+    engaged.is_some_and(|old| !engagement(engage, by).covers(old))
+}
+
 /// Whether a change takes two persons: taking a capability away never does, unless it gives part of one back.
 pub(super) fn takes_two(document: &Document, change: &Change, by: &By, earlier: Option<&Document>) -> bool {
     let switch = change.switch().and_then(|id| document.switch(id.as_str()));
@@ -96,7 +103,7 @@ pub(super) fn takes_two(document: &Document, change: &Change, by: &By, earlier: 
         && match change {
             Change::Define { .. } => switch.is_some(),
             Change::Retire { .. } | Change::Extend { .. } | Change::Unpin { .. } => true,
-            Change::Engage(engage) => engaged.is_some_and(|old| !engagement(engage, by).covers(old)),
+            Change::Engage(_) => gives_back(document, change, by),
             // Whoever rehearses ends it, too; and what is over by its own clock is no release.
             Change::Release { .. } => {
                 engaged.is_some_and(|engaged| engaged.trigger != Trigger::Drill || engaged.by != by.name)

@@ -6,6 +6,7 @@ use super::audit::Facts;
 use super::by::By;
 use super::change::Change;
 use super::document::{Document, ParseError};
+use super::recorded;
 use super::refused::ChangeError;
 use super::store::{Store, StoreError};
 use crate::sync::Arc;
@@ -182,7 +183,7 @@ impl Desk {
 
     /// As [`change_and_tell`](Self::change_and_tell) as long as the document meets a condition; else, the document that
     /// does not. It is asked of the very document that the change replaces.
-    pub(super) fn change_where(
+    pub(crate) fn change_where(
         &self,
         change: &Change,
         by: &By,
@@ -198,12 +199,30 @@ impl Desk {
                 (None, Change::Define { .. } | Change::TwoPerson { .. }) => Self::first(by)?,
                 (None, _) => return Err(DeskError::Empty),
             };
-            let after = apply_with(&base, change, by, |generation| self.revision(generation).ok())?;
+            let mut unreadable = None;
+            let after = apply_with(&base, change, by, |generation| match self.revision(generation) {
+                Ok(earlier) => Some(earlier),
+                Err(DeskError::NoSuchRevision(_)) => None,
+                Err(error) => {
+                    unreadable = Some(error);
+                    None
+                }
+            });
+            let after = match unreadable {
+                Some(error) => return Err(error),
+                None => after?,
+            };
             let expected = before.as_ref().map(Document::generation);
             match self.store.compare_and_set(expected, after.generation(), &after.to_bytes()) {
                 Ok(()) => {
                     let unrecorded = self.record(&base, &after, change, by);
                     return Ok(Ok(Changes { document: after, unrecorded }));
+                }
+                // Whoever goes back has not seen what somebody else has just changed: it would be undone, too.
+                Err(StoreError::Conflict { .. }) if matches!(change, Change::Revert { .. }) => {
+                    let (expected, document) = (base.generation(), self.document()?);
+                    let found = document.as_ref().map_or(0, Document::generation);
+                    return Err(DeskError::Moved { expected, found });
                 }
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error @ StoreError::NotDurable { .. }) => {
@@ -257,26 +276,11 @@ impl Desk {
 
     fn record(&self, before: &Document, after: &Document, change: &Change, by: &By) -> Option<String> {
         let audit = self.audit.as_ref()?;
-        let mut facts = Facts::new(by.at(), by.name(), change.verb(), after.generation());
-        facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
-        if let Some(switch) = change.switch() {
-            facts.switch = Some(switch.to_string());
-            let scope = |document: &Document| {
-                let engaged = document.switch(switch.as_str())?.engaged()?;
-                serde_json::to_value(engaged.scope()).ok()
-            };
-            (facts.scope_before, facts.scope_after) = (scope(before), scope(after));
-            let engaged = after.switch(switch.as_str()).and_then(super::Switch::engaged);
-            facts.trigger = engaged.and_then(|engaged| serde_json::to_value(engaged.trigger()).ok());
-            facts.incident = engaged.and_then(super::Engagement::incident).map(str::to_owned);
-        }
-        facts.approvers = after.changed().approved_by().map(str::to_owned).into_iter().collect();
-        facts.break_glass = after.changed().is_break_glass();
-        let recorded = crate::caught::caught(|| audit.record(facts)); // foreign code
-        match recorded {
+        let facts = recorded::facts(before, after, change, by);
+        match crate::caught::caught(|| audit.record(facts)) {
             Some(Ok(())) => None,
             Some(Err(error)) => Some(error.to_string()),
-            None => Some("the audit panicked".to_owned()),
+            None => Some("the audit panicked".to_owned()), // it is foreign code
         }
     }
 

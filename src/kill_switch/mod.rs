@@ -78,6 +78,7 @@ mod node;
 mod percent;
 mod point;
 mod read;
+mod recorded;
 mod refused;
 pub mod rehearse;
 #[cfg(feature = "axum")]
@@ -95,6 +96,8 @@ mod wall;
 pub use accept::{Accepted, Refusal, accept};
 pub use apply::{apply, apply_with, earlier_generation};
 pub use approval::Proposal;
+#[cfg(feature = "axum")]
+pub(crate) use approval::gives_back;
 pub use board::KillSwitches;
 pub use builder::KillSwitchesBuilder;
 pub use by::{ActorKind, By};

@@ -1,9 +1,10 @@
 //! Where an engagement is in force already.
 
 use super::node::Node;
-use super::read::{Read, deserialize_by_reading, tagged};
+use super::read::{Fields, Read, deserialize_by_reading, tagged};
 use super::text;
 use crate::config::Problems;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::BTreeSet;
 
 const NAMES_MAX: usize = 100;
@@ -15,14 +16,18 @@ const NAMES_MAX: usize = 100;
 /// ```
 ///
 /// Valid: 1 to 100 names of 1 to 128 bytes each.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
     /// On the instances of these names.
     Instances(BTreeSet<String>),
-    /// On all instances in these regions.
-    Regions(BTreeSet<String>),
+    /// On all instances in these regions, and on those that it began with, wherever they are.
+    Regions {
+        /// The names of the regions.
+        regions: BTreeSet<String>,
+        /// The names of the instances that it began with.
+        instances: BTreeSet<String>,
+    },
     /// On every instance.
     #[default]
     Everywhere,
@@ -36,47 +41,106 @@ impl Stage {
 
     /// On all instances in these regions.
     pub fn regions<T: Into<String>>(names: impl IntoIterator<Item = T>) -> Self {
-        Self::Regions(names.into_iter().map(Into::into).collect())
+        Self::Regions { regions: names.into_iter().map(Into::into).collect(), instances: BTreeSet::new() }
     }
 
     /// Whether it has come to an instance of this name in this region.
     pub fn includes(&self, instance: &str, region: Option<&str>) -> bool {
         match self {
             Self::Instances(names) => names.contains(instance),
-            Self::Regions(names) => region.is_some_and(|region| names.contains(region)),
+            Self::Regions { regions, instances } => {
+                region.is_some_and(|region| regions.contains(region)) || instances.contains(instance)
+            }
             Self::Everywhere => true,
+        }
+    }
+
+    /// The next stage of an engagement: nobody that it was in force for is let go, whatever region they are in.
+    pub(super) fn after(self, earlier: &Self) -> Self {
+        match (self, earlier) {
+            (
+                Self::Regions { regions, mut instances },
+                Self::Instances(began) | Self::Regions { instances: began, .. },
+            ) => {
+                instances.extend(began.iter().cloned());
+                Self::Regions { regions, instances }
+            }
+            (next, _) => next,
         }
     }
 
     /// Whether it is as far as the other, or further.
     pub(super) fn covers(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Everywhere, _) | (Self::Regions(_), Self::Instances(_)) => true,
-            (Self::Instances(own), Self::Instances(others)) | (Self::Regions(own), Self::Regions(others)) => {
-                own.is_superset(others)
+            (Self::Everywhere, _) => true,
+            (_, Self::Everywhere) => false,
+            (own, other) => {
+                let ((regions, instances), (others, began)) = (own.names(), other.names());
+                let is_among = |names: Option<&BTreeSet<String>>, more: Option<&BTreeSet<String>>| {
+                    more.is_none_or(|more| more.iter().all(|name| names.is_some_and(|names| names.contains(name))))
+                };
+                is_among(regions, others) && is_among(instances, began)
             }
-            (Self::Instances(_) | Self::Regions(_), _) => false,
+        }
+    }
+
+    /// Regions and instances, where it names any.
+    fn names(&self) -> (Option<&BTreeSet<String>>, Option<&BTreeSet<String>>) {
+        match self {
+            Self::Instances(instances) => (None, Some(instances)),
+            Self::Regions { regions, instances } => (Some(regions), Some(instances)),
+            Self::Everywhere => (None, None),
         }
     }
 
     pub(super) fn check_at(&self, at: &str, problems: &mut Problems) {
-        let (Self::Instances(names) | Self::Regions(names)) = self else { return };
-        if names.is_empty() || names.len() > NAMES_MAX {
-            problems.add(at.to_owned(), format!("{} names", names.len()), format!("1 to {NAMES_MAX} names"));
+        let (regions, instances) = self.names();
+        let least_instances = usize::from(regions.is_none());
+        for (names, least) in [(regions, 1), (instances, least_instances)] {
+            let Some(names) = names else { continue };
+            if names.len() < least || names.len() > NAMES_MAX {
+                problems.add(at.to_owned(), format!("{} names", names.len()), format!("{least} to {NAMES_MAX} names"));
+            }
+            for name in names {
+                text::name(at, name, problems);
+            }
         }
-        for name in names {
-            text::name(at, name, problems);
+    }
+}
+
+impl Serialize for Stage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (regions, instances) = self.names();
+        let instances = instances.filter(|instances| !instances.is_empty());
+        if regions.or(instances).is_none() {
+            return serializer.serialize_str("everywhere");
         }
+        let mut map = serializer.serialize_map(None)?;
+        for (field, names) in [("regions", regions), ("instances", instances)] {
+            if let Some(names) = names {
+                map.serialize_entry(field, names)?;
+            }
+        }
+        map.end()
     }
 }
 
 impl Read for Stage {
     fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let stage = match tagged(node, at, &["instances", "regions", "everywhere"], problems)? {
-            ("everywhere", Node::Null) => Self::Everywhere,
-            ("instances", names) => Self::Instances(Read::read(names, at, problems)?),
-            ("regions", names) => Self::Regions(Read::read(names, at, problems)?),
-            (_, more) => return super::read::wrong(more, at, "no more than \"everywhere\"", problems),
+        let stage = match node {
+            Node::Object(fields) if fields.len() > 1 => {
+                let mut fields = Fields::of(node, at, &["regions", "instances"], problems)?;
+                let (regions, instances) = (fields.required("regions"), fields.required("instances"));
+                Self::Regions { regions: regions?, instances: instances? }
+            }
+            _ => match tagged(node, at, &["instances", "regions", "everywhere"], problems)? {
+                ("everywhere", Node::Null) => Self::Everywhere,
+                ("instances", names) => Self::Instances(Read::read(names, at, problems)?),
+                ("regions", names) => {
+                    Self::Regions { regions: Read::read(names, at, problems)?, instances: BTreeSet::new() }
+                }
+                (_, more) => return super::read::wrong(more, at, "no more than \"everywhere\"", problems),
+            },
         };
         stage.check_at(at, problems);
         Some(stage)
@@ -102,18 +166,32 @@ mod tests {
     fn stages_only_grow_to_the_right_or_by_names() {
         let (one, two) = (Stage::instances(["a"]), Stage::instances(["a", "b"]));
         let region = Stage::regions(["eu"]);
-        assert!(two.covers(&one) && region.covers(&two) && Stage::Everywhere.covers(&region));
+        assert!(two.covers(&one) && Stage::Everywhere.covers(&region));
+        assert!(!region.covers(&two), "it may be that neither is there");
+        let after = region.clone().after(&two);
+        assert!(after.covers(&two) && after.covers(&region) && !region.covers(&after) && !two.covers(&after));
+        assert!(Stage::regions(["us"]).after(&after).includes("a", None), "those that it began with stay");
         assert!(!one.covers(&two) && !two.covers(&region) && !region.covers(&Stage::Everywhere));
         assert!(!Stage::regions(["us"]).covers(&region));
     }
 
     #[test]
     fn a_stage_is_written_and_read_as_the_same() {
-        for stage in [Stage::instances(["a", "b"]), Stage::regions(["eu"]), Stage::Everywhere] {
+        let both = Stage::regions(["eu"]).after(&Stage::instances(["a"]));
+        assert_eq!(serde_json::to_string(&both).unwrap(), r#"{"regions":["eu"],"instances":["a"]}"#);
+        for stage in [Stage::instances(["a", "b"]), Stage::regions(["eu"]), both, Stage::Everywhere] {
             let written = serde_json::to_string(&stage).unwrap();
             assert_eq!(serde_json::from_str::<Stage>(&written).unwrap(), stage);
         }
-        for wrong in [r#"{"instances":[]}"#, r#"{"everywhere":1}"#, r#""regions""#, r#"{"regions":[""]}"#, "1", "{}"] {
+        for wrong in [
+            r#"{"instances":[]}"#,
+            r#"{"everywhere":1}"#,
+            r#""regions""#,
+            r#"{"regions":[""]}"#,
+            r#"{"regions":[],"instances":["a"]}"#,
+            "1",
+            "{}",
+        ] {
             assert!(serde_json::from_str::<Stage>(wrong).is_err(), "{wrong}");
         }
     }

@@ -253,3 +253,16 @@ async fn a_public_address_without_a_live_token_is_refused() {
     assert_eq!(shown, "Admin { switches: \"shop\", grants: 5 }");
     assert!(!shown.contains(&token("mira")));
 }
+
+#[tokio::test]
+async fn who_may_engage_releases_nobody_by_engaging_for_less() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.engage("nora").await.0, 200);
+    let less = json!({ "reason": "x", "scope": { "tenants": ["nobody"] } });
+    let (status, told) = scene.post("nora", "/v1/switches/recs/engage", less.clone()).await;
+    assert_eq!((status.as_u16(), told["code"].as_str()), (403, Some("wrong_verb")));
+    assert!(scene.recs.is_engaged());
+    let seen = json!({ "reason": "x", "scope": { "tenants": ["nobody"] }, "if_generation": 1 });
+    assert_eq!(scene.post("nora", "/v1/switches/recs/engage", seen).await.1["code"], "moved");
+    assert_eq!(scene.post("mira", "/v1/switches/recs/engage", less).await.0, 200, "who may release, may");
+}

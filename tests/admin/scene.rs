@@ -75,7 +75,7 @@ impl Store for Moody {
     }
 }
 
-/// `mira` and `ana` may do everything, `vera` views, `otto` does everything to `other`, and `evi`'s time is over.
+/// `mira` and `ana` may do everything, `vera` views, `nora` engages, `otto` does everything to `other`, and `evi`'s time is over.
 pub(crate) fn token(actor: &str) -> String {
     Token::from_bytes([actor.as_bytes()[0]; 32]).reveal()
 }
@@ -91,7 +91,8 @@ pub(crate) fn access() -> AccessList {
     let expired = Grant::new("evi", Token::from_bytes([b'e'; 32]).hash(), now - Duration::from_secs(1));
     let expired = expired.verbs(Verb::ALL).switches(Switches::All);
     let only = grant("otto").switches(Switches::only(["other"]));
-    AccessList::new([grant("mira"), grant("ana"), grant("vera").verbs([Verb::View]), only, expired], now).unwrap()
+    let nora = grant("nora").verbs([Verb::Engage]);
+    AccessList::new([grant("mira"), grant("ana"), grant("vera").verbs([Verb::View]), nora, only, expired], now).unwrap()
 }
 
 pub(crate) fn definition(owner: &str) -> Definition {

@@ -28,7 +28,8 @@ pub(super) fn stage(stage: &Stage) -> String {
     let names = |names: &std::collections::BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(" and ");
     match stage {
         Stage::Instances(instances) => format!(", on {}", names(instances)),
-        Stage::Regions(regions) => format!(", in {}", names(regions)),
+        Stage::Regions { regions, instances } if instances.is_empty() => format!(", in {}", names(regions)),
+        Stage::Regions { regions, instances } => format!(", in {} and on {}", names(regions), names(instances)),
         _ => String::new(),
     }
 }

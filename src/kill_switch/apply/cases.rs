@@ -303,3 +303,28 @@ fn the_last_generation_is_the_last() {
     document.generation = GENERATION_MAX;
     assert_eq!(apply(&document, &all(), &person("ana", 1)), Err(ChangeError::LastGeneration));
 }
+
+#[test]
+fn a_step_to_a_region_lets_no_instance_go_that_it_began_with() {
+    let stage = |stage| Change::Advance { switch: id("recs"), stage };
+    let began = Change::Engage(engage(Scope::all()).stage(Stage::instances(["web-1"])));
+    let document = two_person(&[began, pin(PinState::Engaged)]);
+    let stepped = apply(&document, &stage(Stage::regions(["nowhere"])), &person("bo", 2)).unwrap();
+    let engaged = stepped.switch("recs").unwrap().engaged().unwrap();
+    assert!(engaged.stage().includes("web-1", Some("eu")) && engaged.stage().includes("x", Some("nowhere")));
+
+    let replaced = Change::Engage(engage(Scope::all()).stage(Stage::regions(["nowhere"])));
+    assert!(matches!(apply(&document, &replaced, &person("bo", 2)), Err(ChangeError::Pinned { .. })));
+    assert!(matches!(
+        apply(&stepped, &stage(Stage::instances(["web-1"])), &person("bo", 3)),
+        Err(ChangeError::NotWider { .. })
+    ));
+}
+
+#[test]
+fn a_rehearsal_leaves_a_pin_alone() {
+    let document = two_person(&[pin(PinState::Released)]);
+    let drill = Change::Engage(engage(Scope::all()).trigger(Trigger::Drill));
+    assert!(matches!(apply(&document, &drill, &person("bo", 2)), Err(ChangeError::Pinned { .. })));
+    assert!(apply(&document, &all(), &person("bo", 2)).is_ok(), "need overrules it");
+}

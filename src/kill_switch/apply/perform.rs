@@ -99,6 +99,9 @@ pub(super) fn bury(document: &mut Document, id: SwitchId, by: &By) {
 
 fn engaged(switch: &mut Switch, engage: &Engage, by: &By) -> Result<(), ChangeError> {
     let new = engagement(engage, by);
+    if new.trigger == Trigger::Drill {
+        not_pinned(switch)?; // a rehearsal is not the need that a pin gives way to
+    }
     if let Some(old) = in_force(switch, by) {
         if new.trigger == Trigger::Drill {
             let instead = "rehearse when it is released";
@@ -117,17 +120,16 @@ fn engaged(switch: &mut Switch, engage: &Engage, by: &By) -> Result<(), ChangeEr
 }
 
 fn advance(switch: &mut Switch, stage: &Stage, by: &By) -> Result<(), ChangeError> {
-    let id = &switch.id;
-    if in_force(switch, by).is_none() {
-        return Err(ChangeError::NotEngaged { switch: id.clone() });
+    let (id, is_in_force) = (switch.id.clone(), in_force(switch, by).is_some());
+    let Some(engaged) = switch.engaged.as_mut().filter(|_| is_in_force) else {
+        return Err(ChangeError::NotEngaged { switch: id });
+    };
+    let next = stage.clone().after(&engaged.stage);
+    if next == engaged.stage || !next.covers(&engaged.stage) {
+        return Err(ChangeError::NotWider { switch: id });
     }
-    match &mut switch.engaged {
-        Some(engaged) if *stage != engaged.stage && stage.covers(&engaged.stage) => {
-            engaged.stage = stage.clone();
-            Ok(())
-        }
-        _ => Err(ChangeError::NotWider { switch: id.clone() }),
-    }
+    engaged.stage = next;
+    Ok(())
 }
 
 fn release(switch: &mut Switch) -> Result<(), ChangeError> {

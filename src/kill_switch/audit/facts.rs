@@ -11,20 +11,25 @@ pub struct Facts {
     pub at: Timestamp,
     /// Who did it: the name of an actor.
     pub by: String,
-    /// What was done, in one word: `engage`, `release`.
+    /// What was done, in one word: `engage`, `release`; `propose` where it waits for a second person, and nothing is
+    /// done yet.
     pub what: String,
+    /// All of it, as a change is written: that which is proposed or approved, where it is one of these.
+    pub change: Option<Value>,
     /// The switch that it was done to, unless it concerns no one switch.
     pub switch: Option<String>,
     /// Why, in the words of whoever did it.
     pub reason: Option<String>,
     /// Where the incident is written down.
     pub incident: Option<String>,
-    /// What was off before.
+    /// What was off before; where it concerns no one switch, by the switches that it made a difference to.
     pub scope_before: Option<Value>,
-    /// What is off now.
+    /// What is off now, in the same way.
     pub scope_after: Option<Value>,
     /// What made them do it: a person, a KPI, an expiry, a drill.
     pub trigger: Option<Value>,
+    /// Who asked for it, where somebody else agreed to it and is whom it is by.
+    pub proposed_by: Option<String>,
     /// Who agreed to it.
     pub approvers: Vec<String>,
     /// Whether it was done without an approval that it should have had.
@@ -40,12 +45,14 @@ impl Facts {
             at,
             by: by.into(),
             what: what.into(),
+            change: None,
             switch: None,
             reason: None,
             incident: None,
             scope_before: None,
             scope_after: None,
             trigger: None,
+            proposed_by: None,
             approvers: Vec::new(),
             break_glass: false,
             generation,

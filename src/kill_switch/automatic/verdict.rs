@@ -111,12 +111,15 @@ impl Verdict {
     ///
     /// ```
     /// use backstop::clock::Timestamp;
-    /// use backstop::kill_switch::automatic::{Automatic, Window};
-    /// use backstop::kill_switch::{Engage, KillSwitches, Scope, SwitchId};
+    /// use backstop::kill_switch::automatic::{Automatic, Reach, Reading, Window};
+    /// use backstop::kill_switch::{Engage, KillSwitches, Scope, Stage, SwitchId};
     ///
-    /// fn look(switches: &KillSwitches, automatic: &mut Automatic, window: &Window) -> Result<(), Box<dyn std::error::Error>> {
-    ///     let engage = Engage::new(SwitchId::new("recommendations")?, Scope::new().percent(10.0));
-    ///     if let Some((change, by)) = automatic.observe(window).engage(engage, "autopilot", Timestamp::now()) {
+    /// fn look(switches: &KillSwitches, automatic: &mut Automatic, errors: Reading) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let scope = Scope::new().percent(10.0);
+    ///     let engage = Engage::new(SwitchId::new("recommendations")?, scope).stage(Stage::instances(["web-1"]));
+    ///     // The bounds are held against the reach of this very engagement.
+    ///     let window = Window::new(Timestamp::now(), Reach::of(&engage)).canary("errors", errors);
+    ///     if let Some((change, by)) = automatic.observe(&window).engage(engage, "autopilot", Timestamp::now()) {
     ///         switches.change(&change, &by)?;
     ///     }
     ///     Ok(())

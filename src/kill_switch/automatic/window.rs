@@ -1,6 +1,9 @@
 //! What is observed: the KPIs of one window.
 
 use crate::clock::Timestamp;
+use crate::kill_switch::change::Engage;
+use crate::kill_switch::percent::Percent;
+use crate::kill_switch::stage::Stage;
 use std::collections::BTreeMap;
 
 /// A KPI's value, and how many samples it is made of.
@@ -53,6 +56,17 @@ impl Reach {
     /// A percentage of the requests, above 0 and at most 100, on that part of the fleet.
     pub const fn new(percent: f64, spread: Spread) -> Self {
         Self { percent, spread }
+    }
+
+    /// That of an engagement, by its share of the keys and its stage. Routes, tenants and the like make it smaller, and
+    /// nobody here knows how much.
+    pub fn of(engage: &Engage) -> Self {
+        let spread = match engage.stage {
+            Stage::Instances(_) => Spread::Instances,
+            Stage::Regions { .. } => Spread::Regions,
+            Stage::Everywhere => Spread::Everywhere,
+        };
+        Self { percent: engage.scope.share().map_or(100.0, Percent::get), spread }
     }
 }
 
