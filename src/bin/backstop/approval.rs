@@ -1,7 +1,8 @@
 //! `two-person`, `pending`, `approve` and `reject`: what one person proposes and another one does.
 
-use super::office::{Place, Who};
+use super::office::Office;
 use super::report::{Failure, Report};
+use super::who::Who;
 use super::{show, when};
 use backstop::kill_switch::{Change, ChangeError, ContentHash, DeskError, Document};
 use clap::Args;
@@ -20,9 +21,9 @@ pub(super) struct TwoPerson {
 }
 
 impl TwoPerson {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let required = self.required == "on";
-        place.change(&Change::TwoPerson { required }, &self.who, |_| {
+        office.change(&Change::TwoPerson { required }, &self.who, |_| {
             let persons = if required { "two persons" } else { "one person" };
             format!("Releasing, retiring, extending and overriding take {persons} from now on.")
         })
@@ -36,9 +37,9 @@ pub(super) struct Pending {}
 
 impl Pending {
     #[expect(clippy::unused_self, reason = "run as every other command is")]
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let now = when::now();
-        let document = place.desk()?.document()?;
+        let document = office.document()?;
         let pending = document.as_ref().map(Document::pending).unwrap_or_default();
         let rows: Vec<_> = pending
             .iter()
@@ -73,15 +74,15 @@ pub(super) struct Approve {
 }
 
 impl Approve {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
-        let current = place.desk()?.document()?.ok_or(DeskError::Empty)?;
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+        let current = office.document()?.ok_or(DeskError::Empty)?;
         let number = self.number;
         let proposal = current.pending().iter().find(|proposal| proposal.number() == number);
         let proposal = proposal.ok_or(ChangeError::UnknownProposal { number })?;
         let what =
             format!("\"{}\", proposed by {} because \"{}\"", proposal.change(), proposal.by(), proposal.reason());
         let document = self.document.unwrap_or(current.content_hash());
-        place.change(&Change::Approve { number, document }, &self.who, |_| format!("Done: {what}."))
+        office.change(&Change::Approve { number, document }, &self.who, |_| format!("Done: {what}."))
     }
 }
 
@@ -96,8 +97,8 @@ pub(super) struct Reject {
 }
 
 impl Reject {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let number = self.number;
-        place.change(&Change::Reject { number }, &self.who, |_| format!("Proposal {number} is off the list."))
+        office.change(&Change::Reject { number }, &self.who, |_| format!("Proposal {number} is off the list."))
     }
 }

@@ -1,8 +1,9 @@
 //! `define` and `retire`: which switches there are.
 
-use super::office::{Place, Who};
+use super::office::Office;
 use super::report::{Failure, Report};
 use super::when::{When, minute, now};
+use super::who::Who;
 use backstop::kill_switch::{Change, Definition, OnUnknown, Percent, Severity, SwitchId};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -57,7 +58,7 @@ pub(super) fn percent(text: &str) -> Result<Percent, String> {
 }
 
 impl Define {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let expires = self.expires.from(now());
         let definition = Definition::new(self.owner, self.disables, expires, self.on_unknown).severity(self.severity);
         let definition = match self.max_automatic {
@@ -65,7 +66,7 @@ impl Define {
             None => definition,
         };
         let change = Change::Define { switch: self.id.clone(), definition };
-        place.change(&change, &self.who, |_| {
+        office.change(&change, &self.who, |_| {
             let id = self.id;
             format!(
                 "{id} is defined; somebody has to look at it again by {}.\n\
@@ -87,8 +88,8 @@ pub(super) struct Retire {
 }
 
 impl Retire {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let change = Change::Retire { switch: self.id.clone() };
-        place.change(&change, &self.who, |_| format!("{} is retired.", self.id))
+        office.change(&change, &self.who, |_| format!("{} is retired.", self.id))
     }
 }

@@ -1,10 +1,11 @@
 //! `engage`, `advance`, `extend` and `release`: what takes a capability away and gives it back.
 
 use super::define::percent;
-use super::office::{Place, Who};
+use super::office::Office;
 use super::report::{Failure, Report};
 use super::show;
 use super::when::{When, now, parse_length};
+use super::who::Who;
 use backstop::kill_switch::{self, Change, Document, Expiry, Percent, Scope, Stage, SwitchId};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -98,7 +99,7 @@ fn stage(words: &[String]) -> Result<Stage, Failure> {
 }
 
 impl Engage {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let engage = kill_switch::Engage::new(self.id.clone(), self.whom.scope()?).stage(stage(&self.stage)?);
         let engage = match self.length {
             Some(length) => {
@@ -111,7 +112,7 @@ impl Engage {
             Some(incident) => engage.incident(incident),
             None => engage,
         };
-        place.change(&Change::Engage(engage), &self.who, |document| {
+        office.change(&Change::Engage(engage), &self.who, |document| {
             format!("{}\nTo undo it: backstop switch revert --reason \"..\"", told(document, &self.id))
         })
     }
@@ -135,9 +136,9 @@ pub(super) struct Advance {
 }
 
 impl Advance {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let change = Change::Advance { switch: self.id.clone(), stage: stage(&self.stage)? };
-        place.change(&change, &self.who, |document| told(document, &self.id))
+        office.change(&change, &self.who, |document| told(document, &self.id))
     }
 }
 
@@ -155,9 +156,9 @@ pub(super) struct Extend {
 }
 
 impl Extend {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let change = Change::Extend { switch: self.id.clone(), until: self.until.from(now()) };
-        place.change(&change, &self.who, |document| told(document, &self.id))
+        office.change(&change, &self.who, |document| told(document, &self.id))
     }
 }
 
@@ -172,8 +173,8 @@ pub(super) struct Release {
 }
 
 impl Release {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let change = Change::Release { switch: self.id.clone() };
-        place.change(&change, &self.who, |document| told(document, &self.id))
+        office.change(&change, &self.who, |document| told(document, &self.id))
     }
 }

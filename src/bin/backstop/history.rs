@@ -1,20 +1,12 @@
 //! `history` and `revert`: what was, and the way back to it.
 
-use super::office::{Place, Who};
+use super::office::Office;
 use super::report::{Failure, Report};
+use super::who::Who;
 use super::{show, when};
-use backstop::kill_switch::store::HISTORY_LIMIT;
-use backstop::kill_switch::{Change, Changed, Desk, Document};
+use backstop::kill_switch::{Change, Changed, DeskError, Document};
 use clap::Args;
 use serde::Serialize;
-
-/// The documents that are kept, the newest first, read when they are asked for.
-fn revisions<'a>(desk: &'a Desk, newest: &Document) -> impl Iterator<Item = Document> + use<'a> {
-    let newest = newest.generation();
-    let oldest = newest.saturating_sub(HISTORY_LIMIT as u64).max(1);
-    // One that is missing or cannot be read is left out: the others are worth more than an error.
-    (oldest..=newest).rev().filter_map(|generation| desk.revision(generation).ok())
-}
 
 /// Shows who changed what and why, the newest first.
 #[derive(Args)]
@@ -33,13 +25,12 @@ struct Line<'a> {
 }
 
 impl History {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
-        let desk = place.desk()?;
-        let Some(newest) = desk.document()? else {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+        let Some(newest) = office.document()? else {
             return Ok(Report::of("Nothing has happened yet.", &[0_u8; 0]));
         };
         let now = when::now();
-        let documents: Vec<_> = revisions(&desk, &newest).take(self.limit).collect();
+        let documents = office.revisions(&newest).take(self.limit).collect::<Result<Vec<_>, _>>()?;
         let rows: Vec<_> = documents.iter().map(|document| row(document, now)).collect();
         let lines: Vec<_> = documents.iter().map(line).collect();
         let table = show::table(["GENERATION", "WHEN", "WHO", "WHAT", "WHY", "NOTE"], &rows);
@@ -83,12 +74,13 @@ pub(super) struct Revert {
 }
 
 impl Revert {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
-        let generation = match self.generation {
-            Some(generation) => generation,
-            None => before_the_last_change(&place.desk()?)?,
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+        let (generation, seen) = match self.generation {
+            Some(generation) => (generation, None),
+            None => before_the_last_change(office)?,
         };
-        place.change(&Change::Revert { generation }, &self.who, |document| {
+        // What nobody has looked at is not undone: a change that came between makes it another last one.
+        office.change_if(seen, &Change::Revert { generation }, &self.who, |document| {
             let now = when::now();
             let engaged: Vec<_> = document.switches().iter().filter(|switch| switch.is_engaged(now)).collect();
             let engaged: Vec<_> = engaged.into_iter().map(show::engagement).collect();
@@ -98,14 +90,17 @@ impl Revert {
     }
 }
 
+/// The generation to go back to, and the one that it was found from.
+///
 /// A proposal, and its rejection, change no switch: they are passed over.
-fn before_the_last_change(desk: &Desk) -> Result<u64, Failure> {
-    let now = desk.document()?.ok_or(backstop::kill_switch::DeskError::Empty)?;
-    let is_other =
-        |earlier: &Document| earlier.switches() != now.switches() || earlier.is_two_person() != now.is_two_person();
-    let found = revisions(desk, &now).find(is_other).map(|earlier| earlier.generation());
-    found.ok_or_else(|| {
-        let message = "the history has nothing that is different from now".to_owned();
-        Failure::Refused { code: "unknown_revision", message }
-    })
+fn before_the_last_change(office: &Office) -> Result<(u64, Option<u64>), Failure> {
+    let now = office.document()?.ok_or(DeskError::Empty)?;
+    for earlier in office.revisions(&now) {
+        let earlier = earlier?;
+        if earlier.switches() != now.switches() || earlier.is_two_person() != now.is_two_person() {
+            return Ok((earlier.generation(), Some(now.generation())));
+        }
+    }
+    let message = "the history has nothing that is different from now".to_owned();
+    Err(Failure::Refused { code: "unknown_revision", message })
 }

@@ -1,6 +1,6 @@
 //! `list`: every switch, those that are engaged first.
 
-use super::office::Place;
+use super::office::Office;
 use super::report::{Failure, Report};
 use super::{show, when};
 use backstop::clock::Timestamp;
@@ -14,9 +14,9 @@ pub(super) struct List {}
 
 impl List {
     #[expect(clippy::unused_self, reason = "run as every other command is")]
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let now = when::now();
-        let Some(document) = place.desk()?.document()? else {
+        let Some(document) = office.document()? else {
             return Ok(Report::of("There are no switches yet. To begin: backstop switch define --help", &[0_u8; 0]));
         };
         let mut switches: Vec<_> = document.switches().iter().collect();

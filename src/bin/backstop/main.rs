@@ -6,18 +6,23 @@
 //!
 //! The commands return what they have to say; this file alone prints.
 
+mod admin;
 mod approval;
 mod define;
 mod engage;
 mod history;
+mod http;
 mod list;
 mod office;
 mod pin;
+mod place;
 mod report;
 mod show;
 mod switch;
+mod token;
 mod verify;
 mod when;
+mod who;
 
 use clap::{Parser, Subcommand};
 use report::{Failure, Report};

@@ -1,7 +1,8 @@
 //! `pin` and `unpin`: what keeps a switch as it is.
 
-use super::office::{Place, Who};
+use super::office::Office;
 use super::report::{Failure, Report};
+use super::who::Who;
 use super::{show, when};
 use backstop::kill_switch::{Change, PinState, SwitchId};
 use clap::Args;
@@ -17,14 +18,14 @@ pub(super) struct Pin {
 }
 
 impl Pin {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
-        let document = place.desk()?.document()?;
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+        let document = office.document()?;
         let switch = document.as_ref().and_then(|document| document.switch(self.id.as_str()));
         let is_engaged = switch.is_some_and(|switch| switch.is_engaged(when::now()));
         // Should it change meanwhile, the pin is refused.
         let state = if is_engaged { PinState::Engaged } else { PinState::Released };
         let change = Change::Pin { switch: self.id.clone(), state };
-        place.change(&change, &self.who, |_| format!("{} stays {state} until somebody unpins it.", self.id))
+        office.change(&change, &self.who, |_| format!("{} stays {state} until somebody unpins it.", self.id))
     }
 }
 
@@ -39,9 +40,9 @@ pub(super) struct Unpin {
 }
 
 impl Unpin {
-    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let change = Change::Unpin { switch: self.id.clone() };
-        place.change(&change, &self.who, |document| {
+        office.change(&change, &self.who, |document| {
             let switch = document.switch(self.id.as_str());
             format!("{} has no pin any more.\n{}", self.id, switch.map(show::engagement).unwrap_or_default())
         })

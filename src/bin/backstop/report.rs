@@ -40,25 +40,35 @@ pub(super) enum Failure {
     Store(String),
     /// The audit does not verify.
     Audit(String),
+    /// A program's admin page said no, or nothing.
+    Answered { exit_code: u8, code: String, message: String },
 }
 
 impl Failure {
+    /// What can be done to a file alone.
+    pub(super) fn no_route(command: &str) -> Self {
+        let place = "run it with --file, where the program's file is";
+        Self::Usage(format!("{command} is not for an admin address, which has no route for it: {place}"))
+    }
+
     pub(super) const fn exit_code(&self) -> u8 {
         match self {
             Self::Refused { .. } => 1,
             Self::Usage(_) => 2,
             Self::Store(_) => 3,
             Self::Audit(_) => 5,
+            Self::Answered { exit_code, .. } => *exit_code,
         }
     }
 
     /// Stable, for programs.
-    pub(super) const fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> &str {
         match self {
             Self::Refused { code, .. } => code,
             Self::Usage(_) => "usage",
             Self::Store(_) => "store",
             Self::Audit(_) => "audit",
+            Self::Answered { code, .. } => code,
         }
     }
 }
@@ -66,9 +76,11 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused { message, .. } | Self::Usage(message) | Self::Store(message) | Self::Audit(message) => {
-                f.write_str(message)
-            }
+            Self::Refused { message, .. }
+            | Self::Usage(message)
+            | Self::Store(message)
+            | Self::Audit(message)
+            | Self::Answered { message, .. } => f.write_str(message),
         }
     }
 }
@@ -80,6 +92,7 @@ impl From<DeskError> for Failure {
             DeskError::Change(error) => error.into(),
             DeskError::Empty => Self::Refused { code: "empty", message },
             DeskError::NoSuchRevision(_) => Self::Refused { code: "unknown_revision", message },
+            DeskError::Moved { .. } => Self::Refused { code: "moved", message },
             DeskError::Unreadable(_) => {
                 let hint = "what was there before is in the folder beside it that ends with .history";
                 Self::Store(format!("{message}; {hint}"))

@@ -1,6 +1,6 @@
 //! `backstop switch`: its subcommands, and which file does what.
 
-use super::office::Place;
+use super::place::Place;
 use super::report::{Failure, Report};
 use super::{approval, define, engage, history, list, pin, verify};
 use clap::{Args, Subcommand};
@@ -14,15 +14,18 @@ From nothing to engaged to reverted:
   backstop switch engage recs --all --reason \"wrong prices shown\"
   backstop switch revert --reason \"it was another service\"
 
+The same in a running program, as whoever your token is for:
+  export BACKSTOP_ADMIN=http://127.0.0.1:9901 BACKSTOP_TOKEN=$(cat my-token)
+
 Exit codes:
   0  done
   1  refused by a rule; its code stands in the message
-  2  bad usage
-  3  the store cannot be read or written
+  2  bad usage, or what the admin address has no route for
+  3  the store cannot be read or written; the admin address does not answer, or the token is not good for it
   4  waits for the approval of another person
   5  the audit does not verify";
 
-/// Kill switches: define, engage, release, revert, and see who did what.
+/// Kill switches in a file or in a running program: define, engage, release, revert, and see who did what.
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(super) struct Switch {
@@ -60,21 +63,21 @@ impl Switch {
     pub(super) fn run(self) -> Result<Report, Failure> {
         let place = &self.place;
         match self.command {
-            Command::Define(define) => define.run(place),
-            Command::Retire(retire) => retire.run(place),
-            Command::List(list) => list.run(place),
-            Command::Engage(engage) => engage.run(place),
-            Command::Advance(advance) => advance.run(place),
-            Command::Extend(extend) => extend.run(place),
-            Command::Release(release) => release.run(place),
-            Command::Revert(revert) => revert.run(place),
-            Command::History(history) => history.run(place),
-            Command::Pin(pin) => pin.run(place),
-            Command::Unpin(unpin) => unpin.run(place),
-            Command::TwoPerson(two) => two.run(place),
-            Command::Pending(pending) => pending.run(place),
-            Command::Approve(approve) => approve.run(place),
-            Command::Reject(reject) => reject.run(place),
+            Command::Define(define) => define.run(&place.office()?),
+            Command::Retire(retire) => retire.run(&place.office()?),
+            Command::List(list) => list.run(&place.office()?),
+            Command::Engage(engage) => engage.run(&place.office()?),
+            Command::Advance(advance) => advance.run(&place.office()?),
+            Command::Extend(extend) => extend.run(&place.office()?),
+            Command::Release(release) => release.run(&place.office()?),
+            Command::Revert(revert) => revert.run(&place.office()?),
+            Command::History(history) => history.run(&place.office()?),
+            Command::Pin(pin) => pin.run(&place.office()?),
+            Command::Unpin(unpin) => unpin.run(&place.office()?),
+            Command::TwoPerson(two) => two.run(&place.office()?),
+            Command::Pending(pending) => pending.run(&place.office()?),
+            Command::Approve(approve) => approve.run(&place.office()?),
+            Command::Reject(reject) => reject.run(&place.office()?),
             Command::VerifyAudit(verify) => verify.run(place),
         }
     }

@@ -1,12 +1,12 @@
 //! `verify-audit`: whether the lines of the audit are those that were written.
 
-use super::office::Place;
+use super::place::Place;
 use super::report::{Failure, Report};
 use backstop::kill_switch::audit::{Entry, verify};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Checks that no line of the audit was changed, removed or moved.
+/// Checks that no line of the audit was changed, removed or moved. It reads the audit's file.
 #[derive(Args)]
 #[command(after_help = "Lines cut off at the end leave no trace in the file: keep the last hash elsewhere, and \
 compare.\n\nExample:\n  backstop switch verify-audit")]
@@ -17,10 +17,7 @@ pub(super) struct VerifyAudit {
 
 impl VerifyAudit {
     pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
-        let path = match self.path {
-            Some(path) => path,
-            None => place.audit()?,
-        };
+        let path = place.audit(self.path)?;
         let shown = path.display();
         let bytes = std::fs::read(&path);
         let bytes = bytes.map_err(|error| Failure::Store(format!("the audit {shown} cannot be read: {error}")))?;

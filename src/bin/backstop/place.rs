@@ -1,0 +1,107 @@
+//! Where the switches are: in a file, or in a program that runs.
+
+use super::admin::Client;
+use super::http::Http;
+use super::office::Office;
+use super::report::Failure;
+use super::token;
+use backstop::kill_switch::Desk;
+use backstop::kill_switch::audit::AuditLog;
+use backstop::kill_switch::store::FileStore;
+use clap::Args;
+use std::env::var_os;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const ADMIN: &str =
+    "In place of a file, a running program: http://127.0.0.1:9901 and the prefix of its routes [env: BACKSTOP_ADMIN]";
+const TOKEN_FILE: &str = "The file that your token for it is in. Default: the token in BACKSTOP_TOKEN";
+
+/// Where the switches and the audit are, and how to answer.
+#[derive(Args)]
+pub(super) struct Place {
+    #[arg(long, global = true, value_name = "PATH", help = "The document of the switches [env: BACKSTOP_SWITCHES]")]
+    file: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "URL", help = ADMIN)]
+    admin: Option<String>,
+    #[arg(long, global = true, value_name = "PATH", help = TOKEN_FILE)]
+    token_file: Option<PathBuf>,
+    /// Where changes are written down. Default: the document's path and .audit.jsonl.
+    #[arg(long, global = true, value_name = "PATH")]
+    audit: Option<PathBuf>,
+    /// Writes no change down.
+    #[arg(long, global = true, conflicts_with = "audit")]
+    no_audit: bool,
+    /// Prints one JSON value.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+enum Where {
+    File(PathBuf),
+    Admin(String),
+}
+
+impl Place {
+    /// What is said in the command; where nothing is, what the environment says. Never both: it would be a guess.
+    // clap's `conflicts_with` sees neither one before the subcommand and one after it, nor which is the environment's.
+    fn whereabouts(&self) -> Result<Where, Failure> {
+        let usage = |message: &str| Err(Failure::Usage(message.to_owned()));
+        let set = |name: &str| var_os(name).filter(|value| !value.is_empty());
+        let (file, admin) = match (&self.file, &self.admin) {
+            (None, None) => (set("BACKSTOP_SWITCHES"), set("BACKSTOP_ADMIN")),
+            (file, admin) => (file.clone().map(OsString::from), admin.clone().map(OsString::from)),
+        };
+        match (file, admin) {
+            (Some(_), Some(_)) if self.file.is_some() => usage("--file and --admin are two places: give one of them"),
+            (Some(_), Some(_)) => {
+                usage("BACKSTOP_SWITCHES and BACKSTOP_ADMIN are both set: say which with --file PATH or --admin URL")
+            }
+            (Some(_), None) if self.token_file.is_some() => {
+                usage("--token-file is for --admin: a file asks for no token")
+            }
+            (Some(file), None) => Ok(Where::File(file.into())),
+            (None, Some(_)) if self.audit.is_some() || self.no_audit => {
+                usage("--audit and --no-audit are for --file: a running program writes its own audit")
+            }
+            (None, Some(admin)) => Ok(Where::Admin(admin.to_string_lossy().into_owned())),
+            (None, None) => usage(
+                "say where the switches are: --file PATH, or set BACKSTOP_SWITCHES; of a running program: \
+                 --admin URL, or set BACKSTOP_ADMIN",
+            ),
+        }
+    }
+
+    /// The audit to check: this one, or that of the document.
+    pub(super) fn audit(&self, path: Option<PathBuf>) -> Result<PathBuf, Failure> {
+        match path.or_else(|| self.audit.clone()) {
+            Some(audit) if self.admin.is_none() => Ok(audit),
+            _ => match self.whereabouts()? {
+                Where::File(file) => Ok(beside(file)),
+                Where::Admin(_) => Err(Failure::no_route("verify-audit")),
+            },
+        }
+    }
+
+    /// The one door: nothing after it knows where the switches are.
+    pub(super) fn office(&self) -> Result<Office, Failure> {
+        match self.whereabouts()? {
+            Where::Admin(url) => {
+                let token = token::read(self.token_file.as_deref())?;
+                Ok(Office::Admin(Client::new(Http::new(&url, token)?)))
+            }
+            Where::File(file) => {
+                let store = FileStore::new(&file).map_err(|error| Failure::Store(error.to_string()))?;
+                let desk = Desk::new(store);
+                let audit = || self.audit.clone().unwrap_or_else(|| beside(file));
+                Ok(Office::File(if self.no_audit { desk } else { desk.audited(AuditLog::new(audit())) }))
+            }
+        }
+    }
+}
+
+fn beside(file: PathBuf) -> PathBuf {
+    let mut audit = file.into_os_string();
+    audit.push(".audit.jsonl");
+    audit.into()
+}

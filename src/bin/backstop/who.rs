@@ -1,0 +1,39 @@
+//! Who asks for a change, and why.
+
+use super::report::Failure;
+use super::when;
+use backstop::kill_switch::By;
+use clap::Args;
+use std::env::var;
+
+const BY: &str = "Who you are. Nobody checks it: whoever may write the file may be anybody. Not with --admin, where \
+                  your token says it. Default: your user name [env: BACKSTOP_ACTOR]";
+
+/// Who asks for a change, and why.
+#[derive(Args)]
+#[command(next_help_heading = "Who and why")]
+pub(super) struct Who {
+    /// Why. It stands in the document, the history and the audit.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    #[arg(long, value_name = "NAME", help = BY)]
+    pub(super) by: Option<String>,
+    /// Does alone what takes two persons. It is recorded, and somebody has to look at it later.
+    #[arg(long)]
+    pub(super) break_glass: bool,
+}
+
+impl Who {
+    /// Whoever they say they are.
+    pub(super) fn by(&self) -> Result<By, Failure> {
+        let given = self.by.clone().filter(|name| !name.is_empty());
+        let of_environment = || {
+            let names = ["BACKSTOP_ACTOR", "USER", "LOGNAME", "USERNAME"].iter();
+            names.filter_map(|name| var(name).ok()).find(|name| !name.is_empty())
+        };
+        let name = given.or_else(of_environment);
+        let name = name.ok_or_else(|| Failure::Usage("say who you are: --by NAME, or set BACKSTOP_ACTOR".into()))?;
+        let by = By::person(name, when::now()).because(&self.reason);
+        Ok(if self.break_glass { by.break_glass() } else { by })
+    }
+}
