@@ -9,6 +9,8 @@ use backstop::kill_switch::audit::AuditLog;
 use backstop::kill_switch::store::FileStore;
 use serde_json::Value;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -172,6 +174,68 @@ fn a_revert_finds_its_way_back_as_with_a_file() {
     let document = run(&["revert", "3", "--reason", "no, this one", "--json"]).succeeds().value();
     assert_eq!(document["generation"], 5);
     run(&["revert", "99", "--reason", "x"]).fails(1, "error (unknown_revision)");
+}
+
+/// Stands before an address: what is done with each request before it is passed on, or what is answered in its place.
+fn before(url: &str, meanwhile: impl Fn(&str) -> Option<String> + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (own, behind) = (listener.local_addr().unwrap(), url.trim_start_matches("http://").to_owned());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut request) = (stream.unwrap(), Vec::new());
+            while !is_whole(&String::from_utf8_lossy(&request)) {
+                let mut bytes = [0; 4096];
+                let read = stream.read(&mut bytes).unwrap();
+                assert!(read > 0, "it broke off");
+                request.extend_from_slice(&bytes[..read]);
+            }
+            let mut answer = meanwhile(&String::from_utf8_lossy(&request)).unwrap_or_default().into_bytes();
+            if answer.is_empty() {
+                let mut behind = TcpStream::connect(&behind).unwrap();
+                behind.write_all(&request).unwrap();
+                behind.read_to_end(&mut answer).unwrap();
+            }
+            stream.write_all(&answer).unwrap();
+        }
+    });
+    format!("http://{own}")
+}
+
+fn is_whole(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else { return false };
+    let head = head.to_ascii_lowercase();
+    let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.parse().ok());
+    body.len() >= length.unwrap_or(0)
+}
+
+#[test]
+fn a_revert_does_not_undo_what_came_between() {
+    let program = Program::with_recs();
+    program.run("mira", &["engage", "recs", "--percent", "1", "--reason", "x"]).succeeds();
+    let url = program.url.clone();
+    let between = before(&program.url, move |request| {
+        if request.starts_with("POST") {
+            let mut release = command(&["release", "recs", "--reason", "faster"]);
+            Ran::of(release.env("BACKSTOP_ADMIN", &url).env("BACKSTOP_TOKEN", token("ana"))).succeeds();
+        }
+        None
+    });
+    let ran = program.run("mira", &["revert", "--reason", "x", "--admin", &between]);
+    ran.fails(1, "error (moved): the document is of generation 4, not of generation 3: look again");
+    assert_eq!(program.run("vera", &["history", "--limit", "1", "--json"]).value()[0]["changed"]["by"], "ana");
+}
+
+#[test]
+fn a_token_does_not_follow_to_another_address() {
+    let program = Program::with_recs();
+    let elsewhere = before(&program.url, |_| panic!("nobody is to come here"));
+    let sends_away = before(&program.url, move |_| {
+        Some(format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere}/\r\ncontent-length: 0\r\n\r\n"))
+    });
+    for arguments in [&["list"][..], &["engage", "recs", "--all", "--reason", "x"]] {
+        let ran = program.run("mira", &[arguments, &["--admin", &sends_away]].concat());
+        ran.fails(3, "error (no_admin_page)");
+    }
 }
 
 #[test]
