@@ -250,7 +250,7 @@ async fn a_public_address_without_a_live_token_is_refused() {
     let live = tokio::time::timeout(Duration::from_millis(50), admin(access()).bind("0.0.0.0:0")).await;
     assert!(live.is_err(), "it serves");
     let shown = format!("{:?}", admin(access()));
-    assert_eq!(shown, "Admin { switches: \"shop\", grants: 5 }");
+    assert_eq!(shown, "Admin { switches: \"shop\", grants: 6 }");
     assert!(!shown.contains(&token("mira")));
 }
 

@@ -239,12 +239,14 @@ mod tests {
         // printf '%s' "${line%,\"hash\":*}" | sha256sum
         let line = lines(&["a"]).remove(0);
         let told = concat!(
-            r#"{"seq":1,"at":"2026-11-20T12:00:00Z","by":"ada","what":"engage","switch":null,"reason":"a","#,
-            r#""incident":null,"scope_before":null,"scope_after":{"percent":0.1},"trigger":null,"approvers":[],"#,
+            r#"{"seq":1,"at":"2026-11-20T12:00:00Z","by":"ada","what":"engage","change":null,"#,
+            r#""switch":null,"reason":"a","#,
+            r#""incident":null,"scope_before":null,"scope_after":{"percent":0.1},"trigger":null,"#,
+            r#""proposed_by":null,"approvers":[],"#,
             r#""break_glass":false,"generation":3,"#,
             r#""prev_hash":"sha256:0000000000000000000000000000000000000000000000000000000000000000""#,
         );
-        let hash = "2be413bd44d3e48cf52e05f840be0d99c13bcae00a28e6832ff5f9702eb4bef3";
+        let hash = "47b0f5e0e83cbbb36aacee18730627d099821594bd4375fd29ec8c205a6cbfa7";
         assert_eq!(line, format!("{told},\"hash\":\"sha256:{hash}\"}}\n"));
     }
 
