@@ -47,6 +47,7 @@ mod rollout;
 mod scrape;
 mod service;
 mod status;
+mod step;
 mod story;
 mod timeline;
 mod verdict;

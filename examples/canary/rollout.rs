@@ -4,6 +4,7 @@ use crate::console::Tone;
 use crate::load::{Arm, Load, Phase, Sample, Stage};
 use crate::process::{Said, Server};
 use crate::scrape::{Look, Scraper, Targets};
+use crate::step::step;
 use crate::story::{CircuitChange, Moment, Story};
 use crate::verdict::{Judge, Signs, Verdict};
 use crate::{dependency, report, service, status};
@@ -12,8 +13,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// How long any step may take: far longer than it should, for machines that are busy.
-const BOUND: Duration = Duration::from_secs(20);
 /// The canary's share in the first stage and in the second, in percent.
 pub(crate) const STAGES: [u32; 2] = [5, 50];
 /// How long a stage lasts at least when all is well.
@@ -286,14 +285,5 @@ async fn judge_until_rollback(
             }
             _ => {}
         }
-    }
-}
-
-/// Waits for a step, but not for ever.
-async fn step<T>(what: &str, work: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
-    match tokio::time::timeout(BOUND, work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(format!("step \"{what}\": {error}").into()),
-        Err(_) => Err(format!("step \"{what}\": not within {}", report::setting(BOUND)).into()),
     }
 }

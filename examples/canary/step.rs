@@ -1,0 +1,17 @@
+//! A step of the story: it happens in its time, or ends the run with its name.
+
+use crate::report;
+use backstop::BoxError;
+use std::time::Duration;
+
+/// How long any step may take: far longer than it should, for machines that are busy.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// Waits for a step, but not for ever.
+pub(crate) async fn step<T>(what: &str, work: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+    match tokio::time::timeout(BOUND, work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(format!("step \"{what}\": {error}").into()),
+        Err(_) => Err(format!("step \"{what}\": not within {}", report::setting(BOUND)).into()),
+    }
+}
