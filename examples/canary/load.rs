@@ -2,8 +2,9 @@
 //!
 //! The load is open: requests come when they come, however long the earlier ones take, as they do from people.
 
+use crate::service;
 use backstop::BoxError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -11,8 +12,12 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// Pages a second, both arms together.
 pub(crate) const RATE: u32 = 100;
-/// Of so many callers of pages, one checks out.
+/// Of so many callers of pages, one checks out if the page showed something good first.
 pub(crate) const CHECKOUT: u32 = 4;
+/// Of so many of those, one knows what to buy, whatever the page shows.
+const DECIDED: u32 = 3;
+/// A product with so many stars is good.
+const GOOD: u8 = 4;
 /// A caller gives up after this long.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(1);
 
@@ -53,6 +58,10 @@ pub(crate) enum Phase {
     Probing,
     /// The second stage again, with the fix.
     After,
+    /// The canary's next release ranks the wrong way round.
+    WorstFirst,
+    /// The switch has taken the ranking from the canary.
+    Unranked,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +82,8 @@ pub(crate) struct Sample {
     pub(crate) phase: Phase,
     pub(crate) took: Duration,
     pub(crate) answer: Answer,
+    /// A page without its ranking.
+    pub(crate) is_unranked: bool,
 }
 
 /// The traffic and its controls. Dropping it stops the traffic.
@@ -90,6 +101,8 @@ struct Shared {
     stages: Mutex<Vec<Stage>>,
     samples: Mutex<Vec<Sample>>,
     in_flight: AtomicU64,
+    /// Whether the last page of an arm, stable or canary, showed something good first.
+    is_tempting: [AtomicBool; 2],
 }
 
 /// The traffic from a time on.
@@ -112,6 +125,7 @@ impl Load {
             stages: Mutex::new(vec![stage]),
             samples: Mutex::default(),
             in_flight: AtomicU64::new(0),
+            is_tempting: [AtomicBool::new(true), AtomicBool::new(true)],
         });
         let mut task = JoinSet::new();
         task.spawn(generate(Arc::clone(&shared)));
@@ -163,20 +177,27 @@ impl Shared {
     async fn request(&self, arm: Arm, route: Route, mut phase: Phase) {
         let begun = Instant::now();
         let path = if route == Route::Page { "page" } else { "checkout" };
-        let answer = self.answer(&format!("{}{path}", self.urls[arm as usize])).await.unwrap_or(Answer::Error);
+        let answered = self.answer(&format!("{}{path}", self.urls[arm as usize])).await;
+        let (answer, is_unranked, body) = answered.unwrap_or((Answer::Error, false, Vec::new()));
+        if route == Route::Page && answer == Answer::Full {
+            let first = serde_json::from_slice(&body).ok().and_then(|stars: Vec<u8>| stars.first().copied());
+            self.is_tempting[arm as usize].store(first.is_some_and(|stars| stars >= GOOD), Ordering::Relaxed);
+        }
         if phase == Phase::Before {
             phase = self.stage().phase; // caught by the overload, it belongs there
         }
         let at = begun.saturating_duration_since(self.started);
-        let sample = Sample { at, arm, route, phase, took: begun.elapsed(), answer };
+        let sample = Sample { at, arm, route, phase, took: begun.elapsed(), answer, is_unranked };
         self.samples.lock().expect("nobody panics here").push(sample);
     }
 
-    async fn answer(&self, url: &str) -> Result<Answer, reqwest::Error> {
+    /// The answer, whether it is a page without its ranking, and its body.
+    async fn answer(&self, url: &str) -> Result<(Answer, bool, Vec<u8>), reqwest::Error> {
         let response = self.client.get(url).send().await?.error_for_status()?;
-        let is_fallback = response.headers().contains_key(crate::service::FALLBACK);
-        response.bytes().await?;
-        Ok(if is_fallback { Answer::Fallback } else { Answer::Full })
+        let is_fallback = response.headers().contains_key(service::FALLBACK);
+        let is_unranked = response.headers().contains_key(service::UNRANKED);
+        let body = response.bytes().await?.to_vec();
+        Ok((if is_fallback { Answer::Fallback } else { Answer::Full }, is_unranked, body))
     }
 }
 
@@ -195,7 +216,9 @@ async fn generate(shared: Arc<Shared>) {
         credit %= 100;
         send(&shared, arm, Route::Page, phase);
         pages[arm as usize] += 1;
-        if pages[arm as usize] % CHECKOUT == 0 {
+        let page = pages[arm as usize];
+        let is_tempting = shared.is_tempting[arm as usize].load(Ordering::Relaxed);
+        if page % CHECKOUT == 0 && (is_tempting || page % (CHECKOUT * DECIDED) == 0) {
             send(&shared, arm, Route::Checkout, phase);
         }
     }

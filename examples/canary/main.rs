@@ -1,5 +1,5 @@
 //! The main job, end to end: a canary overloads its dependency, its bulkhead fills, its circuit breaker opens, a judge
-//! says ROLLBACK.
+//! says ROLLBACK; its next release spoils a KPI that no breaker sees, and a kill switch is engaged automatically.
 //!
 //! ```text
 //!                      /metrics                          judge: "full or open in canary,
@@ -28,6 +28,16 @@
 //! The same traffic runs twice so that the figures can be compared: first with the breakers in shadow, where they
 //! watch and reject nothing, and with bulkheads that are never full; then armed. Both runs together take half a minute.
 //!
+//! The armed run has a last act. The canary's next release ranks the products of a page the wrong way round: every
+//! answer is quick and 200, and people order less. Each arm counts page views and orders among its metrics; the autopilot
+//! compares them window by window and engages the switch before the ranking, on the canary's instance:
+//!
+//! ```text
+//!   /metrics of both ──▶ autopilot ──ENGAGE──▶ switches.json ──▶ gate in each arm: the ranking, or the catalogue's order
+//! ```
+//!
+//! Pages go on without the ranking. The switch stays engaged at the end: to release it is for a person.
+//!
 //! The judge here is the plain rule "bulkhead full or circuit open in canary and not in baseline, several looks in a
 //! row"; it knows no statistics and would not see a canary that is a little worse without either.
 //!
@@ -37,11 +47,15 @@
 //!
 //! It exits with 1, naming the step, when anything does not happen in its time.
 
+mod autopilot;
 mod console;
 mod dependency;
+mod kpi;
+mod last_act;
 mod load;
 mod process;
 mod prometheus;
+mod ranking;
 mod report;
 mod rollout;
 mod scrape;
@@ -68,7 +82,9 @@ async fn main() -> ExitCode {
         [] => show().await,
         // what the example starts for itself
         [dependency::ROLE] => dependency::run().await,
-        [service::ROLE, name, lookup, guards, ratings] => service::run(name, lookup, guards, ratings).await,
+        [service::ROLE, name, lookup, guards, ratings, switches] => {
+            service::run(name, lookup, guards, ratings, switches).await
+        }
         _ => Err("usage: canary (without arguments)".into()),
     };
     match result {
@@ -97,6 +113,8 @@ async fn show() -> Result<(), BoxError> {
     report::check(&control, &protected)?;
     console.print("");
     console.print(&report::conclusion(&control, &protected));
+    console.print("");
+    console.print(&protected.switched.ok_or("the last act was not played")?.conclusion());
     Ok(())
 }
 

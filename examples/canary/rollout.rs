@@ -1,6 +1,8 @@
 //! The rollout, step by step. A step that does not happen in its time ends the run with its name.
 
+use crate::autopilot::{self, Office};
 use crate::console::Tone;
+use crate::last_act::Switched;
 use crate::load::{Arm, Load, Phase, Sample, Stage};
 use crate::process::{Said, Server};
 use crate::scrape::{Look, Scraper, Targets};
@@ -11,6 +13,7 @@ use crate::{dependency, report, service, status};
 use backstop::BoxError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 /// The canary's share in the first stage and in the second, in percent.
@@ -37,6 +40,8 @@ pub(crate) struct Measured {
     pub(crate) moments: Vec<Moment>,
     pub(crate) circuits: Vec<CircuitChange>,
     pub(crate) times: Times,
+    /// How the last act ended; the run to compare with has none.
+    pub(crate) switched: Option<Switched>,
     pub(crate) total: Duration,
 }
 
@@ -54,15 +59,16 @@ pub(crate) struct Times {
 }
 
 /// Everything that runs.
-struct Rollout {
+pub(crate) struct Rollout {
     guards: Guards,
-    story: Arc<Story>,
-    canary: Server,
-    load: Arc<Load>,
-    scraper: Scraper,
+    pub(crate) story: Arc<Story>,
+    pub(crate) canary: Server,
+    pub(crate) load: Arc<Load>,
+    pub(crate) scraper: Scraper,
+    pub(crate) office: Office,
     times: Times,
-    /// Stable and the dependency, and the live line: they need nothing but to be kept.
-    _kept: (Server, Server, JoinSet<()>),
+    /// Stable and the dependency, the live line, and where the switches are: they need nothing but to be kept.
+    _kept: (Server, Server, JoinSet<()>, TempDir),
 }
 
 /// Runs the rollout once.
@@ -83,17 +89,21 @@ async fn steps(guards: Guards, story: Arc<Story>) -> Result<Measured, BoxError> 
     rollout.shift().await?;
     rollout.fix().await?;
     rollout.second_stage_again().await?;
-    rollout.end().await
+    let switched = if guards == Guards::Armed { Some(rollout.last_act().await?) } else { None };
+    rollout.end(switched).await
 }
 
 impl Rollout {
     async fn start(guards: Guards, story: Arc<Story>) -> Result<Self, BoxError> {
         let armed = if guards == Guards::Armed { "armed" } else { "shadow" };
+        let directory = tempfile::tempdir()?;
+        let office = Office::open(directory.path()).await?;
+        let switches = autopilot::document(directory.path())?;
         let ratings = Server::start("ratings", &[dependency::ROLE], |_, _| {}).await?;
         let address = ratings.address.to_string();
         let arm = async |arm: Arm, lookup: &str| {
             let story = Arc::clone(&story);
-            let args = [service::ROLE, arm.as_str(), lookup, armed, &address];
+            let args = [service::ROLE, arm.as_str(), lookup, armed, &address, &switches];
             Server::start(arm.as_str(), &args, move |at, said| story.overhear(arm, at, said)).await
         };
         let (stable, canary) = (arm(Arm::Stable, "batch").await?, arm(Arm::Canary, "one_by_one").await?);
@@ -109,7 +119,7 @@ impl Rollout {
         let mut live = JoinSet::new();
         live.spawn(status::keep_showing(Arc::clone(&story), Arc::clone(&load), scraper.looks.clone()));
         let times = Times::default();
-        Ok(Self { guards, story, canary, load, scraper, times, _kept: (ratings, stable, live) })
+        Ok(Self { guards, story, canary, load, scraper, office, times, _kept: (ratings, stable, live, directory) })
     }
 
     fn mark(&self, short: &str, text: &str) -> Duration {
@@ -232,11 +242,11 @@ impl Rollout {
             self.until_full(Arm::Canary, Phase::After, 100).await
         })
         .await?;
-        self.story.mark("rollout", Tone::Good, "end", "both arms answer in full: end");
+        self.story.mark("rollout", Tone::Good, "in full", "both arms answer in full");
         Ok(())
     }
 
-    async fn end(self) -> Result<Measured, BoxError> {
+    async fn end(self, switched: Option<Switched>) -> Result<Measured, BoxError> {
         let total = self.story.now();
         let samples = step("the last requests end", async { Ok(self.load.stop().await) }).await?;
         Ok(Measured {
@@ -247,6 +257,7 @@ impl Rollout {
             moments: self.story.moments(),
             circuits: self.story.circuits(),
             times: self.times,
+            switched,
             total,
         })
     }

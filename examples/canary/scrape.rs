@@ -3,6 +3,7 @@
 use crate::dependency;
 use crate::load::Arm;
 use crate::prometheus::Scrape;
+use crate::ranking::{ORDERS, PAGE_VIEWS};
 use crate::service::NAME;
 use backstop::BoxError;
 use backstop::telemetry::{BULKHEAD_CALLS, BULKHEAD_IN_FLIGHT_CALLS};
@@ -50,6 +51,8 @@ pub(crate) struct Reading {
     pub(crate) in_flight: u64,
     /// Calls that found the bulkhead full.
     pub(crate) refused: u64,
+    pub(crate) page_views: u64,
+    pub(crate) orders: u64,
 }
 
 impl Reading {
@@ -64,6 +67,8 @@ impl Reading {
             not_permitted: calls("not_permitted")?,
             in_flight: count(BULKHEAD_IN_FLIGHT_CALLS.name, &[])?,
             refused: count(BULKHEAD_CALLS.name, &[("kind", "rejected_full")])?,
+            page_views: scrape.sum(PAGE_VIEWS, &[])?,
+            orders: scrape.sum(ORDERS, &[])?,
         })
     }
 }

@@ -1,11 +1,13 @@
 //! The service that is rolled out: a page of products with their ratings, before which stand a bulkhead and a
 //! breaker, and a checkout that needs no ratings.
 //!
-//! Stable and canary are the same program; they differ in how they look ratings up.
+//! Stable and canary are the same program; they differ in how they look ratings up, and at the end in how they rank.
 
 use crate::dependency::API_KEY;
 use crate::process::{self, Said};
-use axum::extract::State;
+use crate::ranking::Ranking;
+use axum::extract::{Path, State};
+use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
@@ -26,6 +28,8 @@ pub(crate) const ROLE: &str = "shop";
 pub(crate) const NAME: &str = "ratings";
 /// Says that an answer is not fresh, and what is missing.
 pub(crate) const FALLBACK: &str = "x-fallback";
+/// Says that the switch has taken the ranking from the page.
+pub(crate) const UNRANKED: &str = "x-unranked";
 /// Earlier than the default of 0.5: with ratings in the cache, an open circuit costs little, a slow page costs callers.
 const FAILURE_RATE: f64 = 0.2;
 /// The default of 60 s would make for a long demonstration.
@@ -48,6 +52,7 @@ struct Shop {
     breaker: CircuitBreaker,
     ratings: Ratings,
     cache: Cache,
+    ranking: Ranking,
     /// Whether ratings are asked for one by one: the canary's mistake.
     one_by_one: AtomicBool,
     first_failure: Once,
@@ -55,7 +60,7 @@ struct Shop {
     prometheus: PrometheusHandle,
 }
 
-pub(crate) async fn run(name: &str, lookup: &str, guards: &str, ratings: &str) -> Result<(), BoxError> {
+pub(crate) async fn run(name: &str, lookup: &str, guards: &str, ratings: &str, switches: &str) -> Result<(), BoxError> {
     let prometheus = PrometheusBuilder::new().install_recorder()?;
     let registry = Registry::new();
     // In shadow the breaker watches, says what it would do, and rejects nothing.
@@ -76,6 +81,7 @@ pub(crate) async fn run(name: &str, lookup: &str, guards: &str, ratings: &str) -
         breaker: registry.add(breaker)?,
         ratings: Ratings::new(ratings, name)?,
         cache: Cache::default(),
+        ranking: Ranking::new(name, switches)?,
         one_by_one: AtomicBool::new(lookup == "one_by_one"),
         first_failure: Once::new(),
         registry,
@@ -86,6 +92,7 @@ pub(crate) async fn run(name: &str, lookup: &str, guards: &str, ratings: &str) -
         .route("/checkout", get(checkout))
         .route("/metrics", get(metrics))
         .route("/lookup/{lookup}", put(set_lookup))
+        .route("/ranking/{order}", put(set_ranking))
         .with_state(shop);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     process::tell(&Said::Listening(listener.local_addr()?));
@@ -96,15 +103,23 @@ pub(crate) async fn run(name: &str, lookup: &str, guards: &str, ratings: &str) -
 async fn checkout(State(shop): State<Arc<Shop>>) -> &'static str {
     let _worker = shop.workers.acquire().await;
     tokio::time::sleep(CHECKOUT).await;
+    shop.ranking.count_order();
     "thank you"
 }
 
 async fn page(State(shop): State<Arc<Shop>>) -> Response {
     let _worker = shop.workers.acquire().await;
-    match shop.stars().await {
-        (stars, false) => Json(stars).into_response(),
-        (stars, true) => ([(FALLBACK, "ratings")], Json(stars)).into_response(),
+    let (stars, is_cached) = shop.stars().await;
+    let (shown, is_ranked) = shop.ranking.show(stars).await;
+    let mut response = Json(shown).into_response();
+    let headers = response.headers_mut();
+    if is_cached {
+        headers.insert(FALLBACK, HeaderValue::from_static("ratings"));
     }
+    if !is_ranked {
+        headers.insert(UNRANKED, HeaderValue::from_static("catalogue"));
+    }
+    response
 }
 
 impl Shop {
@@ -179,12 +194,17 @@ impl Cache {
 
 async fn metrics(State(shop): State<Arc<Shop>>) -> String {
     shop.registry.publish();
-    shop.prometheus.render()
+    shop.prometheus.render() + &shop.ranking.metrics()
 }
 
 /// The fix, without a restart: a new process would begin with a closed circuit, and there would be no recovery to see.
-async fn set_lookup(State(shop): State<Arc<Shop>>, axum::extract::Path(lookup): axum::extract::Path<String>) {
+async fn set_lookup(State(shop): State<Arc<Shop>>, Path(lookup): Path<String>) {
     shop.one_by_one.store(lookup == "one_by_one", Ordering::Relaxed);
+}
+
+/// The next release, without a restart for the same reason.
+async fn set_ranking(State(shop): State<Arc<Shop>>, Path(order): Path<String>) {
+    shop.ranking.set_worst_first(order == "worst_first");
 }
 
 fn tell(event: &Event) {

@@ -124,7 +124,7 @@ impl Judge {
 
 /// The counts since an earlier reading. A counter that is lower than it was has been reset by a restart, and what it
 /// shows has all come since.
-fn since(now: &Reading, earlier: &Reading) -> Reading {
+pub(crate) fn since(now: &Reading, earlier: &Reading) -> Reading {
     let delta = |now: u64, earlier: u64| now.checked_sub(earlier).unwrap_or(now);
     Reading {
         state: now.state.clone(),
@@ -134,6 +134,8 @@ fn since(now: &Reading, earlier: &Reading) -> Reading {
         not_permitted: delta(now.not_permitted, earlier.not_permitted),
         in_flight: now.in_flight,
         refused: delta(now.refused, earlier.refused),
+        page_views: delta(now.page_views, earlier.page_views),
+        orders: delta(now.orders, earlier.orders),
     }
 }
 
@@ -175,6 +177,8 @@ mod tests {
             not_permitted: 0,
             in_flight: 0,
             refused: 0,
+            page_views: 0,
+            orders: 0,
         };
         Look { at: Duration::ZERO, stable: reading(baseline), canary: reading(canary), reached: 0 }
     }

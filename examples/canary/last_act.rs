@@ -1,0 +1,155 @@
+//! The last act: a KPI that no breaker sees goes wrong, and the switch is engaged automatically.
+
+use crate::autopilot::{Autopilot, THRESHOLD};
+use crate::console::Tone;
+use crate::kpi::{Orders, Windows};
+use crate::load::{Answer, Arm, Phase, Route, Sample};
+use crate::ranking::SWITCH;
+use crate::report::{setting, time};
+use crate::rollout::{Rollout, STAGES};
+use crate::step::step;
+use backstop::BoxError;
+use backstop::kill_switch::automatic::Verdict;
+use backstop::kill_switch::{Engagement, Trigger};
+use std::time::Duration;
+
+/// How the act ended. Times count from the start of the run.
+pub(crate) struct Switched {
+    released: Duration,
+    judged: Duration,
+    first_unranked: Duration,
+    worst_first: Orders,
+    unranked: Orders,
+    engagement: Engagement,
+}
+
+impl Rollout {
+    /// The next release, until orders are back.
+    pub(crate) async fn last_act(&mut self) -> Result<Switched, BoxError> {
+        let released = step("the next release goes out", self.release_worst_first()).await?;
+        let mut autopilot = Autopilot::new(step("a scrape of the next release", self.scraper.next()).await?)?;
+        let judging = self.judge_until_engage(&mut autopilot);
+        let (worst_first, verdict) = step("the autopilot says ENGAGE", judging).await?;
+
+        let judged = self.story.now();
+        let engagement = step("the autopilot engages the switch", self.office.engage(&verdict)).await?;
+        self.story.mark("judge", Tone::Bad, "judge: ENGAGE", &told(&engagement)?);
+        let first_unranked = step("the canary's gate closes", self.until_unranked()).await?;
+        let [_, second] = STAGES;
+        self.load.set(second, Phase::Unranked);
+        let text = format!(
+            "pages come without the ranking, {} after the verdict: products stand as in the catalogue",
+            time(first_unranked.saturating_sub(judged))
+        );
+        self.story.mark("canary", Tone::Plain, "pages without ranking", &text);
+
+        let unranked = step("orders are back", self.until_orders_are_back()).await?;
+        let text = format!("orders are BACK: canary {}, stable {}", unranked.canary, unranked.stable);
+        self.story.mark("judge", Tone::Good, "orders are back", &text);
+        let refusal = step("a program may not release", self.office.refusal_to_release()).await?;
+        self.story.say("judge", Tone::Plain, &format!("asks for the release and is refused: {refusal}"));
+        self.check(released)?;
+        let text = format!("switch \"{SWITCH}\" stays engaged until a person releases it");
+        self.story.say("rollout", Tone::Plain, &text);
+        Ok(Switched { released, judged, first_unranked, worst_first, unranked, engagement })
+    }
+
+    async fn release_worst_first(&self) -> Result<Duration, BoxError> {
+        let request = reqwest::Client::builder().no_proxy().build()?.put(self.canary.url("ranking/worst_first"));
+        request.send().await?.error_for_status()?;
+        let [_, second] = STAGES;
+        self.load.set(second, Phase::WorstFirst);
+        let text = "canary's next release ranks the products of a page the wrong way round, the worst first";
+        Ok(self.story.mark("rollout", Tone::Plain, "canary ranks the worst first", text))
+    }
+
+    async fn judge_until_engage(&self, autopilot: &mut Autopilot) -> Result<(Orders, Verdict), BoxError> {
+        let mut looks = self.scraper.looks.clone();
+        looks.mark_unchanged();
+        loop {
+            looks.changed().await?;
+            let look = looks.borrow_and_update().clone();
+            let Some((orders, verdict)) = look.and_then(|look| autopilot.observe(&look)) else { continue };
+            let text = format!("page views with an order: canary {}, stable {}", orders.canary, orders.stable);
+            let Verdict::Wait { guards, .. } = &verdict else {
+                self.story.say("judge", Tone::Plain, &text);
+                return Ok((orders, verdict));
+            };
+            let held: Vec<_> = guards.iter().filter(|said| said.holds).map(|said| said.guard.as_str()).collect();
+            self.story.say("judge", Tone::Plain, &format!("{text}; held by {}", held.join(" and ")));
+        }
+    }
+
+    /// When the first page without its ranking has reached its caller.
+    async fn until_unranked(&self) -> Result<Duration, BoxError> {
+        loop {
+            let samples = self.load.samples(Duration::ZERO);
+            if let Some(at) = samples.iter().filter(|sample| sample.is_unranked).map(|s| s.at + s.took).min() {
+                return Ok(at);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn until_orders_are_back(&self) -> Result<Orders, BoxError> {
+        let mut windows = Windows::new(self.scraper.next().await?);
+        let mut looks = self.scraper.looks.clone();
+        looks.mark_unchanged();
+        loop {
+            looks.changed().await?;
+            let look = looks.borrow_and_update().clone();
+            match look.and_then(|look| windows.observe(&look)) {
+                Some(orders) if orders.canary.value() > THRESHOLD => return Ok(orders),
+                _ => {}
+            }
+        }
+    }
+
+    /// That nothing else could have seen it, and that stable has kept its ranking.
+    fn check(&self, released: Duration) -> Result<(), BoxError> {
+        let samples = self.load.samples(released);
+        let is_page = |s: &&Sample| s.route == Route::Page && matches!(s.phase, Phase::WorstFirst | Phase::Unranked);
+        let pages: Vec<_> = samples.iter().filter(is_page).collect();
+        let full = pages.iter().filter(|page| page.answer == Answer::Full).count();
+        let is_quiet = !self.story.circuits().iter().any(|change| change.at >= released);
+        let checks = [
+            ("no circuit changes in the last act", is_quiet),
+            ("pages are answered in full in the last act", full * 100 >= pages.len() * 95),
+            ("stable keeps its ranking", !samples.iter().any(|s| s.arm == Arm::Stable && s.is_unranked)),
+        ];
+        match checks.iter().find(|(_, holds)| !holds) {
+            Some((step, _)) => Err(format!("step \"{step}\": it does not").into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the document says of the engagement.
+fn told(engagement: &Engagement) -> Result<String, BoxError> {
+    let Trigger::Kpi(breach) = engagement.trigger() else { return Err("the trigger is no KPI".into()) };
+    let (metric, value, threshold) = (breach.metric(), breach.value(), breach.threshold());
+    let (window, samples) = (setting(breach.window()), breach.samples());
+    Ok(format!(
+        "ENGAGE: switch \"{SWITCH}\" on the canary's instance, by {}\n\
+         trigger: {metric} at {value:.3}, threshold {threshold}, {samples} samples in a window of {window}",
+        engagement.by()
+    ))
+}
+
+impl Switched {
+    /// How the story ends, in a few sentences.
+    pub(crate) fn conclusion(&self) -> String {
+        format!(
+            "Then the canary ranked the worst first: {} page views with an order, stable {}; no circuit opened.\n\
+             The switch \"{SWITCH}\" was engaged automatically by this KPI, {} after the release, by {}; {} later pages came\n\
+             without the ranking, and orders were back: {}. It stays engaged: only a person releases it, with\n  \
+             backstop switch --file switches.json release {SWITCH} --reason \"the order is right again\"",
+            self.worst_first.canary,
+            self.worst_first.stable,
+            time(self.judged.saturating_sub(self.released)),
+            self.engagement.by(),
+            time(self.first_unranked.saturating_sub(self.judged)),
+            self.unranked.canary,
+        )
+    }
+}
