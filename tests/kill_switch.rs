@@ -131,11 +131,24 @@ fn an_engagement_ends_when_it_said_so_and_not_when_a_clock_says_so() {
 
 /// A store that says what it is told to.
 #[derive(Default)]
-struct Scripted(Mutex<Option<Vec<u8>>>);
+struct Scripted {
+    document: Mutex<Option<Vec<u8>>>,
+    watching: Watching,
+}
+
+/// What a scripted store does when it is asked to watch.
+#[derive(Default)]
+enum Watching {
+    #[default]
+    Never,
+    Panics,
+    /// It never returns, and holds the board's own thread.
+    Hangs,
+}
 
 impl Store for Scripted {
     fn read(&self) -> Result<Option<Vec<u8>>, backstop::kill_switch::store::StoreError> {
-        Ok(self.0.lock().unwrap().clone())
+        Ok(self.document.lock().unwrap().clone())
     }
 
     fn compare_and_set(
@@ -156,7 +169,13 @@ impl Store for Scripted {
     }
 
     fn watch(&self, _: Arc<dyn Fn() + Send + Sync>) -> backstop::kill_switch::store::Watch {
-        backstop::kill_switch::store::Watch::none()
+        match self.watching {
+            Watching::Never => backstop::kill_switch::store::Watch::none(),
+            Watching::Panics => panic!("a store that cannot watch, and says so loudly"),
+            Watching::Hangs => loop {
+                std::thread::park();
+            },
+        }
     }
 }
 
@@ -168,7 +187,7 @@ fn whatever_the_store_says_an_engaged_switch_stays_engaged() {
     let (_, other) = store();
     let foreign = engage(&other, Scope::all());
     let script = Arc::new(Scripted::default());
-    *script.0.lock().unwrap() = Some(engaged.to_bytes());
+    *script.document.lock().unwrap() = Some(engaged.to_bytes());
     let switches = KillSwitches::builder("scripted").store(Arc::clone(&script)).build().unwrap();
     let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
     assert!(recs.is_engaged());
@@ -183,12 +202,12 @@ fn whatever_the_store_says_an_engaged_switch_stays_engaged() {
     ];
     cases.extend((1..whole.len()).step_by(37).map(|end| ("truncated", Some(whole[..end].to_vec()))));
     for (what, bytes) in cases {
-        *script.0.lock().unwrap() = bytes;
+        *script.document.lock().unwrap() = bytes;
         switches.refresh();
         assert!(recs.is_engaged(), "{what}");
         assert!(switches.status().refused.is_some(), "{what} is refused aloud");
     }
-    *script.0.lock().unwrap() = Some(whole);
+    *script.document.lock().unwrap() = Some(whole);
     switches.refresh();
     assert_eq!((switches.status().refused, switches.status().stale_for), (None, Duration::ZERO));
 }
@@ -218,6 +237,21 @@ fn a_start_without_the_store_begins_with_the_last_good_document_then_the_baked_i
 }
 
 #[test]
+fn a_snapshot_that_could_not_be_written_is_written_at_a_later_reading() {
+    let (store, _) = store();
+    let directory = tempfile::tempdir().unwrap();
+    let below = directory.path().join("later");
+    let snapshot = below.join("last-good.json");
+    let builder = KillSwitches::builder("later").store(Arc::clone(&store)).snapshot(&snapshot);
+    let switches = builder.poll(Duration::from_secs(3_600)).build().unwrap();
+    assert!(!snapshot.exists());
+    std::fs::create_dir(&below).unwrap();
+    switches.refresh();
+    let kept = Document::parse(&std::fs::read(&snapshot).unwrap(), Document::SIZE_MAX).unwrap();
+    assert_eq!(kept.generation(), switches.status().generation);
+}
+
+#[test]
 fn a_layer_answers_as_it_was_told_to_and_lets_the_others_through() {
     let (store, desk) = store();
     let (switches, recs) = board(&store);
@@ -243,17 +277,48 @@ fn a_layer_answers_as_it_was_told_to_and_lets_the_others_through() {
 }
 
 #[test]
+fn a_store_that_nobody_reads_shows_after_three_polls() {
+    let (_, desk) = store();
+    let document = Mutex::new(Some(desk.document().unwrap().unwrap().to_bytes()));
+    let (clock, time) = Clock::manual();
+    let builder = KillSwitches::builder("hangs").store(Scripted { document, watching: Watching::Hangs }).clock(clock);
+    let switches = builder.poll(Duration::from_secs(2)).build().unwrap();
+    let stale = [6_000, 1, 999].map(|millis| {
+        time.advance(Duration::from_millis(millis));
+        switches.status().stale_for.as_millis()
+    });
+    assert_eq!(stale, [0, 6_001, 7_000]);
+    switches.refresh();
+    assert_eq!(switches.status().stale_for, Duration::ZERO, "somebody has read it");
+}
+
+#[test]
+fn a_store_whose_watching_panics_is_still_read() {
+    let (_, desk) = store();
+    let script = Arc::new(Scripted { watching: Watching::Panics, ..Scripted::default() });
+    let builder = KillSwitches::builder("panics").store(Arc::clone(&script)).poll(Duration::from_millis(10));
+    let switches = builder.build().unwrap();
+    let (told, heard) = std::sync::mpsc::channel();
+    let told = Mutex::new(told);
+    let _subscription = switches.subscribe(move |event| told.lock().unwrap().send(event.clone()).unwrap());
+    *script.document.lock().unwrap() = Some(engage(&desk, Scope::all()).to_bytes());
+    let event = heard.recv_timeout(Duration::from_secs(30));
+    assert!(matches!(event, Ok(BoardEvent::Applied { .. })), "{event:?}");
+}
+
+#[test]
 fn the_thread_ends_with_the_last_handle() {
     let (store, _) = store();
-    let (switches, recs) = board(&store);
+    let builder = KillSwitches::builder("shop").store(Arc::clone(&store)).poll(Duration::from_secs(3_600));
+    let switches = builder.build().unwrap();
+    let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
     let weak = Arc::downgrade(&store);
     drop((switches, store));
     assert!(weak.upgrade().is_some(), "a switch keeps its board");
     drop(recs);
-    let ended = (0..3_000).any(|_| {
+    let ended = (0..1_000).any(|_| {
         std::thread::sleep(Duration::from_millis(10));
         weak.upgrade().is_none()
     });
-    assert!(ended);
-    let _ = Clock::system();
+    assert!(ended, "it does not wait for the next poll");
 }

@@ -11,24 +11,26 @@
 use super::builder::KillSwitchesBuilder;
 use super::by::By;
 use super::change::Change;
-use super::desk::{Desk, DeskError, take};
+use super::desk::{Desk, DeskError};
 #[cfg(feature = "metrics")]
 use super::document::DrillRecord;
 use super::document::{Document, OnUnknown, Switch};
+use super::force::Force;
 use super::handle::KillSwitch;
 use super::id::SwitchId;
 use super::metrics;
 use super::point::{Point, Standing};
 use super::rule::Rule;
+use super::snapshot::Snapshot;
 use super::status::{BoardEvent, BoardStatus, Source};
 use super::wall::Wall;
-use crate::clock::{Clock, Instant, Timestamp, timestamp};
+use crate::clock::{Clock, Timestamp, timestamp};
 use crate::config::{ConfigError, Problem, intern};
 use crate::observe::{Events, Subscription};
 use crate::sync::{Arc, Mutex};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::thread::Thread;
 use std::time::Duration;
 
 /// All switches of a program: a cheap handle to them, made by [`KillSwitches::builder`].
@@ -44,24 +46,18 @@ pub(super) struct Board {
     pub(super) instance: String,
     pub(super) region: Option<String>,
     desk: Option<Desk>,
-    snapshot: Option<PathBuf>,
+    snapshot: Option<Snapshot>,
+    /// How often the store is read.
+    poll: Duration,
     clock: Clock,
     wall: Wall,
+    /// The thread that reads the store.
+    pub(super) reader: Mutex<Option<Thread>>,
     points: Mutex<BTreeMap<SwitchId, Arc<Point>>>,
     force: Mutex<Force>,
     pub(super) events: Events<BoardEvent>,
     #[cfg(feature = "metrics")]
     gate: crate::telemetry::Gate,
-}
-
-/// What is in force.
-struct Force {
-    document: Option<Arc<Document>>,
-    source: Source,
-    /// When the store was last read and what it said was taken, or was the same.
-    good_at: Instant,
-    refused: Option<(&'static str, String)>,
-    refusals: u64,
 }
 
 impl KillSwitches {
@@ -153,7 +149,8 @@ impl Board {
         instance: String,
         region: Option<String>,
         desk: Option<Desk>,
-        snapshot: Option<PathBuf>,
+        snapshot: Option<Snapshot>,
+        poll: Duration,
         clock: Clock,
     ) -> Self {
         let now = clock.now();
@@ -163,16 +160,12 @@ impl Board {
             region,
             desk,
             snapshot,
+            poll,
+            reader: Mutex::new(None),
             wall: Wall::new(timestamp(), now),
             clock,
             points: Mutex::new(BTreeMap::new()),
-            force: Mutex::new(Force {
-                document: None,
-                source: Source::Nothing,
-                good_at: now,
-                refused: None,
-                refusals: 0,
-            }),
+            force: Mutex::new(Force::new(now)),
             events: Events::default(),
             #[cfg(feature = "metrics")]
             gate: crate::telemetry::Gate::default(),
@@ -198,66 +191,35 @@ impl Board {
     /// Reads the store, and puts into force what it says.
     pub(super) fn refresh(&self) {
         if let Some(desk) = &self.desk {
-            let read = desk.store().read();
-            self.take(read);
+            let seen = self.force.lock().takes;
+            let reading = desk.store().read();
+            let mut force = self.force.lock();
+            let event = force.take(reading, seen, self.clock.now());
+            self.events.push(event);
         }
         self.bring_into_force();
+        self.keep();
     }
 
-    fn take(&self, read: Result<Option<Vec<u8>>, super::store::StoreError>) {
-        let mut force = self.force.lock();
-        // What the program began with is no document of this store: it is compared with nothing.
-        let current = force.document.clone().filter(|_| force.source != Source::BakedIn);
-        let taken = match read {
-            Ok(Some(bytes)) => {
-                take(current.as_deref(), &bytes).map_err(|refusal| (refusal.code(), refusal.to_string()))
-            }
-            Ok(None) if current.is_none() => Ok(None), // nothing has been written yet
-            Ok(None) => Err(("missing", "there is nothing in the store any more".to_owned())),
-            Err(error) => Err(("unreachable", error.to_string())),
+    /// Writes the store's document to where the next start looks first. The switches are set by then: an engagement
+    /// does not wait for a disk.
+    fn keep(&self) {
+        let Some(snapshot) = &self.snapshot else { return };
+        let document = {
+            let force = self.force.lock();
+            force.document.clone().filter(|_| force.source == Source::Store)
         };
-        match taken {
-            Ok(taken) => {
-                force.good_at = self.clock.now();
-                force.refused = None;
-                if let Some(document) = taken {
-                    let document = Arc::new(document);
-                    (force.document, force.source) = (Some(Arc::clone(&document)), Source::Store);
-                    self.events.push([BoardEvent::Applied { document: Arc::clone(&document), source: Source::Store }]);
-                    drop(force);
-                    self.keep(&document);
-                } else if force.document.is_some() && force.source == Source::Snapshot {
-                    force.source = Source::Store; // the store confirms what was on disk
-                }
-            }
-            Err((code, why)) => {
-                let is_new = force.refused.as_ref().is_none_or(|(_, known)| *known != why);
-                if is_new {
-                    force.refusals += 1;
-                    self.events.push([BoardEvent::Refused { code, why: why.clone() }]);
-                }
-                force.refused = Some((code, why));
-            }
-        }
-    }
-
-    /// Writes the document to where the next start looks first. A failure leaves the one of before.
-    fn keep(&self, document: &Document) {
-        if let Some(path) = &self.snapshot {
-            let temp = path.with_extension("new");
-            let written = std::fs::write(&temp, document.to_bytes()).and_then(|()| std::fs::rename(&temp, path));
-            if let Err(error) = written {
-                let why = format!("the snapshot {} cannot be written: {error}", path.display());
-                self.events.push([BoardEvent::Refused { code: "snapshot", why }]);
-            }
+        if let Some(Err(why)) = document.map(|document| snapshot.keep(&document)) {
+            self.events.push([BoardEvent::Refused { code: "snapshot", why }]);
+            self.events.dispatch(super::log::event);
         }
     }
 
     /// Sets every switch's word by the document in force and the time.
     pub(super) fn bring_into_force(&self) {
-        let now = self.now();
         let force = self.force.lock();
         let points = self.points.lock();
+        let now = self.now(); // with the locks: whoever comes later does not go by an earlier time
         for point in points.values() {
             let switch = force.document.as_ref().and_then(|document| document.switch(point.id.as_str()));
             let standing = match switch {
@@ -295,8 +257,10 @@ impl Board {
         let unknown = self.points.lock().values().filter(|point| !is_known(point)).map(|point| point.name).collect();
         let switches = document.map(Document::switches).unwrap_or_default();
         let expired = switches.iter().filter(|switch| switch.definition().is_expired(now));
-        let is_stale = self.desk.is_some() && (force.refused.is_some() || force.source != Source::Store);
         let since_good = self.clock.now().saturating_duration_since(force.good_at);
+        let is_unread = since_good > self.poll.saturating_mul(3); // the store hangs, or its thread is gone
+        let is_bad = force.refused.is_some() || force.source != Source::Store;
+        let is_stale = self.desk.is_some() && (is_unread || is_bad);
         BoardStatus {
             source: force.source,
             generation: document.map_or(0, Document::generation),
@@ -329,6 +293,14 @@ impl Board {
         let drilled = switch.and_then(Switch::drilled).map_or(Timestamp::UNIX_EPOCH, DrillRecord::at);
         let age = now.duration_since(drilled).as_secs_f64().max(0.0);
         point.sample(is_expired, age)
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reader.lock().take() {
+            reader.unpark(); // it sees that there is no board any more, and lets go of the store
+        }
     }
 }
 

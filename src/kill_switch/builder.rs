@@ -3,9 +3,11 @@
 use super::board::{Board, KillSwitches};
 use super::desk::{Audit, Desk};
 use super::document::Document;
+use super::snapshot::Snapshot;
 use super::status::Source;
 use super::store::Store;
 use super::text;
+use crate::caught::caught;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Problems, intern};
 use crate::sync::Arc;
@@ -127,8 +129,9 @@ impl KillSwitchesBuilder {
             problems.add("baked_in", error, "a document");
         }
         problems.into_result(())?;
-        let last_good = snapshot.as_ref().and_then(|path| last_good(path));
-        let board = Arc::new(Board::new(name, instance, region, desk, snapshot, clock));
+        let snapshot = snapshot.map(Snapshot::new);
+        let last_good = snapshot.as_ref().and_then(Snapshot::last_good);
+        let board = Arc::new(Board::new(name, instance, region, desk, snapshot, poll, clock));
         match (last_good, baked_in) {
             (Some(document), _) => board.begin_with(document, Source::Snapshot),
             (None, Some(Ok(document))) => board.begin_with(document, Source::BakedIn),
@@ -140,33 +143,24 @@ impl KillSwitchesBuilder {
     }
 }
 
-/// The document of an earlier run. What is no document is as good as nothing.
-fn last_good(path: &Path) -> Option<Document> {
-    let size = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?.len();
-    if size > Document::SIZE_MAX as u64 {
-        return None;
-    }
-    Document::parse(&std::fs::read(path).ok()?, Document::SIZE_MAX).ok()
-}
-
 /// Starts the thread that reads the store. It ends with the board.
 fn keep_up_to_date(board: &Arc<Board>, poll: Duration) {
     let Some(desk) = board.desk().cloned() else { return };
     let weak: Weak<Board> = Arc::downgrade(board);
     let run = move || {
         let reader = thread::current();
-        let _watch = desk.store().watch(Arc::new(move || reader.unpark()));
+        // Without a watch there is still the poll.
+        let _watch = caught(|| desk.store().watch(Arc::new(move || reader.unpark())));
         drop(desk);
         while let Some(board) = weak.upgrade() {
-            crate::caught::caught(|| board.refresh()); // a store is foreign code
+            caught(|| board.refresh()); // a store is foreign code
             drop(board);
             thread::park_timeout(poll);
         }
     };
     let started = thread::Builder::new().name("backstop-switches".to_owned()).spawn(run);
-    if started.is_err() {
-        // No thread to be had: the document that was read stays in force, and its age shows.
-    }
+    // No thread to be had: the document that was read stays in force, and its age shows.
+    *board.reader.lock() = started.ok().map(|started| started.thread().clone());
 }
 
 impl fmt::Debug for KillSwitchesBuilder {

@@ -27,7 +27,8 @@ pub struct BoardStatus {
     pub source: Source,
     /// Its generation; 0 without one.
     pub generation: u64,
-    /// Since when the store has not been read successfully; zero while all is well.
+    /// Since when the store has not been read successfully; zero while all is well. A store that hangs shows after
+    /// three times the poll.
     pub stale_for: Duration,
     /// Why the last thing in the store was not taken, if it was not.
     pub refused: Option<String>,

@@ -1,0 +1,95 @@
+//! The document in force, and what becomes of it when the store was read.
+
+use super::desk;
+use super::document::Document;
+use super::status::{BoardEvent, Source};
+use super::store::StoreError;
+use crate::clock::Instant;
+use crate::sync::Arc;
+
+/// What a store said when it was read.
+pub(super) type Reading = Result<Option<Vec<u8>>, StoreError>;
+
+/// What is in force.
+pub(super) struct Force {
+    pub(super) document: Option<Arc<Document>>,
+    pub(super) source: Source,
+    /// When the store was last read and what it said was taken, or was the same.
+    pub(super) good_at: Instant,
+    pub(super) refused: Option<(&'static str, String)>,
+    pub(super) refusals: u64,
+    /// Documents taken from the store: a reading that began before the last of them says nothing against it.
+    pub(super) takes: u64,
+}
+
+impl Force {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self { document: None, source: Source::Nothing, good_at: now, refused: None, refusals: 0, takes: 0 }
+    }
+
+    /// Takes or refuses what was read since there were `seen` takes.
+    pub(super) fn take(&mut self, reading: Reading, seen: u64, now: Instant) -> Option<BoardEvent> {
+        // What the program began with is no document of this store: it is compared with nothing.
+        let current = self.document.as_deref().filter(|_| self.source != Source::BakedIn);
+        let taken = match reading {
+            Ok(Some(bytes)) => desk::take(current, &bytes).map_err(|refusal| (refusal.code(), refusal.to_string())),
+            Ok(None) if current.is_none() => Ok(None), // nothing has been written yet
+            Ok(None) => Err(("missing", "there is nothing in the store any more".to_owned())),
+            Err(error) => Err(("unreachable", error.to_string())),
+        };
+        match taken {
+            Ok(Some(document)) => {
+                let document = Arc::new(document);
+                (self.document, self.source) = (Some(Arc::clone(&document)), Source::Store);
+                (self.good_at, self.refused) = (now, None);
+                self.takes += 1;
+                Some(BoardEvent::Applied { document, source: Source::Store })
+            }
+            Ok(None) => {
+                (self.good_at, self.refused) = (now, None);
+                if self.document.is_some() && self.source == Source::Snapshot {
+                    self.source = Source::Store; // the store confirms what was on disk
+                }
+                None
+            }
+            Err(_) if self.takes != seen => None, // another thread was faster; the next reading tells
+            Err((code, why)) => {
+                let is_new = self.refused.as_ref().is_none_or(|(_, known)| *known != why);
+                self.refused = Some((code, why.clone()));
+                self.refusals += u64::from(is_new);
+                is_new.then_some(BoardEvent::Refused { code, why })
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(backstop_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::kill_switch::store::MemoryStore;
+    use crate::kill_switch::{By, Change, Definition, Desk, Engage, OnUnknown, Scope, SwitchId};
+
+    #[test]
+    fn a_reading_that_others_were_faster_than_is_no_refusal() {
+        let desk = Desk::new(MemoryStore::new());
+        let (id, by) = (SwitchId::new("recs").unwrap(), By::person("mira", Timestamp::UNIX_EPOCH).because("a test"));
+        let definition = Definition::new("team-recs", "recommendations", Timestamp::MAX, OnUnknown::Allow);
+        let older = desk.change(&Change::Define { switch: id.clone(), definition }, &by).unwrap();
+        let newer = desk.change(&Change::Engage(Engage::new(id, Scope::all())), &by).unwrap();
+        let mut force = Force::new(Instant::from_nanos(0));
+        let (seen, now) = (force.takes, Instant::from_nanos(1));
+        assert!(matches!(force.take(Ok(Some(newer.to_bytes())), seen, now), Some(BoardEvent::Applied { .. })));
+        let readings = || [Ok(Some(older.to_bytes())), Ok(None), Err(StoreError::Other("timed out".into()))];
+        for late in readings() {
+            assert_eq!(force.take(late, seen, now), None);
+            assert_eq!((&force.refused, force.refusals), (&None, 0));
+        }
+        let seen = force.takes;
+        for (count, new) in (1..).zip(readings()) {
+            assert!(matches!(force.take(new, seen, now), Some(BoardEvent::Refused { .. })));
+            assert_eq!(force.refusals, count, "one that began since then counts");
+        }
+        assert_eq!(force.document.as_deref(), Some(&newer));
+    }
+}
