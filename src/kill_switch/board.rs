@@ -11,10 +11,8 @@
 use super::builder::KillSwitchesBuilder;
 use super::by::By;
 use super::change::Change;
-use super::desk::{Desk, DeskError};
-#[cfg(feature = "metrics")]
-use super::document::DrillRecord;
-use super::document::{Document, OnUnknown, Switch};
+use super::desk::{Changes, Desk, DeskError};
+use super::document::{Document, OnUnknown};
 use super::force::Force;
 use super::handle::KillSwitch;
 use super::id::SwitchId;
@@ -23,11 +21,12 @@ use super::point::{Point, Standing};
 use super::rule::Rule;
 use super::snapshot::Snapshot;
 use super::status::{BoardEvent, BoardStatus, Source};
+use super::store::StoreError;
 use super::wall::Wall;
 use crate::clock::{Clock, Timestamp, timestamp};
 use crate::config::{ConfigError, Problem, intern};
 use crate::observe::{Events, Subscription};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::thread::Thread;
@@ -45,19 +44,21 @@ pub(super) struct Board {
     pub(super) name: &'static str,
     pub(super) instance: String,
     pub(super) region: Option<String>,
-    desk: Option<Desk>,
+    pub(super) desk: Option<Desk>,
     snapshot: Option<Snapshot>,
     /// How often the store is read.
-    poll: Duration,
-    clock: Clock,
+    pub(super) poll: Duration,
+    pub(super) clock: Clock,
     wall: Wall,
     /// The thread that reads the store.
     pub(super) reader: Mutex<Option<Thread>>,
-    points: Mutex<BTreeMap<SwitchId, Arc<Point>>>,
-    force: Mutex<Force>,
+    pub(super) points: Mutex<BTreeMap<SwitchId, Arc<Point>>>,
+    pub(super) force: Mutex<Force>,
+    /// Changes made here that the audit has no entry of.
+    pub(super) unrecorded: AtomicU64,
     pub(super) events: Events<BoardEvent>,
     #[cfg(feature = "metrics")]
-    gate: crate::telemetry::Gate,
+    pub(super) gate: crate::telemetry::Gate,
 }
 
 impl KillSwitches {
@@ -111,14 +112,23 @@ impl KillSwitches {
 
     /// Changes the document in the store, and applies it here at once.
     ///
+    /// An audit that cannot be written holds nothing up: [`BoardEvent::Unrecorded`], the log and a metric tell.
+    ///
     /// # Errors
     ///
-    /// As [`Desk::change`]; [`DeskError::Empty`] where there is no store.
+    /// As [`Desk::change`]; [`DeskError::Empty`] where there is no store. After
+    /// [`StoreError::NotDurable`](super::store::StoreError::NotDurable) the change is in force nevertheless.
     pub fn change(&self, change: &Change, by: &By) -> Result<Arc<Document>, DeskError> {
         let desk = self.board.desk.as_ref().ok_or(DeskError::Empty)?;
-        let document = Arc::new(desk.change(change, by)?);
-        self.board.refresh();
-        Ok(document)
+        let told = desk.change_and_tell(change, by);
+        if matches!(told, Ok(_) | Err(DeskError::Store(StoreError::NotDurable { .. }))) {
+            self.board.refresh();
+        }
+        let Changes { document, unrecorded } = told?;
+        if let Some(why) = unrecorded {
+            self.board.unrecorded(document.generation(), why);
+        }
+        Ok(Arc::new(document))
     }
 
     /// Where documents are changed and earlier ones are read; `None` without a store.
@@ -166,6 +176,7 @@ impl Board {
             clock,
             points: Mutex::new(BTreeMap::new()),
             force: Mutex::new(Force::new(now)),
+            unrecorded: AtomicU64::new(0),
             events: Events::default(),
             #[cfg(feature = "metrics")]
             gate: crate::telemetry::Gate::default(),
@@ -176,7 +187,7 @@ impl Board {
         self.desk.as_ref()
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.wall.now(timestamp(), self.clock.now())
     }
 
@@ -215,6 +226,14 @@ impl Board {
         }
     }
 
+    /// Says that a change which is in force is not in the audit.
+    fn unrecorded(&self, generation: u64, why: String) {
+        self.unrecorded.fetch_add(1, Ordering::Relaxed);
+        self.events.push([BoardEvent::Unrecorded { generation, why }]);
+        self.events.dispatch(super::log::event);
+        self.publish();
+    }
+
     /// Sets every switch's word by the document in force and the time.
     pub(super) fn bring_into_force(&self) {
         let force = self.force.lock();
@@ -247,52 +266,6 @@ impl Board {
         drop(force);
         self.events.dispatch(super::log::event);
         self.publish();
-    }
-
-    fn status(&self) -> BoardStatus {
-        let now = self.now();
-        let force = self.force.lock();
-        let document = force.document.as_deref();
-        let is_known = |point: &Point| document.is_some_and(|document| document.switch(point.id.as_str()).is_some());
-        let unknown = self.points.lock().values().filter(|point| !is_known(point)).map(|point| point.name).collect();
-        let switches = document.map(Document::switches).unwrap_or_default();
-        let expired = switches.iter().filter(|switch| switch.definition().is_expired(now));
-        let since_good = self.clock.now().saturating_duration_since(force.good_at);
-        let is_unread = since_good > self.poll.saturating_mul(3); // the store hangs, or its thread is gone
-        let is_bad = force.refused.is_some() || force.source != Source::Store;
-        let is_stale = self.desk.is_some() && (is_unread || is_bad);
-        BoardStatus {
-            source: force.source,
-            generation: document.map_or(0, Document::generation),
-            stale_for: if is_stale { since_good } else { Duration::ZERO },
-            refused: force.refused.as_ref().map(|(_, why)| why.clone()),
-            refusals: force.refusals,
-            unknown,
-            expired: expired.map(|switch| switch.id().to_string()).collect(),
-        }
-    }
-
-    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
-    fn publish(&self) {
-        #[cfg(feature = "metrics")]
-        {
-            self.gate.run(|publisher| metrics::publish_board(publisher, self.name, &self.status()));
-            let points: Vec<_> = self.points.lock().values().cloned().collect();
-            for point in points {
-                point.gate.run(|publisher| metrics::publish_point(publisher, &self.sample(&point)));
-            }
-        }
-    }
-
-    #[cfg(feature = "metrics")]
-    fn sample(&self, point: &Point) -> super::point::PointSample {
-        let now = self.now();
-        let document = self.force.lock().document.clone();
-        let switch = document.as_ref().and_then(|document| document.switch(point.id.as_str()));
-        let is_expired = switch.is_some_and(|switch| switch.definition().is_expired(now));
-        let drilled = switch.and_then(Switch::drilled).map_or(Timestamp::UNIX_EPOCH, DrillRecord::at);
-        let age = now.duration_since(drilled).as_secs_f64().max(0.0);
-        point.sample(is_expired, age)
     }
 }
 

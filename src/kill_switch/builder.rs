@@ -1,5 +1,6 @@
 //! How the switches of a program are set up, and the thread that keeps them up to date.
 
+use super::audit::Facts;
 use super::board::{Board, KillSwitches};
 use super::desk::{Audit, Desk};
 use super::document::Document;
@@ -21,6 +22,7 @@ use std::time::Duration;
 pub struct KillSwitchesBuilder {
     name: String,
     desk: Option<Desk>,
+    audit: Option<Held>,
     snapshot: Option<PathBuf>,
     baked_in: Option<Vec<u8>>,
     instance: String,
@@ -34,6 +36,7 @@ impl KillSwitchesBuilder {
         Self {
             name,
             desk: None,
+            audit: None,
             snapshot: None,
             baked_in: None,
             instance: "instance".to_owned(),
@@ -50,10 +53,10 @@ impl KillSwitchesBuilder {
         self
     }
 
-    /// Where changes that this program makes are written down; set the store first. Default: nowhere.
+    /// Where changes that this program makes are written down. It needs a store. Default: nowhere.
     #[must_use]
     pub fn audit(mut self, audit: impl Audit) -> Self {
-        self.desk = self.desk.map(|desk| desk.audited(audit));
+        self.audit = Some(Held(Box::new(audit)));
         self
     }
 
@@ -109,9 +112,9 @@ impl KillSwitchesBuilder {
     ///
     /// # Errors
     ///
-    /// Every setting that is out of its range, and a baked-in document that is none.
+    /// Every setting that is out of its range, a baked-in document that is none, and an audit without a store.
     pub fn build(self) -> Result<KillSwitches, ConfigError> {
-        let Self { name, desk, snapshot, baked_in, instance, region, poll, clock } = self;
+        let Self { name, desk, audit, snapshot, baked_in, instance, region, poll, clock } = self;
         let mut problems = Problems::default();
         let name = intern("name", &name).unwrap_or_else(|error| {
             problems.extend(error);
@@ -124,11 +127,18 @@ impl KillSwitchesBuilder {
         if poll < Duration::from_millis(10) || poll > Duration::from_secs(3_600) {
             problems.add("poll", format!("{poll:?}"), "from 10ms to 1 hour");
         }
+        if audit.is_some() && desk.is_none() {
+            problems.add("audit", "an audit without a store", "only with a store, whose changes it writes down");
+        }
         let baked_in = baked_in.map(|bytes| Document::parse(&bytes, Document::SIZE_MAX));
         if let Some(Err(error)) = &baked_in {
             problems.add("baked_in", error, "a document");
         }
         problems.into_result(())?;
+        let desk = match (desk, audit) {
+            (Some(desk), Some(audit)) => Some(desk.audited(audit)),
+            (desk, _) => desk,
+        };
         let snapshot = snapshot.map(Snapshot::new);
         let last_good = snapshot.as_ref().and_then(Snapshot::last_good);
         let board = Arc::new(Board::new(name, instance, region, desk, snapshot, poll, clock));
@@ -140,6 +150,15 @@ impl KillSwitchesBuilder {
         board.refresh();
         keep_up_to_date(&board, poll);
         Ok(KillSwitches { board })
+    }
+}
+
+/// An audit that waits for its desk.
+struct Held(Box<dyn Audit>);
+
+impl Audit for Held {
+    fn record(&self, facts: Facts) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.0.record(facts)
     }
 }
 

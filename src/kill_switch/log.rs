@@ -1,4 +1,4 @@
-//! Events in the log: an engaged switch and a refused document are warnings, the rest is information.
+//! Events in the log: an engaged switch and whatever went wrong are warnings, the rest is information.
 
 use super::status::BoardEvent;
 
@@ -24,6 +24,9 @@ pub(super) fn event(event: &BoardEvent) {
         }
         BoardEvent::Refused { code, why } => {
             tracing::warn!(target: TARGET, code, why, "kill switches keep their document");
+        }
+        BoardEvent::Unrecorded { generation, why } => {
+            tracing::warn!(target: TARGET, generation, why, "kill switches changed without an entry in the audit");
         }
         BoardEvent::Switched { name, is_engaged: true } => {
             tracing::warn!(target: TARGET, name, "kill switch engaged");

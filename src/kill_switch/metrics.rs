@@ -69,11 +69,13 @@ mod publish {
         let of = move |metric: Metric| Series { metric, labels: [name, "", "", ""] };
         let series = [
             telemetry::KILL_SWITCH_REFUSED_DOCUMENTS,
+            telemetry::KILL_SWITCH_AUDIT_FAILURES,
             telemetry::KILL_SWITCH_GENERATION,
             telemetry::KILL_SWITCH_STORE_STALE_SECONDS,
         ];
         let values = [
             Value::Total(status.refusals),
+            Value::Total(status.unrecorded),
             Value::Now(status.generation as f64),
             Value::Now(status.stale_for.as_secs_f64()),
         ];

@@ -92,6 +92,7 @@ mod stage;
 mod status;
 pub mod store;
 mod target;
+mod telling;
 mod text;
 mod wall;
 

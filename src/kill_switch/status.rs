@@ -34,6 +34,8 @@ pub struct BoardStatus {
     pub refused: Option<String>,
     /// Documents refused since the program began.
     pub refusals: u64,
+    /// Changes that this program made and the audit has no entry of.
+    pub unrecorded: u64,
     /// Switches of the program that the document does not know.
     pub unknown: Vec<&'static str>,
     /// Switches whose definition has expired.
@@ -56,6 +58,13 @@ pub enum BoardEvent {
         /// Why, as a metric tells it.
         code: &'static str,
         /// Why, in words.
+        why: String,
+    },
+    /// A change that this program made is in force, and the audit has no entry of it.
+    Unrecorded {
+        /// The generation that came of it.
+        generation: u64,
+        /// Why.
         why: String,
     },
     /// A switch of the program changed for this instance.

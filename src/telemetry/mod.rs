@@ -32,6 +32,7 @@
 //! | `backstop_kill_switch_generation` | gauge | name |
 //! | `backstop_kill_switch_store_stale_seconds` | gauge | name |
 //! | `backstop_kill_switch_refused_documents_total` | counter | name |
+//! | `backstop_kill_switch_audit_failures_total` | counter | name |
 //!
 //! Every combination of labels is there, at 0 or without a sample, from the moment a mechanism is made: the first
 //! trip is an increase that a query can see, and `transitions_total` tells of an opening that came and went between
@@ -187,4 +188,6 @@ table! {
         "Time since the store was last read and taken; 0 while all is well.";
     KILL_SWITCH_REFUSED_DOCUMENTS = "backstop_kill_switch_refused_documents_total", Counter, Count, ["name"],
         "Times that what is in the store could not be read, or was refused.";
+    KILL_SWITCH_AUDIT_FAILURES = "backstop_kill_switch_audit_failures_total", Counter, Count, ["name"],
+        "Changes made by this instance that the audit has no entry of.";
 }

@@ -1,0 +1,63 @@
+//! What a board tells of itself when it is asked, and its metrics.
+
+use super::board::Board;
+use super::document::Document;
+#[cfg(feature = "metrics")]
+use super::document::{DrillRecord, Switch};
+#[cfg(feature = "metrics")]
+use super::metrics;
+use super::point::Point;
+use super::status::{BoardStatus, Source};
+#[cfg(feature = "metrics")]
+use crate::clock::Timestamp;
+use crate::sync::Ordering;
+use std::time::Duration;
+
+impl Board {
+    pub(super) fn status(&self) -> BoardStatus {
+        let now = self.now();
+        let force = self.force.lock();
+        let document = force.document.as_deref();
+        let is_known = |point: &Point| document.is_some_and(|document| document.switch(point.id.as_str()).is_some());
+        let unknown = self.points.lock().values().filter(|point| !is_known(point)).map(|point| point.name).collect();
+        let switches = document.map(Document::switches).unwrap_or_default();
+        let expired = switches.iter().filter(|switch| switch.definition().is_expired(now));
+        let since_good = self.clock.now().saturating_duration_since(force.good_at);
+        let is_unread = since_good > self.poll.saturating_mul(3); // the store hangs, or its thread is gone
+        let is_bad = force.refused.is_some() || force.source != Source::Store;
+        let is_stale = self.desk.is_some() && (is_unread || is_bad);
+        BoardStatus {
+            source: force.source,
+            generation: document.map_or(0, Document::generation),
+            stale_for: if is_stale { since_good } else { Duration::ZERO },
+            refused: force.refused.as_ref().map(|(_, why)| why.clone()),
+            refusals: force.refusals,
+            unrecorded: self.unrecorded.load(Ordering::Relaxed),
+            unknown,
+            expired: expired.map(|switch| switch.id().to_string()).collect(),
+        }
+    }
+
+    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
+    pub(super) fn publish(&self) {
+        #[cfg(feature = "metrics")]
+        {
+            self.gate.run(|publisher| metrics::publish_board(publisher, self.name, &self.status()));
+            let points: Vec<_> = self.points.lock().values().cloned().collect();
+            for point in points {
+                point.gate.run(|publisher| metrics::publish_point(publisher, &self.sample(&point)));
+            }
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    fn sample(&self, point: &Point) -> super::point::PointSample {
+        let now = self.now();
+        let document = self.force.lock().document.clone();
+        let switch = document.as_ref().and_then(|document| document.switch(point.id.as_str()));
+        let is_expired = switch.is_some_and(|switch| switch.definition().is_expired(now));
+        let drilled = switch.and_then(Switch::drilled).map_or(Timestamp::UNIX_EPOCH, DrillRecord::at);
+        let age = now.duration_since(drilled).as_secs_f64().max(0.0);
+        point.sample(is_expired, age)
+    }
+}
