@@ -129,6 +129,53 @@ fn an_engagement_ends_when_it_said_so_and_not_when_a_clock_says_so() {
     assert!(!recs.is_engaged());
 }
 
+#[test]
+fn an_engagement_that_outlives_its_time_is_told_as_overdue() {
+    let (store, desk) = store();
+    let (switches, recs) = board(&store);
+    let soon = now() + Duration::from_millis(200);
+    let overdue = |engage: Engage, by: &By| {
+        desk.change(&Change::Engage(engage), by).unwrap();
+        switches.refresh();
+        switches.status().overdue
+    };
+    let hour = now() + Duration::from_secs(3_600);
+    assert_eq!(overdue(Engage::new(id(), Scope::all()).expires(Expiry::keep(hour)), &by("look later")), [""; 0]);
+    overdue(Engage::new(id(), Scope::all()).expires(Expiry::keep(soon)), &by("look soon"));
+    std::thread::sleep(Duration::from_millis(250)); // the wall's clock is no manual one
+    assert_eq!(switches.status().overdue, ["recs"]);
+    assert!(recs.is_engaged());
+    desk.change(&Change::Release { switch: id() }, &by("fixed")).unwrap();
+    switches.refresh();
+    assert_eq!(switches.status().overdue, [""; 0]);
+}
+
+#[test]
+fn a_switch_declared_otherwise_than_defined_is_told_once() {
+    let (store, desk) = store();
+    let builder = KillSwitches::builder("differing").store(Arc::clone(&store)).poll(Duration::from_secs(3_600));
+    let switches = builder.build().unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&told);
+    let _subscription = switches.subscribe(move |event| {
+        if let BoardEvent::Differing { name, declared, defined } = event {
+            log.lock().unwrap().push((*name, *declared, *defined));
+        }
+    });
+    let _same = switches.switch("other", OnUnknown::Block).unwrap();
+    let _recs = switches.switch("recs", OnUnknown::Block).unwrap();
+    engage(&desk, Scope::all());
+    switches.refresh();
+    assert_eq!(switches.status().differing, ["recs"]);
+    // The board's own thread may be the one that delivers; its event is not lost.
+    let heard = (0..1_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(1));
+        !told.lock().unwrap().is_empty()
+    });
+    assert!(heard);
+    assert_eq!(*told.lock().unwrap(), [("recs", OnUnknown::Block, OnUnknown::Allow)]);
+}
+
 /// A store that says what it is told to.
 #[derive(Default)]
 struct Scripted {

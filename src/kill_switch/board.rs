@@ -77,8 +77,10 @@ impl KillSwitches {
         Arc::ptr_eq(&self.board, &other.board)
     }
 
-    /// A switch of the program. `on_unknown` says what holds as long as no document knows it; the document's own word
-    /// counts from then on.
+    /// A switch of the program. `on_unknown` says what holds as long as no document knows it.
+    ///
+    /// A definition that says otherwise changes nothing: it is not there when it would count. [`BoardEvent::Differing`],
+    /// the log and [`BoardStatus::differing`] tell.
     ///
     /// # Errors
     ///
@@ -254,6 +256,10 @@ impl Board {
                     _ => Standing::Engaged,
                 },
             };
+            if let Some(defined) = point.compare(switch.map(|switch| switch.definition().on_unknown())) {
+                let (name, declared) = (point.name, point.on_unknown);
+                self.events.push([BoardEvent::Differing { name, declared, defined }]);
+            }
             let before = point.is_engaged();
             point.set(standing);
             if before != point.is_engaged() {

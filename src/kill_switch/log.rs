@@ -25,6 +25,9 @@ pub(super) fn event(event: &BoardEvent) {
         BoardEvent::Refused { code, why } => {
             tracing::warn!(target: TARGET, code, why, "kill switches keep their document");
         }
+        BoardEvent::Differing { name, declared, defined } => {
+            tracing::warn!(target: TARGET, name, ?declared, ?defined, "kill switch declared otherwise than defined");
+        }
         BoardEvent::Unrecorded { generation, why } => {
             tracing::warn!(target: TARGET, generation, why, "kill switches changed without an entry in the audit");
         }

@@ -107,7 +107,9 @@ impl ManualSwitches {
     fn known(&self, id: &str) -> SwitchId {
         let switch = SwitchId::new(id).expect("it is the id of a switch");
         if self.0.document().is_none_or(|document| document.switch(id).is_none()) {
-            let definition = Definition::new("test", "what is tested", Timestamp::MAX, OnUnknown::Allow);
+            let declared = self.0.board.points.lock().get(&switch).map(|point| point.on_unknown);
+            let on_unknown = declared.unwrap_or(OnUnknown::Allow);
+            let definition = Definition::new("test", "what is tested", Timestamp::MAX, on_unknown);
             self.change(&Change::Define { switch: switch.clone(), definition });
         }
         switch

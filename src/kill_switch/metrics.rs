@@ -52,6 +52,7 @@ mod publish {
             telemetry::KILL_SWITCH_ENGAGED,
             telemetry::KILL_SWITCH_UNKNOWN,
             telemetry::KILL_SWITCH_DEFINITION_EXPIRED,
+            telemetry::KILL_SWITCH_ENGAGEMENT_OVERDUE,
             telemetry::KILL_SWITCH_DRILL_AGE_SECONDS,
         ];
         let totals = sample.transitions.into_iter().chain([sample.blocked, sample.fallbacks]).map(Value::Total);
@@ -59,6 +60,7 @@ mod publish {
             flag(sample.is_engaged),
             flag(sample.is_unknown),
             flag(sample.is_expired),
+            flag(sample.is_overdue),
             Value::Now(sample.drill_age_seconds),
         ];
         publisher.publish(&transitions.chain(rest.into_iter().map(of)), totals.chain(now));

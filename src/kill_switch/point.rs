@@ -9,7 +9,7 @@ use super::metrics::DRILL;
 use super::rule::Rule;
 use super::target::Target;
 use crate::reject::{Mechanism, RejectReason, Rejected};
-use crate::sync::{Arc, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 
 /// What is known of a switch.
@@ -45,6 +45,8 @@ pub(super) struct Point {
     transitions: [AtomicU64; 8],
     /// What the last change was set off by.
     engaged_by: AtomicU64,
+    /// Whether the definition in force has another `on_unknown`.
+    is_differing: AtomicBool,
     #[cfg(feature = "metrics")]
     pub(super) gate: crate::telemetry::Gate,
 }
@@ -57,6 +59,7 @@ pub(super) struct PointSample {
     pub(super) is_engaged: bool,
     pub(super) is_unknown: bool,
     pub(super) is_expired: bool,
+    pub(super) is_overdue: bool,
     pub(super) drill_age_seconds: f64,
     pub(super) blocked: u64,
     pub(super) fallbacks: u64,
@@ -86,6 +89,7 @@ impl Point {
             fallbacks: AtomicU64::new(0),
             transitions: [(); 8].map(|()| AtomicU64::new(0)),
             engaged_by: AtomicU64::new(0),
+            is_differing: AtomicBool::new(false),
             #[cfg(feature = "metrics")]
             gate: crate::telemetry::Gate::default(),
         }
@@ -101,14 +105,28 @@ impl Point {
         self.engaged_by.store(trigger as u64, Ordering::Relaxed);
     }
 
+    /// Compares what the program declares with what the definition says, if there is one; the latter where it has begun
+    /// to differ.
+    pub(super) fn compare(&self, defined: Option<OnUnknown>) -> Option<OnUnknown> {
+        let differing = defined.filter(|defined| *defined != self.on_unknown);
+        let has_differed = self.is_differing.swap(differing.is_some(), Ordering::Relaxed);
+        differing.filter(|_| !has_differed)
+    }
+
+    /// Whether the definition in force has another `on_unknown`. The program's own holds.
+    pub(super) fn is_differing(&self) -> bool {
+        self.is_differing.load(Ordering::Relaxed)
+    }
+
     #[cfg(feature = "metrics")]
-    pub(super) fn sample(&self, is_expired: bool, drill_age_seconds: f64) -> PointSample {
+    pub(super) fn sample(&self, is_expired: bool, is_overdue: bool, drill_age_seconds: f64) -> PointSample {
         let word = self.word.load(Ordering::Relaxed);
         PointSample {
             name: self.name,
             is_engaged: matches!(word, ENGAGED | SCOPED),
             is_unknown: matches!(word, UNKNOWN_ALLOWED | UNKNOWN_BLOCKED),
             is_expired,
+            is_overdue,
             drill_age_seconds,
             blocked: self.blocked.load(Ordering::Relaxed),
             fallbacks: self.fallbacks.load(Ordering::Relaxed),

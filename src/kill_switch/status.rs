@@ -1,6 +1,7 @@
 //! What a board tells of itself: values.
 
-use super::document::Document;
+use super::document::{Document, Engagement, OnUnknown, Switch};
+use crate::clock::Timestamp;
 use crate::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,11 @@ pub struct BoardStatus {
     pub unknown: Vec<&'static str>,
     /// Switches whose definition has expired.
     pub expired: Vec<String>,
+    /// Switches that are still engaged though the time of their engagement is over: it says
+    /// [`Keep`](super::ExpiryAction::Keep), or a pin keeps it. Somebody should look.
+    pub overdue: Vec<String>,
+    /// Switches of the program that declare another `on_unknown` than their definition. The program's own holds.
+    pub differing: Vec<&'static str>,
 }
 
 /// Something that happened to the switches of a board.
@@ -67,6 +73,15 @@ pub enum BoardEvent {
         /// Why.
         why: String,
     },
+    /// A switch of the program declares another `on_unknown` than its definition; told once as long as it does.
+    Differing {
+        /// The switch.
+        name: &'static str,
+        /// What the program declares: it holds while no document is known.
+        declared: OnUnknown,
+        /// What the definition says.
+        defined: OnUnknown,
+    },
     /// A switch of the program changed for this instance.
     Switched {
         /// The switch.
@@ -74,4 +89,10 @@ pub enum BoardEvent {
         /// Whether it is engaged for anybody now.
         is_engaged: bool,
     },
+}
+
+/// Whether a switch is engaged for longer than its engagement said.
+pub(super) fn is_overdue(switch: &Switch, now: Timestamp) -> bool {
+    let expires = switch.engaged().and_then(Engagement::expires);
+    expires.is_some_and(|expiry| expiry.at() <= now) && switch.is_engaged(now)
 }

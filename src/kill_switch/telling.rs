@@ -7,7 +7,7 @@ use super::document::{DrillRecord, Switch};
 #[cfg(feature = "metrics")]
 use super::metrics;
 use super::point::Point;
-use super::status::{BoardStatus, Source};
+use super::status::{BoardStatus, Source, is_overdue};
 #[cfg(feature = "metrics")]
 use crate::clock::Timestamp;
 use crate::sync::Ordering;
@@ -20,8 +20,11 @@ impl Board {
         let document = force.document.as_deref();
         let is_known = |point: &Point| document.is_some_and(|document| document.switch(point.id.as_str()).is_some());
         let unknown = self.points.lock().values().filter(|point| !is_known(point)).map(|point| point.name).collect();
+        let differing =
+            self.points.lock().values().filter(|point| point.is_differing()).map(|point| point.name).collect();
         let switches = document.map(Document::switches).unwrap_or_default();
         let expired = switches.iter().filter(|switch| switch.definition().is_expired(now));
+        let overdue = switches.iter().filter(|switch| is_overdue(switch, now));
         let since_good = self.clock.now().saturating_duration_since(force.good_at);
         let is_unread = since_good > self.poll.saturating_mul(3); // the store hangs, or its thread is gone
         let is_bad = force.refused.is_some() || force.source != Source::Store;
@@ -35,6 +38,8 @@ impl Board {
             unrecorded: self.unrecorded.load(Ordering::Relaxed),
             unknown,
             expired: expired.map(|switch| switch.id().to_string()).collect(),
+            overdue: overdue.map(|switch| switch.id().to_string()).collect(),
+            differing,
         }
     }
 
@@ -56,8 +61,9 @@ impl Board {
         let document = self.force.lock().document.clone();
         let switch = document.as_ref().and_then(|document| document.switch(point.id.as_str()));
         let is_expired = switch.is_some_and(|switch| switch.definition().is_expired(now));
+        let is_overdue = switch.is_some_and(|switch| is_overdue(switch, now));
         let drilled = switch.and_then(Switch::drilled).map_or(Timestamp::UNIX_EPOCH, DrillRecord::at);
         let age = now.duration_since(drilled).as_secs_f64().max(0.0);
-        point.sample(is_expired, age)
+        point.sample(is_expired, is_overdue, age)
     }
 }

@@ -28,6 +28,7 @@
 //! | `backstop_kill_switch_fallbacks_total` | counter | name |
 //! | `backstop_kill_switch_unknown` | gauge | name |
 //! | `backstop_kill_switch_definition_expired` | gauge | name |
+//! | `backstop_kill_switch_engagement_overdue` | gauge | name |
 //! | `backstop_kill_switch_drill_age_seconds` | gauge | name |
 //! | `backstop_kill_switch_generation` | gauge | name |
 //! | `backstop_kill_switch_store_stale_seconds` | gauge | name |
@@ -180,6 +181,8 @@ table! {
         "1 while no document is known that has the switch.";
     KILL_SWITCH_DEFINITION_EXPIRED = "backstop_kill_switch_definition_expired", Gauge, Flag, ["name"],
         "1 once the definition of the switch has expired.";
+    KILL_SWITCH_ENGAGEMENT_OVERDUE = "backstop_kill_switch_engagement_overdue", Gauge, Flag, ["name"],
+        "1 while the switch is engaged though the time of its engagement is over.";
     KILL_SWITCH_DRILL_AGE_SECONDS = "backstop_kill_switch_drill_age_seconds", Gauge, Seconds, ["name"],
         "Time since the switch was last rehearsed; since 1970 where it never was.";
     KILL_SWITCH_GENERATION = "backstop_kill_switch_generation", Gauge, Count, ["name"],
