@@ -143,7 +143,7 @@ impl Switched {
             "Then the canary ranked the worst first: {} page views with an order, stable {}; no circuit opened.\n\
              The switch \"{SWITCH}\" was engaged automatically by this KPI, {} after the release, by {}; {} later pages came\n\
              without the ranking, and orders were back: {}. It stays engaged: only a person releases it, with\n  \
-             backstop switch --file switches.json release {SWITCH} --reason \"the order is right again\"",
+             backstop switch --file switches.json release {SWITCH} --by NAME --reason \"the order is right again\"",
             self.worst_first.canary,
             self.worst_first.stable,
             time(self.judged.saturating_sub(self.released)),
