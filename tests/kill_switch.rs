@@ -3,8 +3,8 @@
 use backstop::clock::{Clock, Timestamp};
 use backstop::kill_switch::store::{MemoryStore, Store};
 use backstop::kill_switch::{
-    BoardEvent, By, Change, Definition, Desk, Document, Engage, Expiry, KillSwitch, KillSwitches, OnUnknown, Scope,
-    Source, Stage, State, SwitchId, Target,
+    BoardEvent, By, Change, Definition, Desk, Document, Engage, Expiry, KillSwitch, KillSwitches, OnUnknown, PinState,
+    Scope, Source, Stage, State, SwitchId, Target,
 };
 use backstop::{CallError, Rejected};
 use futures_util::FutureExt;
@@ -148,6 +148,13 @@ fn an_engagement_that_outlives_its_time_is_told_as_overdue() {
     desk.change(&Change::Release { switch: id() }, &by("fixed")).unwrap();
     switches.refresh();
     assert_eq!(switches.status().overdue, [""; 0]);
+
+    let soon = now() + Duration::from_millis(200);
+    overdue(Engage::new(id(), Scope::all()).expires(Expiry::release(soon)), &by("for a moment"));
+    desk.change(&Change::Pin { switch: id(), state: PinState::Engaged }, &by("hands off")).unwrap();
+    switches.refresh();
+    std::thread::sleep(Duration::from_millis(250));
+    assert_eq!((switches.status().overdue, recs.is_engaged()), (vec!["recs".to_owned()], true), "the pin keeps it");
 }
 
 #[test]
@@ -174,6 +181,11 @@ fn a_switch_declared_otherwise_than_defined_is_told_once() {
     });
     assert!(heard);
     assert_eq!(*told.lock().unwrap(), [("recs", OnUnknown::Block, OnUnknown::Allow)]);
+
+    let (switches, hand) = KillSwitches::manual();
+    let _recs = switches.switch("recs", OnUnknown::Block).unwrap();
+    hand.engage("recs");
+    assert_eq!(switches.status().differing, [""; 0], "a test's hand defines what the program declares");
 }
 
 /// A store that says what it is told to.

@@ -52,9 +52,10 @@ fn define() -> Change {
 fn an_audit_counts_wherever_it_is_set_and_needs_a_store() {
     for store_is_first in [true, false] {
         let disk = Disk::default();
-        let builder = match store_is_first {
-            true => builder().store(MemoryStore::new()).audit(disk.clone()),
-            false => builder().audit(disk.clone()).store(MemoryStore::new()),
+        let builder = if store_is_first {
+            builder().store(MemoryStore::new()).audit(disk.clone())
+        } else {
+            builder().audit(disk.clone()).store(MemoryStore::new())
         };
         let switches = builder.build().unwrap();
         switches.change(&define(), &by()).unwrap();

@@ -324,6 +324,15 @@ fn a_stale_store_an_expired_definition_and_a_drill_show() {
         let age = exporter.scrape().value("backstop_kill_switch_drill_age_seconds", &[("name", "recs")]);
         assert!((0.0..60.0).contains(&age), "{age}");
 
+        let keep = Expiry::keep(Timestamp::now() + Duration::from_millis(500));
+        let engage = Change::Engage(Engage::new(id(), Scope::all()).expires(keep));
+        switches.change(&engage, &by("mira", "somebody has to look")).unwrap();
+        assert_eq!(exporter.scrape().value("backstop_kill_switch_engagement_overdue", &[("name", "recs")]), 0.0);
+        std::thread::sleep(Duration::from_millis(510)); // expiry goes by both clocks
+        time.advance(Duration::from_secs(60));
+        switches.refresh();
+        assert_eq!(exporter.scrape().value("backstop_kill_switch_engagement_overdue", &[("name", "recs")]), 1.0);
+
         let good = desk.document().unwrap().unwrap().to_bytes();
         store.0.overwrite(Some(b"garbage".to_vec()));
         time.advance(Duration::from_secs(42));

@@ -54,6 +54,7 @@ pub(super) struct Point {
 /// A switch at one moment, for metrics.
 #[cfg(feature = "metrics")]
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a gauge of its own")]
 pub(super) struct PointSample {
     pub(super) name: &'static str,
     pub(super) is_engaged: bool,
