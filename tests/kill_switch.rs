@@ -193,6 +193,8 @@ fn a_switch_declared_otherwise_than_defined_is_told_once() {
 struct Scripted {
     document: Mutex<Option<Vec<u8>>>,
     watching: Watching,
+    /// A reader that has read waits until it is sent for.
+    hold: Mutex<Option<std::sync::mpsc::Receiver<()>>>,
 }
 
 /// What a scripted store does when it is asked to watch.
@@ -207,7 +209,12 @@ enum Watching {
 
 impl Store for Scripted {
     fn read(&self) -> Result<Option<Vec<u8>>, backstop::kill_switch::store::StoreError> {
-        Ok(self.document.lock().unwrap().clone())
+        let document = self.document.lock().unwrap().clone();
+        let hold = self.hold.lock().unwrap().take();
+        if let Some(hold) = hold {
+            hold.recv().unwrap();
+        }
+        Ok(document)
     }
 
     fn compare_and_set(
@@ -336,11 +343,36 @@ fn a_layer_answers_as_it_was_told_to_and_lets_the_others_through() {
 }
 
 #[test]
+fn a_reading_that_another_was_faster_than_is_no_alarm() {
+    let (_, desk) = store();
+    let older = desk.document().unwrap().unwrap().to_bytes();
+    let newer = engage(&desk, Scope::all());
+    let script = Arc::new(Scripted { watching: Watching::Hangs, ..Scripted::default() });
+    *script.document.lock().unwrap() = Some(older);
+    let switches = KillSwitches::builder("races").store(Arc::clone(&script)).build().unwrap();
+    let (go, hold) = std::sync::mpsc::channel();
+    *script.hold.lock().unwrap() = Some(hold);
+    std::thread::scope(|scope| {
+        scope.spawn(|| switches.refresh());
+        while script.hold.lock().unwrap().is_some() {
+            std::thread::yield_now(); // until it has read the older document
+        }
+        *script.document.lock().unwrap() = Some(newer.to_bytes());
+        switches.refresh();
+        go.send(()).unwrap();
+    });
+    let status = switches.status();
+    assert_eq!((status.generation, status.refusals, status.refused), (newer.generation(), 0, None));
+}
+
+#[test]
 fn a_store_that_nobody_reads_shows_after_three_polls() {
     let (_, desk) = store();
     let document = Mutex::new(Some(desk.document().unwrap().unwrap().to_bytes()));
     let (clock, time) = Clock::manual();
-    let builder = KillSwitches::builder("hangs").store(Scripted { document, watching: Watching::Hangs }).clock(clock);
+    let builder = KillSwitches::builder("hangs")
+        .store(Scripted { document, watching: Watching::Hangs, ..Scripted::default() })
+        .clock(clock);
     let switches = builder.poll(Duration::from_secs(2)).build().unwrap();
     let stale = [6_000, 1, 999].map(|millis| {
         time.advance(Duration::from_millis(millis));
