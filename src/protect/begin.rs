@@ -36,6 +36,10 @@ pub(super) enum Held {
 impl Mechanisms {
     /// Asks the kill switch, which comes first.
     #[inline]
+    #[cfg_attr(
+        not(feature = "kill-switch"),
+        expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "there is no switch to ask")
+    )]
     pub(super) fn check_switch<Request, T: Targets<Request>>(
         &self,
         targets: &T,
