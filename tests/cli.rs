@@ -152,6 +152,22 @@ fn without_a_scope_nothing_is_engaged_and_the_error_says_what_to_add() {
 }
 
 #[test]
+fn nobody_approves_what_has_come_to_mean_something_else() {
+    let desk = Desk::with_recs();
+    desk.run(&["two-person", "on", "--reason", "before the sale"]).succeeds();
+    desk.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
+    assert_eq!(desk.run(&["revert", "3", "--reason", "back"]).code, 4);
+    desk.define("payments").succeeds();
+    let approve = ["approve", "5", "--reason", "seen it", "--by", "ana"];
+    desk.run(&approve).fails(1, "error (stale_approval)");
+    assert_eq!(desk.engaged(), ["recs"]);
+    let pending = desk.run(&["pending"]).succeeds().stdout;
+    let hash = pending.split_whitespace().find(|word| word.starts_with("sha256:")).unwrap();
+    desk.run(&[&approve[..], &["--document", hash.trim_end_matches('.')]].concat()).succeeds();
+    assert!(desk.engaged().is_empty());
+}
+
+#[test]
 fn what_takes_two_persons_waits_for_the_second() {
     let desk = Desk::with_recs();
     desk.run(&["two-person", "on", "--reason", "before the sale"]).succeeds();

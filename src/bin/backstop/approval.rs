@@ -66,7 +66,8 @@ impl Pending {
 pub(super) struct Approve {
     /// The proposal's number.
     number: u64,
-    /// The hash of the document that you have seen, as `pending` prints it. Default: that of the present one.
+    /// The hash of the document that you have seen, as `pending` prints it. Default: that of
+    /// the one that came of the proposal, if it is the present one.
     #[arg(long, value_name = "HASH")]
     document: Option<ContentHash>,
     #[command(flatten)]
@@ -81,7 +82,17 @@ impl Approve {
         let proposal = proposal.ok_or(ChangeError::UnknownProposal { number })?;
         let what =
             format!("\"{}\", proposed by {} because \"{}\"", proposal.change(), proposal.by(), proposal.reason());
-        let document = self.document.unwrap_or(current.content_hash());
+        let document = match self.document {
+            Some(seen) => seen,
+            None if current.generation() == number => current.content_hash(),
+            None => {
+                let message = format!(
+                    "the document has changed since proposal {number}, and with it what the proposal would do: look at \
+                     `backstop switch pending`, and pass the hash that it prints as --document"
+                );
+                return Err(Failure::Refused { code: "stale_approval", message });
+            }
+        };
         office.change(&Change::Approve { number, document }, &self.who, |_| format!("Done: {what}."))
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Define {
     /// What it turns off.
     #[arg(long, value_name = "TEXT")]
     disables: String,
-    /// What holds in a program that has never seen the document.
+    /// What programs ought to do until they have seen the document. One that is built to do otherwise says so.
     #[arg(long, value_name = "allow|block", value_parser = on_unknown(), hide_possible_values = true)]
     on_unknown: OnUnknown,
     /// When somebody has to look at it again: 2027-01-31T00:00:00Z, or 90d from now.
