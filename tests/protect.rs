@@ -4,8 +4,9 @@ use backstop::bulkhead::BulkheadConfig;
 use backstop::circuit_breaker::State;
 use backstop::classify::Errors;
 use backstop::clock::{Clock, ManualClock};
+use backstop::kill_switch::{KillSwitches, OnUnknown};
 use backstop::protect::Anyone;
-use backstop::{Bulkhead, CircuitBreaker, Protect, Rejected, protect};
+use backstop::{BoxError, Bulkhead, CircuitBreaker, Protect, Rejected, protect};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tower::{Layer, Service, service_fn};
+use tower::util::BoxCloneService;
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -218,11 +220,14 @@ fn responses_of_http_are_answered_in_their_protocol_and_bodies_hold_what_is_aske
 #[test]
 fn conservation_holds_in_one_layer_and_in_every_order_of_separate_ones() {
     on_a_runtime(|| {
-        for order in 0..3 {
+        // One layer, then all orders of three, the outermost first: circuit, bulkhead, switch.
+        for (seed, order) in ["", "cbs", "csb", "bcs", "bsc", "scb", "sbc"].into_iter().enumerate() {
             let scene = scene();
-            let config = BulkheadConfig::builder().max_concurrent_calls(3).max_queue(2).max_wait(2 * SECOND);
+            let (switches, hand) = KillSwitches::manual();
+            let switch = switches.switch("recs", OnUnknown::Allow).unwrap();
+            let config = BulkheadConfig::builder().max_concurrent_calls(2).max_queue(2).max_wait(2 * SECOND);
             scene.bulkhead.reconfigure(config.build().unwrap()).unwrap();
-            let mut rng = fastrand::Rng::with_seed(order);
+            let mut rng = fastrand::Rng::with_seed(seed as u64);
             let script = Arc::new(AtomicU8::new(0));
             let next = Arc::clone(&script);
             let inner = service_fn(move |(): ()| {
@@ -235,14 +240,20 @@ fn conservation_holds_in_one_layer_and_in_every_order_of_separate_ones() {
                     }
                 }
             });
-            let (breaker, bulkhead) = (scene.breaker.layer().classify(Errors), scene.bulkhead.layer());
-            let service = match order {
-                0 => tower::util::BoxCloneService::new(scene.layer().layer(inner)),
-                1 => tower::util::BoxCloneService::new(breaker.layer(bulkhead.layer(inner))),
-                _ => tower::util::BoxCloneService::new(bulkhead.layer(breaker.layer(inner))),
-            };
+            let all = scene.layer().kill_switch(&switch);
+            let mut service = BoxCloneService::new(inner.map_err(BoxError::from));
+            for layer in order.chars().rev() {
+                service = match layer {
+                    'c' => BoxCloneService::new(scene.breaker.layer().classify(Errors).layer(service)),
+                    'b' => BoxCloneService::new(scene.bulkhead.layer().layer(service)),
+                    _ => BoxCloneService::new(switch.layer().as_error().layer(service)),
+                };
+            }
+            if order.is_empty() {
+                service = BoxCloneService::new(all.layer(service));
+            }
             let (mut offered, mut flying) = (0, Vec::new());
-            for _ in 0..3_000 {
+            for _ in 0..8_000 {
                 script.store(rng.u8(..8), Ordering::Relaxed);
                 match rng.u8(..10) {
                     0..5 => {
@@ -252,6 +263,8 @@ fn conservation_holds_in_one_layer_and_in_every_order_of_separate_ones() {
                     5 if !flying.is_empty() => drop(flying.swap_remove(rng.usize(..flying.len()))),
                     6 => scene.breaker.trip_for(SECOND, "test"),
                     7 => scene.breaker.reset("test"),
+                    8 if rng.u8(..20) == 0 => hand.engage("recs"),
+                    8 if rng.u8(..5) == 0 => hand.release("recs"),
                     _ => scene.time.advance(Duration::from_millis(rng.u64(..900))),
                 }
                 // Again, for those that were given a permit by one that ended after they were polled.
@@ -262,14 +275,26 @@ fn conservation_holds_in_one_layer_and_in_every_order_of_separate_ones() {
             assert_eq!((scene.bulkhead.snapshot().in_flight, scene.bulkhead.snapshot().queue_depth), (0, 0));
             let refused = bulkhead.rejected_full + bulkhead.timed_out + bulkhead.left_queue;
             let judged = breaker.successful + breaker.failed + breaker.ignored + breaker.abandoned + breaker.stale;
-            let told = format!("order {order}: {breaker:?} {bulkhead:?}");
-            match order {
-                // Rejected by the circuit before the bulkhead or after it, or by the bulkhead, or made.
-                0 => assert_eq!(offered, breaker.not_permitted + refused + judged, "{told}"),
-                1 => assert_eq!(offered, breaker.not_permitted + judged, "{told}"),
-                _ => assert_eq!(offered, refused + bulkhead.permitted, "{told}"),
+            let told = format!("order {order:?}: {breaker:?} {bulkhead:?} {}", switch.blocked());
+            // What each lets through is what the next is offered.
+            let mut left = offered;
+            for layer in order.chars() {
+                left = match layer {
+                    'c' => {
+                        assert_eq!(left, breaker.not_permitted + judged, "{told}");
+                        judged
+                    }
+                    'b' => {
+                        assert_eq!(left, refused + bulkhead.permitted, "{told}");
+                        bulkhead.permitted
+                    }
+                    _ => left - switch.blocked(),
+                };
             }
-            assert!(judged > 100 && refused > 10 && breaker.not_permitted > 10, "{told}");
+            if order.is_empty() {
+                assert_eq!(offered, switch.blocked() + breaker.not_permitted + refused + judged, "{told}");
+            }
+            assert!(judged > 100 && refused > 10 && breaker.not_permitted > 10 && switch.blocked() > 10, "{told}");
         }
     });
 }
@@ -287,7 +312,7 @@ fn outcomes_reach_both() {
 fn an_engaged_switch_comes_before_everything() {
     use backstop::clock::Timestamp;
     use backstop::kill_switch::store::MemoryStore;
-    use backstop::kill_switch::{By, Change, Definition, Engage, KillSwitches, OnUnknown, Scope, SwitchId, Target};
+    use backstop::kill_switch::{By, Change, Definition, Engage, Scope, SwitchId, Target};
     let scene = scene();
     let switches = KillSwitches::builder("protect").store(MemoryStore::new()).build().unwrap();
     let recs = switches.switch("recs", OnUnknown::Allow).unwrap();

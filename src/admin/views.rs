@@ -47,6 +47,9 @@ pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
             "refusals": status.refusals,
             "unknown": status.unknown,
             "expired": status.expired,
+            "overdue": status.overdue,
+            "differing": status.differing,
+            "unrecorded": status.unrecorded,
         },
     });
     Ok(ok(&told))

@@ -53,6 +53,11 @@ pub(super) fn subjects() -> Vec<Subject> {
     ]
 }
 
+/// One that is released, and known to be.
+pub(super) fn released() -> KillSwitch {
+    switches(1, None).remove(0)
+}
+
 /// Switches of one store, each engaged for this scope.
 fn switches(count: usize, scope: Option<&Scope>) -> Vec<KillSwitch> {
     let store = Arc::new(MemoryStore::new());

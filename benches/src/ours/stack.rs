@@ -6,7 +6,7 @@ use backstop::reject::Mechanism as By;
 use backstop::{Bulkhead, CircuitBreaker, Rejected, protect};
 use tower_layer::Layer;
 
-use super::{bulkhead, circuit_breaker};
+use super::{bulkhead, circuit_breaker, kill_switch};
 use crate::bare::{Works, serve};
 use crate::{Instance, Mechanism, Subject};
 
@@ -34,12 +34,29 @@ pub(super) fn subjects() -> Vec<Subject> {
             admits: Some(|| protected(&circuit_breaker::count(), &bulkhead::roomy(), true)),
             rejects: None,
         },
+        Subject {
+            mechanism: Mechanism::Stack,
+            name: "ours-stack-switch",
+            title: "backstop, count window, leaked handles, with a kill switch, `protect()`",
+            admits: Some(|| switched(&circuit_breaker::count().leak(), &bulkhead::roomy().leak(), true)),
+            rejects: Some(|| switched(&circuit_breaker::count().leak(), &bulkhead::full().leak(), false)),
+        },
     ]
 }
 
 /// Both in one layer; what `admits` says is what every call has to do.
 fn protected(breaker: &CircuitBreaker, bulkhead: &Bulkhead, admits: bool) -> Instance {
     let layer = protect().circuit_breaker(breaker).bulkhead(bulkhead).classify(Errors);
+    Instance::new(move || {
+        let mut service = layer.layer(Works);
+        move || serve(&mut service).is_ok() == admits
+    })
+}
+
+/// All three in one layer, the switch released.
+fn switched(breaker: &CircuitBreaker, bulkhead: &Bulkhead, admits: bool) -> Instance {
+    let switch = kill_switch::released();
+    let layer = protect().kill_switch(&switch).circuit_breaker(breaker).bulkhead(bulkhead).classify(Errors);
     Instance::new(move || {
         let mut service = layer.layer(Works);
         move || serve(&mut service).is_ok() == admits
