@@ -41,14 +41,16 @@ async fn main() -> Result<(), BoxError> {
             }
         });
     }
-    for _ in 0..8 {
+    for look in 0..60 {
         let now = search.snapshot();
         println!(
             "at most {:>2} calls in flight, {:>2} are, {:>2} wait here",
             now.limit, now.in_flight, now.queue_depth
         );
+        if look >= 7 && now.limit < 40 {
+            return Ok(()); // it may take longer where the machine is busy with other things
+        }
         sleep(Duration::from_millis(500)).await;
     }
-    assert!(search.snapshot().limit < 40, "{search:?}");
-    Ok(())
+    Err(format!("the limit has not come down: {search:?}").into())
 }
