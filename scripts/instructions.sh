@@ -31,6 +31,8 @@ ours-stack               admitting  420  0
 ours-switch-released     admitting   15  0
 ours-switch-released     rejecting  110  0
 ours-switch-check        admitting   70  0
+ours-switch-scoped       admitting  480  0
+ours-stack-switch        admitting  460  0
 ours-switch-16           admitting 3700  0
 '
 
