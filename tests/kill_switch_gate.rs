@@ -6,8 +6,10 @@ mod exposition;
 use axum::extract::Request;
 use axum::response::IntoResponse;
 use axum::{Router, routing::get};
+#[path = "common/kept.rs"]
+mod kept;
+
 use backstop::clock::{Clock, Timestamp};
-use backstop::kill_switch::store::{MemoryStore, Store, StoreError, Watch};
 use backstop::kill_switch::{
     Breach, By, Change, Definition, Desk, Engage, Expiry, KillSwitch, KillSwitches, OnUnknown, Scope, State, SwitchId,
     Target, Trigger,
@@ -15,10 +17,10 @@ use backstop::kill_switch::{
 use backstop::telemetry::METRICS;
 use common::{serve, soon};
 use exposition::{Exporter, Scrape};
+use kept::Kept;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic_health::pb::HealthCheckRequest;
@@ -34,35 +36,6 @@ fn id() -> SwitchId {
 
 fn definition() -> Definition {
     Definition::new("team-recs", "recommendations", Timestamp::now() + Duration::from_secs(3_600), OnUnknown::Allow)
-}
-
-/// A store that keeps the board's own thread where it asks to watch: all that happens, happens on the test's thread,
-/// which is the one with the recorder.
-#[derive(Clone, Default)]
-struct Kept(Arc<MemoryStore>);
-
-impl Store for Kept {
-    fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.read()
-    }
-
-    fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.0.compare_and_set(expected, generation, bytes)
-    }
-
-    fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.revision(generation)
-    }
-
-    fn revisions(&self) -> Result<Vec<u64>, StoreError> {
-        self.0.revisions()
-    }
-
-    fn watch(&self, _: Arc<dyn Fn() + Send + Sync>) -> Watch {
-        loop {
-            std::thread::park();
-        }
-    }
 }
 
 /// Switches on a store that knows `recs`.

@@ -1,9 +1,12 @@
 //! What stands in the log of a program with kill switches. A program of its own: what is logged where nobody listens,
 //! in another test, may not be logged here.
 
+#[path = "common/kept.rs"]
+mod kept;
+
 use backstop::clock::Timestamp;
-use backstop::kill_switch::store::{MemoryStore, Store, StoreError, Watch};
 use backstop::kill_switch::{By, Change, Definition, Desk, Engage, KillSwitches, OnUnknown, Scope, SwitchId, Target};
+use kept::Kept;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,35 +17,6 @@ fn by(reason: &str) -> By {
 
 fn id() -> SwitchId {
     SwitchId::new("recs").unwrap()
-}
-
-/// A store that keeps the board's own thread where it asks to watch: all that happens, happens on the test's thread,
-/// which is the one with the log.
-#[derive(Clone, Default)]
-struct Kept(Arc<MemoryStore>);
-
-impl Store for Kept {
-    fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.read()
-    }
-
-    fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.0.compare_and_set(expected, generation, bytes)
-    }
-
-    fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.revision(generation)
-    }
-
-    fn revisions(&self) -> Result<Vec<u64>, StoreError> {
-        self.0.revisions()
-    }
-
-    fn watch(&self, _: Arc<dyn Fn() + Send + Sync>) -> Watch {
-        loop {
-            std::thread::park();
-        }
-    }
 }
 
 #[derive(Clone, Default)]
