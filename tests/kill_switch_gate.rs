@@ -11,8 +11,8 @@ mod kept;
 
 use backstop::clock::{Clock, Timestamp};
 use backstop::kill_switch::{
-    Breach, By, Change, Definition, Desk, Engage, Expiry, KillSwitch, KillSwitches, OnUnknown, Scope, State, SwitchId,
-    Target, Trigger,
+    Breach, By, Change, Definition, Desk, Engage, Expiry, KillSwitch, KillSwitches, OnUnknown, Scope, Stage, State,
+    SwitchId, Target, Trigger,
 };
 use backstop::telemetry::METRICS;
 use common::{serve, soon};
@@ -240,7 +240,8 @@ fn what_happens_to_a_switch_is_counted_by_what_set_it_off() {
         release(&switches);
         assert_eq!(moved("released", "human"), (0.0, 1.0));
 
-        let drill = Engage::new(id(), Scope::all()).trigger(Trigger::Drill);
+        let soon = Expiry::release(Timestamp::now() + Duration::from_secs(60));
+        let drill = Engage::new(id(), Scope::all()).trigger(Trigger::Drill).expires(soon);
         switches.change(&Change::Engage(drill), &by("mira", "rehearsal")).unwrap();
         assert_eq!(moved("engaged", "drill"), (1.0, 1.0));
         release(&switches);
@@ -250,6 +251,7 @@ fn what_happens_to_a_switch_is_counted_by_what_set_it_off() {
         switches.change(&define, &by("mira", "let programs help")).unwrap();
         let breach = Trigger::Kpi(Breach::new("errors", 0.2, 0.05, Duration::from_secs(60), 900));
         let automatic = Engage::new(id(), Scope::new().percent(10.0)).trigger(breach);
+        let automatic = automatic.stage(Stage::instances(["instance"]));
         let program = By::automation("autopilot", Timestamp::now()).because("errors were past 0.05");
         switches.change(&Change::Engage(automatic), &program).unwrap();
         assert_eq!(moved("engaged", "kpi"), (1.0, 1.0));

@@ -1,15 +1,18 @@
 //! Changes: who may ask for which, and what is answered.
 
 use super::body;
-use super::guard::{admit, admit_some};
+use super::guard::{admit, admit_some, whose};
 use super::handle::Shared;
 use super::problem::Problem;
 use super::routes::{Answer, json};
 use crate::clock::timestamp;
-use crate::kill_switch::access::Denied;
-use crate::kill_switch::access::Verb::{self, Approve, Define, Engage, Release};
+use crate::kill_switch::access::Verb::{self, Approve, Define, Drill, Engage, Release};
+use crate::kill_switch::access::{Actor, Denied};
+use crate::kill_switch::audit::Facts;
 use crate::kill_switch::store::StoreError;
-use crate::kill_switch::{Asked, By, Change, Changes, Desk, DeskError, Document, SwitchId, gives_back};
+use crate::kill_switch::{
+    Asked, By, Change, Changes, Desk, DeskError, Document, Switch, SwitchId, Trigger, gives_back,
+};
 use crate::sync::Arc;
 use axum::extract::Request;
 use http::StatusCode;
@@ -19,46 +22,72 @@ use serde_json::json;
 /// A change that can be asked for, and every verb that its token needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ask {
-    pub(super) verb: &'static str,
-    pub(super) needs: &'static [Verb],
+    /// The end of its path.
+    pub(super) path: &'static str,
+    /// The change that it comes to.
+    change: &'static str,
+    needs: &'static [Verb],
 }
 
 impl Ask {
-    pub(super) const ALL: [Self; 11] = [
-        Self { verb: "engage", needs: &[Engage] },
+    pub(super) const ALL: [Self; 16] = [
+        Self::of("engage", &[Engage]),
         // It takes the capability away from more, or for longer.
-        Self { verb: "advance", needs: &[Engage] },
-        Self { verb: "extend", needs: &[Engage] },
-        Self { verb: "release", needs: &[Release] },
+        Self::of("advance", &[Engage]),
+        Self::of("extend", &[Engage]),
+        Self::of("release", &[Release]),
         // A pin overrules programs, and taking it away lets them do as they like.
-        Self { verb: "pin", needs: &[Release] },
-        Self { verb: "unpin", needs: &[Release] },
-        Self { verb: "define", needs: &[Define] },
-        Self { verb: "retire", needs: &[Define] },
+        Self::of("pin", &[Release]),
+        Self::of("unpin", &[Release]),
+        Self::of("define", &[Define]),
+        Self::of("retire", &[Define]),
+        // A rehearsal ends by itself, and whoever rehearses releases nothing but that.
+        Self { path: "drill", change: "engage", needs: &[Drill] },
+        Self { path: "end_drill", change: "release", needs: &[Drill] },
+        Self::of("drilled", &[Drill]),
         // An earlier document can differ in everything.
-        Self { verb: "revert", needs: &[Engage, Release, Define] },
-        Self { verb: "approve", needs: &[Approve] },
-        Self { verb: "reject", needs: &[Approve] },
+        Self::of("revert", &[Engage, Release, Define]),
+        Self::of("two_person", &[Define]),
+        Self::of("stages", &[Define]),
+        Self::of("approve", &[Approve]),
+        Self::of("reject", &[Approve]),
     ];
+
+    const fn of(change: &'static str, needs: &'static [Verb]) -> Self {
+        Self { path: change, change, needs }
+    }
 
     /// Whether its path names a switch.
     pub(super) fn is_of_switch(self) -> bool {
-        !matches!(self.verb, "revert" | "approve" | "reject")
+        !matches!(self.path, "revert" | "two_person" | "stages" | "approve" | "reject")
     }
 
     /// Whether it is about a proposal, whose switch only the document knows.
     fn is_of_proposal(self) -> bool {
         self.needs == [Approve]
     }
+
+    /// Whether it may be made on this document. Whoever ends a drill ends their own.
+    fn may_be_made(self, document: Option<&Document>, change: &Change, actor: &Actor) -> bool {
+        let Change::Release { switch } = change else { return true };
+        let engaged = document.and_then(|document| document.switch(switch.as_str())).and_then(Switch::engaged);
+        self.path != "end_drill"
+            || engaged.is_none_or(|engaged| engaged.trigger() == &Trigger::Drill && engaged.by() == actor.as_str())
+    }
 }
 
 /// The token is looked at before anything else: a stranger's body is not read, and takes nobody's place.
 pub(super) async fn answer(shared: Arc<Shared>, ask: Ask, id: String, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
-    if ask.is_of_proposal() {
-        admit_some(&shared.access, &parts.headers, Approve)?;
+    let about = ask.is_of_switch().then_some(id.as_str());
+    let admitted = if ask.is_of_proposal() {
+        admit_some(&shared.access, &parts.headers, Approve)
     } else {
-        admit(&shared.access, &parts.headers, ask.needs, ask.is_of_switch().then_some(id.as_str()))?;
+        admit(&shared.access, &parts.headers, ask.needs, about).map(drop)
+    };
+    if let Err(problem) = admitted {
+        turned_away(&shared, ask, about, &parts.headers, &problem).await;
+        return Err(problem);
     }
     body::is_json(&parts.headers)?;
     let permit = shared.begin()?;
@@ -66,7 +95,8 @@ pub(super) async fn answer(shared: Arc<Shared>, ask: Ask, id: String, request: R
     body::has_no_token(&body)?;
     let unknown = |_| Problem::unknown_switch();
     let switch = ask.is_of_switch().then(|| SwitchId::new(&id)).transpose().map_err(unknown)?;
-    let asked = Asked::read(&body, ask.verb, switch.as_ref())?;
+    let trigger = (ask.path == "drill").then_some("drill");
+    let asked = Asked::read(&body, ask.change, switch.as_ref(), trigger)?;
     let worker = Arc::clone(&shared);
     let work = move || make(&worker, ask, &parts.headers, asked);
     shared.in_background(permit, work).await
@@ -92,16 +122,22 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: Asked) -> Answer 
     let may_release = admit(&shared.access, headers, &[Release], about).is_ok();
     let generation = |document: Option<&Document>| document.map_or(0, Document::generation);
     let is_seen = |document: Option<&Document>| if_generation.is_none_or(|seen| seen == generation(document));
-    let made = desk.change_where(&change, &by, |document| {
-        is_seen(document) && (may_release || document.is_none_or(|document| !gives_back(document, &change, &by)))
-    });
+    let is_granted = |document: Option<&Document>| {
+        let gives_back = document.is_some_and(|document| gives_back(document, &change, &by));
+        (may_release || !gives_back) && ask.may_be_made(document, &change, &actor)
+    };
+    let made = desk.change_where(&change, &by, |document| is_seen(document) && is_granted(document));
     // One error comes with a document that is in force: one that may not survive a power cut.
     if matches!(made, Ok(Ok(_)) | Err(DeskError::Store(StoreError::NotDurable { .. }))) {
         shared.switches.refresh();
     }
     let Changes { document, unrecorded } = match made? {
         Ok(changes) => changes,
-        Err(found) if is_seen(found.as_ref()) => return Err(Problem::forbidden(Denied::WrongVerb.code())),
+        Err(found) if is_seen(found.as_ref()) => {
+            let (code, generation) = (Denied::WrongVerb.code(), generation(found.as_ref()));
+            desk.write_down(refused(&actor, ask, about, generation, code));
+            return Err(Problem::forbidden(code));
+        }
         Err(found) => {
             let (expected, found) = (if_generation.unwrap_or_default(), generation(found.as_ref()));
             return Err(DeskError::Moved { expected, found }.into());
@@ -116,6 +152,29 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: Asked) -> Answer 
         "pending": pending,
     });
     Ok(json(if pending.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK }, told.to_string()))
+}
+
+/// Writes down that somebody asked for what their token is not good for. Of strangers there is only the log: they could
+/// fill the disk.
+async fn turned_away(shared: &Arc<Shared>, ask: Ask, about: Option<&str>, headers: &HeaderMap, problem: &Problem) {
+    let (Some(actor), Ok(permit), Ok(desk)) = (whose(&shared.access, headers), shared.begin(), shared.desk()) else {
+        return;
+    };
+    let generation = shared.switches.document().map_or(0, |document| document.generation());
+    // What names no switch could be anything.
+    let about = about.filter(|id| SwitchId::new(id).is_ok());
+    let facts = refused(&actor, ask, about, generation, problem.code());
+    let work = move || {
+        desk.write_down(facts);
+        Ok(())
+    };
+    let _ = shared.in_background(permit, work).await; // an audit that hangs is no reason for another answer
+}
+
+fn refused(actor: &Actor, ask: Ask, about: Option<&str>, generation: u64, code: &str) -> Facts {
+    let mut facts = Facts::new(timestamp(), actor.as_str(), ask.path, generation);
+    (facts.switch, facts.refused) = (about.map(str::to_owned), Some(code.to_owned()));
+    facts
 }
 
 /// The switch that a proposal is about, where there is such a proposal and it is about one.

@@ -2,9 +2,9 @@
 
 use super::problem::Problem;
 use crate::clock::timestamp;
-use crate::kill_switch::access::{AccessList, Actor, Denied, Verb};
+use crate::kill_switch::access::{AccessList, Actor, Denied, Switches, Verb};
 use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
-use http::uri::Authority;
+use http::uri::{Authority, Uri};
 use http::{StatusCode, header::HeaderName};
 use std::net::IpAddr;
 
@@ -40,6 +40,23 @@ pub(super) fn admit_some(access: &AccessList, headers: &HeaderMap, verb: Verb) -
     }
 }
 
+/// The switches that a request may see; `None` where nobody needs a token.
+///
+/// # Errors
+///
+/// As [`admit`].
+pub(super) fn visible<'a>(access: &'a AccessList, headers: &HeaderMap) -> Result<Option<&'a Switches>, Problem> {
+    if access.grants().is_empty() {
+        return Ok(None);
+    }
+    access.switches_of(presented(headers), Verb::View, timestamp()).map(Some).map_err(refused)
+}
+
+/// Whose token it is, whatever it is good for; nobody's where it is good for nothing.
+pub(super) fn whose(access: &AccessList, headers: &HeaderMap) -> Option<Actor> {
+    access.whose(presented(headers), timestamp())
+}
+
 /// The token of a request that has exactly one; otherwise nothing, which is a token of nobody's.
 fn presented(headers: &HeaderMap) -> &str {
     let mut all = headers.get_all(AUTHORIZATION).iter();
@@ -65,9 +82,10 @@ fn refused(denied: Denied) -> Problem {
 /// # Errors
 ///
 /// 403.
-pub(super) fn same_site(access: &AccessList, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn same_site(access: &AccessList, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let host = text(HOST).unwrap_or_default();
+    // HTTP/2 has it in the place of a header.
+    let host = text(HOST).or_else(|| uri.authority().map(Authority::as_str)).unwrap_or_default();
     let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));
     let is_foreign = text(ORIGIN).is_some_and(|origin| !is_own(origin))
         || text(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none");

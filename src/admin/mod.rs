@@ -10,17 +10,22 @@
 //! | path | | needs |
 //! |---|---|---|
 //! | `/v1/state` | breakers, bulkheads, the document in force, the board | `view` |
-//! | `/v1/switches`, `/v1/switches/{id}` | switches of the document in force | `view` |
+//! | `/v1/switches`, `/v1/switches/{id}` | switches of the document in force, and how they stand on this instance | `view`; for those that the token is for |
 //! | `/v1/history?limit=` | who made which generation, the newest first | `view` |
 //! | `/v1/revisions/{generation}`, `/v1/document` | documents as they are in the store | `view` |
 //! | `/v1/audit?limit=` | the end of the audit, the newest last | `view` |
-//! | `/v1/switches/{id}/engage` | `scope`, `stage`, `incident`, `expires` | `engage`; `release`, too, where it is for less than before |
+//! | `/v1/switches/{id}/engage` | `scope`, `stage`, `now`, `incident`, `expires` | `engage`; `release`, too, where it is for less than before |
 //! | `/v1/switches/{id}/advance` | `stage` | `engage` |
 //! | `/v1/switches/{id}/extend` | `until` | `engage` |
 //! | `/v1/switches/{id}/release`, `unpin` | | `release` |
 //! | `/v1/switches/{id}/pin` | `state` | `release` |
 //! | `/v1/switches/{id}/define` | `definition` | `define` |
 //! | `/v1/switches/{id}/retire` | | `define` |
+//! | `/v1/switches/{id}/drill` | `scope`, `expires` (within the hour), `stage`, `now` | `drill` |
+//! | `/v1/switches/{id}/end_drill` | | `drill`, of whoever began it |
+//! | `/v1/switches/{id}/drilled` | `instances`, `time_to_disable_ms`, `time_to_verify_ms` | `drill` |
+//! | `/v1/two_person` | `required` | `define`, for all switches |
+//! | `/v1/stages` | `stages` | `define`, for all switches |
 //! | `/v1/revert` | `generation` | `engage`, `release` and `define`, for all switches |
 //! | `/v1/approve` | `number`, `document` (the hash that was seen) | `approve`, for the proposal's switch |
 //! | `/v1/reject` | `number` | `approve`, for the proposal's switch |
@@ -33,7 +38,7 @@
 //!
 //! The answer tells the `generation` and `hash` of the new document, the `switch`, whether it was `audited`, and in
 //! `pending` the number under which it waits for a second person (status 202), or null. Who it was is what the token
-//! says; nothing in a body can change that.
+//! says; nothing in a body can change that. What is refused to somebody with a token is in the audit, too.
 //!
 //! Errors are `application/problem+json` with a `code`: 400 for fields that are wrong (all of them, in `problems`), 401
 //! for no token that is good for anything, 403 for one that is good for something else and for pages of other sites,

@@ -45,6 +45,10 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_store", "the switches of this program have no store")
     }
 
+    pub(super) const fn code(&self) -> &'static str {
+        self.code
+    }
+
     fn and(mut self, name: &'static str, value: Value) -> Self {
         self.more = Some((name, value));
         self

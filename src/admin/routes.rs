@@ -29,9 +29,9 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
     if shared.has_live_token() {
         for ask in Ask::ALL {
             let path = if ask.is_of_switch() {
-                format!("/v1/switches/{{id}}/{}", ask.verb)
+                format!("/v1/switches/{{id}}/{}", ask.path)
             } else {
-                format!("/v1/{}", ask.verb)
+                format!("/v1/{}", ask.path)
             };
             let answer = move |State(shared): State<Arc<Shared>>, params: Params, request: Request| async move {
                 change::answer(shared, ask, params.last(), request).await
@@ -50,7 +50,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
 
 /// What surrounds every answer.
 async fn frame(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let mut response = match guard::same_site(&shared.access, request.headers()) {
+    let mut response = match guard::same_site(&shared.access, request.headers(), request.uri()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };

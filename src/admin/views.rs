@@ -1,12 +1,12 @@
 //! What can be read: states from memory, documents from the store, the end of the audit from its file.
 
-use super::guard::admit;
+use super::guard::{admit, visible};
 use super::handle::Shared;
 use super::problem::Problem;
 use super::routes::{Answer, Params, json as answer};
 use super::tail;
 use crate::clock::timestamp;
-use crate::kill_switch::access::Verb;
+use crate::kill_switch::access::{Switches, Verb};
 use crate::kill_switch::{Document, Switch};
 use crate::sync::Arc;
 use axum::extract::{RawQuery, State};
@@ -36,6 +36,8 @@ pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
     let status = shared.switches.status();
     let told = json!({
         "name": shared.switches.name(),
+        "instance": shared.switches.instance(),
+        "region": shared.switches.region(),
         "breakers": breakers.collect::<Vec<_>>(),
         "bulkheads": bulkheads.collect::<Vec<_>>(),
         "document": in_force(&shared),
@@ -55,10 +57,19 @@ pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
     Ok(ok(&told))
 }
 
-/// Those of the document in force.
+/// Those of the document in force. A token for some switches is told of those, and of nothing else that is in the
+/// document.
 pub(super) async fn switches(State(shared): Shares, headers: HeaderMap) -> Answer {
-    admit(&shared.access, &headers, &[Verb::View], None)?;
-    Ok(ok(&in_force(&shared)))
+    let Some(Switches::Only(ids)) = visible(&shared.access, &headers)? else {
+        return Ok(ok(&in_force(&shared)));
+    };
+    let document = shared.switches.document();
+    let own = |document: &Document| {
+        let switches = document.switches().iter().filter(|switch| ids.contains(switch.id().as_str()));
+        let switches: Vec<_> = switches.map(|switch| with_state(&shared, switch)).collect();
+        json!({ "generation": document.generation(), "hash": document.content_hash(), "switches": switches })
+    };
+    Ok(ok(&document.as_deref().map(own)))
 }
 
 pub(super) async fn switch(State(shared): Shares, params: Params, headers: HeaderMap) -> Answer {
@@ -67,7 +78,7 @@ pub(super) async fn switch(State(shared): Shares, params: Params, headers: Heade
     let document = shared.switches.document().ok_or_else(Problem::unknown_switch)?;
     let switch = document.switch(&id).ok_or_else(Problem::unknown_switch)?;
     Ok(ok(
-        &json!({ "generation": document.generation(), "hash": document.content_hash(), "switch": with_state(switch) }),
+        &json!({ "generation": document.generation(), "hash": document.content_hash(), "switch": with_state(&shared, switch) }),
     ))
 }
 
@@ -126,21 +137,28 @@ pub(super) async fn audit(State(shared): Shares, RawQuery(query): RawQuery, head
 /// `None` as long as there has been no document.
 fn in_force(shared: &Shared) -> Option<Value> {
     let document = shared.switches.document()?;
-    let switches: Vec<_> = document.switches().iter().map(with_state).collect();
+    let switches: Vec<_> = document.switches().iter().map(|switch| with_state(shared, switch)).collect();
     Some(json!({
         "generation": document.generation(),
         "hash": document.content_hash(),
         "two_person": document.is_two_person(),
+        "stages": document.stages(),
         "changed": document.changed(),
         "switches": switches,
         "pending": document.pending(),
     }))
 }
 
-/// A switch as the document has it, and what the time makes of it.
-fn with_state(switch: &Switch) -> Value {
+/// A switch as the document has it, what the time makes of it, and how it stands on this instance: null where the program
+/// has not asked for it.
+fn with_state(shared: &Shared, switch: &Switch) -> Value {
     let mut told = json!(switch);
     told["is_engaged"] = switch.is_engaged(timestamp()).into();
+    told["here"] = json!({
+        "instance": shared.switches.instance(),
+        "region": shared.switches.region(),
+        "is_engaged": shared.switches.is_engaged(switch.id().as_str()),
+    });
     told
 }
 

@@ -2,12 +2,14 @@
 
 use super::apply::{engagement, find as find_switch, in_force, loosens};
 use super::by::By;
-use super::change::{Change, Engage};
-use super::document::{ContentHash, Document, PinState, Trigger};
+use super::change::Change;
+use super::document::{ContentHash, Document, PinState, Switch, Trigger};
+use super::engage::Engage;
 use super::node::Node;
 use super::percent::Percent;
 use super::read::{Fields, Read};
 use super::refused::ChangeError;
+use super::stage::Stage;
 use crate::clock::Timestamp;
 use crate::config::Problems;
 
@@ -92,7 +94,7 @@ pub(super) fn approve<'a>(
 pub(crate) fn gives_back(document: &Document, change: &Change, by: &By) -> bool {
     let Change::Engage(engage) = change else { return false };
     let engaged = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
-    engaged.is_some_and(|old| !engagement(engage, by).covers(old))
+    engaged.is_some_and(|old| engagement(document, engage, by).is_ok_and(|new| !new.covers(old)))
 }
 
 /// Whether a change takes two persons: taking a capability away never does, unless it gives part of one back.
@@ -111,11 +113,16 @@ pub(super) fn takes_two(document: &Document, change: &Change, by: &By, earlier: 
             Change::Pin { state, .. } => *state == PinState::Released,
             Change::Revert { .. } => earlier.is_none_or(|earlier| loosens(document, earlier)),
             Change::TwoPerson { required } => !required,
-            Change::Advance { .. } | Change::Drilled { .. } | Change::Approve { .. } | Change::Reject { .. } => false,
+            // What begins with one instance takes away less for now, and nothing is given back by it.
+            Change::Advance { .. }
+            | Change::Stages { .. }
+            | Change::Drilled { .. }
+            | Change::Approve { .. }
+            | Change::Reject { .. } => false,
         }
 }
 
-/// Whether a program may ask for a change: to engage within the definition's limit, to take its own engagement
+/// Whether a program may ask for a change: to engage within the definition's limits and through the stages, to take its own engagement
 /// further, and to record a rehearsal; never over a pin.
 pub(super) fn may_automation(document: &Document, change: &Change, by: &By) -> Result<(), ChangeError> {
     let (Change::Engage(Engage { switch: id, .. }) | Change::Advance { switch: id, .. }) = change else {
@@ -131,14 +138,27 @@ pub(super) fn may_automation(document: &Document, change: &Change, by: &By) -> R
             Err(ChangeError::AlreadyEngaged { switch: id.clone(), instead: "leave it to whoever did" })
         }
         (Change::Engage(engage), None) => {
+            if engage.now {
+                return Err(ChangeError::AutomationMayNot { verb: "leave stages out" });
+            }
             let allowed = switch.definition.automatic_limit();
             let is_within = allowed.is_some() && engage.scope.share().is_some_and(|share| Some(share) <= allowed);
             let allowed = allowed.map_or(0.0, Percent::get);
-            if is_within { Ok(()) } else { Err(ChangeError::TooWide { switch: id.clone(), allowed }) }
+            if !is_within {
+                return Err(ChangeError::TooWide { switch: id.clone(), allowed });
+            }
+            reaches(switch, &engagement(document, engage, by)?.stage)
         }
         (_, Some(engaged)) if matches!(engaged.trigger, Trigger::Human | Trigger::Drill) => {
             Err(ChangeError::AutomationMayNot { verb: "take further what a person engaged" })
         }
+        (Change::Advance { stage, .. }, _) => reaches(switch, stage),
         _ => Ok(()),
     }
+}
+
+/// Whether a program may go as far through the fleet.
+fn reaches(switch: &Switch, stage: &Stage) -> Result<(), ChangeError> {
+    let (switch, allowed) = (switch.id.clone(), switch.definition.automatic_spread());
+    if stage.spread() <= allowed { Ok(()) } else { Err(ChangeError::TooFar { switch, allowed }) }
 }

@@ -72,6 +72,22 @@ impl KillSwitches {
         self.board.name
     }
 
+    /// The name of this instance, as stages have it.
+    pub fn instance(&self) -> &str {
+        &self.board.instance
+    }
+
+    /// The region of this instance, as scopes and stages have it.
+    pub fn region(&self) -> Option<&str> {
+        self.board.region.as_deref()
+    }
+
+    /// Whether a switch is engaged on this instance, for whomever; `None` where the program has asked for no such switch.
+    pub fn is_engaged(&self, id: &str) -> Option<bool> {
+        let id = SwitchId::new(id).ok()?;
+        self.board.points.lock().get(&id).map(|point| point.is_engaged())
+    }
+
     /// Whether both handles are of the same switches.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.board, &other.board)

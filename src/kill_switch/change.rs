@@ -1,11 +1,12 @@
 //! What can be done to a document.
 
-use super::document::{ContentHash, Definition, Expiry, PinState, Trigger};
+use super::document::{ContentHash, Definition, PinState};
+use super::engage::Engage;
 use super::id::SwitchId;
 use super::node::Node;
 use super::read::{Fields, Read, deserialize_by_reading, tagged};
-use super::scope::Scope;
 use super::stage::Stage;
+use super::stages::Stages;
 use crate::clock::Timestamp;
 use crate::config::Problems;
 use std::fmt;
@@ -81,6 +82,11 @@ pub enum Change {
         /// Whether it does.
         required: bool,
     },
+    /// Says where engagements go before they are everywhere.
+    Stages {
+        /// From now on; an engagement that is in force stays where it is.
+        stages: Stages,
+    },
     /// Does what another person proposed.
     Approve {
         /// The proposal's number.
@@ -108,7 +114,11 @@ impl Change {
             | Self::Pin { switch, .. }
             | Self::Unpin { switch }
             | Self::Drilled { switch, .. } => Some(switch),
-            Self::Revert { .. } | Self::TwoPerson { .. } | Self::Approve { .. } | Self::Reject { .. } => None,
+            Self::Revert { .. }
+            | Self::TwoPerson { .. }
+            | Self::Stages { .. }
+            | Self::Approve { .. }
+            | Self::Reject { .. } => None,
         }
     }
 
@@ -126,13 +136,14 @@ impl Change {
             Self::Revert { .. } => "revert",
             Self::Drilled { .. } => "drilled",
             Self::TwoPerson { .. } => "two_person",
+            Self::Stages { .. } => "stages",
             Self::Approve { .. } => "approve",
             Self::Reject { .. } => "reject",
         }
     }
 }
 
-/// A verb and what it is about: `engage recommendations`, `revert 12`.
+/// A verb and what it is about: `engage recommendations`, `engage recommendations now`, `revert 12`.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.verb())?;
@@ -141,65 +152,9 @@ impl fmt::Display for Change {
                 write!(f, " {number}")
             }
             Self::TwoPerson { required } => write!(f, " {required}"),
+            Self::Engage(Engage { switch, now: true, .. }) => write!(f, " {switch} now"),
             _ => self.switch().map_or(Ok(()), |switch| write!(f, " {switch}")),
         }
-    }
-}
-
-/// Takes a capability away: for whom, where first, until when and because of what.
-///
-/// # Examples
-///
-/// ```
-/// use backstop::kill_switch::{Change, Engage, Scope, Stage, SwitchId};
-///
-/// let engage = Engage::new(SwitchId::new("recommendations")?, Scope::new().tenant("acme"))
-///     .stage(Stage::instances(["web-1"]))
-///     .incident("INC-1204");
-/// assert_eq!(Change::Engage(engage).to_string(), "engage recommendations");
-/// # Ok::<_, backstop::ConfigError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-#[must_use = "apply it to a document"]
-pub struct Engage {
-    pub(super) switch: SwitchId,
-    pub(super) scope: Scope,
-    pub(super) stage: Stage,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) incident: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expires: Option<Expiry>,
-    pub(super) trigger: Trigger,
-}
-
-impl Engage {
-    /// Everywhere at once, without an end, by a person's decision.
-    pub fn new(switch: SwitchId, scope: Scope) -> Self {
-        Self { switch, scope, stage: Stage::default(), incident: None, expires: None, trigger: Trigger::default() }
-    }
-
-    /// Where it begins. Default: everywhere.
-    pub fn stage(mut self, stage: Stage) -> Self {
-        self.stage = stage;
-        self
-    }
-
-    /// A link to the incident, or its number: 1 to 512 bytes. Default: none.
-    pub fn incident(mut self, incident: impl Into<String>) -> Self {
-        self.incident = Some(incident.into());
-        self
-    }
-
-    /// When it ends, and what happens then. Default: never.
-    pub fn expires(mut self, expires: Expiry) -> Self {
-        self.expires = Some(expires);
-        self
-    }
-
-    /// What set it off. Default: a human.
-    pub fn trigger(mut self, trigger: Trigger) -> Self {
-        self.trigger = trigger;
-        self
     }
 }
 
@@ -217,6 +172,7 @@ impl Read for Change {
             "revert",
             "drilled",
             "two_person",
+            "stages",
             "approve",
             "reject",
         ];
@@ -230,6 +186,7 @@ impl Read for Change {
             "pin" => &["switch", "state"],
             "revert" => &["generation"],
             "two_person" => &["required"],
+            "stages" => &["stages"],
             "approve" => &["number", "document"],
             "reject" => &["number"],
             "drilled" => &["switch", "instances", "time_to_disable_ms", "time_to_verify_ms"],
@@ -239,6 +196,7 @@ impl Read for Change {
         match verb {
             "revert" => return Some(Self::Revert { generation: fields.required("generation")? }),
             "two_person" => return Some(Self::TwoPerson { required: fields.required("required")? }),
+            "stages" => return Some(Self::Stages { stages: fields.required("stages")? }),
             "reject" => return Some(Self::Reject { number: fields.required("number")? }),
             "approve" => {
                 let (number, document) = (fields.required("number"), fields.required("document"));
@@ -277,25 +235,12 @@ impl Read for Change {
     }
 }
 
-impl Read for Engage {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["switch", "scope", "stage", "incident", "expires", "trigger"];
-        let mut fields = Fields::of(node, at, &known, problems)?;
-        let (switch, scope) = (fields.required("switch"), fields.required("scope"));
-        let (stage, incident) = (fields.or_default("stage"), fields.optional::<String>("incident"));
-        let (expires, trigger) = (fields.optional("expires"), fields.or_default("trigger"));
-        let incident = incident?;
-        super::document::check_incident(at, incident.as_deref(), problems);
-        let (expires, trigger) = (expires?, trigger?);
-        Some(Self { switch: switch?, scope: scope?, stage: stage?, incident, expires, trigger })
-    }
-}
-
 deserialize_by_reading!("change": Change);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kill_switch::Scope;
 
     #[test]
     fn every_change_is_written_and_read_as_the_same() {
@@ -320,6 +265,8 @@ mod tests {
             format!(r#"{{"approve":{{"number":7,"document":"sha256:{hash}"}}}}"#),
             r#"{"revert":{"generation":12}}"#.into(),
             r#"{"two_person":{"required":true}}"#.into(),
+            r#"{"stages":{"stages":[{"instances":["web-1"]},{"regions":["eu"]}]}}"#.into(),
+            format!(r#"{{"engage":{{{switch},"scope":{{"all":true}},"now":true,"trigger":"human"}}}}"#),
             r#"{"reject":{"number":7}}"#.into(),
         ] {
             let change: Change = serde_json::from_str(&written).unwrap();

@@ -115,7 +115,7 @@ impl Desk {
         Self { store, audit: None }
     }
 
-    /// Writes every change down here, before anybody hears that it is done.
+    /// Writes every change down here, before anybody hears that it is done, and those that a rule refuses.
     #[must_use]
     pub fn audited(mut self, audit: impl Audit) -> Self {
         self.audit = Some(Arc::new(audit));
@@ -210,7 +210,7 @@ impl Desk {
             });
             let after = match unreadable {
                 Some(error) => return Err(error),
-                None => after?,
+                None => after.inspect_err(|error| self.refused(&base, change, by, error))?,
             };
             let expected = before.as_ref().map(Document::generation);
             match self.store.compare_and_set(expected, after.generation(), &after.to_bytes()) {
@@ -275,8 +275,19 @@ impl Desk {
     }
 
     fn record(&self, before: &Document, after: &Document, change: &Change, by: &By) -> Option<String> {
+        self.write_down(recorded::facts(before, after, change, by))
+    }
+
+    /// Writes down what a rule forbids. What is out of range is a slip, and what is so already asks for nothing.
+    fn refused(&self, document: &Document, change: &Change, by: &By, error: &ChangeError) {
+        if !matches!(error, ChangeError::Invalid(_) | ChangeError::Unchanged) {
+            self.write_down(recorded::refused(document, change, by, error.code()));
+        }
+    }
+
+    /// Writes an entry down, if there is an audit; why it could not be.
+    pub(crate) fn write_down(&self, facts: Facts) -> Option<String> {
         let audit = self.audit.as_ref()?;
-        let facts = recorded::facts(before, after, change, by);
         match crate::caught::caught(|| audit.record(facts)) {
             Some(Ok(())) => None,
             Some(Err(error)) => Some(error.to_string()),

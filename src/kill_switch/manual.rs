@@ -2,8 +2,9 @@
 
 use super::board::KillSwitches;
 use super::by::By;
-use super::change::{Change, Engage};
+use super::change::Change;
 use super::document::{Definition, OnUnknown};
+use super::engage::Engage;
 use super::id::SwitchId;
 use super::point::State;
 use super::scope::Scope;

@@ -39,6 +39,16 @@ pub(super) fn facts(before: &Document, after: &Document, change: &Change, by: &B
     facts
 }
 
+/// Of a change that was asked for on this document and is refused.
+pub(super) fn refused(document: &Document, change: &Change, by: &By, code: &str) -> Facts {
+    let mut facts = Facts::new(by.at(), by.name(), change.verb(), document.generation());
+    facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
+    facts.change = serde_json::to_value(change).ok();
+    facts.switch = change.switch().map(SwitchId::to_string);
+    facts.refused = Some(code.to_owned());
+    facts
+}
+
 /// For whom a switch is engaged in a document.
 fn scope(document: &Document, switch: &SwitchId) -> Option<Value> {
     let engaged = document.switch(switch.as_str())?.engaged()?;

@@ -2,6 +2,7 @@
 
 use super::document::{ContentHash, PinState};
 use super::id::SwitchId;
+use super::stage::Spread;
 use crate::config::ConfigError;
 
 /// Why a change was not made, and what to do instead. The document stays as it is.
@@ -79,6 +80,20 @@ pub enum ChangeError {
         /// What the definition allows, in percent; 0 is nothing.
         allowed: f64,
     },
+    /// A program asked for more of the fleet than the definition leaves to programs.
+    #[error("automation engages {switch} on {} at most: name fewer or have a person do it", .allowed.words())]
+    TooFar {
+        /// The switch.
+        switch: SwitchId,
+        /// What the definition allows.
+        allowed: Spread,
+    },
+    /// The engagement would leave out stages that the document lays down.
+    #[error("{switch} goes through the stages of the document: leave the stage out, name instances, or say now")]
+    SkipsStages {
+        /// The switch.
+        switch: SwitchId,
+    },
     /// There is no such proposal.
     #[error("there is no proposal {number}: it was approved or rejected, or never made")]
     UnknownProposal {
@@ -154,6 +169,8 @@ impl ChangeError {
             Self::NoExpiry { .. } => "no_expiry",
             Self::AutomationMayNot { .. } => "automation_may_not",
             Self::TooWide { .. } => "too_wide",
+            Self::TooFar { .. } => "too_far",
+            Self::SkipsStages { .. } => "skips_stages",
             Self::UnknownProposal { .. } => "unknown_proposal",
             Self::SamePerson { .. } => "same_person",
             Self::StaleApproval { .. } => "stale_approval",

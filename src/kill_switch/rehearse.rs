@@ -8,18 +8,19 @@
 //! releases when time is up and when something panics, and what it engaged ends by itself where the whole process dies.
 //! What somebody else engaged, widened or pinned meanwhile is not the drill's: it stops and leaves that alone.
 
-use super::apply::engagement;
 use super::by::By;
-use super::change::{Change, Engage};
-use super::desk::{Desk, DeskError};
-use super::document::{Document, Engagement, Expiry, Pin, Trigger};
+use super::change::Change;
+use super::document::{Document, Engagement, Expiry, Trigger};
 use super::drill::{DrillReport, Limits, Sample};
+use super::engage::Engage;
 use super::handle::KillSwitch;
 use super::id::SwitchId;
+use super::office::{Office, change_while, who};
 use super::scope::Scope;
 use super::stage::Stage;
 use crate::caught::caught;
 use crate::clock::{Clock, Instant, Timestamp, timestamp};
+use crate::reject::BoxError;
 use std::fmt;
 use std::thread;
 use std::time::Duration;
@@ -121,7 +122,8 @@ impl Drill {
         self
     }
 
-    /// How long instances are waited for, twice. Default: 30 s.
+    /// How long instances are waited for, twice. Default: 30 s. Valid: up to 29 min, as a drill is engaged for an hour at
+    /// most.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
@@ -130,12 +132,13 @@ impl Drill {
     /// Engages, waits, releases, waits, and writes it down; on this thread, which it blocks. The time of `by` is not
     /// looked at: every step has its own.
     ///
-    /// A drill in which an instance never answered is not recorded: the switch stays as stale as it was.
+    /// It leaves the document's stages out, if there are any: it is a drill's own [`stage`](Self::stage) that counts. A drill
+    /// in which an instance never answered is not recorded: the switch stays as stale as it was.
     ///
     /// # Errors
     ///
     /// See [`DrillError`].
-    pub fn run(&self, desk: &Desk, instances: &[Instance<'_>], by: &By) -> Result<Rehearsal, DrillError> {
+    pub fn run<O: Office>(&self, office: &O, instances: &[Instance<'_>], by: &By) -> Result<Rehearsal, DrillError> {
         if instances.is_empty() {
             return Err(DrillError::NoInstances);
         }
@@ -144,14 +147,21 @@ impl Drill {
         let ends = self.time_limit.saturating_mul(2).saturating_add(GRACE);
         let by = now();
         let ends = by.at.checked_add(ends).unwrap_or(Timestamp::MAX);
-        let engage = Engage::new(self.switch.clone(), self.scope.clone()).stage(self.stage.clone());
+        let engage = Engage::new(self.switch.clone(), self.scope.clone()).stage(self.stage.clone()).now();
         let engage = engage.trigger(Trigger::Drill).expires(Expiry::release(ends));
         // Before the engagement: a store that fails may have written it.
-        let mut ours =
-            Ours { desk, switch: &self.switch, engagement: engagement(&engage, &by), by: &by, is_done: false };
+        let mut ours = Ours { office, drill: self, ends, by: &by, is_tried: false, is_done: false };
 
         let start = clock.now();
-        desk.change(&Change::Engage(engage), &by).map_err(DrillError::NotEngaged)?;
+        let document = office.change(None, &Change::Engage(engage), &by);
+        let document = document.map_err(|error| DrillError::NotEngaged(error.into()))?;
+        if !ours.is_in(&document) {
+            ours.is_done = true;
+            return Err(DrillError::Interrupted {
+                switch: self.switch.clone(),
+                by: who(Some(&document), &self.switch),
+            });
+        }
         let samples = self.wait(&clock, start, instances, true, || ours.interrupted())?;
         let disable = DrillReport::of(samples, self.limits);
 
@@ -170,7 +180,8 @@ impl Drill {
         let restore = DrillReport::restored(samples, self.limits);
         let mut rehearsal = Rehearsal { disable, restore, generation: None };
         if let Some(change) = rehearsal.record(&self.switch) {
-            let document = desk.change(&change, &now()).map_err(DrillError::NotRecorded)?;
+            let document = office.change(None, &change, &now());
+            let document = document.map_err(|error| DrillError::NotRecorded(error.into()))?;
             rehearsal.generation = Some(document.generation());
         }
         Ok(rehearsal)
@@ -222,52 +233,64 @@ impl Drill {
 }
 
 /// The drill's own engagement: released when this is dropped, if it is still in the store as it was made.
-struct Ours<'a> {
-    desk: &'a Desk,
-    switch: &'a SwitchId,
-    engagement: Engagement,
+struct Ours<'a, O: Office> {
+    office: &'a O,
+    drill: &'a Drill,
+    /// When it ends by itself. To the nanosecond, it tells this drill from others.
+    ends: Timestamp,
     by: &'a By,
+    /// Whether a release was asked for that may have been made, whatever the answer was.
+    is_tried: bool,
     is_done: bool,
 }
 
-impl Ours<'_> {
+impl<O: Office> Ours<'_, O> {
     fn is_in(&self, document: &Document) -> bool {
-        let switch = document.switch(self.switch.as_str());
-        switch.is_some_and(|switch| switch.engaged() == Some(&self.engagement) && switch.pin().is_none())
+        let switch = document.switch(self.drill.switch.as_str());
+        let is_ours = |engaged: &Engagement| {
+            let is_drill =
+                engaged.trigger() == &Trigger::Drill && engaged.expires() == Some(Expiry::release(self.ends));
+            is_drill && engaged.scope() == &self.drill.scope && engaged.stage() == &self.drill.stage
+        };
+        switch.is_some_and(|switch| switch.engaged().is_some_and(is_ours) && switch.pin().is_none())
     }
 
     /// Whether somebody else changed the switch. A store that cannot be read says nothing of it.
     fn interrupted(&self) -> Option<DrillError> {
-        let document = self.desk.document().ok().flatten()?;
-        (!self.is_in(&document)).then(|| self.left_to(&document))
+        let document = self.office.document().ok().flatten()?;
+        (!self.is_in(&document)).then(|| self.left_to(Some(&document)))
     }
 
-    fn left_to(&self, document: &Document) -> DrillError {
-        let switch = document.switch(self.switch.as_str());
-        let pinned = switch.and_then(|switch| switch.pin()).map(Pin::by);
-        let engaged = switch.and_then(|switch| switch.engaged()).map(Engagement::by);
-        let by = pinned.or(engaged).unwrap_or_else(|| document.changed().by()).to_owned();
-        DrillError::Interrupted { switch: self.switch.clone(), by }
+    fn left_to(&self, document: Option<&Document>) -> DrillError {
+        let switch = &self.drill.switch;
+        DrillError::Interrupted { switch: switch.clone(), by: who(document, switch) }
     }
 
     /// Releases it, in the one write that also makes sure that it is the drill's.
     fn release(&mut self) -> Result<(), DrillError> {
-        let (change, by) = (Change::Release { switch: self.switch.clone() }, By { at: timestamp(), ..self.by.clone() });
-        let ends = self.engagement.expires().map_or(Timestamp::MAX, Expiry::at);
-        let failed = |why| DrillError::NotReleased { switch: self.switch.clone(), why, ends };
-        let is_ours = |document: Option<&Document>| document.is_some_and(|document| self.is_in(document));
-        match self.desk.change_where(&change, &by, is_ours).map_err(&failed)? {
-            Ok(_) => {
-                self.is_done = true;
-                Ok(())
-            }
-            Err(Some(document)) => Err(self.left_to(&document)),
-            Err(None) => Err(failed(DeskError::Empty)),
+        let change = Change::Release { switch: self.drill.switch.clone() };
+        let failed = |why: O::Error| {
+            let (switch, why) = (self.drill.switch.clone(), Box::new(why));
+            DrillError::NotReleased { switch, why, ends: self.ends }
+        };
+        let released = change_while(self.office, &change, self.by, |document| self.is_in(document)).map_err(failed);
+        let was_tried = std::mem::replace(&mut self.is_tried, true);
+        match released? {
+            Ok(_) => {}
+            // The release before had no answer that told so.
+            Err(Some(document)) if was_tried && is_released(&document, &self.drill.switch) => {}
+            Err(document) => return Err(self.left_to(document.as_ref())),
         }
+        self.is_done = true;
+        Ok(())
     }
 }
 
-impl Drop for Ours<'_> {
+fn is_released(document: &Document, switch: &SwitchId) -> bool {
+    document.switch(switch.as_str()).is_some_and(|switch| switch.engaged().is_none())
+}
+
+impl<O: Office> Drop for Ours<'_, O> {
     fn drop(&mut self) {
         if !self.is_done {
             // A store that fails here leaves the engagement to its own end.
@@ -321,7 +344,7 @@ pub enum DrillError {
     NoInstances,
     /// It could not be engaged; the switch is as it was.
     #[error("the drill has not begun: {0}")]
-    NotEngaged(#[source] DeskError),
+    NotEngaged(#[source] BoxError),
     /// Somebody changed the switch during the drill. What they did stands.
     #[error("{by} changed {switch} during the drill: it has stopped and left it so")]
     Interrupted {
@@ -337,11 +360,11 @@ pub enum DrillError {
         switch: SwitchId,
         /// What the store said.
         #[source]
-        why: DeskError,
+        why: BoxError,
         /// When the engagement ends.
         ends: Timestamp,
     },
     /// The drill is over and the switch released, but that it took place is not in the document.
     #[error("the drill is over and could not be recorded: {0}")]
-    NotRecorded(#[source] DeskError),
+    NotRecorded(#[source] BoxError),
 }

@@ -21,12 +21,18 @@ pub(crate) struct Asked {
 const COMMON: [&str; 3] = ["reason", "if_generation", "break_glass"];
 
 impl Asked {
-    /// Reads a body: one object of the change's fields and the common ones. The verb and the switch are in the path.
+    /// Reads a body: one object of the change's fields and the common ones. The verb, the switch and the trigger are in
+    /// the path.
     ///
     /// # Errors
     ///
     /// Everything that is wrong with it.
-    pub(crate) fn read(body: &[u8], verb: &str, switch: Option<&SwitchId>) -> Result<Self, ConfigError> {
+    pub(crate) fn read(
+        body: &[u8],
+        verb: &str,
+        switch: Option<&SwitchId>,
+        trigger: Option<&str>,
+    ) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
         let fields = match Node::parse(body) {
             Ok(Node::Object(fields)) => fields,
@@ -43,11 +49,14 @@ impl Asked {
             fields.into_iter().partition(|(field, _)| COMMON.contains(&field.as_str()));
         for field in ["switch", "trigger"] {
             if (switch.is_some() || field == "trigger") && own.remove(field).is_some() {
-                problems.add(field, "given", "left out: the path names the switch, and a person is the trigger");
+                problems.add(field, "given", "left out: the path names the switch and the trigger");
             }
         }
         if let Some(switch) = switch {
             own.insert("switch".to_owned(), Node::Text(switch.to_string()));
+        }
+        if let Some(trigger) = trigger {
+            own.insert("trigger".to_owned(), Node::Text(trigger.to_owned()));
         }
         let tagged = Node::Object([(verb.to_owned(), Node::Object(own))].into());
         let mut of_change = Problems::default();
@@ -81,7 +90,7 @@ mod tests {
     fn fields(body: &str, verb: &str) -> Vec<String> {
         let switch = SwitchId::new("recs").unwrap();
         let switch = Some(&switch).filter(|_| verb != "revert");
-        match Asked::read(body.as_bytes(), verb, switch) {
+        match Asked::read(body.as_bytes(), verb, switch, None) {
             Ok(asked) => vec![asked.change.to_string()],
             Err(error) => error.problems().iter().map(|problem| problem.field().to_owned()).collect(),
         }

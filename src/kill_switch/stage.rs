@@ -1,11 +1,12 @@
 //! Where an engagement is in force already.
 
 use super::node::Node;
-use super::read::{Fields, Read, deserialize_by_reading, tagged};
+use super::read::{Fields, Read, deserialize_by_reading, tagged, word};
 use super::text;
 use crate::config::Problems;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::BTreeSet;
+use std::fmt;
 
 const NAMES_MAX: usize = 100;
 
@@ -52,6 +53,15 @@ impl Stage {
                 region.is_some_and(|region| regions.contains(region)) || instances.contains(instance)
             }
             Self::Everywhere => true,
+        }
+    }
+
+    /// How far through the fleet that is.
+    pub const fn spread(&self) -> Spread {
+        match self {
+            Self::Instances(_) => Spread::Instances,
+            Self::Regions { .. } => Spread::Regions,
+            Self::Everywhere => Spread::Everywhere,
         }
     }
 
@@ -108,6 +118,19 @@ impl Stage {
     }
 }
 
+/// `web-1 and web-2`, `eu`, `eu, and web-1`, `everywhere`.
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let listed = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(" and ");
+        match self {
+            Self::Instances(instances) => f.write_str(&listed(instances)),
+            Self::Regions { regions, instances } if instances.is_empty() => f.write_str(&listed(regions)),
+            Self::Regions { regions, instances } => write!(f, "{}, and {}", listed(regions), listed(instances)),
+            Self::Everywhere => f.write_str("everywhere"),
+        }
+    }
+}
+
 impl Serialize for Stage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (regions, instances) = self.names();
@@ -144,6 +167,42 @@ impl Read for Stage {
         };
         stage.check_at(at, problems);
         Some(stage)
+    }
+}
+
+/// How far through the fleet something goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Spread {
+    /// Some instances.
+    #[default]
+    Instances,
+    /// All instances of some regions.
+    Regions,
+    /// All instances there are.
+    Everywhere,
+}
+
+impl Spread {
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Instances => "some instances",
+            Self::Regions => "some regions",
+            Self::Everywhere => "everywhere",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    pub(super) const fn is_instances(&self) -> bool {
+        matches!(self, Self::Instances)
+    }
+}
+
+impl Read for Spread {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let words = [("instances", Self::Instances), ("regions", Self::Regions), ("everywhere", Self::Everywhere)];
+        word(node, at, &words, problems)
     }
 }
 

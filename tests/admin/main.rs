@@ -1,5 +1,6 @@
 //! The admin page over real sockets: what it shows, what it changes, and every way in which it says no.
 
+mod drills;
 mod faults;
 mod scene;
 
@@ -72,14 +73,19 @@ async fn every_change_has_a_route() {
         ("switches/new/pin", json!({ "state": "engaged" })),
         ("switches/new/unpin", json!({})),
         ("switches/new/release", json!({})),
+        ("switches/new/drill", json!({ "scope": { "tenants": ["drill"] }, "expires": expires })),
+        ("switches/new/end_drill", json!({})),
+        ("switches/new/drilled", json!({ "instances": 3, "time_to_disable_ms": 4, "time_to_verify_ms": 5 })),
         ("switches/new/retire", json!({})),
+        ("stages", json!({ "stages": [{ "instances": ["a"] }] })),
+        ("two_person", json!({ "required": true })),
     ] {
         body["reason"] = "why".into();
         let (status, told) = scene.post("mira", &format!("/v1/{path}"), body).await;
         assert_eq!(status, 200, "{path}: {told}");
     }
     let changed = scene.desk.document().unwrap().unwrap().changed().clone();
-    assert_eq!((changed.what(), changed.by()), ("retire new", "mira"));
+    assert_eq!((changed.what(), changed.by()), ("two_person true", "mira"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,7 +256,7 @@ async fn a_public_address_without_a_live_token_is_refused() {
     let live = tokio::time::timeout(Duration::from_millis(50), admin(access()).bind("0.0.0.0:0")).await;
     assert!(live.is_err(), "it serves");
     let shown = format!("{:?}", admin(access()));
-    assert_eq!(shown, "Admin { switches: \"shop\", grants: 6 }");
+    assert_eq!(shown, "Admin { switches: \"shop\", grants: 7 }");
     assert!(!shown.contains(&token("mira")));
 }
 

@@ -75,7 +75,7 @@ impl Store for Moody {
     }
 }
 
-/// `mira` and `ana` may do everything, `vera` views, `nora` engages, `otto` does everything to `other`, and `evi`'s time is over.
+/// `mira` and `ana` may do everything, `vera` views, `nora` engages, `dora` drills, `otto` does everything to `other`, and `evi`'s time is over.
 pub(crate) fn token(actor: &str) -> String {
     Token::from_bytes([actor.as_bytes()[0]; 32]).reveal()
 }
@@ -92,7 +92,8 @@ pub(crate) fn access() -> AccessList {
     let expired = expired.verbs(Verb::ALL).switches(Switches::All);
     let only = grant("otto").switches(Switches::only(["other"]));
     let nora = grant("nora").verbs([Verb::Engage]);
-    AccessList::new([grant("mira"), grant("ana"), grant("vera").verbs([Verb::View]), nora, only, expired], now).unwrap()
+    let (vera, dora) = (grant("vera").verbs([Verb::View]), grant("dora").verbs([Verb::Drill]));
+    AccessList::new([grant("mira"), grant("ana"), vera, nora, dora, only, expired], now).unwrap()
 }
 
 pub(crate) fn definition(owner: &str) -> Definition {

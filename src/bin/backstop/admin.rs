@@ -1,10 +1,9 @@
 //! The switches of a running program: which route does what, and what it answers.
 
 use super::http::{Answer, Http};
-use super::office::Made;
+use super::office::{Made, Purpose};
 use super::report::Failure;
-use super::who::Who;
-use backstop::kill_switch::{Change, Document};
+use backstop::kill_switch::{By, Change, Document, Switch};
 use serde_json::{Value, json};
 
 /// Asks a program's admin page.
@@ -39,14 +38,32 @@ impl Client {
         }
     }
 
+    /// Those that the token is for.
+    pub(super) fn switches(&self) -> Result<Vec<Switch>, Failure> {
+        let foreign = || self.http.foreign("does not answer with switches");
+        let told: Value = serde_json::from_slice(&self.http.get("/v1/switches")?.body).unwrap_or_default();
+        let Some(switches) = told["switches"].as_array() else {
+            return if told.is_null() { Ok(Vec::new()) } else { Err(foreign()) }; // no document yet
+        };
+        let switch = |told: &Value| {
+            let mut switch = told.clone();
+            if let Value::Object(fields) = &mut switch {
+                fields.retain(|field, _| !matches!(field.as_str(), "is_engaged" | "here"));
+            }
+            serde_json::from_value(switch).map_err(|_| foreign())
+        };
+        switches.iter().map(switch).collect()
+    }
+
     /// Makes a change, where it is of this generation if one is given.
-    pub(super) fn change(&self, change: &Change, who: &Who, generation: Option<u64>) -> Result<Made, Failure> {
-        if who.by.is_some() {
-            let message = "--by is not for an admin address: who you are is what your token says";
-            return Err(Failure::Usage(message.to_owned()));
-        }
-        let path = path(change)?;
-        let Answer { status, body } = self.http.post(&path, &body(change, who, generation))?;
+    pub(super) fn change(
+        &self,
+        change: &Change,
+        by: &By,
+        generation: Option<u64>,
+        purpose: Purpose,
+    ) -> Result<Made, Failure> {
+        let Answer { status, body } = self.http.post(&path(change, purpose), &body(change, by, generation))?;
         let told: Value = serde_json::from_slice(&body).unwrap_or_default();
         let Some(generation) = told["generation"].as_u64() else {
             return Err(self.http.foreign("does not tell a generation: look whether it is done"));
@@ -66,27 +83,30 @@ impl Client {
 }
 
 /// Where to ask for a change.
-fn path(change: &Change) -> Result<String, Failure> {
-    match (change.switch(), change) {
-        (_, Change::TwoPerson { .. }) => Err(Failure::no_route("two-person")),
-        (_, Change::Drilled { .. }) => Err(Failure::no_route("drill")),
-        (Some(switch), _) => Ok(format!("/v1/switches/{switch}/{}", change.verb())),
-        (None, _) => Ok(format!("/v1/{}", change.verb())),
+fn path(change: &Change, purpose: Purpose) -> String {
+    let verb = match (change, purpose) {
+        (Change::Engage(_), Purpose::Rehearsal) => "drill",
+        (Change::Release { .. }, Purpose::Rehearsal) => "end_drill",
+        _ => change.verb(),
+    };
+    match change.switch() {
+        Some(switch) => format!("/v1/switches/{switch}/{verb}"),
+        None => format!("/v1/{verb}"),
     }
 }
 
 /// What the change has for itself, less what the path and the token say.
-fn body(change: &Change, who: &Who, generation: Option<u64>) -> Value {
+fn body(change: &Change, by: &By, generation: Option<u64>) -> Value {
     let mut body = json!(change)[change.verb()].take();
     if let Value::Object(fields) = &mut body {
         fields.remove("switch");
         fields.remove("trigger");
     }
-    body["reason"] = who.reason.as_str().into();
+    body["reason"] = by.reason().into();
     if let Some(generation) = generation {
         body["if_generation"] = generation.into();
     }
-    if who.break_glass {
+    if by.is_break_glass() {
         body["break_glass"] = true.into();
     }
     body
@@ -95,31 +115,36 @@ fn body(change: &Change, who: &Who, generation: Option<u64>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use backstop::kill_switch::{Engage, Scope, SwitchId};
+    use backstop::clock::Timestamp;
+    use backstop::kill_switch::{Engage, Scope, SwitchId, Trigger};
 
-    fn who(break_glass: bool) -> Who {
-        Who { reason: "why".to_owned(), by: None, break_glass }
+    fn by() -> By {
+        By::person("whoever", Timestamp::UNIX_EPOCH).because("why")
     }
 
     #[test]
     fn a_body_has_what_neither_the_path_nor_the_token_says() {
         let engage = Change::Engage(Engage::new(SwitchId::new("recs").unwrap(), Scope::all()));
-        assert_eq!(path(&engage).unwrap(), "/v1/switches/recs/engage");
-        let told = json!({ "scope": { "all": true }, "stage": "everywhere", "reason": "why" });
-        assert_eq!(body(&engage, &who(false), None), told);
+        assert_eq!(path(&engage, Purpose::Need), "/v1/switches/recs/engage");
+        let told = json!({ "scope": { "all": true }, "reason": "why" });
+        assert_eq!(body(&engage, &by(), None), told);
     }
 
     #[test]
     fn what_was_decided_by_reading_is_for_the_generation_that_was_read() {
         let revert = Change::Revert { generation: 2 };
-        assert_eq!(path(&revert).unwrap(), "/v1/revert");
+        assert_eq!(path(&revert, Purpose::Need), "/v1/revert");
         let told = json!({ "generation": 2, "reason": "why", "if_generation": 7, "break_glass": true });
-        assert_eq!(body(&revert, &who(true), Some(7)), told);
+        assert_eq!(body(&revert, &by().break_glass(), Some(7)), told);
     }
 
     #[test]
-    fn what_has_no_route_is_bad_usage() {
-        let failure = path(&Change::TwoPerson { required: true }).err().unwrap();
-        assert_eq!(failure.exit_code(), 2);
+    fn a_rehearsal_asks_for_no_more_than_that() {
+        let id = || SwitchId::new("recs").unwrap();
+        let engage = Change::Engage(Engage::new(id(), Scope::all()).trigger(Trigger::Drill).now());
+        assert_eq!(path(&engage, Purpose::Rehearsal), "/v1/switches/recs/drill");
+        assert_eq!(body(&engage, &by(), None), json!({ "scope": { "all": true }, "now": true, "reason": "why" }));
+        assert_eq!(path(&Change::Release { switch: id() }, Purpose::Rehearsal), "/v1/switches/recs/end_drill");
+        assert_eq!(path(&Change::TwoPerson { required: true }, Purpose::Need), "/v1/two_person");
     }
 }

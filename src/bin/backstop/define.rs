@@ -4,7 +4,7 @@ use super::office::Office;
 use super::report::{Failure, Report};
 use super::when::{When, minute, now};
 use super::who::Who;
-use backstop::kill_switch::{Change, Definition, OnUnknown, Percent, Severity, SwitchId};
+use backstop::kill_switch::{Change, Definition, OnUnknown, Percent, Severity, Spread, SwitchId};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
@@ -33,6 +33,9 @@ pub(super) struct Define {
     /// For how many percent automation may engage it. Default: not at all.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     max_automatic: Option<Percent>,
+    /// How far through the fleet automation may engage it.
+    #[arg(long, value_name = "SPREAD", default_value = "instances", requires = "max_automatic", value_parser = spread())]
+    max_automatic_spread: Spread,
     #[command(flatten)]
     who: Who,
 }
@@ -51,6 +54,14 @@ fn severity() -> impl clap::builder::TypedValueParser<Value = Severity> {
     })
 }
 
+fn spread() -> impl clap::builder::TypedValueParser<Value = Spread> {
+    PossibleValuesParser::new(["instances", "regions", "everywhere"]).map(|word| match word.as_str() {
+        "everywhere" => Spread::Everywhere,
+        "regions" => Spread::Regions,
+        _ => Spread::Instances,
+    })
+}
+
 /// Reads `10` and `10%`.
 pub(super) fn percent(text: &str) -> Result<Percent, String> {
     let number = text.strip_suffix('%').unwrap_or(text).trim_end().parse().map_err(|_| "expected a number")?;
@@ -62,7 +73,7 @@ impl Define {
         let expires = self.expires.from(now());
         let definition = Definition::new(self.owner, self.disables, expires, self.on_unknown).severity(self.severity);
         let definition = match self.max_automatic {
-            Some(percent) => definition.max_automatic(percent.get()),
+            Some(percent) => definition.max_automatic(percent.get()).max_automatic_spread(self.max_automatic_spread),
             None => definition,
         };
         let change = Change::Define { switch: self.id.clone(), definition };

@@ -1,12 +1,15 @@
-//! `engage`, `advance`, `extend` and `release`: what takes a capability away and gives it back.
+//! `engage`, `extend` and `release`: what takes a capability away and gives it back.
 
-use super::define::percent;
 use super::office::Office;
+use super::place::Place;
 use super::report::{Failure, Report};
+use super::scope::Whom;
 use super::show;
+use super::staged::Looks;
+use super::stages::stage;
 use super::when::{When, now, parse_length};
 use super::who::Who;
-use backstop::kill_switch::{self, Change, Document, Expiry, Percent, Scope, Stage, SwitchId};
+use backstop::kill_switch::{self, Change, Document, Expiry, SwitchId};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use std::time::Duration;
@@ -14,16 +17,25 @@ use std::time::Duration;
 /// Takes a capability away: for everybody, or for whom you name.
 #[derive(Args)]
 #[command(after_help = "\
+Where `backstop switch stages` has said so, it begins with some instances. Somebody looks, and `advance` goes on. With
+--check or --instance it looks by itself, goes on as long as all is well, and stays where it is else.
+
 Examples:
   backstop switch engage recs --all --reason \"wrong prices shown\"
   backstop switch engage recs --tenant acme --percent 10 --for 2h --reason \"error rate up\" --incident INC-1204
-  backstop switch engage recs --all --stage instance:web-1 --reason \"try it on one first\"")]
+  backstop switch engage recs --all --stage instance:web-1 --reason \"try it on one first\"
+  backstop switch engage recs --all --check http://127.0.0.1:8080/health --reason \"stage by stage, by itself\"
+  backstop switch engage recs --all --now --reason \"no time to look\"")]
 pub(super) struct Engage {
     /// The switch.
     id: SwitchId,
-    /// Where it begins: instance:NAME, region:NAME or everywhere. May be given again, of one kind.
+    /// Where it begins: instance:NAME, region:NAME or everywhere. May be given again, of one kind. Default: the first of
+    /// `stages`.
     #[arg(long, value_name = "STAGE")]
     stage: Vec<String>,
+    /// Everywhere at once, or where --stage says, whatever the stages are. The history and the audit tell.
+    #[arg(long, conflicts_with_all = ["check", "instance"])]
+    now: bool,
     /// After how long it ends: 30m, 2h, 1d. Default: never.
     #[arg(long = "for", value_name = "LENGTH", value_parser = parse_length)]
     length: Option<Duration>,
@@ -37,70 +49,17 @@ pub(super) struct Engage {
     #[command(flatten)]
     whom: Whom,
     #[command(flatten)]
+    looks: Looks,
+    #[command(flatten)]
     who: Who,
 }
 
-/// For whom: all of these at once, each of one kind in the alternative.
-#[derive(Args)]
-#[command(next_help_heading = "For whom")]
-struct Whom {
-    /// Everybody.
-    #[arg(long, conflicts_with_all = ["tenant", "route", "region", "audience", "percent"])]
-    all: bool,
-    /// A tenant. May be given again, as may the next three.
-    #[arg(long, value_name = "NAME")]
-    tenant: Vec<String>,
-    /// A route; one that ends with * stands for all that begin so.
-    #[arg(long, value_name = "PATH")]
-    route: Vec<String>,
-    /// A region.
-    #[arg(long, value_name = "NAME")]
-    region: Vec<String>,
-    /// An audience: beta testers, employees.
-    #[arg(long, value_name = "NAME")]
-    audience: Vec<String>,
-    /// So many percent of the keys.
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
-    percent: Option<Percent>,
-}
-
-impl Whom {
-    fn scope(self) -> Result<Scope, Failure> {
-        if self.all {
-            return Ok(Scope::all());
-        }
-        let scope = self.tenant.into_iter().fold(Scope::new(), Scope::tenant);
-        let scope = self.route.into_iter().fold(scope, Scope::route);
-        let scope = self.region.into_iter().fold(scope, Scope::region);
-        let scope = self.audience.into_iter().fold(scope, Scope::audience);
-        let scope = self.percent.map_or(scope.clone(), |percent| scope.percent(percent.get()));
-        if scope == Scope::new() {
-            let message = "say for whom: add --all for everybody, or narrow it with --tenant, --route, --region, \
-                           --audience or --percent";
-            return Err(Failure::Usage(message.to_owned()));
-        }
-        Ok(scope)
-    }
-}
-
-/// Reads `instance:web-1` and `instance:web-2`, `region:eu`, `everywhere`.
-fn stage(words: &[String]) -> Result<Stage, Failure> {
-    let named = |kind: &str| words.iter().map(|word| word.strip_prefix(kind)).collect::<Option<Vec<_>>>();
-    if words.iter().all(|word| word == "everywhere") {
-        Ok(Stage::Everywhere)
-    } else if let Some(names) = named("instance:") {
-        Ok(Stage::instances(names))
-    } else if let Some(names) = named("region:") {
-        Ok(Stage::regions(names))
-    } else {
-        let message = "--stage is instance:NAME, region:NAME or everywhere, and only one kind of them";
-        Err(Failure::Usage(message.to_owned()))
-    }
-}
-
 impl Engage {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
-        let engage = kill_switch::Engage::new(self.id.clone(), self.whom.scope()?).stage(stage(&self.stage)?);
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let office = place.office()?;
+        let engage = kill_switch::Engage::new(self.id.clone(), self.whom.scope()?);
+        let engage = if self.stage.is_empty() { engage } else { engage.stage(stage(&self.stage)?) };
+        let engage = if self.now { engage.now() } else { engage };
         let engage = match self.length {
             Some(length) => {
                 let at = When::In(length).from(now());
@@ -112,34 +71,21 @@ impl Engage {
             Some(incident) => engage.incident(incident),
             None => engage,
         };
+        if self.looks.are_asked_for() {
+            return self.looks.run(place, &office, engage, &self.id, &self.who);
+        }
         office.change(&Change::Engage(engage), &self.who, |document| {
-            format!("{}\nTo undo it: backstop switch revert --reason \"..\"", told(document, &self.id))
+            let next = document.next_stage(self.id.as_str()).map(|stage| {
+                format!("\nThe next stage is {stage}: backstop switch advance {} --reason \"..\"", self.id)
+            });
+            let told = told(document, &self.id);
+            format!("{told}{}\nTo undo it: backstop switch revert --reason \"..\"", next.unwrap_or_default())
         })
     }
 }
 
-fn told(document: &Document, id: &SwitchId) -> String {
+pub(super) fn told(document: &Document, id: &SwitchId) -> String {
     document.switch(id.as_str()).map_or_else(|| format!("{id} is gone."), show::engagement)
-}
-
-/// Takes an engagement to more instances.
-#[derive(Args)]
-#[command(after_help = "Example:\n  backstop switch advance recs --stage everywhere --reason \"web-1 is fine\"")]
-pub(super) struct Advance {
-    /// The switch.
-    id: SwitchId,
-    /// Where it is in force from now on: all it has come to, and more.
-    #[arg(long, value_name = "STAGE", required = true)]
-    stage: Vec<String>,
-    #[command(flatten)]
-    who: Who,
-}
-
-impl Advance {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
-        let change = Change::Advance { switch: self.id.clone(), stage: stage(&self.stage)? };
-        office.change(&change, &self.who, |document| told(document, &self.id))
-    }
 }
 
 /// Lets an engagement that ends do so later.

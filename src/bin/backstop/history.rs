@@ -97,7 +97,10 @@ fn before_the_last_change(office: &Office) -> Result<(u64, Option<u64>), Failure
     let now = office.document()?.ok_or(DeskError::Empty)?;
     for earlier in office.revisions(&now) {
         let earlier = earlier?;
-        if earlier.switches() != now.switches() || earlier.is_two_person() != now.is_two_person() {
+        if earlier.switches() != now.switches()
+            || earlier.is_two_person() != now.is_two_person()
+            || earlier.stages() != now.stages()
+        {
             return Ok((earlier.generation(), Some(now.generation())));
         }
     }

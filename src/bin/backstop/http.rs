@@ -7,11 +7,13 @@ use serde_json::Value;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Duration;
-use ureq::http::{Response, Uri};
+use ureq::http::{HeaderName, HeaderValue, Response, Uri};
 use ureq::{Agent, Body, Error};
 
 /// For one request and its answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// For a page that is looked at again and again.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 const EXAMPLE: &str = "http://127.0.0.1:9901";
 
 /// An admin address, and the token for it.
@@ -66,6 +68,11 @@ impl Http {
         }
         let response = request.call().and_then(answer);
         self.judge(response.map_err(|error| self.unreachable(&error, ""))?)
+    }
+
+    /// Where it is: host and port.
+    pub(super) fn place(&self) -> &str {
+        self.base.trim_start_matches("http://")
     }
 
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
@@ -127,6 +134,44 @@ impl Http {
             None => text.to_owned(),
         };
         Failure::Answered { exit_code, code: hidden(code), message: hidden(message) }
+    }
+}
+
+/// A page of a program, as anybody sees it.
+pub(super) struct Page {
+    agent: Agent,
+    url: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Page {
+    /// # Errors
+    ///
+    /// What is no address, and no header.
+    pub(super) fn new(url: &str, headers: &[String]) -> Result<Self, Failure> {
+        let wrong = |what: &str| Failure::Usage(what.to_owned());
+        let uri: Uri = url.parse().map_err(|_| wrong("a page is a URL like http://127.0.0.1:8080/health"))?;
+        if uri.scheme_str() != Some("http") || uri.authority().is_none() {
+            return Err(wrong("a page is a URL that begins with http://: this command speaks no TLS"));
+        }
+        let header = |text: &String| {
+            let (name, value) = text.split_once(':')?;
+            Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
+        };
+        let headers: Option<_> = headers.iter().map(header).collect();
+        let headers = headers.ok_or_else(|| wrong("a header is NAME: VALUE"))?;
+        let config = Agent::config_builder().proxy(None).max_redirects(0).http_status_as_error(false);
+        let agent = config.timeout_global(Some(PAGE_TIMEOUT)).build().new_agent();
+        Ok(Self { agent, url: url.to_owned(), headers })
+    }
+
+    /// What it answers with; why it does not.
+    pub(super) fn status(&self) -> Result<u16, String> {
+        let mut request = self.agent.get(&self.url);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request.call().map(|response| response.status().as_u16()).map_err(|error| error.to_string())
     }
 }
 

@@ -16,17 +16,32 @@ impl List {
     #[expect(clippy::unused_self, reason = "run as every other command is")]
     pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
         let now = when::now();
-        let Some(document) = office.document()? else {
+        let document = match office.document() {
+            // A token for some switches sees those and nothing else of the document.
+            Err(failure) if failure.code() == "wrong_switch" => return Ok(Self::own(&office.switches()?, now)),
+            document => document?,
+        };
+        let Some(document) = document else {
             return Ok(Report::of("There are no switches yet. To begin: backstop switch define --help", &[0_u8; 0]));
         };
-        let mut switches: Vec<_> = document.switches().iter().collect();
-        switches.sort_by_key(|switch| !switch.is_engaged(now)); // stable: by name otherwise
-        let headings = ["SWITCH", "STATE", "FOR", "SINCE", "UNTIL", "BY", "REASON", "OWNER", "NOTE"];
-        let rows: Vec<_> = switches.iter().map(|switch| row(switch, now)).collect();
-        let table = show::table(headings, &rows);
-        let text = if rows.is_empty() { "There are no switches.".to_owned() } else { table };
+        let (text, switches) = table(document.switches(), now);
         Ok(Report::of(format!("{text}\n\n{}", summary(&document, now)), &switches))
     }
+
+    fn own(switches: &[Switch], now: Timestamp) -> Report {
+        let (text, switches) = table(switches, now);
+        Report::of(format!("{text}\n\nThese are the switches that your token is for."), &switches)
+    }
+}
+
+/// Those that are engaged first.
+fn table(switches: &[Switch], now: Timestamp) -> (String, Vec<&Switch>) {
+    let mut switches: Vec<_> = switches.iter().collect();
+    switches.sort_by_key(|switch| !switch.is_engaged(now)); // stable: by name otherwise
+    let headings = ["SWITCH", "STATE", "FOR", "SINCE", "UNTIL", "BY", "REASON", "OWNER", "NOTE"];
+    let rows: Vec<_> = switches.iter().map(|switch| row(switch, now)).collect();
+    let table = show::table(headings, &rows);
+    (if rows.is_empty() { "There are no switches.".to_owned() } else { table }, switches)
 }
 
 fn row(switch: &Switch, now: Timestamp) -> [String; 9] {
@@ -60,5 +75,12 @@ fn summary(document: &Document, now: Timestamp) -> String {
         _ => " Changes wait for approval: backstop switch pending",
     };
     let rule = if document.is_two_person() { " Giving back takes two persons." } else { "" };
-    format!("Generation {}: {last}.{rule}{waiting}", document.generation())
+    let stages = document.stages().as_slice();
+    let stages: Vec<_> = stages.iter().map(|stage| format!(" {stage},")).collect();
+    let stages = if stages.is_empty() {
+        String::new()
+    } else {
+        format!(" Engagements go to{} then everywhere.", stages.concat())
+    };
+    format!("Generation {}: {last}.{rule}{stages}{waiting}", document.generation())
 }

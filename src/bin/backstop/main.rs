@@ -9,7 +9,9 @@
 mod admin;
 mod approval;
 mod define;
+mod drill;
 mod engage;
+mod fleet;
 mod history;
 mod http;
 mod list;
@@ -17,7 +19,10 @@ mod office;
 mod pin;
 mod place;
 mod report;
+mod scope;
 mod show;
+mod staged;
+mod stages;
 mod switch;
 mod token;
 mod verify;
@@ -45,9 +50,9 @@ fn main() -> ExitCode {
     let Cli { command: Command::Switch(switch) } = Cli::parse(); // which exits with 2 where it cannot
     let is_json = switch.is_json();
     let (code, stdout, stderr) = match switch.run() {
-        Ok(Report { text, json, warning, waits }) => {
+        Ok(Report { text, json, warning, exit_code }) => {
             let warning = warning.map(|warning| format!("warning: {warning}")).unwrap_or_default();
-            (if waits { 4 } else { 0 }, if is_json { json } else { text }, warning)
+            (exit_code, if is_json { json } else { text }, warning)
         }
         Err(failure) => (failure.exit_code(), String::new(), told(&failure, is_json)),
     };

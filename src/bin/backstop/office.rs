@@ -5,7 +5,7 @@ use super::report::{Failure, Report, json};
 use super::show;
 use super::who::Who;
 use backstop::kill_switch::store::HISTORY_LIMIT;
-use backstop::kill_switch::{Change, Desk, Document};
+use backstop::kill_switch::{self, By, Change, Desk, Document, Switch};
 use serde_json::Value;
 
 /// Where the switches are looked after.
@@ -38,6 +38,26 @@ impl Office {
         }
     }
 
+    /// The switches that the token is for, of a program that tells of no more.
+    pub(super) fn switches(&self) -> Result<Vec<Switch>, Failure> {
+        match self {
+            Self::File(desk) => Ok(desk.document()?.map(|document| document.switches().to_vec()).unwrap_or_default()),
+            Self::Admin(client) => client.switches(),
+        }
+    }
+
+    /// Whoever asks, as far as they have to say it: to a program their token does.
+    pub(super) fn by(&self, who: &Who) -> Result<By, Failure> {
+        match self {
+            Self::File(_) => who.by(),
+            Self::Admin(_) if who.by.is_some() => {
+                let message = "--by is not for an admin address: who you are is what your token says";
+                Err(Failure::Usage(message.to_owned()))
+            }
+            Self::Admin(_) => Ok(who.named("the token's holder".to_owned())),
+        }
+    }
+
     /// The documents that are kept, the newest first, read when they are asked for.
     pub(super) fn revisions(&self, newest: &Document) -> impl Iterator<Item = Result<Document, Failure>> + use<'_> {
         let newest = newest.generation();
@@ -67,10 +87,8 @@ impl Office {
         who: &Who,
         done: impl FnOnce(&Document) -> String,
     ) -> Result<Report, Failure> {
-        let Made { generation, document, proposed, warning, told } = match self {
-            Self::File(desk) => at_the_desk(desk, generation, change, who)?,
-            Self::Admin(client) => client.change(change, who, generation)?,
-        };
+        let made = self.make(generation, change, &self.by(who)?, Purpose::Need)?;
+        let Made { generation, document, proposed, warning, told } = made;
         let document = document.as_ref();
         let report = if let Some(number) = proposed {
             waiting(document, change, number)
@@ -86,13 +104,69 @@ impl Office {
         };
         Ok(Report { warning, ..report })
     }
+
+    fn make(&self, generation: Option<u64>, change: &Change, by: &By, purpose: Purpose) -> Result<Made, Failure> {
+        match self {
+            Self::File(desk) => at_the_desk(desk, generation, change, by),
+            Self::Admin(client) => client.change(change, by, generation, purpose),
+        }
+    }
+
+    fn step(&self, generation: Option<u64>, change: &Change, by: &By, purpose: Purpose) -> Result<Document, Failure> {
+        let message =
+            "it is done, and the token is not good for seeing what came of it: it needs view for all switches";
+        let made = self.make(generation, change, by, purpose)?;
+        made.document.ok_or_else(|| Failure::Store(message.to_owned()))
+    }
 }
 
-fn at_the_desk(desk: &Desk, generation: Option<u64>, change: &Change, who: &Who) -> Result<Made, Failure> {
-    let by = who.by()?;
+/// What changes are made for: whoever rehearses may not do it for good.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Purpose {
+    Need,
+    Rehearsal,
+}
+
+/// Steps of a staged engagement.
+impl kill_switch::Office for Office {
+    type Error = Failure;
+
+    fn document(&self) -> Result<Option<Document>, Failure> {
+        Self::document(self)
+    }
+
+    fn change(&self, generation: Option<u64>, change: &Change, by: &By) -> Result<Document, Failure> {
+        self.step(generation, change, by, Purpose::Need)
+    }
+
+    fn has_moved(failure: &Failure) -> bool {
+        failure.code() == "moved"
+    }
+}
+
+/// Steps of a drill.
+pub(super) struct Rehearsing<'a>(pub(super) &'a Office);
+
+impl kill_switch::Office for Rehearsing<'_> {
+    type Error = Failure;
+
+    fn document(&self) -> Result<Option<Document>, Failure> {
+        self.0.document()
+    }
+
+    fn change(&self, generation: Option<u64>, change: &Change, by: &By) -> Result<Document, Failure> {
+        self.0.step(generation, change, by, Purpose::Rehearsal)
+    }
+
+    fn has_moved(failure: &Failure) -> bool {
+        <Office as kill_switch::Office>::has_moved(failure)
+    }
+}
+
+fn at_the_desk(desk: &Desk, generation: Option<u64>, change: &Change, by: &By) -> Result<Made, Failure> {
     let changes = match generation {
-        Some(generation) => desk.change_if(generation, change, &by)?,
-        None => desk.change_and_tell(change, &by)?,
+        Some(generation) => desk.change_if(generation, change, by)?,
+        None => desk.change_and_tell(change, by)?,
     };
     let warning = changes.unrecorded.map(|why| format!("it is done, and the audit has no entry of it: {why}"));
     let document = changes.document;
@@ -109,7 +183,7 @@ fn waiting(document: Option<&Document>, change: &Change, number: u64) -> Report 
     );
     let number = serde_json::json!({ "number": number });
     let json = proposal.map_or_else(|| json(&number), json);
-    Report { text, json, waits: true, warning: None }
+    Report { text, json, exit_code: 4, warning: None }
 }
 
 /// A document as it stands in its store.

@@ -11,7 +11,7 @@ use backstop::kill_switch::store::FileStore;
 use clap::Args;
 use std::env::var_os;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const ADMIN: &str =
     "In place of a file, a running program: http://127.0.0.1:9901 and the prefix of its routes [env: BACKSTOP_ADMIN]";
@@ -72,6 +72,22 @@ impl Place {
         }
     }
 
+    /// The admin address, where it is one.
+    pub(super) fn admin(&self) -> Result<Option<Http>, Failure> {
+        match self.whereabouts()? {
+            Where::Admin(url) => Ok(Some(self.http(&url)?)),
+            Where::File(_) => Ok(None),
+        }
+    }
+
+    fn http(&self, url: &str) -> Result<Http, Failure> {
+        Http::new(url, token::read(self.token_file())?)
+    }
+
+    pub(super) fn token_file(&self) -> Option<&Path> {
+        self.token_file.as_deref()
+    }
+
     /// The audit to check: this one, or that of the document.
     pub(super) fn audit(&self, path: Option<PathBuf>) -> Result<PathBuf, Failure> {
         match path.or_else(|| self.audit.clone()) {
@@ -86,10 +102,7 @@ impl Place {
     /// The one door: nothing after it knows where the switches are.
     pub(super) fn office(&self) -> Result<Office, Failure> {
         match self.whereabouts()? {
-            Where::Admin(url) => {
-                let token = token::read(self.token_file.as_deref())?;
-                Ok(Office::Admin(Client::new(Http::new(&url, token)?)))
-            }
+            Where::Admin(url) => Ok(Office::Admin(Client::new(self.http(&url)?))),
             Where::File(file) => {
                 let store = FileStore::new(&file).map_err(|error| Failure::Store(error.to_string()))?;
                 let desk = Desk::new(store);

@@ -13,8 +13,8 @@ pub(super) struct Report {
     pub(super) json: String,
     /// What did not work and is no reason to fail.
     pub(super) warning: Option<String>,
-    /// Whether another person has to approve it first.
-    pub(super) waits: bool,
+    /// 0 where all is done; 4 where another person has to approve it first; 6 where a drill did not pass.
+    pub(super) exit_code: u8,
 }
 
 impl Report {
@@ -29,7 +29,7 @@ pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
-/// Why a command was not done. Nothing was changed then.
+/// Why a command was not done. Nothing was changed then, but for what a stage that is held says.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// A rule says no.
@@ -40,6 +40,8 @@ pub(super) enum Failure {
     Store(String),
     /// The audit does not verify.
     Audit(String),
+    /// A stage is not well: the engagement stays where it is.
+    Held(String),
     /// A program's admin page said no, or nothing.
     Answered { exit_code: u8, code: String, message: String },
 }
@@ -57,6 +59,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Store(_) => 3,
             Self::Audit(_) => 5,
+            Self::Held(_) => 6,
             Self::Answered { exit_code, .. } => *exit_code,
         }
     }
@@ -68,6 +71,7 @@ impl Failure {
             Self::Usage(_) => "usage",
             Self::Store(_) => "store",
             Self::Audit(_) => "audit",
+            Self::Held(_) => "held",
             Self::Answered { code, .. } => code,
         }
     }
@@ -80,10 +84,13 @@ impl fmt::Display for Failure {
             | Self::Usage(message)
             | Self::Store(message)
             | Self::Audit(message)
+            | Self::Held(message)
             | Self::Answered { message, .. } => f.write_str(message),
         }
     }
 }
+
+impl std::error::Error for Failure {}
 
 impl From<DeskError> for Failure {
     fn from(error: DeskError) -> Self {

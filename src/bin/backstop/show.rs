@@ -25,11 +25,9 @@ pub(super) fn scope(scope: &Scope) -> String {
 
 /// `, on web-1`, `, in eu`; nothing where it is everywhere.
 pub(super) fn stage(stage: &Stage) -> String {
-    let names = |names: &std::collections::BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(" and ");
     match stage {
-        Stage::Instances(instances) => format!(", on {}", names(instances)),
-        Stage::Regions { regions, instances } if instances.is_empty() => format!(", in {}", names(regions)),
-        Stage::Regions { regions, instances } => format!(", in {} and on {}", names(regions), names(instances)),
+        Stage::Instances(_) => format!(", on {stage}"),
+        Stage::Regions { .. } => format!(", in {stage}"),
         _ => String::new(),
     }
 }

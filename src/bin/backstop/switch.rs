@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use super::report::{Failure, Report};
-use super::{approval, define, engage, history, list, pin, verify};
+use super::{approval, define, drill, engage, history, list, pin, stages, token, verify};
 use clap::{Args, Subcommand};
 
 /// The shortest way there and back, and how a command ends.
@@ -23,7 +23,8 @@ Exit codes:
   2  bad usage, or what the admin address has no route for
   3  the store cannot be read or written; the admin address does not answer, or the token is not good for it
   4  waits for the approval of another person
-  5  the audit does not verify";
+  5  the audit does not verify
+  6  a drill did not pass, or a stage is not well and the engagement stays where it is";
 
 /// Kill switches in a file or in a running program: define, engage, release, revert, and see who did what.
 #[derive(Args)]
@@ -41,18 +42,21 @@ enum Command {
     Retire(define::Retire),
     List(list::List),
     Engage(engage::Engage),
-    Advance(engage::Advance),
+    Advance(stages::Advance),
     Extend(engage::Extend),
     Release(engage::Release),
     Revert(history::Revert),
     History(history::History),
     Pin(pin::Pin),
     Unpin(pin::Unpin),
+    Drill(drill::Drill),
+    Stages(stages::SetStages),
     TwoPerson(approval::TwoPerson),
     Pending(approval::Pending),
     Approve(approval::Approve),
     Reject(approval::Reject),
     VerifyAudit(verify::VerifyAudit),
+    Token(token::NewToken),
 }
 
 impl Switch {
@@ -66,7 +70,7 @@ impl Switch {
             Command::Define(define) => define.run(&place.office()?),
             Command::Retire(retire) => retire.run(&place.office()?),
             Command::List(list) => list.run(&place.office()?),
-            Command::Engage(engage) => engage.run(&place.office()?),
+            Command::Engage(engage) => engage.run(place),
             Command::Advance(advance) => advance.run(&place.office()?),
             Command::Extend(extend) => extend.run(&place.office()?),
             Command::Release(release) => release.run(&place.office()?),
@@ -74,11 +78,14 @@ impl Switch {
             Command::History(history) => history.run(&place.office()?),
             Command::Pin(pin) => pin.run(&place.office()?),
             Command::Unpin(unpin) => unpin.run(&place.office()?),
+            Command::Drill(drill) => drill.run(place),
+            Command::Stages(stages) => stages.run(&place.office()?),
             Command::TwoPerson(two) => two.run(&place.office()?),
             Command::Pending(pending) => pending.run(&place.office()?),
             Command::Approve(approve) => approve.run(&place.office()?),
             Command::Reject(reject) => reject.run(&place.office()?),
             Command::VerifyAudit(verify) => verify.run(place),
+            Command::Token(token) => token.run(),
         }
     }
 }

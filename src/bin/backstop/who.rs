@@ -33,7 +33,12 @@ impl Who {
         };
         let name = given.or_else(of_environment);
         let name = name.ok_or_else(|| Failure::Usage("say who you are: --by NAME, or set BACKSTOP_ACTOR".into()))?;
+        Ok(self.named(name))
+    }
+
+    /// Somebody of this name.
+    pub(super) fn named(&self, name: String) -> By {
         let by = By::person(name, when::now()).because(&self.reason);
-        Ok(if self.break_glass { by.break_glass() } else { by })
+        if self.break_glass { by.break_glass() } else { by }
     }
 }

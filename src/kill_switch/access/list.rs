@@ -57,6 +57,32 @@ impl AccessList {
         switch: Option<&str>,
         now: Timestamp,
     ) -> Result<Actor, Denied> {
+        let grant = self.live_grant(presented, now)?;
+        if !grant.verbs.contains(&verb) {
+            Err(Denied::WrongVerb)
+        } else if !grant.switches.contains(switch) {
+            Err(Denied::WrongSwitch)
+        } else {
+            Ok(Actor(grant.actor.as_str().into()))
+        }
+    }
+
+    /// Whose this text is, whatever it is good for now; nobody's where it is good for nothing.
+    pub fn whose(&self, presented: &str, now: Timestamp) -> Option<Actor> {
+        self.live_grant(presented, now).ok().map(|grant| Actor(grant.actor.as_str().into()))
+    }
+
+    /// Whether the holder of this text may do this to some switches, and to which.
+    ///
+    /// # Errors
+    ///
+    /// As [`authorize`](Self::authorize).
+    pub fn switches_of(&self, presented: &str, verb: Verb, now: Timestamp) -> Result<&Switches, Denied> {
+        let grant = self.live_grant(presented, now)?;
+        if grant.verbs.contains(&verb) { Ok(&grant.switches) } else { Err(Denied::WrongVerb) }
+    }
+
+    fn live_grant(&self, presented: &str, now: Timestamp) -> Result<&Grant, Denied> {
         let token = Token::parse(presented);
         let hash = token.as_ref().map_or(TokenHash::NONE, Token::hash);
         let mut place = u64::MAX;
@@ -68,15 +94,7 @@ impl AccessList {
         let Some(grant) = usize::try_from(place).ok().and_then(|place| self.grants.get(place)) else {
             return Err(if presented.is_empty() { Denied::NoToken } else { Denied::Unknown });
         };
-        if !grant.is_live(now) {
-            Err(Denied::Expired)
-        } else if !grant.verbs.contains(&verb) {
-            Err(Denied::WrongVerb)
-        } else if !grant.switches.contains(switch) {
-            Err(Denied::WrongSwitch)
-        } else {
-            Ok(Actor(grant.actor.as_str().into()))
-        }
+        if grant.is_live(now) { Ok(grant) } else { Err(Denied::Expired) }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::Timestamp;
 use crate::kill_switch::document::{Breach, ContentHash, Definition, Expiry, OnUnknown, PinState};
-use crate::kill_switch::{Scope, Stage, SwitchId};
+use crate::kill_switch::{Scope, Spread, Stage, SwitchId};
 use std::time::Duration;
 
 pub(super) fn at(second: i64) -> Timestamp {
@@ -23,7 +23,8 @@ pub(super) fn program(second: i64) -> By {
 }
 
 pub(super) fn define(switch: &str) -> Change {
-    let definition = Definition::new("team", "a thing", Timestamp::MAX, OnUnknown::Allow).max_automatic(10.0);
+    let definition = Definition::new("team", "a thing", Timestamp::MAX, OnUnknown::Allow);
+    let definition = definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere);
     Change::Define { switch: id(switch), definition }
 }
 
@@ -37,6 +38,10 @@ pub(super) fn breach() -> Trigger {
 
 fn all() -> Change {
     Change::Engage(engage(Scope::all()))
+}
+
+fn rehearse() -> Change {
+    Change::Engage(engage(Scope::all()).trigger(Trigger::Drill).expires(Expiry::release(at(50))))
 }
 
 fn release() -> Change {
@@ -82,7 +87,7 @@ fn what_does_not_fit_the_state_is_refused_with_its_reason() {
         (vec![retire()], all(), "retired"),
         (vec![all()], retire(), "already_engaged"),
         (vec![all()], pin(PinState::Released), "already_engaged"),
-        (vec![all()], Change::Engage(engage(Scope::all()).trigger(Trigger::Drill)), "already_engaged"),
+        (vec![all()], rehearse(), "already_engaged"),
         (vec![all()], extend(99), "no_expiry"),
         (vec![ending()], extend(50), "invalid"),
         (vec![narrow()], stage(Stage::regions(["us"])), "not_wider"),
@@ -196,7 +201,6 @@ fn what_was_proposed_is_checked_again_when_it_is_approved() {
 fn engaging_takes_one_person_and_giving_back_takes_two() {
     let narrow = || Change::Engage(engage(Scope::new().percent(1.0)));
     let ending = Change::Engage(engage(Scope::all()).expires(Expiry::keep(at(50))));
-    let drill = || Change::Engage(engage(Scope::all()).trigger(Trigger::Drill));
     let new = Change::Define {
         switch: id("recs"),
         definition: Definition::new("team", "another thing", Timestamp::MAX, OnUnknown::Block),
@@ -207,7 +211,7 @@ fn engaging_takes_one_person_and_giving_back_takes_two() {
         (vec![], define("ads"), false),
         (vec![narrow()], all(), false),
         (vec![all()], pin(PinState::Engaged), false),
-        (vec![drill()], release(), false),
+        (vec![rehearse()], release(), false),
         (vec![all()], release(), true),
         (vec![all()], narrow(), true),
         (vec![ending], Change::Extend { switch: id("recs"), until: at(60) }, true),
@@ -227,7 +231,7 @@ fn engaging_takes_one_person_and_giving_back_takes_two() {
         assert!(broken.changed().proposed().is_none());
         assert_eq!(broken.changed().is_break_glass(), takes_two, "flagged when something was broken: {change:?}");
     }
-    let others = apply(&two_person(&[drill()]), &release(), &person("bo", 9)).unwrap();
+    let others = apply(&two_person(&[rehearse()]), &release(), &person("bo", 9)).unwrap();
     assert!(others.changed().proposed().is_some(), "somebody else's rehearsal");
 }
 
@@ -324,7 +328,6 @@ fn a_step_to_a_region_lets_no_instance_go_that_it_began_with() {
 #[test]
 fn a_rehearsal_leaves_a_pin_alone() {
     let document = two_person(&[pin(PinState::Released)]);
-    let drill = Change::Engage(engage(Scope::all()).trigger(Trigger::Drill));
-    assert!(matches!(apply(&document, &drill, &person("bo", 2)), Err(ChangeError::Pinned { .. })));
+    assert!(matches!(apply(&document, &rehearse(), &person("bo", 2)), Err(ChangeError::Pinned { .. })));
     assert!(apply(&document, &all(), &person("bo", 2)).is_ok(), "need overrules it");
 }

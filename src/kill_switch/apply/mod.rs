@@ -15,21 +15,29 @@ mod perform;
 #[cfg(test)]
 mod properties;
 mod revert;
+#[cfg(test)]
+mod staged_cases;
 
 pub(super) use revert::loosens;
 
 use super::approval::{self, Proposal};
 use super::by::{ActorKind, By};
-use super::change::{Change, Engage};
+use super::change::Change;
 use super::document::{
     Document, Engagement, ExpiryAction, GENERATION_MAX, PENDING_MAX, Switch, Trigger, check_incident,
 };
+use super::engage::Engage;
 use super::id::SwitchId;
 use super::refused::ChangeError;
+use super::stage::Stage;
+use crate::clock::Timestamp;
 use crate::config::Problems;
+use std::time::Duration;
 
 /// What definitions and proposals leave free in a document, so that there is always room to engage.
 const RESERVE: usize = Document::SIZE_MAX / 4;
+/// How long a rehearsal may be engaged: whoever may rehearse may not turn off for good.
+const DRILL_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Makes the next document. A change that takes two persons becomes a [`Proposal`] instead: then
 /// [`Changed::proposed`](super::Changed::proposed) of the new document has its number.
@@ -180,7 +188,9 @@ fn check(change: &Change, by: &By) -> Result<(), ChangeError> {
 
 fn check_engage(engage: &Engage, by: &By, problems: &mut Problems) {
     engage.scope.check_at("scope", problems);
-    engage.stage.check_at("stage", problems);
+    if let Some(stage) = &engage.stage {
+        stage.check_at("stage", problems);
+    }
     check_incident("engage", engage.incident.as_deref(), problems);
     engage.trigger.check_at("trigger", problems);
     if let Some(expiry) = engage.expires
@@ -193,23 +203,40 @@ fn check_engage(engage: &Engage, by: &By, problems: &mut Problems) {
         let given = if is_of_people { "that of a person" } else { "that of a program" };
         problems.add("trigger", given, "human or drill for people, kpi or expiry for programs");
     }
+    let ends = engage.expires.filter(|expiry| expiry.then == ExpiryAction::Release).map(|expiry| expiry.at);
+    let longest = by.at.checked_add(DRILL_MAX).unwrap_or(Timestamp::MAX);
+    if engage.trigger == Trigger::Drill && ends.is_none_or(|at| at > longest) {
+        let given = ends.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        problems.add("expires", given, format!("release within {DRILL_MAX:?}: a drill ends by itself"));
+    }
     if by.kind != ActorKind::Person && engage.expires.is_some_and(|expiry| expiry.then == ExpiryAction::Release) {
         problems.add("expires.then", "release", "keep: automation never releases, not by a timer either");
     }
 }
 
-/// What an engagement would be.
-pub(super) fn engagement(engage: &Engage, by: &By) -> Engagement {
-    Engagement {
+/// What an engagement would be on this document.
+pub(super) fn engagement(document: &Document, engage: &Engage, by: &By) -> Result<Engagement, ChangeError> {
+    let stages = document.stages();
+    let old = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
+    let stage = match (&engage.stage, old) {
+        (Some(stage), _) if !engage.now && stages.are_skipped_by(stage) => {
+            return Err(ChangeError::SkipsStages { switch: engage.switch.clone() });
+        }
+        (Some(stage), _) => stage.clone(),
+        (None, Some(old)) if !engage.now && !stages.is_empty() => old.stage.clone(),
+        (None, _) if engage.now => Stage::Everywhere,
+        (None, _) => stages.first(),
+    };
+    Ok(Engagement {
         scope: engage.scope.clone(),
-        stage: engage.stage.clone(),
+        stage,
         by: by.name.clone(),
         reason: by.reason.clone(),
         incident: engage.incident.clone(),
         at: by.at,
         expires: engage.expires,
         trigger: engage.trigger.clone(),
-    }
+    })
 }
 
 /// The engagement, if it is in force at that time; one that a pin keeps is.

@@ -3,10 +3,11 @@
 use super::{engagement, in_force, revert, unknown};
 use crate::clock::Timestamp;
 use crate::kill_switch::by::{ActorKind, By};
-use crate::kill_switch::change::{Change, Engage};
+use crate::kill_switch::change::Change;
 use crate::kill_switch::document::{
     Definition, Document, DrillRecord, Pin, PinState, RETIRED_MAX, SWITCHES_MAX, Switch, Tombstone, Trigger,
 };
+use crate::kill_switch::engage::Engage;
 use crate::kill_switch::id::SwitchId;
 use crate::kill_switch::refused::ChangeError;
 use crate::kill_switch::stage::Stage;
@@ -20,7 +21,7 @@ pub(super) fn perform(
     match change {
         Change::Define { switch, definition } => define(document, switch, definition),
         Change::Retire { switch } => retire(document, switch, by),
-        Change::Engage(engage) => engaged(find_mut(document, &engage.switch)?, engage, by),
+        Change::Engage(engage) => engaged(document, engage, by),
         Change::Advance { switch, stage } => advance(find_mut(document, switch)?, stage, by),
         Change::Release { switch } => release(find_mut(document, switch)?),
         Change::Extend { switch, until } => extend(find_mut(document, switch)?, *until, by),
@@ -40,6 +41,11 @@ pub(super) fn perform(
         Change::TwoPerson { required } if *required == document.settings.two_person => Err(ChangeError::Unchanged),
         Change::TwoPerson { required } => {
             document.settings.two_person = *required;
+            Ok(())
+        }
+        Change::Stages { stages } if *stages == document.settings.stages => Err(ChangeError::Unchanged),
+        Change::Stages { stages } => {
+            document.settings.stages.clone_from(stages);
             Ok(())
         }
         // A proposal never holds these two.
@@ -97,8 +103,9 @@ pub(super) fn bury(document: &mut Document, id: SwitchId, by: &By) {
     }
 }
 
-fn engaged(switch: &mut Switch, engage: &Engage, by: &By) -> Result<(), ChangeError> {
-    let new = engagement(engage, by);
+fn engaged(document: &mut Document, engage: &Engage, by: &By) -> Result<(), ChangeError> {
+    let new = engagement(document, engage, by);
+    let (switch, new) = (find_mut(document, &engage.switch)?, new?);
     if new.trigger == Trigger::Drill {
         not_pinned(switch)?; // a rehearsal is not the need that a pin gives way to
     }

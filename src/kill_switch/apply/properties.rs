@@ -4,7 +4,7 @@ use super::cases::{at, breach, define, id, person, program};
 use super::*;
 use crate::kill_switch::accept::{Accepted, accept};
 use crate::kill_switch::document::{Expiry, PinState};
-use crate::kill_switch::{Scope, Stage, SwitchId};
+use crate::kill_switch::{Scope, Stage, Stages, SwitchId};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -32,8 +32,16 @@ fn stage() -> impl Strategy<Value = Stage> {
 fn engaging() -> impl Strategy<Value = Change> {
     let expires = prop::option::of((0..400_i64, any::<bool>()));
     let trigger = prop::sample::select(vec![Trigger::Human, breach(), breach(), Trigger::Drill]);
-    (switch(), scope(), stage(), expires, trigger).prop_map(|(switch, scope, stage, expires, trigger)| {
-        let engage = Engage::new(switch, scope).stage(stage).trigger(trigger);
+    let stage = prop::option::of((stage(), any::<bool>()));
+    (switch(), scope(), stage, expires, trigger).prop_map(|(switch, scope, stage, expires, trigger)| {
+        let is_drill = trigger == Trigger::Drill;
+        let engage = Engage::new(switch, scope).trigger(trigger);
+        let engage = match stage {
+            Some((stage, true)) => engage.stage(stage).now(),
+            Some((stage, false)) => engage.stage(stage),
+            None => engage,
+        };
+        let expires = if is_drill { expires.or(Some((400, true))).map(|(second, _)| (second, true)) } else { expires };
         Change::Engage(match expires {
             Some((second, true)) => engage.expires(Expiry::release(at(second))),
             Some((second, false)) => engage.expires(Expiry::keep(at(second))),
@@ -54,6 +62,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (switch(), state).prop_map(|(switch, state)| Change::Pin { switch, state }),
         1 => switch().prop_map(|switch| Change::Unpin { switch }),
         1 => any::<bool>().prop_map(|required| Change::TwoPerson { required }),
+        1 => any::<bool>().prop_map(|any| {
+            let stages = any.then(|| Stage::instances(["i"]));
+            Change::Stages { stages: Stages::new(stages).unwrap() }
+        }),
         1 => (0..40_u64).prop_map(|number| Change::Reject { number }),
         1 => (switch(), any::<u64>()).prop_map(|(switch, instances)| {
             Change::Drilled { switch, instances, time_to_disable_ms: 1, time_to_verify_ms: u64::MAX }

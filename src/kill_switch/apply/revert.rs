@@ -15,7 +15,7 @@ pub(super) fn revert(document: &mut Document, earlier: &Document, by: &By) -> Re
         return Err(ChangeError::Unchanged);
     }
     let now = std::mem::replace(&mut document.switches, earlier.switches.clone());
-    document.settings = earlier.settings;
+    document.settings.clone_from(&earlier.settings);
     document.retired.retain(|tombstone| earlier.switch(tombstone.id.as_str()).is_none());
     for switch in now {
         if earlier.switch(switch.id.as_str()).is_none() {

@@ -34,7 +34,10 @@ pub struct Facts {
     pub approvers: Vec<String>,
     /// Whether it was done without an approval that it should have had.
     pub break_glass: bool,
-    /// The generation of the document that came of it.
+    /// Why it was not done, in one word, where it was asked for and refused: then nothing came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// The generation of the document that came of it; of the one that stayed, where it was refused.
     pub generation: u64,
 }
 
@@ -55,6 +58,7 @@ impl Facts {
             proposed_by: None,
             approvers: Vec::new(),
             break_glass: false,
+            refused: None,
             generation,
         }
     }

@@ -1,7 +1,7 @@
 //! The settings: plain values, checked together.
 
-use super::window::Spread;
 use crate::config::{ConfigError, Problems};
+use crate::kill_switch::stage::Spread;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

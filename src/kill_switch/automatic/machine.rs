@@ -10,7 +10,8 @@ use std::time::Duration;
 
 /// Decides for one switch whether its KPIs engage it.
 ///
-/// It takes an engagement for done when it says so. Give it windows while the switch is released.
+/// It takes an engagement for done when it says so; where it was not made, [`refused`](Self::refused) tells it. Give it
+/// windows while the switch is released.
 #[derive(Clone, Debug)]
 pub struct Automatic {
     config: AutomaticConfig,
@@ -20,13 +21,15 @@ pub struct Automatic {
     in_row: Vec<u32>,
     /// The latest automatic engagements, as many as the settings allow.
     engaged: VecDeque<Timestamp>,
+    /// Whether the last window's verdict is the last of them.
+    has_just_engaged: bool,
 }
 
 impl Automatic {
     /// For a capability that has been on since then.
     pub fn new(config: AutomaticConfig, since: Timestamp) -> Self {
         let in_row = vec![0; config.0.kpis.len()];
-        Self { config, since, last: None, in_row, engaged: VecDeque::new() }
+        Self { config, since, last: None, in_row, engaged: VecDeque::new(), has_just_engaged: false }
     }
 
     /// The capability was turned on again, or is a new release: it warms up anew. Engagements are not forgotten.
@@ -35,11 +38,20 @@ impl Automatic {
         self.in_row.fill(0);
     }
 
+    /// The engagement that the last window's verdict asked for was not made: it does not count among those that there may
+    /// be. The KPIs have to be bad in as many windows again.
+    pub fn refused(&mut self) {
+        if std::mem::take(&mut self.has_just_engaged) {
+            self.engaged.pop_back();
+        }
+    }
+
     /// Looks at the next window.
     ///
     /// Windows that touch are in a row. One that overlaps the last is ignored: the same samples would count twice.
     /// One that is older, or comes after a gap, begins a new row.
     pub fn observe(&mut self, window: &Window) -> Verdict {
+        self.has_just_engaged = false;
         let order = self.order(window.at);
         if order.holds {
             return Verdict::Wait { guards: vec![order] };
@@ -61,6 +73,7 @@ impl Automatic {
         let verdict = self.engage(kpi, canary, window);
         self.in_row.fill(0);
         self.engaged.push_back(window.at);
+        self.has_just_engaged = true;
         if self.engaged.len() > self.config.0.max_engagements as usize {
             self.engaged.pop_front();
         }
@@ -98,7 +111,7 @@ impl Automatic {
     fn scope(&self, window: &Window) -> Said {
         let (reach, percent, spread) = (window.reach, self.config.0.max_percent, self.config.0.max_spread);
         let agrees = reach.percent > 0.0 && reach.percent <= percent && reach.spread <= spread;
-        let (wanted, most) = (reach.spread.as_str(), spread.as_str());
+        let (wanted, most) = (reach.spread.words(), spread.words());
         let sentence = format!("it would turn off {} % {wanted}, and automation may {percent} % {most}", reach.percent);
         Said { guard: Guard::Scope, kpi: None, holds: !agrees, sentence }
     }
@@ -204,6 +217,18 @@ mod tests {
     }
 
     #[test]
+    fn an_engagement_that_was_not_made_does_not_count() {
+        let mut once = automatic(errors());
+        assert_eq!(held(&mut once, &bad(300)), []);
+        once.refused();
+        once.refused();
+        assert_eq!(held(&mut once, &bad(360)), [], "it is the first one still");
+        assert_eq!(held(&mut once, &bad(420))[0].0, Guard::Flapping);
+        once.refused();
+        assert_eq!(held(&mut once, &bad(480))[0].0, Guard::Flapping, "one that was made stays");
+    }
+
+    #[test]
     fn the_warm_up_holds_it_back_alone() {
         let sentence = "the capability has been on for 299s, and warms up for 300s";
         alone(errors(), &bad(299), Guard::WarmUp, sentence);
@@ -295,7 +320,7 @@ mod tests {
     fn more_than_automation_may_turn_off_holds_it_back_alone() {
         for (percent, spread) in [(10.5, Spread::Instances), (10.0, Spread::Regions), (f64::NAN, Spread::Instances)] {
             let window = Window { reach: Reach::new(percent, spread), ..bad(300) };
-            let spread = spread.as_str();
+            let spread = spread.words();
             let sentence = format!("it would turn off {percent} % {spread}, and automation may 10 % some instances");
             alone(errors(), &window, Guard::Scope, &sentence);
         }

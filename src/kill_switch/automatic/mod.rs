@@ -46,7 +46,8 @@ mod machine;
 mod verdict;
 mod window;
 
+pub use super::stage::Spread;
 pub use config::{AutomaticConfig, AutomaticConfigBuilder, Kpi, Worse};
 pub use machine::Automatic;
 pub use verdict::{Guard, Said, Verdict};
-pub use window::{Reach, Reading, Spread, Window};
+pub use window::{Reach, Reading, Window};

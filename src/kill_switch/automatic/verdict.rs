@@ -2,8 +2,9 @@
 
 use crate::clock::Timestamp;
 use crate::kill_switch::by::By;
-use crate::kill_switch::change::{Change, Engage};
+use crate::kill_switch::change::Change;
 use crate::kill_switch::document::{Breach, Trigger};
+use crate::kill_switch::engage::Engage;
 use crate::kill_switch::text::REASON_MAX;
 use std::fmt;
 use std::time::Duration;
@@ -136,7 +137,7 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kill_switch::{ChangeError, Definition, Document, OnUnknown, PinState, Scope, SwitchId, apply};
+    use crate::kill_switch::{ChangeError, Definition, Document, OnUnknown, PinState, Scope, Spread, SwitchId, apply};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_000_000 + second).unwrap()
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_program_engages_as_far_as_the_definition_lets_it_and_says_which_kpi_it_was() {
-        let document = document(|definition| definition.max_automatic(10.0));
+        let document = document(|definition| definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere));
         let next = engaged(&document, 10.0).unwrap();
         let engagement = next.switch("recs").unwrap().engaged().unwrap();
         let Trigger::Kpi(breach) = engagement.trigger() else { panic!("{engagement:?}") };
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn a_switch_that_is_left_to_people_or_pinned_by_one_is_not_engaged() {
         assert!(matches!(engaged(&document(|as_it_is| as_it_is), 0.1), Err(ChangeError::TooWide { .. })));
-        let document = document(|definition| definition.max_automatic(10.0));
+        let document = document(|definition| definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere));
         let pin = Change::Pin { switch: id(), state: PinState::Released };
         let pinned = apply(&document, &pin, &by(2)).unwrap();
         assert!(matches!(engaged(&pinned, 1.0), Err(ChangeError::Pinned { .. })));
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_long_sentence_is_no_reason_to_wait_and_waiting_is_no_change() {
-        let document = document(|definition| definition.max_automatic(10.0));
+        let document = document(|definition| definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere));
         let engage = || Engage::new(id(), Scope::new().percent(1.0));
         let (change, by) = verdict(&"ü".repeat(2_000)).engage(engage(), "autopilot", at(9)).unwrap();
         assert!(apply(&document, &change, &by).is_ok());

@@ -1,9 +1,9 @@
 //! What is observed: the KPIs of one window.
 
 use crate::clock::Timestamp;
-use crate::kill_switch::change::Engage;
+use crate::kill_switch::engage::Engage;
 use crate::kill_switch::percent::Percent;
-use crate::kill_switch::stage::Stage;
+use crate::kill_switch::stage::{Spread, Stage};
 use std::collections::BTreeMap;
 
 /// A KPI's value, and how many samples it is made of.
@@ -21,29 +21,6 @@ impl Reading {
     }
 }
 
-/// How far through the fleet something goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Spread {
-    /// Some instances.
-    Instances,
-    /// All instances of some regions.
-    Regions,
-    /// All instances there are.
-    Everywhere,
-}
-
-impl Spread {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Instances => "some instances",
-            Self::Regions => "some regions",
-            Self::Everywhere => "everywhere",
-        }
-    }
-}
-
 /// How much an engagement would turn off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use = "pass it to a window"]
@@ -58,14 +35,10 @@ impl Reach {
         Self { percent, spread }
     }
 
-    /// That of an engagement, by its share of the keys and its stage. Routes, tenants and the like make it smaller, and
-    /// nobody here knows how much.
+    /// That of an engagement, by its share of the keys and its stage: the most it may be. Routes, tenants and the like
+    /// make it smaller, and nobody here knows how much. One that names no stage may be everywhere.
     pub fn of(engage: &Engage) -> Self {
-        let spread = match engage.stage {
-            Stage::Instances(_) => Spread::Instances,
-            Stage::Regions { .. } => Spread::Regions,
-            Stage::Everywhere => Spread::Everywhere,
-        };
+        let spread = engage.stage.as_ref().map_or(Spread::Everywhere, Stage::spread);
         Self { percent: engage.scope.share().map_or(100.0, Percent::get), spread }
     }
 }

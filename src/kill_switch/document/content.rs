@@ -9,6 +9,8 @@ use crate::kill_switch::by::By;
 use crate::kill_switch::id::SwitchId;
 use crate::kill_switch::node::Node;
 use crate::kill_switch::read::{Fields, Read};
+use crate::kill_switch::stage::Stage;
+use crate::kill_switch::stages::Stages;
 use crate::kill_switch::text;
 
 /// The only format there is so far.
@@ -48,9 +50,11 @@ pub struct Document {
 }
 
 /// What holds for all switches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub(in crate::kill_switch) struct Settings {
     pub(in crate::kill_switch) two_person: bool,
+    #[serde(skip_serializing_if = "Stages::is_empty")]
+    pub(in crate::kill_switch) stages: Stages,
 }
 
 /// A document as it is written: with the hash, or without it to make the hash.
@@ -65,7 +69,7 @@ struct Written<'a> {
     switches: &'a [Switch],
     retired: &'a [Tombstone],
     pending: &'a [Proposal],
-    settings: Settings,
+    settings: &'a Settings,
 }
 
 impl Document {
@@ -112,7 +116,7 @@ impl Document {
 
     fn written(&self, hash: Option<ContentHash>) -> Written<'_> {
         let Self { store, generation, changed, switches, retired, pending, settings, hash: _ } = self;
-        let (generation, settings) = (*generation, *settings);
+        let generation = *generation;
         Written { format: FORMAT, store, generation, hash, changed, switches, retired, pending, settings }
     }
 
@@ -171,6 +175,16 @@ impl Document {
         self.settings.two_person
     }
 
+    /// Where engagements go before they are everywhere.
+    pub const fn stages(&self) -> &Stages {
+        &self.settings.stages
+    }
+
+    /// Where the engagement of this switch goes next; `None` where it is everywhere, or there is none.
+    pub fn next_stage(&self, id: &str) -> Option<Stage> {
+        self.stages().next(self.switch(id)?.engaged()?.stage())
+    }
+
     pub(in crate::kill_switch) fn is_retired(&self, id: &SwitchId) -> bool {
         self.retired.binary_search_by(|tombstone| tombstone.id.cmp(id)).is_ok()
     }
@@ -178,7 +192,8 @@ impl Document {
 
 impl Read for Settings {
     fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let mut fields = Fields::of(node, at, &["two_person"], problems)?;
-        Some(Self { two_person: fields.required("two_person")? })
+        let mut fields = Fields::of(node, at, &["two_person", "stages"], problems)?;
+        let (two_person, stages) = (fields.required("two_person"), fields.or_default("stages"));
+        Some(Self { two_person: two_person?, stages: stages? })
     }
 }

@@ -8,6 +8,7 @@ use crate::kill_switch::id::SwitchId;
 use crate::kill_switch::node::Node;
 use crate::kill_switch::percent::{self, Percent};
 use crate::kill_switch::read::{self, Fields, Read, deserialize_by_reading, word};
+use crate::kill_switch::stage::Spread;
 use crate::kill_switch::text;
 
 /// One switch of a document.
@@ -102,6 +103,8 @@ pub struct Definition {
     expires: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_automatic: Option<f64>,
+    #[serde(skip_serializing_if = "Spread::is_instances")]
+    max_automatic_spread: Spread,
 }
 
 impl Definition {
@@ -114,7 +117,8 @@ impl Definition {
         on_unknown: OnUnknown,
     ) -> Self {
         let (owner, disables) = (owner.into(), disables.into());
-        Self { owner, disables, severity: Severity::default(), on_unknown, expires, max_automatic: None }
+        let (severity, max_automatic_spread) = (Severity::default(), Spread::default());
+        Self { owner, disables, severity, on_unknown, expires, max_automatic: None, max_automatic_spread }
     }
 
     /// How much it hurts while it is engaged. Default: medium.
@@ -127,6 +131,12 @@ impl Definition {
     /// leaves the switch to people.
     pub fn max_automatic(mut self, percent: f64) -> Self {
         self.max_automatic = Some(Percent::new(percent).map_or(percent, Percent::get));
+        self
+    }
+
+    /// How far through the fleet automation may engage it. Default: some instances.
+    pub fn max_automatic_spread(mut self, spread: Spread) -> Self {
+        self.max_automatic_spread = spread;
         self
     }
 
@@ -165,6 +175,11 @@ impl Definition {
         self.max_automatic.and_then(|percent| Percent::new(percent).ok())
     }
 
+    /// How far through the fleet automation may engage it, where it may at all.
+    pub const fn automatic_spread(&self) -> Spread {
+        self.max_automatic_spread
+    }
+
     /// Tells what is wrong with it.
     ///
     /// # Errors
@@ -190,12 +205,14 @@ impl Definition {
 
 impl Read for Definition {
     fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["owner", "disables", "severity", "on_unknown", "expires", "max_automatic"];
+        let known = ["owner", "disables", "severity", "on_unknown", "expires", "max_automatic", "max_automatic_spread"];
         let mut fields = Fields::of(node, at, &known, problems)?;
         let (owner, disables) = (fields.required::<String>("owner"), fields.required::<String>("disables"));
         let (severity, on_unknown) = (fields.required("severity"), fields.required("on_unknown"));
         let (expires, max_automatic) = (fields.required("expires"), fields.optional("max_automatic"));
+        let spread = fields.or_default("max_automatic_spread");
         let definition = Self::new(owner?, disables?, expires?, on_unknown?).severity(severity?);
+        let definition = definition.max_automatic_spread(spread?);
         let definition = match max_automatic? {
             Some(percent) => definition.max_automatic(percent),
             None => definition,
@@ -244,4 +261,4 @@ impl Read for OnUnknown {
     }
 }
 
-deserialize_by_reading!("definition": Definition, "severity": Severity, "on_unknown": OnUnknown);
+deserialize_by_reading!("switch": Switch, "definition": Definition, "severity": Severity, "on_unknown": OnUnknown);

@@ -3,7 +3,7 @@
 use super::content::Settings;
 use super::*;
 use crate::clock::Timestamp;
-use crate::kill_switch::{Change, Proposal, Scope, Stage, SwitchId};
+use crate::kill_switch::{Change, Proposal, Scope, Stage, Stages, SwitchId};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub(in crate::kill_switch) fn full() -> Document {
         at: at(20),
         document: empty.content_hash(),
     };
-    let settings = Settings { two_person: true };
+    let settings = Settings { two_person: true, stages: Stages::new([Stage::instances(["web-1"])]).unwrap() };
     let changed = empty.changed().clone();
     Document::sealed("shop".into(), 5, changed, vec![recs, ads], vec![retired], vec![pending], settings)
 }
@@ -104,7 +104,8 @@ fn a_problem_is_called_by_the_way_to_it() {
         ("\"generation\": 5", "\"generation\": 9007199254740992", "generation"),
         ("\"generation\": 5", "\"generation\": 18446744073709551616", "generation"),
         ("\"two_person\": true", "\"two_person\": \"true\"", "settings.two_person"),
-        ("\"two_person\": true", "", "settings.two_person"),
+        ("\"two_person\": true", "\"persons\": true", "settings.two_person"),
+        ("\"stages\": [", "\"stages\": [1, ", "settings.stages[0]"),
         ("\"store\": \"shop\"", "\"store\": \"\"", "store"),
         ("\"on_unknown\": \"allow\"", "\"on_unknown\": null", "switches[ads].definition.on_unknown"),
     ] {

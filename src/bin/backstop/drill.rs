@@ -1,0 +1,149 @@
+//! `drill`: a switch is engaged and released for real, and how long that took everywhere is told.
+
+use super::fleet::{self, Degraded, Program};
+use super::http::Page;
+use super::office::Rehearsing;
+use super::place::Place;
+use super::report::{Failure, Report};
+use super::scope::Whom;
+use super::show;
+use super::stages::stage;
+use super::when::parse_length;
+use super::who::Who;
+use backstop::kill_switch::SwitchId;
+use backstop::kill_switch::drill::{DrillReport, Limits, Percentiles};
+use backstop::kill_switch::rehearse::{Drill as Rehearse, DrillError, Rehearsal};
+use clap::Args;
+use std::time::Duration;
+
+/// Rehearses a switch: engages it for real, waits until it is off everywhere, releases it, and tells how long it took.
+#[derive(Args)]
+#[command(after_help = "\
+What it engaged it releases, and where it is killed itself the engagement ends within minutes. A drill in which an
+instance never answered is not recorded. It needs a token with the verbs view and drill.
+
+Examples:
+  backstop switch drill recs --tenant drill --reason \"the drill of November\"
+  backstop switch drill recs --tenant drill --reason \"november\" --instance http://127.0.0.1:9901 \\
+    --page http://127.0.0.1:8080/products --header \"x-tenant: drill\"")]
+pub(super) struct Drill {
+    /// The switch.
+    id: SwitchId,
+    /// A program that takes part, by its admin address. May be given again. Default: that of --admin.
+    #[arg(long, value_name = "URL")]
+    instance: Vec<String>,
+    /// A page of it that shows from outside whether it is off. May be given again, for each --instance in their order.
+    #[arg(long, value_name = "URL")]
+    page: Vec<String>,
+    /// What the page answers with while it is off.
+    #[arg(long, value_name = "STATUS", default_value_t = 503)]
+    off_status: u16,
+    /// A header for the pages, which makes the request one of those that it is off for. May be given again.
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// Where it is engaged: instance:NAME, region:NAME or everywhere. May be given again, of one kind.
+    #[arg(long, value_name = "STAGE", default_value = "everywhere")]
+    stage: Vec<String>,
+    /// How long it may take until 99 of 100 instances are off, and on again.
+    #[arg(long, value_name = "LENGTH", default_value = "5s", value_parser = parse_length)]
+    limit: Duration,
+    /// How long it may take until that is seen from outside.
+    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = parse_length)]
+    page_limit: Duration,
+    /// How long instances are waited for, twice: 29m at most.
+    #[arg(long, value_name = "LENGTH", default_value = "30s", value_parser = parse_length)]
+    time_limit: Duration,
+    #[command(flatten)]
+    whom: Whom,
+    #[command(flatten)]
+    who: Who,
+}
+
+impl Drill {
+    pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
+        let office = place.office()?;
+        let by = office.by(&self.who)?;
+        let programs = self.programs(place)?;
+        let pages = self.pages(programs.len())?;
+        let (scope, id) = (self.whom.scope()?, self.id);
+        let drill = Rehearse::new(id.clone(), scope.clone()).stage(stage(&self.stage)?).time_limit(self.time_limit);
+        let drill = drill.limits(Limits::new(self.limit, self.page_limit));
+        let rehearsal = std::thread::scope(|threads| {
+            let instances: Vec<_> = (0..)
+                .zip(&programs)
+                .map(|(number, program)| fleet::instance(threads, program, pages.get::<usize>(number)))
+                .collect();
+            drill.run(&Rehearsing(&office), &instances, &by)
+        });
+        let rehearsal = rehearsal.map_err(failure)?;
+        let text = format!("{id} was rehearsed for {}.\n{}", show::scope(&scope), told(&rehearsal));
+        let exit_code = if rehearsal.is_pass() { 0 } else { 6 };
+        Ok(Report { exit_code, ..Report::of(text, &rehearsal) })
+    }
+
+    fn programs(&self, place: &Place) -> Result<Vec<Program>, Failure> {
+        match (self.instance.is_empty(), place.admin()?) {
+            (true, Some(http)) => Ok(vec![Program::at(http, &self.id)?]),
+            (true, None) => {
+                let message = "say which programs take part: --instance URL, the admin address of each, with your \
+                               token for them in BACKSTOP_TOKEN";
+                Err(Failure::Usage(message.to_owned()))
+            }
+            (false, _) => fleet::programs(&self.instance, place.token_file(), &self.id),
+        }
+    }
+
+    fn pages(&self, programs: usize) -> Result<Vec<Degraded>, Failure> {
+        if !self.page.is_empty() && self.page.len() != programs {
+            let message =
+                format!("{programs} instances take part and {} pages: give one --page for each", self.page.len());
+            return Err(Failure::Usage(message));
+        }
+        let degraded = |url: &String| Ok(Degraded { page: Page::new(url, &self.header)?, status: self.off_status });
+        self.page.iter().map(degraded).collect()
+    }
+}
+
+fn failure(error: DrillError) -> Failure {
+    let message = error.to_string();
+    match error {
+        DrillError::NotEngaged(why) => match why.downcast() {
+            Ok(failure) => *failure,
+            Err(_) => Failure::Store(message),
+        },
+        DrillError::Interrupted { .. } => Failure::Refused { code: "interrupted", message },
+        _ => Failure::Store(message),
+    }
+}
+
+fn told(rehearsal: &Rehearsal) -> String {
+    let row = |name: &str, times: Percentiles| {
+        let shown = |time: Option<Duration>| {
+            time.map_or_else(|| "never".to_owned(), |time| format!("{} ms", time.as_nanos().div_ceil(1_000_000)))
+        };
+        [name.to_owned(), shown(times.p50), shown(times.p90), shown(times.p99), shown(times.max)]
+    };
+    let (disable, restore) = (&rehearsal.disable, &rehearsal.restore);
+    let rows = [
+        row("off", disable.time_to_disable),
+        row("seen off", disable.time_to_verify),
+        row("on again", restore.time_to_disable),
+        row("seen on again", restore.time_to_verify),
+    ];
+    let silent = |report: &DrillReport| match report.silent.as_slice() {
+        [] => String::new(),
+        silent => format!("\n  {}", silent.join("\n  ")),
+    };
+    let recorded = match rehearsal.generation {
+        Some(generation) => format!("Generation {generation}."),
+        None => "It is not recorded: an instance never answered.".to_owned(),
+    };
+    format!(
+        "\n{}\n\noff: {}{}\non: {}{}\n{recorded}",
+        show::table(["AFTER", "P50", "P90", "P99", "MAX"], &rows),
+        disable.sentence,
+        silent(disable),
+        restore.sentence,
+        silent(restore),
+    )
+}

@@ -1,0 +1,140 @@
+//! Programs and pages that are asked from outside while something is engaged: does it hold there, and is all well?
+
+use super::http::{self, Http};
+use super::report::Failure;
+use super::token;
+use backstop::kill_switch::rehearse::Instance;
+use backstop::kill_switch::staged::{Check, Finding};
+use backstop::kill_switch::{Stage, SwitchId};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::Scope;
+use std::time::Duration;
+
+/// How long to wait before a program is asked again.
+const PAUSE: Duration = Duration::from_millis(10);
+/// More would each need a thread.
+const PROGRAMS_MAX: usize = 100;
+
+/// A program with an admin page, as it was when it was first asked.
+pub(super) struct Program {
+    http: Http,
+    path: String,
+    /// Its instance, and where it is: two programs may call themselves the same.
+    pub(super) name: String,
+    instance: String,
+    region: Option<String>,
+}
+
+/// Asks programs for the first time.
+///
+/// # Errors
+///
+/// One that does not answer, or does not know the switch.
+pub(super) fn programs(urls: &[String], token_file: Option<&Path>, switch: &SwitchId) -> Result<Vec<Program>, Failure> {
+    if urls.len() > PROGRAMS_MAX {
+        return Err(Failure::Usage(format!("{} instances are too many: name {PROGRAMS_MAX} at most", urls.len())));
+    }
+    urls.iter().map(|url| Program::at(Http::new(url, token::read(token_file)?)?, switch)).collect()
+}
+
+impl Program {
+    pub(super) fn at(http: Http, switch: &SwitchId) -> Result<Self, Failure> {
+        let path = format!("/v1/switches/{switch}");
+        let told: Value = serde_json::from_slice(&http.get(&path)?.body).unwrap_or_default();
+        let here = &told["switch"]["here"];
+        let Some(instance) = here["instance"].as_str().map(str::to_owned) else {
+            return Err(http.foreign("does not say which instance it is"));
+        };
+        if here["is_engaged"].is_null() {
+            let message =
+                format!("the program at {} has no switch {switch} of its own to turn anything off", http.place());
+            return Err(Failure::Refused { code: "no_gate", message });
+        }
+        let region = here["region"].as_str().map(str::to_owned);
+        Ok(Self { name: format!("{instance} at {}", http.place()), http, path, instance, region })
+    }
+
+    /// Whether the switch is engaged on it; why it does not say.
+    fn is_engaged(&self) -> Result<bool, String> {
+        let answer = self.http.get(&self.path).map_err(|failure| failure.to_string())?;
+        let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        told["switch"]["here"]["is_engaged"].as_bool().ok_or_else(|| "it does not say".to_owned())
+    }
+
+    /// That it has what the stage gives it, and nothing that the stage does not.
+    pub(super) fn check(&self) -> Check<'_> {
+        Check::new(&self.name, |stage: &Stage| {
+            match (self.is_engaged(), stage.includes(&self.instance, self.region.as_deref())) {
+                (Ok(true), true) | (Ok(false), false) => Finding::Good,
+                (Ok(false), true) => Finding::Waiting("it has not engaged yet".to_owned()),
+                (Ok(true), false) => Finding::Bad("it is engaged, and not in the stage".to_owned()),
+                (Err(why), _) => Finding::Bad(why),
+            }
+        })
+    }
+}
+
+/// A page that has to be well.
+pub(super) fn page(url: &str) -> Result<Check<'_>, Failure> {
+    let page = http::Page::new(url, &[])?;
+    Ok(Check::new(url, move |_: &Stage| match page.status() {
+        Ok(status) if status < 400 => Finding::Good,
+        Ok(status) => Finding::Bad(format!("it answers with {status}")),
+        Err(why) => Finding::Bad(why),
+    }))
+}
+
+/// A page that answers with one status while the switch is engaged for it, and with another one else.
+pub(super) struct Degraded {
+    pub(super) page: http::Page,
+    pub(super) status: u16,
+}
+
+/// What was seen last.
+#[derive(Default)]
+struct Seen(AtomicU8);
+
+impl Seen {
+    fn set(&self, is_off: Option<bool>) {
+        self.0.store(is_off.map_or(0, |is_off| 1 + u8::from(is_off)), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<bool> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            told => Some(told == 2),
+        }
+    }
+}
+
+/// Asks again and again, on a thread of its own, until `asked` is gone.
+fn ask<'scope>(scope: &'scope Scope<'scope, '_>, asked: &Arc<Seen>, ask: impl Fn() -> Option<bool> + Send + 'scope) {
+    let asked = Arc::downgrade(asked);
+    scope.spawn(move || {
+        while asked.strong_count() > 0 {
+            let told = ask();
+            if let Some(seen) = asked.upgrade() {
+                seen.set(told);
+            }
+            std::thread::sleep(PAUSE);
+        }
+    });
+}
+
+/// A program as a drill sees it: by its own word, and by a page of its if there is one.
+pub(super) fn instance<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    program: &'scope Program,
+    page: Option<&'scope Degraded>,
+) -> Instance<'static> {
+    let applied = Arc::new(Seen::default());
+    ask(scope, &applied, || program.is_engaged().ok());
+    let instance = Instance::new(&program.name, move || applied.get());
+    let Some(Degraded { page, status }) = page else { return instance };
+    let verified = Arc::new(Seen::default());
+    ask(scope, &verified, move || page.status().ok().map(|answered| answered == *status));
+    instance.verified(move || verified.get())
+}
