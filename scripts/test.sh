@@ -4,7 +4,8 @@
 #   scripts/test.sh          all of it: a quarter of an hour on two cores from a clean clone
 #   scripts/test.sh quick    formatting, lints and the tests: what to run before a commit
 #
-# It needs Rust and, on Debian, installs the rest through apt-get. CARGO_TARGET_DIR is honoured.
+# It needs Rust and, on Debian, installs the rest through apt-get. CARGO_TARGET_DIR is honoured. With BACKSTOP_TIDY set,
+# what only one step needs is removed after it, for machines with little disk.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,7 +32,12 @@ step() {
     printf '\nfailed after %d s: %s\n' $((SECONDS - begun)) "$title" >&2
     exit 1
   fi
-  printf -- '--- %d s\n' $((SECONDS - begun))
+  printf -- '--- %d s, %s free on the disk\n' $((SECONDS - begun)) "$(df -h --output=avail . | tail -n 1 | tr -d ' ')"
+}
+
+# tidy FOLDER...: removes what was built there, where that is asked for.
+tidy() {
+  [[ ! ${BACKSTOP_TIDY-} ]] || rm -rf -- "$@"
 }
 
 # install PROGRAM PACKAGE ...: installs the packages of the programs that are missing.
@@ -148,7 +154,9 @@ if [[ ! $quick ]]; then
   step 'a million steps beside the reference models' counted \
     env BACKSTOP_MODEL_STEPS=1000000 cargo test --release --test model --test bulkhead_model
   step 'the canary' timeout 300 cargo run --quiet --release --example canary
+  tidy "$target/debug" "$target/release" "$target/doc"
   step 'loom models' counted models
+  tidy "$target/loom"
   step 'benches build' cargo check --manifest-path benches/Cargo.toml --benches --bins --features ours
   step 'instructions a call' scripts/instructions.sh
 fi
