@@ -52,6 +52,7 @@ pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
             "overdue": status.overdue,
             "differing": status.differing,
             "unrecorded": status.unrecorded,
+            "warnings": status.warnings(),
         },
     });
     Ok(ok(&told))

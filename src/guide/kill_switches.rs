@@ -64,6 +64,21 @@
 //! assert!(Scope::all().covers(&for_one) && !for_one.covers(&for_some));
 //! ```
 //!
+//! ## Not everywhere at once
+//!
+//! A kill switch can be the outage: its other answer was never tried, or is slow, or fills a log. Let the document lay
+//! down a way through the fleet, and every engagement begins at its first stage:
+//!
+//! ```console
+//! $ backstop switch stages instance:web-1 region:eu --reason "one, then Europe, then all"
+//! $ backstop switch engage recommendations --all --reason "wrong prices" --check http://127.0.0.1:8080/health
+//! ```
+//!
+//! With something to look at, the command goes on by itself as long as all is well, and stays where it is else: then
+//! somebody decides whether to go back or on (`advance`). In a program it is
+//! [`StagedEngage`](crate::kill_switch::staged::StagedEngage). When there is no time, `--now` leaves the stages out, and
+//! history and audit tell that somebody did.
+//!
 //! ## Where the document is
 //!
 //! A file that every instance can read: in Kubernetes a mounted `ConfigMap`, elsewhere whatever copies files. The
@@ -78,13 +93,25 @@
 //! and break-glass goes past it, loudly. Every change names who and why, is a generation of its own, and stands in
 //! the audit, each line of which holds the hash of the one before it.
 //!
-//! Automation may engage, as far as the definition's `max_automatic` lets it, and never release: what it saw may have
+//! Over HTTP ([`admin`](crate::admin)) a token says who somebody is and what they may do: `backstop switch token` makes
+//! one, and only its hash is kept. What is refused to somebody with a token stands in the audit, too.
+//!
+//! Automation may engage, as far as the definition's `max_automatic` and `max_automatic_spread` let it, through the same
+//! stages as people and no further, and never release: what it saw may have
 //! gone *because* the switch is engaged. [`automatic`](crate::kill_switch::automatic) has the guards. A pin set by a
 //! person stops it from trying.
 //!
 //! ## Does it work?
 //!
 //! A switch that nobody has pulled is a hope. Exercise both states in tests, pull it in production on a quiet day
-//! (a [`drill`](crate::kill_switch::drill), with its time to disable and to verify on record), and give it a date on
+//! (a [drill](crate::kill_switch::rehearse), with its time to disable and to verify on record), and give it a date on
 //! which somebody has to say whether it is still wanted: the definition's `expires`. An expired definition still
 //! works; it is a warning in metrics, not an outage.
+//!
+//! ```console
+//! $ backstop switch drill recommendations --tenant drill --reason "november" \
+//!     --instance http://127.0.0.1:9901 --page http://127.0.0.1:8080/recommendations --header "x-tenant: drill"
+//! ```
+//!
+//! engages it for real, waits until every instance says that it is off and its page shows it, releases it, and waits
+//! again. It tells the percentiles of all four times. Whatever happens to the command, the engagement ends by itself.

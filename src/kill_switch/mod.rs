@@ -17,12 +17,15 @@
 //! - A gate has to be told what happens when it is engaged; until then it is no layer.
 //! - Not consulted is not released: as long as no document knows a switch its [`State`] is `Unknown`, and what then
 //!   happens is declared where the switch is asked for.
+//! - The kill itself can be the bug: where the document lays down [`Stages`], an engagement begins with some instances,
+//!   and goes on after a look, by hand or by itself ([`staged`]). Who says `now` leaves them out, and that is told.
 //! - Automation may engage, within the bounds of a definition, and never release. A pin set by a person wins.
 //!
 //! | setting | default |
 //! |---|---|
 //! | the store is read | when it says that there is something new, and every second |
 //! | history kept | 1,000 generations |
+//! | stages before everywhere | none ([`Change::Stages`]) |
 //! | two persons to release, retire, extend, override | off ([`Change::TwoPerson`]) |
 //!
 //! # Examples

@@ -48,6 +48,30 @@ pub struct BoardStatus {
     pub differing: Vec<&'static str>,
 }
 
+impl BoardStatus {
+    /// What somebody should look at, a sentence each: warnings for readiness, none of which takes traffic away. Empty
+    /// while all is well.
+    pub fn warnings(&self) -> Vec<String> {
+        let of = |what: &str, names: &[String]| names.iter().map(|name| format!("kill switch {name} {what}")).collect();
+        let own = |names: &[&'static str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let told: [Vec<String>; 4] = [
+            of("has an expired definition: say whether it is still wanted", &self.expired),
+            of("is engaged for longer than was said: release or extend it", &self.overdue),
+            of("is unknown to the document: define it", &own(&self.unknown)),
+            of("declares another on_unknown than its definition: change one of them", &own(&self.differing)),
+        ];
+        let store = (!self.stale_for.is_zero()).then(|| {
+            let why = self.refused.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("kill switches have not read their store for {:?}{why}", self.stale_for)
+        });
+        let refused = self.refused.as_ref().filter(|_| self.stale_for.is_zero());
+        let refused = refused.map(|why| format!("kill switches keep an older document: {why}"));
+        let unrecorded = (self.unrecorded > 0)
+            .then(|| format!("{} changes of kill switches are missing in the audit", self.unrecorded));
+        told.into_iter().flatten().chain(store).chain(refused).chain(unrecorded).collect()
+    }
+}
+
 /// Something that happened to the switches of a board.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -95,4 +119,43 @@ pub enum BoardEvent {
 pub(super) fn is_overdue(switch: &Switch, now: Timestamp) -> bool {
     let expires = switch.engaged().and_then(Engagement::expires);
     expires.is_some_and(|expiry| expiry.at() <= now) && switch.is_engaged(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn well() -> BoardStatus {
+        BoardStatus {
+            source: Source::Store,
+            generation: 7,
+            stale_for: Duration::ZERO,
+            refused: None,
+            refusals: 0,
+            unrecorded: 0,
+            unknown: Vec::new(),
+            expired: Vec::new(),
+            overdue: Vec::new(),
+            differing: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_somebody_should_look_at_is_told_and_nothing_else() {
+        assert_eq!(well().warnings(), [""; 0]);
+        let expired = BoardStatus { expired: vec!["recs".into()], overdue: vec!["ads".into()], ..well() };
+        let told = expired.warnings();
+        assert!(
+            told[0].starts_with("kill switch recs has an expired definition")
+                && told[1].contains("ads is engaged for longer")
+        );
+        let odd = BoardStatus { unknown: vec!["a"], differing: vec!["b"], unrecorded: 2, ..well() };
+        let told = odd.warnings();
+        assert!(told.len() == 3 && told[2] == "2 changes of kill switches are missing in the audit", "{told:?}");
+        let (stale_for, refused) = (Duration::from_secs(9), Some("no such file".to_owned()));
+        let stale = BoardStatus { stale_for, refused: refused.clone(), ..well() };
+        assert_eq!(stale.warnings(), ["kill switches have not read their store for 9s: no such file"]);
+        let kept = BoardStatus { refused, ..well() };
+        assert_eq!(kept.warnings(), ["kill switches keep an older document: no such file"]);
+    }
 }
