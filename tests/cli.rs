@@ -296,6 +296,24 @@ fn garbage_in_the_file_is_told_and_left_alone() {
 }
 
 #[test]
+fn what_was_damaged_or_deleted_is_restored_from_the_history() {
+    let desk = Desk::with_recs();
+    desk.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
+    desk.run(&["restore", "--reason", "x"]).fails(1, "error (sound): generation 3 is sound");
+    fs::write(desk.path("switches.json"), "garbage").unwrap();
+    desk.run(&["list"]).fails(3, "backstop switch restore --reason");
+    let said = desk.run(&["restore", "--reason", "the disk was full"]).succeeds().stdout;
+    assert!(
+        said.starts_with("Generation 2 of the history is the document again.") && said.ends_with("Generation 4.\n")
+    );
+    fs::remove_file(desk.path("switches.json")).unwrap();
+    desk.define("recs").fails(1, "error (gone): the document is gone, and its history is there");
+    desk.run(&["restore", "--reason", "somebody tidied up"]).succeeds();
+    assert!(desk.run(&["history"]).succeeds().stdout.contains("restore generation"));
+    desk.run(&["verify-audit"]).succeeds();
+}
+
+#[test]
 fn the_audit_verifies_and_a_changed_byte_is_found() {
     let desk = Desk::with_recs();
     desk.run(&["engage", "recs", "--all", "--reason", "wrong prices"]).succeeds();

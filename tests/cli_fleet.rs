@@ -173,8 +173,9 @@ fn a_drill_tells_how_long_the_whole_fleet_takes_off_and_on_again() {
     let fleet = Fleet::new();
     let pages: Vec<_> = fleet.programs.iter().map(|program| format!("{}/products", program.page)).collect();
     let pages: Vec<_> = pages.iter().flat_map(|page| ["--page", page]).collect();
+    let patient = ["--limit", "60s", "--page-limit", "60s"];
     let drill = ["drill", "recs", "--tenant", "drill", "--header", "x-tenant: drill", "--reason", "november"];
-    let arguments = [&drill[..], &fleet.all(), &pages].concat();
+    let arguments = [&drill[..], &patient, &fleet.all(), &pages].concat();
     let by_file = fleet.run(&arguments).succeeds().stdout;
     assert!(
         by_file.contains("seen on again") && by_file.contains("off: passed: the 99th percentile of 3"),
@@ -229,6 +230,39 @@ fn a_drill_that_does_not_pass_says_what_was_slow_and_leaves_nothing_engaged() {
 }
 
 #[test]
+fn a_drill_that_was_interrupted_is_ended_by_whoever_may_drill() {
+    let fleet = Fleet::new();
+    let mut command = Fleet::command(&["drill", "recs", "--tenant", "drill", "--reason", "november"]);
+    command.args(["--page", "http://127.0.0.1:1/", "--time-limit", "5m"]); // it waits for a page that never answers
+    command.env("BACKSTOP_ADMIN", &fleet.programs[0].admin).env("BACKSTOP_TOKEN", fleet.token("dora"));
+    let mut drill = command.spawn().unwrap();
+    while fleet.switch().get("engaged").is_none() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(fleet.run(&["list"]).succeeds().stdout.contains("a drill"), "nobody takes it for an incident");
+    drill.kill().unwrap();
+    drill.wait().unwrap();
+    let said = fleet.ask("dora", &["drill", "recs", "--end", "--reason", "it was interrupted"]).succeeds().stdout;
+    assert!(said.starts_with("The drill is over.\nrecs is released."), "{said}");
+    fleet.run(&["engage", "recs", "--all", "--reason", "a real need"]).succeeds();
+    fleet.ask("dora", &["drill", "recs", "--end", "--reason", "x"]).fails(1, "no_drill");
+    assert!(fleet.switch().get("engaged").is_some());
+}
+
+#[test]
+fn a_drill_by_somebody_who_may_not_see_the_document_does_not_begin() {
+    let fleet = Fleet::new();
+    let access = fleet.path("access.json");
+    let base = ["token", "rita", "--verb", "view", "--verb", "drill", "--switch", "recs", "--expires", "1d"];
+    let told = fleet.run(&[&base[..], &["--access", access.to_str().unwrap(), "--json"]].concat()).succeeds().value();
+    let late = fleet.start("web-4", "us"); // it has read the list with Rita in it
+    let mut command = Fleet::command(&["drill", "recs", "--tenant", "drill", "--reason", "november"]);
+    command.env("BACKSTOP_ADMIN", &late.admin).env("BACKSTOP_TOKEN", told["token"].as_str().unwrap());
+    Ran::of(&mut command).fails(3, "wrong_switch");
+    assert!(fleet.switch().get("engaged").is_none());
+}
+
+#[test]
 fn an_engagement_goes_through_the_stages_by_itself_while_all_is_well() {
     let fleet = Fleet::new();
     let said = fleet.run(&["stages", "instance:web-1", "region:eu", "--reason", "one, then Europe"]).succeeds().stdout;
@@ -245,9 +279,9 @@ fn an_engagement_goes_through_the_stages_by_itself_while_all_is_well() {
     let history = fleet.run(&["history", "--json"]).succeeds().value();
     let whats: Vec<_> =
         history.as_array().unwrap().iter().map(|line| line["changed"]["what"].as_str().unwrap()).collect();
-    assert_eq!(whats[..3], ["advance recs", "advance recs", "engage recs"]);
-    let undo = said.lines().find(|line| line.starts_with("To undo it: ")).unwrap().split(' ').nth(6).unwrap();
-    fleet.run(&["revert", undo, "--reason", "another service"]).succeeds();
+    assert_eq!(whats[..3], ["advance recs everywhere", "advance recs", "engage recs"]);
+    assert!(said.contains("To undo it: backstop switch release recs --reason"), "{said}");
+    fleet.run(&["release", "recs", "--reason", "another service"]).succeeds();
     assert!(fleet.switch().get("engaged").is_none(), "one command goes back over all stages");
 }
 
@@ -257,7 +291,8 @@ fn a_stage_that_is_not_well_is_held_where_it_is() {
     fleet.run(&["stages", "instance:web-1", "--reason", "one, then all"]).succeeds();
     fleet.programs[0].is_broken.store(true, Ordering::SeqCst);
     let health = format!("{}/health", fleet.programs[0].page);
-    let looks = ["--check", health.as_str(), "--soak", "2s", "--well-within", "20s"];
+    let first = fleet.programs[0].admin.as_str();
+    let looks = ["--check", health.as_str(), "--instance", first, "--soak", "2s", "--well-within", "20s"];
     let engage = ["engage", "recs", "--all", "--reason", "wrong prices"];
     let held = fleet.run(&[&engage[..], &looks].concat());
     held.fails(6, "recs is held at web-1");
@@ -284,6 +319,7 @@ fn stages_are_gone_through_by_hand_and_left_out_by_saying_so() {
     fleet.run(&["release", "recs", "--reason", "x"]).succeeds();
     engage(&["--stage", "everywhere"]).fails(1, "skips_stages");
     engage(&["--now", "--check", "http://127.0.0.1:1"]).fails(2, "cannot be used with");
+    engage(&["--soak", "1s"]).fails(2, "say at what, with --check or --instance");
     assert!(engage(&["--now"]).succeeds().stdout.starts_with("recs is engaged for everybody.\n"));
     assert!(fleet.run(&["history"]).succeeds().stdout.contains("engage recs now"));
     let said = fleet.run(&["stages", "--none", "--reason", "one instance"]).succeeds().stdout;
@@ -313,7 +349,33 @@ fn a_token_is_shown_once_and_good_for_what_it_says() {
     token(&[]).fails(1, "invalid");
     assert_eq!(fs::read_to_string(&access).unwrap().matches("\"mira\"").count(), 2, "two live ones at most");
     token(&["--verb", "fly"]).fails(2, "fly");
+    fleet
+        .run(&["token", "ben", "--verb", "view", "--expires", "2020-01-01T00:00:00Z", "--access", "x"])
+        .fails(2, "future");
+    let several: Vec<_> = (0..8)
+        .map(|number| {
+            let actor = format!("actor-{number}");
+            let arguments =
+                ["token", &actor, "--verb", "view", "--expires", "1d", "--access", access.to_str().unwrap()];
+            Fleet::command(&arguments).stdout(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    assert!(several.into_iter().all(|mut command| command.wait().unwrap().success()));
+    assert_eq!(fs::read_to_string(&access).unwrap().matches("\"actor-").count(), 8, "none of eight at once is lost");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&access, fs::Permissions::from_mode(0o640)).unwrap();
+        fleet
+            .run(&["token", "ben", "--verb", "view", "--expires", "1d", "--access", access.to_str().unwrap()])
+            .succeeds();
+        assert_eq!(fs::metadata(&access).unwrap().permissions().mode() & 0o777, 0o640, "who could read it still can");
+        let link = fleet.path("link.json");
+        std::os::unix::fs::symlink(&access, &link).unwrap();
+        let by_link = ["token", "ben", "--verb", "view", "--expires", "1d", "--access", link.to_str().unwrap()];
+        fleet.run(&by_link).fails(3, "no link");
+    }
     fs::write(&access, "{").unwrap();
-    token(&[]).fails(3, "is no access list");
+    token(&[]).fails(3, "must be a list of grants");
     assert_eq!(fs::read_to_string(&access).unwrap(), "{");
 }

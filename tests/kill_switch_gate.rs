@@ -44,7 +44,7 @@ fn switches() -> (KillSwitches, KillSwitch) {
     Desk::new(store.clone())
         .change(&Change::Define { switch: id(), definition: definition() }, &by("mira", "new"))
         .unwrap();
-    let switches = KillSwitches::builder("shop").store(store).build().unwrap();
+    let switches = KillSwitches::builder("shop").store(store).poll(Duration::from_secs(3_600)).build().unwrap();
     let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
     (switches, recs)
 }
@@ -286,7 +286,12 @@ fn a_stale_store_an_expired_definition_and_a_drill_show() {
         let old = Definition::new("team-recs", "recommendations", at(365), OnUnknown::Allow);
         let long_ago = By::person("mira", at(730)).because("new");
         desk.change(&Change::Define { switch: id(), definition: old }, &long_ago).unwrap();
-        let switches = KillSwitches::builder("shop").store(store.clone()).clock(clock).build().unwrap();
+        let switches = KillSwitches::builder("shop")
+            .store(store.clone())
+            .clock(clock)
+            .poll(Duration::from_secs(3_600))
+            .build()
+            .unwrap();
         let _recs = switches.switch("recs", OnUnknown::Allow).unwrap();
         let _other = switches.switch("not-defined", OnUnknown::Block).unwrap();
         let scrape = exporter.scrape();

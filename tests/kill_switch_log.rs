@@ -66,7 +66,8 @@ fn a_change_is_told_with_who_and_why_and_a_request_is_not() {
         let next_hour = Timestamp::now() + Duration::from_secs(3_600);
         let definition = Definition::new("team-recs", "recommendations", next_hour, OnUnknown::Allow);
         desk.change(&Change::Define { switch: id(), definition }, &by("new")).unwrap();
-        let switches = KillSwitches::builder("shop").store(store.clone()).build().unwrap();
+        let switches =
+            KillSwitches::builder("shop").store(store.clone()).poll(Duration::from_secs(3_600)).build().unwrap();
         let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
         assert_lines(&lines, &[&["INFO", "backstop::kill_switch", "generation=2", "by=\"mira\"", "reason=\"new\""]]);
 

@@ -55,7 +55,7 @@ fn every_instance_is_engaged_at_its_stage_and_not_before() {
     let place = [("web-1", "us"), ("web-2", "eu"), ("web-3", "us")];
     let fleet = place.map(|(instance, region)| switch(Arc::clone(&store), instance, region));
     let checks = place.iter().zip(&fleet).map(|((instance, region), switch)| {
-        Check::new(*instance, |stage| match (switch.is_engaged(), stage.includes(instance, Some(region))) {
+        Check::new(*instance, |reached| match (switch.is_engaged(), reached.stage.includes(instance, Some(region))) {
             (is, should) if is == should => Finding::Good,
             (true, _) => Finding::Bad("engaged before its stage".into()),
             (false, _) => Finding::Waiting("not yet".into()),
@@ -81,7 +81,7 @@ fn a_bad_check_holds_the_stage_and_what_was_engaged_stays() {
         assert_eq!(error.to_string(), says);
         assert_eq!(stage_now(&desk), Some(Stage::instances(["web-1"])));
     }
-    let only_later = Check::new("pages", |stage| match stage {
+    let only_later = Check::new("pages", |reached| match reached.stage {
         Stage::Instances(_) => Finding::Good,
         _ => Finding::Waiting("slow".into()),
     });

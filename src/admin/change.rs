@@ -1,15 +1,14 @@
 //! Changes: who may ask for which, and what is answered.
 
 use super::body;
-use super::guard::{admit, admit_some, whose};
+use super::guard::{admit, admit_some};
 use super::handle::Shared;
 use super::problem::Problem;
 use super::routes::{Answer, json};
+use super::turned_away;
 use crate::clock::timestamp;
 use crate::kill_switch::access::Verb::{self, Approve, Define, Drill, Engage, Release};
 use crate::kill_switch::access::{Actor, Denied};
-use crate::kill_switch::audit::Facts;
-use crate::kill_switch::store::StoreError;
 use crate::kill_switch::{
     Asked, By, Change, Changes, Desk, DeskError, Document, Switch, SwitchId, Trigger, gives_back,
 };
@@ -86,7 +85,7 @@ pub(super) async fn answer(shared: Arc<Shared>, ask: Ask, id: String, request: R
         admit(&shared.access, &parts.headers, ask.needs, about).map(drop)
     };
     if let Err(problem) = admitted {
-        turned_away(&shared, ask, about, &parts.headers, &problem).await;
+        turned_away::write_down(&shared, ask.path, about, &parts.headers, problem.code()).await;
         return Err(problem);
     }
     body::is_json(&parts.headers)?;
@@ -113,7 +112,12 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: Asked) -> Answer 
     // Whoever breaks the glass does what they could approve for others.
     let both = [ask.needs, &[Approve]].concat();
     let needs = if break_glass { &both } else { ask.needs };
-    let actor = admit(&shared.access, headers, needs, about)?.ok_or_else(Problem::unauthorized)?;
+    let actor = admit(&shared.access, headers, needs, about).inspect_err(|problem| {
+        if let Some(facts) = shared.turned_away.facts(shared, ask.path, about, headers, problem.code()) {
+            desk.write_down(facts);
+        }
+    });
+    let actor = actor?.ok_or_else(Problem::unauthorized)?;
     let mut by = By::person(actor.as_str(), timestamp()).because(reason);
     if break_glass {
         by = by.break_glass();
@@ -126,16 +130,14 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: Asked) -> Answer 
         let gives_back = document.is_some_and(|document| gives_back(document, &change, &by));
         (may_release || !gives_back) && ask.may_be_made(document, &change, &actor)
     };
-    let made = desk.change_where(&change, &by, |document| is_seen(document) && is_granted(document));
-    // One error comes with a document that is in force: one that may not survive a power cut.
-    if matches!(made, Ok(Ok(_)) | Err(DeskError::Store(StoreError::NotDurable { .. }))) {
-        shared.switches.refresh();
-    }
+    let made = shared.switches.change_where(&change, &by, |document| is_seen(document) && is_granted(document));
     let Changes { document, unrecorded } = match made? {
         Ok(changes) => changes,
         Err(found) if is_seen(found.as_ref()) => {
-            let (code, generation) = (Denied::WrongVerb.code(), generation(found.as_ref()));
-            desk.write_down(refused(&actor, ask, about, generation, code));
+            let code = Denied::WrongVerb.code();
+            if let Some(facts) = shared.turned_away.facts(shared, ask.path, about, headers, code) {
+                desk.write_down(facts);
+            }
             return Err(Problem::forbidden(code));
         }
         Err(found) => {
@@ -152,29 +154,6 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: Asked) -> Answer 
         "pending": pending,
     });
     Ok(json(if pending.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK }, told.to_string()))
-}
-
-/// Writes down that somebody asked for what their token is not good for. Of strangers there is only the log: they could
-/// fill the disk.
-async fn turned_away(shared: &Arc<Shared>, ask: Ask, about: Option<&str>, headers: &HeaderMap, problem: &Problem) {
-    let (Some(actor), Ok(permit), Ok(desk)) = (whose(&shared.access, headers), shared.begin(), shared.desk()) else {
-        return;
-    };
-    let generation = shared.switches.document().map_or(0, |document| document.generation());
-    // What names no switch could be anything.
-    let about = about.filter(|id| SwitchId::new(id).is_ok());
-    let facts = refused(&actor, ask, about, generation, problem.code());
-    let work = move || {
-        desk.write_down(facts);
-        Ok(())
-    };
-    let _ = shared.in_background(permit, work).await; // an audit that hangs is no reason for another answer
-}
-
-fn refused(actor: &Actor, ask: Ask, about: Option<&str>, generation: u64, code: &str) -> Facts {
-    let mut facts = Facts::new(timestamp(), actor.as_str(), ask.path, generation);
-    (facts.switch, facts.refused) = (about.map(str::to_owned), Some(code.to_owned()));
-    facts
 }
 
 /// The switch that a proposal is about, where there is such a proposal and it is about one.

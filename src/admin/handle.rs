@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use super::routes;
+use super::turned_away::TurnedAway;
 use crate::bulkhead::Bulkhead;
 use crate::clock::timestamp;
 use crate::config::{ConfigError, Problems};
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub(super) access: AccessList,
     pub(super) audit_file: Option<PathBuf>,
     pub(super) timeout: Duration,
+    pub(super) turned_away: TurnedAway,
     at_once: Bulkhead,
 }
 
@@ -175,7 +177,8 @@ impl AdminBuilder {
         }
         problems.into_result(())?;
         let at_once = Bulkhead::builder("backstop-admin").max_concurrent_calls(AT_ONCE).build()?;
-        let shared = Arc::new(Shared { switches, registry, access, audit_file, timeout, at_once });
+        let turned_away = TurnedAway::new()?;
+        let shared = Arc::new(Shared { switches, registry, access, audit_file, timeout, turned_away, at_once });
         Ok(Admin { shared })
     }
 }

@@ -21,12 +21,13 @@
 //! | `/v1/switches/{id}/pin` | `state` | `release` |
 //! | `/v1/switches/{id}/define` | `definition` | `define` |
 //! | `/v1/switches/{id}/retire` | | `define` |
-//! | `/v1/switches/{id}/drill` | `scope`, `expires` (within the hour), `stage`, `now` | `drill` |
+//! | `/v1/switches/{id}/drill` | `scope`, `expires` (required, within the hour), `stage`, `now` | `drill` |
 //! | `/v1/switches/{id}/end_drill` | | `drill`, of whoever began it |
 //! | `/v1/switches/{id}/drilled` | `instances`, `time_to_disable_ms`, `time_to_verify_ms` | `drill` |
 //! | `/v1/two_person` | `required` | `define`, for all switches |
 //! | `/v1/stages` | `stages` | `define`, for all switches |
 //! | `/v1/revert` | `generation` | `engage`, `release` and `define`, for all switches |
+//! | `/v1/restore` | | as `revert`: puts the document in force into a store that was damaged or deleted |
 //! | `/v1/approve` | `number`, `document` (the hash that was seen) | `approve`, for the proposal's switch |
 //! | `/v1/reject` | `number` | `approve`, for the proposal's switch |
 //!
@@ -38,11 +39,12 @@
 //!
 //! The answer tells the `generation` and `hash` of the new document, the `switch`, whether it was `audited`, and in
 //! `pending` the number under which it waits for a second person (status 202), or null. Who it was is what the token
-//! says; nothing in a body can change that. What is refused to somebody with a token is in the audit, too.
+//! says; nothing in a body can change that. Changes that are refused to somebody with a token are in the audit, too, the same
+//! one once a minute.
 //!
 //! Errors are `application/problem+json` with a `code`: 400 for fields that are wrong (all of them, in `problems`), 401
 //! for no token that is good for anything, 403 for one that is good for something else and for pages of other sites,
-//! 404, 405, 408, 409, 413, 415, 422 for what a rule forbids, and 503 where the store cannot be reached. A 503 with
+//! 404, 405, 408, 409 (`behind` where the store has what cannot come into force here), 413, 415, 422 for what a rule forbids, and 503 where the store cannot be reached. A 503 with
 //! `not_durable` or `slow_store` says that the change is made, or may be.
 //!
 //! Without a token there are no routes that change anything, and reads answer under a local name only. Without a live
@@ -53,9 +55,11 @@ mod change;
 mod guard;
 mod handle;
 mod problem;
+mod restore;
 mod routes;
 mod serve;
 mod tail;
+mod turned_away;
 mod views;
 
 pub use handle::{Admin, AdminBuilder};

@@ -94,6 +94,9 @@ impl From<DeskError> for Problem {
                 return Self::new(StatusCode::CONFLICT, "moved", error.to_string()).and("generation", found.into());
             }
             DeskError::Empty => (StatusCode::NOT_FOUND, "empty"),
+            DeskError::Gone => (StatusCode::CONFLICT, "gone"),
+            DeskError::Behind { .. } => (StatusCode::CONFLICT, "behind"),
+            DeskError::Sound(_) => (StatusCode::CONFLICT, "sound"),
             DeskError::NoSuchRevision(_) => (StatusCode::NOT_FOUND, "unknown_revision"),
             DeskError::Unreadable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unreadable"),
             DeskError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),

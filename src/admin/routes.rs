@@ -4,6 +4,7 @@ use super::change::{self, Ask};
 use super::guard;
 use super::handle::Shared;
 use super::problem::Problem;
+use super::restore;
 use super::views;
 use crate::sync::Arc;
 use axum::Router;
@@ -27,6 +28,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/v1/audit", get(views::audit))
         .route("/v1/document", get(views::document));
     if shared.has_live_token() {
+        router = router.route("/v1/restore", post(restore::answer));
         for ask in Ask::ALL {
             let path = if ask.is_of_switch() {
                 format!("/v1/switches/{{id}}/{}", ask.path)

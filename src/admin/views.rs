@@ -48,6 +48,8 @@ pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
             "refused": status.refused,
             "refusals": status.refusals,
             "unknown": status.unknown,
+            "retired": status.retired,
+            "snapshot": status.snapshot,
             "expired": status.expired,
             "overdue": status.overdue,
             "differing": status.differing,

@@ -9,6 +9,7 @@ use super::node::Node;
 use super::percent::Percent;
 use super::read::{Fields, Read};
 use super::refused::ChangeError;
+use super::scope::Scope;
 use super::stage::Stage;
 use crate::clock::Timestamp;
 use crate::config::Problems;
@@ -90,10 +91,12 @@ pub(super) fn approve<'a>(
     if seen == current { Ok(proposal) } else { Err(ChangeError::StaleApproval { seen, current }) }
 }
 
-/// Whether engaging lets somebody in again, as it replaces what is engaged already.
+/// Whether engaging lets somebody in again, as it replaces what is engaged already. A drill keeps nobody out for good, and
+/// is refused where something is engaged.
 pub(crate) fn gives_back(document: &Document, change: &Change, by: &By) -> bool {
     let Change::Engage(engage) = change else { return false };
     let engaged = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
+    let engaged = engaged.filter(|old| old.trigger != Trigger::Drill && engage.trigger != Trigger::Drill);
     engaged.is_some_and(|old| engagement(document, engage, by).is_ok_and(|new| !new.covers(old)))
 }
 
@@ -122,7 +125,7 @@ pub(super) fn takes_two(document: &Document, change: &Change, by: &By, earlier: 
         }
 }
 
-/// Whether a program may ask for a change: to engage within the definition's limits and through the stages, to take its own engagement
+/// Whether a program may ask for a change: to engage within the definition's limits, to take its own engagement
 /// further, and to record a rehearsal; never over a pin.
 pub(super) fn may_automation(document: &Document, change: &Change, by: &By) -> Result<(), ChangeError> {
     let (Change::Engage(Engage { switch: id, .. }) | Change::Advance { switch: id, .. }) = change else {
@@ -133,26 +136,39 @@ pub(super) fn may_automation(document: &Document, change: &Change, by: &By) -> R
     if let Some(pin) = &switch.pin {
         return Err(ChangeError::Pinned { switch: id.clone(), state: pin.state, by: pin.by.clone() });
     }
+    let allowed = switch.definition.automatic_limit();
+    let within = |scope: &Scope| {
+        let is_within = allowed.is_some() && scope.share().is_some_and(|share| Some(share) <= allowed);
+        let allowed = allowed.map_or(0.0, Percent::get);
+        if is_within { Ok(()) } else { Err(ChangeError::TooWide { switch: id.clone(), allowed }) }
+    };
+    let stages = document.stages();
     match (change, in_force(switch, by)) {
         (Change::Engage(_), Some(_)) => {
             Err(ChangeError::AlreadyEngaged { switch: id.clone(), instead: "leave it to whoever did" })
         }
         (Change::Engage(engage), None) => {
+            within(&engage.scope)?;
             if engage.now {
                 return Err(ChangeError::AutomationMayNot { verb: "leave stages out" });
             }
-            let allowed = switch.definition.automatic_limit();
-            let is_within = allowed.is_some() && engage.scope.share().is_some_and(|share| Some(share) <= allowed);
-            let allowed = allowed.map_or(0.0, Percent::get);
-            if !is_within {
-                return Err(ChangeError::TooWide { switch: id.clone(), allowed });
+            let stage = engagement(document, engage, by)?.stage;
+            if !stages.is_empty() && !stages.first().covers(&stage) {
+                return Err(ChangeError::SkipsStages { switch: id.clone() });
             }
-            reaches(switch, &engagement(document, engage, by)?.stage)
+            reaches(switch, &stage)
         }
         (_, Some(engaged)) if matches!(engaged.trigger, Trigger::Human | Trigger::Drill) => {
             Err(ChangeError::AutomationMayNot { verb: "take further what a person engaged" })
         }
-        (Change::Advance { stage, .. }, _) => reaches(switch, stage),
+        (Change::Advance { stage, .. }, Some(engaged)) => {
+            within(&engaged.scope)?;
+            let next = stages.next(&engaged.stage);
+            if !stages.is_empty() && next != Some(stage.clone().after(&engaged.stage)) {
+                return Err(ChangeError::SkipsStages { switch: id.clone() });
+            }
+            reaches(switch, stage)
+        }
         _ => Ok(()),
     }
 }

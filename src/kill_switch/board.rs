@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A thread of its own reads: whenever the store says that there may be something new, and every second. What cannot be
-//! read, or is refused, changes nothing; how old the document in force is can be seen.
+//! read, or is refused, changes nothing; how old the document in force is can be seen. Another thread tells: a listener,
+//! a recorder or a disk that hangs holds up what is told, and no engagement.
 
 use super::builder::KillSwitchesBuilder;
 use super::by::By;
@@ -23,10 +24,11 @@ use super::snapshot::Snapshot;
 use super::status::{BoardEvent, BoardStatus, Source};
 use super::store::StoreError;
 use super::wall::Wall;
+use crate::caught::caught;
 use crate::clock::{Clock, Timestamp, timestamp};
 use crate::config::{ConfigError, Problem, intern};
 use crate::observe::{Events, Subscription};
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, Mutex};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::thread::Thread;
@@ -45,17 +47,17 @@ pub(super) struct Board {
     pub(super) instance: String,
     pub(super) region: Option<String>,
     pub(super) desk: Option<Desk>,
-    snapshot: Option<Snapshot>,
+    pub(super) snapshot: Option<Snapshot>,
     /// How often the store is read.
     pub(super) poll: Duration,
     pub(super) clock: Clock,
     wall: Wall,
-    /// The thread that reads the store.
-    pub(super) reader: Mutex<Option<Thread>>,
+    /// The threads that read the store and tell of it.
+    pub(super) threads: Mutex<Vec<Thread>>,
+    /// Whether the store was read, or could not be, for the first time.
+    pub(super) has_begun: AtomicBool,
     pub(super) points: Mutex<BTreeMap<SwitchId, Arc<Point>>>,
     pub(super) force: Mutex<Force>,
-    /// Changes made here that the audit has no entry of.
-    pub(super) unrecorded: AtomicU64,
     pub(super) events: Events<BoardEvent>,
     #[cfg(feature = "metrics")]
     pub(super) gate: crate::telemetry::Gate,
@@ -115,6 +117,7 @@ impl KillSwitches {
             return Err(ConfigError::of(Problem::new("on_unknown", format!("{on_unknown:?}"), allowed)));
         }
         self.board.bring_into_force();
+        self.board.tell();
         Ok(KillSwitch::new(point, self.clone()))
     }
 
@@ -134,15 +137,53 @@ impl KillSwitches {
     ///
     /// # Errors
     ///
-    /// As [`Desk::change`]; [`DeskError::Empty`] where there is no store. After
-    /// [`StoreError::NotDurable`](super::store::StoreError::NotDurable) the change is in force nevertheless.
+    /// As [`Desk::change`]; [`DeskError::Empty`] where there is no store, [`DeskError::Behind`] where what is in the store
+    /// could not come into force here. After [`StoreError::NotDurable`](super::store::StoreError::NotDurable) the change is
+    /// in force nevertheless.
     pub fn change(&self, change: &Change, by: &By) -> Result<Arc<Document>, DeskError> {
+        match self.change_where(change, by, |_| true)? {
+            Ok(changes) => Ok(Arc::new(changes.document)),
+            Err(_) => Err(DeskError::Busy), // the condition is always true
+        }
+    }
+
+    /// As [`change`](Self::change), as long as the document in the store meets a condition; else, that document.
+    pub(crate) fn change_where(
+        &self,
+        change: &Change,
+        by: &By,
+        condition: impl Fn(Option<&Document>) -> bool,
+    ) -> Result<Result<Changes, Option<Document>>, DeskError> {
         let desk = self.board.desk.as_ref().ok_or(DeskError::Empty)?;
-        let told = desk.change_and_tell(change, by);
-        if matches!(told, Ok(_) | Err(DeskError::Store(StoreError::NotDurable { .. }))) {
+        self.board.read(); // so that what is in force is no older than what the change is made on
+        let told = desk.change_where(change, by, |found| self.board.follows(found) && condition(found));
+        if matches!(told, Ok(Ok(_)) | Err(DeskError::Store(StoreError::NotDurable { .. }))) {
             self.board.refresh();
         }
-        let Changes { document, unrecorded } = told?;
+        match told? {
+            Err(found) if !self.board.follows(found.as_ref()) => Err(self.board.behind(found.as_ref())),
+            Ok(Changes { document, unrecorded: Some(why) }) => {
+                self.board.unrecorded(document.generation(), why.clone());
+                Ok(Ok(Changes { document, unrecorded: Some(why) }))
+            }
+            made => Ok(made),
+        }
+    }
+
+    /// Puts the document in force into the store, above all that is there: the way back from a store that was damaged,
+    /// deleted or brought back from an older time.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Empty`] where there is no store, or no document in force; what the store says.
+    pub fn restore(&self, by: &By) -> Result<Arc<Document>, DeskError> {
+        let desk = self.board.desk.as_ref().ok_or(DeskError::Empty)?;
+        let document = self.document().ok_or(DeskError::Empty)?;
+        let restored = desk.restore(&document, by);
+        if matches!(restored, Ok(_) | Err(DeskError::Store(StoreError::NotDurable { .. }))) {
+            self.board.refresh();
+        }
+        let Changes { document, unrecorded } = restored?;
         if let Some(why) = unrecorded {
             self.board.unrecorded(document.generation(), why);
         }
@@ -189,12 +230,12 @@ impl Board {
             desk,
             snapshot,
             poll,
-            reader: Mutex::new(None),
+            threads: Mutex::default(),
+            has_begun: AtomicBool::new(false),
             wall: Wall::new(timestamp(), now),
             clock,
             points: Mutex::new(BTreeMap::new()),
             force: Mutex::new(Force::new(now)),
-            unrecorded: AtomicU64::new(0),
             events: Events::default(),
             #[cfg(feature = "metrics")]
             gate: crate::telemetry::Gate::default(),
@@ -205,6 +246,21 @@ impl Board {
         self.desk.as_ref()
     }
 
+    /// Whether what comes after this document in the store can come into force here.
+    fn follows(&self, found: Option<&Document>) -> bool {
+        let force = self.force.lock();
+        let Some(own) = force.document.as_deref().filter(|_| force.source != Source::BakedIn) else { return true };
+        found.is_some_and(|found| {
+            let is_same = found.generation() == own.generation() && found.content_hash() == own.content_hash();
+            found.store() == own.store() && (found.generation() > own.generation() || is_same)
+        })
+    }
+
+    fn behind(&self, found: Option<&Document>) -> DeskError {
+        let in_force = self.force.lock().document.as_ref().map_or(0, |document| document.generation());
+        DeskError::Behind { in_force, found: found.map_or(0, Document::generation) }
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.wall.now(timestamp(), self.clock.now())
     }
@@ -212,27 +268,38 @@ impl Board {
     /// Takes a document that is not the store's: what the program begins with.
     pub(super) fn begin_with(&self, document: Document, source: Source) {
         let mut force = self.force.lock();
-        (force.document, force.source) = (Some(Arc::new(document)), source);
+        let document = Arc::new(document);
+        (force.document, force.source) = (Some(Arc::clone(&document)), source);
+        self.events.push([BoardEvent::Applied { document, source }]);
         drop(force);
         self.bring_into_force();
     }
 
-    /// Reads the store, and puts into force what it says.
+    /// Reads the store, puts into force what it says, and tells of it, on this thread.
     pub(super) fn refresh(&self) {
+        self.read();
+        self.tell();
+    }
+
+    /// Reads the store, and puts into force what it says. Nobody hears of it yet: no listener and no disk holds up the
+    /// next reading.
+    pub(super) fn read(&self) {
         if let Some(desk) = &self.desk {
             let seen = self.force.lock().takes;
-            let reading = desk.store().read();
+            // A store is foreign code.
+            let reading = caught(|| desk.store().read());
+            let reading = reading.unwrap_or_else(|| Err(StoreError::Other("the store panicked".into())));
             let mut force = self.force.lock();
             let event = force.take(reading, seen, self.clock.now());
             self.events.push(event);
         }
         self.bring_into_force();
-        self.keep();
     }
 
-    /// Writes the store's document to where the next start looks first. The switches are set by then: an engagement
-    /// does not wait for a disk.
-    fn keep(&self) {
+    /// Tells listeners, the log and the metrics how everything stands, and keeps the document for the next start.
+    pub(super) fn tell(&self) {
+        self.events.dispatch(super::log::event);
+        self.publish();
         let Some(snapshot) = &self.snapshot else { return };
         let document = {
             let force = self.force.lock();
@@ -246,7 +313,6 @@ impl Board {
 
     /// Says that a change which is in force is not in the audit.
     fn unrecorded(&self, generation: u64, why: String) {
-        self.unrecorded.fetch_add(1, Ordering::Relaxed);
         self.events.push([BoardEvent::Unrecorded { generation, why }]);
         self.events.dispatch(super::log::event);
         self.publish();
@@ -259,7 +325,10 @@ impl Board {
         let now = self.now(); // with the locks: whoever comes later does not go by an earlier time
         for point in points.values() {
             let switch = force.document.as_ref().and_then(|document| document.switch(point.id.as_str()));
+            let is_retired = |document: &Arc<Document>| document.is_retired(&point.id);
             let standing = match switch {
+                // What was given up for good is on for good: nobody can say anything else of it any more.
+                None if force.document.as_ref().is_some_and(is_retired) => Standing::Released,
                 None => Standing::Unknown,
                 Some(switch) if !switch.is_engaged(now) => Standing::Released,
                 Some(switch) => match switch.engaged() {
@@ -278,23 +347,22 @@ impl Board {
             }
             let before = point.is_engaged();
             point.set(standing);
+            let trigger = metrics::place(switch, now);
             if before != point.is_engaged() {
-                let engaged = switch.and_then(|switch| switch.engaged());
-                point.count_transition(!before, metrics::place(engaged, now));
+                point.count_transition(!before, trigger);
                 self.events.push([BoardEvent::Switched { name: point.name, is_engaged: !before }]);
             }
+            if let Some(trigger) = trigger.filter(|_| point.is_engaged()) {
+                point.is_engaged_by(trigger);
+            }
         }
-        drop(points);
-        drop(force);
-        self.events.dispatch(super::log::event);
-        self.publish();
     }
 }
 
 impl Drop for Board {
     fn drop(&mut self) {
-        if let Some(reader) = self.reader.lock().take() {
-            reader.unpark(); // it sees that there is no board any more, and lets go of the store
+        for thread in self.threads.lock().drain(..) {
+            thread.unpark(); // it sees that there is no board any more, and lets go of the store
         }
     }
 }

@@ -1,22 +1,22 @@
-//! How the switches of a program are set up, and the thread that keeps them up to date.
+//! How the switches of a program are set up.
 
 use super::audit::Facts;
 use super::board::{Board, KillSwitches};
 use super::desk::{Audit, Desk};
 use super::document::Document;
 use super::snapshot::Snapshot;
-use super::status::Source;
+use super::status::{BoardEvent, Source};
 use super::store::Store;
-use super::text;
-use crate::caught::caught;
+use super::{text, threads};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Problems, intern};
 use crate::sync::Arc;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Weak;
-use std::thread;
 use std::time::Duration;
+
+/// How long a start waits for the store.
+const START_WITHIN: Duration = Duration::from_secs(5);
 
 /// Sets up the switches of a program. Setters never fail; `build` returns every problem at once.
 pub struct KillSwitchesBuilder {
@@ -61,7 +61,8 @@ impl KillSwitchesBuilder {
     }
 
     /// A file of this instance's own that keeps the last good document: the next start begins with it when the store
-    /// cannot be read. Default: none.
+    /// cannot be read. It is of one store: where the switches are meant to come from another one from now on, remove the
+    /// file, or it refuses that one as foreign. Default: none.
     #[must_use]
     pub fn snapshot(mut self, path: impl AsRef<Path>) -> Self {
         self.snapshot = Some(path.as_ref().to_owned());
@@ -105,10 +106,10 @@ impl KillSwitchesBuilder {
         self
     }
 
-    /// Reads the first document and starts the thread that keeps it up to date.
+    /// Reads the first document and starts the threads that keep it up to date.
     ///
-    /// It never waits for the store longer than one read takes: without a document the program starts with the last good
-    /// one on disk, then with the one that was baked in, then with what each switch declares.
+    /// It waits for the store for five seconds at most: without a document the program starts with the last good one on
+    /// disk, then with the one that was baked in, then with what each switch declares.
     ///
     /// # Errors
     ///
@@ -134,21 +135,28 @@ impl KillSwitchesBuilder {
         if let Some(Err(error)) = &baked_in {
             problems.add("baked_in", error, "a document");
         }
+        let snapshot = snapshot.map(|path| Snapshot::new(&path)).transpose().unwrap_or_else(|error| {
+            problems.add("snapshot", error, "a path, relative only where there is a current directory");
+            None
+        });
         problems.into_result(())?;
         let desk = match (desk, audit) {
             (Some(desk), Some(audit)) => Some(desk.audited(audit)),
             (desk, _) => desk,
         };
-        let snapshot = snapshot.map(Snapshot::new);
-        let last_good = snapshot.as_ref().and_then(Snapshot::last_good);
+        let last_good = snapshot.as_ref().map_or(Ok(None), Snapshot::last_good);
         let board = Arc::new(Board::new(name, instance, region, desk, snapshot, poll, clock));
+        let last_good = last_good.unwrap_or_else(|why| {
+            board.events.push([BoardEvent::Refused { code: "snapshot", why }]);
+            None
+        });
         match (last_good, baked_in) {
             (Some(document), _) => board.begin_with(document, Source::Snapshot),
             (None, Some(Ok(document))) => board.begin_with(document, Source::BakedIn),
             _ => {}
         }
-        board.refresh();
-        keep_up_to_date(&board, poll);
+        threads::start(&board, poll, START_WITHIN);
+        board.tell();
         Ok(KillSwitches { board })
     }
 }
@@ -160,26 +168,6 @@ impl Audit for Held {
     fn record(&self, facts: Facts) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         self.0.record(facts)
     }
-}
-
-/// Starts the thread that reads the store. It ends with the board.
-fn keep_up_to_date(board: &Arc<Board>, poll: Duration) {
-    let Some(desk) = board.desk().cloned() else { return };
-    let weak: Weak<Board> = Arc::downgrade(board);
-    let run = move || {
-        let reader = thread::current();
-        // Without a watch there is still the poll.
-        let _watch = caught(|| desk.store().watch(Arc::new(move || reader.unpark())));
-        drop(desk);
-        while let Some(board) = weak.upgrade() {
-            caught(|| board.refresh()); // a store is foreign code
-            drop(board);
-            thread::park_timeout(poll);
-        }
-    };
-    let started = thread::Builder::new().name("backstop-switches".to_owned()).spawn(run);
-    // No thread to be had: the document that was read stays in force, and its age shows.
-    *board.reader.lock() = started.ok().map(|started| started.thread().clone());
 }
 
 impl fmt::Debug for KillSwitchesBuilder {

@@ -152,6 +152,7 @@ impl fmt::Display for Change {
                 write!(f, " {number}")
             }
             Self::TwoPerson { required } => write!(f, " {required}"),
+            Self::Advance { switch, stage: Stage::Everywhere } => write!(f, " {switch} everywhere"),
             Self::Engage(Engage { switch, now: true, .. }) => write!(f, " {switch} now"),
             _ => self.switch().map_or(Ok(()), |switch| write!(f, " {switch}")),
         }

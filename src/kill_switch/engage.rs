@@ -38,20 +38,20 @@ pub struct Engage {
 }
 
 impl Engage {
-    /// From the first of the document's [`Stages`] on, without an end, by a person's decision.
+    /// From the first of the document's [`Stages`](super::Stages) on, without an end, by a person's decision.
     pub fn new(switch: SwitchId, scope: Scope) -> Self {
         let (incident, expires, trigger) = (None, None, Trigger::default());
         Self { switch, scope, stage: None, now: false, incident, expires, trigger }
     }
 
-    /// Where it begins. Default: at the first of the document's [`Stages`], which is everywhere where it names none; where
+    /// Where it begins. Default: at the first of the document's [`Stages`](super::Stages), which is everywhere where it names none; where
     /// the switch is engaged already, at what that has come to.
     pub fn stage(mut self, stage: Stage) -> Self {
         self.stage = Some(stage);
         self
     }
 
-    /// Leaves the document's [`Stages`] out: everywhere at once, or where [`stage`](Self::stage) says. The history and the
+    /// Leaves the document's [`Stages`](super::Stages) out: everywhere at once, or where [`stage`](Self::stage) says. The history and the
     /// audit tell. Only people may.
     pub fn now(mut self) -> Self {
         self.now = true;

@@ -31,9 +31,10 @@ impl Force {
     pub(super) fn take(&mut self, reading: Reading, seen: u64, now: Instant) -> Option<BoardEvent> {
         // What the program began with is no document of this store: it is compared with nothing.
         let current = self.document.as_deref().filter(|_| self.source != Source::BakedIn);
+        let is_first = current.is_none();
         let taken = match reading {
             Ok(Some(bytes)) => desk::take(current, &bytes).map_err(|refusal| (refusal.code(), refusal.to_string())),
-            Ok(None) if current.is_none() => Ok(None), // nothing has been written yet
+            Ok(None) if is_first => Ok(None), // nothing has been written yet
             Ok(None) => Err(("missing", "there is nothing in the store any more".to_owned())),
             Err(error) => Err(("unreachable", error.to_string())),
         };
@@ -44,6 +45,11 @@ impl Force {
                 (self.good_at, self.refused) = (now, None);
                 self.takes += 1;
                 Some(BoardEvent::Applied { document, source: Source::Store })
+            }
+            // Nothing is there yet: not refused, and not good, or a volume that is not mounted would look well.
+            Ok(None) if is_first => {
+                self.refused = None;
+                None
             }
             Ok(None) => {
                 (self.good_at, self.refused) = (now, None);
@@ -69,6 +75,13 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::kill_switch::store::MemoryStore;
     use crate::kill_switch::{By, Change, Definition, Desk, Engage, OnUnknown, Scope, SwitchId};
+
+    #[test]
+    fn a_store_with_nothing_in_it_is_no_good_reading() {
+        let mut force = Force::new(Instant::from_nanos(0));
+        assert_eq!(force.take(Ok(None), 0, Instant::from_nanos(9)), None);
+        assert_eq!((force.good_at, &force.refused), (Instant::from_nanos(0), &None));
+    }
 
     #[test]
     fn a_reading_that_others_were_faster_than_is_no_refusal() {

@@ -3,7 +3,7 @@
 #[cfg(feature = "metrics")]
 pub(super) use publish::{publish_board, publish_point};
 
-use super::document::{Engagement, Trigger};
+use super::document::{Switch, Trigger};
 use crate::clock::Timestamp;
 
 /// Why a switch changed.
@@ -14,10 +14,10 @@ pub(super) const TRIGGERS: [&str; 4] = ["human", "kpi", "expiry", "drill"];
 pub(super) const DRILL: usize = 3;
 
 /// The place among them of what made a switch as it is; `None` where nothing is engaged any more.
-pub(super) fn place(engaged: Option<&Engagement>, now: Timestamp) -> Option<usize> {
-    let engaged = engaged?;
-    Some(match engaged.trigger() {
-        _ if engaged.is_over(now) => 2,
+pub(super) fn place(switch: Option<&Switch>, now: Timestamp) -> Option<usize> {
+    let switch = switch?;
+    Some(match switch.engaged()?.trigger() {
+        _ if !switch.is_engaged(now) => 2, // a pin keeps what would be over
         Trigger::Human => 0,
         Trigger::Kpi(_) => 1,
         Trigger::Expiry => 2,

@@ -101,6 +101,7 @@ pub mod store;
 mod target;
 mod telling;
 mod text;
+mod threads;
 mod wall;
 
 pub use accept::{Accepted, Refusal, accept};
@@ -129,7 +130,7 @@ pub use percent::{KeyHash, Percent};
 pub use point::State;
 pub use refused::ChangeError;
 #[cfg(feature = "axum")]
-pub(crate) use request::Asked;
+pub(crate) use request::{Asked, reason};
 pub use rule::Rule;
 pub use scope::Scope;
 pub use service::{KillSwitchService, ResponseFuture};

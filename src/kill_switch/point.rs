@@ -43,7 +43,7 @@ pub(super) struct Point {
     pub(super) fallbacks: AtomicU64,
     /// To engaged and to released, by trigger.
     transitions: [AtomicU64; 8],
-    /// What the last change was set off by.
+    /// What it is, or was last, engaged by.
     engaged_by: AtomicU64,
     /// Whether the definition in force has another `on_unknown`.
     is_differing: AtomicBool,
@@ -103,6 +103,10 @@ impl Point {
         let trigger = trigger.unwrap_or(if was_drill { DRILL } else { 0 });
         let first = if is_engaged { 0 } else { 4 };
         self.transitions[first + trigger].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Remembers what keeps it engaged now: a person may have taken over what a drill began.
+    pub(super) fn is_engaged_by(&self, trigger: usize) {
         self.engaged_by.store(trigger as u64, Ordering::Relaxed);
     }
 
@@ -171,6 +175,11 @@ impl Point {
             }
             _ => State::Unknown,
         }
+    }
+
+    /// Whether no request at all is let through.
+    pub(super) fn blocks_everybody(&self) -> bool {
+        matches!(self.word.load(Ordering::Relaxed), ENGAGED | UNKNOWN_BLOCKED)
     }
 
     /// How it stands for requests that say nothing of themselves, and whether it is engaged for any.

@@ -39,6 +39,15 @@ pub(super) fn facts(before: &Document, after: &Document, change: &Change, by: &B
     facts
 }
 
+/// Of a document that was put back, in place of one that was lost.
+pub(super) fn restored(before: &Document, after: &Document, by: &By) -> Facts {
+    let mut facts = Facts::new(by.at(), by.name(), "restore", after.generation());
+    facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
+    facts.change = Some(serde_json::json!({ "restore": { "generation": before.generation() } }));
+    facts.break_glass = after.changed().is_break_glass();
+    facts
+}
+
 /// Of a change that was asked for on this document and is refused.
 pub(super) fn refused(document: &Document, change: &Change, by: &By, code: &str) -> Facts {
     let mut facts = Facts::new(by.at(), by.name(), change.verb(), document.generation());

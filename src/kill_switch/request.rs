@@ -17,6 +17,26 @@ pub(crate) struct Asked {
     pub(crate) break_glass: bool,
 }
 
+/// Why, where a body says nothing else.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub(crate) fn reason(body: &[u8]) -> Result<String, ConfigError> {
+    let mut problems = Problems::default();
+    let reason = match Node::parse(body) {
+        Ok(node) => Fields::of(&node, "", &["reason"], &mut problems).and_then(|mut fields| fields.reason("reason")),
+        Err(error) => {
+            problems.add("body", error, "JSON");
+            None
+        }
+    };
+    match reason {
+        Some(reason) => problems.into_result(reason),
+        None => Err(problems.into_error()),
+    }
+}
+
 /// The fields of a body that belong to no one change.
 const COMMON: [&str; 3] = ["reason", "if_generation", "break_glass"];
 
@@ -112,5 +132,9 @@ mod tests {
             assert_eq!(fields(body, verb), expected, "{body}");
         }
         assert_eq!(fields(&"[".repeat(60_000), "release"), ["body"]);
+        assert_eq!(reason(br#"{"reason":"why"}"#).unwrap(), "why");
+        for (wrong, says) in [("[]", "object"), ("{}", "reason"), (r#"{"reason":"x","by":"y"}"#, "by"), ("", "JSON")] {
+            assert!(reason(wrong.as_bytes()).unwrap_err().to_string().contains(says), "{wrong}");
+        }
     }
 }

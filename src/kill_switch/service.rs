@@ -2,7 +2,7 @@
 
 use super::handle::KillSwitch;
 use super::layer::{Anyone, Targets};
-use crate::reject::OnReject;
+use crate::reject::{OnReject, RejectReason};
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -12,19 +12,29 @@ use tower_service::Service;
 
 /// A service with a kill switch in front. Clones share the switch.
 ///
-/// The decision is taken once for each request, in `call`. An engaged switch lets the service be asked whether it is
-/// ready all the same: it may be engaged for some requests only.
-#[derive(Clone, Debug)]
+/// The decision is taken once for each request, in `call`. While everybody is refused, the service is not asked whether it
+/// is ready: what is turned off may hang. A switch that is released between the two refuses that one request as not ready.
+#[derive(Debug)]
 pub struct KillSwitchService<S, T = Anyone, P = crate::reject::AsError> {
     switch: KillSwitch,
     inner: S,
     targets: T,
     degraded: P,
+    /// Whether the inner service was not asked whether it is ready, because everybody is refused.
+    is_unasked: bool,
+}
+
+/// A clone was never asked.
+impl<S: Clone, T: Clone, P: Clone> Clone for KillSwitchService<S, T, P> {
+    fn clone(&self) -> Self {
+        let (switch, inner) = (self.switch.clone(), self.inner.clone());
+        Self::new(switch, inner, self.targets.clone(), self.degraded.clone())
+    }
 }
 
 impl<S, T, P> KillSwitchService<S, T, P> {
     pub(super) fn new(switch: KillSwitch, inner: S, targets: T, degraded: P) -> Self {
-        Self { switch, inner, targets, degraded }
+        Self { switch, inner, targets, degraded, is_unasked: false }
     }
 
     /// The inner service.
@@ -50,12 +60,13 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
-        self.inner.poll_ready(cx).map_err(P::carry)
+        self.is_unasked = !self.switch.point.is_released() && self.switch.point.blocks_everybody();
+        if self.is_unasked { Poll::Ready(Ok(())) } else { self.inner.poll_ready(cx).map_err(P::carry) }
     }
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        if self.switch.point.is_released() {
+        if self.switch.point.is_released() && !self.is_unasked {
             let future = self.inner.call(request);
             return ResponseFuture { state: State::Called { future }, request: PhantomData };
         }
@@ -71,7 +82,12 @@ impl<S, T, P> KillSwitchService<S, T, P> {
         T: Targets<Request>,
         P: OnReject<Request, S::Response, S::Response, S::Error> + Clone,
     {
-        let state = match self.switch.check(&self.targets.target(&request)) {
+        let checked = self.switch.check(&self.targets.target(&request));
+        let checked = match checked {
+            Ok(_) if self.is_unasked => Err(self.switch.point.rejected(RejectReason::NotReady)),
+            checked => checked,
+        };
+        let state = match checked {
             Ok(_) => State::Called { future: self.inner.call(request) },
             Err(rejected) => {
                 if P::IS_FALLBACK {

@@ -2,6 +2,7 @@
 
 use super::document::Document;
 use crate::sync::Mutex;
+use std::fmt;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
@@ -23,21 +24,57 @@ struct Kept {
 }
 
 impl Snapshot {
-    pub(super) fn new(path: PathBuf) -> Self {
+    /// At this path, which is the same one when the program changes its directory later.
+    ///
+    /// # Errors
+    ///
+    /// A relative path, and no current directory.
+    pub(super) fn new(path: &Path) -> io::Result<Self> {
+        let path = std::path::absolute(path)?;
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{:016x}.new", RandomState::new().hash_one(0)));
-        Self { temp: path.with_file_name(name), path, kept: Mutex::default() }
+        Ok(Self { temp: path.with_file_name(name), path, kept: Mutex::default() })
     }
 
-    /// The document of an earlier run. What is no document is as good as nothing.
-    pub(super) fn last_good(&self) -> Option<Document> {
-        let size = fs::metadata(&self.path).ok().filter(fs::Metadata::is_file)?.len();
-        if size > Document::SIZE_MAX as u64 {
-            return None;
+    /// The document of an earlier run; `None` where there is none. What writers that were killed have left is removed.
+    ///
+    /// # Errors
+    ///
+    /// Why what is there is of no use.
+    pub(super) fn last_good(&self) -> Result<Option<Document>, String> {
+        self.sweep();
+        let failed = |why: &dyn fmt::Display| format!("the snapshot {} is of no use: {why}", self.path.display());
+        let metadata = match fs::metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(&error)),
+        };
+        if !metadata.is_file() || metadata.len() > Document::SIZE_MAX as u64 {
+            return Err(failed(&format!("it has to be a file of at most {} bytes", Document::SIZE_MAX)));
         }
-        let document = Document::parse(&fs::read(&self.path).ok()?, Document::SIZE_MAX).ok()?;
+        let bytes = fs::read(&self.path).map_err(|error| failed(&error))?;
+        let document = Document::parse(&bytes, Document::SIZE_MAX).map_err(|error| failed(&error))?;
         self.kept.lock().generation = Some(document.generation());
-        Some(document)
+        Ok(Some(document))
+    }
+
+    /// Why the last document was not kept, if it was not.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.kept.lock().failure.clone()
+    }
+
+    fn sweep(&self) {
+        let Some((directory, name)) = self.path.parent().zip(self.path.file_name()) else { return };
+        let is_left = |entry: &std::ffi::OsStr| {
+            let rest = entry.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
+            let random = rest.and_then(|rest| rest.strip_prefix(b".")?.strip_suffix(b".new"));
+            random.is_some_and(|random| random.len() == 16 && random.iter().all(u8::is_ascii_hexdigit))
+        };
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            if is_left(&entry.file_name()) {
+                let _: io::Result<()> = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Keeps the document unless it, or a newer one, is kept already. A failure leaves the one of before, and is tried
@@ -48,8 +85,9 @@ impl Snapshot {
     /// Why not, the first time only.
     pub(super) fn keep(&self, document: &Document) -> Result<(), String> {
         let mut kept = self.kept.lock(); // over the writing: what is on disk is what the generation says
-        if kept.generation.is_some_and(|generation| document.generation() <= generation) {
-            return Ok(());
+        let is_kept = kept.generation.is_some_and(|generation| document.generation() <= generation);
+        if is_kept && self.path.exists() {
+            return Ok(()); // somebody may have tidied up
         }
         match self.write(&document.to_bytes()) {
             Ok(()) => {
@@ -76,7 +114,9 @@ impl Snapshot {
             let _ = fs::remove_file(&self.temp); // it may not be there
         }
         moved?;
-        sync_directory_of(&self.path)
+        // It is there; a directory that cannot be synced leaves it to the system when it comes to the disk.
+        let _: io::Result<()> = sync_directory_of(&self.path);
+        Ok(())
     }
 }
 
@@ -120,7 +160,7 @@ mod tests {
         let document = |generation| desk.revision(generation).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("last-good.json");
-        let snapshot = Snapshot::new(path.clone());
+        let snapshot = Snapshot::new(&path).unwrap();
         std::thread::scope(|scope| {
             for generation in [5, 9, 6, 8, 7] {
                 let (snapshot, document) = (&snapshot, &document);
@@ -128,11 +168,18 @@ mod tests {
             }
         });
         snapshot.keep(&document(4)).unwrap();
-        let again = Snapshot::new(path);
-        assert_eq!(again.last_good().unwrap().generation(), 9);
+        fs::write(directory.path().join("last-good.json.0123456789abcdef.new"), "half of").unwrap();
+        let again = Snapshot::new(&path).unwrap();
+        let generation = || again.last_good().unwrap().unwrap().generation();
+        assert_eq!(generation(), 9);
         again.keep(&document(8)).unwrap();
-        assert_eq!(again.last_good().unwrap().generation(), 9, "what an earlier run has kept counts too");
+        assert_eq!(generation(), 9, "what an earlier run has kept counts too");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+        fs::remove_file(&path).unwrap();
+        again.keep(&document(9)).unwrap();
+        assert_eq!(generation(), 9, "it is written again when somebody has removed it");
+        fs::write(&path, "{").unwrap();
+        assert!(again.last_good().unwrap_err().contains("is of no use"));
     }
 
     #[test]
@@ -140,11 +187,13 @@ mod tests {
         let document = desk().revision(5).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let below = directory.path().join("later");
-        let snapshot = Snapshot::new(below.join("last-good.json"));
+        let snapshot = Snapshot::new(&below.join("last-good.json")).unwrap();
         assert!(snapshot.keep(&document).unwrap_err().contains("cannot be written"));
         assert_eq!(snapshot.keep(&document), Ok(()), "it is known by now");
+        assert!(snapshot.failure().is_some());
         fs::create_dir(&below).unwrap();
         assert_eq!(snapshot.keep(&document), Ok(()));
-        assert_eq!(snapshot.last_good().unwrap().generation(), 5);
+        assert_eq!(snapshot.last_good().unwrap().unwrap().generation(), 5);
+        assert_eq!(snapshot.failure(), None);
     }
 }

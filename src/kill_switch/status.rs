@@ -35,10 +35,14 @@ pub struct BoardStatus {
     pub refused: Option<String>,
     /// Documents refused since the program began.
     pub refusals: u64,
-    /// Changes that this program made and the audit has no entry of.
+    /// Changes that this program made or refused and the audit has no entry of.
     pub unrecorded: u64,
+    /// Why the document in force is not kept for the next start, if it should be and is not.
+    pub snapshot: Option<String>,
     /// Switches of the program that the document does not know.
     pub unknown: Vec<&'static str>,
+    /// Switches of the program that are retired: what they turned off is on for good.
+    pub retired: Vec<&'static str>,
     /// Switches whose definition has expired.
     pub expired: Vec<String>,
     /// Switches that are still engaged though the time of their engagement is over: it says
@@ -54,21 +58,25 @@ impl BoardStatus {
     pub fn warnings(&self) -> Vec<String> {
         let of = |what: &str, names: &[String]| names.iter().map(|name| format!("kill switch {name} {what}")).collect();
         let own = |names: &[&'static str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let told: [Vec<String>; 4] = [
+        let told: [Vec<String>; 5] = [
             of("has an expired definition: say whether it is still wanted", &self.expired),
             of("is engaged for longer than was said: release or extend it", &self.overdue),
             of("is unknown to the document: define it", &own(&self.unknown)),
+            of("is retired: take its gate out of the program", &own(&self.retired)),
             of("declares another on_unknown than its definition: change one of them", &own(&self.differing)),
         ];
-        let store = (!self.stale_for.is_zero()).then(|| {
-            let why = self.refused.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            format!("kill switches have not read their store for {:?}{why}", self.stale_for)
+        let store = (!self.stale_for.is_zero()).then(|| match &self.refused {
+            Some(why) => format!("kill switches have not read their store for {:?}: {why}", self.stale_for),
+            None if self.source == Source::Store => {
+                format!("kill switches have not read their store for {:?}", self.stale_for)
+            }
+            None => format!("kill switches have found nothing in their store for {:?}", self.stale_for),
         });
         let refused = self.refused.as_ref().filter(|_| self.stale_for.is_zero());
         let refused = refused.map(|why| format!("kill switches keep an older document: {why}"));
         let unrecorded = (self.unrecorded > 0)
             .then(|| format!("{} changes of kill switches are missing in the audit", self.unrecorded));
-        told.into_iter().flatten().chain(store).chain(refused).chain(unrecorded).collect()
+        told.into_iter().flatten().chain(store).chain(refused).chain(unrecorded).chain(self.snapshot.clone()).collect()
     }
 }
 
@@ -133,7 +141,9 @@ mod tests {
             refused: None,
             refusals: 0,
             unrecorded: 0,
+            snapshot: None,
             unknown: Vec::new(),
+            retired: Vec::new(),
             expired: Vec::new(),
             overdue: Vec::new(),
             differing: Vec::new(),
@@ -155,6 +165,11 @@ mod tests {
         let (stale_for, refused) = (Duration::from_secs(9), Some("no such file".to_owned()));
         let stale = BoardStatus { stale_for, refused: refused.clone(), ..well() };
         assert_eq!(stale.warnings(), ["kill switches have not read their store for 9s: no such file"]);
+        let empty = BoardStatus { stale_for, source: Source::Nothing, ..well() };
+        assert_eq!(empty.warnings(), ["kill switches have found nothing in their store for 9s"]);
+        let (retired, snapshot) = (vec!["recs"], Some("the snapshot cannot be written".to_owned()));
+        let told = BoardStatus { snapshot, retired, ..well() }.warnings();
+        assert!(told[0].contains("recs is retired") && told[1].contains("snapshot"), "{told:?}");
         let kept = BoardStatus { refused, ..well() };
         assert_eq!(kept.warnings(), ["kill switches keep an older document: no such file"]);
     }

@@ -1,16 +1,17 @@
 //! What a board tells of itself when it is asked, and its metrics.
 
 use super::board::Board;
+use super::desk::Desk;
 use super::document::Document;
 #[cfg(feature = "metrics")]
 use super::document::{DrillRecord, Switch};
 #[cfg(feature = "metrics")]
 use super::metrics;
 use super::point::Point;
+use super::snapshot::Snapshot;
 use super::status::{BoardStatus, Source, is_overdue};
 #[cfg(feature = "metrics")]
 use crate::clock::Timestamp;
-use crate::sync::Ordering;
 use std::time::Duration;
 
 impl Board {
@@ -18,10 +19,14 @@ impl Board {
         let now = self.now();
         let force = self.force.lock();
         let document = force.document.as_deref();
-        let is_known = |point: &Point| document.is_some_and(|document| document.switch(point.id.as_str()).is_some());
-        let unknown = self.points.lock().values().filter(|point| !is_known(point)).map(|point| point.name).collect();
-        let differing =
-            self.points.lock().values().filter(|point| point.is_differing()).map(|point| point.name).collect();
+        let points: Vec<_> = self.points.lock().values().cloned().collect();
+        let named =
+            |is: &dyn Fn(&Point) -> bool| points.iter().filter(|point| is(point)).map(|point| point.name).collect();
+        let is_defined = |point: &Point| document.is_some_and(|document| document.switch(point.id.as_str()).is_some());
+        let is_retired = |point: &Point| document.is_some_and(|document| document.is_retired(&point.id));
+        let unknown = named(&|point| !is_defined(point) && !is_retired(point));
+        let retired = named(&|point| is_retired(point));
+        let differing = named(&|point| point.is_differing());
         let switches = document.map(Document::switches).unwrap_or_default();
         let expired = switches.iter().filter(|switch| switch.definition().is_expired(now));
         let overdue = switches.iter().filter(|switch| is_overdue(switch, now));
@@ -35,8 +40,10 @@ impl Board {
             stale_for: if is_stale { since_good } else { Duration::ZERO },
             refused: force.refused.as_ref().map(|(_, why)| why.clone()),
             refusals: force.refusals,
-            unrecorded: self.unrecorded.load(Ordering::Relaxed),
+            unrecorded: self.desk.as_ref().map_or(0, Desk::unrecorded),
+            snapshot: self.snapshot.as_ref().and_then(Snapshot::failure),
             unknown,
+            retired,
             expired: expired.map(|switch| switch.id().to_string()).collect(),
             overdue: overdue.map(|switch| switch.id().to_string()).collect(),
             differing,

@@ -55,6 +55,8 @@ async fn who_may_drill_ends_their_own_drill_and_turns_nothing_off_for_good() {
 
     scene.engage("mira").await;
     assert_eq!(scene.post("dora", "/v1/switches/recs/end_drill", end).await.1["code"], "wrong_verb");
+    let again = scene.post("dora", "/v1/switches/recs/drill", drill(within(60))).await;
+    assert_eq!((again.0.as_u16(), &again.1["code"]), (409, &json!("already_engaged")));
     let document = scene.desk.document().unwrap().unwrap();
     let engaged = document.switch("recs").unwrap().engaged().unwrap();
     assert_eq!((engaged.trigger(), engaged.stage()), (&Trigger::Human, &Stage::Everywhere));
@@ -72,7 +74,10 @@ async fn what_is_refused_to_somebody_with_a_token_is_written_down() {
     scene.post("evi", "/v1/switches/recs/release", why).await;
     scene.engage("mira").await;
     let narrow = json!({ "reason": "for less", "scope": { "tenants": ["acme"] } });
-    scene.post("nora", "/v1/switches/recs/engage", narrow).await; // it would let the others in
+    scene.post("nora", "/v1/switches/recs/engage", narrow.clone()).await; // it would let the others in
+    scene.post("nora", "/v1/switches/recs/engage", narrow).await; // again within the minute
+    let glass = json!({ "reason": "alone", "break_glass": true });
+    scene.post("rene", "/v1/switches/recs/release", glass).await; // it takes approve, too
 
     let audit = scene.get("vera", "/v1/audit").await.1;
     let told: Vec<_> = audit["entries"].as_array().unwrap().iter().collect();
@@ -83,6 +88,7 @@ async fn what_is_refused_to_somebody_with_a_token_is_written_down() {
         "mira release not_engaged",
         "mira engage null",
         "nora engage wrong_verb",
+        "rene release wrong_verb",
     ];
     assert_eq!(told.iter().map(short).collect::<Vec<_>>(), expected);
     assert_eq!(
@@ -90,7 +96,7 @@ async fn what_is_refused_to_somebody_with_a_token_is_written_down() {
         (&json!("let me"), &json!("recs"), &json!(3))
     );
     let bytes = std::fs::read(scene.folder.path().join("audit.jsonl")).unwrap();
-    assert_eq!(backstop::kill_switch::audit::verify(&bytes).unwrap().entries, 5);
+    assert_eq!(backstop::kill_switch::audit::verify(&bytes).unwrap().entries, 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

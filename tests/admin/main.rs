@@ -78,6 +78,7 @@ async fn every_change_has_a_route() {
         ("switches/new/drilled", json!({ "instances": 3, "time_to_disable_ms": 4, "time_to_verify_ms": 5 })),
         ("switches/new/retire", json!({})),
         ("stages", json!({ "stages": [{ "instances": ["a"] }] })),
+        ("restore", json!({})),
         ("two_person", json!({ "required": true })),
     ] {
         body["reason"] = "why".into();
@@ -256,7 +257,7 @@ async fn a_public_address_without_a_live_token_is_refused() {
     let live = tokio::time::timeout(Duration::from_millis(50), admin(access()).bind("0.0.0.0:0")).await;
     assert!(live.is_err(), "it serves");
     let shown = format!("{:?}", admin(access()));
-    assert_eq!(shown, "Admin { switches: \"shop\", grants: 7 }");
+    assert_eq!(shown, "Admin { switches: \"shop\", grants: 8 }");
     assert!(!shown.contains(&token("mira")));
 }
 

@@ -60,6 +60,11 @@ impl Store for Moody {
         Ok(())
     }
 
+    fn put_back(&self, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.say()?;
+        self.inner.put_back(generation, bytes)
+    }
+
     fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
         self.say()?;
         self.inner.revision(generation)
@@ -75,7 +80,7 @@ impl Store for Moody {
     }
 }
 
-/// `mira` and `ana` may do everything, `vera` views, `nora` engages, `dora` drills, `otto` does everything to `other`, and `evi`'s time is over.
+/// `mira` and `ana` may do everything, `vera` views, `nora` engages, `dora` drills, `rene` releases, `otto` does everything to `other`, and `evi`'s time is over.
 pub(crate) fn token(actor: &str) -> String {
     Token::from_bytes([actor.as_bytes()[0]; 32]).reveal()
 }
@@ -93,7 +98,8 @@ pub(crate) fn access() -> AccessList {
     let only = grant("otto").switches(Switches::only(["other"]));
     let nora = grant("nora").verbs([Verb::Engage]);
     let (vera, dora) = (grant("vera").verbs([Verb::View]), grant("dora").verbs([Verb::Drill]));
-    AccessList::new([grant("mira"), grant("ana"), vera, nora, dora, only, expired], now).unwrap()
+    let rene = grant("rene").verbs([Verb::Release]);
+    AccessList::new([grant("mira"), grant("ana"), vera, nora, dora, rene, only, expired], now).unwrap()
 }
 
 pub(crate) fn definition(owner: &str) -> Definition {

@@ -4,7 +4,7 @@ use backstop::kill_switch::store::{MemoryStore, Store, StoreError, Watch};
 use std::sync::Arc;
 
 /// A store that keeps the board's own thread where it asks to watch: all that happens, happens on the test's thread,
-/// which is the one with the recorder, or the log.
+/// which is the one with the recorder, or the log. The board's other thread tells at every poll: set one of an hour.
 #[derive(Clone, Default)]
 pub(crate) struct Kept(pub(crate) Arc<MemoryStore>);
 

@@ -41,7 +41,7 @@ impl Client {
     /// Those that the token is for.
     pub(super) fn switches(&self) -> Result<Vec<Switch>, Failure> {
         let foreign = || self.http.foreign("does not answer with switches");
-        let told: Value = serde_json::from_slice(&self.http.get("/v1/switches")?.body).unwrap_or_default();
+        let told: Value = serde_json::from_slice(&self.http.get("/v1/switches")?.body).map_err(|_| foreign())?;
         let Some(switches) = told["switches"].as_array() else {
             return if told.is_null() { Ok(Vec::new()) } else { Err(foreign()) }; // no document yet
         };
@@ -53,6 +53,15 @@ impl Client {
             serde_json::from_value(switch).map_err(|_| foreign())
         };
         switches.iter().map(switch).collect()
+    }
+
+    /// Puts what is in force there into its store; the generation that it has then.
+    pub(super) fn restore(&self, by: &By) -> Result<u64, Failure> {
+        let Answer { body, .. } = self.http.post("/v1/restore", &json!({ "reason": by.reason() }))?;
+        let told: Value = serde_json::from_slice(&body).unwrap_or_default();
+        told["generation"]
+            .as_u64()
+            .ok_or_else(|| self.http.foreign("does not tell a generation: look whether it is done"))
     }
 
     /// Makes a change, where it is of this generation if one is given.

@@ -1,8 +1,9 @@
 //! `drill`: a switch is engaged and released for real, and how long that took everywhere is told.
 
+use super::engage::told as told_of;
 use super::fleet::{self, Degraded, Program};
 use super::http::Page;
-use super::office::Rehearsing;
+use super::office::{Office, Purpose, Steps};
 use super::place::Place;
 use super::report::{Failure, Report};
 use super::scope::Whom;
@@ -10,22 +11,24 @@ use super::show;
 use super::stages::stage;
 use super::when::parse_length;
 use super::who::Who;
-use backstop::kill_switch::SwitchId;
 use backstop::kill_switch::drill::{DrillReport, Limits, Percentiles};
 use backstop::kill_switch::rehearse::{Drill as Rehearse, DrillError, Rehearsal};
+use backstop::kill_switch::{Change, DeskError, Office as _, SwitchId, Trigger};
 use clap::Args;
 use std::time::Duration;
 
 /// Rehearses a switch: engages it for real, waits until it is off everywhere, releases it, and tells how long it took.
 #[derive(Args)]
 #[command(after_help = "\
-What it engaged it releases, and where it is killed itself the engagement ends within minutes. A drill in which an
-instance never answered is not recorded. It needs a token with the verbs view and drill.
+What it engaged it releases. Where it is interrupted itself, --end releases it, and it ends by itself a minute after twice
+the --time-limit. A drill in which an instance never answered is not recorded. It needs a token with the verbs view, for
+all switches, and drill.
 
 Examples:
   backstop switch drill recs --tenant drill --reason \"the drill of November\"
   backstop switch drill recs --tenant drill --reason \"november\" --instance http://127.0.0.1:9901 \\
-    --page http://127.0.0.1:8080/products --header \"x-tenant: drill\"")]
+    --page http://127.0.0.1:8080/products --header \"x-tenant: drill\"
+  backstop switch drill recs --end --reason \"it was interrupted\"")]
 pub(super) struct Drill {
     /// The switch.
     id: SwitchId,
@@ -53,6 +56,9 @@ pub(super) struct Drill {
     /// How long instances are waited for, twice: 29m at most.
     #[arg(long, value_name = "LENGTH", default_value = "30s", value_parser = parse_length)]
     time_limit: Duration,
+    /// Ends a drill of yours that was interrupted, and does nothing else.
+    #[arg(long)]
+    end: bool,
     #[command(flatten)]
     whom: Whom,
     #[command(flatten)]
@@ -61,24 +67,28 @@ pub(super) struct Drill {
 
 impl Drill {
     pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
-        let office = place.office()?;
+        let office = place.office_and_programs()?;
+        if self.end {
+            return end(&office, &self.id, &self.who);
+        }
         let by = office.by(&self.who)?;
         let programs = self.programs(place)?;
         let pages = self.pages(programs.len())?;
         let (scope, id) = (self.whom.scope()?, self.id);
         let drill = Rehearse::new(id.clone(), scope.clone()).stage(stage(&self.stage)?).time_limit(self.time_limit);
         let drill = drill.limits(Limits::new(self.limit, self.page_limit));
+        let steps = Steps::new(&office, Purpose::Rehearsal);
         let rehearsal = std::thread::scope(|threads| {
             let instances: Vec<_> = (0..)
                 .zip(&programs)
                 .map(|(number, program)| fleet::instance(threads, program, pages.get::<usize>(number)))
                 .collect();
-            drill.run(&Rehearsing(&office), &instances, &by)
+            drill.run(&steps, &instances, &by)
         });
         let rehearsal = rehearsal.map_err(failure)?;
         let text = format!("{id} was rehearsed for {}.\n{}", show::scope(&scope), told(&rehearsal));
         let exit_code = if rehearsal.is_pass() { 0 } else { 6 };
-        Ok(Report { exit_code, ..Report::of(text, &rehearsal) })
+        Ok(Report { exit_code, warning: steps.warning(), ..Report::of(text, &rehearsal) })
     }
 
     fn programs(&self, place: &Place) -> Result<Vec<Program>, Failure> {
@@ -104,10 +114,26 @@ impl Drill {
     }
 }
 
+/// Releases what a drill has left.
+fn end(office: &Office, id: &SwitchId, who: &Who) -> Result<Report, Failure> {
+    let document = office.document()?.ok_or(DeskError::Empty)?;
+    let engaged = document.switch(id.as_str()).and_then(|switch| switch.engaged());
+    if engaged.is_some_and(|engaged| engaged.trigger() != &Trigger::Drill) {
+        let message = format!("what {id} is engaged by is no drill: to release it, backstop switch release {id}");
+        return Err(Failure::Refused { code: "no_drill", message });
+    }
+    let change = Change::Release { switch: id.clone() };
+    let steps = Steps::new(office, Purpose::Rehearsal);
+    let released = steps.change(Some(document.generation()), &change, &office.by(who)?)?;
+    let text = format!("The drill is over.\n{}\nGeneration {}.", told_of(&released, id), released.generation());
+    let told = serde_json::json!({ "generation": released.generation() });
+    Ok(Report { warning: steps.warning(), ..Report::of(text, &told) })
+}
+
 fn failure(error: DrillError) -> Failure {
     let message = error.to_string();
     match error {
-        DrillError::NotEngaged(why) => match why.downcast() {
+        DrillError::NotEngaged { why, ends: None } => match why.downcast() {
             Ok(failure) => *failure,
             Err(_) => Failure::Store(message),
         },

@@ -56,7 +56,7 @@ pub(super) struct Engage {
 
 impl Engage {
     pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
-        let office = place.office()?;
+        let office = place.office_and_programs()?;
         let engage = kill_switch::Engage::new(self.id.clone(), self.whom.scope()?);
         let engage = if self.stage.is_empty() { engage } else { engage.stage(stage(&self.stage)?) };
         let engage = if self.now { engage.now() } else { engage };

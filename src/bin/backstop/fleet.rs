@@ -3,9 +3,9 @@
 use super::http::{self, Http};
 use super::report::Failure;
 use super::token;
+use backstop::kill_switch::SwitchId;
 use backstop::kill_switch::rehearse::Instance;
-use backstop::kill_switch::staged::{Check, Finding};
-use backstop::kill_switch::{Stage, SwitchId};
+use backstop::kill_switch::staged::{Check, Finding, Reached};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::Scope;
 use std::time::Duration;
 
-/// How long to wait before a program is asked again.
+/// How long to wait before a program, and before a page of it, is asked again.
 const PAUSE: Duration = Duration::from_millis(10);
+const PAGE_PAUSE: Duration = Duration::from_millis(50);
 /// More would each need a thread.
 const PROGRAMS_MAX: usize = 100;
 
@@ -57,21 +58,26 @@ impl Program {
         Ok(Self { name: format!("{instance} at {}", http.place()), http, path, instance, region })
     }
 
-    /// Whether the switch is engaged on it; why it does not say.
-    fn is_engaged(&self) -> Result<bool, String> {
+    /// Whether the switch is engaged on it, and the generation by which it is; why it does not say.
+    fn state(&self) -> Result<(bool, u64), String> {
         let answer = self.http.get(&self.path).map_err(|failure| failure.to_string())?;
         let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        told["switch"]["here"]["is_engaged"].as_bool().ok_or_else(|| "it does not say".to_owned())
+        let is_engaged = told["switch"]["here"]["is_engaged"].as_bool();
+        is_engaged.zip(told["generation"].as_u64()).ok_or_else(|| "it does not say".to_owned())
     }
 
     /// That it has what the stage gives it, and nothing that the stage does not.
     pub(super) fn check(&self) -> Check<'_> {
-        Check::new(&self.name, |stage: &Stage| {
-            match (self.is_engaged(), stage.includes(&self.instance, self.region.as_deref())) {
-                (Ok(true), true) | (Ok(false), false) => Finding::Good,
-                (Ok(false), true) => Finding::Waiting("it has not engaged yet".to_owned()),
-                (Ok(true), false) => Finding::Bad("it is engaged, and not in the stage".to_owned()),
-                (Err(why), _) => Finding::Bad(why),
+        Check::new(&self.name, |reached: &Reached| {
+            let is_included = reached.stage.includes(&self.instance, self.region.as_deref());
+            match self.state() {
+                Ok((_, generation)) if generation < reached.generation => {
+                    Finding::Waiting("it has not heard of it yet".to_owned())
+                }
+                Ok((is_engaged, _)) if is_engaged == is_included => Finding::Good,
+                Ok((true, _)) => Finding::Bad("it is engaged, and not in the stage".to_owned()),
+                Ok((false, _)) => Finding::Bad("it is in the stage, and not engaged".to_owned()),
+                Err(why) => Finding::Bad(why),
             }
         })
     }
@@ -80,14 +86,14 @@ impl Program {
 /// A page that has to be well.
 pub(super) fn page(url: &str) -> Result<Check<'_>, Failure> {
     let page = http::Page::new(url, &[])?;
-    Ok(Check::new(url, move |_: &Stage| match page.status() {
+    Ok(Check::new(url, move |_: &Reached| match page.status() {
         Ok(status) if status < 400 => Finding::Good,
         Ok(status) => Finding::Bad(format!("it answers with {status}")),
         Err(why) => Finding::Bad(why),
     }))
 }
 
-/// A page that answers with one status while the switch is engaged for it, and with another one else.
+/// A page that answers with one status while the switch is engaged for it, and without an error else.
 pub(super) struct Degraded {
     pub(super) page: http::Page,
     pub(super) status: u16,
@@ -111,7 +117,12 @@ impl Seen {
 }
 
 /// Asks again and again, on a thread of its own, until `asked` is gone.
-fn ask<'scope>(scope: &'scope Scope<'scope, '_>, asked: &Arc<Seen>, ask: impl Fn() -> Option<bool> + Send + 'scope) {
+fn ask<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    asked: &Arc<Seen>,
+    pause: Duration,
+    ask: impl Fn() -> Option<bool> + Send + 'scope,
+) {
     let asked = Arc::downgrade(asked);
     scope.spawn(move || {
         while asked.strong_count() > 0 {
@@ -119,7 +130,7 @@ fn ask<'scope>(scope: &'scope Scope<'scope, '_>, asked: &Arc<Seen>, ask: impl Fn
             if let Some(seen) = asked.upgrade() {
                 seen.set(told);
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause);
         }
     });
 }
@@ -131,10 +142,15 @@ pub(super) fn instance<'scope>(
     page: Option<&'scope Degraded>,
 ) -> Instance<'static> {
     let applied = Arc::new(Seen::default());
-    ask(scope, &applied, || program.is_engaged().ok());
+    ask(scope, &applied, PAUSE, || program.state().ok().map(|(is_engaged, _)| is_engaged));
     let instance = Instance::new(&program.name, move || applied.get());
     let Some(Degraded { page, status }) = page else { return instance };
     let verified = Arc::new(Seen::default());
-    ask(scope, &verified, move || page.status().ok().map(|answered| answered == *status));
+    // An error is neither: what is broken is not on again.
+    ask(scope, &verified, PAGE_PAUSE, move || match page.status() {
+        Ok(answered) if answered == *status => Some(true),
+        Ok(..400) => Some(false),
+        _ => None,
+    });
     instance.verified(move || verified.get())
 }

@@ -7,6 +7,8 @@ use super::who::Who;
 use backstop::kill_switch::store::HISTORY_LIMIT;
 use backstop::kill_switch::{self, By, Change, Desk, Document, Switch};
 use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 /// Where the switches are looked after.
 pub(super) enum Office {
@@ -111,13 +113,6 @@ impl Office {
             Self::Admin(client) => client.change(change, by, generation, purpose),
         }
     }
-
-    fn step(&self, generation: Option<u64>, change: &Change, by: &By, purpose: Purpose) -> Result<Document, Failure> {
-        let message =
-            "it is done, and the token is not good for seeing what came of it: it needs view for all switches";
-        let made = self.make(generation, change, by, purpose)?;
-        made.document.ok_or_else(|| Failure::Store(message.to_owned()))
-    }
 }
 
 /// What changes are made for: whoever rehearses may not do it for good.
@@ -127,39 +122,45 @@ pub(super) enum Purpose {
     Rehearsal,
 }
 
-/// Steps of a staged engagement.
-impl kill_switch::Office for Office {
+/// The steps of a drill or of a staged engagement, and what did not work in them and was no reason to stop.
+pub(super) struct Steps<'a> {
+    office: &'a Office,
+    purpose: Purpose,
+    warnings: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn new(office: &'a Office, purpose: Purpose) -> Self {
+        Self { office, purpose, warnings: RefCell::default() }
+    }
+
+    pub(super) fn warning(self) -> Option<String> {
+        self.warnings.into_inner().into_iter().reduce(|all, more| format!("{all}; {more}"))
+    }
+}
+
+impl kill_switch::Office for Steps<'_> {
     type Error = Failure;
 
     fn document(&self) -> Result<Option<Document>, Failure> {
-        Self::document(self)
+        self.office.document()
     }
 
     fn change(&self, generation: Option<u64>, change: &Change, by: &By) -> Result<Document, Failure> {
-        self.step(generation, change, by, Purpose::Need)
+        let made = self.office.make(generation, change, by, self.purpose)?;
+        self.warnings.borrow_mut().extend(made.warning);
+        if let Some(document) = made.document {
+            return Ok(document);
+        }
+        // What is done is done: the present document has it, unless somebody has changed it since.
+        let failed =
+            |why: &dyn std::fmt::Display| Failure::Store(format!("{change} is done, and cannot be seen: {why}"));
+        let document = self.office.document().map_err(|why| failed(&why))?;
+        document.ok_or_else(|| failed(&"there is no document any more"))
     }
 
     fn has_moved(failure: &Failure) -> bool {
         failure.code() == "moved"
-    }
-}
-
-/// Steps of a drill.
-pub(super) struct Rehearsing<'a>(pub(super) &'a Office);
-
-impl kill_switch::Office for Rehearsing<'_> {
-    type Error = Failure;
-
-    fn document(&self) -> Result<Option<Document>, Failure> {
-        self.0.document()
-    }
-
-    fn change(&self, generation: Option<u64>, change: &Change, by: &By) -> Result<Document, Failure> {
-        self.0.step(generation, change, by, Purpose::Rehearsal)
-    }
-
-    fn has_moved(failure: &Failure) -> bool {
-        <Office as kill_switch::Office>::has_moved(failure)
     }
 }
 
@@ -174,7 +175,7 @@ fn at_the_desk(desk: &Desk, generation: Option<u64>, change: &Change, by: &By) -
     Ok(Made { generation, document: Some(document), proposed, warning, told: Value::Null })
 }
 
-fn waiting(document: Option<&Document>, change: &Change, number: u64) -> Report {
+pub(super) fn waiting(document: Option<&Document>, change: &Change, number: u64) -> Report {
     let pending = document.map(Document::pending).unwrap_or_default();
     let proposal = pending.iter().find(|proposal| proposal.number() == number);
     let text = format!(

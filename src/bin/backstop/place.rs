@@ -57,9 +57,6 @@ impl Place {
             (Some(_), Some(_)) => {
                 usage("BACKSTOP_SWITCHES and BACKSTOP_ADMIN are both set: say which with --file PATH or --admin URL")
             }
-            (Some(_), None) if self.token_file.is_some() => {
-                usage("--token-file is for --admin: a file asks for no token")
-            }
             (Some(file), None) => Ok(Where::File(file.into())),
             (None, Some(_)) if self.audit.is_some() || self.no_audit => {
                 usage("--audit and --no-audit are for --file: a running program writes its own audit")
@@ -101,6 +98,15 @@ impl Place {
 
     /// The one door: nothing after it knows where the switches are.
     pub(super) fn office(&self) -> Result<Office, Failure> {
+        if self.token_file.is_some() && self.admin()?.is_none() {
+            let message = "--token-file is for --admin: a file asks for no token";
+            return Err(Failure::Usage(message.to_owned()));
+        }
+        self.office_and_programs()
+    }
+
+    /// As [`office`](Self::office), for who asks programs, too: these take a token wherever the switches are.
+    pub(super) fn office_and_programs(&self) -> Result<Office, Failure> {
         match self.whereabouts()? {
             Where::Admin(url) => Ok(Office::Admin(Client::new(self.http(&url)?))),
             Where::File(file) => {

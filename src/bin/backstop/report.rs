@@ -100,8 +100,14 @@ impl From<DeskError> for Failure {
             DeskError::Empty => Self::Refused { code: "empty", message },
             DeskError::NoSuchRevision(_) => Self::Refused { code: "unknown_revision", message },
             DeskError::Moved { .. } => Self::Refused { code: "moved", message },
+            DeskError::Gone => {
+                let hint = "backstop switch restore --reason \"..\"";
+                Self::Refused { code: "gone", message: format!("{message}: {hint}") }
+            }
+            DeskError::Sound(_) => Self::Refused { code: "sound", message },
             DeskError::Unreadable(_) => {
-                let hint = "what was there before is in the folder beside it that ends with .history";
+                let hint = "to put the last good one back: backstop switch restore --reason \"..\", with the --admin URL of a \
+                            program where one runs, which knows what is in force";
                 Self::Store(format!("{message}; {hint}"))
             }
             _ => Self::Store(message),

@@ -2,7 +2,7 @@
 
 use super::when;
 use backstop::clock::Timestamp;
-use backstop::kill_switch::{Changed, Engagement, ExpiryAction, Percent, Scope, Stage, Switch};
+use backstop::kill_switch::{Changed, Engagement, ExpiryAction, Percent, Scope, Stage, Switch, Trigger};
 
 /// `tenant acme, 10 % of the keys`.
 pub(super) fn scope(scope: &Scope) -> String {
@@ -49,7 +49,12 @@ pub(super) fn whom(engaged: &Engagement) -> String {
 
 /// `engaged`, `released`, and whether it stays so.
 pub(super) fn state(switch: &Switch, now: Timestamp) -> String {
-    let state = if switch.is_engaged(now) { "engaged" } else { "released" };
+    let is_drill = switch.engaged().is_some_and(|engaged| engaged.trigger() == &Trigger::Drill);
+    let state = match (switch.is_engaged(now), is_drill) {
+        (true, true) => "a drill", // which ends by itself
+        (true, false) => "engaged",
+        (false, _) => "released",
+    };
     if switch.pin().is_some() { format!("{state}, pinned") } else { state.to_owned() }
 }
 

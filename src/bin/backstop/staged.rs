@@ -2,15 +2,19 @@
 
 use super::engage::told;
 use super::fleet::{self, Program};
-use super::office::Office;
+use super::office::{Office, Purpose, Steps, waiting};
 use super::place::Place;
 use super::report::{Failure, Report};
 use super::when::parse_length;
 use super::who::Who;
 use backstop::kill_switch::staged::{StagedEngage, StagedError};
-use backstop::kill_switch::{DeskError, Document, Engage, Stage, SwitchId};
+use backstop::kill_switch::{Change, DeskError, Document, Engage, Stage, SwitchId};
 use clap::Args;
 use std::time::Duration;
+
+/// How long all has to be well, and how long a stage may take until it is.
+const SOAK: Duration = Duration::from_secs(10);
+const WELL_WITHIN: Duration = Duration::from_secs(60);
 
 /// What is looked at between the stages.
 #[derive(Args)]
@@ -22,17 +26,17 @@ pub(super) struct Looks {
     /// A program, by its admin address, that has to do as the stage says. May be given again.
     #[arg(long, value_name = "URL")]
     instance: Vec<String>,
-    /// How long all has to be well before the next stage.
-    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = parse_length)]
-    soak: Duration,
-    /// How long a stage may take until all is well.
-    #[arg(long, value_name = "LENGTH", default_value = "60s", value_parser = parse_length)]
-    well_within: Duration,
+    /// How long all has to be well before the next stage. Default: 10s.
+    #[arg(long, value_name = "LENGTH", value_parser = parse_length)]
+    soak: Option<Duration>,
+    /// How long a stage may take until all is well. Default: 60s.
+    #[arg(long, value_name = "LENGTH", value_parser = parse_length)]
+    well_within: Option<Duration>,
 }
 
 impl Looks {
     pub(super) fn are_asked_for(&self) -> bool {
-        !(self.check.is_empty() && self.instance.is_empty())
+        !(self.check.is_empty() && self.instance.is_empty() && self.soak.is_none() && self.well_within.is_none())
     }
 
     pub(super) fn run(
@@ -47,14 +51,26 @@ impl Looks {
         let programs = fleet::programs(&self.instance, place.token_file(), id)?;
         let mut checks = self.check.iter().map(|url| fleet::page(url)).collect::<Result<Vec<_>, _>>()?;
         checks.extend(programs.iter().map(Program::check));
-        let by_itself = StagedEngage::new(engage).soak(self.soak).time_limit(self.well_within);
-        let undo = format!("backstop switch revert {} --reason \"..\"", before.generation());
-        let report = match by_itself.run(office, &checks, &office.by(who)?) {
+        let was_engaged = before.switch(id.as_str()).is_some_and(|switch| switch.engaged().is_some());
+        let undo = if was_engaged {
+            let generation = before.generation();
+            format!("backstop switch revert {generation} --reason \"..\", and with it all that was changed since")
+        } else {
+            format!("backstop switch release {id} --reason \"..\"")
+        };
+        if checks.is_empty() {
+            let message =
+                "--soak and --well-within are for looking at each stage: say at what, with --check or --instance";
+            return Err(Failure::Usage(message.to_owned()));
+        }
+        let by_itself = StagedEngage::new(engage.clone())
+            .soak(self.soak.unwrap_or(SOAK))
+            .time_limit(self.well_within.unwrap_or(WELL_WITHIN));
+        let steps = Steps::new(office, Purpose::Need);
+        let report = match by_itself.run(&steps, &checks, &office.by(who)?) {
             Ok(report) => report,
             Err(StagedError::Waits { number }) => {
-                let message =
-                    format!("it takes two persons, and waits as proposal {number}: see `backstop switch pending`");
-                return Err(Failure::Refused { code: "waits", message });
+                return Ok(waiting(office.document().ok().flatten().as_ref(), &Change::Engage(engage), number));
             }
             Err(error) => return Err(failure(error, id, &undo)),
         };
@@ -66,7 +82,7 @@ impl Looks {
             stages.join(", then "),
             report.generation,
         );
-        Ok(Report::of(text, &report))
+        Ok(Report { warning: steps.warning(), ..Report::of(text, &report) })
     }
 }
 
@@ -82,6 +98,7 @@ fn failure(error: StagedError, id: &SwitchId, undo: &str) -> Failure {
              To go on nevertheless: backstop switch advance {id} --reason \"..\"",
         )),
         StagedError::Interrupted { .. } => Failure::Refused { code: "interrupted", message },
+        StagedError::Unknown(_) => Failure::Store(format!("{message}\nTo give it back, if it is: {undo}")),
         _ => Failure::Usage(message),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use super::report::{Failure, Report};
-use super::{approval, define, drill, engage, history, list, pin, stages, token, verify};
+use super::{approval, define, drill, engage, history, list, new_token, pin, restore, stages, verify};
 use clap::{Args, Subcommand};
 
 /// The shortest way there and back, and how a command ends.
@@ -47,6 +47,7 @@ enum Command {
     Release(engage::Release),
     Revert(history::Revert),
     History(history::History),
+    Restore(restore::Restore),
     Pin(pin::Pin),
     Unpin(pin::Unpin),
     Drill(drill::Drill),
@@ -56,7 +57,7 @@ enum Command {
     Approve(approval::Approve),
     Reject(approval::Reject),
     VerifyAudit(verify::VerifyAudit),
-    Token(token::NewToken),
+    Token(new_token::NewToken),
 }
 
 impl Switch {
@@ -76,6 +77,7 @@ impl Switch {
             Command::Release(release) => release.run(&place.office()?),
             Command::Revert(revert) => revert.run(&place.office()?),
             Command::History(history) => history.run(&place.office()?),
+            Command::Restore(restore) => restore.run(&place.office()?),
             Command::Pin(pin) => pin.run(&place.office()?),
             Command::Unpin(unpin) => unpin.run(&place.office()?),
             Command::Drill(drill) => drill.run(place),

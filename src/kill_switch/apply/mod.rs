@@ -24,7 +24,7 @@ use super::approval::{self, Proposal};
 use super::by::{ActorKind, By};
 use super::change::Change;
 use super::document::{
-    Document, Engagement, ExpiryAction, GENERATION_MAX, PENDING_MAX, Switch, Trigger, check_incident,
+    Document, Engagement, ExpiryAction, GENERATION_MAX, PENDING_MAX, ParseError, Switch, Trigger, check_incident,
 };
 use super::engage::Engage;
 use super::id::SwitchId;
@@ -36,7 +36,8 @@ use std::time::Duration;
 
 /// What definitions and proposals leave free in a document, so that there is always room to engage.
 const RESERVE: usize = Document::SIZE_MAX / 4;
-/// How long a rehearsal may be engaged: whoever may rehearse may not turn off for good.
+/// How long a rehearsal may be engaged: whoever may rehearse turns off for no longer without doing it again, which the
+/// history tells.
 const DRILL_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Makes the next document. A change that takes two persons becomes a [`Proposal`] instead: then
@@ -129,8 +130,35 @@ pub fn apply_with(
     let keeps_room =
         next.changed.proposed.is_some() || matches!(change, Change::Define { .. } | Change::Drilled { .. });
     let most = if keeps_room { Document::SIZE_MAX - RESERVE } else { Document::SIZE_MAX };
-    let size = next.to_bytes().len();
-    if size > most { Err(ChangeError::TooLarge { size, most }) } else { Ok(next) }
+    let bytes = next.to_bytes();
+    if bytes.len() > most {
+        return Err(ChangeError::TooLarge { size: bytes.len(), most });
+    }
+    // What nobody could read would be refused by every instance, and every later change with it.
+    match Document::parse(&bytes, Document::SIZE_MAX) {
+        Err(ParseError::Invalid(invalid)) => Err(invalid.into()),
+        _ => Ok(next),
+    }
+}
+
+/// The same document again, as a later generation: in place of one that was lost, of which nobody can say what it changed.
+/// Where something takes two persons, it counts as done without the second.
+pub(super) fn restored(document: &Document, generation: u64, by: &By) -> Result<Document, ChangeError> {
+    let mut problems = Problems::default();
+    by.check(&mut problems);
+    problems.into_result(())?;
+    if generation > GENERATION_MAX {
+        return Err(ChangeError::LastGeneration);
+    }
+    if by.kind != ActorKind::Person {
+        return Err(ChangeError::AutomationMayNot { verb: "restore" });
+    }
+    let mut next = document.clone();
+    next.generation = generation;
+    next.changed = by.changed(format!("restore generation {}", document.generation));
+    next.changed.break_glass = document.is_two_person();
+    next.seal();
+    Ok(next)
 }
 
 /// The generation whose document [`apply_with`] needs: that of a revert, proposed or not.
@@ -181,6 +209,9 @@ fn check(change: &Change, by: &By) -> Result<(), ChangeError> {
         }
         Change::Engage(engage) => check_engage(engage, by, &mut problems),
         Change::Advance { stage, .. } => stage.check_at("stage", &mut problems),
+        Change::Drilled { instances: 0, .. } => {
+            problems.add("instances", 0, "at least 1: a drill that nobody took part in");
+        }
         _ => {}
     }
     Ok(problems.into_result(())?)
@@ -217,15 +248,18 @@ fn check_engage(engage: &Engage, by: &By, problems: &mut Problems) {
 /// What an engagement would be on this document.
 pub(super) fn engagement(document: &Document, engage: &Engage, by: &By) -> Result<Engagement, ChangeError> {
     let stages = document.stages();
+    let skips = || Err(ChangeError::SkipsStages { switch: engage.switch.clone() });
     let old = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
+    // What a drill has come to, nobody has looked at.
+    let old = old.filter(|old| old.trigger != Trigger::Drill && !stages.is_empty());
     let stage = match (&engage.stage, old) {
-        (Some(stage), _) if !engage.now && stages.are_skipped_by(stage) => {
-            return Err(ChangeError::SkipsStages { switch: engage.switch.clone() });
-        }
+        (Some(stage), _) if !engage.now && stages.are_skipped_by(stage) => return skips(),
         (Some(stage), _) => stage.clone(),
-        (None, Some(old)) if !engage.now && !stages.is_empty() => old.stage.clone(),
         (None, _) if engage.now => Stage::Everywhere,
-        (None, _) => stages.first(),
+        // Further than the first stage, and for others than those whom it was looked at for.
+        (None, Some(old)) if stages.are_skipped_by(&old.stage) && !old.scope.covers(&engage.scope) => return skips(),
+        (None, Some(old)) => old.stage.clone(),
+        (None, None) => stages.first(),
     };
     Ok(Engagement {
         scope: engage.scope.clone(),

@@ -2,10 +2,11 @@
 
 use super::{engagement, in_force, revert, unknown};
 use crate::clock::Timestamp;
+use crate::config::Problems;
 use crate::kill_switch::by::{ActorKind, By};
 use crate::kill_switch::change::Change;
 use crate::kill_switch::document::{
-    Definition, Document, DrillRecord, Pin, PinState, RETIRED_MAX, SWITCHES_MAX, Switch, Tombstone, Trigger,
+    Definition, Document, DrillRecord, Engagement, Pin, PinState, RETIRED_MAX, SWITCHES_MAX, Switch, Tombstone, Trigger,
 };
 use crate::kill_switch::engage::Engage;
 use crate::kill_switch::id::SwitchId;
@@ -131,10 +132,14 @@ fn advance(switch: &mut Switch, stage: &Stage, by: &By) -> Result<(), ChangeErro
     let Some(engaged) = switch.engaged.as_mut().filter(|_| is_in_force) else {
         return Err(ChangeError::NotEngaged { switch: id });
     };
+    is_no_drill(engaged, &id)?;
     let next = stage.clone().after(&engaged.stage);
     if next == engaged.stage || !next.covers(&engaged.stage) {
         return Err(ChangeError::NotWider { switch: id });
     }
+    let mut problems = Problems::default();
+    next.check_at("stage", &mut problems); // with the names that it had before
+    problems.into_result(())?;
     engaged.stage = next;
     Ok(())
 }
@@ -152,6 +157,9 @@ fn extend(switch: &mut Switch, until: Timestamp, by: &By) -> Result<(), ChangeEr
     let id = switch.id.clone();
     if in_force(switch, by).is_none() {
         return Err(ChangeError::NotEngaged { switch: id });
+    }
+    if let Some(engaged) = &switch.engaged {
+        is_no_drill(engaged, &id)?;
     }
     let Some(expires) = switch.engaged.as_mut().and_then(|engaged| engaged.expires.as_mut()) else {
         return Err(ChangeError::NoExpiry { switch: id });
@@ -175,7 +183,7 @@ fn pin(switch: &mut Switch, state: PinState, by: &By) -> Result<(), ChangeError>
             return Err(ChangeError::AlreadyEngaged { switch: id, instead: "release it before you pin it released" });
         }
         (PinState::Released, false) => switch.engaged = None, // its time is over
-        (PinState::Engaged, true) => {}
+        (PinState::Engaged, true) => switch.engaged.iter().try_for_each(|engaged| is_no_drill(engaged, &id))?,
     }
     switch.pin = Some(Pin { state, by: by.name.clone(), reason: by.reason.clone(), at: by.at });
     Ok(())
@@ -192,6 +200,15 @@ fn unpin(switch: &mut Switch, by: &By) -> Result<(), ChangeError> {
         engaged.expires = None;
     }
     Ok(())
+}
+
+/// What somebody else makes of a rehearsal is not whoever rehearses' any more: then it has to be engaged anew.
+fn is_no_drill(engaged: &Engagement, id: &SwitchId) -> Result<(), ChangeError> {
+    let instead = "it is a drill, which ends by itself: engage it for real";
+    match engaged.trigger {
+        Trigger::Drill => Err(ChangeError::AlreadyEngaged { switch: id.clone(), instead }),
+        _ => Ok(()),
+    }
 }
 
 fn not_pinned(switch: &Switch) -> Result<(), ChangeError> {

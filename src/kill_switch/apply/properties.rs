@@ -26,7 +26,16 @@ fn scope() -> impl Strategy<Value = Scope> {
 }
 
 fn stage() -> impl Strategy<Value = Stage> {
-    prop::sample::select(vec![Stage::instances(["i"]), Stage::regions(["r"]), Stage::Everywhere])
+    let many = (0..60).map(|number| format!("i{number}"));
+    let regions =
+        Stage::Regions { regions: ["r".to_owned()].into(), instances: (40..99).map(|n| format!("i{n}")).collect() };
+    prop::sample::select(vec![
+        Stage::instances(["i"]),
+        Stage::instances(many),
+        Stage::regions(["r"]),
+        regions,
+        Stage::Everywhere,
+    ])
 }
 
 fn engaging() -> impl Strategy<Value = Change> {
@@ -114,7 +123,8 @@ fn assert_sound(old: &Document, new: &Document, change: &Change, by: &By, earlie
         let is_kept = is.and_then(Switch::engaged).is_some_and(|now| now.covers(engaged));
         let by_program = by.kind == ActorKind::Automation;
         assert!(is_kept || !by_program, "released by automation");
-        assert!(is_kept || !is_alone || is_drill_of(engaged), "released by one person");
+        let is_need = engaged.trigger == Trigger::Drill && matches!(done, Change::Engage(_));
+        assert!(is_kept || !is_alone || is_drill_of(engaged) || is_need, "released by one person");
         assert!(is.is_some_and(|is| is.pin == was.pin) || !by_program, "a pin was overridden by automation");
     }
     if let (true, Some(earlier)) = (is_revert, earlier) {

@@ -73,7 +73,12 @@ impl AuditLog {
         let tail = Tail::of(&bytes);
         let previous = self.previous(&tail, start > 0)?;
 
-        let entry = append(previous.as_ref(), facts);
+        let mut entry = append(previous.as_ref(), facts);
+        if entry.to_line().len() >= LINE_MAX {
+            // That it was done, by whom and why, is worth more than all that it came to.
+            let (change, scope_before, scope_after) = (None, None, None);
+            entry = append(previous.as_ref(), Facts { change, scope_before, scope_after, ..entry.facts().clone() });
+        }
         let line = format!("{}\n", entry.to_line());
         if line.len() > LINE_MAX {
             return Err(AuditLogError::TooLong { bytes: line.len() });

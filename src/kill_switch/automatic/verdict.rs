@@ -121,7 +121,8 @@ impl Verdict {
     ///     // The bounds are held against the reach of this very engagement.
     ///     let window = Window::new(Timestamp::now(), Reach::of(&engage)).canary("errors", errors);
     ///     if let Some((change, by)) = automatic.observe(&window).engage(engage, "autopilot", Timestamp::now()) {
-    ///         switches.change(&change, &by)?;
+    ///         // What was not engaged does not count among the engagements that there may be.
+    ///         switches.change(&change, &by).inspect_err(|_| automatic.refused())?;
     ///     }
     ///     Ok(())
     /// }

@@ -116,6 +116,15 @@ impl fmt::Display for Generation<'_> {
     }
 }
 
+impl StoreError {
+    /// Whether there is no room left where it was written.
+    #[cfg(feature = "file")]
+    pub(super) fn is_full(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        matches!(self, Self::Io { source, .. } if full.contains(&source.kind()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

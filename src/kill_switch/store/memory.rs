@@ -55,6 +55,19 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn put_back(&self, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        check(None, generation, bytes)?;
+        let mut shared = self.shared.lock();
+        let earlier = shared.document.replace(bytes.to_vec());
+        if let Some((found, earlier)) = earlier.and_then(|earlier| Some((generation_of(&earlier)?, earlier))) {
+            shared.history.entry(found).or_insert(earlier);
+        }
+        shared.tidy();
+        drop(shared);
+        self.wake();
+        Ok(())
+    }
+
     fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let shared = self.shared.lock();
         let present = shared.document.as_ref().filter(|bytes| generation_of(bytes) == Some(generation));
@@ -97,10 +110,18 @@ impl Shared {
         }
         let earlier = self.document.replace(bytes.to_vec());
         self.history.extend(found.zip(earlier));
-        while self.history.len() > HISTORY_LIMIT {
-            self.history.pop_first();
-        }
+        self.tidy();
         Ok(())
+    }
+
+    /// What was before the document went back to an older one goes first, then the oldest.
+    fn tidy(&mut self) {
+        let present = self.document.as_deref().and_then(generation_of).unwrap_or(u64::MAX);
+        while self.history.len() > HISTORY_LIMIT {
+            let first = self.history.range(present..).next().or_else(|| self.history.first_key_value());
+            let Some(generation) = first.map(|(generation, _)| *generation) else { return };
+            self.history.remove(&generation);
+        }
     }
 }
 

@@ -63,6 +63,18 @@ pub trait Store: Send + Sync + 'static {
     /// document is in place, whole.
     fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError>;
 
+    /// Replaces what is there, whatever it is: the way back from what cannot be read, is gone, or came from a backup. A
+    /// store that keeps what it replaces keeps that, too, where it is of no use any more.
+    ///
+    /// # Errors
+    ///
+    /// A store that has no such way, which is the default; else as [`compare_and_set`](Self::compare_and_set), but for
+    /// [`StoreError::Conflict`].
+    fn put_back(&self, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let _ = (generation, bytes);
+        Err(StoreError::Other("this store has no way to put a document back".into()))
+    }
+
     /// The revision of this generation, the present one among them; `None` where it is not kept.
     ///
     /// # Errors
@@ -93,6 +105,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
         (**self).compare_and_set(expected, generation, bytes)
+    }
+
+    fn put_back(&self, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        (**self).put_back(generation, bytes)
     }
 
     fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {

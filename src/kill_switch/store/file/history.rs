@@ -54,16 +54,31 @@ impl History {
         })
     }
 
-    /// Removes what a killed writer has left and what is over the limit. What cannot be removed stays until the next
-    /// time: no change waits for it.
-    pub(super) fn tidy(&self) {
+    /// Removes what a killed writer has left.
+    pub(super) fn sweep(&self) {
         write::remove_temporaries(&self.directory, |target| generation_in(target).is_some());
+    }
+
+    /// Removes what is over the limit: what was before the document went back to an older one first, then the oldest. What
+    /// cannot be removed stays until the next time: no change waits for it.
+    pub(super) fn tidy(&self, present: u64) {
         let mut generations = self.list().unwrap_or_default();
-        generations.sort_unstable();
+        generations.sort_unstable_by_key(|&generation| (generation < present, generation));
         let over = generations.len().saturating_sub(HISTORY_LIMIT);
         for generation in &generations[..over] {
             remove(&self.path(*generation));
         }
+    }
+
+    /// Removes the older half on a disk that is full. False where there is nothing to remove.
+    pub(super) fn make_room(&self) -> bool {
+        let mut generations = self.list().unwrap_or_default();
+        generations.sort_unstable();
+        generations.truncate(generations.len().div_ceil(2));
+        for generation in &generations {
+            remove(&self.path(*generation));
+        }
+        !generations.is_empty()
     }
 }
 

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 /// switches.json            the document; replaced by renaming, so that a reader sees the old one or the new one
 /// switches.json.lock       held while a writer compares and replaces; never removed
 /// switches.json.history/   earlier revisions, 00000000000000000007.json; the last 1,000
+/// switches.json.damaged    what could not be read when a document was put back in its place
 /// ```
 ///
 /// **Reading** opens the path anew each time and follows links, so that a mounted `ConfigMap` works. Only a regular file
@@ -107,6 +108,11 @@ impl Store for FileStore {
     fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
         check(expected, generation, bytes)?;
         write::compare_and_set(&self.place, expected, bytes)
+    }
+
+    fn put_back(&self, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        check(None, generation, bytes)?;
+        write::put_back(&self.place, generation, bytes)
     }
 
     fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {

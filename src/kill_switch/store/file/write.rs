@@ -17,6 +17,8 @@ pub(super) fn compare_and_set(place: &Place, expected: Option<u64>, bytes: &[u8]
     }
     let _lock = Lock::acquire(&place.beside(".lock"))?;
     let history = place.history();
+    // Before anything is written: a full disk may be full of them.
+    history.sweep();
     // Whoever holds the lock is the only one with a temporary file.
     let name = place.name.as_encoded_bytes();
     remove_temporaries(&place.directory, |target| target == name);
@@ -35,12 +37,47 @@ pub(super) fn compare_and_set(place: &Place, expected: Option<u64>, bytes: &[u8]
         None => None,
         Some((generation, earlier)) => {
             let like = path.metadata().map_err(StoreError::io("looking at", path))?;
-            history.save(generation, &earlier, &like)?;
+            match history.save(generation, &earlier, &like) {
+                // To engage is worth more than what was a long time ago.
+                Err(error) if error.is_full() && history.make_room() => history.save(generation, &earlier, &like)?,
+                saved => saved?,
+            }
             Some(like)
         }
     };
+    match replace(path, bytes, like.as_ref()) {
+        Err(error) if error.is_full() && history.make_room() => replace(path, bytes, like.as_ref())?,
+        replaced => replaced?,
+    }
+    history.tidy(generation_of(bytes).unwrap_or(u64::MAX));
+    Ok(())
+}
+
+/// As [`compare_and_set`], whatever is there. What has a generation goes into the history; what has none is kept beside.
+pub(super) fn put_back(place: &Place, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+    let path = &place.path;
+    if path.is_symlink() {
+        return Err(StoreError::ReadOnly { path: path.clone() });
+    }
+    let _lock = Lock::acquire(&place.beside(".lock"))?;
+    let history = place.history();
+    let like = path.metadata().ok().filter(Metadata::is_file);
+    match (&like, read::document(path)) {
+        (Some(like), Ok(Some(earlier))) if generation_of(&earlier).is_some_and(|found| found < generation) => {
+            let found = generation_of(&earlier).unwrap_or_default();
+            // What is in the history under that number was in force; this may be a damaged copy of it.
+            if history.read(found)?.is_none() {
+                history.save(found, &earlier, like)?;
+            }
+        }
+        (Some(_), _) => {
+            let aside = place.beside(".damaged");
+            fs::copy(path, &aside).map_err(StoreError::io("copying to", &aside))?;
+        }
+        (None, _) => {}
+    }
     replace(path, bytes, like.as_ref())?;
-    history.tidy();
+    history.tidy(generation);
     Ok(())
 }
 

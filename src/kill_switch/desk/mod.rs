@@ -1,16 +1,21 @@
 //! Where documents are changed: read, change, write if nobody was faster, and say so in the audit.
 
+mod error;
+
+pub use error::DeskError;
+
 use super::accept::{Accepted, Refusal, accept};
-use super::apply::apply_with;
+use super::apply::{apply_with, restored};
 use super::audit::Facts;
 use super::by::By;
 use super::change::Change;
-use super::document::{Document, ParseError};
+use super::document::Document;
 use super::recorded;
 use super::refused::ChangeError;
 use super::store::{Store, StoreError};
-use crate::sync::Arc;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 
 /// Tries before a change gives up on others that are faster.
 const TRIES: u32 = 20;
@@ -43,6 +48,10 @@ const TRIES: u32 = 20;
 pub struct Desk {
     store: Arc<dyn Store>,
     audit: Option<Arc<dyn Audit>>,
+    /// Entries that the audit is missing, of all clones.
+    unrecorded: Arc<AtomicU64>,
+    /// What was refused last: a program that asks again and again is written down once for each document.
+    refused: Arc<Mutex<Option<(u64, String, Change)>>>,
 }
 
 /// Where it is written down who did what and why. See [`audit`](super::audit).
@@ -73,38 +82,6 @@ pub struct Changes {
     pub unrecorded: Option<String>,
 }
 
-/// Why a document was not changed. The one in the store is as it was.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeskError {
-    /// The store said no.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// What is in the store is no document.
-    #[error("what is in the store cannot be read: {0}")]
-    Unreadable(#[from] ParseError),
-    /// The change is not allowed, or makes no sense now.
-    #[error(transparent)]
-    Change(#[from] ChangeError),
-    /// There is no document yet, and this change needs one.
-    #[error("the store is empty: define a switch first")]
-    Empty,
-    /// The generation to go back to is not kept.
-    #[error("generation {0} is not among the revisions that are kept")]
-    NoSuchRevision(u64),
-    /// The document is not of the generation that the change was meant for; 0 is no document.
-    #[error("the document is of generation {found}, not of generation {expected}: look again")]
-    Moved {
-        /// The generation that the change was meant for.
-        expected: u64,
-        /// The one that is there.
-        found: u64,
-    },
-    /// Others changed the document at every try.
-    #[error("others changed the document {TRIES} times in a row: try again")]
-    Busy,
-}
-
 impl Desk {
     /// Changes the document of this store.
     pub fn new(store: impl Store) -> Self {
@@ -112,7 +89,7 @@ impl Desk {
     }
 
     pub(super) fn of(store: Arc<dyn Store>) -> Self {
-        Self { store, audit: None }
+        Self { store, audit: None, unrecorded: Arc::default(), refused: Arc::default() }
     }
 
     /// Writes every change down here, before anybody hears that it is done, and those that a rule refuses.
@@ -196,7 +173,7 @@ impl Desk {
             }
             let base = match (&before, change) {
                 (Some(document), _) => document.clone(),
-                (None, Change::Define { .. } | Change::TwoPerson { .. }) => Self::first(by)?,
+                (None, Change::Define { .. } | Change::TwoPerson { .. } | Change::Stages { .. }) => self.first(by)?,
                 (None, _) => return Err(DeskError::Empty),
             };
             let mut unreadable = None;
@@ -244,6 +221,42 @@ impl Desk {
         self.change(&Change::Revert { generation }, by)
     }
 
+    /// Puts a document in the place of whatever is in the store, a damaged one among it, as a generation that is above
+    /// all that the store knows and the one that may have been lost with it. Any change after it is as always.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub fn restore(&self, document: &Document, by: &By) -> Result<Changes, DeskError> {
+        let newest = self.store.revisions()?.last().copied().unwrap_or(0).max(document.generation());
+        // One above what is known may be in force somewhere, as the document that was lost.
+        let after = restored(document, newest.saturating_add(2), by)?;
+        let put_back = self.store.put_back(after.generation(), &after.to_bytes());
+        let is_there = matches!(put_back, Ok(()) | Err(StoreError::NotDurable { .. }));
+        let unrecorded = is_there.then(|| self.write_down(recorded::restored(document, &after, by))).flatten();
+        put_back?;
+        Ok(Changes { document: after, unrecorded })
+    }
+
+    /// The newest document of the history, where the present one cannot be read, is gone, or is older than that.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Sound`] where there is nothing to restore, [`DeskError::Empty`] where there never was anything.
+    pub fn lost(&self) -> Result<Document, DeskError> {
+        let present = match self.document() {
+            Ok(present) => present,
+            Err(DeskError::Unreadable(_) | DeskError::Store(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let present = present.map_or(0, |document| document.generation());
+        match self.latest(1)?.pop() {
+            Some(newest) if newest.generation() > present => Ok(newest),
+            _ if present > 0 => Err(DeskError::Sound(present)),
+            _ => Err(DeskError::Empty),
+        }
+    }
+
     /// An earlier document.
     ///
     /// # Errors
@@ -280,7 +293,12 @@ impl Desk {
 
     /// Writes down what a rule forbids. What is out of range is a slip, and what is so already asks for nothing.
     fn refused(&self, document: &Document, change: &Change, by: &By, error: &ChangeError) {
-        if !matches!(error, ChangeError::Invalid(_) | ChangeError::Unchanged) {
+        if matches!(error, ChangeError::Invalid(_) | ChangeError::Unchanged) {
+            return;
+        }
+        let refused = Some((document.generation(), by.name().to_owned(), change.clone()));
+        let last = std::mem::replace(&mut *self.refused.lock(), refused.clone());
+        if last != refused {
             self.write_down(recorded::refused(document, change, by, error.code()));
         }
     }
@@ -288,16 +306,25 @@ impl Desk {
     /// Writes an entry down, if there is an audit; why it could not be.
     pub(crate) fn write_down(&self, facts: Facts) -> Option<String> {
         let audit = self.audit.as_ref()?;
-        match crate::caught::caught(|| audit.record(facts)) {
-            Some(Ok(())) => None,
-            Some(Err(error)) => Some(error.to_string()),
-            None => Some("the audit panicked".to_owned()), // it is foreign code
-        }
+        let failure = match crate::caught::caught(|| audit.record(facts)) {
+            Some(Ok(())) => return None,
+            Some(Err(error)) => error.to_string(),
+            None => "the audit panicked".to_owned(), // it is foreign code
+        };
+        self.unrecorded.fetch_add(1, Ordering::Relaxed);
+        Some(failure)
+    }
+
+    /// Entries that the audit is missing since this desk was made, those of its clones among them.
+    pub fn unrecorded(&self) -> u64 {
+        self.unrecorded.load(Ordering::Relaxed)
     }
 
     /// The first document of an empty store. Its identity tells it from every other store's.
-    fn first(by: &By) -> Result<Document, DeskError> {
-        use std::hash::{BuildHasher, RandomState};
+    fn first(&self, by: &By) -> Result<Document, DeskError> {
+        if !self.store.revisions()?.is_empty() {
+            return Err(DeskError::Gone);
+        }
         let random = || RandomState::new().hash_one(0);
         let identity = format!("store-{:016x}{:016x}", random(), random());
         Document::new(&identity, by).map_err(|error| DeskError::Change(error.into()))

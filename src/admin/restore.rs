@@ -1,0 +1,40 @@
+//! The way back from a store that was damaged or deleted: the document in force is put into it again.
+
+use super::body;
+use super::guard::admit;
+use super::handle::Shared;
+use super::problem::Problem;
+use super::routes::{Answer, json};
+use super::turned_away;
+use crate::clock::timestamp;
+use crate::kill_switch::access::Verb;
+use crate::kill_switch::{By, reason};
+use crate::sync::Arc;
+use axum::extract::{Request, State};
+use http::StatusCode;
+use serde_json::json;
+
+/// What it may change is not known: it takes what a revert takes.
+const NEEDS: &[Verb] = &[Verb::Engage, Verb::Release, Verb::Define];
+
+pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
+    let admitted = admit(&shared.access, &parts.headers, NEEDS, None);
+    if let Err(problem) = &admitted {
+        turned_away::write_down(&shared, "restore", None, &parts.headers, problem.code()).await;
+    }
+    let actor = admitted?.ok_or_else(Problem::unauthorized)?;
+    body::is_json(&parts.headers)?;
+    let permit = shared.begin()?;
+    let body = body::read(body, shared.timeout).await?;
+    body::has_no_token(&body)?;
+    let reason = reason(&body)?;
+    let worker = Arc::clone(&shared);
+    let work = move || {
+        let by = By::person(actor.as_str(), timestamp()).because(reason);
+        let document = worker.switches.restore(&by)?;
+        let told = json!({ "generation": document.generation(), "hash": document.content_hash() });
+        Ok(json(StatusCode::OK, told.to_string()))
+    };
+    shared.in_background(permit, work).await
+}

@@ -1,0 +1,101 @@
+//! What is refused to somebody with a token stands in the audit: once a minute for the same thing, so that nobody fills the
+//! disk, and in a place of its own, so that an audit that hangs keeps nobody from engaging.
+//!
+//! Of strangers there is only the log.
+
+use super::guard::whose;
+use super::handle::Shared;
+use crate::bulkhead::Bulkhead;
+use crate::clock::{Timestamp, timestamp};
+use crate::config::ConfigError;
+use crate::kill_switch::SwitchId;
+use crate::kill_switch::audit::Facts;
+use crate::sync::{Arc, Mutex};
+use http::header::HeaderMap;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long the same thing is not written down again.
+const QUIET: Duration = Duration::from_secs(60);
+/// How many things are remembered for that long.
+const KEYS_MAX: usize = 1_000;
+/// How long an answer waits for the audit.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Who was refused what lately.
+pub(super) struct TurnedAway {
+    lately: Mutex<BTreeMap<(String, &'static str, &'static str), Timestamp>>,
+    /// One is written down at a time; what comes meanwhile is not.
+    place: Bulkhead,
+}
+
+impl TurnedAway {
+    pub(super) fn new() -> Result<Self, ConfigError> {
+        let place = Bulkhead::builder("backstop-admin-refusals").max_concurrent_calls(1).build()?;
+        Ok(Self { lately: Mutex::default(), place })
+    }
+
+    /// What there is to write down, if there is.
+    pub(super) fn facts(
+        &self,
+        shared: &Shared,
+        path: &'static str,
+        about: Option<&str>,
+        headers: &HeaderMap,
+        code: &'static str,
+    ) -> Option<Facts> {
+        let actor = whose(&shared.access, headers)?;
+        let now = timestamp();
+        if !self.is_new((actor.as_str().to_owned(), path, code), now) {
+            return None;
+        }
+        let generation = shared.switches.document().map_or(0, |document| document.generation());
+        let mut facts = Facts::new(now, actor.as_str(), path, generation);
+        // What names no switch could be anything.
+        facts.switch = about.filter(|id| SwitchId::new(id).is_ok()).map(str::to_owned);
+        facts.refused = Some(code.to_owned());
+        Some(facts)
+    }
+
+    fn is_new(&self, key: (String, &'static str, &'static str), now: Timestamp) -> bool {
+        let mut lately = self.lately.lock();
+        lately.retain(|_, at| now.duration_since(*at).unsigned_abs() < QUIET);
+        let is_new = lately.len() < KEYS_MAX && !lately.contains_key(&key);
+        if is_new {
+            lately.insert(key, now);
+        }
+        is_new
+    }
+}
+
+/// Writes it down, if nobody else is being written down.
+pub(super) async fn write_down(
+    shared: &Arc<Shared>,
+    path: &'static str,
+    about: Option<&str>,
+    headers: &HeaderMap,
+    code: &'static str,
+) {
+    let (Ok(permit), Ok(desk)) = (shared.turned_away.place.try_acquire(), shared.desk()) else { return };
+    let Some(facts) = shared.turned_away.facts(shared, path, about, headers, code) else { return };
+    let work = tokio::task::spawn_blocking(move || {
+        desk.write_down(facts);
+        drop(permit);
+    });
+    let _ = tokio::time::timeout(PATIENCE, work).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_thing_is_told_once_a_minute() {
+        let turned_away = TurnedAway::new().unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let is_new = |actor: &str, path, second| turned_away.is_new((actor.to_owned(), path, "wrong_verb"), at(second));
+        assert!(is_new("vera", "engage", 0) && is_new("vera", "release", 0) && is_new("otto", "engage", 0));
+        assert!(!is_new("vera", "engage", 59) && is_new("vera", "engage", 60) && !is_new("vera", "engage", 61));
+        assert!((0..2_000).filter(|number| is_new(&number.to_string(), "engage", 61)).count() < KEYS_MAX);
+    }
+}

@@ -1,0 +1,45 @@
+//! `restore`: the way back from a document that was damaged, deleted, or put back from an older time.
+
+use super::office::Office;
+use super::report::{Failure, Report};
+use super::who::Who;
+use clap::Args;
+
+/// Puts the last good document in the place of one that cannot be read, is gone, or is older than its history.
+#[derive(Args)]
+#[command(after_help = "\
+From a running program it is the very document that is in force there. From a file alone it is the newest that the history
+has, and what was changed after that is lost: look at the audit.
+
+Examples:
+  backstop switch restore --admin http://127.0.0.1:9901 --reason \"the disk was full\"
+  backstop switch restore --reason \"the disk was full, and nothing runs\"")]
+pub(super) struct Restore {
+    #[command(flatten)]
+    who: Who,
+}
+
+impl Restore {
+    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+        let by = office.by(&self.who)?;
+        match office {
+            Office::File(desk) => {
+                let lost = desk.lost()?;
+                let changes = desk.restore(&lost, &by)?;
+                let (from, generation) = (lost.generation(), changes.document.generation());
+                let text = format!(
+                    "Generation {from} of the history is the document again.\nWhat was changed after it is lost: see \
+                     the audit.\nGeneration {generation}.",
+                );
+                let unrecorded = |why| format!("it is done, and the audit has no entry of it: {why}");
+                let told = serde_json::json!({ "restored": from, "generation": generation });
+                Ok(Report { warning: changes.unrecorded.map(unrecorded), ..Report::of(text, &told) })
+            }
+            Office::Admin(client) => {
+                let generation = client.restore(&by)?;
+                let text = format!("What is in force in the program is in its store again.\nGeneration {generation}.");
+                Ok(Report::of(text, &serde_json::json!({ "generation": generation })))
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The settings of a staged engagement, and how it begins.
+
+use super::check::Check;
+use super::report::{StagedError, StagedReport};
+use super::run::{At, Run};
+use super::soak::Patience;
+use crate::clock::timestamp;
+use crate::kill_switch::by::By;
+use crate::kill_switch::change::Change;
+use crate::kill_switch::document::Document;
+use crate::kill_switch::engage::Engage;
+use crate::kill_switch::office::{Office, who};
+use std::time::Duration;
+
+/// An engagement that goes through the document's stages by itself, as long as all is well.
+#[derive(Clone, Debug)]
+#[must_use = "run it"]
+pub struct StagedEngage {
+    pub(super) engage: Engage,
+    pub(super) patience: Patience,
+    pub(super) look_every: Duration,
+}
+
+impl StagedEngage {
+    /// Of this engagement, from where it begins.
+    pub fn new(engage: Engage) -> Self {
+        let (soak, time_limit) = (Duration::from_secs(10), Duration::from_secs(60));
+        Self { engage, patience: Patience { soak, strikes: 3, time_limit }, look_every: Duration::from_millis(500) }
+    }
+
+    /// How long every check has to be good at a stage, without a break. Default: 10 s.
+    ///
+    /// Smaller is everywhere sooner; larger sees what takes a while to go wrong.
+    pub fn soak(mut self, soak: Duration) -> Self {
+        self.patience.soak = soak;
+        self
+    }
+
+    /// Bad findings of one check in a row that hold a stage. Default: 3. Valid: 1 or more; 0 is taken for 1.
+    ///
+    /// Smaller stops at a stray timeout; larger lets what is wrong go on for longer.
+    pub fn strikes(mut self, strikes: u32) -> Self {
+        self.patience.strikes = strikes.max(1);
+        self
+    }
+
+    /// How long a stage may take until all is good; the soak comes on top. Default: 60 s.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.patience.time_limit = limit;
+        self
+    }
+
+    /// How often the checks are asked. Default: 500 ms.
+    pub fn look_every(mut self, every: Duration) -> Self {
+        self.look_every = every;
+        self
+    }
+
+    /// Engages, looks and goes on until it is everywhere and well there; on this thread, which it blocks. The time of `by`
+    /// is not looked at: every step has its own.
+    ///
+    /// # Errors
+    ///
+    /// See [`StagedError`]. What was engaged by then stays engaged.
+    pub fn run<O: Office>(&self, office: &O, checks: &[Check<'_>], by: &By) -> Result<StagedReport, StagedError> {
+        if checks.is_empty() {
+            return Err(StagedError::NoChecks);
+        }
+        let before = office.document().map_err(|error| StagedError::NotEngaged(error.into()))?;
+        let reached = self.begin(office, before.as_ref(), by)?;
+        let mut run = Run { staged: self, office, checks, by, reached };
+        let mut stages = Vec::new();
+        loop {
+            run.look()?;
+            stages.push(run.reached.engaged.stage.clone());
+            let Some(stage) = run.next()? else {
+                return Ok(StagedReport { generation: run.reached.generation, stages });
+            };
+            run.advance(stage)?;
+        }
+    }
+
+    /// Engages it at its first stage.
+    fn begin<O: Office>(&self, office: &O, before: Option<&Document>, by: &By) -> Result<At, StagedError> {
+        let now = By { at: timestamp(), ..by.clone() };
+        let document = match office.change(None, &Change::Engage(self.engage.clone()), &now) {
+            Ok(document) => document,
+            // It may have been engaged, whatever the answer was: then the document tells.
+            Err(error) => match office.document() {
+                Ok(Some(document)) if self.is_begun(before, &document, by) => document,
+                Ok(_) => return Err(StagedError::NotEngaged(error.into())),
+                Err(_) => return Err(StagedError::Unknown(error.into())),
+            },
+        };
+        match (document.changed().proposed(), At::of(&document, &self.engage.switch)) {
+            (Some(number), _) if before.is_none_or(|before| before.generation() < document.generation()) => {
+                Err(StagedError::Waits { number })
+            }
+            (_, Some(reached)) => Ok(reached),
+            _ => Err(self.interrupted(Some(&document))),
+        }
+    }
+
+    /// Whether a document has this engagement, and that before had not.
+    fn is_begun(&self, before: Option<&Document>, now: &Document, by: &By) -> bool {
+        let engaged = |document: &Document| At::of(document, &self.engage.switch).map(|at| at.engaged);
+        engaged(now).is_some_and(|engaged_now| {
+            let is_asked_for = engaged_now.scope == self.engage.scope && engaged_now.reason == by.reason;
+            is_asked_for && before.and_then(engaged) != Some(engaged_now)
+        })
+    }
+
+    pub(super) fn interrupted(&self, document: Option<&Document>) -> StagedError {
+        let switch = &self.engage.switch;
+        StagedError::Interrupted { switch: switch.clone(), by: who(document, switch) }
+    }
+}

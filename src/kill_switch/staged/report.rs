@@ -1,0 +1,67 @@
+//! How a staged engagement ends.
+
+use crate::kill_switch::id::SwitchId;
+use crate::kill_switch::stage::Stage;
+use crate::reject::BoxError;
+
+/// A staged engagement that went all the way.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct StagedReport {
+    /// The generation that it ended in.
+    pub generation: u64,
+    /// The stages that it went through, each of which was well.
+    pub stages: Vec<Stage>,
+}
+
+/// Why a staged engagement did not go all the way. What was engaged by then stays engaged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StagedError {
+    /// Nobody would look.
+    #[error("nothing is looked at between the stages: give at least one check, or engage without")]
+    NoChecks,
+    /// It could not be engaged; the switch is as it was.
+    #[error("nothing was engaged: {0}")]
+    NotEngaged(#[source] BoxError),
+    /// Whether it was engaged is not known, and the document cannot be read.
+    #[error("it may be engaged, and the document cannot be read to see: {0}")]
+    Unknown(#[source] BoxError),
+    /// It takes two persons, as it gives something back.
+    #[error("it takes two persons, and waits as proposal {number}")]
+    Waits {
+        /// The proposal's number.
+        number: u64,
+    },
+    /// A check was not good. The engagement stays where it is.
+    #[error("{switch} is held at {stage}: {check}: {why}")]
+    Held {
+        /// The switch.
+        switch: SwitchId,
+        /// Where it is engaged.
+        stage: Stage,
+        /// The check.
+        check: String,
+        /// What it found.
+        why: String,
+    },
+    /// Somebody changed the switch meanwhile. What they did stands.
+    #[error("{by} changed {switch} meanwhile: it was left so")]
+    Interrupted {
+        /// The switch.
+        switch: SwitchId,
+        /// Who it was.
+        by: String,
+    },
+    /// The stage was well, and the store did not take the next one, as far as anybody knows.
+    #[error("{switch} is well at {stage}, and could not be taken further: {why}")]
+    NotAdvanced {
+        /// The switch.
+        switch: SwitchId,
+        /// Where it is engaged.
+        stage: Stage,
+        /// What the store said.
+        #[source]
+        why: BoxError,
+    },
+}

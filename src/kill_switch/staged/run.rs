@@ -1,0 +1,104 @@
+//! The way through the stages: look, advance, look.
+
+use super::check::{Check, Reached};
+use super::engage::StagedEngage;
+use super::report::StagedError;
+use super::soak::{Outcome, Soak};
+use crate::clock::{Clock, timestamp};
+use crate::kill_switch::by::By;
+use crate::kill_switch::change::Change;
+use crate::kill_switch::document::{Document, Engagement, Pin};
+use crate::kill_switch::id::SwitchId;
+use crate::kill_switch::office::{Office, change_while};
+use crate::kill_switch::stage::Stage;
+use std::thread;
+
+/// The engagement as it was made last, by which it is known to be this run's.
+pub(super) struct At {
+    pub(super) engaged: Engagement,
+    pin: Option<Pin>,
+    pub(super) generation: u64,
+}
+
+impl At {
+    pub(super) fn of(document: &Document, switch: &SwitchId) -> Option<Self> {
+        let switch = document.switch(switch.as_str())?;
+        let (engaged, pin) = (switch.engaged().cloned()?, switch.pin().cloned());
+        Some(Self { engaged, pin, generation: document.generation() })
+    }
+}
+
+/// One way through the stages.
+pub(super) struct Run<'a, 'c, O: Office> {
+    pub(super) staged: &'a StagedEngage,
+    pub(super) office: &'a O,
+    pub(super) checks: &'a [Check<'c>],
+    pub(super) by: &'a By,
+    pub(super) reached: At,
+}
+
+impl<O: Office> Run<'_, '_, O> {
+    /// Whether a document has the engagement as this run has left it, and nobody has pinned it since.
+    fn is_in(&self, document: &Document) -> bool {
+        let switch = document.switch(self.staged.engage.switch.as_str());
+        let at = At::of(document, &self.staged.engage.switch);
+        let is_ours = at.is_some_and(|at| at.engaged == self.reached.engaged && at.pin == self.reached.pin);
+        is_ours && switch.is_some_and(|switch| switch.is_engaged(timestamp()))
+    }
+
+    /// Looks at a stage until it passes.
+    pub(super) fn look(&self) -> Result<(), StagedError> {
+        let clock = Clock::system();
+        let start = clock.now();
+        let mut soak = Soak::new(self.staged.patience, self.checks.len());
+        let (stage, generation) = (self.reached.engaged.stage.clone(), self.reached.generation);
+        let reached = Reached { stage, generation };
+        loop {
+            let findings: Vec<_> = self.checks.iter().map(|check| check.ask(&reached)).collect();
+            match self.office.document() {
+                Ok(document) if document.as_ref().is_none_or(|document| !self.is_in(document)) => {
+                    return Err(self.staged.interrupted(document.as_ref()));
+                }
+                _ => {} // a store that cannot be read says nothing of it
+            }
+            match soak.look(clock.now().saturating_duration_since(start), &findings) {
+                Outcome::Passed => return Ok(()),
+                Outcome::Watching => thread::sleep(self.staged.look_every),
+                Outcome::Held { check, why } => {
+                    let switch = self.staged.engage.switch.clone();
+                    return Err(StagedError::Held { switch, stage: reached.stage, check, why });
+                }
+            }
+        }
+    }
+
+    pub(super) fn next(&self) -> Result<Option<Stage>, StagedError> {
+        match self.office.document() {
+            Ok(Some(document)) => Ok(document.stages().next(&self.reached.engaged.stage)),
+            Ok(None) => Err(self.staged.interrupted(None)),
+            Err(why) => Err(self.not_advanced(why)),
+        }
+    }
+
+    pub(super) fn advance(&mut self, stage: Stage) -> Result<(), StagedError> {
+        let switch = &self.staged.engage.switch;
+        let asked = Engagement { stage: stage.clone(), ..self.reached.engaged.clone() };
+        let advance = Change::Advance { switch: switch.clone(), stage };
+        let document = match change_while(self.office, &advance, self.by, |document| self.is_in(document)) {
+            Ok(Ok(document)) => document,
+            Ok(Err(document)) => return Err(self.staged.interrupted(document.as_ref())),
+            // It may have been made, whatever the answer was.
+            Err(why) => match self.office.document().ok().flatten() {
+                Some(document) if At::of(&document, switch).is_some_and(|at| at.engaged == asked) => document,
+                _ => return Err(self.not_advanced(why)),
+            },
+        };
+        self.reached = At::of(&document, switch).ok_or_else(|| self.staged.interrupted(Some(&document)))?;
+        Ok(())
+    }
+
+    fn not_advanced(&self, why: O::Error) -> StagedError {
+        let (switch, stage) = (self.staged.engage.switch.clone(), self.reached.engaged.stage.clone());
+        StagedError::NotAdvanced { switch, stage, why: why.into() }
+    }
+}
