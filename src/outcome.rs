@@ -81,8 +81,8 @@ impl From<Outcome> for Classification {
 /// A call in progress that must be told how it ended.
 ///
 /// A permit implements this; classifiers and response bodies hold one until the end is known. Dropping it
-/// instead reports [`Outcome::Abandoned`], or [`Outcome::Panicked`] between [`enter`](Settle::enter) and
-/// [`leave`](Settle::leave). `()` watches nothing.
+/// instead reports [`Outcome::Abandoned`], or [`Outcome::Panicked`] after [`panicked`](Settle::panicked). `()` watches
+/// nothing.
 pub trait Settle {
     /// Reports the outcome. It is reported once, however often this is called.
     fn settle(&mut self, classification: Classification);
@@ -102,11 +102,29 @@ pub trait Settle {
     /// A fallback answered instead of the call's own result.
     fn fallback_used(&mut self) {}
 
-    /// Foreign code is about to run on behalf of the call.
-    fn enter(&mut self) {}
+    /// Foreign code that ran on behalf of the call has panicked.
+    fn panicked(&mut self) {}
+}
 
-    /// The foreign code returned.
-    fn leave(&mut self) {}
+/// Runs foreign code on behalf of a call, which hears of its panic.
+///
+/// Only while the stack unwinds is there anything to do. To tell the guard before and after each poll was 80 of the 437
+/// instructions of a call through three mechanisms.
+#[inline]
+pub(crate) fn on_behalf_of<G: Settle, T>(guard: &mut G, foreign: impl FnOnce() -> T) -> T {
+    struct Unwinding<'a, G: Settle>(&'a mut G);
+
+    impl<G: Settle> Drop for Unwinding<'_, G> {
+        #[cold]
+        fn drop(&mut self) {
+            self.0.panicked();
+        }
+    }
+
+    let unwinding = Unwinding(guard);
+    let result = foreign();
+    std::mem::forget(unwinding);
+    result
 }
 
 impl Settle for () {
@@ -145,17 +163,9 @@ impl<G: Settle> Settle for Option<G> {
         }
     }
 
-    #[inline]
-    fn enter(&mut self) {
+    fn panicked(&mut self) {
         if let Some(guard) = self {
-            guard.enter();
-        }
-    }
-
-    #[inline]
-    fn leave(&mut self) {
-        if let Some(guard) = self {
-            guard.leave();
+            guard.panicked();
         }
     }
 }

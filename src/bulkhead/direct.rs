@@ -6,7 +6,7 @@ use super::holder::Holder;
 use super::permit::Permit;
 use super::wait::{self, Place, Waiting, enter_as_future};
 use crate::classify::Classify;
-use crate::outcome::Settle;
+use crate::outcome::on_behalf_of;
 use crate::reject::CallError;
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -51,13 +51,10 @@ impl<T, E, H: Holder, F: Future<Output = Result<T, E>>, C: Classify<T, E>> Futur
             };
             *this.stage = Stage::Called(permit.carried());
         }
-        if let Stage::Called(permit) = this.stage {
-            permit.enter();
-        }
-        let polled = this.future.poll(cx);
-        if let Stage::Called(permit) = this.stage {
-            permit.leave();
-        }
+        let polled = match this.stage {
+            Stage::Called(permit) => on_behalf_of(permit, || this.future.poll(cx)),
+            _ => this.future.poll(cx), // after its end, for which it is to answer
+        };
         let result = ready!(polled);
         if let Stage::Called(mut permit) = std::mem::replace(this.stage, Stage::Over) {
             permit.finish(Some(outcome(*this.classifier, &result)), false);

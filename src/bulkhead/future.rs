@@ -6,7 +6,7 @@ use super::hold::{Hold, UntilResponse};
 use super::holder::Holder;
 use super::permit::Permit;
 use crate::classify::{Classified, Classify, judge};
-use crate::outcome::{Outcome, Settle};
+use crate::outcome::{Outcome, on_behalf_of};
 use crate::reject::OnReject;
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -73,10 +73,7 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProjected::Called { future, permit } => {
-                    permit.enter();
-                    let polled = future.poll(cx);
-                    permit.leave();
-                    let result = ready!(polled);
+                    let result = ready!(on_behalf_of(permit, || future.poll(cx)));
                     let outcome = outcome(classifier, &result);
                     return Poll::Ready(match result {
                         Ok(response) if !is_failure(outcome) => Ok(hold.hold(response, outcome, permit)),

@@ -39,8 +39,8 @@ enum Phase {
     Bare,
     /// Travels with a future: dropping it before the end abandons the call.
     Carried,
-    /// Travels with a future that is being polled: left so, it panicked.
-    Inside,
+    /// Travels with a future that has panicked.
+    Panicked,
     /// The call has ended; the place is held on.
     Ended,
     /// Holds no place.
@@ -111,7 +111,7 @@ impl<H: Holder> Permit<H> {
     fn finish_dropped(&mut self) {
         match self.phase {
             Phase::Bare if std::thread::panicking() => self.finish(Some(Outcome::Panicked), true),
-            Phase::Inside => self.finish(Some(Outcome::Panicked), true),
+            Phase::Panicked => self.finish(Some(Outcome::Panicked), true),
             Phase::Bare | Phase::Ended => self.finish(None, false),
             Phase::Carried => self.finish(Some(Outcome::Abandoned), true),
             Phase::Bypass => {}
@@ -128,17 +128,9 @@ impl<H: Holder> Settle for Permit<H> {
         }
     }
 
-    #[inline]
-    fn enter(&mut self) {
+    fn panicked(&mut self) {
         if self.phase == Phase::Carried {
-            self.phase = Phase::Inside;
-        }
-    }
-
-    #[inline]
-    fn leave(&mut self) {
-        if self.phase == Phase::Inside {
-            self.phase = Phase::Carried;
+            self.phase = Phase::Panicked;
         }
     }
 }

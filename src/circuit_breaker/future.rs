@@ -2,7 +2,7 @@
 
 use super::permit::{Holder, Permit};
 use crate::classify::{Classified, Classify, Errors, judge};
-use crate::outcome::{Outcome, Settle};
+use crate::outcome::{Outcome, Settle, on_behalf_of};
 use crate::reject::{CallError, OnReject, Rejected};
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -122,10 +122,7 @@ where
     F: Future<Output = Result<R, E>>,
     C: Classify<R, E>,
 {
-    permit.enter();
-    let polled = future.poll(cx);
-    permit.leave();
-    let result = ready!(polled);
+    let result = ready!(on_behalf_of(permit, || future.poll(cx)));
     permit.answered();
     let judged = judge(classifier, &result);
     Poll::Ready((result, judged))
@@ -162,7 +159,7 @@ pub(super) fn call_with<T, E, C: Classify<T, E>, H: Holder>(
     future: impl Future<Output = Result<T, E>>,
     classifier: &C,
 ) -> impl Future<Output = Result<C::Response<Permit<H>>, CallError<E>>> {
-    Guarded { future, ask: Some(|| ask().map(Permit::carried)), permit: None, classifier }
+    Guarded { future, ask: Some(|| ask().map(Permit::into_carried)), permit: None, classifier }
 }
 
 /// Runs a closure under a permit.

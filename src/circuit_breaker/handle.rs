@@ -256,12 +256,12 @@ impl CircuitBreaker {
     /// A permit that travels with a future, if that needs no thought.
     #[inline]
     pub(crate) fn enter_freely(&self) -> Option<Permit> {
-        self.shared.admit_freely().map(|ticket| Permit::bare(self.clone(), ticket).carried())
+        self.shared.admit_freely().map(|ticket| Permit::carried(self.clone(), ticket))
     }
 
     /// A permit that travels with a future.
     pub(crate) fn enter(&self) -> Result<Permit, Rejected> {
-        self.try_acquire().map(Permit::carried)
+        self.try_acquire().map(Permit::into_carried)
     }
 
     /// Whether a permit needs no thought.

@@ -71,8 +71,8 @@ enum Phase {
     Bare,
     /// Travels with a future; the thread's panic need not be its own.
     Carried,
-    /// Foreign code runs on behalf of the call.
-    Inside,
+    /// Foreign code that ran on behalf of the call has panicked.
+    Panicked,
     Settled,
 }
 
@@ -81,8 +81,13 @@ impl<H: Holder> Permit<H> {
         Self { holder, ticket, phase: Phase::Bare, was_slow: None }
     }
 
+    /// One that a future carries.
+    pub(super) fn carried(holder: H, ticket: Ticket) -> Self {
+        Self { holder, ticket, phase: Phase::Carried, was_slow: None }
+    }
+
     /// From now on a future carries it.
-    pub(super) fn carried(mut self) -> Self {
+    pub(super) fn into_carried(mut self) -> Self {
         self.phase = Phase::Carried;
         self
     }
@@ -113,7 +118,7 @@ impl<H: Holder> Permit<H> {
     #[inline(never)]
     fn end_unsettled(&mut self) {
         let has_panicked = match self.phase {
-            Phase::Inside => true,
+            Phase::Panicked => true,
             Phase::Bare => std::thread::panicking(),
             Phase::Carried | Phase::Settled => false,
         };
@@ -149,17 +154,9 @@ impl<H: Holder> Settle for Permit<H> {
         self.holder.count_fallback();
     }
 
-    #[inline]
-    fn enter(&mut self) {
+    fn panicked(&mut self) {
         if self.phase != Phase::Settled {
-            self.phase = Phase::Inside;
-        }
-    }
-
-    #[inline]
-    fn leave(&mut self) {
-        if self.phase == Phase::Inside {
-            self.phase = Phase::Carried;
+            self.phase = Phase::Panicked;
         }
     }
 }

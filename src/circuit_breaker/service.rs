@@ -4,7 +4,7 @@ use super::future::ResponseFuture;
 use super::handle::CircuitBreaker;
 use super::permit::{Holder, Permit, Ticket};
 use crate::classify::{Auto, Classified, Classify, judge};
-use crate::outcome::Settle;
+use crate::outcome::{Settle, on_behalf_of};
 use crate::reject::{AsError, OnReject, Rejected};
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
@@ -103,7 +103,7 @@ where
                 Err(rejected) => return refuse(request, &self.breaker, rejected, classifier, on_reject),
             },
         };
-        start(&mut self.inner, request, Permit::bare(self.breaker.clone(), ticket), classifier, on_reject)
+        start(&mut self.inner, request, Permit::carried(self.breaker.clone(), ticket), classifier, on_reject)
     }
 }
 
@@ -120,9 +120,7 @@ where
     S: Service<Request>,
     G: Settle,
 {
-    permit.enter();
-    let future = inner.call(request);
-    permit.leave();
+    let future = on_behalf_of(&mut permit, || inner.call(request));
     ResponseFuture::called(future, permit, classifier, on_reject)
 }
 

@@ -1,7 +1,7 @@
 //! A body that tells how the call ended.
 
 use super::grpc;
-use crate::outcome::{Classification, Outcome, Settle};
+use crate::outcome::{Classification, Outcome, Settle, on_behalf_of};
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
@@ -126,9 +126,7 @@ impl<B: Body<Data = Bytes>, G: Settle> Body for WatchBody<B, G> {
             InnerProjected::Body { body } => body,
         };
         this.watch.progress = Progress::Inside;
-        this.watch.guard.enter();
-        let polled = body.as_mut().poll_frame(cx);
-        this.watch.guard.leave();
+        let polled = on_behalf_of(&mut this.watch.guard, || body.as_mut().poll_frame(cx));
         let Poll::Ready(frame) = &polled else {
             this.watch.progress = if this.watch.has_flowed { Progress::Flowing } else { Progress::Begun };
             return Poll::Pending;

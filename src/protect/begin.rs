@@ -4,7 +4,7 @@ use super::guards::Guards;
 use super::targets::Targets;
 use crate::bulkhead::{Bulkhead, Entered, Permit, Waiting};
 use crate::circuit_breaker::CircuitBreaker;
-use crate::outcome::{Outcome, Settle};
+use crate::outcome::{Outcome, on_behalf_of};
 use crate::reject::Rejected;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
@@ -167,9 +167,7 @@ impl<S: Service<Request>, Request> Deferred<S, Request> {
         let request = self.take_request();
         Poll::Ready(match self.mechanisms.last(permit) {
             Ok(mut guards) => {
-                guards.enter();
-                let future = self.service.call(request);
-                guards.leave();
+                let future = on_behalf_of(&mut guards, || self.service.call(request));
                 Undeferred::Called(future, guards)
             }
             Err(rejected) => Undeferred::Rejected(request, rejected),

@@ -3,7 +3,7 @@
 use super::begin::{Deferred, Undeferred};
 use super::guards::Guards;
 use crate::classify::{Classified, Classify, judge};
-use crate::outcome::{Outcome, Settle};
+use crate::outcome::{Outcome, Settle, on_behalf_of};
 use crate::reject::OnReject;
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -66,10 +66,7 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProjected::Called { future, guards } => {
-                    guards.enter();
-                    let polled = future.poll(cx);
-                    guards.leave();
-                    let result = ready!(polled);
+                    let result = ready!(on_behalf_of(guards, || future.poll(cx)));
                     guards.answered();
                     let judged = judge(classifier, &result);
                     let recover = |failed| on_reject.recover(failed);

@@ -44,15 +44,8 @@ impl Settle for Guards {
         self.breaker.fallback_used();
     }
 
-    #[inline]
-    fn enter(&mut self) {
-        self.breaker.enter();
-        self.bulkhead.enter();
-    }
-
-    #[inline]
-    fn leave(&mut self) {
-        self.breaker.leave();
-        self.bulkhead.leave();
+    fn panicked(&mut self) {
+        self.breaker.panicked();
+        self.bulkhead.panicked();
     }
 }

@@ -8,7 +8,7 @@ use super::targets::Targets;
 use crate::bulkhead::Holder as _;
 use crate::circuit_breaker::{CircuitBreaker, Holder as _};
 use crate::classify::{Auto, Classified, Classify, judge};
-use crate::outcome::Settle;
+use crate::outcome::on_behalf_of;
 use crate::reject::{AsError, Mechanism, OnReject, Rejected};
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
@@ -100,9 +100,7 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     where
         S: Service<Request>,
     {
-        guards.enter();
-        let future = self.inner.call(request);
-        guards.leave();
+        let future = on_behalf_of(&mut guards, || self.inner.call(request));
         ResponseFuture::called(future, guards, self.classifier.clone(), self.on_reject.clone(), self.holds_body)
     }
 

@@ -86,7 +86,7 @@ where
         let circuit = breakers.key(&key(&request));
         let (classifier, on_reject) = (classifier.clone(), on_reject.clone());
         match circuit.try_acquire() {
-            Ok(permit) => start(&mut self.inner, request, permit, classifier, on_reject),
+            Ok(permit) => start(&mut self.inner, request, permit.into_carried(), classifier, on_reject),
             Err(rejected) => refuse(request, &circuit, rejected, classifier, on_reject),
         }
     }
