@@ -2,7 +2,7 @@
 
 use super::machine::{Admission, Denial};
 use super::permit::Ticket;
-use super::shared::{ADMITS, GENERATION_SHIFT, REJECTS, STATE, Shared};
+use super::shared::{ADMITS, GENERATION_SHIFT, REJECTS, STATE, Shared, TIMES};
 use super::snapshot::State;
 use crate::clock::Instant;
 use crate::reject::{RejectReason, Rejected};
@@ -16,7 +16,8 @@ impl Shared {
         // Acquire: pairs with the store in `mirror`.
         let word = self.word.load(Ordering::Acquire);
         let generation = word >> GENERATION_SHIFT;
-        (word & ADMITS != 0).then(|| Ticket { generation, flight: 0, started: self.stopwatch.start() })
+        let start = || if word & TIMES == 0 { Instant::NEVER } else { self.stopwatch.start() };
+        (word & ADMITS != 0).then(|| Ticket { generation, flight: 0, started: start() })
     }
 
     /// Asks to let a call through.

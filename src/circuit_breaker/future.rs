@@ -62,7 +62,8 @@ where
         let (classifier, on_reject) = (&*this.classifier, &*this.on_reject);
         match this.state.project() {
             StateProjected::Called { future, permit } => {
-                let result = ready!(poll_call(future, permit, classifier, cx));
+                let guard = permit.as_mut().expect("polled after it was ready");
+                let result = ready!(poll_call(future, guard, classifier, cx));
                 Poll::Ready(finish(result, permit, classifier, |failed| on_reject.recover(failed)).map_err(P::carry))
             }
             StateProjected::Refused { refusal } => {
@@ -99,7 +100,8 @@ where
         if let Some(ask) = this.ask.take() {
             *this.permit = Some(ask()?);
         }
-        let result = ready!(poll_call(this.future, this.permit, *this.classifier, cx));
+        let guard = this.permit.as_mut().expect("polled after it was ready");
+        let result = ready!(poll_call(this.future, guard, *this.classifier, cx));
         let result = finish(result, this.permit, *this.classifier, |failed| (failed, false));
         Poll::Ready(result.map_err(CallError::Inner))
     }
@@ -113,7 +115,7 @@ type Judged<R, E> = (Result<R, E>, Classified);
 #[inline(always)]
 fn poll_call<F, C, R, E, G>(
     future: Pin<&mut F>,
-    permit: &mut Option<G>,
+    permit: &mut G,
     classifier: &C,
     cx: &mut Context<'_>,
 ) -> Poll<Judged<R, E>>

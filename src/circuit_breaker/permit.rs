@@ -65,6 +65,14 @@ pub struct Ticket {
     pub(super) started: Instant,
 }
 
+impl Ticket {
+    /// Whether somebody needs to know when the call began.
+    #[inline]
+    fn is_timed(&self) -> bool {
+        self.started != Instant::NEVER
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// In the hands of the user, whose panic is the call's.
@@ -128,21 +136,25 @@ impl<H: Holder> Permit<H> {
 }
 
 impl<H: Holder> Settle for Permit<H> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "10 of 170 instructions a call")]
+    #[inline(always)]
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Settled {
             self.phase = Phase::Settled;
-            let is_slow = self.was_slow.unwrap_or_else(|| self.holder.is_slow(self.ticket));
+            let is_slow = self.ticket.is_timed() && self.was_slow.unwrap_or_else(|| self.holder.is_slow(self.ticket));
             self.holder.record(&self.ticket, classification, is_slow);
         }
     }
 
     #[inline]
     fn answered(&mut self) {
-        self.was_slow = Some(self.holder.is_slow(self.ticket));
+        if self.ticket.is_timed() {
+            self.was_slow = Some(self.holder.is_slow(self.ticket));
+        }
     }
 
     fn progressed(&mut self) {
+        self.was_slow.get_or_insert(false); // it was answered while nobody timed it
         self.ticket.started = self.holder.now();
     }
 

@@ -33,6 +33,8 @@ const COUNTS: u64 = 1 << 4;
 const EDGED: u64 = 1 << 5;
 /// Calls are rejected, in `Open` until `open_until`.
 pub(super) const REJECTS: u64 = 1 << 6;
+/// Calls are timed.
+pub(super) const TIMES: u64 = 1 << 7;
 pub(super) const GENERATION_SHIFT: u32 = 8;
 pub(super) const STATE: u64 = 0b111;
 
@@ -226,6 +228,7 @@ impl Shared {
             | flag(matches!(state, State::Open | State::ForcedOpen), REJECTS)
             | flag(steady.is_some(), COUNTS)
             | flag(steady.is_some_and(|until| until != Instant::NEVER), EDGED)
+            | flag(machine.config().slow_call_duration_threshold.is_some(), TIMES)
             | machine.generation() << GENERATION_SHIFT;
         self.steady_until.store(steady.unwrap_or_default().as_nanos(), Ordering::Relaxed);
         self.open_until.store(machine.open_until().as_nanos(), Ordering::Relaxed);
