@@ -1,6 +1,6 @@
 //! The words that every mechanism shares: how a call ended, and who has to be told.
 
-use crate::clock::nanos;
+use crate::clock::{Instant, nanos};
 use std::time::Duration;
 
 /// How one call ended. Every admitted call ends in exactly one outcome.
@@ -26,28 +26,61 @@ pub enum Outcome {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Classification {
     outcome: Outcome,
-    /// In nanoseconds; the maximum where nothing was asked.
-    retry_after: u64,
+    retry_after: RetryAfter,
+}
+
+/// A time to be left alone, if any, in one machine word: nanoseconds, or the maximum. Cut at 584 years.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RetryAfter(u64);
+
+impl RetryAfter {
+    pub(crate) const NONE: Self = Self(u64::MAX);
+
+    /// From now until then.
+    #[inline]
+    pub(crate) fn between(now: Instant, then: Instant) -> Self {
+        Self(then.as_nanos().saturating_sub(now.as_nanos()).min(u64::MAX - 1))
+    }
+
+    pub(crate) const fn get(self) -> Option<Duration> {
+        match self.0 {
+            u64::MAX => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        }
+    }
+}
+
+impl From<Option<Duration>> for RetryAfter {
+    fn from(after: Option<Duration>) -> Self {
+        after.map_or(Self::NONE, |after| Self(nanos(after).min(u64::MAX - 1)))
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for RetryAfter {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.get().serialize(serializer)
+    }
 }
 
 impl Classification {
     /// A call that ended in `outcome`.
     #[inline]
     pub const fn new(outcome: Outcome) -> Self {
-        Self { outcome, retry_after: u64::MAX }
+        Self { outcome, retry_after: RetryAfter::NONE }
     }
 
     /// Adds the time for which the dependency asked to be left alone (`Retry-After`, gRPC pushback). Cut at 584 years.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = nanos(after).min(u64::MAX - 1);
+        self.retry_after = Some(after).into();
         self
     }
 
     /// A success that says nothing else.
     #[inline]
     pub(crate) const fn is_plain_success(self) -> bool {
-        matches!(self, Self { outcome: Outcome::Success, retry_after: u64::MAX })
+        matches!(self, Self { outcome: Outcome::Success, retry_after: RetryAfter::NONE })
     }
 
     /// The outcome.
@@ -58,10 +91,7 @@ impl Classification {
 
     /// The time for which the dependency asked to be left alone.
     pub const fn requested_wait(self) -> Option<Duration> {
-        match self.retry_after {
-            u64::MAX => None,
-            nanos => Some(Duration::from_nanos(nanos)),
-        }
+        self.retry_after.get()
     }
 }
 

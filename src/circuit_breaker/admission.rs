@@ -5,6 +5,7 @@ use super::permit::Ticket;
 use super::shared::{ADMITS, GENERATION_SHIFT, REJECTS, STATE, Shared, TIMES};
 use super::snapshot::State;
 use crate::clock::Instant;
+use crate::outcome::RetryAfter;
 use crate::reject::{RejectReason, Rejected};
 use crate::sync::Ordering;
 use std::time::Duration;
@@ -25,15 +26,25 @@ impl Shared {
         if let Some(ticket) = self.admit_freely() {
             return Ok(ticket);
         }
-        if self.word.load(Ordering::Acquire) & STATE == State::Open as u64 {
-            let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
-            let now = self.stopwatch.clock.coarse();
-            if until > now && until != Instant::NEVER {
+        match self.time_left() {
+            Some(left) => {
                 self.count_rejection();
-                return Err(self.rejected(RejectReason::Open, Some(until.saturating_duration_since(now))));
+                Err(self.rejected(RejectReason::Open, left))
             }
+            None => self.admit_locked(),
         }
-        self.admit_locked()
+    }
+
+    /// The time until an open circuit probes; `None` where there is none, or only the machine knows.
+    #[inline]
+    fn time_left(&self) -> Option<RetryAfter> {
+        // Acquire: pairs with the store in `mirror`.
+        if self.word.load(Ordering::Acquire) & STATE != State::Open as u64 {
+            return None;
+        }
+        let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
+        let now = self.stopwatch.clock.coarse();
+        (until > now && until != Instant::NEVER).then(|| RetryAfter::between(now, until))
     }
 
     /// Whether the next call is certain to be rejected.

@@ -147,13 +147,11 @@ where
 
 impl<S, C, P> CircuitBreakerService<S, C, P> {
     /// Asks for a call that the circuit does not admit freely, or whose service was not polled.
-    #[cold]
     #[inline(never)]
     fn admit(&self) -> Result<Ticket, Rejected> {
-        let ticket = self.breaker.shared.admit()?;
-        match self.readiness {
-            Readiness::Polled => Ok(ticket),
-            Readiness::Skipped => Err(self.breaker.shared.withdraw(ticket)),
+        match self.breaker.shared.admit() {
+            Ok(ticket) if self.readiness == Readiness::Skipped => Err(self.breaker.shared.withdraw(ticket)),
+            admitted => admitted,
         }
     }
 }

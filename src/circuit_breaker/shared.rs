@@ -20,7 +20,7 @@ use super::tally::Tally;
 use super::waiters::Waiters;
 use crate::clock::{Clock, Instant};
 use crate::observe::Events;
-use crate::outcome::{Classification, Outcome};
+use crate::outcome::{Classification, Outcome, RetryAfter};
 use crate::reject::{Mechanism, RejectReason, Rejected};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use std::time::Duration;
@@ -185,7 +185,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn rejected(&self, reason: RejectReason, retry_after: Option<Duration>) -> Rejected {
+    pub(super) fn rejected(&self, reason: RejectReason, retry_after: impl Into<RetryAfter>) -> Rejected {
         Rejected::new(Mechanism::CircuitBreaker, self.name, reason, retry_after)
     }
 

@@ -74,7 +74,7 @@ impl KillSwitch {
         self.point.is_released()
     }
 
-    #[inline(never)]
+    #[inline]
     fn check_with_care(&self, target: &Target<'_>) -> Result<State, Rejected> {
         match self.point.state(target) {
             State::Engaged => Err(self.point.rejected(RejectReason::Engaged)),

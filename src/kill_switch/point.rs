@@ -162,6 +162,7 @@ impl Point {
     }
 
     /// How it stands for a request.
+    #[inline(never)]
     pub(super) fn state(&self, target: &Target<'_>) -> State {
         // Acquire: pairs with the store in `set`.
         match self.word.load(Ordering::Acquire) {
@@ -187,6 +188,7 @@ impl Point {
         matches!(self.word.load(Ordering::Acquire), ENGAGED | SCOPED)
     }
 
+    #[inline]
     pub(super) fn rejected(&self, reason: RejectReason) -> Rejected {
         self.blocked.fetch_add(1, Ordering::Relaxed);
         Rejected::new(Mechanism::KillSwitch, self.name, reason, None)

@@ -95,6 +95,7 @@ pub use respond::RespondInto;
 #[cfg(feature = "http")]
 pub(crate) use respond::is_grpc;
 
+use crate::outcome::RetryAfter;
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
@@ -112,19 +113,24 @@ pub struct Rejected {
     by: Mechanism,
     reason: RejectReason,
     name: &'static str,
-    retry_after: Option<Duration>,
+    retry_after: RetryAfter,
     #[cfg(feature = "grpc")]
     #[cfg_attr(feature = "serde", serde(skip))]
     status: std::sync::OnceLock<Box<tonic::Status>>,
 }
 
 impl Rejected {
-    pub(crate) fn new(by: Mechanism, name: &'static str, reason: RejectReason, retry_after: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        by: Mechanism,
+        name: &'static str,
+        reason: RejectReason,
+        retry_after: impl Into<RetryAfter>,
+    ) -> Self {
         Self {
             by,
             reason,
             name,
-            retry_after,
+            retry_after: retry_after.into(),
             #[cfg(feature = "grpc")]
             status: std::sync::OnceLock::new(),
         }
@@ -147,7 +153,7 @@ impl Rejected {
 
     /// How long to wait before calling again, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.retry_after.get()
     }
 
     /// Finds a rejection in an error or in what caused it.
@@ -215,7 +221,7 @@ fn called<E: 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} rejected the call: {}", self.by.as_str(), self.name, self.reason)?;
-        match self.retry_after {
+        match self.retry_after() {
             Some(after) => write!(f, ", retry after {after:.1?}"),
             None => Ok(()),
         }
@@ -228,7 +234,7 @@ impl fmt::Debug for Rejected {
             .field("by", &self.by)
             .field("name", &self.name)
             .field("reason", &self.reason)
-            .field("retry_after", &self.retry_after)
+            .field("retry_after", &self.retry_after())
             .finish_non_exhaustive()
     }
 }
