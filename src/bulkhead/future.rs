@@ -70,35 +70,50 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let (hold, classifier, on_reject) = (&*this.hold, &*this.classifier, &*this.on_reject);
-        loop {
-            let next = match this.state.as_mut().project() {
-                StateProjected::Called { future, permit } => {
-                    let result = ready!(on_behalf_of(permit, || future.poll(cx)));
-                    let outcome = outcome(classifier, &result);
-                    return Poll::Ready(match result {
-                        Ok(response) if !is_failure(outcome) => Ok(hold.hold(response, outcome, permit)),
-                        failed => finish_failed(failed, outcome, permit, hold, on_reject),
-                    });
-                }
-                StateProjected::Refused { refusal } => {
-                    let refusal = refusal.take().expect("polled after it was ready");
-                    return Poll::Ready(
-                        on_reject.answer(refusal, |response| hold.hold(response, Outcome::Ignored, &mut None)),
-                    );
-                }
-                StateProjected::Deferred { deferred } => match ready!(deferred.poll(cx)) {
-                    Undeferred::Called(future, permit) => State::Called { future, permit: Some(permit) },
-                    Undeferred::Rejected(request, rejected) => {
-                        if P::IS_FALLBACK {
-                            deferred.count_fallback();
-                        }
-                        State::Refused { refusal: Some(on_reject.refuse(request, rejected)) }
-                    }
-                    Undeferred::Broken(error) => return Poll::Ready(Err(P::carry(error))),
-                },
-            };
-            this.state.set(next);
+        if let StateProjected::Deferred { .. } = this.state.as_mut().project()
+            && let Some(error) = ready!(this.state.as_mut().poll_deferred(on_reject, cx))
+        {
+            return Poll::Ready(Err(P::carry(error)));
         }
+        match this.state.project() {
+            StateProjected::Called { future, permit } => {
+                let result = ready!(on_behalf_of(permit, || future.poll(cx)));
+                let outcome = outcome(classifier, &result);
+                Poll::Ready(match result {
+                    Ok(response) if !is_failure(outcome) => Ok(hold.hold(response, outcome, permit)),
+                    failed => finish_failed(failed, outcome, permit, hold, on_reject),
+                })
+            }
+            StateProjected::Refused { refusal } => {
+                let refusal = refusal.take().expect("polled after it was ready");
+                let pass = |response| hold.hold(response, Outcome::Ignored, &mut None);
+                Poll::Ready(on_reject.answer(refusal, pass))
+            }
+            StateProjected::Deferred { .. } => unreachable!("it has been waited for"),
+        }
+    }
+}
+
+impl<S: Service<Request>, Request, Refusal, G: Holder> State<S, Request, S::Future, Refusal, G> {
+    /// Waits until the call is made or refused. The error is that of a service that is finished.
+    #[inline(never)]
+    fn poll_deferred<P, O>(mut self: Pin<&mut Self>, on_reject: &P, cx: &mut Context<'_>) -> Poll<Option<S::Error>>
+    where
+        P: OnReject<Request, S::Response, O, S::Error, Refusal = Refusal>,
+    {
+        let StateProjected::Deferred { deferred } = self.as_mut().project() else { return Poll::Ready(None) };
+        let next = match ready!(deferred.poll(cx)) {
+            Undeferred::Called(future, permit) => Self::Called { future, permit: Some(permit) },
+            Undeferred::Rejected(request, rejected) => {
+                if P::IS_FALLBACK {
+                    deferred.count_fallback();
+                }
+                Self::Refused { refusal: Some(on_reject.refuse(request, rejected)) }
+            }
+            Undeferred::Broken(error) => return Poll::Ready(Some(error)),
+        };
+        self.set(next);
+        Poll::Ready(None)
     }
 }
 

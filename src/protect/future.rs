@@ -63,33 +63,49 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let (classifier, on_reject) = (&*this.classifier, &*this.on_reject);
-        loop {
-            let next = match this.state.as_mut().project() {
-                StateProjected::Called { future, guards } => {
-                    let result = ready!(on_behalf_of(guards, || future.poll(cx)));
-                    guards.answered();
-                    let judged = judge(classifier, &result);
-                    let recover = |failed| on_reject.recover(failed);
-                    let result = finish(result, judged, guards, classifier, *this.holds_body, recover);
-                    return Poll::Ready(result.map_err(P::carry));
-                }
-                StateProjected::Refused { refusal } => {
-                    let refusal = refusal.take().expect("polled after it was ready");
-                    return Poll::Ready(on_reject.answer(refusal, |response| classifier.watch(response, None)));
-                }
-                StateProjected::Deferred { deferred } => match ready!(deferred.poll(cx)) {
-                    Undeferred::Called(future, guards) => State::Called { future, guards },
-                    Undeferred::Rejected(request, rejected) => {
-                        if P::IS_FALLBACK {
-                            deferred.mechanisms().count_fallback(&rejected);
-                        }
-                        State::Refused { refusal: Some(on_reject.refuse(request, rejected)) }
-                    }
-                    Undeferred::Broken(error) => return Poll::Ready(Err(P::carry(error))),
-                },
-            };
-            this.state.set(next);
+        if let StateProjected::Deferred { .. } = this.state.as_mut().project()
+            && let Some(error) = ready!(this.state.as_mut().poll_deferred(on_reject, cx))
+        {
+            return Poll::Ready(Err(P::carry(error)));
         }
+        match this.state.project() {
+            StateProjected::Called { future, guards } => {
+                let result = ready!(on_behalf_of(guards, || future.poll(cx)));
+                guards.answered();
+                let judged = judge(classifier, &result);
+                let recover = |failed| on_reject.recover(failed);
+                let result = finish(result, judged, guards, classifier, *this.holds_body, recover);
+                Poll::Ready(result.map_err(P::carry))
+            }
+            StateProjected::Refused { refusal } => {
+                let refusal = refusal.take().expect("polled after it was ready");
+                Poll::Ready(on_reject.answer(refusal, |response| classifier.watch(response, None)))
+            }
+            StateProjected::Deferred { .. } => unreachable!("it has been waited for"),
+        }
+    }
+}
+
+impl<S: Service<Request>, Request, Refusal> State<S, Request, S::Future, Refusal> {
+    /// Waits until the call is made or refused. The error is that of a service that is finished.
+    #[inline(never)]
+    fn poll_deferred<P, O>(mut self: Pin<&mut Self>, on_reject: &P, cx: &mut Context<'_>) -> Poll<Option<S::Error>>
+    where
+        P: OnReject<Request, S::Response, O, S::Error, Refusal = Refusal>,
+    {
+        let StateProjected::Deferred { deferred } = self.as_mut().project() else { return Poll::Ready(None) };
+        let next = match ready!(deferred.poll(cx)) {
+            Undeferred::Called(future, guards) => Self::Called { future, guards },
+            Undeferred::Rejected(request, rejected) => {
+                if P::IS_FALLBACK {
+                    deferred.mechanisms().count_fallback(&rejected);
+                }
+                Self::Refused { refusal: Some(on_reject.refuse(request, rejected)) }
+            }
+            Undeferred::Broken(error) => return Poll::Ready(Some(error)),
+        };
+        self.set(next);
+        Poll::Ready(None)
     }
 }
 
