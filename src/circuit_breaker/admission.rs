@@ -54,12 +54,6 @@ impl Shared {
         self.word.load(Ordering::Acquire) & REJECTS != 0 && !self.is_open_time_over()
     }
 
-    /// Whether calls are let through without a thought.
-    #[inline]
-    pub(crate) fn is_admitting(&self) -> bool {
-        self.word.load(Ordering::Acquire) & ADMITS != 0 // Acquire: pairs with the store in `mirror`
-    }
-
     /// The rejection that the next call is certain to get, counted as one.
     pub(crate) fn reject_now(&self) -> Option<Rejected> {
         if !self.is_rejecting() {
@@ -82,7 +76,8 @@ impl Shared {
     /// Whether a call would be let through now; if not, the time until that can change by itself.
     #[cfg(feature = "tokio")]
     pub(crate) fn permits(&self) -> Result<(), Option<Duration>> {
-        if self.is_admitting() {
+        // Acquire: pairs with the store in `mirror`.
+        if self.word.load(Ordering::Acquire) & ADMITS != 0 {
             return Ok(());
         }
         self.with_machine(|machine, now| {

@@ -253,21 +253,21 @@ impl CircuitBreaker {
 
     // ---- for layers of several mechanisms
 
-    /// A permit that travels with a future, if that needs no thought.
+    /// Lets a call through, if that needs no thought. Nothing is lost where it is not made.
     #[inline]
-    pub(crate) fn enter_freely(&self) -> Option<Permit> {
-        self.shared.admit_freely().map(|ticket| Permit::carried(self.clone(), ticket))
+    pub(crate) fn admit_freely(&self) -> Option<Ticket> {
+        self.shared.admit_freely()
+    }
+
+    /// The permit of a call that was let through, to travel with a future.
+    #[inline]
+    pub(crate) fn carry(&self, ticket: Ticket) -> Permit {
+        Permit::carried(self.clone(), ticket)
     }
 
     /// A permit that travels with a future.
     pub(crate) fn enter(&self) -> Result<Permit, Rejected> {
         self.try_acquire().map(Permit::into_carried)
-    }
-
-    /// Whether a permit needs no thought.
-    #[inline]
-    pub(crate) fn is_admitting(&self) -> bool {
-        self.shared.is_admitting()
     }
 
     /// The rejection that the next call is certain to get.

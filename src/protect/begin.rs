@@ -66,22 +66,17 @@ impl Mechanisms {
     /// All permits, if that needs no thought.
     #[inline]
     pub(super) fn enter_freely(&self) -> Option<Guards> {
-        if !self.breaker.as_ref().is_none_or(CircuitBreaker::is_admitting) {
-            return None; // the bulkhead would count a call that is not made
-        }
+        // First: the bulkhead would count a call that is not made. A circuit that lets it through freely keeps no
+        // account of it until its end.
+        let breaker = match &self.breaker {
+            Some(breaker) => Some((breaker, breaker.admit_freely()?)),
+            None => None,
+        };
         let bulkhead = match &self.bulkhead {
             Some(bulkhead) => Some(bulkhead.enter_freely()?),
             None => None,
         };
-        let mut guards = Guards { breaker: None, bulkhead };
-        if let Some(breaker) = &self.breaker {
-            let Some(permit) = breaker.enter_freely() else {
-                guards.release_bulkhead(Outcome::Ignored);
-                return None;
-            };
-            guards.breaker = Some(permit);
-        }
-        Some(guards)
+        Some(Guards { breaker: breaker.map(|(breaker, ticket)| breaker.carry(ticket)), bulkhead })
     }
 
     /// Asks the mechanisms in their order. A service that was not asked whether it is ready is asked before the circuit.
