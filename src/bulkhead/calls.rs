@@ -34,32 +34,32 @@ pub(super) enum Entry {
     Refused(Rejected),
 }
 
-/// A call takes a permit, if that needs no thought.
+/// A call takes a permit, if that needs no thought; otherwise this tells what stands in the way.
 #[inline]
-pub(super) fn enter_freely<H: Holder>(holder: &H) -> Option<Ticket> {
-    let word = holder.compartment().permits.take(CAREFUL | WAITERS).ok()?;
+pub(super) fn enter_freely<H: Holder>(holder: &H) -> Result<Ticket, Word> {
+    let word = holder.compartment().permits.take(CAREFUL | WAITERS)?;
     holder.count_permit();
     if word.has(REFUSING) || word.is_due() {
         after_entry(holder, word);
     }
-    Some(Ticket { hold: HoldId::NONE, epoch: word.epoch() })
+    Ok(Ticket { hold: HoldId::NONE, epoch: word.epoch() })
 }
 
-/// A call asks for a permit.
-pub(super) fn enter<H: Holder>(holder: &H, wait: Wait) -> Entry {
+/// A call asks for a permit. Whether it can wait is asked when it may have to.
+#[inline]
+pub(super) fn enter<H: Holder>(holder: &H, wait: Wait, can_wait: impl FnOnce() -> bool) -> Entry {
     match enter_freely(holder) {
-        Some(ticket) => Entry::Permit(ticket),
-        None => enter_barred(holder, wait),
+        Ok(ticket) => Entry::Permit(ticket),
+        Err(word) => enter_barred(holder, word, wait, can_wait),
     }
 }
 
 /// A call for which [`enter_freely`] found no permit, or that needs thought.
 #[inline]
-pub(super) fn enter_barred<H: Holder>(holder: &H, wait: Wait) -> Entry {
-    let word = holder.compartment().permits.word();
+pub(super) fn enter_barred<H: Holder>(holder: &H, word: Word, wait: Wait, can_wait: impl FnOnce() -> bool) -> Entry {
     let may_wait = wait != Wait::No && (word.has(QUEUES) || wait != Wait::AsConfigured);
-    if word.has(CAREFUL | WAITERS) || may_wait || !word.has(REFUSING) || !holder.compartment().is_full() {
-        return enter_with_care(holder, wait);
+    if word.has(CAREFUL | WAITERS) || may_wait || !word.has(REFUSING) {
+        return enter_with_care(holder, if can_wait() { wait } else { Wait::No });
     }
     Entry::Refused(refuse(holder, RejectReason::Full))
 }

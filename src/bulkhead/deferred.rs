@@ -7,13 +7,6 @@ use crate::reject::Rejected;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
-/// How a call begins.
-pub(super) enum Start<S, Request, F, Refusal, H: Holder> {
-    Called(F, Permit<H>),
-    Deferred(Box<Deferred<S, Request, H>>),
-    Refused(Refusal),
-}
-
 /// A request that waits for its permit, or for the service.
 pub(super) struct Deferred<S, Request, H: Holder> {
     service: S,

@@ -1,6 +1,6 @@
 //! The future of a call in front of which a bulkhead stands.
 
-use super::deferred::{Deferred, Start, Undeferred};
+use super::deferred::{Deferred, Undeferred};
 use super::handle::Bulkhead;
 use super::hold::{Hold, UntilResponse};
 use super::holder::Holder;
@@ -23,36 +23,31 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, Request, F, H, C, P, Refusal, G: Holder = Bulkhead> {
         #[pin]
-        state: State<S, Request, F, Refusal, G>,
-        hold: H,
-        classifier: C,
-        on_reject: P,
+        pub(super) state: State<S, Request, F, Refusal, G>,
+        pub(super) hold: H,
+        pub(super) classifier: C,
+        pub(super) on_reject: P,
     }
 }
 
 pin_project! {
     #[project = StateProjected]
-    enum State<S, Request, F, Refusal, G: Holder> {
+    /// How far the call has come.
+    pub(super) enum State<S, Request, F, Refusal, G: Holder> {
         Called { #[pin] future: F, permit: Option<Permit<G>> },
         Deferred { deferred: Box<Deferred<S, Request, G>> },
         Refused { refusal: Option<Refusal> },
     }
 }
 
-impl<S, Request, F, H, C, P, Refusal, G: Holder> ResponseFuture<S, Request, F, H, C, P, Refusal, G> {
+impl<S, Request, F, Refusal, G: Holder> State<S, Request, F, Refusal, G> {
     #[inline]
-    pub(super) fn called(future: F, permit: Permit<G>, hold: H, classifier: C, on_reject: P) -> Self {
-        Self { state: State::Called { future, permit: Some(permit) }, hold, classifier, on_reject }
+    pub(super) fn called(future: F, permit: Permit<G>) -> Self {
+        Self::Called { future, permit: Some(permit) }
     }
 
-    #[inline]
-    pub(super) fn started(start: Start<S, Request, F, Refusal, G>, hold: H, classifier: C, on_reject: P) -> Self {
-        let state = match start {
-            Start::Called(future, permit) => State::Called { future, permit: Some(permit) },
-            Start::Deferred(deferred) => State::Deferred { deferred },
-            Start::Refused(refusal) => State::Refused { refusal: Some(refusal) },
-        };
-        Self { state, hold, classifier, on_reject }
+    pub(super) fn deferred(deferred: Deferred<S, Request, G>) -> Self {
+        Self::Deferred { deferred: Box::new(deferred) }
     }
 }
 
@@ -103,7 +98,7 @@ impl<S: Service<Request>, Request, Refusal, G: Holder> State<S, Request, S::Futu
     {
         let StateProjected::Deferred { deferred } = self.as_mut().project() else { return Poll::Ready(None) };
         let next = match ready!(deferred.poll(cx)) {
-            Undeferred::Called(future, permit) => Self::Called { future, permit: Some(permit) },
+            Undeferred::Called(future, permit) => Self::called(future, permit),
             Undeferred::Rejected(request, rejected) => {
                 if P::IS_FALLBACK {
                     deferred.count_fallback();

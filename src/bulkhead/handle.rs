@@ -278,7 +278,7 @@ impl Bulkhead {
     /// A permit that travels with a future, if that needs no thought.
     #[inline]
     pub(crate) fn enter_freely(&self) -> Option<Permit> {
-        enter_freely(self).map(|ticket| Permit::new(self.clone(), ticket).carried())
+        enter_freely(self).ok().map(|ticket| Permit::new(self.clone(), ticket).carried())
     }
 
     /// A permit that travels with a future, or a place in the queue.

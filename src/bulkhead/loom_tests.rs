@@ -88,7 +88,7 @@ fn loom_a_permit_that_comes_back_while_a_call_begins_to_wait_is_not_lost() {
         let held = bulkhead.try_acquire().unwrap();
         let release = thread::spawn(move || drop(held));
         let woken = std::sync::Arc::new(Woken::default());
-        let entry = enter(&bulkhead, LONG);
+        let entry = enter(&bulkhead, LONG, || true);
         if let Entry::Queued(id) = entry {
             let pending = poll_answer(&bulkhead, id, &Waker::from(woken.clone())).is_err();
             release.join().unwrap();
@@ -108,7 +108,7 @@ fn loom_a_caller_that_leaves_while_it_is_given_a_permit_hands_it_on() {
     model(|| {
         let bulkhead = bulkhead(1);
         let held = bulkhead.try_acquire().unwrap();
-        let queued = || match enter(&bulkhead, LONG) {
+        let queued = || match enter(&bulkhead, LONG, || true) {
             Entry::Queued(id) => Place::new(bulkhead.clone(), id),
             other => panic!("it is full: {other:?}"),
         };
@@ -132,13 +132,13 @@ fn loom_a_call_that_waits_is_served_whatever_another_does() {
         let held = bulkhead.try_acquire().unwrap();
         let waiting = bulkhead.clone();
         let wait = thread::spawn(move || {
-            match enter(&waiting, LONG) {
+            match enter(&waiting, LONG, || true) {
                 Entry::Permit(ticket) => drop(Permit::new(waiting, ticket)),
                 Entry::Queued(id) => drop(Place::new(waiting, id)), // leaves, or gives back what it was given
                 Entry::Refused(rejected) => panic!("there is room in the queue: {rejected}"),
             }
         });
-        let entry = enter(&bulkhead, LONG);
+        let entry = enter(&bulkhead, LONG, || true);
         drop(held);
         wait.join().unwrap();
         if let Entry::Queued(id) = entry {

@@ -3,8 +3,8 @@
 use super::calls::{Entry, Wait, enter_freely};
 use super::choose::Choose;
 use super::common::count;
-use super::deferred::{Deferred, Start};
-use super::future::ResponseFuture;
+use super::deferred::Deferred;
+use super::future::{ResponseFuture, State};
 use super::handle::Bulkhead;
 use super::hold::{Hold, UntilResponse};
 use super::holder::Holder;
@@ -78,13 +78,14 @@ where
         let holder = if bypasses { self.bulkhead.any() } else { self.bulkhead.choose(&request) };
         if !self.is_unasked
             && !bypasses
-            && let Some(ticket) = enter_freely(&holder)
+            && let Ok(ticket) = enter_freely(&holder)
         {
             let permit = Permit::new(holder, ticket).carried(); // before the call, which may panic
-            return ResponseFuture::called(self.inner.call(request), permit, hold, classifier, on_reject);
+            let state = State::called(self.inner.call(request), permit);
+            return ResponseFuture { state, hold, classifier, on_reject };
         }
-        let start = self.start_with_care(request, holder, bypasses, &on_reject);
-        ResponseFuture::started(start, hold, classifier, on_reject)
+        let state = self.start_with_care(request, holder, bypasses, &on_reject);
+        ResponseFuture { state, hold, classifier, on_reject }
     }
 }
 
@@ -97,7 +98,7 @@ impl<S: Clone, B, H, C, P> BulkheadService<S, B, H, C, P> {
         holder: G,
         bypasses: bool,
         on_reject: &P,
-    ) -> Start<S, Request, S::Future, P::Refusal, G>
+    ) -> State<S, Request, S::Future, P::Refusal, G>
     where
         S: Service<Request>,
         P: OnReject<Request, S::Response, O, S::Error>,
@@ -111,21 +112,21 @@ impl<S: Clone, B, H, C, P> BulkheadService<S, B, H, C, P> {
                 Entry::Queued(id) => {
                     let (service, is_ready) = self.take_readied();
                     let place = Place::new(holder, id);
-                    return Start::Deferred(Box::new(Deferred::waiting(service, request, is_ready, place)));
+                    return State::deferred(Deferred::waiting(service, request, is_ready, place));
                 }
                 Entry::Refused(rejected) => {
                     if P::IS_FALLBACK {
                         holder.count_fallback();
                     }
-                    return Start::Refused(on_reject.refuse(request, rejected));
+                    return State::Refused { refusal: Some(on_reject.refuse(request, rejected)) };
                 }
             }
         };
         if self.is_unasked {
             let (service, is_ready) = self.take_readied();
-            return Start::Deferred(Box::new(Deferred::permitted(service, request, is_ready, permit)));
+            return State::deferred(Deferred::permitted(service, request, is_ready, permit));
         }
-        Start::Called(self.inner.call(request), permit)
+        State::called(self.inner.call(request), permit)
     }
 
     /// Takes the service that was polled ready, if it was, and leaves a fresh one.

@@ -4,6 +4,7 @@ use super::calls::{Entry, Wait, enter, enter_barred, enter_freely, leave, poll_a
 use super::compartment::Answer;
 use super::holder::Holder;
 use super::permit::Permit;
+use super::permits::Word;
 use super::timer::Timer;
 use crate::clock::Instant;
 use crate::reject::{RejectReason, Rejected};
@@ -64,7 +65,7 @@ pub(super) fn acquire_blocking<H: Holder>(holder: &H, wait: Wait) -> Result<Perm
         }
     }
 
-    let mut place = match enter(holder, wait) {
+    let mut place = match enter(holder, wait, || true) {
         Entry::Permit(ticket) => return Ok(Permit::new(holder.clone(), ticket)),
         Entry::Refused(rejected) => return Err(rejected),
         Entry::Queued(id) => Place::new(holder.clone(), id),
@@ -110,10 +111,7 @@ impl<H: Holder> Waiting<H> {
 
 /// As [`enter`], for futures: where there are no timers, no call waits.
 pub(super) fn enter_as_future<H: Holder>(holder: &H, wait: Wait) -> Entry {
-    match enter_freely(holder) {
-        Some(ticket) => Entry::Permit(ticket),
-        None => enter_barred(holder, if Timer::is_possible() { wait } else { Wait::No }),
-    }
+    enter(holder, wait, Timer::is_possible)
 }
 
 /// A permit that is waited for as long as the settings say, or as asked.
@@ -133,14 +131,14 @@ pub(super) async fn acquire<H: Holder>(holder: &H, wait: Wait) -> Result<Permit<
 #[inline]
 pub(super) fn enter_at_once<H: Holder>(holder: &H) -> Result<Permit<H>, Rejected> {
     match enter_freely(holder) {
-        Some(ticket) => Ok(Permit::new(holder.clone(), ticket)),
-        None => enter_at_once_with_care(holder),
+        Ok(ticket) => Ok(Permit::new(holder.clone(), ticket)),
+        Err(word) => enter_at_once_with_care(holder, word),
     }
 }
 
 #[inline(never)]
-fn enter_at_once_with_care<H: Holder>(holder: &H) -> Result<Permit<H>, Rejected> {
-    match enter_barred(holder, Wait::No) {
+fn enter_at_once_with_care<H: Holder>(holder: &H, word: Word) -> Result<Permit<H>, Rejected> {
+    match enter_barred(holder, word, Wait::No, || false) {
         Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
         Entry::Refused(rejected) => Err(rejected),
         Entry::Queued(id) => {
