@@ -29,7 +29,9 @@ use std::fmt;
 #[must_use = "a permit that is dropped at once holds no place"]
 pub struct Permit<H: Holder = Bulkhead> {
     holder: H,
-    ticket: Ticket,
+    // A ticket, taken apart so that the phase fits into its padding.
+    hold: HoldId,
+    epoch: u16,
     phase: Phase,
 }
 
@@ -48,16 +50,20 @@ enum Phase {
 }
 
 impl<H: Holder> Permit<H> {
-    pub(super) fn new(holder: H, ticket: Ticket) -> Self {
-        Self { holder, ticket, phase: Phase::Bare }
+    pub(super) fn new(holder: H, Ticket { hold, epoch }: Ticket) -> Self {
+        Self { holder, hold, epoch, phase: Phase::Bare }
     }
 
     pub(super) fn bypass(holder: H) -> Self {
-        Self { holder, ticket: Ticket { hold: HoldId::NONE, epoch: 0 }, phase: Phase::Bypass }
+        Self { holder, hold: HoldId::NONE, epoch: 0, phase: Phase::Bypass }
     }
 
     pub(super) fn holder(&self) -> &H {
         &self.holder
+    }
+
+    fn ticket(&self) -> Ticket {
+        Ticket { hold: self.hold, epoch: self.epoch }
     }
 
     /// From now on a future carries it.
@@ -77,14 +83,14 @@ impl<H: Holder> Permit<H> {
     /// The call has been answered, and the response's body goes on.
     pub(crate) fn answered(&self, outcome: Outcome) {
         if self.phase != Phase::Bypass {
-            sample(&self.holder, self.ticket, outcome);
+            sample(&self.holder, self.ticket(), outcome);
         }
     }
 
     /// When the place has been held for too long; `None` where nobody times it or it was taken away.
     #[cfg(feature = "http")]
     pub(super) fn held_until(&self) -> Option<crate::clock::Instant> {
-        if self.phase == Phase::Bypass { None } else { super::calls::held_until(&self.holder, self.ticket) }
+        if self.phase == Phase::Bypass { None } else { super::calls::held_until(&self.holder, self.ticket()) }
     }
 
     #[cfg(feature = "http")]
@@ -95,14 +101,14 @@ impl<H: Holder> Permit<H> {
     /// Whether the place is still this permit's: it may have been taken away after
     /// [`max_hold`](super::BulkheadBuilder::max_hold).
     pub fn is_held(&self) -> bool {
-        self.phase != Phase::Bypass && is_held(&self.holder, self.ticket)
+        self.phase != Phase::Bypass && is_held(&self.holder, self.ticket())
     }
 
     /// Gives the place back.
     #[inline]
     pub(crate) fn finish(&mut self, outcome: Option<Outcome>, is_abandoned: bool) {
         if std::mem::replace(&mut self.phase, Phase::Bypass) != Phase::Bypass {
-            exit(&self.holder, self.ticket, outcome, is_abandoned);
+            exit(&self.holder, self.ticket(), outcome, is_abandoned);
         }
     }
 
@@ -123,7 +129,7 @@ impl<H: Holder> Permit<H> {
 impl<H: Holder> Settle for Permit<H> {
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Bypass {
-            sample(&self.holder, self.ticket, classification.outcome());
+            sample(&self.holder, self.ticket(), classification.outcome());
             self.phase = Phase::Ended;
         }
     }
