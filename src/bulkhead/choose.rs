@@ -3,18 +3,19 @@
 use super::handle::Bulkhead;
 use super::holder::Holder;
 use crate::sync::Arc;
+use std::borrow::Cow;
 
 /// What chooses a request's permits. Not for others to implement.
 pub trait Choose<Request> {
     /// What the permits are given out by.
-    type Holder: Holder;
+    type Holder: Holder + 'static;
 
     #[doc(hidden)]
-    fn choose(&self, request: &Request) -> Self::Holder;
+    fn choose<'a>(&'a self, request: &Request) -> Cow<'a, Self::Holder>;
 
     /// One for requests that take no permit.
     #[doc(hidden)]
-    fn any(&self) -> Self::Holder;
+    fn any(&self) -> Cow<'_, Self::Holder>;
 
     /// Whether a request goes through without a permit.
     #[doc(hidden)]
@@ -35,12 +36,12 @@ impl<Request> Choose<Request> for Bulkhead {
     type Holder = Self;
 
     #[inline]
-    fn choose(&self, _: &Request) -> Self {
-        self.clone()
+    fn choose<'a>(&'a self, _: &Request) -> Cow<'a, Self> {
+        Cow::Borrowed(self)
     }
 
-    fn any(&self) -> Self {
-        self.clone()
+    fn any(&self) -> Cow<'_, Self> {
+        Cow::Borrowed(self)
     }
 
     #[inline]
@@ -74,14 +75,14 @@ where
 {
     type Holder = Bulkhead;
 
-    fn choose(&self, request: &Request) -> Bulkhead {
+    fn choose<'a>(&'a self, request: &Request) -> Cow<'a, Bulkhead> {
         let name = (self.name)(request);
         let known = self.partitions.iter().find(|(known, _)| *known == name.as_ref());
-        known.map_or_else(|| self.whole.clone(), |(_, partition)| partition.clone())
+        Cow::Borrowed(known.map_or(&self.whole, |(_, partition)| partition))
     }
 
-    fn any(&self) -> Bulkhead {
-        self.whole.clone()
+    fn any(&self) -> Cow<'_, Bulkhead> {
+        Cow::Borrowed(&self.whole)
     }
 
     fn is_full(&self) -> bool {
@@ -103,11 +104,11 @@ where
 {
     type Holder = B::Holder;
 
-    fn choose(&self, request: &Request) -> B::Holder {
+    fn choose<'a>(&'a self, request: &Request) -> Cow<'a, B::Holder> {
         self.bulkhead.choose(request)
     }
 
-    fn any(&self) -> B::Holder {
+    fn any(&self) -> Cow<'_, B::Holder> {
         self.bulkhead.any()
     }
 

@@ -12,6 +12,7 @@ use super::permit::Permit;
 use super::wait::{Place, enter_as_future};
 use crate::classify::{AnyResult, Classify};
 use crate::reject::{AsError, OnReject};
+use std::borrow::Cow;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
@@ -78,24 +79,31 @@ where
         let holder = if bypasses { self.bulkhead.any() } else { self.bulkhead.choose(&request) };
         if !self.is_unasked
             && !bypasses
-            && let Ok(ticket) = enter_freely(&holder)
+            && let Ok(ticket) = enter_freely(&*holder)
         {
-            let permit = Permit::new(holder, ticket).carried(); // before the call, which may panic
+            let permit = Permit::new(holder.into_owned(), ticket).carried(); // before the call, which may panic
             let state = State::called(self.inner.call(request), permit);
             return ResponseFuture { state, hold, classifier, on_reject };
         }
-        let state = self.start_with_care(request, holder, bypasses, &on_reject);
+        let inner = Inner { service: &mut self.inner, is_unasked: self.is_unasked };
+        let state = inner.start_with_care(request, holder, bypasses, &on_reject);
         ResponseFuture { state, hold, classifier, on_reject }
     }
 }
 
-impl<S: Clone, B, H, C, P> BulkheadService<S, B, H, C, P> {
+/// The service that is called, and whether it was not asked whether it is ready.
+struct Inner<'a, S> {
+    service: &'a mut S,
+    is_unasked: bool,
+}
+
+impl<S: Clone> Inner<'_, S> {
     /// Begins a call that needs thought.
     #[inline(never)]
-    fn start_with_care<Request, O, G: Holder>(
-        &mut self,
+    fn start_with_care<Request, P, O, G: Holder>(
+        self,
         request: Request,
-        holder: G,
+        holder: Cow<'_, G>,
         bypasses: bool,
         on_reject: &P,
     ) -> State<S, Request, S::Future, P::Refusal, G>
@@ -105,13 +113,13 @@ impl<S: Clone, B, H, C, P> BulkheadService<S, B, H, C, P> {
     {
         let permit = if bypasses {
             count(&holder.common().bypassed);
-            Permit::bypass(holder)
+            Permit::bypass(holder.into_owned())
         } else {
-            match enter_as_future(&holder, Wait::AsConfigured) {
-                Entry::Permit(ticket) => Permit::new(holder, ticket).carried(),
+            match enter_as_future(&*holder, Wait::AsConfigured) {
+                Entry::Permit(ticket) => Permit::new(holder.into_owned(), ticket).carried(),
                 Entry::Queued(id) => {
                     let (service, is_ready) = self.take_readied();
-                    let place = Place::new(holder, id);
+                    let place = Place::new(holder.into_owned(), id);
                     return State::deferred(Deferred::waiting(service, request, is_ready, place));
                 }
                 Entry::Refused(rejected) => {
@@ -126,13 +134,13 @@ impl<S: Clone, B, H, C, P> BulkheadService<S, B, H, C, P> {
             let (service, is_ready) = self.take_readied();
             return State::deferred(Deferred::permitted(service, request, is_ready, permit));
         }
-        State::called(self.inner.call(request), permit)
+        State::called(self.service.call(request), permit)
     }
 
     /// Takes the service that was polled ready, if it was, and leaves a fresh one.
-    fn take_readied(&mut self) -> (S, bool) {
-        let fresh = self.inner.clone();
-        (std::mem::replace(&mut self.inner, fresh), !self.is_unasked)
+    fn take_readied(self) -> (S, bool) {
+        let fresh = self.service.clone();
+        (std::mem::replace(self.service, fresh), !self.is_unasked)
     }
 }
 

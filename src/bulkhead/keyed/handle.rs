@@ -23,6 +23,7 @@ use crate::observe::{Subscription, note};
 use crate::reject::{CallError, Rejected};
 use crate::sync::Arc;
 use std::borrow::Borrow;
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
@@ -176,13 +177,13 @@ pub struct ByKey<K, F> {
 impl<K: Key, Request, F: Fn(&Request) -> K> Choose<Request> for ByKey<K, F> {
     type Holder = KeyBulkhead<K>;
 
-    fn any(&self) -> KeyBulkhead<K> {
+    fn any(&self) -> Cow<'_, KeyBulkhead<K>> {
         let group = Arc::clone(&self.bulkheads.group);
-        KeyBulkhead { entry: group.overflow(), group }
+        Cow::Owned(KeyBulkhead { entry: group.overflow(), group })
     }
 
-    fn choose(&self, request: &Request) -> KeyBulkhead<K> {
-        self.bulkheads.key(&(self.key)(request))
+    fn choose<'a>(&'a self, request: &Request) -> Cow<'a, KeyBulkhead<K>> {
+        Cow::Owned(self.bulkheads.key(&(self.key)(request)))
     }
 }
 
