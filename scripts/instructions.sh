@@ -13,27 +13,27 @@ many=12000
 
 # Subject of benches/, case, and at most so many instructions and allocations. The bare service is in them.
 limits='
-ours-count-static  closed  185  0
-ours-count         closed  190  0
-ours-time-static   closed  255  0
-ours-slow-calls    closed  410  0
-ours-responder     open    230  0
-ours-count-static  open    425  1
-ours-bulkhead-static     admitting  235  0
-ours-bulkhead            admitting  240  0
-ours-bulkhead-queue      admitting  235  0
-ours-bulkhead-responder  admitting  190  0
+ours-count-static  closed  165  0
+ours-count         closed  172  0
+ours-time-static   closed  240  0
+ours-slow-calls    closed  400  0
+ours-responder     open    206  0
+ours-count-static  open    417  1
+ours-bulkhead-static     admitting  202  0
+ours-bulkhead            admitting  208  0
+ours-bulkhead-queue      admitting  202  0
+ours-bulkhead-responder  admitting  178  0
 ours-bulkhead-permit     admitting   95  0
-ours-bulkhead-permit     rejecting   85  0
-ours-bulkhead-responder  rejecting  255  0
-ours-bulkhead-static     rejecting  460  1
-ours-stack               admitting  420  0
+ours-bulkhead-permit     rejecting   71  0
+ours-bulkhead-responder  rejecting  184  0
+ours-bulkhead-static     rejecting  379  1
+ours-stack               admitting  388  0
 ours-switch-released     admitting   15  0
-ours-switch-released     rejecting  110  0
-ours-switch-check        admitting   70  0
-ours-switch-scoped       admitting  480  0
-ours-stack-switch        admitting  460  0
-ours-switch-16           admitting 3700  0
+ours-switch-released     rejecting   97  0
+ours-switch-check        admitting   53  0
+ours-switch-scoped       admitting  472  0
+ours-stack-switch        admitting  335  0
+ours-switch-16           admitting 3470  0
 '
 
 cargo build --quiet --release --manifest-path benches/Cargo.toml --bin count --features ours
