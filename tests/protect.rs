@@ -3,8 +3,11 @@
 use backstop::bulkhead::BulkheadConfig;
 use backstop::circuit_breaker::State;
 use backstop::classify::Errors;
-use backstop::clock::{Clock, ManualClock};
-use backstop::kill_switch::{KillSwitches, OnUnknown};
+use backstop::clock::{Clock, ManualClock, Timestamp};
+use backstop::kill_switch::store::MemoryStore;
+use backstop::kill_switch::{
+    By, Change, Definition, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, SwitchId, Target,
+};
 use backstop::protect::Anyone;
 use backstop::{BoxError, Bulkhead, CircuitBreaker, Protect, Rejected, protect};
 use bytes::Bytes;
@@ -308,24 +311,75 @@ fn outcomes_reach_both() {
     assert_eq!(scene.bulkhead.snapshot().in_flight, 0);
 }
 
-#[test]
-fn an_engaged_switch_comes_before_everything() {
-    use backstop::clock::Timestamp;
-    use backstop::kill_switch::store::MemoryStore;
-    use backstop::kill_switch::{By, Change, Definition, Engage, Scope, SwitchId, Target};
-    let scene = scene();
+/// A switch that a document knows, and a way to engage it.
+fn switch() -> (KillSwitch, impl Fn(Scope)) {
     let switches = KillSwitches::builder("protect").store(MemoryStore::new()).build().unwrap();
     let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
     let (by, id) = (By::person("ana", Timestamp::now()).because("test"), SwitchId::new("recs").unwrap());
     let definition = Definition::new("team", "recommendations", Timestamp::MAX, OnUnknown::Allow);
     switches.change(&Change::Define { switch: id.clone(), definition }, &by).unwrap();
+    let engage = move |scope| {
+        switches.change(&Change::Engage(Engage::new(id.clone(), scope)), &by).unwrap();
+    };
+    (recs, engage)
+}
+
+#[test]
+fn a_service_that_finishes_while_a_call_waits_has_failed_it() {
+    on_a_runtime(|| {
+        let scene = scene();
+        let holds = scene.bulkhead.try_acquire().unwrap();
+        let mut service = scene.layer().layer(Finished);
+        assert!(Service::<()>::poll_ready(&mut service, &mut Context::from_waker(Waker::noop())).is_ready());
+        let mut call = Box::pin(service.call(()));
+        assert!(poll(&mut call).is_pending());
+        drop(holds);
+        assert!(matches!(poll(&mut call), Poll::Ready(Err(_))));
+        let (failed, totals) = (scene.breaker.totals().failed, scene.bulkhead.totals());
+        assert_eq!((failed, totals.permitted, scene.bulkhead.snapshot().in_flight), (1, 2, 0), "{totals:?}");
+    });
+}
+
+#[test]
+fn a_switch_that_is_engaged_for_all_waits_for_nothing_and_stops_what_waits() {
+    on_a_runtime(|| {
+        let (recs, engage) = switch();
+        let scene = scene();
+        let calls = Rc::new(Cell::new(0));
+        let count = Rc::clone(&calls);
+        let inner = service_fn(move |_: u32| {
+            count.set(count.get() + 1);
+            ready(Ok::<_, io::Error>("made"))
+        });
+        let layer = protect().kill_switch(&recs).bulkhead(&scene.bulkhead).circuit_breaker(&scene.breaker);
+        let layer =
+            layer.classify(Errors).fallback(|_: u32, rejected: Rejected| Ok::<_, io::Error>(rejected.by().as_str()));
+        let holds = scene.bulkhead.try_acquire().unwrap();
+        let mut service = layer.layer(inner);
+        let mut waits = Box::pin(service.call(1));
+        assert!(poll(&mut waits).is_pending());
+        engage(Scope::all());
+        drop(holds);
+        assert!(matches!(poll(&mut waits), Poll::Ready(Ok("kill switch"))));
+        assert_eq!((calls.get(), recs.blocked(), scene.bulkhead.snapshot().in_flight), (0, 1, 0));
+
+        let mut hangs = layer.layer(tower::limit::ConcurrencyLimit::new(service.into_inner(), 0));
+        assert!(hangs.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready(), "what is off may hang");
+        assert_eq!(hangs.call(1).now_or_never().unwrap().unwrap(), "kill switch");
+    });
+}
+
+#[test]
+fn an_engaged_switch_comes_before_everything() {
+    let scene = scene();
+    let (recs, engage) = switch();
     let layer = protect().circuit_breaker(&scene.breaker).kill_switch(&recs).bulkhead(&scene.bulkhead).classify(Errors);
     let layer = layer.target(|tenant: &&'static str| Target::new().tenant(tenant));
     let fallback = layer.fallback(|_: &'static str, rejected: Rejected| Ok::<_, io::Error>(rejected.by().as_str()));
     let mut service = fallback.layer(service_fn(|_: &'static str| ready(Ok::<_, io::Error>("made"))));
     let mut ask = |tenant| service.call(tenant).now_or_never().unwrap().unwrap();
     assert_eq!(ask("acme"), "made");
-    switches.change(&Change::Engage(Engage::new(id, Scope::new().tenant("acme"))), &by).unwrap();
+    engage(Scope::new().tenant("acme"));
     scene.breaker.force_open("test");
     assert_eq!((ask("acme"), ask("other")), ("kill switch", "circuit breaker"));
     assert_eq!((recs.blocked(), scene.breaker.totals().not_permitted), (1, 1));

@@ -134,6 +134,10 @@ impl<H: Holder> Settle for Permit<H> {
         }
     }
 
+    fn fallback_used(&mut self) {
+        self.holder.count_fallback();
+    }
+
     fn panicked(&mut self) {
         if self.phase == Phase::Carried {
             self.phase = Phase::Panicked;

@@ -74,6 +74,11 @@ impl KillSwitch {
         self.point.is_released()
     }
 
+    /// Whether no request at all is let through.
+    pub(crate) fn blocks_everybody(&self) -> bool {
+        self.point.blocks_everybody()
+    }
+
     #[inline]
     fn check_with_care(&self, target: &Target<'_>) -> Result<State, Rejected> {
         match self.point.state(target) {

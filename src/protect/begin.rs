@@ -56,11 +56,35 @@ impl Mechanisms {
         Ok(())
     }
 
-    /// Whether it is not worth asking the service whether it is ready.
+    /// Whether it is not worth asking the service whether it is ready: what is off, or fails, may hang.
     #[inline]
     pub(super) fn is_refusing(&self) -> bool {
-        self.breaker.as_ref().is_some_and(CircuitBreaker::is_rejecting)
+        self.is_off()
+            || self.breaker.as_ref().is_some_and(CircuitBreaker::is_rejecting)
             || self.bulkhead.as_ref().is_some_and(Bulkhead::is_full)
+    }
+
+    /// Whether the switch lets nobody through.
+    #[cfg_attr(not(feature = "kill-switch"), expect(clippy::unused_self, reason = "there is no switch to ask"))]
+    #[inline]
+    fn is_off(&self) -> bool {
+        #[cfg(feature = "kill-switch")]
+        return self.switch.as_ref().is_some_and(|switch| !switch.is_released() && switch.blocks_everybody());
+        #[cfg(not(feature = "kill-switch"))]
+        false
+    }
+
+    /// Asks the switch again, for a call that has waited: what is off for everybody by now is not called.
+    #[cfg_attr(
+        not(feature = "kill-switch"),
+        expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "there is no switch to ask")
+    )]
+    fn check_switch_again(&self) -> Result<(), Rejected> {
+        #[cfg(feature = "kill-switch")]
+        if let Some(switch) = self.switch.as_ref().filter(|_| self.is_off()) {
+            switch.check(&crate::kill_switch::Target::new())?;
+        }
+        Ok(())
     }
 
     /// All permits, if that needs no thought.
@@ -128,8 +152,8 @@ pub(super) struct Deferred<S, Request> {
 pub(super) enum Undeferred<F, Request, E> {
     Called(F, Guards),
     Rejected(Request, Rejected),
-    /// The service said that it is finished.
-    Broken(E),
+    /// The service said that it is finished: a failed call, of these permits.
+    Broken(E, Guards),
 }
 
 impl<S, Request> Deferred<S, Request> {
@@ -152,14 +176,25 @@ impl<S: Service<Request>, Request> Deferred<S, Request> {
         }
         if !self.is_ready {
             if let Err(error) = ready!(self.service.poll_ready(cx)) {
-                self.held = Held::Permit(None);
-                return Poll::Ready(Undeferred::Broken(error));
+                drop(self.request.take()); // nobody calls it any more
+                let bulkhead = match &mut self.held {
+                    Held::Permit(permit) => permit.take(),
+                    Held::Waiting(_) => None,
+                };
+                let breaker = self.mechanisms.breaker.as_ref().and_then(|breaker| breaker.enter().ok());
+                return Poll::Ready(Undeferred::Broken(error, Guards { breaker, bulkhead }));
             }
             self.is_ready = true;
         }
         let Held::Permit(permit) = &mut self.held else { unreachable!("it has been waited for") };
-        let permit = permit.take();
+        let mut permit = permit.take();
         let request = self.take_request();
+        if let Err(rejected) = self.mechanisms.check_switch_again() {
+            if let Some(permit) = &mut permit {
+                permit.finish(Some(Outcome::Ignored), false);
+            }
+            return Poll::Ready(Undeferred::Rejected(request, rejected));
+        }
         Poll::Ready(match self.mechanisms.last(permit) {
             Ok(mut guards) => {
                 let future = on_behalf_of(&mut guards, || self.service.call(request));

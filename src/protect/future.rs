@@ -64,9 +64,9 @@ where
         let mut this = self.project();
         let (classifier, on_reject) = (&*this.classifier, &*this.on_reject);
         if let StateProjected::Deferred { .. } = this.state.as_mut().project()
-            && let Some(error) = ready!(this.state.as_mut().poll_deferred(on_reject, cx))
+            && let Some((error, guards)) = ready!(this.state.as_mut().poll_deferred(on_reject, cx))
         {
-            return Poll::Ready(Err(P::carry(error)));
+            return Poll::Ready(Err(P::carry(broken(error, guards, classifier))));
         }
         match this.state.project() {
             StateProjected::Called { future, guards } => {
@@ -89,7 +89,11 @@ where
 impl<S: Service<Request>, Request, Refusal> State<S, Request, S::Future, Refusal> {
     /// Waits until the call is made or refused. The error is that of a service that is finished.
     #[inline(never)]
-    fn poll_deferred<P, O>(mut self: Pin<&mut Self>, on_reject: &P, cx: &mut Context<'_>) -> Poll<Option<S::Error>>
+    fn poll_deferred<P, O>(
+        mut self: Pin<&mut Self>,
+        on_reject: &P,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(S::Error, Guards)>>
     where
         P: OnReject<Request, S::Response, O, S::Error, Refusal = Refusal>,
     {
@@ -102,10 +106,27 @@ impl<S: Service<Request>, Request, Refusal> State<S, Request, S::Future, Refusal
                 }
                 Self::Refused { refusal: Some(on_reject.refuse(request, rejected)) }
             }
-            Undeferred::Broken(error) => return Poll::Ready(Some(error)),
+            Undeferred::Broken(error, guards) => return Poll::Ready(Some((error, guards))),
         };
         self.set(next);
         Poll::Ready(None)
+    }
+}
+
+/// A service that says it is finished has failed a call.
+#[cold]
+fn broken<C: Classify<R, E>, R, E>(error: E, mut guards: Guards, classifier: &C) -> E {
+    let result = Err(error);
+    guards.settle(match judge(classifier, &result) {
+        Classified::Now(classification) => classification,
+        Classified::AtEnd => Outcome::Failure.into(),
+    });
+    match result {
+        Ok(never) => {
+            let _: R = never;
+            unreachable!("it was made an error above")
+        }
+        Err(error) => error,
     }
 }
 

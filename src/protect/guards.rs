@@ -41,7 +41,10 @@ impl Settle for Guards {
     }
 
     fn fallback_used(&mut self) {
-        self.breaker.fallback_used();
+        match &mut self.breaker {
+            Some(breaker) => breaker.fallback_used(),
+            None => self.bulkhead.fallback_used(),
+        }
     }
 
     fn panicked(&mut self) {

@@ -93,6 +93,9 @@ impl<T, P> Protect<T, Auto, P> {
     /// Holds the bulkhead's permit until the response's *body* ends, breaks or is dropped; see
     /// [`BulkheadLayer::until_body_end`](crate::bulkhead::BulkheadLayer::until_body_end). A time limit of the bulkhead
     /// gives the place to another call here and does not break the body.
+    ///
+    /// It is for responses that [`Auto`] watches, HTTP and gRPC: with another classifier afterwards, and for responses of
+    /// reqwest, the permit ends with the head.
     pub fn until_body_end(mut self) -> Self {
         self.holds_body = true;
         self
