@@ -28,11 +28,11 @@ ours-bulkhead-permit     rejecting   71  0
 ours-bulkhead-responder  rejecting  184  0
 ours-bulkhead-static     rejecting  379  1
 ours-stack               admitting  388  0
-ours-switch-released     admitting   15  0
-ours-switch-released     rejecting   97  0
+ours-switch-released     admitting   21  0
+ours-switch-released     rejecting  110  0
 ours-switch-check        admitting   53  0
 ours-switch-scoped       admitting  472  0
-ours-stack-switch        admitting  335  0
+ours-stack-switch        admitting  358  0
 ours-switch-16           admitting 3470  0
 '
 

@@ -90,12 +90,11 @@ pub(super) async fn history(State(shared): Shares, RawQuery(query): RawQuery, he
     let limit = limit(query.as_deref())?;
     let (permit, desk) = (shared.begin()?, shared.desk()?);
     let work = move || {
-        let of = |document: &Document| {
+        let of = |document: Document| {
             let (generation, hash) = (document.generation(), document.content_hash());
             json!({ "generation": generation, "hash": hash, "changed": document.changed() })
         };
-        let revisions: Vec<_> = desk.latest(limit)?.iter().map(of).collect();
-        Ok(ok(&json!({ "revisions": revisions })))
+        Ok(ok(&json!({ "revisions": desk.latest_told(limit, of)? })))
     };
     shared.in_background(permit, work).await
 }

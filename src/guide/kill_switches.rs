@@ -86,6 +86,11 @@
 //! and what is engaged stays engaged; `backstop_kill_switch_store_stale_seconds` says how old the last good reading is.
 //! Several stores mean several boards: one document, one board.
 //!
+//! When the document itself is damaged, deleted, or brought back from an older time, nothing that a program has in force
+//! changes, and a change that could not come into force is refused rather than acknowledged. The way back is
+//! `backstop switch restore`: with the admin address of a program that runs, it is the very document that is in force
+//! there; from the file alone, the newest of its history.
+//!
 //! ## Who may
 //!
 //! Engaging is cheap and reversible and should need nobody's leave. Releasing, retiring and lengthening are where
@@ -114,4 +119,5 @@
 //! ```
 //!
 //! engages it for real, waits until every instance says that it is off and its page shows it, releases it, and waits
-//! again. It tells the percentiles of all four times. Whatever happens to the command, the engagement ends by itself.
+//! again. It tells the percentiles of all four times. If the command is interrupted, `drill --end` releases what it left,
+//! and otherwise that ends by itself.

@@ -47,6 +47,8 @@ impl KillSwitchesBuilder {
     }
 
     /// Where the document is kept. Default: nowhere, and every switch is unknown.
+    ///
+    /// Metrics of a switch are told apart by its id alone: switches of two stores in one program need different ids.
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
         self.desk = Some(Desk::new(store));

@@ -60,8 +60,12 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
-        self.is_unasked = !self.switch.point.is_released() && self.switch.point.blocks_everybody();
-        if self.is_unasked { Poll::Ready(Ok(())) } else { self.inner.poll_ready(cx).map_err(P::carry) }
+        if !self.switch.point.is_released() && self.switch.point.blocks_everybody() {
+            self.is_unasked = true;
+            return Poll::Ready(Ok(()));
+        }
+        self.is_unasked = false;
+        self.inner.poll_ready(cx).map_err(P::carry)
     }
 
     #[inline]

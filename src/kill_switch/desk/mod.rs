@@ -282,9 +282,14 @@ impl Desk {
     ///
     /// The store cannot list them.
     pub fn latest(&self, most: usize) -> Result<Vec<Document>, DeskError> {
+        self.latest_told(most, |document| document)
+    }
+
+    /// As [`latest`](Self::latest), with what there is to tell of each: they are not all held at once.
+    pub(crate) fn latest_told<T>(&self, most: usize, tell: impl Fn(Document) -> T) -> Result<Vec<T>, DeskError> {
         let generations = self.store.revisions()?;
         let readable = generations.into_iter().rev().filter_map(|generation| self.revision(generation).ok());
-        Ok(readable.take(most).collect())
+        Ok(readable.take(most).map(tell).collect())
     }
 
     fn record(&self, before: &Document, after: &Document, change: &Change, by: &By) -> Option<String> {

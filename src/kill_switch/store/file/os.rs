@@ -57,7 +57,11 @@ mod unix {
         // Whoever removes the file in between makes two locks of one.
         let mine = file.metadata()?;
         let is_there = path.symlink_metadata().is_ok_and(|there| identity(&there, path) == identity(&mine, path));
-        give_to_owner_of(&file, path.parent().unwrap_or(path));
+        // A second name could be anybody's file.
+        if mine.nlink() == 1 {
+            let _: io::Result<()> = file.set_permissions(Permissions::from_mode(0o660)); // whatever the umask was
+            give_to_owner_of(&file, path.parent().unwrap_or(path));
+        }
         Ok(is_there.then_some(file))
     }
 
