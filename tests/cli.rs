@@ -1,10 +1,14 @@
 //! The command `backstop switch`: what it does, what it says, and how it ends.
 #![cfg(feature = "cli")]
 
+#[path = "common/ran.rs"]
+mod ran;
+
+use ran::Ran;
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 /// A folder of its own with a document in it, once somebody defines a switch.
 struct Desk {
@@ -35,7 +39,7 @@ impl Desk {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(&self.command(arguments).output().unwrap())
+        Ran::by(&mut self.command(arguments))
     }
 
     fn define(&self, id: &str) -> Ran {
@@ -46,42 +50,13 @@ impl Desk {
     /// The JSON of a command that succeeds.
     fn json(&self, arguments: &[&str]) -> Value {
         let ran = self.run(&[arguments, &["--json"]].concat());
-        serde_json::from_str(&ran.succeeds().stdout).unwrap()
+        ran.succeeds().value()
     }
 
     fn engaged(&self) -> Vec<String> {
         let switches = self.json(&["list"]);
         let engaged = switches.as_array().unwrap().iter().filter(|switch| switch.get("engaged").is_some());
         engaged.map(|switch| switch["id"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-#[derive(Debug)]
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ran {
-    fn of(output: &Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-        let ran = Self { code: output.status.code().expect("it was not killed"), stdout, stderr };
-        assert!(!ran.stderr.contains("panicked"), "{ran:?}");
-        ran
-    }
-
-    #[track_caller]
-    fn succeeds(self) -> Self {
-        assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{}", self.stdout);
-        self
-    }
-
-    /// It ends with this code, prints nothing where results are, and says these words where errors are.
-    #[track_caller]
-    fn fails(&self, code: i32, says: &str) {
-        assert!(self.code == code && self.stdout.is_empty() && self.stderr.contains(says), "{code}, {says}: {self:?}");
     }
 }
 

@@ -1,12 +1,16 @@
 //! The command `backstop switch` against a running program: the same words and exit codes, and no token is shown.
 #![cfg(all(feature = "cli", feature = "axum"))]
 
+#[path = "common/ran.rs"]
+mod ran;
+
 use backstop::admin::Admin;
 use backstop::clock::Timestamp;
 use backstop::kill_switch::KillSwitches;
 use backstop::kill_switch::access::{AccessList, Grant, Switches, Token, Verb};
 use backstop::kill_switch::audit::AuditLog;
 use backstop::kill_switch::store::FileStore;
+use ran::Ran;
 use serde_json::Value;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -67,7 +71,7 @@ impl Program {
     }
 
     fn run(&self, actor: &str, arguments: &[&str]) -> Ran {
-        Ran::of(command(arguments).env("BACKSTOP_ADMIN", &self.url).env("BACKSTOP_TOKEN", token(actor)))
+        run(command(arguments).env("BACKSTOP_ADMIN", &self.url).env("BACKSTOP_TOKEN", token(actor)))
     }
 
     fn define(&self, actor: &str) -> Ran {
@@ -77,51 +81,23 @@ impl Program {
 
     /// As the command tells it of the program's file.
     fn of_file(&self, arguments: &[&str]) -> Ran {
-        Ran::of(command(arguments).env("BACKSTOP_SWITCHES", self.path("switches.json")).env("USER", "root"))
+        run(command(arguments).env("BACKSTOP_SWITCHES", self.path("switches.json")).env("USER", "root"))
     }
+}
+
+/// Whatever is done, no token is printed.
+fn run(command: &mut Command) -> Ran {
+    let ran = Ran::by(command);
+    for actor in ["mira", "ana", "vera", "otto", "rita", "stranger"] {
+        assert!(!ran.stdout.contains(&token(actor)) && !ran.stderr.contains(&token(actor)), "{ran:?}");
+    }
+    ran
 }
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
     command.arg("switch").args(arguments).env_clear().env("HTTP_PROXY", "http://127.0.0.1:1");
     command
-}
-
-#[derive(Debug, PartialEq)]
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ran {
-    /// Whatever is done, no token is printed.
-    fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let code = output.status.code().expect("it was not killed");
-        let ran = Self { code, stdout: text(output.stdout), stderr: text(output.stderr) };
-        for actor in ["mira", "ana", "vera", "otto", "stranger"] {
-            assert!(!ran.stdout.contains(&token(actor)) && !ran.stderr.contains(&token(actor)), "{ran:?}");
-        }
-        assert!(!ran.stderr.contains("panicked"), "{ran:?}");
-        ran
-    }
-
-    #[track_caller]
-    fn succeeds(self) -> Self {
-        assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{}", self.stdout);
-        self
-    }
-
-    fn value(&self) -> Value {
-        self.stdout.parse().unwrap()
-    }
-
-    #[track_caller]
-    fn fails(&self, code: i32, says: &str) {
-        assert!(self.code == code && self.stdout.is_empty() && self.stderr.contains(says), "{code}, {says}: {self:?}");
-    }
 }
 
 #[test]
@@ -218,7 +194,7 @@ fn a_revert_does_not_undo_what_came_between() {
     let between = before(&program.url, move |request| {
         if request.starts_with("POST") {
             let mut release = command(&["release", "recs", "--reason", "faster"]);
-            Ran::of(release.env("BACKSTOP_ADMIN", &url).env("BACKSTOP_TOKEN", token("ana"))).succeeds();
+            crate::run(release.env("BACKSTOP_ADMIN", &url).env("BACKSTOP_TOKEN", token("ana"))).succeeds();
         }
         None
     });
@@ -270,7 +246,7 @@ fn a_token_is_good_for_what_it_was_given_for() {
     program.run("vera", &["list"]).succeeds();
     program.run("vera", &engage).fails(3, "error (wrong_verb)");
     program.run("stranger", &engage).fails(3, "error (unauthorized): the token is good for nothing here");
-    let nobody = Ran::of(command(&engage).env("BACKSTOP_ADMIN", &program.url));
+    let nobody = crate::run(command(&engage).env("BACKSTOP_ADMIN", &program.url));
     nobody.fails(3, "error (unauthorized): it takes a token: set BACKSTOP_TOKEN");
     program.run("otto", &["list"]).fails(3, "error (wrong_verb)");
     let said = program.run("rita", &["list"]).succeeds().stdout;
@@ -287,11 +263,11 @@ fn a_token_comes_from_a_file_or_the_environment_and_goes_to_this_machine_alone()
     let file = program.path("token");
     fs::write(&file, format!("{}\n", token("mira"))).unwrap();
     let by_file = ["list", "--admin", &program.url, "--token-file", file.to_str().unwrap()];
-    Ran::of(&mut command(&by_file)).succeeds();
-    Ran::of(command(&by_file).env("BACKSTOP_TOKEN", token("stranger"))).succeeds();
+    crate::run(&mut command(&by_file)).succeeds();
+    crate::run(command(&by_file).env("BACKSTOP_TOKEN", token("stranger"))).succeeds();
     fs::write(&file, format!("{}x", token("mira"))).unwrap();
-    Ran::of(&mut command(&by_file)).fails(2, "is no token");
-    Ran::of(&mut command(&["list", "--admin", &program.url, "--token-file", "/no/such"])).fails(2, "/no/such");
+    crate::run(&mut command(&by_file)).fails(2, "is no token");
+    crate::run(&mut command(&["list", "--admin", &program.url, "--token-file", "/no/such"])).fails(2, "/no/such");
     for (url, says) in [
         ("http://shop.example:9901", "not sent over plain http"),
         ("http://10.0.0.1", "not sent over plain http"),
@@ -300,7 +276,7 @@ fn a_token_comes_from_a_file_or_the_environment_and_goes_to_this_machine_alone()
     ] {
         program.run("mira", &["list", "--admin", url]).fails(2, says);
     }
-    let help = Ran::of(&mut command(&["--help"])).succeeds().stdout;
+    let help = crate::run(&mut command(&["--help"])).succeeds().stdout;
     assert!(
         help.contains("--file <PATH>") && help.contains("--admin <URL>") && help.contains("BACKSTOP_TOKEN"),
         "{help}"
@@ -315,14 +291,14 @@ fn what_an_admin_address_is_not_for_is_bad_usage() {
     let file = file.to_str().unwrap();
     let run = |arguments: &[&str]| program.run("mira", arguments);
     run(&["list", "--file", file, "--admin", &program.url]).fails(2, "--file and --admin are two places");
-    Ran::of(command(&["--file", file, "list", "--admin", &program.url]).env("USER", "x")).fails(2, "two places");
+    crate::run(command(&["--file", file, "list", "--admin", &program.url]).env("USER", "x")).fails(2, "two places");
     let both = || {
         let mut both = command(&["list"]);
         both.env("BACKSTOP_ADMIN", &program.url).env("BACKSTOP_SWITCHES", file);
         both
     };
-    Ran::of(&mut both()).fails(2, "are both set");
-    Ran::of(both().args(["--file", file])).succeeds();
+    crate::run(&mut both()).fails(2, "are both set");
+    crate::run(both().args(["--file", file])).succeeds();
     run(&["verify-audit"]).fails(2, "verify-audit is not for an admin address");
     run(&["engage", "recs", "--all", "--reason", "x", "--by", "ana"]).fails(2, "your token says");
     run(&["list", "--no-audit"]).fails(2, "writes its own audit");
@@ -340,7 +316,7 @@ fn a_program_that_is_gone_or_another_one_is_told() {
     let Program { url, folder, runtime } = program;
     runtime.shutdown_timeout(Duration::from_secs(5));
     let gone = |arguments: &[&str]| {
-        Ran::of(command(arguments).env("BACKSTOP_ADMIN", &url).env("BACKSTOP_TOKEN", token("mira")))
+        crate::run(command(arguments).env("BACKSTOP_ADMIN", &url).env("BACKSTOP_TOKEN", token("mira")))
     };
     gone(&["list"]).fails(3, "error (unreachable)");
     let ran = gone(&["engage", "recs", "--all", "--reason", "x", "--json"]);

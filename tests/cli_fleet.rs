@@ -1,6 +1,9 @@
 //! The command `backstop switch` and a fleet of programs: drills, stages with a look between them, and new tokens.
 #![cfg(all(feature = "cli", feature = "axum"))]
 
+#[path = "common/ran.rs"]
+mod ran;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::get;
@@ -10,6 +13,7 @@ use backstop::kill_switch::access::AccessList;
 use backstop::kill_switch::audit::AuditLog;
 use backstop::kill_switch::store::FileStore;
 use backstop::kill_switch::{KillSwitches, OnUnknown, Target};
+use ran::Ran;
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -116,13 +120,13 @@ impl Fleet {
     /// By way of the file; programs are asked with Dora's token.
     fn run(&self, arguments: &[&str]) -> Ran {
         let mut command = Self::command(arguments);
-        Ran::of(command.env("BACKSTOP_SWITCHES", self.path("switches.json")).env("BACKSTOP_TOKEN", self.token("dora")))
+        Ran::by(command.env("BACKSTOP_SWITCHES", self.path("switches.json")).env("BACKSTOP_TOKEN", self.token("dora")))
     }
 
     /// By way of the first program's admin page.
     fn ask(&self, actor: &str, arguments: &[&str]) -> Ran {
         let mut command = Self::command(arguments);
-        Ran::of(command.env("BACKSTOP_ADMIN", &self.programs[0].admin).env("BACKSTOP_TOKEN", self.token(actor)))
+        Ran::by(command.env("BACKSTOP_ADMIN", &self.programs[0].admin).env("BACKSTOP_TOKEN", self.token(actor)))
     }
 
     /// Every program as an argument.
@@ -132,39 +136,6 @@ impl Fleet {
 
     fn switch(&self) -> Value {
         self.run(&["list", "--json"]).succeeds().value()[0].clone()
-    }
-}
-
-#[derive(Debug)]
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ran {
-    fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let code = output.status.code().expect("it was not killed");
-        let ran = Self { code, stdout: text(output.stdout), stderr: text(output.stderr) };
-        assert!(!ran.stderr.contains("panicked"), "{ran:?}");
-        ran
-    }
-
-    #[track_caller]
-    fn succeeds(self) -> Self {
-        assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{}", self.stdout);
-        self
-    }
-
-    #[track_caller]
-    fn fails(&self, code: i32, says: &str) {
-        assert!(self.code == code && self.stderr.contains(says), "{code}, {says}: {self:?}");
-    }
-
-    fn value(&self) -> Value {
-        self.stdout.parse().unwrap()
     }
 }
 
@@ -258,7 +229,7 @@ fn a_drill_by_somebody_who_may_not_see_the_document_does_not_begin() {
     let late = fleet.start("web-4", "us"); // it has read the list with Rita in it
     let mut command = Fleet::command(&["drill", "recs", "--tenant", "drill", "--reason", "november"]);
     command.env("BACKSTOP_ADMIN", &late.admin).env("BACKSTOP_TOKEN", told["token"].as_str().unwrap());
-    Ran::of(&mut command).fails(3, "wrong_switch");
+    Ran::by(&mut command).fails(3, "wrong_switch");
     assert!(fleet.switch().get("engaged").is_none());
 }
 

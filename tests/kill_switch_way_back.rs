@@ -4,8 +4,8 @@
 use backstop::clock::Timestamp;
 use backstop::kill_switch::store::{FileStore, MemoryStore, Store, StoreError, Watch};
 use backstop::kill_switch::{
-    BoardEvent, By, Change, Definition, Desk, DeskError, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, Source,
-    SwitchId, Target,
+    BoardEvent, By, Change, Definition, Desk, DeskError, Document, Engage, KillSwitch, KillSwitches, OnUnknown,
+    ParseError, Scope, Source, SwitchId, Target,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -90,6 +90,33 @@ fn what_could_not_come_into_force_is_not_acknowledged() {
     let error = scene.switches.change(&engage(Scope::all()), &by("an incident")).unwrap_err();
     assert!(matches!(error, DeskError::Behind { in_force: 4, found: 2 }), "{error}");
     assert!(scene.is_off_for("acme") && !scene.is_off_for("globex"), "what was in force stays");
+}
+
+/// A document by somebody who writes the file with another program, and the right hash.
+fn forged(document: &str) -> Vec<u8> {
+    match Document::parse(document.as_bytes(), Document::SIZE_MAX) {
+        Err(ParseError::WrongHash { stated, actual }) => {
+            document.replace(&stated.to_string(), &actual.to_string()).into_bytes()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_made_on_a_document_that_was_refused_is_not_acknowledged_either() {
+    let scene = Scene::new();
+    let text = fs::read_to_string(scene.path()).unwrap();
+    let mut dropped: serde_json::Value = text.parse().unwrap();
+    (dropped["generation"], dropped["switches"]) = (5.into(), serde_json::json!([]));
+    fs::write(scene.path(), forged(&dropped.to_string())).unwrap();
+    assert!(scene.is_off_for("acme"), "it drops a switch that is engaged");
+    let other = SwitchId::new("ads").unwrap();
+    let Change::Define { definition, .. } = define() else { unreachable!() };
+    let error = scene.switches.change(&Change::Define { switch: other, definition }, &by("new")).unwrap_err();
+    assert!(matches!(error, DeskError::Behind { in_force: 4, found: 6 }), "{error}");
+    scene.switches.restore(&by("somebody wrote the file by hand")).unwrap();
+    scene.switches.change(&engage(Scope::all()), &by("an incident")).unwrap();
+    assert!(scene.is_off_for("globex"));
 }
 
 #[test]

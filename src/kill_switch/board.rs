@@ -162,6 +162,8 @@ impl KillSwitches {
         }
         match told? {
             Err(found) if !self.board.follows(found.as_ref()) => Err(self.board.behind(found.as_ref())),
+            // What the store had was refused here for another reason, and so is what came of it.
+            Ok(changes) if !self.board.is_past(&changes.document) => Err(self.board.behind(Some(&changes.document))),
             Ok(Changes { document, unrecorded: Some(why) }) => {
                 self.board.unrecorded(document.generation(), why.clone());
                 Ok(Ok(Changes { document, unrecorded: Some(why) }))
@@ -200,8 +202,9 @@ impl KillSwitches {
         self.board.refresh();
     }
 
-    /// Calls `listener` with every event until the subscription is dropped. It runs on the thread that caused the event,
-    /// outside every lock.
+    /// Calls `listener` with every event until the subscription is dropped. It runs outside every lock, on the thread of
+    /// whoever changed something here, or on the board's own that tells: one that hangs holds up what is told, and no
+    /// engagement.
     pub fn subscribe(&self, listener: impl Fn(&BoardEvent) + Send + Sync + 'static) -> Subscription {
         self.board.events.subscribe(Arc::new(listener))
     }
@@ -254,6 +257,13 @@ impl Board {
             let is_same = found.generation() == own.generation() && found.content_hash() == own.content_hash();
             found.store() == own.store() && (found.generation() > own.generation() || is_same)
         })
+    }
+
+    /// Whether this document, or a later one of its store, is in force.
+    fn is_past(&self, document: &Document) -> bool {
+        let force = self.force.lock();
+        let own = force.document.as_deref();
+        own.is_some_and(|own| own.store() == document.store() && own.generation() >= document.generation())
     }
 
     fn behind(&self, found: Option<&Document>) -> DeskError {
