@@ -1,5 +1,5 @@
-//! Circuit breakers and bulkheads for Tower services and plain calls, cheap enough for every request and readable
-//! by a rollback controller.
+//! Circuit breakers, bulkheads and kill switches for Tower services and plain calls, cheap enough for every request and
+//! readable by a rollback controller.
 //!
 //! ```text
 //!  request ──▶ layer ──▶ service ──▶ handle ──▶ machine        the machine is pure: state, input and time in,
