@@ -31,7 +31,7 @@ ours-stack               admitting  388  0
 ours-switch-released     admitting   21  0
 ours-switch-released     rejecting  110  0
 ours-switch-check        admitting   53  0
-ours-switch-scoped       admitting  472  0
+ours-switch-scoped       admitting  528  0
 ours-stack-switch        admitting  358  0
 ours-switch-16           admitting 3470  0
 '
