@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that has to hold, step by step.
 #
-#   scripts/test.sh          all of it: a quarter of an hour on two cores from a clean clone
+#   scripts/test.sh          all of it: 15 to 30 minutes on two cores from a clean clone
 #   scripts/test.sh quick    formatting, lints and the tests: what to run before a commit
 #
 # It needs Rust and, on Debian, installs the rest through apt-get. CARGO_TARGET_DIR is honoured. With BACKSTOP_TIDY set,
