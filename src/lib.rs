@@ -58,30 +58,30 @@
 #[cfg(feature = "axum")]
 pub mod admin;
 pub mod bulkhead;
-mod caught;
 pub mod circuit_breaker;
 pub mod classify;
 pub mod clock;
 pub mod config;
+mod events;
 pub mod guide;
-mod handle;
-mod keyed;
+mod keyed_table;
 #[cfg(feature = "kill-switch")]
 pub mod kill_switch;
-mod observe;
 pub mod outcome;
+mod panic;
 pub mod protect;
 pub mod registry;
 pub mod reject;
+mod shared_ref;
 mod sync;
 pub mod telemetry;
 
 pub use bulkhead::Bulkhead;
 pub use circuit_breaker::{CircuitBreaker, Permit};
 pub use config::ConfigError;
+pub use events::Subscription;
 #[cfg(feature = "kill-switch")]
 pub use kill_switch::{KillSwitch, KillSwitches};
-pub use observe::Subscription;
 pub use outcome::Outcome;
 pub use protect::{Protect, protect};
 pub use registry::Registry;

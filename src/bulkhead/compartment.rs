@@ -122,7 +122,7 @@ pub(super) fn follow_up<H: Holder>(holder: &H, aftermath: Aftermath) {
 
 pub(super) fn wake_all(wakes: Vec<Waker>) {
     for waker in wakes {
-        crate::caught::caught(move || waker.wake()); // foreign code
+        crate::panic::catch_panic(move || waker.wake()); // foreign code
     }
 }
 

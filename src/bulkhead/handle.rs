@@ -17,9 +17,9 @@ use super::wait::{self, Place, Waiting};
 use crate::classify::{AnyResult, Classify};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Named, Problem, Problems, intern};
-use crate::handle::Handle;
-use crate::observe::{Subscription, note};
+use crate::events::{Subscription, note};
 use crate::reject::{AsError, CallError, Rejected};
+use crate::shared_ref::SharedRef;
 use crate::sync::Arc;
 use std::fmt;
 use std::future::Future;
@@ -31,7 +31,7 @@ use std::time::Duration;
 /// [module](super) for what it does and when.
 #[derive(Clone)]
 pub struct Bulkhead {
-    pub(super) shared: Handle<Shared>,
+    pub(super) shared: SharedRef<Shared>,
     /// Whose permits this handle takes first.
     pub(super) partition: u8,
 }
@@ -72,7 +72,7 @@ impl Bulkhead {
     }
 
     pub(super) fn make(name: &'static str, config: BulkheadConfig, clock: Clock) -> Self {
-        let bulkhead = Self { shared: Handle::new(Shared::new(name, config, clock)), partition: 0 };
+        let bulkhead = Self { shared: SharedRef::new(Shared::new(name, config, clock)), partition: 0 };
         Holder::publish(&bulkhead);
         bulkhead
     }

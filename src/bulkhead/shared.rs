@@ -7,7 +7,7 @@ use super::handle::Bulkhead;
 use super::holder::Holder;
 use super::snapshot::Event;
 use crate::clock::Clock;
-use crate::observe::Events;
+use crate::events::Events;
 
 pub(super) struct Shared {
     pub(super) common: Common,

@@ -4,8 +4,8 @@ pub(super) use self::real::Timer;
 
 #[cfg(feature = "tokio")]
 mod real {
-    use crate::caught::caught;
     use crate::clock::Instant;
+    use crate::panic::catch_panic;
     use std::future::Future;
     use std::pin::Pin;
     use std::task::{Context, Poll};
@@ -32,7 +32,7 @@ mod real {
             if self.until != Some(until) {
                 self.until = Some(until);
                 // A runtime may be without timers; tokio tells that by a panic.
-                self.sleep = caught(|| Self::is_possible().then(|| Box::pin(sleep(after)))).flatten();
+                self.sleep = catch_panic(|| Self::is_possible().then(|| Box::pin(sleep(after)))).flatten();
             }
         }
 

@@ -13,10 +13,10 @@ use super::snapshot::{Event, Snapshot, State, Totals};
 use crate::classify::{Auto, Classify, Errors};
 use crate::clock::{Clock, Instant};
 use crate::config::{ConfigError, intern};
-use crate::handle::Handle;
-use crate::observe::Subscription;
+use crate::events::Subscription;
 use crate::outcome::Classification;
 use crate::reject::{AsError, CallError, Rejected};
+use crate::shared_ref::SharedRef;
 use crate::sync::Arc;
 use std::fmt;
 use std::future::Future;
@@ -28,7 +28,7 @@ use std::time::Duration;
 /// [module](super) for what it does and when.
 #[derive(Clone)]
 pub struct CircuitBreaker {
-    pub(super) shared: Handle<Shared>,
+    pub(super) shared: SharedRef<Shared>,
 }
 
 impl CircuitBreaker {
@@ -60,7 +60,7 @@ impl CircuitBreaker {
     }
 
     pub(super) fn make(name: &'static str, config: CircuitBreakerConfig, clock: Clock) -> Self {
-        Self { shared: Handle::new(Shared::new(name, config, clock)) }
+        Self { shared: SharedRef::new(Shared::new(name, config, clock)) }
     }
 
     /// Keeps the circuit for the rest of the process and stops counting references to it.
@@ -306,7 +306,7 @@ impl CircuitBreaker {
     manual_control!();
 
     fn command(&self, command: Command, reason: &str) {
-        let note = crate::observe::note(reason);
+        let note = crate::events::note(reason);
         self.shared.with_machine(|machine, now| machine.command(command, &note, now));
     }
 

@@ -5,8 +5,8 @@ use super::machine::{Machine, OpenTimeQuestion};
 use super::metrics::TRANSITIONS;
 use super::snapshot::{Snapshot, State, Totals};
 use super::tally::Tally;
-use crate::caught::caught;
 use crate::clock::Instant;
+use crate::panic::catch_panic;
 use std::time::Duration;
 
 /// What the lock protects.
@@ -55,7 +55,7 @@ impl Core {
 /// Asks the user's function how long to stay open. Call it without a lock.
 pub(crate) fn ask_open_time(question: &OpenTimeQuestion) -> Option<Duration> {
     let function = question.time.function()?;
-    caught(|| function(question.trips, &question.snapshot))
+    catch_panic(|| function(question.trips, &question.snapshot))
 }
 
 /// A seed that differs from breaker to breaker and from process to process.

@@ -19,7 +19,7 @@ use super::stopwatch::Stopwatch;
 use super::tally::Tally;
 use super::waiters::Waiters;
 use crate::clock::{Clock, Instant};
-use crate::observe::Events;
+use crate::events::Events;
 use crate::outcome::{Classification, Outcome, RetryAfter};
 use crate::reject::{Mechanism, RejectReason, Rejected};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};

@@ -1,7 +1,7 @@
 //! Who waits for a circuit to change: nobody, without load-balancer mode.
 
 #[cfg(feature = "tokio")]
-use crate::caught::caught;
+use crate::panic::catch_panic;
 #[cfg(feature = "tokio")]
 use crate::sync::{AtomicU64, Mutex, Ordering};
 #[cfg(feature = "tokio")]
@@ -27,7 +27,7 @@ impl Waiters {
     pub(super) fn wake_all(&self) {
         let wakers = std::mem::take(&mut *self.wakers.lock());
         for (_, waker) in wakers {
-            caught(|| waker.wake()); // one that panics must not cost the others their turn
+            catch_panic(|| waker.wake()); // one that panics must not cost the others their turn
         }
     }
 

@@ -77,8 +77,8 @@ pub use self::body::WatchBody;
 pub use self::http::{HttpHead, Overload, StatusRules};
 pub use crate::outcome::{Classification, Settle};
 
-use crate::caught::caught;
 use crate::outcome::Outcome;
+use crate::panic::catch_panic;
 use crate::reject::Rejected;
 
 /// What is known of a call when its response, or its error, is there.
@@ -285,7 +285,7 @@ impl<R, E> Classify<R, E> for AnyResult {
 #[expect(clippy::inline_always, reason = "one frame instead of two on the path of a call")]
 #[inline(always)]
 pub(crate) fn judge<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Classified {
-    caught(|| classifier.classify(result)).unwrap_or(Outcome::Panicked.into())
+    catch_panic(|| classifier.classify(result)).unwrap_or(Outcome::Panicked.into())
 }
 
 /// Whether a type has no values, as `Infallible` has none: `Option<Infallible>` needs no room for it.

@@ -24,10 +24,10 @@ use super::snapshot::Snapshot;
 use super::status::{BoardEvent, BoardStatus, Source};
 use super::store::StoreError;
 use super::wall::Wall;
-use crate::caught::caught;
 use crate::clock::{Clock, Timestamp, timestamp};
 use crate::config::{ConfigError, Problem, intern};
-use crate::observe::{Events, Subscription};
+use crate::events::{Events, Subscription};
+use crate::panic::catch_panic;
 use crate::sync::{Arc, AtomicBool, Mutex};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -297,7 +297,7 @@ impl Board {
         if let Some(desk) = &self.desk {
             let seen = self.force.lock().takes;
             // A store is foreign code.
-            let reading = caught(|| desk.store().read());
+            let reading = catch_panic(|| desk.store().read());
             let reading = reading.unwrap_or_else(|| Err(StoreError::Other("the store panicked".into())));
             let mut force = self.force.lock();
             let event = force.take(reading, seen, self.clock.now());

@@ -10,8 +10,8 @@
 
 use super::board::Board;
 use super::desk::Desk;
-use crate::caught::caught;
 use crate::clock::Clock;
+use crate::panic::catch_panic;
 use crate::sync::{Arc, Ordering};
 use std::sync::Weak;
 use std::thread::{self, Thread};
@@ -33,7 +33,7 @@ pub(super) fn start(board: &Arc<Board>, poll: Duration, within: Duration) {
     let reader = spawn("backstop-switches", move || {
         // Before the watch, which is foreign code, too, and may hang.
         if let Some(board) = weak.upgrade() {
-            caught(|| board.read());
+            catch_panic(|| board.read());
             // Release: pairs with the load in `wait`, after which the words are seen.
             board.has_begun.store(true, Ordering::Release);
             starter.unpark();
@@ -62,13 +62,13 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Option<Thread> {
 /// Wakes this thread whenever there may be something new. Without a watch there is still the poll.
 fn watch(desk: &Desk) -> Option<super::store::Watch> {
     let reader = thread::current();
-    caught(|| desk.store().watch(Arc::new(move || reader.unpark())))
+    catch_panic(|| desk.store().watch(Arc::new(move || reader.unpark())))
 }
 
 /// Does something again and again, as long as there is a board: at once, when it is woken, and every so often.
 fn each(board: &Weak<Board>, every: Duration, act: impl Fn(&Board)) {
     while let Some(board) = board.upgrade() {
-        caught(|| act(&board)); // stores, listeners and recorders are foreign code
+        catch_panic(|| act(&board)); // stores, listeners and recorders are foreign code
         drop(board);
         thread::park_timeout(every);
     }

@@ -1,7 +1,7 @@
 //! Carries a mechanism's own counts to the `metrics` facade.
 
 use super::{Metric, MetricKind, MetricUnit};
-use crate::caught::caught;
+use crate::panic::catch_panic;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use std::collections::HashSet;
@@ -113,7 +113,7 @@ impl Publisher {
         series: &(impl Iterator<Item = Series> + Clone),
         values: impl Iterator<Item = Value> + Clone,
     ) {
-        caught(|| {
+        catch_panic(|| {
             metrics::with_recorder(|recorder| {
                 let binding = self.bind(recorder, series.clone());
                 binding.publish_totals(recorder, series, values.clone().filter_map(Value::total));

@@ -1,7 +1,7 @@
 //! Hands the samples of a histogram to the `metrics` facade, one by one.
 
 use super::publisher::{METADATA, Series};
-use crate::caught::caught;
+use crate::panic::catch_panic;
 use metrics::Key;
 
 /// One series of a histogram, its key made once.
@@ -20,7 +20,7 @@ impl Samples {
     /// Takes one sample, from any thread. The recorder is foreign code: a panic in it loses the sample and goes no
     /// further, and no lock of ours is held.
     pub(crate) fn record(&self, value: f64) {
-        caught(|| {
+        catch_panic(|| {
             metrics::with_recorder(|recorder| recorder.register_histogram(&self.key, &METADATA).record(value));
         });
     }

@@ -71,8 +71,8 @@ const MECHANISMS: &[&str] = &["circuit_breaker", "bulkhead", "kill_switch", "sig
 
 /// What may name what: a floor uses itself and those before it.
 const FLOORS: &[&[&str]] = &[
-    &["clock", "sync", "caught", "handle", "keyed", "config", "outcome"],
-    &["observe", "reject", "classify", "telemetry"],
+    &["clock", "sync", "panic", "shared_ref", "keyed_table", "config", "outcome"],
+    &["events", "reject", "classify", "telemetry"],
     MECHANISMS,
     &["protect", "registry"],
     &["admin"],

@@ -49,7 +49,7 @@ mod builder;
 mod group;
 mod handle;
 
-pub use crate::keyed::Key;
+pub use crate::keyed_table::Key;
 pub use builder::KeyedBulkheadBuilder;
 pub use group::{KeyedEvent, KeyedSnapshot};
 pub use handle::{ByKey, KeyBulkhead, KeyedBulkhead};

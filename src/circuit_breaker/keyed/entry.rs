@@ -5,11 +5,11 @@ use crate::circuit_breaker::locked::seed;
 use crate::circuit_breaker::machine::Machine;
 use crate::circuit_breaker::snapshot::State;
 use crate::clock::Instant;
-use crate::keyed;
+use crate::keyed_table;
 use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// A key and its circuit.
-pub(super) type Entry<K> = keyed::Entry<K, Circuit>;
+pub(super) type Entry<K> = keyed_table::Entry<K, Circuit>;
 
 /// A circuit behind its lock.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::circuit_breaker::permit::{Holder, Permit, Ticket};
 use crate::circuit_breaker::snapshot::{Snapshot, State, Totals};
 use crate::classify::{Classify, Errors};
 use crate::clock::Instant;
-use crate::observe::Subscription;
+use crate::events::Subscription;
 use crate::outcome::Classification;
 use crate::reject::{CallError, Rejected};
 use crate::sync::Arc;
@@ -216,7 +216,7 @@ impl<K: Key> KeyCircuitBreaker<K> {
     manual_control!();
 
     fn command(&self, command: Command, reason: &str) {
-        let note = crate::observe::note(reason);
+        let note = crate::events::note(reason);
         self.group.with_machine(&self.entry, |machine, now| machine.command(command, &note, now));
     }
 }

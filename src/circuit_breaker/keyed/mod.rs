@@ -45,7 +45,7 @@ mod handle;
 mod layer;
 mod places;
 
-pub use crate::keyed::Key;
+pub use crate::keyed_table::Key;
 pub use builder::KeyedCircuitBreakerBuilder;
 pub use group::KeyedEvent;
 pub use handle::{KeyCircuitBreaker, KeyedCircuitBreaker};

@@ -311,7 +311,7 @@ impl Desk {
     /// Writes an entry down, if there is an audit; why it could not be.
     pub(crate) fn write_down(&self, facts: Facts) -> Option<String> {
         let audit = self.audit.as_ref()?;
-        let failure = match crate::caught::caught(|| audit.record(facts)) {
+        let failure = match crate::panic::catch_panic(|| audit.record(facts)) {
             Some(Ok(())) => return None,
             Some(Err(error)) => error.to_string(),
             None => "the audit panicked".to_owned(), // it is foreign code

@@ -3,7 +3,6 @@
 use super::instance::{Instance, Probe};
 use super::ours::Ours;
 use super::report::{DrillError, Rehearsal};
-use crate::caught::caught;
 use crate::clock::{Clock, Instant, Timestamp, timestamp};
 use crate::kill_switch::by::By;
 use crate::kill_switch::change::Change;
@@ -14,6 +13,7 @@ use crate::kill_switch::id::SwitchId;
 use crate::kill_switch::office::{Office, who};
 use crate::kill_switch::scope::Scope;
 use crate::kill_switch::stage::Stage;
+use crate::panic::catch_panic;
 use std::thread;
 use std::time::Duration;
 
@@ -170,7 +170,7 @@ impl Drill {
             for (instance, (applied, verified)) in instances.iter().zip(&mut times) {
                 let elapsed = || clock.now().saturating_duration_since(start);
                 // Foreign code: an instance whose answer panics has not answered.
-                let is = |probe: &Probe<'_>| caught(probe).flatten() == Some(off);
+                let is = |probe: &Probe<'_>| catch_panic(probe).flatten() == Some(off);
                 if applied.is_none() && is(&instance.applied) {
                     *applied = Some(elapsed());
                 }

@@ -2,13 +2,13 @@
 
 use super::drill::Drill;
 use super::report::DrillError;
-use crate::caught::caught;
 use crate::clock::Timestamp;
 use crate::kill_switch::by::By;
 use crate::kill_switch::change::Change;
 use crate::kill_switch::document::{Document, Engagement, Expiry, Trigger};
 use crate::kill_switch::id::SwitchId;
 use crate::kill_switch::office::{Office, change_while, who};
+use crate::panic::catch_panic;
 
 /// The drill's own engagement: released when this is dropped, if it is still in the store as it was made.
 pub(super) struct Ours<'a, O: Office> {
@@ -79,7 +79,7 @@ impl<O: Office> Drop for Ours<'_, O> {
     fn drop(&mut self) {
         if !self.is_done {
             // A store that fails here leaves the engagement to its own end.
-            caught(|| self.release().is_ok());
+            catch_panic(|| self.release().is_ok());
         }
     }
 }

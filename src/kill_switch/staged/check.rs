@@ -1,8 +1,8 @@
 //! What is looked at while a stage soaks.
 
 use super::soak::Finding;
-use crate::caught::caught;
 use crate::kill_switch::stage::Stage;
+use crate::panic::catch_panic;
 use std::fmt;
 
 /// Where a staged engagement has come to, for whoever looks.
@@ -31,7 +31,8 @@ impl<'a> Check<'a> {
 
     /// Foreign code: a check that panics has found nothing good.
     pub(super) fn ask(&self, reached: &Reached) -> (String, Finding) {
-        let finding = caught(|| (self.find)(reached)).unwrap_or_else(|| Finding::Bad("the check panicked".to_owned()));
+        let finding =
+            catch_panic(|| (self.find)(reached)).unwrap_or_else(|| Finding::Bad("the check panicked".to_owned()));
         (self.name.clone(), finding)
     }
 }

@@ -1,7 +1,7 @@
 //! A store that ends with the process.
 
 use super::{HISTORY_LIMIT, Store, StoreError, Watch, check, generation_of};
-use crate::caught::caught;
+use crate::panic::catch_panic;
 use crate::sync::{Arc, Mutex};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,7 +38,7 @@ impl MemoryStore {
     fn wake(&self) {
         let wakes: Vec<_> = self.shared.lock().wakes.values().cloned().collect();
         for wake in wakes {
-            let _: Option<()> = caught(|| wake());
+            let _: Option<()> = catch_panic(|| wake());
         }
     }
 }

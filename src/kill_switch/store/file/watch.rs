@@ -5,7 +5,7 @@
 
 use super::super::Watch;
 use super::os::{self, Identity};
-use crate::caught::caught;
+use crate::panic::catch_panic;
 use crate::sync::{Arc, Mutex};
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -101,7 +101,7 @@ pub(super) fn renew(directory: &Path) {
             let _: notify::Result<()> = watcher.unwatch(&path); // of a directory that had this path before
             watcher.watch(&path, RecursiveMode::NonRecursive).is_ok()
         };
-        caught(watch) == Some(true)
+        catch_panic(watch) == Some(true)
     });
     if !is_watched || self::identity(&path).as_ref() != Some(&identity) {
         HUB.table.lock().disarm(&path);
@@ -143,7 +143,7 @@ impl Hub {
             *watcher = None;
         } else if let Some(watcher) = watcher {
             for path in unwanted {
-                let _: Option<notify::Result<()>> = caught(|| watcher.unwatch(&path));
+                let _: Option<notify::Result<()>> = catch_panic(|| watcher.unwatch(&path));
             }
         }
     }
@@ -152,7 +152,7 @@ impl Hub {
     fn tell(&self, event: notify::Result<Event>) {
         let wakes = self.table.lock().wakes(event);
         for wake in wakes {
-            let _: Option<()> = caught(|| wake());
+            let _: Option<()> = catch_panic(|| wake());
         }
     }
 }

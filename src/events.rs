@@ -4,7 +4,7 @@
 //! letting go. One thread at a time delivers; whoever comes meanwhile leaves its event with that one. So each
 //! event's `from` is the `to` of the one before it, and a listener may call back into the mechanism.
 
-use crate::caught::caught;
+use crate::panic::catch_panic;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::collections::VecDeque;
 use std::sync::Weak;
@@ -86,7 +86,7 @@ impl<E: 'static> Events<E> {
 
     /// Runs foreign code: its panic is counted and goes no further.
     fn guarded(&self, deliver: impl FnOnce()) {
-        if caught(deliver).is_none() {
+        if catch_panic(deliver).is_none() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 ///
 /// The panic's payload is forgotten: it is foreign too, and its drop could panic again.
 #[inline]
-pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(value) => Some(value),
         Err(payload) => {
