@@ -10,7 +10,7 @@ use axum::{Router, response::IntoResponse, routing::get};
 use backstop::BoxError;
 use backstop::clock::Timestamp;
 use backstop::kill_switch::audit::{AuditLog, verify};
-use backstop::kill_switch::rehearse::{Drill, Instance};
+use backstop::kill_switch::drill::{Drill, Instance};
 use backstop::kill_switch::store::FileStore;
 use backstop::kill_switch::{
     By, Change, Definition, Engage, KillSwitches, OnUnknown, Scope, Severity, SwitchId, Target,

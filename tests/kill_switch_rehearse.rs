@@ -2,7 +2,7 @@
 
 use backstop::clock::Timestamp;
 use backstop::kill_switch::drill::Limits;
-use backstop::kill_switch::rehearse::{Drill, DrillError, Instance, Rehearsal};
+use backstop::kill_switch::drill::{Drill, DrillError, Instance, Rehearsal};
 use backstop::kill_switch::store::{FileStore, MemoryStore, Store, StoreError, Watch};
 use backstop::kill_switch::{
     By, Change, Definition, Desk, DeskError, Document, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, Stage,

@@ -10,7 +10,7 @@ use crate::scrape::Look;
 use backstop::BoxError;
 use backstop::clock::Timestamp;
 use backstop::kill_switch::audit::AuditLog;
-use backstop::kill_switch::automatic::{Automatic, AutomaticConfig, Kpi, Reach, Reading, Spread, Verdict, Window};
+use backstop::kill_switch::auto_engage::{Automatic, AutomaticConfig, Kpi, Reach, Reading, Spread, Verdict, Window};
 use backstop::kill_switch::store::FileStore;
 use backstop::kill_switch::{
     By, Change, Definition, Desk, Document, Engage, Engagement, OnUnknown, Scope, Stage, SwitchId,

@@ -9,7 +9,7 @@ use crate::report::{setting, time};
 use crate::rollout::{Rollout, STAGES};
 use crate::step::step;
 use backstop::BoxError;
-use backstop::kill_switch::automatic::Verdict;
+use backstop::kill_switch::auto_engage::Verdict;
 use backstop::kill_switch::{Engagement, Trigger};
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! Changes: who may ask for which, and what is answered.
 
 use super::body;
+use super::change_request::Asked;
 use super::guard::{admit, admit_some};
 use super::handle::Shared;
 use super::problem::Problem;
@@ -9,9 +10,7 @@ use super::turned_away;
 use crate::clock::timestamp;
 use crate::kill_switch::access::Verb::{self, Approve, Define, Drill, Engage, Release};
 use crate::kill_switch::access::{Actor, Denied};
-use crate::kill_switch::{
-    Asked, By, Change, Changes, Desk, DeskError, Document, Switch, SwitchId, Trigger, gives_back,
-};
+use crate::kill_switch::{By, Change, Changes, Desk, DeskError, Document, Switch, SwitchId, Trigger, gives_back};
 use crate::sync::Arc;
 use axum::extract::Request;
 use http::StatusCode;

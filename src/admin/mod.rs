@@ -52,6 +52,7 @@
 
 mod body;
 mod change;
+mod change_request;
 mod guard;
 mod handle;
 mod problem;

@@ -1,14 +1,15 @@
 //! The way back from a store that was damaged or deleted: the document in force is put into it again.
 
 use super::body;
+use super::change_request::reason;
 use super::guard::admit;
 use super::handle::Shared;
 use super::problem::Problem;
 use super::routes::{Answer, json};
 use super::turned_away;
 use crate::clock::timestamp;
+use crate::kill_switch::By;
 use crate::kill_switch::access::Verb;
-use crate::kill_switch::{By, reason};
 use crate::sync::Arc;
 use axum::extract::{Request, State};
 use http::StatusCode;

@@ -103,13 +103,13 @@
 //!
 //! Automation may engage, as far as the definition's `max_automatic` and `max_automatic_spread` let it, through the same
 //! stages as people and no further, and never release: what it saw may have
-//! gone *because* the switch is engaged. [`automatic`](crate::kill_switch::automatic) has the guards. A pin set by a
+//! gone *because* the switch is engaged. [`automatic`](crate::kill_switch::auto_engage) has the guards. A pin set by a
 //! person stops it from trying.
 //!
 //! ## Does it work?
 //!
 //! A switch that nobody has pulled is a hope. Exercise both states in tests, pull it in production on a quiet day
-//! (a [drill](crate::kill_switch::rehearse), with its time to disable and to verify on record), and give it a date on
+//! (a [drill](crate::kill_switch::drill), with its time to disable and to verify on record), and give it a date on
 //! which somebody has to say whether it is still wanted: the definition's `expires`. An expired definition still
 //! works; it is a warning in metrics, not an outage.
 //!

@@ -1,13 +1,14 @@
 //! How the switches of a program are set up.
 
-use super::audit::Facts;
-use super::board::{Board, KillSwitches};
-use super::desk::{Audit, Desk};
-use super::document::Document;
-use super::snapshot::Snapshot;
+use super::audit::record::Facts;
+use super::control::editor::{Audit, Desk};
+use super::model::document::Document;
+use super::model::text;
+use super::runtime::last_good::Snapshot;
+use super::runtime::refresh;
+use super::runtime::shared::{Board, KillSwitches};
 use super::status::{BoardEvent, Source};
 use super::store::Store;
-use super::{text, threads};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Problems, intern};
 use crate::sync::Arc;
@@ -157,7 +158,7 @@ impl KillSwitchesBuilder {
             (None, Some(Ok(document))) => board.begin_with(document, Source::BakedIn),
             _ => {}
         }
-        threads::start(&board, poll, START_WITHIN);
+        refresh::start(&board, poll, START_WITHIN);
         board.tell();
         Ok(KillSwitches { board })
     }

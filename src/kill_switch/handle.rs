@@ -1,9 +1,9 @@
 //! One switch, as the program holds it.
 
-use super::board::KillSwitches;
-use super::document::OnUnknown;
 use super::layer::KillSwitchLayer;
-use super::point::{Point, State};
+use super::model::switch::OnUnknown;
+use super::runtime::gate::{Point, State};
+use super::runtime::shared::KillSwitches;
 use super::target::Target;
 use crate::reject::{CallError, RejectReason, Rejected};
 use crate::sync::{Arc, Ordering};

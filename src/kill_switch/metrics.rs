@@ -3,7 +3,8 @@
 #[cfg(feature = "metrics")]
 pub(super) use publish::{publish_board, publish_point};
 
-use super::document::{Switch, Trigger};
+use super::model::engagement::Trigger;
+use super::model::switch::Switch;
 use crate::clock::Timestamp;
 
 /// Why a switch changed.
@@ -27,8 +28,8 @@ pub(super) fn place(switch: Option<&Switch>, now: Timestamp) -> Option<usize> {
 
 #[cfg(feature = "metrics")]
 mod publish {
-    use super::TRIGGERS;
-    use crate::kill_switch::point::PointSample;
+    use crate::kill_switch::metrics::TRIGGERS;
+    use crate::kill_switch::runtime::gate::PointSample;
     use crate::kill_switch::status::BoardStatus;
     use crate::telemetry::{self, Metric, Publisher, Series, Value};
 

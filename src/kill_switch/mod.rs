@@ -58,83 +58,58 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod accept;
 pub mod access;
-mod apply;
-mod approval;
 pub mod audit;
-pub mod automatic;
-mod board;
+pub mod auto_engage;
 mod builder;
-mod by;
-mod change;
-mod desk;
-mod document;
+mod control;
 pub mod drill;
-mod engage;
-mod force;
 mod handle;
-mod id;
 mod layer;
 mod log;
-mod manual;
 mod metrics;
-mod node;
-mod office;
-mod percent;
-mod point;
-mod read;
-mod recorded;
-mod refused;
-pub mod rehearse;
-#[cfg(feature = "axum")]
-mod request;
-mod rule;
-mod scope;
+pub(crate) mod model;
+mod rules;
+mod runtime;
 mod service;
-mod snapshot;
-mod stage;
 pub mod staged;
-mod stages;
 mod status;
 pub mod store;
 mod target;
-mod telling;
-mod text;
-mod threads;
-mod wall;
+mod testing;
 
-pub use accept::{Accepted, Refusal, accept};
-pub use apply::{apply, apply_with, earlier_generation};
-pub use approval::Proposal;
-#[cfg(feature = "axum")]
-pub(crate) use approval::gives_back;
-pub use board::KillSwitches;
 pub use builder::KillSwitchesBuilder;
-pub use by::{ActorKind, By};
-pub use change::Change;
-pub use desk::{Audit, Changes, Desk, DeskError};
-pub use document::{
-    Breach, Changed, ContentHash, Definition, Document, DrillRecord, Engagement, Expiry, ExpiryAction, OnUnknown,
-    ParseError, Pin, PinState, Severity, Switch, Tombstone, Trigger,
-};
-pub use engage::Engage;
+pub use control::control_plane::Office;
+pub use control::editor::{Audit, Changes, Desk};
+pub use control::error::DeskError;
 pub use handle::KillSwitch;
-pub use id::SwitchId;
 #[cfg(feature = "grpc")]
 pub use layer::MakeStatus;
 pub use layer::{Anyone, Custom, Declared, KillSwitchLayer, Targets, Undeclared};
-pub use manual::ManualSwitches;
-pub use office::Office;
-pub use percent::{KeyHash, Percent};
-pub use point::State;
-pub use refused::ChangeError;
+pub use model::author::{ActorKind, By};
+pub use model::change::Change;
+pub use model::document::Document;
+pub use model::engage::Engage;
+pub use model::engagement::{Breach, Engagement, Expiry, ExpiryAction, Trigger};
+pub use model::hash::ContentHash;
+pub use model::id::SwitchId;
+pub use model::parse::ParseError;
+pub use model::percent::{KeyHash, Percent};
+pub use model::records::{Changed, DrillRecord, Pin, PinState, Tombstone};
+pub use model::scope::Scope;
+pub use model::stage::{Spread, Stage};
+pub use model::stages::Stages;
+pub use model::switch::{Definition, OnUnknown, Severity, Switch};
+pub use rules::apply::{apply, apply_with, earlier_generation};
+pub use rules::error::ChangeError;
+pub use rules::two_person::Proposal;
 #[cfg(feature = "axum")]
-pub(crate) use request::{Asked, reason};
-pub use rule::Rule;
-pub use scope::Scope;
+pub(crate) use rules::two_person::gives_back;
+pub use rules::update::{Accepted, Refusal, accept};
+pub use runtime::compiled_scope::Rule;
+pub use runtime::gate::State;
+pub use runtime::shared::KillSwitches;
 pub use service::{KillSwitchService, ResponseFuture};
-pub use stage::{Spread, Stage};
-pub use stages::Stages;
 pub use status::{BoardEvent, BoardStatus, Source};
 pub use target::Target;
+pub use testing::ManualSwitches;

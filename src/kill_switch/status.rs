@@ -1,6 +1,8 @@
 //! What a board tells of itself: values.
 
-use super::document::{Document, Engagement, OnUnknown, Switch};
+use super::model::document::Document;
+use super::model::engagement::Engagement;
+use super::model::switch::{OnUnknown, Switch};
 use crate::clock::Timestamp;
 use crate::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What a request says about itself.
 
-use super::percent::KeyHash;
+use super::model::percent::KeyHash;
 
 /// What a request says about itself, as far as it is known: borrowed, and made for each request.
 ///

@@ -4,7 +4,7 @@ use super::http::{self, Http};
 use super::report::Failure;
 use super::token;
 use backstop::kill_switch::SwitchId;
-use backstop::kill_switch::rehearse::Instance;
+use backstop::kill_switch::drill::Instance;
 use backstop::kill_switch::staged::{Check, Finding, Reached};
 use serde_json::Value;
 use std::path::Path;

@@ -139,7 +139,7 @@ fn no_list(error: &serde_json::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kill_switch::access::Token;
+    use crate::kill_switch::access::token::Token;
 
     const HASH: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 

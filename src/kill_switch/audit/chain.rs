@@ -1,6 +1,6 @@
 //! The chain: how a line is made of the one before it, and how a file of them is checked.
 
-use super::facts::Facts;
+use super::record::Facts;
 use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;

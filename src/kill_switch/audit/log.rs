@@ -1,7 +1,7 @@
 //! A file that entries are added to.
 
 use super::chain::{Entry, LINE_MAX, append};
-use super::facts::Facts;
+use super::record::Facts;
 use super::tail::Tail;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use std::fs::{File, OpenOptions};
@@ -236,7 +236,7 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::kill_switch::audit::{AuditError, verify};
+    use crate::kill_switch::audit::chain::{AuditError, verify};
     use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::process::Command;

@@ -12,13 +12,14 @@
 //! ```
 
 mod chain;
-mod facts;
+pub(super) mod describe;
 #[cfg(feature = "file")]
-mod log;
+pub(super) mod log;
+pub(super) mod record;
 #[cfg(feature = "file")]
 mod tail;
 
 pub use chain::{AuditError, Entry, LINE_MAX, Verified, append, verify};
-pub use facts::Facts;
 #[cfg(feature = "file")]
 pub use log::{AuditLog, AuditLogError};
+pub use record::Facts;

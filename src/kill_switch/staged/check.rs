@@ -1,7 +1,7 @@
 //! What is looked at while a stage soaks.
 
 use super::soak::Finding;
-use crate::kill_switch::stage::Stage;
+use crate::kill_switch::model::stage::Stage;
 use crate::panic::catch_panic;
 use std::fmt;
 

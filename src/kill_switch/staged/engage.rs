@@ -5,11 +5,11 @@ use super::report::{StagedError, StagedReport};
 use super::run::{At, Run};
 use super::soak::Patience;
 use crate::clock::timestamp;
-use crate::kill_switch::by::By;
-use crate::kill_switch::change::Change;
-use crate::kill_switch::document::Document;
-use crate::kill_switch::engage::Engage;
-use crate::kill_switch::office::{Office, who};
+use crate::kill_switch::control::control_plane::{Office, who};
+use crate::kill_switch::model::author::By;
+use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::document::Document;
+use crate::kill_switch::model::engage::Engage;
 use std::time::Duration;
 
 /// An engagement that goes through the document's stages by itself, as long as all is well.

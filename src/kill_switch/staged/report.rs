@@ -1,7 +1,7 @@
 //! How a staged engagement ends.
 
-use crate::kill_switch::id::SwitchId;
-use crate::kill_switch::stage::Stage;
+use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::stage::Stage;
 use crate::reject::BoxError;
 
 /// A staged engagement that went all the way.

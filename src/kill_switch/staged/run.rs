@@ -5,12 +5,14 @@ use super::engage::StagedEngage;
 use super::report::StagedError;
 use super::soak::{Outcome, Soak};
 use crate::clock::{Clock, timestamp};
-use crate::kill_switch::by::By;
-use crate::kill_switch::change::Change;
-use crate::kill_switch::document::{Document, Engagement, Pin};
-use crate::kill_switch::id::SwitchId;
-use crate::kill_switch::office::{Office, change_while};
-use crate::kill_switch::stage::Stage;
+use crate::kill_switch::control::control_plane::{Office, change_while};
+use crate::kill_switch::model::author::By;
+use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::document::Document;
+use crate::kill_switch::model::engagement::Engagement;
+use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::records::Pin;
+use crate::kill_switch::model::stage::Stage;
 use std::thread;
 
 /// The engagement as it was made last, by which it is known to be this run's.

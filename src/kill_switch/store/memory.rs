@@ -1,6 +1,7 @@
 //! A store that ends with the process.
 
-use super::{HISTORY_LIMIT, Store, StoreError, Watch, check, generation_of};
+use super::error::StoreError;
+use super::{HISTORY_LIMIT, Store, Watch, check, generation_of};
 use crate::panic::catch_panic;
 use crate::sync::{Arc, Mutex};
 use std::collections::BTreeMap;

@@ -21,11 +21,11 @@
 //! # Ok::<(), StoreError>(())
 //! ```
 
-mod error;
+pub(super) mod error;
 #[cfg(feature = "file")]
 #[cfg_attr(docsrs, doc(cfg(feature = "file")))]
 mod file;
-mod memory;
+pub(super) mod memory;
 
 pub use error::StoreError;
 #[cfg(feature = "file")]

@@ -1,7 +1,8 @@
 //! The revisions before the present one, a file each.
 
-use super::super::{HISTORY_LIMIT, StoreError};
 use super::{os, read, write};
+use crate::kill_switch::store::HISTORY_LIMIT;
+use crate::kill_switch::store::error::StoreError;
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

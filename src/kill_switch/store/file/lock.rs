@@ -1,8 +1,8 @@
 //! One writer at a time: an advisory lock on a file beside the document.
 
-use super::super::StoreError;
 use super::os;
 use crate::clock::Clock;
+use crate::kill_switch::store::error::StoreError;
 use std::fs::File;
 use std::path::Path;
 use std::thread;

@@ -7,9 +7,10 @@ mod read;
 mod watch;
 mod write;
 
-use super::{Store, StoreError, Watch, check, generation_of};
+use super::error::StoreError;
+use super::file::history::History;
+use super::{Store, Watch, check, generation_of};
 use crate::sync::Arc;
-use history::History;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,8 @@
 //! Reads a file that anybody may be writing, or that may be no file at all.
 
-use super::super::{SIZE_LIMIT, StoreError};
 use super::os;
+use crate::kill_switch::store::SIZE_LIMIT;
+use crate::kill_switch::store::error::StoreError;
 use serde::de::IgnoredAny;
 use std::io::{ErrorKind, Read};
 use std::path::Path;

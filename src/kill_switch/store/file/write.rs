@@ -1,8 +1,9 @@
 //! Replaces a file so that it is the old one or the new one, at any instant and after any fault.
 
-use super::super::{StoreError, generation_of};
 use super::lock::Lock;
 use super::{Place, os, read, target_of_temporary};
+use crate::kill_switch::store::error::StoreError;
+use crate::kill_switch::store::generation_of;
 use std::fs::{self, File, Metadata};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{ErrorKind, Write};

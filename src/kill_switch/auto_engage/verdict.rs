@@ -1,0 +1,210 @@
+//! What comes of a window: an engagement, or what held it back.
+
+use crate::clock::Timestamp;
+use crate::kill_switch::model::author::By;
+use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::engage::Engage;
+use crate::kill_switch::model::engagement::{Breach, Trigger};
+use crate::kill_switch::model::text::REASON_MAX;
+use std::fmt;
+use std::time::Duration;
+
+/// Something that can hold an automatic engagement back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Guard {
+    /// The windows come in order and do not overlap.
+    Order,
+    /// Every value is a number, and none is negative.
+    Reading,
+    /// The capability has been on for long enough.
+    WarmUp,
+    /// There is enough evidence.
+    Samples,
+    /// The canary is past the threshold.
+    Threshold,
+    /// The baseline is not as bad.
+    Baseline,
+    /// It was so in enough windows in a row.
+    Windows,
+    /// There were not too many automatic engagements lately.
+    Flapping,
+    /// No more would be turned off than automation may.
+    Scope,
+}
+
+impl Guard {
+    /// The name, as a label or a JSON field has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Reading => "reading",
+            Self::WarmUp => "warm_up",
+            Self::Samples => "samples",
+            Self::Threshold => "threshold",
+            Self::Baseline => "baseline",
+            Self::Windows => "windows",
+            Self::Flapping => "flapping",
+            Self::Scope => "scope",
+        }
+    }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What one guard says about a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Said {
+    /// The guard.
+    pub guard: Guard,
+    /// The KPI that it looked at, or `None` where it looked at the whole window.
+    pub kpi: Option<String>,
+    /// Whether it holds the engagement back.
+    pub holds: bool,
+    /// Why, or why not: one sentence.
+    pub sentence: String,
+}
+
+/// What comes of a window.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Engage: no guard holds it back.
+    #[non_exhaustive]
+    Engage {
+        /// The KPI that it is for; the first one, where several are bad.
+        kpi: String,
+        /// The metric that the KPI is made of.
+        metric: String,
+        /// The canary's value in the last window.
+        value: f64,
+        /// What it is past.
+        threshold: f64,
+        /// How long a window is.
+        window: Duration,
+        /// The canary's samples in the last window, rounded down.
+        samples: u64,
+        /// All of it in one sentence.
+        sentence: String,
+    },
+    /// Wait: at least one guard holds every KPI back.
+    #[non_exhaustive]
+    Wait {
+        /// What the guards say: those of the window and, for each KPI in the order of the settings, its own. A guard
+        /// is left out that has nothing to look at because one before it holds.
+        guards: Vec<Said>,
+    },
+}
+
+impl Verdict {
+    /// What the program `name` does about it: this engagement, set off by the KPI, and whoever asks why reads the
+    /// sentence. `None` where it waits.
+    ///
+    /// It still has to be allowed to: the document refuses what is wider than the definition leaves to programs, what a
+    /// person pinned, and what is engaged already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop::clock::Timestamp;
+    /// use backstop::kill_switch::auto_engage::{Automatic, Reach, Reading, Window};
+    /// use backstop::kill_switch::{Engage, KillSwitches, Scope, Stage, SwitchId};
+    ///
+    /// fn look(switches: &KillSwitches, automatic: &mut Automatic, errors: Reading) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let scope = Scope::new().percent(10.0);
+    ///     let engage = Engage::new(SwitchId::new("recommendations")?, scope).stage(Stage::instances(["web-1"]));
+    ///     // The bounds are held against the reach of this very engagement.
+    ///     let window = Window::new(Timestamp::now(), Reach::of(&engage)).canary("errors", errors);
+    ///     if let Some((change, by)) = automatic.observe(&window).engage(engage, "autopilot", Timestamp::now()) {
+    ///         // What was not engaged does not count among the engagements that there may be.
+    ///         switches.change(&change, &by).inspect_err(|_| automatic.refused())?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn engage(&self, engage: Engage, name: &str, at: Timestamp) -> Option<(Change, By)> {
+        let Self::Engage { metric, value, threshold, window, samples, sentence, .. } = self else { return None };
+        let breach = Breach::new(metric, *value, *threshold, *window, *samples);
+        let reason: String = sentence.chars().take(REASON_MAX).collect();
+        Some((Change::Engage(engage.trigger(Trigger::Kpi(breach))), By::automation(name, at).because(reason)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kill_switch::model::document::Document;
+    use crate::kill_switch::model::id::SwitchId;
+    use crate::kill_switch::model::records::PinState;
+    use crate::kill_switch::model::scope::Scope;
+    use crate::kill_switch::model::stage::Spread;
+    use crate::kill_switch::model::switch::{Definition, OnUnknown};
+    use crate::kill_switch::rules::apply::apply;
+    use crate::kill_switch::rules::error::ChangeError;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + second).unwrap()
+    }
+
+    fn id() -> SwitchId {
+        SwitchId::new("recs").unwrap()
+    }
+
+    fn verdict(sentence: &str) -> Verdict {
+        let (kpi, metric, sentence) = ("errors".to_owned(), "http_error_rate".to_owned(), sentence.to_owned());
+        let window = Duration::from_secs(60);
+        Verdict::Engage { kpi, metric, value: 0.25, threshold: 0.05, window, samples: 900, sentence }
+    }
+
+    fn by(second: i64) -> By {
+        By::person("ana", at(second)).because("a test")
+    }
+
+    fn document(definition: impl FnOnce(Definition) -> Definition) -> Document {
+        let document = Document::new("shop", &by(0)).unwrap();
+        let definition = definition(Definition::new("team", "recommendations", Timestamp::MAX, OnUnknown::Allow));
+        apply(&document, &Change::Define { switch: id(), definition }, &by(1)).unwrap()
+    }
+
+    fn engaged(document: &Document, percent: f64) -> Result<Document, ChangeError> {
+        let engage = Engage::new(id(), Scope::new().percent(percent));
+        let (change, by) = verdict("errors were past 0.05").engage(engage, "autopilot", at(9)).unwrap();
+        apply(document, &change, &by)
+    }
+
+    #[test]
+    fn a_program_engages_as_far_as_the_definition_lets_it_and_says_which_kpi_it_was() {
+        let document = document(|definition| definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere));
+        let next = engaged(&document, 10.0).unwrap();
+        let engagement = next.switch("recs").unwrap().engaged().unwrap();
+        let Trigger::Kpi(breach) = engagement.trigger() else { panic!("{engagement:?}") };
+        let said = (breach.metric(), breach.value(), breach.threshold(), breach.window(), breach.samples());
+        assert_eq!(said, ("http_error_rate", 0.25, 0.05, Duration::from_secs(60), 900));
+        assert_eq!((engagement.by(), engagement.reason()), ("autopilot", "errors were past 0.05"));
+        assert!(matches!(engaged(&document, 10.1), Err(ChangeError::TooWide { .. })));
+        assert!(matches!(engaged(&next, 1.0), Err(ChangeError::AlreadyEngaged { .. })));
+    }
+
+    #[test]
+    fn a_switch_that_is_left_to_people_or_pinned_by_one_is_not_engaged() {
+        assert!(matches!(engaged(&document(|as_it_is| as_it_is), 0.1), Err(ChangeError::TooWide { .. })));
+        let document = document(|definition| definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere));
+        let pin = Change::Pin { switch: id(), state: PinState::Released };
+        let pinned = apply(&document, &pin, &by(2)).unwrap();
+        assert!(matches!(engaged(&pinned, 1.0), Err(ChangeError::Pinned { .. })));
+    }
+
+    #[test]
+    fn a_long_sentence_is_no_reason_to_wait_and_waiting_is_no_change() {
+        let document = document(|definition| definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere));
+        let engage = || Engage::new(id(), Scope::new().percent(1.0));
+        let (change, by) = verdict(&"ü".repeat(2_000)).engage(engage(), "autopilot", at(9)).unwrap();
+        assert!(apply(&document, &change, &by).is_ok());
+        assert!(Verdict::Wait { guards: Vec::new() }.engage(engage(), "autopilot", at(9)).is_none());
+    }
+}

@@ -1,0 +1,90 @@
+//! Where documents are read and changed, by whoever needs more than one step: here, or in a program elsewhere.
+
+use super::editor::Desk;
+use super::error::DeskError;
+use crate::clock::timestamp;
+use crate::kill_switch::model::author::By;
+use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::document::Document;
+use crate::kill_switch::model::engagement::Engagement;
+use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::records::Pin;
+use std::error::Error;
+
+/// Tries before a change gives up on others that are faster.
+const TRIES: u32 = 20;
+
+/// Where documents are read and changed: a [`Desk`], or a way to one that is in another program.
+///
+/// Drills and staged engagements need nothing more, so the command runs them by way of a program's admin page, too.
+pub trait Office {
+    /// Why something was not done.
+    type Error: Error + Send + Sync + 'static;
+
+    /// The document as it is; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    fn document(&self) -> Result<Option<Document>, Self::Error>;
+
+    /// Does one thing to the document, where it is of this generation if one is given; the document after it.
+    ///
+    /// # Errors
+    ///
+    /// It was not done, or nobody knows: then the document tells.
+    fn change(&self, generation: Option<u64>, change: &Change, by: &By) -> Result<Document, Self::Error>;
+
+    /// Whether this says that the document was of another generation.
+    fn has_moved(error: &Self::Error) -> bool;
+}
+
+impl Office for Desk {
+    type Error = DeskError;
+
+    fn document(&self) -> Result<Option<Document>, DeskError> {
+        Self::document(self)
+    }
+
+    fn change(&self, generation: Option<u64>, change: &Change, by: &By) -> Result<Document, DeskError> {
+        match generation {
+            Some(generation) => self.change_if(generation, change, by).map(|changes| changes.document),
+            None => Self::change(self, change, by),
+        }
+    }
+
+    fn has_moved(error: &DeskError) -> bool {
+        matches!(error, DeskError::Moved { .. })
+    }
+}
+
+/// Does one thing as long as the document meets a condition: it is asked of the very document that the change replaces.
+/// Else, the document that does not.
+pub(in crate::kill_switch) fn change_while<O: Office>(
+    office: &O,
+    change: &Change,
+    by: &By,
+    condition: impl Fn(&Document) -> bool,
+) -> Result<Result<Document, Option<Document>>, O::Error> {
+    let mut tries = 1;
+    loop {
+        let document = match office.document()? {
+            Some(document) if condition(&document) => document,
+            other => return Ok(Err(other)),
+        };
+        let by = By { at: timestamp(), ..by.clone() };
+        match office.change(Some(document.generation()), change, &by) {
+            Err(error) if O::has_moved(&error) && tries < TRIES => tries += 1,
+            done => return done.map(Ok),
+        }
+    }
+}
+
+/// Who changed a switch meanwhile: whoever pinned or engaged it, else whoever changed the document last.
+pub(in crate::kill_switch) fn who(document: Option<&Document>, switch: &SwitchId) -> String {
+    let found = document.and_then(|document| document.switch(switch.as_str()));
+    let pinned = found.and_then(|switch| switch.pin()).map(Pin::by);
+    let engaged = found.and_then(|switch| switch.engaged()).map(Engagement::by);
+    let last = document.map_or("somebody", |document| document.changed().by());
+    pinned.or(engaged).unwrap_or(last).to_owned()
+}

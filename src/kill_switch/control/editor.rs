@@ -1,0 +1,349 @@
+//! Where documents are changed: read, change, write if nobody was faster, and say so in the audit.
+
+use super::error::DeskError;
+use crate::kill_switch::audit::describe;
+use crate::kill_switch::audit::record::Facts;
+use crate::kill_switch::model::author::By;
+use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::document::Document;
+use crate::kill_switch::rules::apply::{apply_with, restored};
+use crate::kill_switch::rules::error::ChangeError;
+use crate::kill_switch::rules::update::{Accepted, Refusal, accept};
+use crate::kill_switch::store::Store;
+use crate::kill_switch::store::error::StoreError;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+
+/// Tries before a change gives up on others that are faster.
+pub(super) const TRIES: u32 = 20;
+
+/// Changes the document of a store, for whoever is allowed to: the command, an admin page, the program itself.
+///
+/// It blocks on the store: it does not belong on an async thread.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::clock::Timestamp;
+/// use backstop::kill_switch::store::MemoryStore;
+/// use backstop::kill_switch::{By, Change, Definition, Desk, Engage, OnUnknown, Scope, SwitchId};
+///
+/// let desk = Desk::new(MemoryStore::new());
+/// let now: Timestamp = "2026-11-20T20:00:00Z".parse()?;
+/// let by = |reason| By::person("mira", now).because(reason);
+/// let switch = SwitchId::new("recommendations")?;
+/// let expires = "2027-11-20T00:00:00Z".parse()?;
+/// let definition = Definition::new("team-recs", "the recommendations on every page", expires, OnUnknown::Allow);
+/// desk.change(&Change::Define { switch: switch.clone(), definition }, &by("a new feature"))?;
+/// let engage = Engage::new(switch, Scope::new().tenant("acme"));
+/// let document = desk.change(&Change::Engage(engage), &by("wrong prices shown"))?;
+/// assert_eq!((document.generation(), desk.revisions()?.len()), (3, 2)); // defining it made two
+/// desk.revert(2, &by("it was another service"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Desk {
+    store: Arc<dyn Store>,
+    audit: Option<Arc<dyn Audit>>,
+    /// Entries that the audit is missing, of all clones.
+    unrecorded: Arc<AtomicU64>,
+    /// What was refused last: a program that asks again and again is written down once for each document.
+    refused: Arc<Mutex<Option<(u64, String, Change)>>>,
+}
+
+/// Where it is written down who did what and why. See [`audit`](crate::kill_switch::audit).
+pub trait Audit: Send + Sync + 'static {
+    /// Writes an entry down. A failure never holds a change up: it is told by whoever keeps the audit.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be written.
+    fn record(&self, facts: Facts) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+}
+
+#[cfg(feature = "file")]
+impl Audit for crate::kill_switch::audit::log::AuditLog {
+    fn record(&self, facts: Facts) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.append(facts)?;
+        Ok(())
+    }
+}
+
+/// A document that was changed, and whether that was written down.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Changes {
+    /// The document now.
+    pub document: Document,
+    /// Why the audit has no entry of it, if it has none.
+    pub unrecorded: Option<String>,
+}
+
+impl Desk {
+    /// Changes the document of this store.
+    pub fn new(store: impl Store) -> Self {
+        Self::of(Arc::new(store))
+    }
+
+    pub(in crate::kill_switch) fn of(store: Arc<dyn Store>) -> Self {
+        Self { store, audit: None, unrecorded: Arc::default(), refused: Arc::default() }
+    }
+
+    /// Writes every change down here, before anybody hears that it is done, and those that a rule refuses.
+    #[must_use]
+    pub fn audited(mut self, audit: impl Audit) -> Self {
+        self.audit = Some(Arc::new(audit));
+        self
+    }
+
+    /// Whether changes are written down anywhere.
+    pub fn is_audited(&self) -> bool {
+        self.audit.is_some()
+    }
+
+    pub(in crate::kill_switch) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The document as it is in the store; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read, or holds something else.
+    pub fn document(&self) -> Result<Option<Document>, DeskError> {
+        match self.store.read()? {
+            Some(bytes) => Ok(Some(Document::parse(&bytes, Document::SIZE_MAX)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Does one thing to the document; the document after it.
+    ///
+    /// A change that others were faster than is tried again on what they left, except an approval, which is bound to
+    /// the document that the approver saw. Defining a switch in an empty store makes the document.
+    ///
+    /// # Errors
+    ///
+    /// See [`DeskError`]; nothing was changed then.
+    pub fn change(&self, change: &Change, by: &By) -> Result<Document, DeskError> {
+        self.change_and_tell(change, by).map(|changes| changes.document)
+    }
+
+    /// As [`change`](Self::change), and tells whether the audit has an entry of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`change`](Self::change). An audit that cannot be written is no error: an engagement must not wait for a disk.
+    pub fn change_and_tell(&self, change: &Change, by: &By) -> Result<Changes, DeskError> {
+        match self.change_where(change, by, |_| true)? {
+            Ok(changes) => Ok(changes),
+            Err(_) => Err(DeskError::Busy), // the condition is always true
+        }
+    }
+
+    /// As [`change_and_tell`](Self::change_and_tell), for a document of this generation and no other; 0 is an empty
+    /// store. The same change sent twice is made once.
+    ///
+    /// # Errors
+    ///
+    /// As [`change`](Self::change), and [`DeskError::Moved`].
+    pub fn change_if(&self, generation: u64, change: &Change, by: &By) -> Result<Changes, DeskError> {
+        let is_seen = |document: Option<&Document>| document.map_or(0, Document::generation) == generation;
+        self.change_where(change, by, is_seen)?.map_err(|found| DeskError::Moved {
+            expected: generation,
+            found: found.as_ref().map_or(0, Document::generation),
+        })
+    }
+
+    /// As [`change_and_tell`](Self::change_and_tell) as long as the document meets a condition; else, the document that
+    /// does not. It is asked of the very document that the change replaces.
+    pub(crate) fn change_where(
+        &self,
+        change: &Change,
+        by: &By,
+        condition: impl Fn(Option<&Document>) -> bool,
+    ) -> Result<Result<Changes, Option<Document>>, DeskError> {
+        for _ in 0..TRIES {
+            let before = self.document()?;
+            if !condition(before.as_ref()) {
+                return Ok(Err(before));
+            }
+            let base = match (&before, change) {
+                (Some(document), _) => document.clone(),
+                (None, Change::Define { .. } | Change::TwoPerson { .. } | Change::Stages { .. }) => self.first(by)?,
+                (None, _) => return Err(DeskError::Empty),
+            };
+            let mut unreadable = None;
+            let after = apply_with(&base, change, by, |generation| match self.revision(generation) {
+                Ok(earlier) => Some(earlier),
+                Err(DeskError::NoSuchRevision(_)) => None,
+                Err(error) => {
+                    unreadable = Some(error);
+                    None
+                }
+            });
+            let after = match unreadable {
+                Some(error) => return Err(error),
+                None => after.inspect_err(|error| self.refused(&base, change, by, error))?,
+            };
+            let expected = before.as_ref().map(Document::generation);
+            match self.store.compare_and_set(expected, after.generation(), &after.to_bytes()) {
+                Ok(()) => {
+                    let unrecorded = self.record(&base, &after, change, by);
+                    return Ok(Ok(Changes { document: after, unrecorded }));
+                }
+                // Whoever goes back has not seen what somebody else has just changed: it would be undone, too.
+                Err(StoreError::Conflict { .. }) if matches!(change, Change::Revert { .. }) => {
+                    let (expected, document) = (base.generation(), self.document()?);
+                    let found = document.as_ref().map_or(0, Document::generation);
+                    return Err(DeskError::Moved { expected, found });
+                }
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error @ StoreError::NotDurable { .. }) => {
+                    self.record(&base, &after, change, by); // it is in force, whatever a power cut makes of it
+                    return Err(error.into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(DeskError::Busy)
+    }
+
+    /// Goes back to what an earlier generation said, as a new generation.
+    ///
+    /// # Errors
+    ///
+    /// As [`change`](Self::change).
+    pub fn revert(&self, generation: u64, by: &By) -> Result<Document, DeskError> {
+        self.change(&Change::Revert { generation }, by)
+    }
+
+    /// Puts a document in the place of whatever is in the store, a damaged one among it, as a generation that is above
+    /// all that the store knows and the one that may have been lost with it. Any change after it is as always.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub fn restore(&self, document: &Document, by: &By) -> Result<Changes, DeskError> {
+        let newest = self.store.revisions()?.last().copied().unwrap_or(0).max(document.generation());
+        // One above what is known may be in force somewhere, as the document that was lost.
+        let after = restored(document, newest.saturating_add(2), by)?;
+        let put_back = self.store.put_back(after.generation(), &after.to_bytes());
+        let is_there = matches!(put_back, Ok(()) | Err(StoreError::NotDurable { .. }));
+        let unrecorded = is_there.then(|| self.write_down(describe::restored(document, &after, by))).flatten();
+        put_back?;
+        Ok(Changes { document: after, unrecorded })
+    }
+
+    /// The newest document of the history, where the present one cannot be read, is gone, or is older than that.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Sound`] where there is nothing to restore, [`DeskError::Empty`] where there never was anything.
+    pub fn lost(&self) -> Result<Document, DeskError> {
+        let present = match self.document() {
+            Ok(present) => present,
+            Err(DeskError::Unreadable(_) | DeskError::Store(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let present = present.map_or(0, |document| document.generation());
+        match self.latest(1)?.pop() {
+            Some(newest) if newest.generation() > present => Ok(newest),
+            _ if present > 0 => Err(DeskError::Sound(present)),
+            _ => Err(DeskError::Empty),
+        }
+    }
+
+    /// An earlier document.
+    ///
+    /// # Errors
+    ///
+    /// It is not kept, or cannot be read.
+    pub fn revision(&self, generation: u64) -> Result<Document, DeskError> {
+        let bytes = self.store.revision(generation)?.ok_or(DeskError::NoSuchRevision(generation))?;
+        Ok(Document::parse(&bytes, Document::SIZE_MAX)?)
+    }
+
+    /// The documents that are kept, the newest first. Those that cannot be read are left out.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot list them.
+    pub fn revisions(&self) -> Result<Vec<Document>, DeskError> {
+        self.latest(usize::MAX)
+    }
+
+    /// As [`revisions`](Self::revisions), but no more than so many.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot list them.
+    pub fn latest(&self, most: usize) -> Result<Vec<Document>, DeskError> {
+        self.latest_told(most, |document| document)
+    }
+
+    /// As [`latest`](Self::latest), with what there is to tell of each: they are not all held at once.
+    pub(crate) fn latest_told<T>(&self, most: usize, tell: impl Fn(Document) -> T) -> Result<Vec<T>, DeskError> {
+        let generations = self.store.revisions()?;
+        let readable = generations.into_iter().rev().filter_map(|generation| self.revision(generation).ok());
+        Ok(readable.take(most).map(tell).collect())
+    }
+
+    fn record(&self, before: &Document, after: &Document, change: &Change, by: &By) -> Option<String> {
+        self.write_down(describe::facts(before, after, change, by))
+    }
+
+    /// Writes down what a rule forbids. What is out of range is a slip, and what is so already asks for nothing.
+    fn refused(&self, document: &Document, change: &Change, by: &By, error: &ChangeError) {
+        if matches!(error, ChangeError::Invalid(_) | ChangeError::Unchanged) {
+            return;
+        }
+        let refused = Some((document.generation(), by.name().to_owned(), change.clone()));
+        let last = std::mem::replace(&mut *self.refused.lock(), refused.clone());
+        if last != refused {
+            self.write_down(describe::refused(document, change, by, error.code()));
+        }
+    }
+
+    /// Writes an entry down, if there is an audit; why it could not be.
+    pub(crate) fn write_down(&self, facts: Facts) -> Option<String> {
+        let audit = self.audit.as_ref()?;
+        let failure = match crate::panic::catch_panic(|| audit.record(facts)) {
+            Some(Ok(())) => return None,
+            Some(Err(error)) => error.to_string(),
+            None => "the audit panicked".to_owned(), // it is foreign code
+        };
+        self.unrecorded.fetch_add(1, Ordering::Relaxed);
+        Some(failure)
+    }
+
+    /// Entries that the audit is missing since this desk was made, those of its clones among them.
+    pub fn unrecorded(&self) -> u64 {
+        self.unrecorded.load(Ordering::Relaxed)
+    }
+
+    /// The first document of an empty store. Its identity tells it from every other store's.
+    fn first(&self, by: &By) -> Result<Document, DeskError> {
+        if !self.store.revisions()?.is_empty() {
+            return Err(DeskError::Gone);
+        }
+        let random = || RandomState::new().hash_one(0);
+        let identity = format!("store-{:016x}{:016x}", random(), random());
+        Document::new(&identity, by).map_err(|error| DeskError::Change(error.into()))
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+/// What a board makes of what is in a store.
+pub(in crate::kill_switch) fn take(current: Option<&Document>, bytes: &[u8]) -> Result<Option<Document>, Refusal> {
+    match accept(current, bytes)? {
+        Accepted::New(document) => Ok(Some(*document)),
+        Accepted::Same => Ok(None),
+    }
+}

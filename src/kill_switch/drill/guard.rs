@@ -1,0 +1,86 @@
+//! The engagement of a drill, and nobody else's.
+
+use super::report::DrillError;
+use super::run::Drill;
+use crate::clock::Timestamp;
+use crate::kill_switch::control::control_plane::{Office, change_while, who};
+use crate::kill_switch::model::author::By;
+use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::document::Document;
+use crate::kill_switch::model::engagement::{Engagement, Expiry, Trigger};
+use crate::kill_switch::model::id::SwitchId;
+use crate::panic::catch_panic;
+
+/// The drill's own engagement: released when this is dropped, if it is still in the store as it was made.
+pub(in crate::kill_switch) struct Ours<'a, O: Office> {
+    pub(in crate::kill_switch) office: &'a O,
+    pub(in crate::kill_switch) drill: &'a Drill,
+    /// When it ends by itself. To the nanosecond, it tells this drill from others.
+    pub(in crate::kill_switch) ends: Timestamp,
+    pub(in crate::kill_switch) by: &'a By,
+    /// Whether a release was asked for that may have been made, whatever the answer was.
+    pub(in crate::kill_switch) is_tried: bool,
+    pub(in crate::kill_switch) is_done: bool,
+}
+
+impl<O: Office> Ours<'_, O> {
+    pub(in crate::kill_switch) fn is_in(&self, document: &Document) -> bool {
+        let switch = document.switch(self.drill.switch.as_str());
+        let is_ours = |engaged: &Engagement| {
+            let is_drill =
+                engaged.trigger() == &Trigger::Drill && engaged.expires() == Some(Expiry::release(self.ends));
+            is_drill && engaged.scope() == &self.drill.scope && engaged.stage() == &self.drill.stage
+        };
+        switch.is_some_and(|switch| switch.engaged().is_some_and(is_ours) && switch.pin().is_none())
+    }
+
+    /// Whether somebody else changed the switch. A store that cannot be read says nothing of it.
+    pub(in crate::kill_switch) fn interrupted(&self) -> Option<DrillError> {
+        let document = self.office.document().ok().flatten()?;
+        (!self.is_in(&document)).then(|| self.left_to(Some(&document)))
+    }
+
+    /// Whether it is engaged again, by somebody else, after the drill has released it.
+    pub(in crate::kill_switch) fn engaged_anew(&self) -> Option<DrillError> {
+        let document = self.office.document().ok().flatten()?;
+        let is_engaged = document.switch(self.drill.switch.as_str()).is_some_and(|switch| switch.engaged().is_some());
+        is_engaged.then(|| self.left_to(Some(&document)))
+    }
+
+    fn left_to(&self, document: Option<&Document>) -> DrillError {
+        let switch = &self.drill.switch;
+        DrillError::Interrupted { switch: switch.clone(), by: who(document, switch) }
+    }
+
+    /// Releases it, in the one write that also makes sure that it is the drill's.
+    pub(in crate::kill_switch) fn release(&mut self) -> Result<(), DrillError> {
+        let change = Change::Release { switch: self.drill.switch.clone() };
+        let failed = |why: O::Error| {
+            let (switch, why) = (self.drill.switch.clone(), Box::new(why));
+            DrillError::NotReleased { switch, why, ends: self.ends }
+        };
+        let released = change_while(self.office, &change, self.by, |document| self.is_in(document)).map_err(failed);
+        let was_tried = std::mem::replace(&mut self.is_tried, true);
+        match released? {
+            Ok(_) => {}
+            // The release before had no answer that told so.
+            Err(Some(document)) if was_tried && is_released(&document, &self.drill.switch) => {}
+            Err(document) => return Err(self.left_to(document.as_ref())),
+        }
+        self.is_done = true;
+        Ok(())
+    }
+}
+
+fn is_released(document: &Document, switch: &SwitchId) -> bool {
+    document.switch(switch.as_str()).is_some_and(|switch| switch.engaged().is_none())
+}
+
+impl<O: Office> Drop for Ours<'_, O> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            // A store that fails here leaves the engagement to its own end.
+            catch_panic(|| self.release().is_ok());
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! How a drill ends.
+
+use super::stats::DrillReport;
+use crate::clock::Timestamp;
+use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::id::SwitchId;
+use crate::reject::BoxError;
+use std::fmt;
+use std::time::Duration;
+
+/// What a rehearsal showed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Rehearsal {
+    /// How long it took until all was off.
+    pub disable: DrillReport,
+    /// How long it took until all was on again.
+    pub restore: DrillReport,
+    /// The generation that it is recorded in; `None` where an instance never answered.
+    pub generation: Option<u64>,
+}
+
+impl Rehearsal {
+    /// Whether it went off and on again, everywhere and within the limits.
+    pub const fn is_pass(&self) -> bool {
+        self.disable.is_pass && self.restore.is_pass
+    }
+
+    pub(in crate::kill_switch) fn record(&self, switch: &SwitchId) -> Option<Change> {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.restore.time_to_verify.max.and(self.restore.time_to_disable.max)?;
+        Some(Change::Drilled {
+            switch: switch.clone(),
+            instances: self.disable.instances as u64,
+            time_to_disable_ms: millis(self.disable.time_to_disable.max?),
+            time_to_verify_ms: millis(self.disable.time_to_verify.max?),
+        })
+    }
+}
+
+impl fmt::Display for Rehearsal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "off: {}; on again: {}", self.disable.sentence, self.restore.sentence)
+    }
+}
+
+/// Why there is no report of a rehearsal.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DrillError {
+    /// Nobody would have noticed anything.
+    #[error("no instance takes part: name at least one")]
+    NoInstances,
+    /// It was not engaged, as far as anybody knows.
+    #[error("the drill has not begun: {why}{}", .ends.map(|ends| format!("; what it may have engaged ends by itself at {ends}")).unwrap_or_default())]
+    NotEngaged {
+        /// What the store said.
+        #[source]
+        why: BoxError,
+        /// When it ends, where it may be engaged all the same and could not be released.
+        ends: Option<Timestamp>,
+    },
+    /// Somebody changed the switch during the drill. What they did stands.
+    #[error("{by} changed {switch} during the drill: it has stopped and left it so")]
+    Interrupted {
+        /// The switch.
+        switch: SwitchId,
+        /// Who it was.
+        by: String,
+    },
+    /// The store did not take the release.
+    #[error("{switch} could not be released after the drill, and ends by itself at {ends}: {why}")]
+    NotReleased {
+        /// The switch.
+        switch: SwitchId,
+        /// What the store said.
+        #[source]
+        why: BoxError,
+        /// When the engagement ends.
+        ends: Timestamp,
+    },
+    /// The drill is over and the switch released, but that it took place is not in the document.
+    #[error("the drill is over and could not be recorded: {0}")]
+    NotRecorded(#[source] BoxError),
+}

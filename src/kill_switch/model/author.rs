@@ -1,0 +1,105 @@
+//! Who changes a document.
+
+use super::json::Node;
+use super::read;
+use super::read::{Read, deserialize_by_reading, word};
+use super::records::Changed;
+use super::text;
+use crate::clock::Timestamp;
+use crate::config::Problems;
+
+/// Who changes a document, when and why.
+///
+/// Valid: a name of 1 to 128 bytes, a time since 1970, a reason of 1 to 512 characters; none has control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "pass it along with a change"]
+pub struct By {
+    pub(in crate::kill_switch) name: String,
+    pub(in crate::kill_switch) kind: ActorKind,
+    pub(in crate::kill_switch) at: Timestamp,
+    pub(in crate::kill_switch) reason: String,
+    pub(in crate::kill_switch) break_glass: bool,
+}
+
+impl By {
+    /// A person of this name, as the token says and not as the request does.
+    pub fn person(name: impl Into<String>, at: Timestamp) -> Self {
+        Self { name: name.into(), kind: ActorKind::Person, at, reason: String::new(), break_glass: false }
+    }
+
+    /// A program of this name.
+    pub fn automation(name: impl Into<String>, at: Timestamp) -> Self {
+        Self { kind: ActorKind::Automation, ..Self::person(name, at) }
+    }
+
+    /// Why: required.
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// Does alone what takes two persons; the document says so, and somebody has to look at it later.
+    pub fn break_glass(mut self) -> Self {
+        self.break_glass = true;
+        self
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is a person.
+    pub const fn kind(&self) -> ActorKind {
+        self.kind
+    }
+
+    /// When.
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Why.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Whether the rule of two persons is broken.
+    pub const fn is_break_glass(&self) -> bool {
+        self.break_glass
+    }
+
+    pub(in crate::kill_switch) fn check(&self, problems: &mut Problems) {
+        text::name("by", &self.name, problems);
+        text::reason("reason", &self.reason, problems);
+        read::time("at", self.at, problems);
+        if self.break_glass && self.kind == ActorKind::Automation {
+            problems.add("break_glass", "automation", "a person");
+        }
+    }
+
+    pub(in crate::kill_switch) fn changed(&self, what: String) -> Changed {
+        let (by, reason) = (self.name.clone(), self.reason.clone());
+        let Self { kind, at, break_glass, .. } = *self;
+        Changed { at, by, kind, what, reason, approved_by: None, proposed: None, break_glass }
+    }
+}
+
+/// Whether a person or a program does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ActorKind {
+    /// A person.
+    Person,
+    /// A program: it may engage what its definition allows, and never release.
+    Automation,
+}
+
+impl Read for ActorKind {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        word(node, at, &[("person", Self::Person), ("automation", Self::Automation)], problems)
+    }
+}
+
+deserialize_by_reading!("kind": ActorKind);

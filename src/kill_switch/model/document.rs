@@ -1,0 +1,199 @@
+//! The document itself: what it holds, its bytes and its hash.
+
+use super::author::By;
+use super::hash::ContentHash;
+use super::id::SwitchId;
+use super::json::Node;
+use super::read::{Fields, Read};
+use super::records::{Changed, Tombstone};
+use super::stage::Stage;
+use super::stages::Stages;
+use super::switch::Switch;
+use super::text;
+use crate::config::{ConfigError, Problems};
+use crate::kill_switch::rules::two_person::Proposal;
+
+/// The only format there is so far.
+pub(in crate::kill_switch) const FORMAT: u64 = 1;
+/// The last generation: up to here every JSON reader keeps a number exactly.
+pub(in crate::kill_switch) const GENERATION_MAX: u64 = (1 << 53) - 1;
+pub(in crate::kill_switch) const SWITCHES_MAX: usize = 1_000;
+pub(in crate::kill_switch) const RETIRED_MAX: usize = 2_000;
+pub(in crate::kill_switch) const PENDING_MAX: usize = 100;
+
+/// Every switch, in one version of one store.
+///
+/// Valid: at most 1,000 switches, 2,000 tombstones and 100 proposals, [`SIZE_MAX`](Self::SIZE_MAX) bytes, and a
+/// generation from 1 to 2^53 - 1. Ids are there once, among the switches or the tombstones.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::clock::Timestamp;
+/// use backstop::kill_switch::{By, Document};
+///
+/// let by = By::person("ana", Timestamp::UNIX_EPOCH).because("first day");
+/// let document = Document::new("shop", &by)?;
+/// assert_eq!(Document::parse(&document.to_bytes(), Document::SIZE_MAX)?, document);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    pub(in crate::kill_switch) store: String,
+    pub(in crate::kill_switch) generation: u64,
+    pub(in crate::kill_switch) changed: Changed,
+    pub(in crate::kill_switch) switches: Vec<Switch>,
+    pub(in crate::kill_switch) retired: Vec<Tombstone>,
+    pub(in crate::kill_switch) pending: Vec<Proposal>,
+    pub(in crate::kill_switch) settings: Settings,
+    hash: ContentHash,
+}
+
+/// What holds for all switches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub(in crate::kill_switch) struct Settings {
+    pub(in crate::kill_switch) two_person: bool,
+    #[serde(skip_serializing_if = "Stages::is_empty")]
+    pub(in crate::kill_switch) stages: Stages,
+}
+
+/// A document as it is written: with the hash, or without it to make the hash.
+#[derive(serde::Serialize)]
+struct Written<'a> {
+    format: u64,
+    store: &'a str,
+    generation: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<ContentHash>,
+    changed: &'a Changed,
+    switches: &'a [Switch],
+    retired: &'a [Tombstone],
+    pending: &'a [Proposal],
+    settings: &'a Settings,
+}
+
+impl Document {
+    /// The most bytes that a document has: 1 MiB.
+    pub const SIZE_MAX: usize = 1 << 20;
+
+    /// A document without switches: the first generation of a store.
+    ///
+    /// # Errors
+    ///
+    /// The store's identity is 1 to 128 bytes without control characters; see [`By`] for what it has to say.
+    pub fn new(store: &str, by: &By) -> Result<Self, ConfigError> {
+        let mut problems = Problems::default();
+        text::name("store", store, &mut problems);
+        by.check(&mut problems);
+        let changed = by.changed("create the document".into());
+        let settings = Settings::default();
+        problems.into_result(Self::sealed(store.into(), 1, changed, vec![], vec![], vec![], settings))
+    }
+
+    pub(in crate::kill_switch) fn sealed(
+        store: String,
+        generation: u64,
+        changed: Changed,
+        mut switches: Vec<Switch>,
+        mut retired: Vec<Tombstone>,
+        mut pending: Vec<Proposal>,
+        settings: Settings,
+    ) -> Self {
+        switches.sort_by(|one, other| one.id.cmp(&other.id));
+        retired.sort_by(|one, other| one.id.cmp(&other.id));
+        pending.sort_by_key(Proposal::number);
+        let hash = ContentHash::of(&[]);
+        let mut document = Self { store, generation, changed, switches, retired, pending, settings, hash };
+        document.seal();
+        document
+    }
+
+    /// Makes the hash anew, after the last change.
+    pub(in crate::kill_switch) fn seal(&mut self) {
+        let content = serde_json::to_vec(&self.written(None)).expect("no map whose keys are not texts");
+        self.hash = ContentHash::of(&content);
+    }
+
+    fn written(&self, hash: Option<ContentHash>) -> Written<'_> {
+        let Self { store, generation, changed, switches, retired, pending, settings, hash: _ } = self;
+        let generation = *generation;
+        Written { format: FORMAT, store, generation, hash, changed, switches, retired, pending, settings }
+    }
+
+    /// The document as JSON for people and machines: always the same bytes for the same document.
+    #[expect(clippy::missing_panics_doc, reason = "writing values to memory does not fail")]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes =
+            serde_json::to_vec_pretty(&self.written(Some(self.hash))).expect("no map whose keys are not texts");
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Which store it belongs to.
+    pub fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// Its version: each change makes the next one, from 1.
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The SHA-256 of everything but this hash, in a form without spaces.
+    pub const fn content_hash(&self) -> ContentHash {
+        self.hash
+    }
+
+    /// The change that made it.
+    pub const fn changed(&self) -> &Changed {
+        &self.changed
+    }
+
+    /// The switches, in the order of their ids.
+    pub fn switches(&self) -> &[Switch] {
+        &self.switches
+    }
+
+    /// One switch.
+    pub fn switch(&self, id: &str) -> Option<&Switch> {
+        let found = self.switches.binary_search_by(|switch| switch.id.as_str().cmp(id));
+        found.ok().map(|place| &self.switches[place])
+    }
+
+    /// The ids that are never used again, in order.
+    pub fn retired(&self) -> &[Tombstone] {
+        &self.retired
+    }
+
+    /// What waits for another person, in the order in which it was proposed.
+    pub fn pending(&self) -> &[Proposal] {
+        &self.pending
+    }
+
+    /// Whether releasing, retiring, extending and overriding take two persons.
+    pub const fn is_two_person(&self) -> bool {
+        self.settings.two_person
+    }
+
+    /// Where engagements go before they are everywhere.
+    pub const fn stages(&self) -> &Stages {
+        &self.settings.stages
+    }
+
+    /// Where the engagement of this switch goes next; `None` where it is everywhere, or there is none.
+    pub fn next_stage(&self, id: &str) -> Option<Stage> {
+        self.stages().next(self.switch(id)?.engaged()?.stage())
+    }
+
+    pub(in crate::kill_switch) fn is_retired(&self, id: &SwitchId) -> bool {
+        self.retired.binary_search_by(|tombstone| tombstone.id.cmp(id)).is_ok()
+    }
+}
+
+impl Read for Settings {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let mut fields = Fields::of(node, at, &["two_person", "stages"], problems)?;
+        let (two_person, stages) = (fields.required("two_person"), fields.or_default("stages"));
+        Some(Self { two_person: two_person?, stages: stages? })
+    }
+}

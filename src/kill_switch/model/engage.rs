@@ -1,0 +1,93 @@
+//! The change that takes a capability away, with all that can be said about it.
+
+use super::engagement::{Expiry, Trigger, check_incident};
+use super::id::SwitchId;
+use super::json::Node;
+use super::read::{Fields, Read};
+use super::scope::Scope;
+use super::stage::Stage;
+use crate::config::Problems;
+
+/// Takes a capability away: for whom, where first, until when and because of what.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::kill_switch::{Change, Engage, Scope, Stage, SwitchId};
+///
+/// let engage = Engage::new(SwitchId::new("recommendations")?, Scope::new().tenant("acme"))
+///     .stage(Stage::instances(["web-1"]))
+///     .incident("INC-1204");
+/// assert_eq!(Change::Engage(engage).to_string(), "engage recommendations");
+/// # Ok::<_, backstop::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[must_use = "apply it to a document"]
+pub struct Engage {
+    pub(in crate::kill_switch) switch: SwitchId,
+    pub(in crate::kill_switch) scope: Scope,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::kill_switch) stage: Option<Stage>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(in crate::kill_switch) now: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::kill_switch) incident: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::kill_switch) expires: Option<Expiry>,
+    pub(in crate::kill_switch) trigger: Trigger,
+}
+
+impl Engage {
+    /// From the first of the document's [`Stages`](crate::kill_switch::Stages) on, without an end, by a person's decision.
+    pub fn new(switch: SwitchId, scope: Scope) -> Self {
+        let (incident, expires, trigger) = (None, None, Trigger::default());
+        Self { switch, scope, stage: None, now: false, incident, expires, trigger }
+    }
+
+    /// Where it begins. Default: at the first of the document's [`Stages`](crate::kill_switch::Stages), which is everywhere where it names none; where
+    /// the switch is engaged already, at what that has come to.
+    pub fn stage(mut self, stage: Stage) -> Self {
+        self.stage = Some(stage);
+        self
+    }
+
+    /// Leaves the document's [`Stages`](crate::kill_switch::Stages) out: everywhere at once, or where [`stage`](Self::stage) says. The history and the
+    /// audit tell. Only people may.
+    pub fn now(mut self) -> Self {
+        self.now = true;
+        self
+    }
+
+    /// A link to the incident, or its number: 1 to 512 bytes. Default: none.
+    pub fn incident(mut self, incident: impl Into<String>) -> Self {
+        self.incident = Some(incident.into());
+        self
+    }
+
+    /// When it ends, and what happens then. Default: never.
+    pub fn expires(mut self, expires: Expiry) -> Self {
+        self.expires = Some(expires);
+        self
+    }
+
+    /// What set it off. Default: a human.
+    pub fn trigger(mut self, trigger: Trigger) -> Self {
+        self.trigger = trigger;
+        self
+    }
+}
+
+impl Read for Engage {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let known = ["switch", "scope", "stage", "now", "incident", "expires", "trigger"];
+        let mut fields = Fields::of(node, at, &known, problems)?;
+        let (switch, scope) = (fields.required("switch"), fields.required("scope"));
+        let (stage, now) = (fields.optional("stage"), fields.or_default("now"));
+        let incident = fields.optional::<String>("incident");
+        let (expires, trigger) = (fields.optional("expires"), fields.or_default("trigger"));
+        let incident = incident?;
+        check_incident(at, incident.as_deref(), problems);
+        let (expires, trigger) = (expires?, trigger?);
+        Some(Self { switch: switch?, scope: scope?, stage: stage?, now: now?, incident, expires, trigger })
+    }
+}

@@ -1,0 +1,324 @@
+//! A switch that is engaged: for whom, where, why, and until when.
+
+use super::json::Node;
+use super::read;
+use super::read::{Fields, Read, deserialize_by_reading, tagged, word};
+use super::scope::Scope;
+use super::stage::Stage;
+use super::text;
+use crate::clock::Timestamp;
+use crate::config::Problems;
+use std::time::Duration;
+
+/// The longest link to an incident, in bytes.
+const INCIDENT_MAX: usize = 512;
+/// The longest window of a KPI: a week.
+const WINDOW_MAX: u64 = 604_800;
+
+/// A switch that is engaged.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Engagement {
+    pub(in crate::kill_switch) scope: Scope,
+    pub(in crate::kill_switch) stage: Stage,
+    pub(in crate::kill_switch) by: String,
+    pub(in crate::kill_switch) reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::kill_switch) incident: Option<String>,
+    pub(in crate::kill_switch) at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::kill_switch) expires: Option<Expiry>,
+    pub(in crate::kill_switch) trigger: Trigger,
+}
+
+impl Engagement {
+    /// For whom.
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Where it is in force already.
+    pub const fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// Who engaged it.
+    pub fn by(&self) -> &str {
+        &self.by
+    }
+
+    /// Why, in the words of whoever did it.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// A link to the incident, or its number.
+    pub fn incident(&self) -> Option<&str> {
+        self.incident.as_deref()
+    }
+
+    /// When it was engaged.
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// When it ends, and what happens then; `None` is never.
+    pub const fn expires(&self) -> Option<Expiry> {
+        self.expires
+    }
+
+    /// What set it off.
+    pub const fn trigger(&self) -> &Trigger {
+        &self.trigger
+    }
+
+    /// Whether its time is over and it says that it then releases.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expiry| expiry.then == ExpiryAction::Release && now >= expiry.at)
+    }
+
+    /// Whether it keeps everything off that the other keeps off, for as long.
+    pub(in crate::kill_switch) fn covers(&self, other: &Self) -> bool {
+        let end = |expires: Option<Expiry>| match expires {
+            Some(Expiry { at, then: ExpiryAction::Release }) => at,
+            _ => Timestamp::MAX,
+        };
+        self.scope.covers(&other.scope) && self.stage.covers(&other.stage) && end(self.expires) >= end(other.expires)
+    }
+}
+
+impl Read for Engagement {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let known = ["scope", "stage", "by", "reason", "incident", "at", "expires", "trigger"];
+        let mut fields = Fields::of(node, at, &known, problems)?;
+        let (scope, stage) = (fields.required("scope"), fields.required("stage"));
+        let (by, reason) = (fields.name("by"), fields.reason("reason"));
+        let incident = fields.optional::<String>("incident");
+        let (time, expires) = (fields.required("at"), fields.optional("expires"));
+        let trigger = fields.required("trigger");
+        let incident = incident?;
+        check_incident(at, incident.as_deref(), fields.problems);
+        Some(Self {
+            scope: scope?,
+            stage: stage?,
+            by: by?,
+            reason: reason?,
+            incident,
+            at: time?,
+            expires: expires?,
+            trigger: trigger?,
+        })
+    }
+}
+
+pub(in crate::kill_switch) fn check_incident(at: &str, incident: Option<&str>, problems: &mut Problems) {
+    if let Some(incident) = incident {
+        text::bytes(&format!("{at}.incident"), incident, INCIDENT_MAX, problems);
+    }
+}
+
+/// When an engagement ends, and what happens then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[must_use = "pass it to a change"]
+pub struct Expiry {
+    pub(in crate::kill_switch) at: Timestamp,
+    pub(in crate::kill_switch) then: ExpiryAction,
+}
+
+impl Expiry {
+    /// Releases at this time.
+    pub const fn release(at: Timestamp) -> Self {
+        Self { at, then: ExpiryAction::Release }
+    }
+
+    /// Stays engaged at this time and says so: an alert, not a change.
+    pub const fn keep(at: Timestamp) -> Self {
+        Self { at, then: ExpiryAction::Keep }
+    }
+
+    /// When.
+    pub const fn at(self) -> Timestamp {
+        self.at
+    }
+
+    /// What happens then.
+    pub const fn then(self) -> ExpiryAction {
+        self.then
+    }
+}
+
+impl Read for Expiry {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let mut fields = Fields::of(node, at, &["at", "then"], problems)?;
+        let (at, then) = (fields.required("at"), fields.required("then"));
+        Some(Self { at: at?, then: then? })
+    }
+}
+
+/// What happens when an engagement's time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ExpiryAction {
+    /// The capability comes back.
+    Release,
+    /// It stays off, and an alert says that somebody should look.
+    Keep,
+}
+
+impl Read for ExpiryAction {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        word(node, at, &[("release", Self::Release), ("keep", Self::Keep)], problems)
+    }
+}
+
+/// What set an engagement off.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Trigger {
+    /// Somebody decided it.
+    #[default]
+    Human,
+    /// A KPI was beyond its threshold.
+    Kpi(Breach),
+    /// A time that had been set came.
+    Expiry,
+    /// A rehearsal.
+    Drill,
+}
+
+impl Trigger {
+    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+        if let Self::Kpi(breach) = self {
+            breach.check_at(at, problems);
+        }
+    }
+}
+
+impl Read for Trigger {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let trigger = match tagged(node, at, &["human", "kpi", "expiry", "drill"], problems)? {
+            ("human", Node::Null) => Self::Human,
+            ("expiry", Node::Null) => Self::Expiry,
+            ("drill", Node::Null) => Self::Drill,
+            ("kpi", breach) => Self::Kpi(Breach::read(breach, at, problems)?),
+            (_, more) => return read::wrong(more, at, "no more than a word", problems),
+        };
+        trigger.check_at(at, problems);
+        Some(trigger)
+    }
+}
+
+/// The KPI that engaged a switch.
+///
+/// Valid: a name of 1 to 128 bytes, finite numbers, a window of 1 second to 7 days, at least one sample.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Breach {
+    metric: String,
+    value: f64,
+    threshold: f64,
+    window_seconds: u64,
+    samples: u64,
+}
+
+impl Breach {
+    /// What was measured, in how long a window (whole seconds count) and of how many samples.
+    pub fn new(metric: impl Into<String>, value: f64, threshold: f64, window: Duration, samples: u64) -> Self {
+        Self { metric: metric.into(), value, threshold, window_seconds: window.as_secs(), samples }
+    }
+
+    /// The KPI's name.
+    pub fn metric(&self) -> &str {
+        &self.metric
+    }
+
+    /// What was measured.
+    pub const fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// What it should not have passed.
+    pub const fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// Over how long it was measured.
+    pub const fn window(&self) -> Duration {
+        Duration::from_secs(self.window_seconds)
+    }
+
+    /// Of how many samples.
+    pub const fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    fn check_at(&self, at: &str, problems: &mut Problems) {
+        text::name(&format!("{at}.metric"), &self.metric, problems);
+        for (field, number) in [("value", self.value), ("threshold", self.threshold)] {
+            if !number.is_finite() {
+                problems.add(format!("{at}.{field}"), number, "a finite number");
+            }
+        }
+        if !(1..=WINDOW_MAX).contains(&self.window_seconds) {
+            problems.add(format!("{at}.window_seconds"), self.window_seconds, format!("from 1 to {WINDOW_MAX}"));
+        }
+        if self.samples == 0 {
+            problems.add(format!("{at}.samples"), 0, "at least 1");
+        }
+    }
+}
+
+impl Read for Breach {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let known = ["metric", "value", "threshold", "window_seconds", "samples"];
+        let mut fields = Fields::of(node, at, &known, problems)?;
+        let metric = fields.required("metric");
+        let (value, threshold) = (fields.required("value"), fields.required("threshold"));
+        let (window_seconds, samples) = (fields.required("window_seconds"), fields.required("samples"));
+        Some(Self {
+            metric: metric?,
+            value: value?,
+            threshold: threshold?,
+            window_seconds: window_seconds?,
+            samples: samples?,
+        })
+    }
+}
+
+deserialize_by_reading!("expires": Expiry, "then": ExpiryAction, "trigger": Trigger);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trigger_is_written_and_read_as_the_same() {
+        let breach = Breach::new("error_rate", 0.1 + 0.2, f64::MIN_POSITIVE, Duration::from_secs(60), 1_000);
+        for trigger in [Trigger::Human, Trigger::Kpi(breach), Trigger::Expiry, Trigger::Drill] {
+            let written = serde_json::to_string(&trigger).unwrap();
+            assert_eq!(serde_json::from_str::<Trigger>(&written).unwrap(), trigger, "{written}");
+        }
+        for wrong in [r#""kpi""#, r#"{"human":1}"#, r#""Human""#, r#"{"human":null,"drill":null}"#] {
+            assert!(serde_json::from_str::<Trigger>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_engagement_that_keeps_is_never_over() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let with = |expires| Engagement {
+            scope: Scope::all(),
+            stage: Stage::Everywhere,
+            by: "ana".into(),
+            reason: "x".into(),
+            incident: None,
+            at: at(0),
+            expires,
+            trigger: Trigger::Human,
+        };
+        let releases = with(Some(Expiry::release(at(10))));
+        assert!(!releases.is_over(at(9)) && releases.is_over(at(10)));
+        assert!(!with(Some(Expiry::keep(at(10)))).is_over(Timestamp::MAX) && !with(None).is_over(Timestamp::MAX));
+        assert!(with(None).covers(&releases) && !releases.covers(&with(None)));
+    }
+}

@@ -1,0 +1,97 @@
+//! What tells two documents apart.
+
+use super::json::Node;
+use super::read::{Read, deserialize_by_reading, wrong};
+use super::text::shown;
+use crate::config::{ConfigError, Problem, Problems};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::str::FromStr;
+
+const PREFIX: &str = "sha256:";
+const ALLOWED: &str = "\"sha256:\" and 64 of 0-9 and a-f";
+
+/// The SHA-256 of a document's content, written `sha256:` and 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentHash([u8; 32]);
+
+impl ContentHash {
+    pub(in crate::kill_switch) fn of(content: &[u8]) -> Self {
+        Self(Sha256::digest(content).into())
+    }
+
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(PREFIX)?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ContentHash {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        digits(text).map(Self).ok_or_else(|| ConfigError::of(Problem::new("hash", shown(text), ALLOWED)))
+    }
+}
+
+fn digits(text: &str) -> Option<[u8; 32]> {
+    let digits = text.strip_prefix(PREFIX)?.as_bytes();
+    let mut bytes = [0; 32];
+    if digits.len() != 64 {
+        return None;
+    }
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    Some(bytes)
+}
+
+impl serde::Serialize for ContentHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Read for ContentHash {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let Node::Text(text) = node else { return wrong(node, at, ALLOWED, problems) };
+        digits(text).map(Self).or_else(|| wrong(node, at, ALLOWED, problems))
+    }
+}
+
+deserialize_by_reading!("hash": ContentHash);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_written_in_one_way_only() {
+        let hash = ContentHash::of(b"abc");
+        let text = hash.to_string();
+        assert_eq!(text, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(text.parse::<ContentHash>().unwrap(), hash);
+        for wrong in [&text[7..], &text[..70], &text.to_uppercase(), &format!("{text}0"), &text.replace('a', "é"), ""]
+        {
+            assert!(wrong.parse::<ContentHash>().is_err(), "{wrong}");
+        }
+    }
+}

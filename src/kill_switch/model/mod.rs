@@ -1,0 +1,29 @@
+//! The one versioned document that holds every switch.
+//!
+//! ```text
+//!  bytes ──▶ size ──▶ JSON, no key twice ──▶ format ──▶ every field ──▶ hash ──▶ Document
+//!            too_large     syntax        unknown_format   invalid    wrong_hash
+//! ```
+//!
+//! A document is taken whole or not at all. Whatever changes it makes a new one of the next generation; the hash is
+//! that of everything else in its canonical form, so that two instances can tell that they hold the same.
+
+pub(super) mod author;
+pub(crate) mod change;
+pub(super) mod document;
+pub(super) mod engage;
+pub(super) mod engagement;
+pub(super) mod hash;
+pub(crate) mod id;
+pub(crate) mod json;
+pub(super) mod parse;
+pub(super) mod percent;
+pub(crate) mod read;
+pub(super) mod records;
+pub(super) mod scope;
+pub(super) mod stage;
+pub(super) mod stages;
+pub(super) mod switch;
+#[cfg(test)]
+pub(super) mod tests;
+pub(super) mod text;

@@ -1,0 +1,269 @@
+//! For whom a capability is off.
+
+use super::json::Node;
+use super::percent;
+use super::percent::Percent;
+use super::read::{Fields, Read, deserialize_by_reading};
+use super::text;
+use crate::config::{ConfigError, Problems};
+use std::collections::BTreeSet;
+
+/// The most values of one dimension.
+const VALUES_MAX: usize = 100;
+/// The longest route, in bytes.
+const ROUTE_MAX: usize = 512;
+
+/// For whom a capability is off: a route, tenant, region, audience and share of the keys, all of them at once.
+///
+/// Values of one dimension are alternatives: `.tenant("a").tenant("b")` is either. A request that says nothing about
+/// a dimension that the scope names is outside, and one without a key is outside of every share but 100 %. A scope
+/// that names nothing is refused: everything has to be said, with [`Scope::all`].
+///
+/// Valid: at most 100 values in a dimension, each of 1 to 128 bytes (a route 1 to 512) without control characters;
+/// 0.0001 to 100 percent. Setters take everything; [`check`](Self::check) tells what is wrong, and so does the
+/// change that uses the scope.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::kill_switch::Scope;
+///
+/// let scope = Scope::new().route("/recs/*").tenant("acme").percent(10.0);
+/// scope.check()?;
+/// assert!(Scope::new().check().is_err(), "everything has to be said");
+/// Scope::all().check()?;
+/// # Ok::<_, backstop::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[must_use = "pass it to a change"]
+pub struct Scope {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    all: bool,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    routes: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    tenants: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    regions: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    audiences: BTreeSet<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    percent: Option<f64>,
+}
+
+impl Scope {
+    /// Names nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Everybody, everywhere.
+    pub fn all() -> Self {
+        Self { all: true, ..Self::default() }
+    }
+
+    /// Adds a route; one that ends with `*` stands for all that begin so.
+    pub fn route(mut self, route: impl Into<String>) -> Self {
+        self.routes.insert(route.into());
+        self
+    }
+
+    /// Adds a tenant.
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenants.insert(tenant.into());
+        self
+    }
+
+    /// Adds a region.
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.regions.insert(region.into());
+        self
+    }
+
+    /// Adds an audience: beta testers, employees.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.insert(audience.into());
+        self
+    }
+
+    /// Takes a share of the keys, in percent. Valid: 0.0001 to 100, in steps of 0.0001.
+    pub fn percent(mut self, percent: f64) -> Self {
+        self.percent = Some(Percent::new(percent).map_or(percent, Percent::get));
+        self
+    }
+
+    /// Whether it is everybody, everywhere.
+    pub const fn is_all(&self) -> bool {
+        self.all
+    }
+
+    /// The routes, in order.
+    pub fn routes(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().map(String::as_str)
+    }
+
+    /// The tenants, in order.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.tenants.iter().map(String::as_str)
+    }
+
+    /// The regions, in order.
+    pub fn regions(&self) -> impl Iterator<Item = &str> {
+        self.regions.iter().map(String::as_str)
+    }
+
+    /// The audiences, in order.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.audiences.iter().map(String::as_str)
+    }
+
+    /// The share of the keys; 100 % where none was named. `None` where the number given is no percentage.
+    pub fn share(&self) -> Option<Percent> {
+        self.percent.map_or(Some(Percent::FULL), |percent| Percent::new(percent).ok())
+    }
+
+    /// Tells what is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// A scope that names nothing, one that names something besides everything, and every value out of its range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        self.check_at("scope", &mut problems);
+        problems.into_result(())
+    }
+
+    pub(in crate::kill_switch) fn names_something(&self) -> bool {
+        self.percent.is_some() || self.dimensions().iter().any(|(_, values, _)| !values.is_empty())
+    }
+
+    fn dimensions(&self) -> [(&'static str, &BTreeSet<String>, usize); 4] {
+        [
+            ("routes", &self.routes, ROUTE_MAX),
+            ("tenants", &self.tenants, text::NAME_MAX),
+            ("regions", &self.regions, text::NAME_MAX),
+            ("audiences", &self.audiences, text::NAME_MAX),
+        ]
+    }
+
+    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+        if self.all && self.names_something() {
+            problems.add(
+                at.to_owned(),
+                "all and more",
+                "either all or routes, tenants, regions, audiences and percent",
+            );
+        }
+        if !self.all && !self.names_something() {
+            problems.add(at.to_owned(), "nothing", "something; everything has to be said, as \"all\": true");
+        }
+        for (dimension, values, most) in self.dimensions() {
+            let at = format!("{at}.{dimension}");
+            if values.len() > VALUES_MAX {
+                problems.add(at.clone(), format!("{} values", values.len()), format!("at most {VALUES_MAX}"));
+            }
+            for value in values {
+                text::bytes(&at, value, most, problems);
+            }
+        }
+        if let Some(percent) = self.percent
+            && Percent::new(percent).is_err()
+        {
+            problems.add(format!("{at}.percent"), percent, percent::ALLOWED);
+        }
+    }
+
+    /// Whether everybody inside the other is inside this one, as far as their values tell.
+    pub fn covers(&self, other: &Self) -> bool {
+        let has_route = |route: &String| {
+            let prefixes = self.routes.iter().filter_map(|own| own.strip_suffix('*'));
+            self.routes.contains(route) || prefixes.into_iter().any(|prefix| route.starts_with(prefix))
+        };
+        let has_routes = self.routes.is_empty() || !other.routes.is_empty() && other.routes.iter().all(has_route);
+        let has = |own: &BTreeSet<String>, others: &BTreeSet<String>| {
+            own.is_empty() || !others.is_empty() && others.is_subset(own)
+        };
+        self.all
+            || self.names_something()
+                && has_routes
+                && has(&self.tenants, &other.tenants)
+                && has(&self.regions, &other.regions)
+                && has(&self.audiences, &other.audiences)
+                && self.share() >= other.share()
+    }
+}
+
+impl Read for Scope {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let known = ["all", "routes", "tenants", "regions", "audiences", "percent"];
+        let mut fields = Fields::of(node, at, &known, problems)?;
+        let all = fields.or_default("all");
+        let [routes, tenants, regions, audiences] =
+            ["routes", "tenants", "regions", "audiences"].map(|dimension| fields.or_default(dimension));
+        let percent: Option<Option<f64>> = fields.optional("percent");
+        let percent = percent?.map(|percent| Percent::new(percent).map_or(percent, Percent::get));
+        let (routes, tenants, regions, audiences) = (routes?, tenants?, regions?, audiences?);
+        let scope = Self { all: all?, routes, tenants, regions, audiences, percent };
+        scope.check_at(at, problems);
+        Some(scope)
+    }
+}
+
+deserialize_by_reading!("scope": Scope);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_that_names_nothing_is_not_everything() {
+        for nothing in ["{}", r#"{"all":false}"#, r#"{"tenants":[]}"#, r#"{"percent":null}"#] {
+            let error = serde_json::from_str::<Scope>(nothing).unwrap_err().to_string();
+            assert!(error.contains("scope: nothing is not allowed"), "{error}");
+        }
+        assert_eq!(serde_json::from_str::<Scope>(r#"{"all":true}"#).unwrap(), Scope::all());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let scope = Scope::all().tenant("").route("x".repeat(513)).percent(f64::NAN);
+        let scope = (0..=100).fold(scope, |scope, number| scope.region(number.to_string()));
+        let error = scope.check().unwrap_err();
+        let fields: Vec<_> = error.problems().iter().map(|problem| problem.field().to_owned()).collect();
+        assert_eq!(fields, ["scope", "scope.routes", "scope.tenants", "scope.regions", "scope.percent"]);
+    }
+
+    #[test]
+    fn a_scope_is_written_and_read_as_the_same() {
+        let scope = Scope::new().route("/b").route("/a/*").tenant("t").region("r").audience("x").percent(12.345_6);
+        let written = serde_json::to_string(&scope).unwrap();
+        assert_eq!(
+            written,
+            r#"{"routes":["/a/*","/b"],"tenants":["t"],"regions":["r"],"audiences":["x"],"percent":12.3456}"#
+        );
+        assert_eq!(serde_json::from_str::<Scope>(&written).unwrap(), scope);
+        assert!(serde_json::from_str::<Scope>(r#"{"tenant":["a"]}"#).unwrap_err().to_string().contains("left out"));
+    }
+
+    #[test]
+    fn a_scope_covers_what_is_narrower_in_every_dimension() {
+        let wide = Scope::new().route("/a/*").route("/b").percent(10.0);
+        for narrower in [
+            Scope::new().route("/a/x").percent(10.0),
+            Scope::new().route("/a/x*").tenant("t").percent(1.0),
+            Scope::new().route("/b").route("/a/").region("eu").percent(0.5),
+            wide.clone(),
+        ] {
+            assert!(wide.covers(&narrower) && Scope::all().covers(&narrower), "{narrower:?}");
+        }
+        for other in [
+            Scope::all(),
+            Scope::new().route("/b"),
+            Scope::new().route("/a").percent(1.0),
+            Scope::new().route("/*").percent(1.0),
+            Scope::new().percent(1.0),
+        ] {
+            assert!(!wide.covers(&other), "{other:?}");
+        }
+    }
+}

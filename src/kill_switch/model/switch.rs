@@ -1,0 +1,266 @@
+//! One switch: what it is, and whether it is engaged.
+
+use super::engagement::Engagement;
+use super::id::SwitchId;
+use super::json::Node;
+use super::percent;
+use super::percent::Percent;
+use super::read;
+use super::read::{Fields, Read, deserialize_by_reading, word};
+use super::records::{DrillRecord, Pin, PinState};
+use super::stage::Spread;
+use super::text;
+use crate::clock::Timestamp;
+use crate::config::{ConfigError, Problems};
+
+/// One switch of a document.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Switch {
+    pub(in crate::kill_switch) id: SwitchId,
+    pub(in crate::kill_switch) definition: Definition,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::kill_switch) engaged: Option<Engagement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::kill_switch) pin: Option<Pin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::kill_switch) drilled: Option<DrillRecord>,
+}
+
+impl Switch {
+    /// Its name.
+    pub const fn id(&self) -> &SwitchId {
+        &self.id
+    }
+
+    /// What it is.
+    pub const fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    /// How it is engaged, `None` while it is released. See also [`is_engaged`](Self::is_engaged).
+    pub const fn engaged(&self) -> Option<&Engagement> {
+        self.engaged.as_ref()
+    }
+
+    /// What keeps automation, and the other people, from changing it.
+    pub const fn pin(&self) -> Option<&Pin> {
+        self.pin.as_ref()
+    }
+
+    /// The last rehearsal.
+    pub const fn drilled(&self) -> Option<&DrillRecord> {
+        self.drilled.as_ref()
+    }
+
+    /// Whether it is engaged at this time: an engagement may say that it releases at some time, and a pin keeps it.
+    pub fn is_engaged(&self, now: Timestamp) -> bool {
+        self.is_pinned(PinState::Engaged) || self.engaged.as_ref().is_some_and(|engaged| !engaged.is_over(now))
+    }
+
+    pub(in crate::kill_switch) fn is_pinned(&self, state: PinState) -> bool {
+        self.pin.as_ref().is_some_and(|pin| pin.state == state)
+    }
+}
+
+impl Read for Switch {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let known = ["id", "definition", "engaged", "pin", "drilled"];
+        let mut fields = Fields::of(node, at, &known, problems)?;
+        let (id, definition) = (fields.required("id"), fields.required("definition"));
+        let (engaged, pin) = (fields.optional::<Engagement>("engaged"), fields.optional::<Pin>("pin"));
+        let drilled = fields.optional("drilled");
+        let (engaged, pin) = (engaged?, pin?);
+        if let Some(pin) = &pin
+            && (pin.state == PinState::Engaged) != engaged.is_some()
+        {
+            fields.problems.add(format!("{at}.pin.state"), pin.state, "what the switch is");
+        }
+        Some(Self { id: id?, definition: definition?, engaged, pin, drilled: drilled? })
+    }
+}
+
+/// What a switch is: who answers for it, what it turns off, and what holds before anything is known.
+///
+/// Setters take everything; [`check`](Self::check) tells what is wrong, and so does the change that uses it.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::kill_switch::{Definition, OnUnknown, Severity};
+///
+/// let expires = "2027-01-31T00:00:00Z".parse().expect("a time");
+/// let definition = Definition::new("team-recs", "the recommendations on every page", expires, OnUnknown::Allow)
+///     .severity(Severity::High)
+///     .max_automatic(10.0);
+/// definition.check()?;
+/// # Ok::<_, backstop::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[must_use = "pass it to a change"]
+pub struct Definition {
+    owner: String,
+    disables: String,
+    severity: Severity,
+    on_unknown: OnUnknown,
+    expires: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_automatic: Option<f64>,
+    #[serde(skip_serializing_if = "Spread::is_instances")]
+    max_automatic_spread: Spread,
+}
+
+impl Definition {
+    /// Who answers for it (1 to 128 bytes), what it disables (1 to 512 characters), when somebody has to look at it
+    /// again, and what holds while nothing is known.
+    pub fn new(
+        owner: impl Into<String>,
+        disables: impl Into<String>,
+        expires: Timestamp,
+        on_unknown: OnUnknown,
+    ) -> Self {
+        let (owner, disables) = (owner.into(), disables.into());
+        let (severity, max_automatic_spread) = (Severity::default(), Spread::default());
+        Self { owner, disables, severity, on_unknown, expires, max_automatic: None, max_automatic_spread }
+    }
+
+    /// How much it hurts while it is engaged. Default: medium.
+    pub fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// The widest share, in percent, for which automation may engage it. Valid: 0.0001 to 100. Default: none, which
+    /// leaves the switch to people.
+    pub fn max_automatic(mut self, percent: f64) -> Self {
+        self.max_automatic = Some(Percent::new(percent).map_or(percent, Percent::get));
+        self
+    }
+
+    /// How far through the fleet automation may engage it. Default: some instances.
+    pub fn max_automatic_spread(mut self, spread: Spread) -> Self {
+        self.max_automatic_spread = spread;
+        self
+    }
+
+    /// Who answers for it.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// What it turns off.
+    pub fn disables(&self) -> &str {
+        &self.disables
+    }
+
+    /// How much it hurts while it is engaged.
+    pub const fn severity_level(&self) -> Severity {
+        self.severity
+    }
+
+    /// What holds while nothing is known.
+    pub const fn on_unknown(&self) -> OnUnknown {
+        self.on_unknown
+    }
+
+    /// When somebody has to look at it again. Past it there is an alert, and nothing changes.
+    pub const fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
+    /// Whether somebody should have looked at it by now.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.expires
+    }
+
+    /// The widest share for which automation may engage it; `None` is not at all.
+    pub fn automatic_limit(&self) -> Option<Percent> {
+        self.max_automatic.and_then(|percent| Percent::new(percent).ok())
+    }
+
+    /// How far through the fleet automation may engage it, where it may at all.
+    pub const fn automatic_spread(&self) -> Spread {
+        self.max_automatic_spread
+    }
+
+    /// Tells what is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// Every value that is out of its range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        self.check_at("definition", &mut problems);
+        problems.into_result(())
+    }
+
+    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+        text::name(&format!("{at}.owner"), &self.owner, problems);
+        text::reason(&format!("{at}.disables"), &self.disables, problems);
+        read::time(&format!("{at}.expires"), self.expires, problems);
+        if let Some(percent) = self.max_automatic
+            && Percent::new(percent).is_err()
+        {
+            problems.add(format!("{at}.max_automatic"), percent, percent::ALLOWED);
+        }
+    }
+}
+
+impl Read for Definition {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let known = ["owner", "disables", "severity", "on_unknown", "expires", "max_automatic", "max_automatic_spread"];
+        let mut fields = Fields::of(node, at, &known, problems)?;
+        let (owner, disables) = (fields.required::<String>("owner"), fields.required::<String>("disables"));
+        let (severity, on_unknown) = (fields.required("severity"), fields.required("on_unknown"));
+        let (expires, max_automatic) = (fields.required("expires"), fields.optional("max_automatic"));
+        let spread = fields.or_default("max_automatic_spread");
+        let definition = Self::new(owner?, disables?, expires?, on_unknown?).severity(severity?);
+        let definition = definition.max_automatic_spread(spread?);
+        let definition = match max_automatic? {
+            Some(percent) => definition.max_automatic(percent),
+            None => definition,
+        };
+        definition.check_at(at, problems);
+        Some(definition)
+    }
+}
+
+/// How much it hurts while a switch is engaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Severity {
+    /// Nobody notices.
+    Low,
+    /// Some notice.
+    #[default]
+    Medium,
+    /// Everybody notices.
+    High,
+    /// It costs money by the minute.
+    Critical,
+}
+
+impl Read for Severity {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        let words = [("low", Self::Low), ("medium", Self::Medium), ("high", Self::High), ("critical", Self::Critical)];
+        word(node, at, &words, problems)
+    }
+}
+
+/// What holds while nothing is known of a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// The capability is on.
+    Allow,
+    /// The capability is off.
+    Block,
+}
+
+impl Read for OnUnknown {
+    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
+        word(node, at, &[("allow", Self::Allow), ("block", Self::Block)], problems)
+    }
+}
+
+deserialize_by_reading!("switch": Switch, "definition": Definition, "severity": Severity, "on_unknown": OnUnknown);

@@ -1,0 +1,283 @@
+//! One change to one document makes the next document, or says why not.
+//!
+//! ```text
+//!  change ──▶ in range? ──▶ may a program? ──▶ takes two? ─no──▶ done ──▶ generation + 1, new hash
+//!                                                  │                ▲
+//!                                                  └─yes─▶ proposal ┘ approved by another person
+//! ```
+//!
+//! Nothing here reads a clock or a store: who, when and why come with [`By`], and the earlier document of a revert is
+//! fetched by the caller.
+
+use super::error::ChangeError;
+use super::two_person;
+use super::two_person::Proposal;
+use crate::clock::Timestamp;
+use crate::config::Problems;
+use crate::kill_switch::model::author::{ActorKind, By};
+use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::document::{Document, GENERATION_MAX, PENDING_MAX};
+use crate::kill_switch::model::engage::Engage;
+use crate::kill_switch::model::engagement::{Engagement, ExpiryAction, Trigger, check_incident};
+use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::parse::ParseError;
+use crate::kill_switch::model::stage::Stage;
+use crate::kill_switch::model::switch::Switch;
+use std::time::Duration;
+
+/// What definitions and proposals leave free in a document, so that there is always room to engage.
+const RESERVE: usize = Document::SIZE_MAX / 4;
+/// How long a rehearsal may be engaged: whoever may rehearse turns off for no longer without doing it again, which the
+/// history tells.
+const DRILL_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Makes the next document. A change that takes two persons becomes a [`Proposal`] instead: then
+/// [`Changed::proposed`](crate::kill_switch::Changed::proposed) of the new document has its number.
+///
+/// Changes that need an earlier document, as a revert does, go through [`apply_with`].
+///
+/// # Errors
+///
+/// Every change that is out of range, does not fit the state of its switch, is not for a program, or does nothing.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::clock::Timestamp;
+/// use backstop::kill_switch::{By, Change, Definition, Document, Engage, OnUnknown, Scope, SwitchId, apply};
+///
+/// let now: Timestamp = "2026-01-31T12:00:00Z".parse()?;
+/// let ana = By::person("ana", now).because("first day");
+/// let switch = SwitchId::new("recs")?;
+/// let definition = Definition::new("team-recs", "recommendations", Timestamp::MAX, OnUnknown::Allow);
+///
+/// let document = Document::new("shop", &ana)?;
+/// let document = apply(&document, &Change::Define { switch: switch.clone(), definition }, &ana)?;
+/// let engage = Change::Engage(Engage::new(switch, Scope::new().percent(1.0)));
+/// let document = apply(&document, &engage, &By::person("ana", now).because("error rate up"))?;
+/// assert_eq!(document.generation(), 3);
+/// assert!(document.switch("recs").is_some_and(|switch| switch.is_engaged(now)));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub fn apply(document: &Document, change: &Change, by: &By) -> Result<Document, ChangeError> {
+    apply_with(document, change, by, |_| None)
+}
+
+/// Like [`apply`], with a way to an earlier document: it is asked at most once, for the generation that
+/// [`earlier_generation`] tells.
+///
+/// # Errors
+///
+/// As those of [`apply`]; besides, an earlier generation that is not there or is of another store.
+pub fn apply_with(
+    document: &Document,
+    change: &Change,
+    by: &By,
+    history: impl FnOnce(u64) -> Option<Document>,
+) -> Result<Document, ChangeError> {
+    check(change, by)?;
+    if document.generation >= GENERATION_MAX {
+        return Err(ChangeError::LastGeneration);
+    }
+    if by.kind != ActorKind::Person {
+        two_person::may_automation(document, change, by)?;
+    }
+    let earlier = earlier_generation(document, change).map(|generation| {
+        let earlier = history(generation).filter(|earlier| {
+            earlier.store == document.store && earlier.generation == generation && generation < document.generation
+        });
+        earlier.ok_or(ChangeError::UnknownRevision { generation })
+    });
+    let earlier = earlier.transpose()?;
+    let mut next = document.clone();
+    next.generation += 1;
+    next.changed = by.changed(change.to_string());
+    match change {
+        Change::Approve { number, document: seen } => {
+            let proposal = two_person::approve(document, *number, *seen, by)?;
+            next.pending.retain(|pending| pending.number != *number);
+            let asked = By { name: proposal.by.clone(), reason: proposal.reason.clone(), ..by.clone() };
+            next.changed = asked.changed(format!("{change}: {}", proposal.change));
+            next.changed.break_glass = false;
+            next.changed.approved_by = Some(by.name.clone());
+            check(&proposal.change, &asked)?;
+            super::perform::perform(&mut next, &proposal.change, &asked, earlier.as_ref())?;
+        }
+        Change::Reject { number } => {
+            two_person::find(document, *number)?;
+            next.pending.retain(|pending| pending.number != *number);
+            next.changed.break_glass = false;
+        }
+        _ => {
+            super::perform::perform(&mut next, change, by, earlier.as_ref())?;
+            let takes_two = two_person::takes_two(document, change, by, earlier.as_ref());
+            next.changed.break_glass = by.break_glass && takes_two;
+            if takes_two && !by.break_glass {
+                next = proposed(document, change, by)?;
+            }
+        }
+    }
+    next.seal();
+    let keeps_room =
+        next.changed.proposed.is_some() || matches!(change, Change::Define { .. } | Change::Drilled { .. });
+    let most = if keeps_room { Document::SIZE_MAX - RESERVE } else { Document::SIZE_MAX };
+    let bytes = next.to_bytes();
+    if bytes.len() > most {
+        return Err(ChangeError::TooLarge { size: bytes.len(), most });
+    }
+    // What nobody could read would be refused by every instance, and every later change with it.
+    match Document::parse(&bytes, Document::SIZE_MAX) {
+        Err(ParseError::Invalid(invalid)) => Err(invalid.into()),
+        _ => Ok(next),
+    }
+}
+
+/// The same document again, as a later generation: in place of one that was lost, of which nobody can say what it changed.
+/// Where something takes two persons, it counts as done without the second.
+pub(in crate::kill_switch) fn restored(document: &Document, generation: u64, by: &By) -> Result<Document, ChangeError> {
+    let mut problems = Problems::default();
+    by.check(&mut problems);
+    problems.into_result(())?;
+    if generation > GENERATION_MAX {
+        return Err(ChangeError::LastGeneration);
+    }
+    if by.kind != ActorKind::Person {
+        return Err(ChangeError::AutomationMayNot { verb: "restore" });
+    }
+    let mut next = document.clone();
+    next.generation = generation;
+    next.changed = by.changed(format!("restore generation {}", document.generation));
+    next.changed.break_glass = document.is_two_person();
+    next.seal();
+    Ok(next)
+}
+
+/// The generation whose document [`apply_with`] needs: that of a revert, proposed or not.
+pub fn earlier_generation(document: &Document, change: &Change) -> Option<u64> {
+    match change {
+        Change::Revert { generation } => Some(*generation),
+        Change::Approve { number, .. } => match two_person::find(document, *number).ok()?.change() {
+            Change::Revert { generation } => Some(*generation),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The document as it is, with one more proposal.
+fn proposed(document: &Document, change: &Change, by: &By) -> Result<Document, ChangeError> {
+    if let Some(same) = document.pending.iter().find(|proposal| proposal.change == *change) {
+        return Err(ChangeError::AlreadyProposed { number: same.number });
+    }
+    if document.pending.len() >= PENDING_MAX {
+        return Err(ChangeError::TooMany { what: "proposals", most: PENDING_MAX });
+    }
+    let mut next = document.clone();
+    next.generation += 1;
+    next.changed = by.changed(format!("propose: {change}"));
+    next.changed.proposed = Some(next.generation);
+    next.pending.push(Proposal {
+        number: next.generation,
+        change: change.clone(),
+        by: by.name.clone(),
+        reason: by.reason.clone(),
+        at: by.at,
+        document: document.content_hash(),
+    });
+    Ok(next)
+}
+
+/// What can be told without the document.
+fn check(change: &Change, by: &By) -> Result<(), ChangeError> {
+    let mut problems = Problems::default();
+    by.check(&mut problems);
+    match change {
+        Change::Define { definition, .. } => {
+            definition.check_at("definition", &mut problems);
+            if definition.is_expired(by.at) {
+                problems.add("definition.expires", definition.expires(), "in the future");
+            }
+        }
+        Change::Engage(engage) => check_engage(engage, by, &mut problems),
+        Change::Advance { stage, .. } => stage.check_at("stage", &mut problems),
+        Change::Drilled { instances: 0, .. } => {
+            problems.add("instances", 0, "at least 1: a drill that nobody took part in");
+        }
+        _ => {}
+    }
+    Ok(problems.into_result(())?)
+}
+
+fn check_engage(engage: &Engage, by: &By, problems: &mut Problems) {
+    engage.scope.check_at("scope", problems);
+    if let Some(stage) = &engage.stage {
+        stage.check_at("stage", problems);
+    }
+    check_incident("engage", engage.incident.as_deref(), problems);
+    engage.trigger.check_at("trigger", problems);
+    if let Some(expiry) = engage.expires
+        && expiry.at <= by.at
+    {
+        problems.add("expires.at", expiry.at, "in the future");
+    }
+    let is_of_people = matches!(engage.trigger, Trigger::Human | Trigger::Drill);
+    if is_of_people != (by.kind == ActorKind::Person) {
+        let given = if is_of_people { "that of a person" } else { "that of a program" };
+        problems.add("trigger", given, "human or drill for people, kpi or expiry for programs");
+    }
+    let ends = engage.expires.filter(|expiry| expiry.then == ExpiryAction::Release).map(|expiry| expiry.at);
+    let longest = by.at.checked_add(DRILL_MAX).unwrap_or(Timestamp::MAX);
+    if engage.trigger == Trigger::Drill && ends.is_none_or(|at| at > longest) {
+        let given = ends.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        problems.add("expires", given, format!("release within {DRILL_MAX:?}: a drill ends by itself"));
+    }
+    if by.kind != ActorKind::Person && engage.expires.is_some_and(|expiry| expiry.then == ExpiryAction::Release) {
+        problems.add("expires.then", "release", "keep: automation never releases, not by a timer either");
+    }
+}
+
+/// What an engagement would be on this document.
+pub(in crate::kill_switch) fn engagement(
+    document: &Document,
+    engage: &Engage,
+    by: &By,
+) -> Result<Engagement, ChangeError> {
+    let stages = document.stages();
+    let skips = || Err(ChangeError::SkipsStages { switch: engage.switch.clone() });
+    let old = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
+    // What a drill has come to, nobody has looked at.
+    let old = old.filter(|old| old.trigger != Trigger::Drill && !stages.is_empty());
+    let stage = match (&engage.stage, old) {
+        (Some(stage), _) if !engage.now && stages.are_skipped_by(stage) => return skips(),
+        (Some(stage), _) => stage.clone(),
+        (None, _) if engage.now => Stage::Everywhere,
+        // Further than the first stage, and for others than those whom it was looked at for.
+        (None, Some(old)) if stages.are_skipped_by(&old.stage) && !old.scope.covers(&engage.scope) => return skips(),
+        (None, Some(old)) => old.stage.clone(),
+        (None, None) => stages.first(),
+    };
+    Ok(Engagement {
+        scope: engage.scope.clone(),
+        stage,
+        by: by.name.clone(),
+        reason: by.reason.clone(),
+        incident: engage.incident.clone(),
+        at: by.at,
+        expires: engage.expires,
+        trigger: engage.trigger.clone(),
+    })
+}
+
+/// The engagement, if it is in force at that time; one that a pin keeps is.
+pub(in crate::kill_switch) fn in_force<'a>(switch: &'a Switch, by: &By) -> Option<&'a Engagement> {
+    switch.engaged.as_ref().filter(|_| switch.is_engaged(by.at))
+}
+
+pub(in crate::kill_switch) fn find<'a>(document: &'a Document, id: &SwitchId) -> Result<&'a Switch, ChangeError> {
+    document.switch(id.as_str()).ok_or_else(|| unknown(document, id))
+}
+
+pub(super) fn unknown(document: &Document, id: &SwitchId) -> ChangeError {
+    let switch = id.clone();
+    if document.is_retired(id) { ChangeError::Retired { switch } } else { ChangeError::UnknownSwitch { switch } }
+}

@@ -1,0 +1,186 @@
+//! Why a change was not made, and what to do instead.
+
+use crate::config::ConfigError;
+use crate::kill_switch::model::hash::ContentHash;
+use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::records::PinState;
+use crate::kill_switch::model::stage::Spread;
+
+/// Why a change was not made, and what to do instead. The document stays as it is.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// What the change says is out of range: everything at once.
+    #[error(transparent)]
+    Invalid(#[from] ConfigError),
+    /// There is no such switch.
+    #[error("there is no switch {switch}: define it first")]
+    UnknownSwitch {
+        /// The id that was given.
+        switch: SwitchId,
+    },
+    /// The switch is retired, and ids are never used again.
+    #[error("{switch} is retired, and ids are never used again: choose another one")]
+    Retired {
+        /// The id that was given.
+        switch: SwitchId,
+    },
+    /// The switch is engaged, and this must not replace that.
+    #[error("{switch} is engaged already: {instead}")]
+    AlreadyEngaged {
+        /// The switch.
+        switch: SwitchId,
+        /// What to do.
+        instead: &'static str,
+    },
+    /// The switch is not engaged.
+    #[error("{switch} is not engaged: engage it first, with a scope and a reason")]
+    NotEngaged {
+        /// The switch.
+        switch: SwitchId,
+    },
+    /// Somebody pinned the switch.
+    #[error("{switch} is pinned {state} by {by}: have a person unpin it first")]
+    Pinned {
+        /// The switch.
+        switch: SwitchId,
+        /// What it is kept at.
+        state: PinState,
+        /// Who pinned it.
+        by: String,
+    },
+    /// The switch has no pin.
+    #[error("{switch} is not pinned: there is nothing to take away")]
+    NotPinned {
+        /// The switch.
+        switch: SwitchId,
+    },
+    /// The stage would not go on.
+    #[error("the stage of {switch} only goes on: name all instances or regions it has come to, and more")]
+    NotWider {
+        /// The switch.
+        switch: SwitchId,
+    },
+    /// The engagement has no end that could be later.
+    #[error("the engagement of {switch} never ends: there is nothing to extend")]
+    NoExpiry {
+        /// The switch.
+        switch: SwitchId,
+    },
+    /// A program asked for what only people do.
+    #[error("automation does not {verb}: have a person do it")]
+    AutomationMayNot {
+        /// The change, or what it comes to.
+        verb: &'static str,
+    },
+    /// A program asked for more than the definition leaves to programs.
+    #[error("automation engages {switch} for at most {allowed} %: narrow the scope or have a person do it")]
+    TooWide {
+        /// The switch.
+        switch: SwitchId,
+        /// What the definition allows, in percent; 0 is nothing.
+        allowed: f64,
+    },
+    /// A program asked for more of the fleet than the definition leaves to programs.
+    #[error("automation engages {switch} on {} at most: name fewer or have a person do it", .allowed.words())]
+    TooFar {
+        /// The switch.
+        switch: SwitchId,
+        /// What the definition allows.
+        allowed: Spread,
+    },
+    /// The engagement would leave out stages that the document lays down.
+    #[error("{switch} goes through the stages of the document: leave the stage out, name instances, or say now")]
+    SkipsStages {
+        /// The switch.
+        switch: SwitchId,
+    },
+    /// There is no such proposal.
+    #[error("there is no proposal {number}: it was approved or rejected, or never made")]
+    UnknownProposal {
+        /// The number that was given.
+        number: u64,
+    },
+    /// Somebody approved what they proposed.
+    #[error("{by} made the proposal {number}: another person has to approve it")]
+    SamePerson {
+        /// The proposal.
+        number: u64,
+        /// Who it is.
+        by: String,
+    },
+    /// The document changed after the approver saw it.
+    #[error("the approver saw the document {seen}, and it is {current} now: look again")]
+    StaleApproval {
+        /// What was seen.
+        seen: ContentHash,
+        /// What there is.
+        current: ContentHash,
+    },
+    /// The same waits for approval already.
+    #[error("the same waits as proposal {number}: have another person approve it")]
+    AlreadyProposed {
+        /// The proposal.
+        number: u64,
+    },
+    /// Everything is as the change wants it.
+    #[error("nothing would change: it is so already")]
+    Unchanged,
+    /// A document holds no more of these.
+    #[error("a document holds at most {most} {what}: retire, approve or reject some")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many it holds.
+        most: usize,
+    },
+    /// The document would have too many bytes.
+    #[error(
+        "the document would have {size} bytes, and at most {most} are allowed: name fewer values or retire switches"
+    )]
+    TooLarge {
+        /// How many it would have.
+        size: usize,
+        /// How many are allowed.
+        most: usize,
+    },
+    /// The earlier document is not there, or is not what it should be.
+    #[error("there is no generation {generation} of this store to go back to: choose one from the history")]
+    UnknownRevision {
+        /// The generation that was given.
+        generation: u64,
+    },
+    /// The generations are used up.
+    #[error("there is no generation after this one: begin a new store")]
+    LastGeneration,
+}
+
+impl ChangeError {
+    /// A stable name for metrics, logs and exit codes.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::UnknownSwitch { .. } => "unknown_switch",
+            Self::Retired { .. } => "retired",
+            Self::AlreadyEngaged { .. } => "already_engaged",
+            Self::NotEngaged { .. } => "not_engaged",
+            Self::Pinned { .. } => "pinned",
+            Self::NotPinned { .. } => "not_pinned",
+            Self::NotWider { .. } => "not_wider",
+            Self::NoExpiry { .. } => "no_expiry",
+            Self::AutomationMayNot { .. } => "automation_may_not",
+            Self::TooWide { .. } => "too_wide",
+            Self::TooFar { .. } => "too_far",
+            Self::SkipsStages { .. } => "skips_stages",
+            Self::UnknownProposal { .. } => "unknown_proposal",
+            Self::SamePerson { .. } => "same_person",
+            Self::StaleApproval { .. } => "stale_approval",
+            Self::AlreadyProposed { .. } => "already_proposed",
+            Self::Unchanged => "unchanged",
+            Self::TooMany { .. } => "too_many",
+            Self::TooLarge { .. } => "too_large",
+            Self::UnknownRevision { .. } => "unknown_revision",
+            Self::LastGeneration => "last_generation",
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What each change does to the switches, for whoever may do it.
+
+use super::apply::{engagement, in_force, unknown};
+use super::error::ChangeError;
+use super::revert;
+use crate::clock::Timestamp;
+use crate::config::Problems;
+use crate::kill_switch::model::author::{ActorKind, By};
+use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::document::{Document, RETIRED_MAX, SWITCHES_MAX};
+use crate::kill_switch::model::engage::Engage;
+use crate::kill_switch::model::engagement::{Engagement, Trigger};
+use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::records::{DrillRecord, Pin, PinState, Tombstone};
+use crate::kill_switch::model::stage::Stage;
+use crate::kill_switch::model::switch::{Definition, Switch};
+
+pub(in crate::kill_switch) fn perform(
+    document: &mut Document,
+    change: &Change,
+    by: &By,
+    earlier: Option<&Document>,
+) -> Result<(), ChangeError> {
+    match change {
+        Change::Define { switch, definition } => define(document, switch, definition),
+        Change::Retire { switch } => retire(document, switch, by),
+        Change::Engage(engage) => engaged(document, engage, by),
+        Change::Advance { switch, stage } => advance(find_mut(document, switch)?, stage, by),
+        Change::Release { switch } => release(find_mut(document, switch)?),
+        Change::Extend { switch, until } => extend(find_mut(document, switch)?, *until, by),
+        Change::Pin { switch, state } => pin(find_mut(document, switch)?, *state, by),
+        Change::Unpin { switch } => unpin(find_mut(document, switch)?, by),
+        Change::Revert { generation } => match earlier {
+            Some(earlier) => revert::revert(document, earlier, by),
+            None => Err(ChangeError::UnknownRevision { generation: *generation }),
+        },
+        Change::Drilled { switch, instances, time_to_disable_ms, time_to_verify_ms } => {
+            let (at, by, instances) = (by.at, by.name.clone(), *instances);
+            let (time_to_disable_ms, time_to_verify_ms) = (*time_to_disable_ms, *time_to_verify_ms);
+            let record = DrillRecord { at, by, instances, time_to_disable_ms, time_to_verify_ms };
+            find_mut(document, switch)?.drilled = Some(record);
+            Ok(())
+        }
+        Change::TwoPerson { required } if *required == document.settings.two_person => Err(ChangeError::Unchanged),
+        Change::TwoPerson { required } => {
+            document.settings.two_person = *required;
+            Ok(())
+        }
+        Change::Stages { stages } if *stages == document.settings.stages => Err(ChangeError::Unchanged),
+        Change::Stages { stages } => {
+            document.settings.stages.clone_from(stages);
+            Ok(())
+        }
+        // A proposal never holds these two.
+        Change::Approve { number, .. } | Change::Reject { number } => {
+            Err(ChangeError::UnknownProposal { number: *number })
+        }
+    }
+}
+
+fn find_mut<'a>(document: &'a mut Document, id: &SwitchId) -> Result<&'a mut Switch, ChangeError> {
+    match document.switches.binary_search_by(|switch| switch.id.cmp(id)) {
+        Ok(place) => Ok(&mut document.switches[place]),
+        Err(_) => Err(unknown(document, id)),
+    }
+}
+
+fn define(document: &mut Document, id: &SwitchId, definition: &Definition) -> Result<(), ChangeError> {
+    if document.is_retired(id) {
+        return Err(ChangeError::Retired { switch: id.clone() });
+    }
+    match document.switches.binary_search_by(|switch| switch.id.cmp(id)) {
+        Ok(place) if document.switches[place].definition == *definition => Err(ChangeError::Unchanged),
+        Ok(place) => {
+            document.switches[place].definition = definition.clone();
+            Ok(())
+        }
+        Err(_) if document.switches.len() >= SWITCHES_MAX => {
+            Err(ChangeError::TooMany { what: "switches", most: SWITCHES_MAX })
+        }
+        Err(place) => {
+            let (id, definition) = (id.clone(), definition.clone());
+            document.switches.insert(place, Switch { id, definition, engaged: None, pin: None, drilled: None });
+            Ok(())
+        }
+    }
+}
+
+fn retire(document: &mut Document, id: &SwitchId, by: &By) -> Result<(), ChangeError> {
+    let switch = find_mut(document, id)?;
+    not_pinned(switch)?;
+    if in_force(switch, by).is_some() {
+        return Err(ChangeError::AlreadyEngaged { switch: id.clone(), instead: "release it before you retire it" });
+    }
+    if document.retired.len() >= RETIRED_MAX {
+        return Err(ChangeError::TooMany { what: "tombstones", most: RETIRED_MAX });
+    }
+    document.switches.retain(|switch| switch.id != *id);
+    bury(document, id.clone(), by);
+    Ok(())
+}
+
+pub(in crate::kill_switch) fn bury(document: &mut Document, id: SwitchId, by: &By) {
+    if let Err(place) = document.retired.binary_search_by(|tombstone| tombstone.id.cmp(&id)) {
+        document.retired.insert(place, Tombstone { id, at: by.at, by: by.name.clone() });
+    }
+}
+
+fn engaged(document: &mut Document, engage: &Engage, by: &By) -> Result<(), ChangeError> {
+    let new = engagement(document, engage, by);
+    let (switch, new) = (find_mut(document, &engage.switch)?, new?);
+    if new.trigger == Trigger::Drill {
+        not_pinned(switch)?; // a rehearsal is not the need that a pin gives way to
+    }
+    if let Some(old) = in_force(switch, by) {
+        if new.trigger == Trigger::Drill {
+            let instead = "rehearse when it is released";
+            return Err(ChangeError::AlreadyEngaged { switch: switch.id.clone(), instead });
+        }
+        if !new.covers(old) {
+            not_pinned(switch)?;
+        }
+    }
+    switch.engaged = Some(new);
+    // A person takes a capability away whatever was pinned before: a pin keeps programs off, not people in need.
+    if by.kind == ActorKind::Person && switch.is_pinned(PinState::Released) {
+        switch.pin = None;
+    }
+    Ok(())
+}
+
+fn advance(switch: &mut Switch, stage: &Stage, by: &By) -> Result<(), ChangeError> {
+    let (id, is_in_force) = (switch.id.clone(), in_force(switch, by).is_some());
+    let Some(engaged) = switch.engaged.as_mut().filter(|_| is_in_force) else {
+        return Err(ChangeError::NotEngaged { switch: id });
+    };
+    is_no_drill(engaged, &id)?;
+    let next = stage.clone().after(&engaged.stage);
+    if next == engaged.stage || !next.covers(&engaged.stage) {
+        return Err(ChangeError::NotWider { switch: id });
+    }
+    let mut problems = Problems::default();
+    next.check_at("stage", &mut problems); // with the names that it had before
+    problems.into_result(())?;
+    engaged.stage = next;
+    Ok(())
+}
+
+fn release(switch: &mut Switch) -> Result<(), ChangeError> {
+    if switch.engaged.is_none() {
+        return Err(ChangeError::NotEngaged { switch: switch.id.clone() });
+    }
+    not_pinned(switch)?;
+    switch.engaged = None;
+    Ok(())
+}
+
+fn extend(switch: &mut Switch, until: Timestamp, by: &By) -> Result<(), ChangeError> {
+    let id = switch.id.clone();
+    if in_force(switch, by).is_none() {
+        return Err(ChangeError::NotEngaged { switch: id });
+    }
+    if let Some(engaged) = &switch.engaged {
+        is_no_drill(engaged, &id)?;
+    }
+    let Some(expires) = switch.engaged.as_mut().and_then(|engaged| engaged.expires.as_mut()) else {
+        return Err(ChangeError::NoExpiry { switch: id });
+    };
+    if until <= expires.at || until <= by.at {
+        let allowed = format!("in the future and later than {}", expires.at);
+        return Err(crate::config::ConfigError::of(crate::config::Problem::new("until", until, allowed)).into());
+    }
+    expires.at = until;
+    Ok(())
+}
+
+fn pin(switch: &mut Switch, state: PinState, by: &By) -> Result<(), ChangeError> {
+    let id = switch.id.clone();
+    if switch.is_pinned(state) {
+        return Err(ChangeError::Unchanged);
+    }
+    match (state, in_force(switch, by).is_some()) {
+        (PinState::Engaged, false) => return Err(ChangeError::NotEngaged { switch: id }),
+        (PinState::Released, true) => {
+            return Err(ChangeError::AlreadyEngaged { switch: id, instead: "release it before you pin it released" });
+        }
+        (PinState::Released, false) => switch.engaged = None, // its time is over
+        (PinState::Engaged, true) => switch.engaged.iter().try_for_each(|engaged| is_no_drill(engaged, &id))?,
+    }
+    switch.pin = Some(Pin { state, by: by.name.clone(), reason: by.reason.clone(), at: by.at });
+    Ok(())
+}
+
+fn unpin(switch: &mut Switch, by: &By) -> Result<(), ChangeError> {
+    if switch.pin.take().is_none() {
+        return Err(ChangeError::NotPinned { switch: switch.id.clone() });
+    }
+    // The switch stays as it is: what the pin kept past its end goes on until somebody releases it.
+    if let Some(engaged) = &mut switch.engaged
+        && engaged.is_over(by.at)
+    {
+        engaged.expires = None;
+    }
+    Ok(())
+}
+
+/// What somebody else makes of a rehearsal is not whoever rehearses' any more: then it has to be engaged anew.
+fn is_no_drill(engaged: &Engagement, id: &SwitchId) -> Result<(), ChangeError> {
+    let instead = "it is a drill, which ends by itself: engage it for real";
+    match engaged.trigger {
+        Trigger::Drill => Err(ChangeError::AlreadyEngaged { switch: id.clone(), instead }),
+        _ => Ok(()),
+    }
+}
+
+fn not_pinned(switch: &Switch) -> Result<(), ChangeError> {
+    match &switch.pin {
+        None => Ok(()),
+        Some(pin) => {
+            let (switch, state, by) = (switch.id.clone(), pin.state, pin.by.clone());
+            Err(ChangeError::Pinned { switch, state, by })
+        }
+    }
+}

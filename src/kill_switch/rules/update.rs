@@ -1,0 +1,220 @@
+//! Whether an instance takes a document that its store hands out.
+//!
+//! What is refused leaves the current document in force, for ever if need be: a store that went back in time, was
+//! swapped or holds garbage must not release what is engaged.
+
+use crate::config::ConfigError;
+use crate::kill_switch::model::document::Document;
+use crate::kill_switch::model::hash::ContentHash;
+use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::parse::ParseError;
+
+/// What an instance does with a document that is not refused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Accepted {
+    /// It takes it.
+    New(Box<Document>),
+    /// It has it already.
+    Same,
+}
+
+/// Why an instance keeps the document that it has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It is larger than 1 MiB.
+    #[error("the document has {size} bytes, and at most {limit} are allowed")]
+    Oversized {
+        /// How many bytes it has.
+        size: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// It is no JSON, or has a key twice.
+    #[error("the document is no JSON that can be read: {message}")]
+    Garbage {
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// A newer program wrote it.
+    #[error("the document has format {format}, which this program does not know: update it first")]
+    UnknownFormat {
+        /// The format that it says it has.
+        format: u64,
+    },
+    /// Fields are wrong.
+    #[error(transparent)]
+    Invalid(ConfigError),
+    /// It was changed by something that knows nothing of the hash.
+    #[error("hash: {stated} is not that of the content, {actual}")]
+    WrongHash {
+        /// The hash that it says it has.
+        stated: ContentHash,
+        /// The one that it has.
+        actual: ContentHash,
+    },
+    /// It belongs to another store.
+    #[error("the document belongs to the store {given:?}, and this instance follows {current:?}")]
+    ForeignStore {
+        /// The store that this instance follows.
+        current: String,
+        /// The store that it belongs to.
+        given: String,
+    },
+    /// The store went back in time, as after a restored backup.
+    #[error("generation {given} is older than {current}, which is in force")]
+    OlderGeneration {
+        /// The generation in force.
+        current: u64,
+        /// Its generation.
+        given: u64,
+    },
+    /// Two writers made two documents of one generation.
+    #[error("generation {generation} is in force with the hash {current}, and this one has {given}")]
+    ConflictingGeneration {
+        /// The generation of both.
+        generation: u64,
+        /// The hash in force.
+        current: ContentHash,
+        /// Its hash.
+        given: ContentHash,
+    },
+    /// Switches that are engaged are gone, and nobody retired them.
+    #[error("engaged switches are gone without a tombstone: {}", list(switches))]
+    DropsEngaged {
+        /// Which ones, in order.
+        switches: Vec<SwitchId>,
+    },
+}
+
+fn list(switches: &[SwitchId]) -> String {
+    switches.iter().map(SwitchId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl Refusal {
+    /// A stable name for metrics and logs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Oversized { .. } => "oversized",
+            Self::Garbage { .. } => "garbage",
+            Self::UnknownFormat { .. } => "unknown_format",
+            Self::Invalid(_) => "invalid",
+            Self::WrongHash { .. } => "wrong_hash",
+            Self::ForeignStore { .. } => "foreign_store",
+            Self::OlderGeneration { .. } => "older_generation",
+            Self::ConflictingGeneration { .. } => "conflicting_generation",
+            Self::DropsEngaged { .. } => "drops_engaged",
+        }
+    }
+}
+
+impl From<ParseError> for Refusal {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::TooLarge { size, limit } => Self::Oversized { size, limit },
+            ParseError::Syntax { message } => Self::Garbage { message },
+            ParseError::UnknownFormat { format } => Self::UnknownFormat { format },
+            ParseError::Invalid(error) => Self::Invalid(error),
+            ParseError::WrongHash { stated, actual } => Self::WrongHash { stated, actual },
+        }
+    }
+}
+
+/// Decides whether an instance that follows `current` takes these bytes.
+///
+/// # Errors
+///
+/// Everything that would be a step back; see [`Refusal`]. The first document may be of any store and generation.
+pub fn accept(current: Option<&Document>, bytes: &[u8]) -> Result<Accepted, Refusal> {
+    let given = Document::parse(bytes, Document::SIZE_MAX)?;
+    let Some(current) = current else { return Ok(Accepted::New(Box::new(given))) };
+    if given.store() != current.store() {
+        return Err(Refusal::ForeignStore { current: current.store().to_owned(), given: given.store().to_owned() });
+    }
+    if given.generation() < current.generation() {
+        return Err(Refusal::OlderGeneration { current: current.generation(), given: given.generation() });
+    }
+    if given.generation() == current.generation() {
+        let (generation, current, given) = (given.generation(), current.content_hash(), given.content_hash());
+        let is_same = given == current;
+        return if is_same {
+            Ok(Accepted::Same)
+        } else {
+            Err(Refusal::ConflictingGeneration { generation, current, given })
+        };
+    }
+    let is_gone = |id: &SwitchId| given.switch(id.as_str()).is_none() && !given.is_retired(id);
+    let engaged = current.switches().iter().filter(|switch| switch.engaged().is_some()).map(|switch| &switch.id);
+    let switches: Vec<_> = engaged.filter(|id| is_gone(id)).cloned().collect();
+    if switches.is_empty() { Ok(Accepted::New(Box::new(given))) } else { Err(Refusal::DropsEngaged { switches }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kill_switch::model::tests::full;
+
+    /// The full document after something was done to it, with the right hash.
+    fn with(change: impl FnOnce(&mut Document)) -> Document {
+        let mut document = full();
+        change(&mut document);
+        document.seal();
+        document
+    }
+
+    fn text() -> String {
+        String::from_utf8(full().to_bytes()).unwrap()
+    }
+
+    #[test]
+    fn every_refusal_has_its_reason() {
+        let dropped = |document: &mut Document| {
+            document.generation += 1;
+            document.switches.retain(|switch| switch.id.as_str() != "recs");
+        };
+        let huge = vec![b' '; Document::SIZE_MAX + 1];
+        for (bytes, code) in [
+            (huge, "oversized"),
+            (Vec::new(), "garbage"),
+            (text().replace("\"settings\"", "\"store\"").into_bytes(), "garbage"),
+            (text().replace("\"format\": 1", "\"format\": 2").into_bytes(), "unknown_format"),
+            (text().replace("\"format\": 1", "\"format\": \"1\"").into_bytes(), "invalid"),
+            (text().replace("12.5", "12.6").into_bytes(), "wrong_hash"),
+            (with(|document| document.store = "other".into()).to_bytes(), "foreign_store"),
+            (with(|document| document.generation = 4).to_bytes(), "older_generation"),
+            (with(|document| document.settings.two_person = false).to_bytes(), "conflicting_generation"),
+            (with(dropped).to_bytes(), "drops_engaged"),
+        ] {
+            let refusal = accept(Some(&full()), &bytes).unwrap_err();
+            assert_eq!(refusal.code(), code, "{refusal}");
+        }
+    }
+
+    #[test]
+    fn the_same_bytes_again_are_the_same_and_a_later_generation_is_new() {
+        assert_eq!(accept(Some(&full()), &full().to_bytes()), Ok(Accepted::Same));
+        assert_eq!(accept(None, &full().to_bytes()), Ok(Accepted::New(Box::new(full()))));
+        let later = with(|document| document.generation = 900);
+        assert_eq!(accept(Some(&full()), &later.to_bytes()), Ok(Accepted::New(Box::new(later.clone()))));
+        assert!(accept(Some(&later), &full().to_bytes()).is_err(), "and never back");
+    }
+
+    #[test]
+    fn a_switch_may_go_when_it_was_released_or_has_a_tombstone() {
+        let released = with(|document| {
+            document.generation += 1;
+            document.switches.retain(|switch| switch.id.as_str() != "ads");
+        });
+        assert!(accept(Some(&full()), &released.to_bytes()).is_ok());
+        let buried = with(|document| {
+            document.generation += 1;
+            let recs = document.switches.pop().unwrap();
+            document.retired.push(crate::kill_switch::model::records::Tombstone {
+                id: recs.id,
+                at: document.changed.at,
+                by: "ana".into(),
+            });
+        });
+        assert!(accept(Some(&full()), &buried.to_bytes()).is_ok());
+    }
+}

@@ -1,0 +1,114 @@
+//! The document in force, and what becomes of it when the store was read.
+
+use crate::clock::Instant;
+use crate::kill_switch::control::editor;
+use crate::kill_switch::model::document::Document;
+use crate::kill_switch::status::{BoardEvent, Source};
+use crate::kill_switch::store::error::StoreError;
+use crate::sync::Arc;
+
+/// What a store said when it was read.
+pub(in crate::kill_switch) type Reading = Result<Option<Vec<u8>>, StoreError>;
+
+/// What is in force.
+pub(in crate::kill_switch) struct Force {
+    pub(in crate::kill_switch) document: Option<Arc<Document>>,
+    pub(in crate::kill_switch) source: Source,
+    /// When the store was last read and what it said was taken, or was the same.
+    pub(in crate::kill_switch) good_at: Instant,
+    pub(in crate::kill_switch) refused: Option<(&'static str, String)>,
+    pub(in crate::kill_switch) refusals: u64,
+    /// Documents taken from the store: a reading that began before the last of them says nothing against it.
+    pub(in crate::kill_switch) takes: u64,
+}
+
+impl Force {
+    pub(in crate::kill_switch) const fn new(now: Instant) -> Self {
+        Self { document: None, source: Source::Nothing, good_at: now, refused: None, refusals: 0, takes: 0 }
+    }
+
+    /// Takes or refuses what was read since there were `seen` takes.
+    pub(in crate::kill_switch) fn take(&mut self, reading: Reading, seen: u64, now: Instant) -> Option<BoardEvent> {
+        // What the program began with is no document of this store: it is compared with nothing.
+        let current = self.document.as_deref().filter(|_| self.source != Source::BakedIn);
+        let is_first = current.is_none();
+        let taken = match reading {
+            Ok(Some(bytes)) => editor::take(current, &bytes).map_err(|refusal| (refusal.code(), refusal.to_string())),
+            Ok(None) if is_first => Ok(None), // nothing has been written yet
+            Ok(None) => Err(("missing", "there is nothing in the store any more".to_owned())),
+            Err(error) => Err(("unreachable", error.to_string())),
+        };
+        match taken {
+            Ok(Some(document)) => {
+                let document = Arc::new(document);
+                (self.document, self.source) = (Some(Arc::clone(&document)), Source::Store);
+                (self.good_at, self.refused) = (now, None);
+                self.takes += 1;
+                Some(BoardEvent::Applied { document, source: Source::Store })
+            }
+            // Nothing is there yet: not refused, and not good, or a volume that is not mounted would look well.
+            Ok(None) if is_first => {
+                self.refused = None;
+                None
+            }
+            Ok(None) => {
+                (self.good_at, self.refused) = (now, None);
+                if self.document.is_some() && self.source == Source::Snapshot {
+                    self.source = Source::Store; // the store confirms what was on disk
+                }
+                None
+            }
+            Err(_) if self.takes != seen => None, // another thread was faster; the next reading tells
+            Err((code, why)) => {
+                let is_new = self.refused.as_ref().is_none_or(|(_, known)| *known != why);
+                self.refused = Some((code, why.clone()));
+                self.refusals += u64::from(is_new);
+                is_new.then_some(BoardEvent::Refused { code, why })
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(backstop_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::kill_switch::control::editor::Desk;
+    use crate::kill_switch::model::author::By;
+    use crate::kill_switch::model::change::Change;
+    use crate::kill_switch::model::engage::Engage;
+    use crate::kill_switch::model::id::SwitchId;
+    use crate::kill_switch::model::scope::Scope;
+    use crate::kill_switch::model::switch::{Definition, OnUnknown};
+    use crate::kill_switch::store::memory::MemoryStore;
+
+    #[test]
+    fn a_store_with_nothing_in_it_is_no_good_reading() {
+        let mut force = Force::new(Instant::from_nanos(0));
+        assert_eq!(force.take(Ok(None), 0, Instant::from_nanos(9)), None);
+        assert_eq!((force.good_at, &force.refused), (Instant::from_nanos(0), &None));
+    }
+
+    #[test]
+    fn a_reading_that_others_were_faster_than_is_no_refusal() {
+        let desk = Desk::new(MemoryStore::new());
+        let (id, by) = (SwitchId::new("recs").unwrap(), By::person("mira", Timestamp::UNIX_EPOCH).because("a test"));
+        let definition = Definition::new("team-recs", "recommendations", Timestamp::MAX, OnUnknown::Allow);
+        let older = desk.change(&Change::Define { switch: id.clone(), definition }, &by).unwrap();
+        let newer = desk.change(&Change::Engage(Engage::new(id, Scope::all())), &by).unwrap();
+        let mut force = Force::new(Instant::from_nanos(0));
+        let (seen, now) = (force.takes, Instant::from_nanos(1));
+        assert!(matches!(force.take(Ok(Some(newer.to_bytes())), seen, now), Some(BoardEvent::Applied { .. })));
+        let readings = || [Ok(Some(older.to_bytes())), Ok(None), Err(StoreError::Other("timed out".into()))];
+        for late in readings() {
+            assert_eq!(force.take(late, seen, now), None);
+            assert_eq!((&force.refused, force.refusals), (&None, 0));
+        }
+        let seen = force.takes;
+        for (count, new) in (1..).zip(readings()) {
+            assert!(matches!(force.take(new, seen, now), Some(BoardEvent::Refused { .. })));
+            assert_eq!(force.refusals, count, "one that began since then counts");
+        }
+        assert_eq!(force.document.as_deref(), Some(&newer));
+    }
+}

@@ -1,0 +1,52 @@
+//! The time on the wall, as far as it can be trusted.
+//!
+//! An engagement that says when it ends must not end early because somebody set the clock. So the time that expiry
+//! goes by starts at the wall clock's and goes on with the monotonic one; a wall clock that is behind it is believed,
+//! one that jumped ahead is not. A clock that is wrong at start is wrong until the program starts again.
+
+use crate::clock::{Instant, Timestamp};
+use std::time::Duration;
+
+/// Where the time began.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kill_switch) struct Wall {
+    at: Timestamp,
+    then: Instant,
+}
+
+impl Wall {
+    pub(in crate::kill_switch) const fn new(at: Timestamp, then: Instant) -> Self {
+        Self { at, then }
+    }
+
+    /// The time that expiry goes by.
+    pub(in crate::kill_switch) fn now(&self, wall: Timestamp, now: Instant) -> Timestamp {
+        let elapsed = now.saturating_duration_since(self.then).min(Duration::from_secs(1 << 40));
+        let expected = jiff_add(self.at, elapsed);
+        wall.min(expected)
+    }
+}
+
+fn jiff_add(at: Timestamp, by: Duration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_ahead_ends_nothing_early_and_one_that_is_set_back_ends_it_late() {
+        let (start, day) = ("2026-11-20T12:00:00Z".parse::<Timestamp>().unwrap(), Duration::from_secs(86_400));
+        let wall = Wall::new(start, Instant::from_nanos(5));
+        let later = Instant::from_nanos(5).saturating_add(Duration::from_secs(60));
+        let honest = start + Duration::from_secs(60);
+        assert_eq!(wall.now(honest, later), honest);
+        assert_eq!(wall.now(honest + day, later), honest);
+        assert_eq!(wall.now(start - day, later), start - day);
+        assert_eq!(
+            wall.now(Timestamp::MAX, Instant::NEVER),
+            Timestamp::MAX.min(wall.now(Timestamp::MAX, Instant::NEVER))
+        );
+    }
+}

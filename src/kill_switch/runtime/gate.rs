@@ -1,0 +1,238 @@
+//! One switch as requests see it: a word that is loaded, and the rules behind it when the word says so.
+//!
+//! Nothing engaged costs a request one relaxed load: no clock, no lock, no allocation. A word that is a moment old is
+//! as good as a request that came a moment earlier.
+
+use super::compiled_scope::Rule;
+use crate::kill_switch::metrics::DRILL;
+use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::switch::OnUnknown;
+use crate::kill_switch::target::Target;
+use crate::reject::{Mechanism, RejectReason, Rejected};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
+use arc_swap::ArcSwapOption;
+
+/// What is known of a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum State {
+    /// The capability is off for the request that was asked about.
+    Engaged,
+    /// It is on.
+    Released,
+    /// No document has been read that knows the switch: what then happens was declared in the program.
+    Unknown,
+}
+
+const RELEASED: u64 = 0;
+const ENGAGED: u64 = 1;
+const SCOPED: u64 = 2;
+const UNKNOWN_ALLOWED: u64 = 3;
+const UNKNOWN_BLOCKED: u64 = 4;
+
+pub(in crate::kill_switch) struct Point {
+    /// The switch's id, kept for the process.
+    pub(in crate::kill_switch) name: &'static str,
+    pub(in crate::kill_switch) id: SwitchId,
+    pub(in crate::kill_switch) on_unknown: OnUnknown,
+    region: Option<Box<str>>,
+    word: AtomicU64,
+    rule: ArcSwapOption<Rule>,
+    pub(in crate::kill_switch) blocked: AtomicU64,
+    pub(in crate::kill_switch) fallbacks: AtomicU64,
+    /// To engaged and to released, by trigger.
+    transitions: [AtomicU64; 8],
+    /// What it is, or was last, engaged by.
+    engaged_by: AtomicU64,
+    /// Whether the definition in force has another `on_unknown`.
+    is_differing: AtomicBool,
+    #[cfg(feature = "metrics")]
+    pub(in crate::kill_switch) gate: crate::telemetry::Gate,
+}
+
+/// A switch at one moment, for metrics.
+#[cfg(feature = "metrics")]
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a gauge of its own")]
+pub(in crate::kill_switch) struct PointSample {
+    pub(in crate::kill_switch) name: &'static str,
+    pub(in crate::kill_switch) is_engaged: bool,
+    pub(in crate::kill_switch) is_unknown: bool,
+    pub(in crate::kill_switch) is_expired: bool,
+    pub(in crate::kill_switch) is_overdue: bool,
+    pub(in crate::kill_switch) drill_age_seconds: f64,
+    pub(in crate::kill_switch) blocked: u64,
+    pub(in crate::kill_switch) fallbacks: u64,
+    pub(in crate::kill_switch) transitions: [u64; 8],
+}
+
+/// How a switch stands on this instance.
+#[derive(Debug)]
+pub(in crate::kill_switch) enum Standing {
+    Released,
+    Engaged,
+    Scoped(Rule),
+    Unknown,
+}
+
+impl Point {
+    pub(in crate::kill_switch) fn new(
+        name: &'static str,
+        id: SwitchId,
+        on_unknown: OnUnknown,
+        region: Option<&str>,
+    ) -> Self {
+        let word = if on_unknown == OnUnknown::Block { UNKNOWN_BLOCKED } else { UNKNOWN_ALLOWED };
+        Self {
+            name,
+            id,
+            on_unknown,
+            region: region.map(Box::from),
+            word: AtomicU64::new(word),
+            rule: ArcSwapOption::empty(),
+            blocked: AtomicU64::new(0),
+            fallbacks: AtomicU64::new(0),
+            transitions: [(); 8].map(|()| AtomicU64::new(0)),
+            engaged_by: AtomicU64::new(0),
+            is_differing: AtomicBool::new(false),
+            #[cfg(feature = "metrics")]
+            gate: crate::telemetry::Gate::default(),
+        }
+    }
+
+    /// Counts a change on this instance; `trigger` is its place among them. Without one somebody released the switch: the
+    /// drill that had engaged it, or a person, as nothing else releases.
+    pub(in crate::kill_switch) fn count_transition(&self, is_engaged: bool, trigger: Option<usize>) {
+        let was_drill = self.engaged_by.load(Ordering::Relaxed) == DRILL as u64;
+        let trigger = trigger.unwrap_or(if was_drill { DRILL } else { 0 });
+        let first = if is_engaged { 0 } else { 4 };
+        self.transitions[first + trigger].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Remembers what keeps it engaged now: a person may have taken over what a drill began.
+    pub(in crate::kill_switch) fn is_engaged_by(&self, trigger: usize) {
+        self.engaged_by.store(trigger as u64, Ordering::Relaxed);
+    }
+
+    /// Compares what the program declares with what the definition says, if there is one; the latter where it has begun
+    /// to differ.
+    pub(in crate::kill_switch) fn compare(&self, defined: Option<OnUnknown>) -> Option<OnUnknown> {
+        let differing = defined.filter(|defined| *defined != self.on_unknown);
+        let has_differed = self.is_differing.swap(differing.is_some(), Ordering::Relaxed);
+        differing.filter(|_| !has_differed)
+    }
+
+    /// Whether the definition in force has another `on_unknown`. The program's own holds.
+    pub(in crate::kill_switch) fn is_differing(&self) -> bool {
+        self.is_differing.load(Ordering::Relaxed)
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(in crate::kill_switch) fn sample(
+        &self,
+        is_expired: bool,
+        is_overdue: bool,
+        drill_age_seconds: f64,
+    ) -> PointSample {
+        let word = self.word.load(Ordering::Relaxed);
+        PointSample {
+            name: self.name,
+            is_engaged: matches!(word, ENGAGED | SCOPED),
+            is_unknown: matches!(word, UNKNOWN_ALLOWED | UNKNOWN_BLOCKED),
+            is_expired,
+            is_overdue,
+            drill_age_seconds,
+            blocked: self.blocked.load(Ordering::Relaxed),
+            fallbacks: self.fallbacks.load(Ordering::Relaxed),
+            transitions: std::array::from_fn(|place| self.transitions[place].load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Puts it into force for the requests from now on.
+    pub(in crate::kill_switch) fn set(&self, standing: Standing) {
+        let word = match standing {
+            Standing::Released => RELEASED,
+            Standing::Engaged => ENGAGED,
+            Standing::Scoped(rule) => {
+                self.rule.store(Some(Arc::new(rule))); // before the word that leads to it
+                SCOPED
+            }
+            Standing::Unknown if self.on_unknown == OnUnknown::Block => UNKNOWN_BLOCKED,
+            Standing::Unknown => UNKNOWN_ALLOWED,
+        };
+        // Release: pairs with the load in `state`, which then sees the rule.
+        self.word.store(word, Ordering::Release);
+    }
+
+    /// Whether every request is let through, and that is known.
+    #[inline]
+    pub(in crate::kill_switch) fn is_released(&self) -> bool {
+        self.word.load(Ordering::Relaxed) == RELEASED
+    }
+
+    /// How it stands for a request.
+    #[inline(never)]
+    pub(in crate::kill_switch) fn state(&self, target: &Target<'_>) -> State {
+        // Acquire: pairs with the store in `set`.
+        match self.word.load(Ordering::Acquire) {
+            RELEASED => State::Released,
+            ENGAGED => State::Engaged,
+            SCOPED => {
+                let target = target.or_region(self.region.as_deref());
+                let rule = self.rule.load();
+                let is_inside = rule.as_ref().is_some_and(|rule| rule.matches(&target, &mut target.key_hash()));
+                if is_inside { State::Engaged } else { State::Released }
+            }
+            _ => State::Unknown,
+        }
+    }
+
+    /// Whether no request at all is let through.
+    pub(in crate::kill_switch) fn blocks_everybody(&self) -> bool {
+        matches!(self.word.load(Ordering::Relaxed), ENGAGED | UNKNOWN_BLOCKED)
+    }
+
+    /// How it stands for requests that say nothing of themselves, and whether it is engaged for any.
+    pub(in crate::kill_switch) fn is_engaged(&self) -> bool {
+        matches!(self.word.load(Ordering::Acquire), ENGAGED | SCOPED)
+    }
+
+    #[inline]
+    pub(in crate::kill_switch) fn rejected(&self, reason: RejectReason) -> Rejected {
+        self.blocked.fetch_add(1, Ordering::Relaxed);
+        Rejected::new(Mechanism::KillSwitch, self.name, reason, None)
+    }
+}
+
+#[cfg(all(test, not(backstop_loom)))]
+mod tests {
+    use super::*;
+    use crate::kill_switch::model::scope::Scope;
+
+    fn point(on_unknown: OnUnknown) -> Point {
+        Point::new("recs", SwitchId::new("recs").unwrap(), on_unknown, Some("eu"))
+    }
+
+    #[test]
+    fn not_consulted_is_not_released() {
+        let point = point(OnUnknown::Allow);
+        assert_eq!(point.state(&Target::new()), State::Unknown);
+        assert!(!point.is_released());
+        point.set(Standing::Released);
+        assert!(point.is_released());
+        point.set(Standing::Unknown);
+        assert_eq!(point.state(&Target::new()), State::Unknown);
+    }
+
+    #[test]
+    fn a_scope_is_engaged_for_those_inside_of_it() {
+        let point = point(OnUnknown::Allow);
+        point.set(Standing::Scoped(Rule::new(&point.id, &Scope::new().tenant("acme").region("eu"))));
+        assert_eq!(point.state(&Target::new().tenant("acme")), State::Engaged, "the region is the process's own");
+        assert_eq!(point.state(&Target::new().tenant("acme").region("us")), State::Released);
+        assert_eq!(point.state(&Target::new().tenant("other")), State::Released);
+        point.set(Standing::Engaged);
+        assert_eq!(point.state(&Target::new()), State::Engaged);
+    }
+}

@@ -1,0 +1,126 @@
+//! Switches in the hands of a test, as [`Clock::manual`](crate::clock::Clock::manual) is for time.
+
+use super::model::author::By;
+use super::model::change::Change;
+use super::model::engage::Engage;
+use super::model::id::SwitchId;
+use super::model::scope::Scope;
+use super::model::switch::{Definition, OnUnknown};
+use super::runtime::gate::State;
+use super::runtime::shared::KillSwitches;
+use super::store::memory::MemoryStore;
+use crate::clock::{Timestamp, timestamp};
+use std::time::Duration;
+
+/// Engages and releases switches in tests. Made by [`KillSwitches::manual`].
+///
+/// Every path that a switch leads to has to be walked before the incident: once with the switch released and once with
+/// it engaged, which is what [`in_both_states`](Self::in_both_states) does.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::kill_switch::{KillSwitches, OnUnknown, State, Target};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), backstop::ConfigError> {
+/// let (switches, hand) = KillSwitches::manual();
+/// let recommendations = switches.switch("recommendations", OnUnknown::Allow)?; // in your own code
+/// let page = async || {
+///     let made_for_you = async { Ok::<_, ()>("made for you") };
+///     recommendations.call_or(&Target::new(), made_for_you, |_| Ok("bestsellers")).await
+/// };
+/// hand.in_both_states("recommendations", async |state| match state {
+///     State::Engaged => assert_eq!(page().await, Ok("bestsellers")),
+///     _ => assert_eq!(page().await, Ok("made for you")),
+/// })
+/// .await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ManualSwitches(KillSwitches);
+
+impl KillSwitches {
+    /// Switches for tests, and a hand on them. Each is unknown until the hand first touches it.
+    #[expect(clippy::missing_panics_doc, reason = "the settings do not depend on the caller")]
+    pub fn manual() -> (Self, ManualSwitches) {
+        let switches = Self::builder("manual").store(MemoryStore::new()).poll(Duration::from_secs(3_600));
+        let switches = switches.build().expect("the settings are in their ranges");
+        (switches.clone(), ManualSwitches(switches))
+    }
+}
+
+impl ManualSwitches {
+    /// Engages a switch for all, from the next request on.
+    ///
+    /// # Panics
+    ///
+    /// Where the id is none, as every method here: a test should fail then.
+    #[track_caller]
+    pub fn engage(&self, id: &str) {
+        self.engage_for(id, Scope::all());
+    }
+
+    /// Engages a switch for this scope, instead of whatever it was engaged for.
+    ///
+    /// # Panics
+    ///
+    /// Where the id or the scope is none.
+    #[track_caller]
+    pub fn engage_for(&self, id: &str, scope: Scope) {
+        let switch = self.known(id);
+        self.change(&Change::Engage(Engage::new(switch, scope)));
+    }
+
+    /// Releases a switch, or makes an unknown one known as released.
+    ///
+    /// # Panics
+    ///
+    /// Where the id is none.
+    #[track_caller]
+    pub fn release(&self, id: &str) {
+        let switch = self.known(id);
+        let document = self.0.document();
+        if document.is_some_and(|document| document.switch(id).is_some_and(|switch| switch.engaged().is_some())) {
+            self.change(&Change::Release { switch });
+        }
+    }
+
+    /// Runs a test with the switch released, then engaged for all, then releases it. The test hears which it is.
+    ///
+    /// # Panics
+    ///
+    /// Where the id is none, and as the test does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves the switch as it is.
+    pub async fn in_both_states(&self, id: &str, mut test: impl AsyncFnMut(State)) {
+        self.release(id);
+        test(State::Released).await;
+        self.engage(id);
+        test(State::Engaged).await;
+        self.release(id);
+    }
+
+    #[track_caller]
+    fn known(&self, id: &str) -> SwitchId {
+        let switch = SwitchId::new(id).expect("it is the id of a switch");
+        if self.0.document().is_none_or(|document| document.switch(id).is_none()) {
+            let declared = self.0.board.points.lock().get(&switch).map(|point| point.on_unknown);
+            let on_unknown = declared.unwrap_or(OnUnknown::Allow);
+            let definition = Definition::new("test", "what is tested", Timestamp::MAX, on_unknown);
+            self.change(&Change::Define { switch: switch.clone(), definition });
+        }
+        switch
+    }
+
+    #[track_caller]
+    fn change(&self, change: &Change) {
+        let by = By::person("test", timestamp()).because("a test");
+        if let Err(error) = self.0.change(change, &by) {
+            panic!("{change}: {error}");
+        }
+    }
+}
