@@ -13,7 +13,7 @@ use backstop::kill_switch::audit::{AuditLog, verify};
 use backstop::kill_switch::drill::{Drill, Instance};
 use backstop::kill_switch::store::FileStore;
 use backstop::kill_switch::{
-    By, Change, Definition, Engage, KillSwitches, OnUnknown, Scope, Severity, SwitchId, Target,
+    Author, Change, Definition, Engage, KillSwitches, OnUnknown, Scope, Severity, SwitchId, Target,
 };
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -48,7 +48,7 @@ async fn main() -> Result<(), BoxError> {
     let definition = definition.severity(Severity::Low);
     let engage = |scope| Change::Engage(Engage::new(id.clone(), scope).incident("INC-1204"));
     let change = async |change: Change, by: &str, reason: &str| {
-        let (switches, by) = (switches.clone(), By::person(by, Timestamp::now()).because(reason));
+        let (switches, by) = (switches.clone(), Author::person(by, Timestamp::now()).because(reason));
         // Stores block: changes do not belong on an async thread.
         tokio::task::spawn_blocking(move || switches.change(&change, &by)).await?.map_err(BoxError::from)
     };
@@ -83,10 +83,10 @@ async fn main() -> Result<(), BoxError> {
     let board = switches.clone();
     let drill = Drill::new(id, Scope::new().tenant("drill"));
     let rehearsal = tokio::task::spawn_blocking(move || {
-        let by = By::person("mira", Timestamp::now()).because("the drill after the incident");
+        let by = Author::person("mira", Timestamp::now()).because("the drill after the incident");
         let is_off = || Some(probed.check(&Target::new().tenant("drill")).is_err());
-        let desk = board.desk().expect("there is a store");
-        drill.run(desk, &[Instance::of(&probed).verified(is_off)], &by)
+        let editor = board.editor().expect("there is a store");
+        drill.run(editor, &[Instance::of(&probed).verified(is_off)], &by)
     });
     let rehearsal = rehearsal.await??;
     println!("\ndrill, off:   {}\n       again: {}", rehearsal.disable.sentence, rehearsal.restore.sentence);

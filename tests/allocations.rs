@@ -276,11 +276,15 @@ const SUCCESS: backstop::Outcome = backstop::Outcome::Success;
 
 #[test]
 fn holding_a_request_against_the_rules_of_switches_allocates_nothing() {
-    use backstop::kill_switch::{Rule, Scope, SwitchId, Target};
+    use backstop::kill_switch::{CompiledScope, Scope, SwitchId, Target};
 
     let id = SwitchId::new("recs").unwrap();
     let narrow = Scope::new().route("/recs/*").tenant("acme").region("eu").audience("beta").percent(50.0);
-    let rules = [Rule::new(&id, &narrow), Rule::new(&id, &Scope::all()), Rule::new(&id, &Scope::new().percent(1.0))];
+    let rules = [
+        CompiledScope::new(&id, &narrow),
+        CompiledScope::new(&id, &Scope::all()),
+        CompiledScope::new(&id, &Scope::new().percent(1.0)),
+    ];
     let target = Target::new().route("/recs/home").tenant("acme").region("eu").audience("beta").key("user-17");
     let counted = measure(|| {
         let mut hash = target.key_hash();

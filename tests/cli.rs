@@ -11,20 +11,20 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// A folder of its own with a document in it, once somebody defines a switch.
-struct Desk {
+struct Editor {
     folder: tempfile::TempDir,
 }
 
-impl Desk {
+impl Editor {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
     /// One that has the switch `recs`.
     fn with_recs() -> Self {
-        let desk = Self::new();
-        desk.define("recs").succeeds();
-        desk
+        let editor = Self::new();
+        editor.define("recs").succeeds();
+        editor
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -62,27 +62,27 @@ impl Desk {
 
 #[test]
 fn two_commands_lead_from_nothing_to_engaged_and_one_back() {
-    let desk = Desk::new();
-    assert!(desk.run(&["list"]).succeeds().stdout.contains("no switches yet"));
-    desk.define("recs").succeeds();
-    let said = desk.run(&["engage", "recs", "--all", "--reason", "wrong prices"]).succeeds().stdout;
+    let editor = Editor::new();
+    assert!(editor.run(&["list"]).succeeds().stdout.contains("no switches yet"));
+    editor.define("recs").succeeds();
+    let said = editor.run(&["engage", "recs", "--all", "--reason", "wrong prices"]).succeeds().stdout;
     assert!(said.starts_with("recs is engaged for everybody.\n"), "{said}");
-    assert_eq!(desk.engaged(), ["recs"]);
-    let said = desk.run(&["revert", "--reason", "another service"]).succeeds().stdout;
+    assert_eq!(editor.engaged(), ["recs"]);
+    let said = editor.run(&["revert", "--reason", "another service"]).succeeds().stdout;
     assert!(said.contains("as it was in generation 2.\nNo switch is engaged."), "{said}");
-    assert!(desk.engaged().is_empty());
-    desk.run(&["revert", "--reason", "no, it was this one"]).succeeds();
-    assert_eq!(desk.engaged(), ["recs"], "a revert is a change, too");
-    desk.run(&["revert", "2", "--reason", "back to the beginning"]).succeeds();
-    assert!(desk.engaged().is_empty());
+    assert!(editor.engaged().is_empty());
+    editor.run(&["revert", "--reason", "no, it was this one"]).succeeds();
+    assert_eq!(editor.engaged(), ["recs"], "a revert is a change, too");
+    editor.run(&["revert", "2", "--reason", "back to the beginning"]).succeeds();
+    assert!(editor.engaged().is_empty());
 }
 
 #[test]
 fn an_engagement_says_for_whom_where_and_until_when() {
-    let desk = Desk::with_recs();
+    let editor = Editor::with_recs();
     let who = ["--tenant", "acme", "--tenant", "zeta", "--route", "/recs/*", "--percent", "10%"];
     let rest = ["--stage", "instance:web-1", "--for", "2h", "--then", "keep", "--incident", "INC-7", "--reason", "x"];
-    let switch = desk.json(&[&["engage", "recs"][..], &who, &rest].concat());
+    let switch = editor.json(&[&["engage", "recs"][..], &who, &rest].concat());
     let engaged = &switch["engaged"];
     let scope = serde_json::json!({ "routes": ["/recs/*"], "tenants": ["acme", "zeta"], "percent": 10.0 });
     assert_eq!(engaged["scope"], scope);
@@ -90,24 +90,24 @@ fn an_engagement_says_for_whom_where_and_until_when() {
     assert_eq!((&engaged["expires"]["then"], &engaged["incident"]), (&"keep".into(), &"INC-7".into()));
     assert_eq!((&engaged["by"], &engaged["reason"]), (&"mira".into(), &"x".into()));
 
-    let listed = desk.run(&["list"]).succeeds().stdout;
+    let listed = editor.run(&["list"]).succeeds().stdout;
     assert!(listed.contains("route /recs/*, tenant acme or zeta, 10 % of the keys, on web-1"), "{listed}");
-    desk.run(&["extend", "recs", "--until", "9h", "--reason", "x"]).succeeds();
-    desk.run(&["advance", "recs", "--stage", "region:eu", "--reason", "x"]).succeeds();
-    desk.run(&["advance", "recs", "--stage", "instance:web-1", "--reason", "x"]).fails(1, "not_wider");
-    desk.run(&["advance", "recs", "--stage", "everywhere", "--reason", "x"]).succeeds();
-    desk.run(&["pin", "recs", "--reason", "x"]).succeeds();
-    desk.run(&["release", "recs", "--reason", "x"]).fails(1, "error (pinned): recs is pinned engaged by mira");
-    desk.run(&["unpin", "recs", "--reason", "x"]).succeeds();
-    assert_eq!(desk.json(&["release", "recs", "--reason", "x"]).get("engaged"), None);
-    let document = desk.json(&["retire", "recs", "--reason", "x"]);
+    editor.run(&["extend", "recs", "--until", "9h", "--reason", "x"]).succeeds();
+    editor.run(&["advance", "recs", "--stage", "region:eu", "--reason", "x"]).succeeds();
+    editor.run(&["advance", "recs", "--stage", "instance:web-1", "--reason", "x"]).fails(1, "not_wider");
+    editor.run(&["advance", "recs", "--stage", "everywhere", "--reason", "x"]).succeeds();
+    editor.run(&["pin", "recs", "--reason", "x"]).succeeds();
+    editor.run(&["release", "recs", "--reason", "x"]).fails(1, "error (pinned): recs is pinned engaged by mira");
+    editor.run(&["unpin", "recs", "--reason", "x"]).succeeds();
+    assert_eq!(editor.json(&["release", "recs", "--reason", "x"]).get("engaged"), None);
+    let document = editor.json(&["retire", "recs", "--reason", "x"]);
     assert_eq!(document["retired"][0]["id"], "recs");
-    desk.define("recs").fails(1, "never used again");
+    editor.define("recs").fails(1, "never used again");
 }
 
 #[test]
 fn without_a_scope_nothing_is_engaged_and_the_error_says_what_to_add() {
-    let desk = Desk::with_recs();
+    let editor = Editor::with_recs();
     for (scope, says) in [
         (&[][..], "add --all for everybody"),
         (&["--all", "--tenant", "acme"], "--tenant"),
@@ -118,81 +118,81 @@ fn without_a_scope_nothing_is_engaged_and_the_error_says_what_to_add() {
         (&["--all", "--for", "soon"], "30m"),
         (&["--all", "--then", "keep"], "--for"),
     ] {
-        desk.run(&[&["engage", "recs", "--reason", "x"], scope].concat()).fails(2, says);
+        editor.run(&[&["engage", "recs", "--reason", "x"], scope].concat()).fails(2, says);
     }
-    desk.run(&["engage", "recs", "--all"]).fails(2, "--reason");
-    desk.run(&["engage", "recs", "--tenant", "", "--reason", "x"]).fails(1, "error (invalid): ");
-    desk.run(&["engage", "recs", "--all", "--reason", " "]).fails(1, "reason");
-    assert!(desk.engaged().is_empty());
+    editor.run(&["engage", "recs", "--all"]).fails(2, "--reason");
+    editor.run(&["engage", "recs", "--tenant", "", "--reason", "x"]).fails(1, "error (invalid): ");
+    editor.run(&["engage", "recs", "--all", "--reason", " "]).fails(1, "reason");
+    assert!(editor.engaged().is_empty());
 }
 
 #[test]
 fn nobody_approves_what_has_come_to_mean_something_else() {
-    let desk = Desk::with_recs();
-    desk.run(&["two-person", "on", "--reason", "before the sale"]).succeeds();
-    desk.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
-    assert_eq!(desk.run(&["revert", "3", "--reason", "back"]).code, 4);
-    desk.define("payments").succeeds();
+    let editor = Editor::with_recs();
+    editor.run(&["two-person", "on", "--reason", "before the sale"]).succeeds();
+    editor.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
+    assert_eq!(editor.run(&["revert", "3", "--reason", "back"]).code, 4);
+    editor.define("payments").succeeds();
     let approve = ["approve", "5", "--reason", "seen it", "--by", "ana"];
-    desk.run(&approve).fails(1, "error (stale_approval)");
-    assert_eq!(desk.engaged(), ["recs"]);
-    let pending = desk.run(&["pending"]).succeeds().stdout;
+    editor.run(&approve).fails(1, "error (stale_approval)");
+    assert_eq!(editor.engaged(), ["recs"]);
+    let pending = editor.run(&["pending"]).succeeds().stdout;
     let hash = pending.split_whitespace().find(|word| word.starts_with("sha256:")).unwrap();
-    desk.run(&[&approve[..], &["--document", hash.trim_end_matches('.')]].concat()).succeeds();
-    assert!(desk.engaged().is_empty());
+    editor.run(&[&approve[..], &["--document", hash.trim_end_matches('.')]].concat()).succeeds();
+    assert!(editor.engaged().is_empty());
 }
 
 #[test]
 fn what_takes_two_persons_waits_for_the_second() {
-    let desk = Desk::with_recs();
-    desk.run(&["two-person", "on", "--reason", "before the sale"]).succeeds();
-    desk.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
-    let waits = desk.run(&["release", "recs", "--reason", "fixed"]);
+    let editor = Editor::with_recs();
+    editor.run(&["two-person", "on", "--reason", "before the sale"]).succeeds();
+    editor.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
+    let waits = editor.run(&["release", "recs", "--reason", "fixed"]);
     assert_eq!(waits.code, 4, "{waits:?}");
     assert!(waits.stdout.contains("backstop switch approve 5 --reason"), "{waits:?}");
-    assert_eq!(desk.engaged(), ["recs"]);
-    assert_eq!(desk.json(&["pending"])[0]["change"], serde_json::json!({ "release": { "switch": "recs" } }));
-    assert!(desk.run(&["pending"]).succeeds().stdout.contains("release recs  fixed"));
+    assert_eq!(editor.engaged(), ["recs"]);
+    assert_eq!(editor.json(&["pending"])[0]["change"], serde_json::json!({ "release": { "switch": "recs" } }));
+    assert!(editor.run(&["pending"]).succeeds().stdout.contains("release recs  fixed"));
 
     let approve = ["approve", "5", "--reason", "seen it"];
-    desk.run(&approve).fails(1, "error (same_person)");
+    editor.run(&approve).fails(1, "error (same_person)");
     let other = format!("sha256:{}", "0".repeat(64));
-    desk.run(&[&approve[..], &["--by", "ana", "--document", &other]].concat()).fails(1, "error (stale_approval)");
-    let ran = Ran::of(&desk.command(&approve).env("BACKSTOP_ACTOR", "ana").output().unwrap()).succeeds();
+    editor.run(&[&approve[..], &["--by", "ana", "--document", &other]].concat()).fails(1, "error (stale_approval)");
+    let ran = Ran::of(&editor.command(&approve).env("BACKSTOP_ACTOR", "ana").output().unwrap()).succeeds();
     assert!(ran.stdout.contains("\"release recs\", proposed by mira because \"fixed\""), "{ran:?}");
-    assert!(desk.engaged().is_empty());
-    desk.run(&approve).fails(1, "error (unknown_proposal)");
+    assert!(editor.engaged().is_empty());
+    editor.run(&approve).fails(1, "error (unknown_proposal)");
 
-    let waits = desk.run(&["two-person", "off", "--reason", "after it", "--json"]);
+    let waits = editor.run(&["two-person", "off", "--reason", "after it", "--json"]);
     assert_eq!((waits.code, &waits.stdout.parse::<Value>().unwrap()["number"]), (4, &7.into()));
-    desk.run(&["reject", "7", "--reason", "not yet"]).succeeds();
-    let said = desk.run(&["two-person", "off", "--reason", "nobody is awake", "--break-glass"]).succeeds().stdout;
+    editor.run(&["reject", "7", "--reason", "not yet"]).succeeds();
+    let said = editor.run(&["two-person", "off", "--reason", "nobody is awake", "--break-glass"]).succeeds().stdout;
     assert!(said.contains("without a second person"), "{said}");
-    let history = desk.run(&["history"]).succeeds().stdout;
+    let history = editor.run(&["history"]).succeeds().stdout;
     assert!(history.contains("approved by ana") && history.contains("without a second person"), "{history}");
 }
 
 #[test]
 fn a_revert_passes_over_what_changed_no_switch() {
-    let desk = Desk::with_recs();
-    desk.run(&["two-person", "on", "--reason", "x"]).succeeds();
-    desk.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
-    assert_eq!(desk.run(&["release", "recs", "--reason", "x"]).code, 4);
-    desk.run(&["reject", "5", "--reason", "x"]).succeeds();
-    desk.run(&["revert", "--reason", "x", "--break-glass"]).succeeds();
-    assert!(desk.engaged().is_empty());
-    assert_eq!(desk.json(&["history", "--limit", "1"])[0]["changed"]["what"], "revert 3");
+    let editor = Editor::with_recs();
+    editor.run(&["two-person", "on", "--reason", "x"]).succeeds();
+    editor.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
+    assert_eq!(editor.run(&["release", "recs", "--reason", "x"]).code, 4);
+    editor.run(&["reject", "5", "--reason", "x"]).succeeds();
+    editor.run(&["revert", "--reason", "x", "--break-glass"]).succeeds();
+    assert!(editor.engaged().is_empty());
+    assert_eq!(editor.json(&["history", "--limit", "1"])[0]["changed"]["what"], "revert 3");
 }
 
 #[test]
 fn eight_that_engage_at_once_all_do() {
-    let desk = Desk::new();
+    let editor = Editor::new();
     let ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
     for id in ids {
-        desk.define(id).succeeds();
+        editor.define(id).succeeds();
     }
     let engage = |id: &&str| {
-        let mut command = desk.command(&["engage", id, "--all", "--reason", "everything is on fire"]);
+        let mut command = editor.command(&["engage", id, "--all", "--reason", "everything is on fire"]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
     let running: Vec<_> = ids.iter().map(engage).collect();
@@ -200,60 +200,60 @@ fn eight_that_engage_at_once_all_do() {
         let ran = Ran::of(&child.wait_with_output().unwrap());
         assert_eq!(ran.code, 0, "{ran:?}");
     }
-    assert_eq!(desk.engaged(), ids);
+    assert_eq!(editor.engaged(), ids);
     let generations: Vec<_> =
-        desk.json(&["history"]).as_array().unwrap().iter().map(|line| line["generation"].as_u64()).collect();
+        editor.json(&["history"]).as_array().unwrap().iter().map(|line| line["generation"].as_u64()).collect();
     assert_eq!(generations, (2..=17).rev().map(Some).collect::<Vec<_>>());
-    assert_eq!(desk.json(&["verify-audit"])["entries"], 16);
+    assert_eq!(editor.json(&["verify-audit"])["entries"], 16);
 }
 
 #[test]
 fn each_way_to_fail_has_its_exit_code() {
-    let desk = Desk::new();
-    desk.run(&["engage", "recs", "--all", "--reason", "x"]).fails(1, "error (empty): the store is empty");
-    desk.run(&["revert", "--reason", "x"]).fails(1, "empty");
-    desk.define("recs").succeeds();
-    desk.define("recs").succeeds(); // another time, by the clock
-    desk.run(&["engage", "ads", "--all", "--reason", "x"]).fails(1, "error (unknown_switch)");
-    desk.run(&["release", "recs", "--reason", "x"]).fails(1, "error (not_engaged)");
-    desk.run(&["pin", "ads", "--reason", "x"]).fails(1, "error (unknown_switch)");
-    desk.run(&["revert", "99", "--reason", "x"]).fails(1, "error (unknown_revision)");
-    desk.run(&["approve", "1", "--reason", "x"]).fails(1, "error (unknown_proposal)");
-    desk.run(&["disengage"]).fails(2, "disengage");
-    desk.run(&["list", "--file", ""]).fails(2, "");
-    let nameless = desk.command(&["release", "recs", "--reason", "x"]).env_remove("USER").output().unwrap();
+    let editor = Editor::new();
+    editor.run(&["engage", "recs", "--all", "--reason", "x"]).fails(1, "error (empty): the store is empty");
+    editor.run(&["revert", "--reason", "x"]).fails(1, "empty");
+    editor.define("recs").succeeds();
+    editor.define("recs").succeeds(); // another time, by the clock
+    editor.run(&["engage", "ads", "--all", "--reason", "x"]).fails(1, "error (unknown_switch)");
+    editor.run(&["release", "recs", "--reason", "x"]).fails(1, "error (not_engaged)");
+    editor.run(&["pin", "ads", "--reason", "x"]).fails(1, "error (unknown_switch)");
+    editor.run(&["revert", "99", "--reason", "x"]).fails(1, "error (unknown_revision)");
+    editor.run(&["approve", "1", "--reason", "x"]).fails(1, "error (unknown_proposal)");
+    editor.run(&["disengage"]).fails(2, "disengage");
+    editor.run(&["list", "--file", ""]).fails(2, "");
+    let nameless = editor.command(&["release", "recs", "--reason", "x"]).env_remove("USER").output().unwrap();
     Ran::of(&nameless).fails(2, "--by NAME");
-    let nowhere = desk.command(&["list"]).env_remove("BACKSTOP_SWITCHES").output().unwrap();
+    let nowhere = editor.command(&["list"]).env_remove("BACKSTOP_SWITCHES").output().unwrap();
     Ran::of(&nowhere).fails(2, "BACKSTOP_SWITCHES");
-    let folder = desk.folder.path().to_str().unwrap();
-    desk.run(&["list", "--file", folder]).fails(3, "error (store)");
-    desk.run(&["verify-audit", "/no/such/audit"]).fails(3, "/no/such/audit");
-    let error = desk.run(&["release", "recs", "--reason", "x", "--json"]);
+    let folder = editor.folder.path().to_str().unwrap();
+    editor.run(&["list", "--file", folder]).fails(3, "error (store)");
+    editor.run(&["verify-audit", "/no/such/audit"]).fails(3, "/no/such/audit");
+    let error = editor.run(&["release", "recs", "--reason", "x", "--json"]);
     assert_eq!(error.stderr.parse::<Value>().unwrap()["error"]["code"], "not_engaged");
 }
 
 #[test]
 fn an_id_that_could_be_a_path_is_refused() {
-    let desk = Desk::with_recs();
-    let files = || fs::read_dir(desk.folder.path()).unwrap().count();
+    let editor = Editor::with_recs();
+    let files = || fs::read_dir(editor.folder.path()).unwrap().count();
     let before = files();
     for id in ["../x", "/etc/passwd", "a/b", "..", "Recs", "", "a b", "a\n", "ä"] {
-        desk.define(id).fails(2, "invalid value");
-        desk.run(&["engage", id, "--all", "--reason", "x"]).fails(2, "invalid value");
+        editor.define(id).fails(2, "invalid value");
+        editor.run(&["engage", id, "--all", "--reason", "x"]).fails(2, "invalid value");
     }
     assert_eq!(files(), before);
 }
 
 #[test]
 fn garbage_in_the_file_is_told_and_left_alone() {
-    let desk = Desk::with_recs();
-    fs::write(desk.path("escapes.json"), "{\"\\u001b[2J\":1,\"\\u001b[2J\":2}").unwrap();
-    let ran = desk.run(&["list", "--file", desk.path("escapes.json").to_str().unwrap()]);
+    let editor = Editor::with_recs();
+    fs::write(editor.path("escapes.json"), "{\"\\u001b[2J\":1,\"\\u001b[2J\":2}").unwrap();
+    let ran = editor.run(&["list", "--file", editor.path("escapes.json").to_str().unwrap()]);
     assert!(ran.code == 3 && !ran.stderr.contains('\u{1b}'), "{ran:?}");
-    let whole = fs::read(desk.path("switches.json")).unwrap();
+    let whole = fs::read(editor.path("switches.json")).unwrap();
     let changed = String::from_utf8(whole.clone()).unwrap().replace("team-recs", "team-wreck");
     for garbage in [b"".as_slice(), b"\0\xff\xfe", b"null", b"{\"generation\": 2}", &whole[..99], changed.as_bytes()] {
-        fs::write(desk.path("switches.json"), garbage).unwrap();
+        fs::write(editor.path("switches.json"), garbage).unwrap();
         for arguments in [
             &["list"][..],
             &["history"],
@@ -264,69 +264,69 @@ fn garbage_in_the_file_is_told_and_left_alone() {
             &["pin", "recs", "--reason", "x"],
             &["approve", "1", "--reason", "x"],
         ] {
-            desk.run(arguments).fails(3, "error (store)");
+            editor.run(arguments).fails(3, "error (store)");
         }
-        assert_eq!(fs::read(desk.path("switches.json")).unwrap(), garbage);
+        assert_eq!(fs::read(editor.path("switches.json")).unwrap(), garbage);
     }
 }
 
 #[test]
 fn what_was_damaged_or_deleted_is_restored_from_the_history() {
-    let desk = Desk::with_recs();
-    desk.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
-    desk.run(&["restore", "--reason", "x"]).fails(1, "error (sound): generation 3 is sound");
-    fs::write(desk.path("switches.json"), "garbage").unwrap();
-    desk.run(&["list"]).fails(3, "backstop switch restore --reason");
-    let said = desk.run(&["restore", "--reason", "the disk was full"]).succeeds().stdout;
+    let editor = Editor::with_recs();
+    editor.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
+    editor.run(&["restore", "--reason", "x"]).fails(1, "error (sound): generation 3 is sound");
+    fs::write(editor.path("switches.json"), "garbage").unwrap();
+    editor.run(&["list"]).fails(3, "backstop switch restore --reason");
+    let said = editor.run(&["restore", "--reason", "the disk was full"]).succeeds().stdout;
     assert!(
         said.starts_with("Generation 2 of the history is the document again.") && said.ends_with("Generation 4.\n")
     );
-    fs::remove_file(desk.path("switches.json")).unwrap();
-    desk.define("recs").fails(1, "error (gone): the document is gone, and its history is there");
-    desk.run(&["restore", "--reason", "somebody tidied up"]).succeeds();
-    assert!(desk.run(&["history"]).succeeds().stdout.contains("restore generation"));
-    desk.run(&["verify-audit"]).succeeds();
+    fs::remove_file(editor.path("switches.json")).unwrap();
+    editor.define("recs").fails(1, "error (gone): the document is gone, and its history is there");
+    editor.run(&["restore", "--reason", "somebody tidied up"]).succeeds();
+    assert!(editor.run(&["history"]).succeeds().stdout.contains("restore generation"));
+    editor.run(&["verify-audit"]).succeeds();
 }
 
 #[test]
 fn the_audit_verifies_and_a_changed_byte_is_found() {
-    let desk = Desk::with_recs();
-    desk.run(&["engage", "recs", "--all", "--reason", "wrong prices"]).succeeds();
-    desk.run(&["revert", "--reason", "another service"]).succeeds();
-    let audit = desk.path("switches.json.audit.jsonl");
-    assert!(desk.run(&["verify-audit"]).succeeds().stdout.contains("has 3 entries"));
+    let editor = Editor::with_recs();
+    editor.run(&["engage", "recs", "--all", "--reason", "wrong prices"]).succeeds();
+    editor.run(&["revert", "--reason", "another service"]).succeeds();
+    let audit = editor.path("switches.json.audit.jsonl");
+    assert!(editor.run(&["verify-audit"]).succeeds().stdout.contains("has 3 entries"));
     let whole = fs::read_to_string(&audit).unwrap();
     let entry: Value = whole.lines().nth(1).unwrap().parse().unwrap();
     assert_eq!((&entry["what"], &entry["by"]), (&"engage".into(), &"mira".into()));
     assert_eq!(entry["scope_after"], serde_json::json!({ "all": true }));
 
     fs::write(&audit, whole.replace("wrong prices", "wrong pricez")).unwrap();
-    desk.run(&["verify-audit"]).fails(5, "line 2 was tampered with");
+    editor.run(&["verify-audit"]).fails(5, "line 2 was tampered with");
     fs::write(&audit, whole.trim_end()).unwrap();
-    desk.run(&["verify-audit", audit.to_str().unwrap()]).fails(5, "line 3 is torn");
+    editor.run(&["verify-audit", audit.to_str().unwrap()]).fails(5, "line 3 is torn");
 }
 
 #[test]
 fn an_audit_that_cannot_be_written_is_a_warning_and_holds_nothing_up() {
-    let desk = Desk::with_recs();
-    let missing = desk.path("missing/audit.jsonl");
-    let ran = desk.run(&["engage", "recs", "--all", "--reason", "x", "--audit", missing.to_str().unwrap()]);
+    let editor = Editor::with_recs();
+    let missing = editor.path("missing/audit.jsonl");
+    let ran = editor.run(&["engage", "recs", "--all", "--reason", "x", "--audit", missing.to_str().unwrap()]);
     assert!(ran.code == 0 && ran.stderr.starts_with("warning: it is done, and the audit has no entry"), "{ran:?}");
-    assert_eq!(desk.engaged(), ["recs"]);
-    desk.run(&["release", "recs", "--reason", "x", "--no-audit"]).succeeds();
-    assert_eq!(desk.json(&["verify-audit"])["entries"], 1);
+    assert_eq!(editor.engaged(), ["recs"]);
+    editor.run(&["release", "recs", "--reason", "x", "--no-audit"]).succeeds();
+    assert_eq!(editor.json(&["verify-audit"])["entries"], 1);
 }
 
 #[test]
 fn what_is_printed_for_programs_is_one_value() {
-    let desk = Desk::with_recs();
-    assert_eq!(desk.json(&["list"])[0]["definition"]["on_unknown"], "allow");
-    assert_eq!(desk.json(&["engage", "recs", "--percent", "1", "--reason", "x"])["id"], "recs");
-    let document = desk.json(&["revert", "--reason", "x"]);
-    assert_eq!(document, fs::read_to_string(desk.path("switches.json")).unwrap().parse::<Value>().unwrap());
-    assert_eq!(desk.json(&["history", "--limit", "2"]).as_array().unwrap().len(), 2);
-    assert_eq!(desk.json(&["pending"]), serde_json::json!([]));
-    let empty = Desk::new();
+    let editor = Editor::with_recs();
+    assert_eq!(editor.json(&["list"])[0]["definition"]["on_unknown"], "allow");
+    assert_eq!(editor.json(&["engage", "recs", "--percent", "1", "--reason", "x"])["id"], "recs");
+    let document = editor.json(&["revert", "--reason", "x"]);
+    assert_eq!(document, fs::read_to_string(editor.path("switches.json")).unwrap().parse::<Value>().unwrap());
+    assert_eq!(editor.json(&["history", "--limit", "2"]).as_array().unwrap().len(), 2);
+    assert_eq!(editor.json(&["pending"]), serde_json::json!([]));
+    let empty = Editor::new();
     for command in ["list", "history", "pending"] {
         assert_eq!(empty.json(&[command]), serde_json::json!([]));
     }
@@ -334,8 +334,8 @@ fn what_is_printed_for_programs_is_one_value() {
 
 #[test]
 fn the_help_names_every_subcommand_and_each_has_an_example() {
-    let desk = Desk::new();
-    let help = desk.run(&["--help"]).succeeds().stdout;
+    let editor = Editor::new();
+    let help = editor.run(&["--help"]).succeeds().stdout;
     let listed = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let names: Vec<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     for name in [
@@ -357,7 +357,7 @@ fn the_help_names_every_subcommand_and_each_has_an_example() {
         "verify-audit",
     ] {
         assert!(names.contains(&name), "{name}: {help}");
-        let one = desk.run(&[name, "--help"]).succeeds().stdout;
+        let one = editor.run(&[name, "--help"]).succeeds().stdout;
         assert!(one.contains("Example") && one.contains(&format!("\n  backstop switch {name}")), "{one}");
     }
     let top = Command::new(env!("CARGO_BIN_EXE_backstop")).arg("--help").output().unwrap();
@@ -372,8 +372,8 @@ fn the_help_names_every_subcommand_and_each_has_an_example() {
 
 #[test]
 fn whoever_stops_reading_makes_nothing_panic() {
-    let desk = Desk::with_recs();
-    let mut child = desk.command(&["history"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let editor = Editor::with_recs();
+    let mut child = editor.command(&["history"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(Ran::of(&child.wait_with_output().unwrap()).code, 0);
 }

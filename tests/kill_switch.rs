@@ -3,7 +3,7 @@
 use backstop::clock::{Clock, Timestamp};
 use backstop::kill_switch::store::{MemoryStore, Store};
 use backstop::kill_switch::{
-    BoardEvent, By, Change, Definition, Desk, Document, Engage, Expiry, KillSwitch, KillSwitches, OnUnknown, PinState,
+    Author, Change, Definition, Document, Editor, Engage, Event, Expiry, KillSwitch, KillSwitches, OnUnknown, PinState,
     Scope, Source, Stage, State, SwitchId, Target,
 };
 use backstop::{CallError, Rejected};
@@ -17,8 +17,8 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
-fn by(reason: &str) -> By {
-    By::person("mira", now()).because(reason)
+fn by(reason: &str) -> Author {
+    Author::person("mira", now()).because(reason)
 }
 
 fn id() -> SwitchId {
@@ -26,17 +26,17 @@ fn id() -> SwitchId {
 }
 
 /// A store that defines `recs`, and a desk on it.
-fn store() -> (Arc<MemoryStore>, Desk) {
+fn store() -> (Arc<MemoryStore>, Editor) {
     let store = Arc::new(MemoryStore::new());
-    let desk = Desk::new(Arc::clone(&store));
+    let editor = Editor::new(Arc::clone(&store));
     let definition =
         Definition::new("team-recs", "recommendations", now() + Duration::from_secs(9_999_999), OnUnknown::Allow);
-    desk.change(&Change::Define { switch: id(), definition }, &by("new")).unwrap();
-    (store, desk)
+    editor.change(&Change::Define { switch: id(), definition }, &by("new")).unwrap();
+    (store, editor)
 }
 
-fn engage(desk: &Desk, scope: Scope) -> Document {
-    desk.change(&Change::Engage(Engage::new(id(), scope)), &by("wrong prices")).unwrap()
+fn engage(editor: &Editor, scope: Scope) -> Document {
+    editor.change(&Change::Engage(Engage::new(id(), scope)), &by("wrong prices")).unwrap()
 }
 
 fn board(store: &Arc<MemoryStore>) -> (KillSwitches, KillSwitch) {
@@ -48,18 +48,18 @@ fn board(store: &Arc<MemoryStore>) -> (KillSwitches, KillSwitch) {
 
 #[test]
 fn what_the_store_says_is_in_force_at_once_for_whom_it_says() {
-    let (store, desk) = store();
+    let (store, editor) = store();
     let (switches, recs) = board(&store);
     assert_eq!(recs.check(&Target::new()), Ok(State::Released));
-    engage(&desk, Scope::new().tenant("acme"));
+    engage(&editor, Scope::new().tenant("acme"));
     switches.refresh();
     let rejected = recs.check(&Target::new().tenant("acme")).unwrap_err();
     assert_eq!(rejected.to_string(), "kill switch recs rejected the call: engaged");
     assert_eq!(recs.check(&Target::new().tenant("other")), Ok(State::Released));
-    engage(&desk, Scope::all());
+    engage(&editor, Scope::all());
     switches.refresh();
     assert!(recs.check(&Target::new()).is_err());
-    desk.change(&Change::Release { switch: id() }, &by("fixed")).unwrap();
+    editor.change(&Change::Release { switch: id() }, &by("fixed")).unwrap();
     switches.refresh();
     assert_eq!((recs.check(&Target::new().tenant("acme")), recs.blocked()), (Ok(State::Released), 2));
     assert_eq!(switches.document().unwrap().generation(), 5);
@@ -67,33 +67,33 @@ fn what_the_store_says_is_in_force_at_once_for_whom_it_says() {
 
 #[test]
 fn the_boards_own_thread_hears_of_a_change() {
-    let (store, desk) = store();
+    let (store, editor) = store();
     let (switches, recs) = board(&store);
     let (told, heard) = std::sync::mpsc::channel();
     let told = Mutex::new(told);
     switches
         .subscribe(move |event| {
-            if let BoardEvent::Switched { is_engaged, .. } = event {
+            if let Event::Switched { is_engaged, .. } = event {
                 told.lock().unwrap().send(*is_engaged).unwrap();
             }
         })
         .forever();
-    engage(&desk, Scope::all());
+    engage(&editor, Scope::all());
     assert_eq!(heard.recv_timeout(Duration::from_secs(30)), Ok(true));
     assert!(recs.is_engaged());
 }
 
 #[test]
 fn a_stage_reaches_the_instances_it_names() {
-    let (store, desk) = store();
+    let (store, editor) = store();
     let (switches, recs) = board(&store);
     let stage = |stage| {
-        desk.change(&Change::Advance { switch: id(), stage }, &by("wider")).unwrap();
+        editor.change(&Change::Advance { switch: id(), stage }, &by("wider")).unwrap();
         switches.refresh();
         recs.is_engaged()
     };
     let first = Engage::new(id(), Scope::all()).stage(Stage::instances(["web-2"]));
-    desk.change(&Change::Engage(first), &by("try one")).unwrap();
+    editor.change(&Change::Engage(first), &by("try one")).unwrap();
     switches.refresh();
     assert!(!recs.is_engaged(), "it is another instance's");
     assert!(!stage(Stage::regions(["us"])) && stage(Stage::regions(["us", "eu"])) && stage(Stage::Everywhere));
@@ -116,10 +116,10 @@ fn unknown_is_neither_engaged_nor_released_and_does_what_was_declared() {
 
 #[test]
 fn an_engagement_ends_when_it_said_so_and_not_when_a_clock_says_so() {
-    let (store, desk) = store();
+    let (store, editor) = store();
     let (switches, recs) = board(&store);
     let soon = Engage::new(id(), Scope::all()).expires(Expiry::release(now() + Duration::from_millis(300)));
-    desk.change(&Change::Engage(soon), &by("for a moment")).unwrap();
+    editor.change(&Change::Engage(soon), &by("for a moment")).unwrap();
     switches.refresh();
     assert!(recs.is_engaged());
     let (told, heard) = std::sync::mpsc::channel();
@@ -131,11 +131,11 @@ fn an_engagement_ends_when_it_said_so_and_not_when_a_clock_says_so() {
 
 #[test]
 fn an_engagement_that_outlives_its_time_is_told_as_overdue() {
-    let (store, desk) = store();
+    let (store, editor) = store();
     let (switches, recs) = board(&store);
     let soon = now() + Duration::from_millis(200);
-    let overdue = |engage: Engage, by: &By| {
-        desk.change(&Change::Engage(engage), by).unwrap();
+    let overdue = |engage: Engage, by: &Author| {
+        editor.change(&Change::Engage(engage), by).unwrap();
         switches.refresh();
         switches.status().overdue
     };
@@ -145,13 +145,13 @@ fn an_engagement_that_outlives_its_time_is_told_as_overdue() {
     std::thread::sleep(Duration::from_millis(250)); // the wall's clock is no manual one
     assert_eq!(switches.status().overdue, ["recs"]);
     assert!(recs.is_engaged());
-    desk.change(&Change::Release { switch: id() }, &by("fixed")).unwrap();
+    editor.change(&Change::Release { switch: id() }, &by("fixed")).unwrap();
     switches.refresh();
     assert_eq!(switches.status().overdue, [""; 0]);
 
     let soon = now() + Duration::from_millis(200);
     overdue(Engage::new(id(), Scope::all()).expires(Expiry::release(soon)), &by("for a moment"));
-    desk.change(&Change::Pin { switch: id(), state: PinState::Engaged }, &by("hands off")).unwrap();
+    editor.change(&Change::Pin { switch: id(), state: PinState::Engaged }, &by("hands off")).unwrap();
     switches.refresh();
     std::thread::sleep(Duration::from_millis(250));
     assert_eq!((switches.status().overdue, recs.is_engaged()), (vec!["recs".to_owned()], true), "the pin keeps it");
@@ -159,19 +159,19 @@ fn an_engagement_that_outlives_its_time_is_told_as_overdue() {
 
 #[test]
 fn a_switch_declared_otherwise_than_defined_is_told_once() {
-    let (store, desk) = store();
+    let (store, editor) = store();
     let builder = KillSwitches::builder("differing").store(Arc::clone(&store)).poll(Duration::from_secs(3_600));
     let switches = builder.build().unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&told);
     let _subscription = switches.subscribe(move |event| {
-        if let BoardEvent::Differing { name, declared, defined } = event {
+        if let Event::Differing { name, declared, defined } = event {
             log.lock().unwrap().push((*name, *declared, *defined));
         }
     });
     let _same = switches.switch("other", OnUnknown::Block).unwrap();
     let _recs = switches.switch("recs", OnUnknown::Block).unwrap();
-    engage(&desk, Scope::all());
+    engage(&editor, Scope::all());
     switches.refresh();
     assert_eq!(switches.status().differing, ["recs"]);
     // The board's own thread may be the one that delivers; its event is not lost.
@@ -247,9 +247,9 @@ impl Store for Scripted {
 
 #[test]
 fn whatever_the_store_says_an_engaged_switch_stays_engaged() {
-    let (_, desk) = store();
-    let engaged = engage(&desk, Scope::all());
-    let older = desk.revision(engaged.generation() - 1).unwrap();
+    let (_, editor) = store();
+    let engaged = engage(&editor, Scope::all());
+    let older = editor.revision(engaged.generation() - 1).unwrap();
     let (_, other) = store();
     let foreign = engage(&other, Scope::all());
     let script = Arc::new(Scripted::default());
@@ -280,8 +280,8 @@ fn whatever_the_store_says_an_engaged_switch_stays_engaged() {
 
 #[test]
 fn a_start_without_the_store_begins_with_the_last_good_document_then_the_baked_in_one() {
-    let (store, desk) = store();
-    let engaged = engage(&desk, Scope::all());
+    let (store, editor) = store();
+    let engaged = engage(&editor, Scope::all());
     let directory = tempfile::tempdir().unwrap();
     let snapshot = directory.path().join("last-good.json");
     {
@@ -290,7 +290,7 @@ fn a_start_without_the_store_begins_with_the_last_good_document_then_the_baked_i
     }
     let gone = || Arc::new(Scripted::default());
     let start = |snapshot: &std::path::Path| {
-        let baked_in = desk.revision(2).unwrap().to_bytes();
+        let baked_in = editor.revision(2).unwrap().to_bytes();
         let builder = KillSwitches::builder("run-2").store(gone()).snapshot(snapshot).baked_in(baked_in);
         let switches = builder.build().unwrap();
         let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
@@ -319,19 +319,19 @@ fn a_snapshot_that_could_not_be_written_is_written_at_a_later_reading() {
 
 #[test]
 fn a_layer_answers_as_it_was_told_to_and_lets_the_others_through() {
-    let (store, desk) = store();
+    let (store, editor) = store();
     let (switches, recs) = board(&store);
     let works = || service_fn(|_: &'static str| std::future::ready(Ok::<_, io::Error>("fresh")));
     let layer = recs.layer().target(|tenant: &&'static str| Target::new().tenant(tenant));
     let mut service = layer.fallback(|_: &'static str, _: Rejected| Ok("of yesterday")).layer(works());
     let mut ask = |tenant| service.call(tenant).now_or_never().unwrap().unwrap();
     assert_eq!((ask("acme"), ask("other")), ("fresh", "fresh"));
-    engage(&desk, Scope::new().tenant("acme"));
+    engage(&editor, Scope::new().tenant("acme"));
     switches.refresh();
     assert_eq!((ask("acme"), ask("other")), ("of yesterday", "fresh"));
 
     let mut service = recs.layer().as_error().layer(works());
-    engage(&desk, Scope::all());
+    engage(&editor, Scope::all());
     switches.refresh();
     let error = service.call("any").now_or_never().unwrap().unwrap_err();
     assert!(Rejected::find(&*error).is_some());
@@ -344,9 +344,9 @@ fn a_layer_answers_as_it_was_told_to_and_lets_the_others_through() {
 
 #[test]
 fn a_reading_that_another_was_faster_than_is_no_alarm() {
-    let (_, desk) = store();
-    let older = desk.document().unwrap().unwrap().to_bytes();
-    let newer = engage(&desk, Scope::all());
+    let (_, editor) = store();
+    let older = editor.document().unwrap().unwrap().to_bytes();
+    let newer = engage(&editor, Scope::all());
     let script = Arc::new(Scripted { watching: Watching::Hangs, ..Scripted::default() });
     *script.document.lock().unwrap() = Some(older);
     let switches = KillSwitches::builder("races").store(Arc::clone(&script)).build().unwrap();
@@ -367,8 +367,8 @@ fn a_reading_that_another_was_faster_than_is_no_alarm() {
 
 #[test]
 fn a_store_that_nobody_reads_shows_after_three_polls() {
-    let (_, desk) = store();
-    let document = Mutex::new(Some(desk.document().unwrap().unwrap().to_bytes()));
+    let (_, editor) = store();
+    let document = Mutex::new(Some(editor.document().unwrap().unwrap().to_bytes()));
     let (clock, time) = Clock::manual();
     let builder = KillSwitches::builder("hangs")
         .store(Scripted { document, watching: Watching::Hangs, ..Scripted::default() })
@@ -385,16 +385,16 @@ fn a_store_that_nobody_reads_shows_after_three_polls() {
 
 #[test]
 fn a_store_whose_watching_panics_is_still_read() {
-    let (_, desk) = store();
+    let (_, editor) = store();
     let script = Arc::new(Scripted { watching: Watching::Panics, ..Scripted::default() });
     let builder = KillSwitches::builder("panics").store(Arc::clone(&script)).poll(Duration::from_millis(10));
     let switches = builder.build().unwrap();
     let (told, heard) = std::sync::mpsc::channel();
     let told = Mutex::new(told);
     let _subscription = switches.subscribe(move |event| told.lock().unwrap().send(event.clone()).unwrap());
-    *script.document.lock().unwrap() = Some(engage(&desk, Scope::all()).to_bytes());
+    *script.document.lock().unwrap() = Some(engage(&editor, Scope::all()).to_bytes());
     let event = heard.recv_timeout(Duration::from_secs(30));
-    assert!(matches!(event, Ok(BoardEvent::Applied { .. })), "{event:?}");
+    assert!(matches!(event, Ok(Event::Applied { .. })), "{event:?}");
 }
 
 #[test]

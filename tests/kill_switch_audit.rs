@@ -1,10 +1,10 @@
 //! A program's changes and its audit: one that cannot be written is told, and a change that is in force is applied.
 
 use backstop::clock::Timestamp;
-use backstop::kill_switch::audit::Facts;
+use backstop::kill_switch::audit::AuditRecord;
 use backstop::kill_switch::store::{MemoryStore, Store, StoreError, Watch};
 use backstop::kill_switch::{
-    Audit, BoardEvent, By, Change, Definition, DeskError, Engage, KillSwitches, KillSwitchesBuilder, OnUnknown, Scope,
+    Audit, Author, Change, Definition, EditError, Engage, Event, KillSwitches, KillSwitchesBuilder, OnUnknown, Scope,
     SwitchId,
 };
 use std::error::Error;
@@ -16,12 +16,12 @@ use std::time::Duration;
 /// An audit whose disk is full at times.
 #[derive(Clone, Default)]
 struct Disk {
-    entries: Arc<Mutex<Vec<Facts>>>,
+    entries: Arc<Mutex<Vec<AuditRecord>>>,
     is_full: Arc<AtomicBool>,
 }
 
 impl Audit for Disk {
-    fn record(&self, facts: Facts) -> Result<(), Box<dyn Error + Send + Sync>> {
+    fn record(&self, facts: AuditRecord) -> Result<(), Box<dyn Error + Send + Sync>> {
         if self.is_full.load(Ordering::Relaxed) {
             return Err("no space left".into());
         }
@@ -34,8 +34,8 @@ fn builder() -> KillSwitchesBuilder {
     KillSwitches::builder("audited").poll(Duration::from_secs(3_600))
 }
 
-fn by() -> By {
-    By::person("mira", Timestamp::now()).because("wrong prices")
+fn by() -> Author {
+    Author::person("mira", Timestamp::now()).because("wrong prices")
 }
 
 fn id() -> SwitchId {
@@ -75,7 +75,7 @@ fn a_change_that_is_not_written_down_is_in_force_and_told() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&told);
     let _subscription = switches.subscribe(move |event| {
-        if let BoardEvent::Unrecorded { generation, why } = event {
+        if let Event::Unrecorded { generation, why } = event {
             log.lock().unwrap().push((*generation, why.clone()));
         }
     });
@@ -119,7 +119,7 @@ fn a_change_that_a_power_cut_may_undo_is_applied_before_it_is_told() {
     let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
     for change in [define(), Change::Engage(Engage::new(id(), Scope::all()))] {
         let error = switches.change(&change, &by()).unwrap_err();
-        assert!(matches!(error, DeskError::Store(StoreError::NotDurable { .. })), "{error}");
+        assert!(matches!(error, EditError::Store(StoreError::NotDurable { .. })), "{error}");
     }
     assert!(recs.is_engaged());
 }

@@ -3,7 +3,7 @@
 
 use backstop::clock::Timestamp;
 use backstop::kill_switch::store::{MemoryStore, Store, StoreError, Watch};
-use backstop::kill_switch::{By, Change, Definition, Desk, DeskError, Engage, OnUnknown, Scope, SwitchId};
+use backstop::kill_switch::{Author, Change, Definition, EditError, Editor, Engage, OnUnknown, Scope, SwitchId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,7 +22,7 @@ impl Store for Rival {
 
     fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
         if self.strikes.swap(false, Ordering::Relaxed) {
-            engage(&Desk::new(Arc::clone(&self.store)), "payments").unwrap();
+            engage(&Editor::new(Arc::clone(&self.store)), "payments").unwrap();
         }
         self.store.compare_and_set(expected, generation, bytes)
     }
@@ -41,50 +41,50 @@ impl Store for Rival {
     }
 }
 
-fn by() -> By {
-    By::person("mira", Timestamp::now()).because("a test")
+fn by() -> Author {
+    Author::person("mira", Timestamp::now()).because("a test")
 }
 
-fn engage(desk: &Desk, id: &str) -> Result<u64, DeskError> {
+fn engage(editor: &Editor, id: &str) -> Result<u64, EditError> {
     let engage = Engage::new(SwitchId::new(id).unwrap(), Scope::all());
-    desk.change(&Change::Engage(engage), &by()).map(|document| document.generation())
+    editor.change(&Change::Engage(engage), &by()).map(|document| document.generation())
 }
 
 /// `recs` and `payments`, of which nobody is engaged: generation 3.
-fn desk() -> (Arc<Rival>, Desk) {
+fn editor() -> (Arc<Rival>, Editor) {
     let store = Arc::new(Rival::default());
-    let desk = Desk::new(Arc::clone(&store));
+    let editor = Editor::new(Arc::clone(&store));
     for id in ["recs", "payments"] {
         let definition = Definition::new("team", "a thing", Timestamp::MAX, OnUnknown::Allow);
-        desk.change(&Change::Define { switch: SwitchId::new(id).unwrap(), definition }, &by()).unwrap();
+        editor.change(&Change::Define { switch: SwitchId::new(id).unwrap(), definition }, &by()).unwrap();
     }
-    (store, desk)
+    (store, editor)
 }
 
 #[test]
 fn who_goes_back_does_not_undo_what_somebody_else_has_just_done() {
-    let (store, desk) = desk();
-    assert_eq!(engage(&desk, "recs").unwrap(), 4);
+    let (store, editor) = editor();
+    assert_eq!(engage(&editor, "recs").unwrap(), 4);
     store.strikes.store(true, Ordering::Relaxed);
-    let refused = desk.revert(3, &by()).unwrap_err();
-    assert!(matches!(refused, DeskError::Moved { expected: 4, found: 5 }), "{refused}");
-    let document = desk.document().unwrap().unwrap();
+    let refused = editor.revert(3, &by()).unwrap_err();
+    assert!(matches!(refused, EditError::Moved { expected: 4, found: 5 }), "{refused}");
+    let document = editor.document().unwrap().unwrap();
     assert!(document.switch("payments").unwrap().engaged().is_some());
 }
 
 #[test]
 fn any_other_change_is_made_on_what_somebody_else_left() {
-    let (store, desk) = desk();
+    let (store, editor) = editor();
     store.strikes.store(true, Ordering::Relaxed);
-    assert_eq!(engage(&desk, "recs").unwrap(), 5);
-    let document = desk.document().unwrap().unwrap();
+    assert_eq!(engage(&editor, "recs").unwrap(), 5);
+    let document = editor.document().unwrap().unwrap();
     assert!(document.switches().iter().all(|switch| switch.engaged().is_some()));
 }
 
 #[test]
 fn a_revision_that_is_damaged_is_not_called_missing() {
-    let (store, desk) = desk();
-    engage(&desk, "recs").unwrap();
+    let (store, editor) = editor();
+    engage(&editor, "recs").unwrap();
     store.is_torn.store(true, Ordering::Relaxed);
-    assert!(matches!(desk.revert(3, &by()), Err(DeskError::Unreadable(_))));
+    assert!(matches!(editor.revert(3, &by()), Err(EditError::Unreadable(_))));
 }

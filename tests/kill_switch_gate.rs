@@ -11,8 +11,8 @@ mod kept;
 
 use backstop::clock::{Clock, Timestamp};
 use backstop::kill_switch::{
-    Breach, By, Change, Definition, Desk, Engage, Expiry, KillSwitch, KillSwitches, OnUnknown, Scope, Stage, State,
-    SwitchId, Target, Trigger,
+    Author, Breach, Change, Definition, Editor, Engage, Expiry, KillSwitch, KillSwitches, OnUnknown, Scope, Stage,
+    State, SwitchId, Target, Trigger,
 };
 use backstop::telemetry::METRICS;
 use common::{serve, soon};
@@ -26,8 +26,8 @@ use tonic::transport::{Channel, Endpoint, Server};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-fn by(name: &str, reason: &str) -> By {
-    By::person(name, Timestamp::now()).because(reason)
+fn by(name: &str, reason: &str) -> Author {
+    Author::person(name, Timestamp::now()).because(reason)
 }
 
 fn id() -> SwitchId {
@@ -41,7 +41,7 @@ fn definition() -> Definition {
 /// Switches on a store that knows `recs`.
 fn switches() -> (KillSwitches, KillSwitch) {
     let store = Kept::default();
-    Desk::new(store.clone())
+    Editor::new(store.clone())
         .change(&Change::Define { switch: id(), definition: definition() }, &by("mira", "new"))
         .unwrap();
     let switches = KillSwitches::builder("shop").store(store).poll(Duration::from_secs(3_600)).build().unwrap();
@@ -252,7 +252,7 @@ fn what_happens_to_a_switch_is_counted_by_what_set_it_off() {
         let breach = Trigger::Kpi(Breach::new("errors", 0.2, 0.05, Duration::from_secs(60), 900));
         let automatic = Engage::new(id(), Scope::new().percent(10.0)).trigger(breach);
         let automatic = automatic.stage(Stage::instances(["instance"]));
-        let program = By::automation("autopilot", Timestamp::now()).because("errors were past 0.05");
+        let program = Author::automation("autopilot", Timestamp::now()).because("errors were past 0.05");
         switches.change(&Change::Engage(automatic), &program).unwrap();
         assert_eq!(moved("engaged", "kpi"), (1.0, 1.0));
         release(&switches);
@@ -280,12 +280,12 @@ fn a_stale_store_an_expired_definition_and_a_drill_show() {
     exporter.run(|| {
         let (clock, time) = Clock::manual();
         let store = Kept::default();
-        let desk = Desk::new(store.clone());
+        let editor = Editor::new(store.clone());
         // It was defined two years ago, for a year.
         let at = |days: u64| Timestamp::now() - Duration::from_secs(days * 86_400);
         let old = Definition::new("team-recs", "recommendations", at(365), OnUnknown::Allow);
-        let long_ago = By::person("mira", at(730)).because("new");
-        desk.change(&Change::Define { switch: id(), definition: old }, &long_ago).unwrap();
+        let long_ago = Author::person("mira", at(730)).because("new");
+        editor.change(&Change::Define { switch: id(), definition: old }, &long_ago).unwrap();
         let switches = KillSwitches::builder("shop")
             .store(store.clone())
             .clock(clock)
@@ -313,7 +313,7 @@ fn a_stale_store_an_expired_definition_and_a_drill_show() {
         switches.refresh();
         assert_eq!(exporter.scrape().value("backstop_kill_switch_engagement_overdue", &[("name", "recs")]), 1.0);
 
-        let good = desk.document().unwrap().unwrap().to_bytes();
+        let good = editor.document().unwrap().unwrap().to_bytes();
         store.0.overwrite(Some(b"garbage".to_vec()));
         time.advance(Duration::from_secs(42));
         switches.refresh();

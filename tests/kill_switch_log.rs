@@ -5,14 +5,16 @@
 mod kept;
 
 use backstop::clock::Timestamp;
-use backstop::kill_switch::{By, Change, Definition, Desk, Engage, KillSwitches, OnUnknown, Scope, SwitchId, Target};
+use backstop::kill_switch::{
+    Author, Change, Definition, Editor, Engage, KillSwitches, OnUnknown, Scope, SwitchId, Target,
+};
 use kept::Kept;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-fn by(reason: &str) -> By {
-    By::person("mira", Timestamp::now()).because(reason)
+fn by(reason: &str) -> Author {
+    Author::person("mira", Timestamp::now()).because(reason)
 }
 
 fn id() -> SwitchId {
@@ -62,10 +64,10 @@ fn a_change_is_told_with_who_and_why_and_a_request_is_not() {
         .finish();
     tracing::subscriber::with_default(subscriber, || {
         let store = Kept::default();
-        let desk = Desk::new(store.clone());
+        let editor = Editor::new(store.clone());
         let next_hour = Timestamp::now() + Duration::from_secs(3_600);
         let definition = Definition::new("team-recs", "recommendations", next_hour, OnUnknown::Allow);
-        desk.change(&Change::Define { switch: id(), definition }, &by("new")).unwrap();
+        editor.change(&Change::Define { switch: id(), definition }, &by("new")).unwrap();
         let switches =
             KillSwitches::builder("shop").store(store.clone()).poll(Duration::from_secs(3_600)).build().unwrap();
         let recs = switches.switch("recs", OnUnknown::Allow).unwrap();

@@ -2,10 +2,10 @@
 
 use backstop::clock::Timestamp;
 use backstop::kill_switch::drill::Limits;
-use backstop::kill_switch::drill::{Drill, DrillError, Instance, Rehearsal};
+use backstop::kill_switch::drill::{Drill, DrillError, DrillReport, Instance};
 use backstop::kill_switch::store::{FileStore, MemoryStore, Store, StoreError, Watch};
 use backstop::kill_switch::{
-    By, Change, Definition, Desk, DeskError, Document, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, Stage,
+    Author, Change, Definition, Document, EditError, Editor, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, Stage,
     SwitchId, Target, Trigger,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-fn by(name: &str) -> By {
-    By::person(name, Timestamp::now()).because("the drill of November")
+fn by(name: &str) -> Author {
+    Author::person(name, Timestamp::now()).because("the drill of November")
 }
 
 fn id() -> SwitchId {
@@ -25,16 +25,16 @@ fn drill() -> Drill {
     Drill::new(id(), Scope::new().tenant("drill")).time_limit(Duration::from_secs(20))
 }
 
-fn defined(desk: &Desk) {
+fn defined(editor: &Editor) {
     let definition = Definition::new("team-recs", "recommendations", Timestamp::MAX, OnUnknown::Allow);
-    desk.change(&Change::Define { switch: id(), definition }, &by("mira")).unwrap();
+    editor.change(&Change::Define { switch: id(), definition }, &by("mira")).unwrap();
 }
 
-fn memory() -> (Arc<MemoryStore>, Desk) {
+fn memory() -> (Arc<MemoryStore>, Editor) {
     let store = Arc::new(MemoryStore::new());
-    let desk = Desk::new(Arc::clone(&store));
-    defined(&desk);
-    (store, desk)
+    let editor = Editor::new(Arc::clone(&store));
+    defined(&editor);
+    (store, editor)
 }
 
 fn switch(store: impl Store, instance: &str) -> KillSwitch {
@@ -47,13 +47,13 @@ fn seen(switch: &KillSwitch) -> Instance<'_> {
     Instance::of(switch).verified(|| Some(switch.check(&Target::new().tenant("drill")).is_err()))
 }
 
-fn now(desk: &Desk) -> Document {
-    desk.document().unwrap().unwrap()
+fn now(editor: &Editor) -> Document {
+    editor.document().unwrap().unwrap()
 }
 
-fn assert_released_and_recorded(desk: &Desk, rehearsal: &Rehearsal, instances: u64) {
+fn assert_released_and_recorded(editor: &Editor, rehearsal: &DrillReport, instances: u64) {
     assert!(rehearsal.is_pass(), "{rehearsal}");
-    let document = now(desk);
+    let document = now(editor);
     let switch = document.switch("recs").unwrap();
     let drilled = switch.drilled().unwrap();
     assert_eq!((switch.engaged(), drilled.instances(), drilled.by()), (None, instances, "mira"));
@@ -63,16 +63,16 @@ fn assert_released_and_recorded(desk: &Desk, rehearsal: &Rehearsal, instances: u
 
 #[test]
 fn every_instance_of_a_memory_store_goes_off_and_on_again_and_it_is_written_down() {
-    let (store, desk) = memory();
+    let (store, editor) = memory();
     let fleet: Vec<_> = (1..=3).map(|number| switch(Arc::clone(&store), &format!("web-{number}"))).collect();
     let instances: Vec<_> = fleet.iter().map(seen).collect();
-    let rehearsal = drill().run(&desk, &instances, &by("mira")).unwrap();
-    assert_released_and_recorded(&desk, &rehearsal, 3);
+    let rehearsal = drill().run(&editor, &instances, &by("mira")).unwrap();
+    assert_released_and_recorded(&editor, &rehearsal, 3);
     assert_eq!((rehearsal.disable.instances, rehearsal.restore.instances), (3, 3));
     let said = rehearsal.to_string();
     assert!(said.contains("was off after") && said.contains("was on after"), "{said}");
     assert!(fleet.iter().all(|switch| !switch.is_engaged()));
-    let engaged = desk.revision(now(&desk).generation() - 2).unwrap();
+    let engaged = editor.revision(now(&editor).generation() - 2).unwrap();
     assert_eq!(engaged.switch("recs").unwrap().engaged().unwrap().trigger(), &Trigger::Drill);
 }
 
@@ -80,61 +80,61 @@ fn every_instance_of_a_memory_store_goes_off_and_on_again_and_it_is_written_down
 fn instances_that_share_a_file_are_rehearsed_through_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("switches.json");
-    let desk = Desk::new(FileStore::new(&path).unwrap());
-    defined(&desk);
+    let editor = Editor::new(FileStore::new(&path).unwrap());
+    defined(&editor);
     let fleet = ["web-1", "web-2"].map(|name| switch(FileStore::new(&path).unwrap(), name));
-    let rehearsal = drill().run(&desk, &fleet.each_ref().map(seen), &by("mira")).unwrap();
-    assert_released_and_recorded(&desk, &rehearsal, 2);
+    let rehearsal = drill().run(&editor, &fleet.each_ref().map(seen), &by("mira")).unwrap();
+    assert_released_and_recorded(&editor, &rehearsal, 2);
 }
 
 #[test]
 fn a_stage_is_rehearsed_where_it_is_in_force() {
-    let (store, desk) = memory();
+    let (store, editor) = memory();
     let (first, other) = (switch(Arc::clone(&store), "web-1"), switch(Arc::clone(&store), "web-2"));
-    let rehearsal = drill().stage(Stage::instances(["web-1"])).run(&desk, &[seen(&first)], &by("mira")).unwrap();
-    assert_released_and_recorded(&desk, &rehearsal, 1);
+    let rehearsal = drill().stage(Stage::instances(["web-1"])).run(&editor, &[seen(&first)], &by("mira")).unwrap();
+    assert_released_and_recorded(&editor, &rehearsal, 1);
     assert_eq!(other.blocked(), 0);
 }
 
 #[test]
 fn an_instance_that_never_answers_fails_the_drill_which_releases_and_does_not_count() {
-    let (store, desk) = memory();
+    let (store, editor) = memory();
     let web = switch(store, "web-1");
     let dead = Instance::new("web-2", || None);
     let panics = Instance::new("web-3", || panic!("this probe is broken"));
     let quick = drill().time_limit(Duration::from_millis(300));
-    let rehearsal = quick.run(&desk, &[seen(&web), dead, panics], &by("mira")).unwrap();
+    let rehearsal = quick.run(&editor, &[seen(&web), dead, panics], &by("mira")).unwrap();
     assert_eq!(rehearsal.disable.silent, ["web-2", "web-3"]);
     assert_eq!(rehearsal.disable.sentence, "failed: 2 of 3 instances never answered");
     assert!(!rehearsal.is_pass() && rehearsal.generation.is_none());
-    let document = now(&desk);
+    let document = now(&editor);
     let switch = document.switch("recs").unwrap();
     assert_eq!((switch.engaged(), switch.drilled()), (None, None));
 }
 
 #[test]
 fn a_drill_that_is_too_slow_fails_and_is_recorded_with_its_times() {
-    let (store, desk) = memory();
+    let (store, editor) = memory();
     let web = switch(store, "web-1");
     let strict = drill().limits(Limits::new(Duration::ZERO, Duration::ZERO));
-    let rehearsal = strict.run(&desk, &[seen(&web)], &by("mira")).unwrap();
+    let rehearsal = strict.run(&editor, &[seen(&web)], &by("mira")).unwrap();
     assert!(!rehearsal.is_pass() && rehearsal.generation.is_some());
     assert!(rehearsal.restore.sentence.starts_with("failed: the 99th percentile was on after"), "{rehearsal}");
 }
 
 /// Does something to the switch while the drill waits, and says what becomes of the drill.
-fn during(change: &Change) -> (Result<Rehearsal, DrillError>, Document) {
-    let (store, desk) = memory();
+fn during(change: &Change) -> (Result<DrillReport, DrillError>, Document) {
+    let (store, editor) = memory();
     let web = switch(store, "web-1");
     let done = AtomicBool::new(false);
     let meddles = Instance::of(&web).verified(|| {
         if web.is_engaged() && !done.swap(true, Ordering::Relaxed) {
-            desk.change(change, &by("ana")).unwrap();
+            editor.change(change, &by("ana")).unwrap();
         }
         None // so the drill goes on waiting
     });
-    let result = drill().run(&desk, &[meddles], &by("mira"));
-    (result, now(&desk))
+    let result = drill().run(&editor, &[meddles], &by("mira"));
+    (result, now(&editor))
 }
 
 #[test]
@@ -152,27 +152,27 @@ fn what_a_person_does_meanwhile_stops_the_drill_and_stands() {
 
 #[test]
 fn what_is_engaged_before_the_drill_is_not_touched() {
-    let (store, desk) = memory();
+    let (store, editor) = memory();
     let web = switch(store, "web-1");
-    let real = desk.change(&Change::Engage(Engage::new(id(), Scope::all())), &by("ana")).unwrap();
-    let result = drill().run(&desk, &[seen(&web)], &by("mira"));
+    let real = editor.change(&Change::Engage(Engage::new(id(), Scope::all())), &by("ana")).unwrap();
+    let result = drill().run(&editor, &[seen(&web)], &by("mira"));
     assert!(
-        matches!(result, Err(DrillError::NotEngaged { ref why, ends: None }) if why.is::<DeskError>()),
+        matches!(result, Err(DrillError::NotEngaged { ref why, ends: None }) if why.is::<EditError>()),
         "{result:?}"
     );
-    assert!(matches!(drill().run(&desk, &[], &by("mira")), Err(DrillError::NoInstances)));
-    assert_eq!(now(&desk), real);
+    assert!(matches!(drill().run(&editor, &[], &by("mira")), Err(DrillError::NoInstances)));
+    assert_eq!(now(&editor), real);
 }
 
 #[test]
 fn where_it_takes_two_to_release_whoever_rehearses_ends_it_alone() {
-    let (store, desk) = memory();
-    desk.change(&Change::TwoPerson { required: true }, &by("ana")).unwrap();
+    let (store, editor) = memory();
+    editor.change(&Change::TwoPerson { required: true }, &by("ana")).unwrap();
     let web = switch(store, "web-1");
-    let rehearsal = drill().run(&desk, &[seen(&web)], &by("mira")).unwrap();
-    assert_released_and_recorded(&desk, &rehearsal, 1);
-    let program = By::automation("cron", Timestamp::now()).because("every month");
-    let result = drill().run(&desk, &[seen(&web)], &program);
+    let rehearsal = drill().run(&editor, &[seen(&web)], &by("mira")).unwrap();
+    assert_released_and_recorded(&editor, &rehearsal, 1);
+    let program = Author::automation("cron", Timestamp::now()).because("every month");
+    let result = drill().run(&editor, &[seen(&web)], &program);
     assert!(matches!(result, Err(DrillError::NotEngaged { .. })), "only people rehearse: {result:?}");
 }
 
@@ -208,53 +208,53 @@ impl Store for Shaky {
     }
 }
 
-fn shaky() -> (Arc<Shaky>, Desk, KillSwitch) {
+fn shaky() -> (Arc<Shaky>, Editor, KillSwitch) {
     let (inner, _) = memory();
     let web = switch(Arc::clone(&inner), "web-1");
     let (panics_once, forgets_once) = (AtomicBool::new(false), AtomicBool::new(false));
     let store = Arc::new(Shaky { inner, panics_once, forgets_once });
-    (Arc::clone(&store), Desk::new(store), web)
+    (Arc::clone(&store), Editor::new(store), web)
 }
 
 #[test]
 fn a_panic_in_the_middle_leaves_the_switch_released() {
-    let (store, desk, web) = shaky();
+    let (store, editor, web) = shaky();
     let panics = Instance::of(&web).verified(|| {
         store.panics_once.store(web.is_engaged(), Ordering::Relaxed);
         None
     });
-    let result = catch_unwind(AssertUnwindSafe(|| drill().run(&desk, &[panics], &by("mira"))));
+    let result = catch_unwind(AssertUnwindSafe(|| drill().run(&editor, &[panics], &by("mira"))));
     assert!(result.is_err());
     store.panics_once.store(false, Ordering::Relaxed);
-    assert!(now(&desk).switch("recs").unwrap().engaged().is_none());
+    assert!(now(&editor).switch("recs").unwrap().engaged().is_none());
 }
 
 #[test]
 fn an_engagement_that_the_store_took_and_denied_is_taken_back() {
-    let (store, desk, web) = shaky();
+    let (store, editor, web) = shaky();
     store.forgets_once.store(true, Ordering::Relaxed);
-    let before = now(&desk).generation();
-    let result = drill().run(&desk, &[seen(&web)], &by("mira"));
+    let before = now(&editor).generation();
+    let result = drill().run(&editor, &[seen(&web)], &by("mira"));
     assert!(matches!(result, Err(DrillError::NotEngaged { .. })), "{result:?}");
-    let after = now(&desk);
+    let after = now(&editor);
     assert!(after.switch("recs").unwrap().engaged().is_none());
     assert_eq!(after.generation(), before + 2, "it was engaged and released");
 }
 
 #[test]
 fn an_engagement_of_a_drill_ends_by_itself_where_its_process_dies() {
-    let (store, desk) = memory();
+    let (store, editor) = memory();
     let web = switch(store, "web-1");
     let looked = AtomicBool::new(false);
     let looks = Instance::of(&web).verified(|| {
         if web.is_engaged() {
-            let document = now(&desk);
+            let document = now(&editor);
             let expires = document.switch("recs").unwrap().engaged().unwrap().expires().unwrap();
             assert!(expires.at() <= Timestamp::now() + Duration::from_secs(2 * 20 + 60));
             looked.store(true, Ordering::Relaxed);
         }
         Some(web.is_engaged())
     });
-    drill().run(&desk, &[looks], &by("mira")).unwrap();
+    drill().run(&editor, &[looks], &by("mira")).unwrap();
     assert!(looked.load(Ordering::Relaxed));
 }

@@ -2,16 +2,16 @@
 
 #![cfg(feature = "kill-switch")]
 
-use backstop::kill_switch::{Rule, Scope, SwitchId, Target};
+use backstop::kill_switch::{CompiledScope, Scope, SwitchId, Target};
 use serde_json::Value;
 
 const VECTORS: &str = include_str!("kill_switch/percent_vectors.json");
 
-fn rule(switch: &str, percent: f64) -> Rule {
-    Rule::new(&SwitchId::new(switch).unwrap(), &Scope::new().percent(percent))
+fn rule(switch: &str, percent: f64) -> CompiledScope {
+    CompiledScope::new(&SwitchId::new(switch).unwrap(), &Scope::new().percent(percent))
 }
 
-fn is_inside(rule: &Rule, key: &str) -> bool {
+fn is_inside(rule: &CompiledScope, key: &str) -> bool {
     let target = Target::new().key(key);
     rule.matches(&target, &mut target.key_hash())
 }

@@ -4,7 +4,7 @@ use backstop::clock::Timestamp;
 use backstop::kill_switch::staged::{Check, Finding, StagedEngage, StagedError};
 use backstop::kill_switch::store::{MemoryStore, Store, StoreError, Watch};
 use backstop::kill_switch::{
-    By, Change, Definition, Desk, DeskError, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, Stage, Stages,
+    Author, Change, Definition, EditError, Editor, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, Stage, Stages,
     SwitchId,
 };
 use std::cell::Cell;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-fn by(name: &str) -> By {
-    By::person(name, Timestamp::now()).because("wrong prices")
+fn by(name: &str) -> Author {
+    Author::person(name, Timestamp::now()).because("wrong prices")
 }
 
 fn id() -> SwitchId {
@@ -21,13 +21,13 @@ fn id() -> SwitchId {
 }
 
 /// `web-1` first, then `eu`, then all.
-fn desk(store: impl Store) -> Desk {
-    let desk = Desk::new(store);
+fn editor(store: impl Store) -> Editor {
+    let editor = Editor::new(store);
     let definition = Definition::new("team-recs", "recommendations", Timestamp::MAX, OnUnknown::Allow);
-    desk.change(&Change::Define { switch: id(), definition }, &by("mira")).unwrap();
+    editor.change(&Change::Define { switch: id(), definition }, &by("mira")).unwrap();
     let stages = Stages::new([Stage::instances(["web-1"]), Stage::regions(["eu"])]).unwrap();
-    desk.change(&Change::Stages { stages }, &by("mira")).unwrap();
-    desk
+    editor.change(&Change::Stages { stages }, &by("mira")).unwrap();
+    editor
 }
 
 fn switch(store: impl Store, instance: &str, region: &str) -> KillSwitch {
@@ -44,14 +44,14 @@ fn good() -> Check<'static> {
     Check::new("pages", |_| Finding::Good)
 }
 
-fn stage_now(desk: &Desk) -> Option<Stage> {
-    desk.document().unwrap().unwrap().switch("recs").unwrap().engaged().map(|engaged| engaged.stage().clone())
+fn stage_now(editor: &Editor) -> Option<Stage> {
+    editor.document().unwrap().unwrap().switch("recs").unwrap().engaged().map(|engaged| engaged.stage().clone())
 }
 
 #[test]
 fn every_instance_is_engaged_at_its_stage_and_not_before() {
     let store = Arc::new(MemoryStore::new());
-    let desk = desk(Arc::clone(&store));
+    let editor = editor(Arc::clone(&store));
     let place = [("web-1", "us"), ("web-2", "eu"), ("web-3", "us")];
     let fleet = place.map(|(instance, region)| switch(Arc::clone(&store), instance, region));
     let checks = place.iter().zip(&fleet).map(|((instance, region), switch)| {
@@ -61,73 +61,73 @@ fn every_instance_is_engaged_at_its_stage_and_not_before() {
             (false, _) => Finding::Waiting("not yet".into()),
         })
     });
-    let report = staged().strikes(1).run(&desk, &checks.collect::<Vec<_>>(), &by("mira")).unwrap();
+    let report = staged().strikes(1).run(&editor, &checks.collect::<Vec<_>>(), &by("mira")).unwrap();
     let way: Vec<_> = report.stages.iter().map(ToString::to_string).collect();
     assert_eq!(way, ["web-1", "eu, and web-1", "everywhere"]);
-    assert_eq!(report.generation, desk.document().unwrap().unwrap().generation());
+    assert_eq!(report.generation, editor.document().unwrap().unwrap().generation());
     assert!(fleet.iter().all(KillSwitch::is_engaged));
 }
 
 #[test]
 fn a_bad_check_holds_the_stage_and_what_was_engaged_stays() {
-    let desk = desk(MemoryStore::new());
+    let editor = editor(MemoryStore::new());
     let bad = || Check::new("pages", |_| Finding::Bad("answers with 500".into()));
     let panics = || Check::new("broken", |_| panic!("this check is broken"));
     for (check, says) in [
         (bad(), "recs is held at web-1: pages: answers with 500 (3 times in a row)"),
         (panics(), "recs is held at web-1: broken: the check panicked (3 times in a row)"),
     ] {
-        let error = staged().run(&desk, &[good(), check], &by("mira")).unwrap_err();
+        let error = staged().run(&editor, &[good(), check], &by("mira")).unwrap_err();
         assert_eq!(error.to_string(), says);
-        assert_eq!(stage_now(&desk), Some(Stage::instances(["web-1"])));
+        assert_eq!(stage_now(&editor), Some(Stage::instances(["web-1"])));
     }
     let only_later = Check::new("pages", |reached| match reached.stage {
         Stage::Instances(_) => Finding::Good,
         _ => Finding::Waiting("slow".into()),
     });
-    let error = staged().time_limit(Duration::from_millis(30)).run(&desk, &[only_later], &by("mira")).unwrap_err();
+    let error = staged().time_limit(Duration::from_millis(30)).run(&editor, &[only_later], &by("mira")).unwrap_err();
     assert_eq!(error.to_string(), "recs is held at eu, and web-1: pages: slow (not well within 30ms)");
 }
 
 #[test]
 fn what_somebody_else_does_meanwhile_stands() {
-    let desk = desk(MemoryStore::new());
+    let editor = editor(MemoryStore::new());
     let looks = Cell::new(0);
     let meanwhile = Check::new("pages", |_| {
         looks.set(looks.get() + 1);
         if looks.get() == 2 {
-            desk.change(&Change::Release { switch: id() }, &by("bo")).unwrap();
+            editor.change(&Change::Release { switch: id() }, &by("bo")).unwrap();
         }
         Finding::Good
     });
     let slow = staged().soak(Duration::from_secs(30));
-    let error = slow.run(&desk, &[meanwhile], &by("mira")).unwrap_err();
+    let error = slow.run(&editor, &[meanwhile], &by("mira")).unwrap_err();
     assert!(matches!(&error, StagedError::Interrupted { by, .. } if by == "bo"), "{error}");
-    assert_eq!(stage_now(&desk), None);
+    assert_eq!(stage_now(&editor), None);
 }
 
 #[test]
 fn changes_of_other_switches_do_not_hold_it_up() {
-    let desk = desk(MemoryStore::new());
+    let editor = editor(MemoryStore::new());
     let other = SwitchId::new("ads").unwrap();
     let number = Cell::new(0);
     let busy = Check::new("pages", |_| {
         number.set(number.get() + 1);
         let definition = Definition::new(format!("team-{}", number.get()), "ads", Timestamp::MAX, OnUnknown::Allow);
-        desk.change(&Change::Define { switch: other.clone(), definition }, &by("bo")).unwrap();
+        editor.change(&Change::Define { switch: other.clone(), definition }, &by("bo")).unwrap();
         Finding::Good
     });
-    assert_eq!(staged().run(&desk, &[busy], &by("mira")).unwrap().stages.len(), 3);
+    assert_eq!(staged().run(&editor, &[busy], &by("mira")).unwrap().stages.len(), 3);
 }
 
 #[test]
 fn nothing_is_engaged_where_nobody_looks_or_a_rule_says_no() {
-    let desk = desk(MemoryStore::new());
-    assert!(matches!(staged().run(&desk, &[], &by("mira")), Err(StagedError::NoChecks)));
+    let editor = editor(MemoryStore::new());
+    assert!(matches!(staged().run(&editor, &[], &by("mira")), Err(StagedError::NoChecks)));
     let skipping = StagedEngage::new(Engage::new(id(), Scope::all()).stage(Stage::Everywhere));
-    let error = skipping.run(&desk, &[good()], &by("mira")).unwrap_err();
-    assert!(matches!(&error, StagedError::NotEngaged(why) if why.is::<DeskError>()), "{error}");
-    assert_eq!(stage_now(&desk), None);
+    let error = skipping.run(&editor, &[good()], &by("mira")).unwrap_err();
+    assert!(matches!(&error, StagedError::NotEngaged(why) if why.is::<EditError>()), "{error}");
+    assert_eq!(stage_now(&editor), None);
 }
 
 /// A store that takes no more writes once it is told to.
@@ -161,12 +161,12 @@ impl Store for Full {
 #[test]
 fn a_store_that_fails_between_the_stages_is_told_with_where_it_stands() {
     let is_full = Arc::new(AtomicBool::new(false));
-    let desk = desk(Full(MemoryStore::new(), Arc::clone(&is_full)));
+    let editor = editor(Full(MemoryStore::new(), Arc::clone(&is_full)));
     let fills = Check::new("pages", |_| {
         is_full.store(true, Ordering::SeqCst);
         Finding::Good
     });
-    let error = staged().run(&desk, &[fills], &by("mira")).unwrap_err();
+    let error = staged().run(&editor, &[fills], &by("mira")).unwrap_err();
     assert!(error.to_string().starts_with("recs is well at web-1, and could not be taken further: "), "{error}");
-    assert_eq!(stage_now(&desk), Some(Stage::instances(["web-1"])));
+    assert_eq!(stage_now(&editor), Some(Stage::instances(["web-1"])));
 }

@@ -4,7 +4,7 @@
 use backstop::clock::Timestamp;
 use backstop::kill_switch::store::{FileStore, MemoryStore, Store, StoreError, Watch};
 use backstop::kill_switch::{
-    BoardEvent, By, Change, Definition, Desk, DeskError, Document, Engage, KillSwitch, KillSwitches, OnUnknown,
+    Author, Change, Definition, Document, EditError, Editor, Engage, Event, KillSwitch, KillSwitches, OnUnknown,
     ParseError, Scope, Source, SwitchId, Target,
 };
 use std::fs;
@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-fn by(reason: &str) -> By {
-    By::person("mira", Timestamp::now()).because(reason)
+fn by(reason: &str) -> Author {
+    Author::person("mira", Timestamp::now()).because(reason)
 }
 
 fn id() -> SwitchId {
@@ -33,7 +33,7 @@ fn engage(scope: Scope) -> Change {
 /// A file of generation 4, in which `recs` is engaged for `acme`, and a program that has it in force.
 struct Scene {
     directory: tempfile::TempDir,
-    desk: Desk,
+    editor: Editor,
     switches: KillSwitches,
     recs: KillSwitch,
 }
@@ -41,15 +41,15 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let desk = Desk::new(FileStore::new(path(&directory)).unwrap());
-        desk.change(&define(), &by("new")).unwrap();
+        let editor = Editor::new(FileStore::new(path(&directory)).unwrap());
+        editor.change(&define(), &by("new")).unwrap();
         for tenant in ["globex", "acme"] {
-            desk.change(&engage(Scope::new().tenant(tenant)), &by("wrong prices")).unwrap();
+            editor.change(&engage(Scope::new().tenant(tenant)), &by("wrong prices")).unwrap();
         }
         let store = FileStore::new(path(&directory)).unwrap();
         let switches = KillSwitches::builder("shop").store(store).poll(Duration::from_secs(3_600)).build().unwrap();
         let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
-        Self { directory, desk, switches, recs }
+        Self { directory, editor, switches, recs }
     }
 
     fn path(&self) -> PathBuf {
@@ -75,20 +75,20 @@ fn what_could_not_come_into_force_is_not_acknowledged() {
     let scene = Scene::new();
     fs::copy(history(&scene.path(), 3), scene.path()).unwrap(); // from a backup
     let error = scene.switches.change(&engage(Scope::all()), &by("an incident")).unwrap_err();
-    assert!(matches!(error, DeskError::Behind { in_force: 4, found: 3 }), "{error}");
+    assert!(matches!(error, EditError::Behind { in_force: 4, found: 3 }), "{error}");
     fs::remove_file(scene.path()).unwrap();
     let error = scene.switches.change(&define(), &by("if it is missing")).unwrap_err();
-    assert!(matches!(error, DeskError::Behind { in_force: 4, found: 0 }), "{error}");
+    assert!(matches!(error, EditError::Behind { in_force: 4, found: 0 }), "{error}");
     let told = error.to_string();
     assert_eq!(told, "generation 4 is in force here, and the store has nothing: restore the document first");
-    let error = scene.desk.change(&define(), &by("by hand")).unwrap_err();
-    assert!(matches!(error, DeskError::Gone), "a new document would be foreign to everybody: {error}");
+    let error = scene.editor.change(&define(), &by("by hand")).unwrap_err();
+    assert!(matches!(error, EditError::Gone), "a new document would be foreign to everybody: {error}");
 
     // A store of another identity, made by somebody who moved everything away.
     fs::remove_dir_all(scene.path().with_file_name("switches.json.history")).unwrap();
-    scene.desk.change(&define(), &by("anew")).unwrap();
+    scene.editor.change(&define(), &by("anew")).unwrap();
     let error = scene.switches.change(&engage(Scope::all()), &by("an incident")).unwrap_err();
-    assert!(matches!(error, DeskError::Behind { in_force: 4, found: 2 }), "{error}");
+    assert!(matches!(error, EditError::Behind { in_force: 4, found: 2 }), "{error}");
     assert!(scene.is_off_for("acme") && !scene.is_off_for("globex"), "what was in force stays");
 }
 
@@ -113,7 +113,7 @@ fn what_is_made_on_a_document_that_was_refused_is_not_acknowledged_either() {
     let other = SwitchId::new("ads").unwrap();
     let Change::Define { definition, .. } = define() else { unreachable!() };
     let error = scene.switches.change(&Change::Define { switch: other, definition }, &by("new")).unwrap_err();
-    assert!(matches!(error, DeskError::Behind { in_force: 4, found: 6 }), "{error}");
+    assert!(matches!(error, EditError::Behind { in_force: 4, found: 6 }), "{error}");
     scene.switches.restore(&by("somebody wrote the file by hand")).unwrap();
     scene.switches.change(&engage(Scope::all()), &by("an incident")).unwrap();
     assert!(scene.is_off_for("globex"));
@@ -133,7 +133,7 @@ fn a_program_that_runs_puts_back_what_is_in_force() {
         assert!(scene.is_off_for("acme"), "{damage}: what was in force stays");
         let document = scene.switches.restore(&by("the disk was full")).unwrap();
         assert!(document.generation() > 4, "{damage}");
-        assert_eq!(scene.desk.document().unwrap().as_ref(), Some(&*document), "{damage}");
+        assert_eq!(scene.editor.document().unwrap().as_ref(), Some(&*document), "{damage}");
         assert!(scene.is_off_for("acme") && scene.switches.status().refused.is_none(), "{damage}");
         scene.switches.change(&engage(Scope::all()), &by("an incident")).unwrap();
         assert!(scene.is_off_for("globex"), "{damage}: and everything is as always");
@@ -146,26 +146,26 @@ fn a_program_that_runs_puts_back_what_is_in_force() {
 #[test]
 fn without_a_program_the_newest_of_the_history_comes_back_and_reaches_those_who_had_more() {
     let scene = Scene::new();
-    assert!(matches!(scene.desk.lost(), Err(DeskError::Sound(4))));
+    assert!(matches!(scene.editor.lost(), Err(EditError::Sound(4))));
     fs::write(scene.path(), "garbage").unwrap();
-    assert!(matches!(scene.desk.change(&engage(Scope::all()), &by("x")), Err(DeskError::Unreadable(_))));
-    let lost = scene.desk.lost().unwrap();
+    assert!(matches!(scene.editor.change(&engage(Scope::all()), &by("x")), Err(EditError::Unreadable(_))));
+    let lost = scene.editor.lost().unwrap();
     assert_eq!(lost.generation(), 3, "the present one is in no history");
-    let document = scene.desk.restore(&lost, &by("the disk was full")).unwrap().document;
+    let document = scene.editor.restore(&lost, &by("the disk was full")).unwrap().document;
     assert_eq!((document.generation(), document.changed().what()), (5, "restore generation 3"));
     assert!(scene.is_off_for("globex") && scene.switches.status().generation == 5, "whoever had 4 takes it");
-    assert!(matches!(scene.desk.lost(), Err(DeskError::Sound(5))));
+    assert!(matches!(scene.editor.lost(), Err(EditError::Sound(5))));
 }
 
 #[test]
 fn a_retired_switch_is_on_for_good_whatever_was_declared() {
     let store = MemoryStore::new();
-    let desk = Desk::new(store.clone());
-    desk.change(&define(), &by("new")).unwrap();
+    let editor = Editor::new(store.clone());
+    editor.change(&define(), &by("new")).unwrap();
     let switches = KillSwitches::builder("shop").store(store).build().unwrap();
     let recs = switches.switch("recs", OnUnknown::Block).unwrap();
     let other = switches.switch("ads", OnUnknown::Block).unwrap();
-    desk.change(&Change::Retire { switch: id() }, &by("the feature stays")).unwrap();
+    editor.change(&Change::Retire { switch: id() }, &by("the feature stays")).unwrap();
     switches.refresh();
     assert!(recs.check(&Target::new()).is_ok() && other.check(&Target::new()).is_err());
     let status = switches.status();
@@ -176,8 +176,8 @@ fn a_retired_switch_is_on_for_good_whatever_was_declared() {
 fn a_store_with_nothing_in_it_is_no_healthy_one() {
     let (clock, time) = backstop::clock::Clock::manual();
     let baked = {
-        let desk = Desk::new(MemoryStore::new());
-        desk.change(&define(), &by("new")).unwrap().to_bytes()
+        let editor = Editor::new(MemoryStore::new());
+        editor.change(&define(), &by("new")).unwrap().to_bytes()
     };
     let builder = KillSwitches::builder("shop").store(MemoryStore::new()).baked_in(baked).clock(clock);
     let switches = builder.poll(Duration::from_secs(3_600)).build().unwrap();
@@ -226,14 +226,14 @@ fn a_program_starts_though_its_store_hangs() {
 #[test]
 fn a_listener_that_hangs_holds_up_no_engagement() {
     let store = MemoryStore::new();
-    let desk = Desk::new(store.clone());
-    desk.change(&define(), &by("new")).unwrap();
+    let editor = Editor::new(store.clone());
+    editor.change(&define(), &by("new")).unwrap();
     let switches = KillSwitches::builder("shop").store(store).poll(Duration::from_millis(20)).build().unwrap();
     let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
     let (end, ended) = mpsc::channel::<()>();
     let ended = std::sync::Mutex::new(ended);
-    let hangs = move |event: &BoardEvent| {
-        if matches!(event, BoardEvent::Switched { .. }) {
+    let hangs = move |event: &Event| {
+        if matches!(event, Event::Switched { .. }) {
             let _ = ended.lock().unwrap().recv();
         }
     };
@@ -242,7 +242,7 @@ fn a_listener_that_hangs_holds_up_no_engagement() {
     for (change, is_engaged) in
         [(engage(Scope::all()), true), (Change::Release { switch: id() }, false), (engage(Scope::all()), true)]
     {
-        desk.change(&change, &by("by somebody else")).unwrap();
+        editor.change(&change, &by("by somebody else")).unwrap();
         while recs.is_engaged() != is_engaged {
             assert!(begun.elapsed() < Duration::from_secs(60), "nobody reads any more");
             std::thread::sleep(Duration::from_millis(5));

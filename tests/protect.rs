@@ -6,7 +6,7 @@ use backstop::classify::Errors;
 use backstop::clock::{Clock, ManualClock, Timestamp};
 use backstop::kill_switch::store::MemoryStore;
 use backstop::kill_switch::{
-    By, Change, Definition, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, SwitchId, Target,
+    Author, Change, Definition, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, SwitchId, Target,
 };
 use backstop::protect::Anyone;
 use backstop::{BoxError, Bulkhead, CircuitBreaker, Protect, Rejected, protect};
@@ -315,7 +315,7 @@ fn outcomes_reach_both() {
 fn switch() -> (KillSwitch, impl Fn(Scope)) {
     let switches = KillSwitches::builder("protect").store(MemoryStore::new()).build().unwrap();
     let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
-    let (by, id) = (By::person("ana", Timestamp::now()).because("test"), SwitchId::new("recs").unwrap());
+    let (by, id) = (Author::person("ana", Timestamp::now()).because("test"), SwitchId::new("recs").unwrap());
     let definition = Definition::new("team", "recommendations", Timestamp::MAX, OnUnknown::Allow);
     switches.change(&Change::Define { switch: id.clone(), definition }, &by).unwrap();
     let engage = move |scope| {

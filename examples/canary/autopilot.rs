@@ -10,10 +10,12 @@ use crate::scrape::Look;
 use backstop::BoxError;
 use backstop::clock::Timestamp;
 use backstop::kill_switch::audit::AuditLog;
-use backstop::kill_switch::auto_engage::{Automatic, AutomaticConfig, Kpi, Reach, Reading, Spread, Verdict, Window};
+use backstop::kill_switch::auto_engage::{
+    BlastRadius, Kpi, KpiTrigger, KpiTriggerConfig, Reading, Spread, Verdict, Window,
+};
 use backstop::kill_switch::store::FileStore;
 use backstop::kill_switch::{
-    By, Change, Definition, Desk, Document, Engage, Engagement, OnUnknown, Scope, Stage, SwitchId,
+    Author, Change, Definition, Document, Editor, Engage, Engagement, OnUnknown, Scope, Stage, SwitchId,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -30,18 +32,18 @@ const SAMPLES: u32 = 20;
 const WARM_UP: Duration = Duration::from_millis(1_500);
 
 /// The document with the switch in it, and where changes to it are written down.
-pub(crate) struct Office(Arc<Desk>);
+pub(crate) struct ControlPlane(Arc<Editor>);
 
-impl Office {
+impl ControlPlane {
     /// Defines the switch: a person does, and says how far a program may go.
     pub(crate) async fn open(directory: &Path) -> Result<Self, BoxError> {
         let store = FileStore::new(document(directory)?)?;
-        let office = Self(Arc::new(Desk::new(store).audited(AuditLog::new(directory.join("audit.jsonl")))));
+        let control_plane = Self(Arc::new(Editor::new(store).audited(AuditLog::new(directory.join("audit.jsonl")))));
         let next_year = Timestamp::now() + Duration::from_secs(365 * 86_400);
         let definition = Definition::new("team-search", "the ranking of products", next_year, OnUnknown::Allow);
         let define = Change::Define { switch: id()?, definition: definition.max_automatic(100.0) };
-        office.change(define, By::person("mira", Timestamp::now()).because("the ranking goes live")).await?;
-        Ok(office)
+        control_plane.change(define, Author::person("mira", Timestamp::now()).because("the ranking goes live")).await?;
+        Ok(control_plane)
     }
 
     /// Engages on the canary's instance alone: stable ranks well.
@@ -55,7 +57,7 @@ impl Office {
 
     /// What the autopilot hears when it asks for the release.
     pub(crate) async fn refusal_to_release(&self) -> Result<String, BoxError> {
-        let by = By::automation(NAME, Timestamp::now()).because("orders are back");
+        let by = Author::automation(NAME, Timestamp::now()).because("orders are back");
         match self.change(Change::Release { switch: id()? }, by).await {
             Ok(_) => Err("a program may release".into()),
             Err(error) => Ok(error.to_string()),
@@ -63,9 +65,9 @@ impl Office {
     }
 
     /// Stores block: changes do not belong on an async thread.
-    async fn change(&self, change: Change, by: By) -> Result<Document, BoxError> {
-        let desk = Arc::clone(&self.0);
-        Ok(tokio::task::spawn_blocking(move || desk.change(&change, &by)).await??)
+    async fn change(&self, change: Change, by: Author) -> Result<Document, BoxError> {
+        let editor = Arc::clone(&self.0);
+        Ok(tokio::task::spawn_blocking(move || editor.change(&change, &by)).await??)
     }
 }
 
@@ -82,7 +84,7 @@ fn id() -> Result<SwitchId, BoxError> {
 
 /// Judges a release that has just gone out.
 pub(crate) struct Autopilot {
-    automatic: Automatic,
+    automatic: KpiTrigger,
     windows: Windows,
 }
 
@@ -93,15 +95,15 @@ impl Autopilot {
             .minimum_samples(SAMPLES)
             .warm_up(WARM_UP);
         let config =
-            AutomaticConfig::builder().kpi(kpi).window(WINDOW).max_reach(reach(), Spread::Instances).build()?;
-        Ok(Self { automatic: Automatic::new(config, Timestamp::now()), windows: Windows::new(begin) })
+            KpiTriggerConfig::builder().kpi(kpi).window(WINDOW).max_reach(reach(), Spread::Instances).build()?;
+        Ok(Self { automatic: KpiTrigger::new(config, Timestamp::now()), windows: Windows::new(begin) })
     }
 
     /// Takes another look; a verdict comes with the look that ends a window.
     pub(crate) fn observe(&mut self, look: &Look) -> Option<(Orders, Verdict)> {
         let orders = self.windows.observe(look)?;
         let reading = |share: Share| Reading::new(share.value(), share.page_views as f64);
-        let window = Window::new(Timestamp::now(), Reach::new(reach(), Spread::Instances))
+        let window = Window::new(Timestamp::now(), BlastRadius::new(reach(), Spread::Instances))
             .canary(KPI, reading(orders.canary))
             .baseline(KPI, reading(orders.stable));
         Some((orders, self.automatic.observe(&window)))

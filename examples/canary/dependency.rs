@@ -4,7 +4,7 @@
 //! [`PATIENCE`]; who has not got a slot by then gets 503. So overload comes from load alone, and one caller's
 //! overload leaves the other's slots free.
 
-use crate::process::{self, Said};
+use crate::process::{self, Message};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -42,7 +42,7 @@ pub(crate) async fn run() -> Result<(), BoxError> {
     let quotas: Quotas = Arc::new(["stable", "canary"].map(|key| (key, Quota::new())).into());
     let app = Router::new().route("/ratings", get(ratings)).route("/metrics", get(metrics)).with_state(quotas);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    process::tell(&Said::Listening(listener.local_addr()?));
+    process::tell(&Message::Listening(listener.local_addr()?));
     Ok(axum::serve(listener, app).await?)
 }
 

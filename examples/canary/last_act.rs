@@ -32,7 +32,7 @@ impl Rollout {
         let (worst_first, verdict) = step("the autopilot says ENGAGE", judging).await?;
 
         let judged = self.story.now();
-        let engagement = step("the autopilot engages the switch", self.office.engage(&verdict)).await?;
+        let engagement = step("the autopilot engages the switch", self.control_plane.engage(&verdict)).await?;
         self.story.mark("judge", Tone::Bad, "judge: ENGAGE", &told(&engagement)?);
         let first_unranked = step("the canary's gate closes", self.until_unranked()).await?;
         let [_, second] = STAGES;
@@ -46,7 +46,7 @@ impl Rollout {
         let unranked = step("orders are back", self.until_orders_are_back()).await?;
         let text = format!("orders are BACK: canary {}, stable {}", unranked.canary, unranked.stable);
         self.story.mark("judge", Tone::Good, "orders are back", &text);
-        let refusal = step("a program may not release", self.office.refusal_to_release()).await?;
+        let refusal = step("a program may not release", self.control_plane.refusal_to_release()).await?;
         self.story.say("judge", Tone::Plain, &format!("asks for the release and is refused: {refusal}"));
         self.check(released)?;
         let text = format!("switch \"{SWITCH}\" stays engaged until a person releases it");

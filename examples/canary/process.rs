@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 /// What a child says.
 #[derive(Clone, Debug)]
-pub(crate) enum Said {
+pub(crate) enum Message {
     Listening(SocketAddr),
     /// A call to the dependency has failed for the first time.
     FirstFailure(String),
@@ -37,19 +37,21 @@ pub(crate) enum Said {
 }
 
 /// Says it to the parent.
-pub(crate) fn tell(said: &Said) {
+pub(crate) fn tell(said: &Message) {
     let line = match said {
-        Said::Listening(address) => json!({ "listening": address.to_string() }),
-        Said::FirstFailure(why) => json!({ "first_failure": why }),
-        Said::Full { in_flight } => json!({ "full": in_flight }),
-        Said::Circuit { to, reason, calls, failed } => {
+        Message::Listening(address) => json!({ "listening": address.to_string() }),
+        Message::FirstFailure(why) => json!({ "first_failure": why }),
+        Message::Full { in_flight } => json!({ "full": in_flight }),
+        Message::Circuit { to, reason, calls, failed } => {
             json!({ "to": to, "reason": reason, "calls": calls, "failed": failed })
         }
-        Said::WouldOpen { reason, calls, failed } => json!({ "reason": reason, "calls": calls, "failed": failed }),
+        Message::WouldOpen { reason, calls, failed } => {
+            json!({ "reason": reason, "calls": calls, "failed": failed })
+        }
     };
     // A parent that is gone does not listen; this process is about to end, too.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
-    if matches!(said, Said::Listening(_)) {
+    if matches!(said, Message::Listening(_)) {
         std::thread::spawn(|| {
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
             std::process::exit(0);
@@ -61,7 +63,7 @@ pub(crate) fn tell(said: &Said) {
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
-    said: mpsc::UnboundedReceiver<(Instant, Said)>,
+    said: mpsc::UnboundedReceiver<(Instant, Message)>,
     _child: Killed,
 }
 
@@ -80,7 +82,7 @@ impl Server {
     pub(crate) async fn start(
         name: &'static str,
         args: &[&str],
-        overhear: impl Fn(Instant, &Said) + Send + 'static,
+        overhear: impl Fn(Instant, &Message) + Send + 'static,
     ) -> Result<Self, BoxError> {
         let mut child =
             Command::new(std::env::current_exe()?).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -88,14 +90,14 @@ impl Server {
         let child = Killed(child); // holds its standard input open, too
         let (sender, mut said) = mpsc::unbounded_channel();
         std::thread::spawn(move || listen(stdout, &sender, overhear));
-        let Some((_, Said::Listening(address))) = said.recv().await else {
+        let Some((_, Message::Listening(address))) = said.recv().await else {
             return Err(format!("{name} ended before it listened").into());
         };
         Ok(Self { name, address, said, _child: child })
     }
 
     /// Waits until the child has said, at `since` or later, what `pick` picks.
-    pub(crate) async fn heard(&mut self, since: Instant, pick: impl Fn(&Said) -> bool) -> Result<Instant, BoxError> {
+    pub(crate) async fn heard(&mut self, since: Instant, pick: impl Fn(&Message) -> bool) -> Result<Instant, BoxError> {
         while let Some((at, said)) = self.said.recv().await {
             if at >= since && pick(&said) {
                 return Ok(at);
@@ -106,7 +108,7 @@ impl Server {
 
     /// Waits until the circuit changes to a state.
     pub(crate) async fn circuit(&mut self, since: Instant, state: &str) -> Result<Instant, BoxError> {
-        self.heard(since, |said| matches!(said, Said::Circuit { to, .. } if to == state)).await
+        self.heard(since, |said| matches!(said, Message::Circuit { to, .. } if to == state)).await
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -117,8 +119,8 @@ impl Server {
 /// Runs until the child's standard output ends: on a thread of its own, so that a busy runtime delays no time stamp.
 fn listen(
     stdout: ChildStdout,
-    sender: &mpsc::UnboundedSender<(Instant, Said)>,
-    overhear: impl Fn(Instant, &Said) + Send + 'static,
+    sender: &mpsc::UnboundedSender<(Instant, Message)>,
+    overhear: impl Fn(Instant, &Message) + Send + 'static,
 ) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         let at = Instant::now();
@@ -129,21 +131,21 @@ fn listen(
     }
 }
 
-fn understand(line: &Value) -> Option<Said> {
+fn understand(line: &Value) -> Option<Message> {
     let text = |field: &str| Some(line.get(field)?.as_str()?.to_owned());
     let count = |field: &str| line.get(field)?.as_u64();
     if let Some(address) = text("listening") {
-        return Some(Said::Listening(address.parse().ok()?));
+        return Some(Message::Listening(address.parse().ok()?));
     }
     if let Some(why) = text("first_failure") {
-        return Some(Said::FirstFailure(why));
+        return Some(Message::FirstFailure(why));
     }
     if let Some(in_flight) = count("full") {
-        return Some(Said::Full { in_flight: in_flight.try_into().ok()? });
+        return Some(Message::Full { in_flight: in_flight.try_into().ok()? });
     }
     let (reason, calls, failed) = (text("reason")?, count("calls")?, count("failed")?);
     Some(match text("to") {
-        Some(to) => Said::Circuit { to, reason, calls, failed },
-        None => Said::WouldOpen { reason, calls, failed },
+        Some(to) => Message::Circuit { to, reason, calls, failed },
+        None => Message::WouldOpen { reason, calls, failed },
     })
 }

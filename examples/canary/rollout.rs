@@ -1,10 +1,10 @@
 //! The rollout, step by step. A step that does not happen in its time ends the run with its name.
 
-use crate::autopilot::{self, Office};
+use crate::autopilot::{self, ControlPlane};
 use crate::console::Tone;
 use crate::last_act::Switched;
 use crate::load::{Arm, Load, Phase, Sample, Stage};
-use crate::process::{Said, Server};
+use crate::process::{Message, Server};
 use crate::scrape::{Look, Scraper, Targets};
 use crate::step::step;
 use crate::story::{CircuitChange, Moment, Story};
@@ -65,7 +65,7 @@ pub(crate) struct Rollout {
     pub(crate) canary: Server,
     pub(crate) load: Arc<Load>,
     pub(crate) scraper: Scraper,
-    pub(crate) office: Office,
+    pub(crate) control_plane: ControlPlane,
     times: Times,
     /// Stable and the dependency, the live line, and where the switches are: they need nothing but to be kept.
     _kept: (Server, Server, JoinSet<()>, TempDir),
@@ -97,7 +97,7 @@ impl Rollout {
     async fn start(guards: Guards, story: Arc<Story>) -> Result<Self, BoxError> {
         let armed = if guards == Guards::Armed { "armed" } else { "shadow" };
         let directory = tempfile::tempdir()?;
-        let office = Office::open(directory.path()).await?;
+        let control_plane = ControlPlane::open(directory.path()).await?;
         let switches = autopilot::document(directory.path())?;
         let ratings = Server::start("ratings", &[dependency::ROLE], |_, _| {}).await?;
         let address = ratings.address.to_string();
@@ -119,7 +119,16 @@ impl Rollout {
         let mut live = JoinSet::new();
         live.spawn(status::keep_showing(Arc::clone(&story), Arc::clone(&load), scraper.looks.clone()));
         let times = Times::default();
-        Ok(Self { guards, story, canary, load, scraper, office, times, _kept: (ratings, stable, live, directory) })
+        Ok(Self {
+            guards,
+            story,
+            canary,
+            load,
+            scraper,
+            control_plane,
+            times,
+            _kept: (ratings, stable, live, directory),
+        })
     }
 
     fn mark(&self, short: &str, text: &str) -> Duration {
@@ -270,8 +279,8 @@ impl Rollout {
     }
 }
 
-fn is_failure(said: &Said) -> bool {
-    matches!(said, Said::FirstFailure(_))
+fn is_failure(said: &Message) -> bool {
+    matches!(said, Message::FirstFailure(_))
 }
 
 async fn judge_until_rollback(

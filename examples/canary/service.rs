@@ -4,7 +4,7 @@
 //! Stable and canary are the same program; they differ in how they look ratings up, and at the end in how they rank.
 
 use crate::dependency::API_KEY;
-use crate::process::{self, Said};
+use crate::process::{self, Message};
 use crate::ranking::Ranking;
 use axum::extract::{Path, State};
 use axum::http::HeaderValue;
@@ -95,7 +95,7 @@ pub(crate) async fn run(name: &str, lookup: &str, guards: &str, ratings: &str, s
         .route("/ranking/{order}", put(set_ranking))
         .with_state(shop);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    process::tell(&Said::Listening(listener.local_addr()?));
+    process::tell(&Message::Listening(listener.local_addr()?));
     Ok(axum::serve(listener, app).await?)
 }
 
@@ -151,7 +151,7 @@ impl Shop {
     fn note_first_failure(&self, error: &CallError<CallError<reqwest::Error>>) {
         if let CallError::Inner(CallError::Inner(error)) = error {
             let why = error.status().map_or_else(|| error.to_string(), |status| status.to_string());
-            self.first_failure.call_once(|| process::tell(&Said::FirstFailure(why)));
+            self.first_failure.call_once(|| process::tell(&Message::FirstFailure(why)));
         }
     }
 }
@@ -212,13 +212,13 @@ fn tell(event: &Event) {
     let (reason, snapshot) = (transition.reason().to_string(), transition.snapshot());
     let (calls, failed) = (snapshot.calls(), snapshot.failed());
     process::tell(&match event {
-        Event::WouldOpen(_) => Said::WouldOpen { reason, calls, failed },
-        _ => Said::Circuit { to: transition.to().to_string(), reason, calls, failed },
+        Event::WouldOpen(_) => Message::WouldOpen { reason, calls, failed },
+        _ => Message::Circuit { to: transition.to().to_string(), reason, calls, failed },
     });
 }
 
 fn tell_full(event: &bulkhead::Event) {
     if event.kind == EventKind::Saturated {
-        process::tell(&Said::Full { in_flight: event.in_flight });
+        process::tell(&Message::Full { in_flight: event.in_flight });
     }
 }

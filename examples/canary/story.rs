@@ -2,7 +2,7 @@
 
 use crate::console::{Console, Tone};
 use crate::load::Arm;
-use crate::process::Said;
+use crate::process::Message;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -65,23 +65,23 @@ impl Story {
     }
 
     /// Tells what an arm says of itself.
-    pub(crate) fn overhear(&self, arm: Arm, at: Instant, said: &Said) {
+    pub(crate) fn overhear(&self, arm: Arm, at: Instant, said: &Message) {
         let (who, at) = (arm.as_str(), self.since_start(at));
         let (tone, short, text) = match said {
-            Said::Listening(_) => return,
-            Said::FirstFailure(why) => {
+            Message::Listening(_) => return,
+            Message::FirstFailure(why) => {
                 (Tone::Plain, "first failure".to_owned(), format!("first failed call to ratings: {why}"))
             }
-            Said::Full { in_flight } => {
+            Message::Full { in_flight } => {
                 let text =
                     format!("bulkhead FULL: {in_flight} calls to ratings in flight; further ones get cached ratings");
                 (Tone::Bad, format!("{who}'s bulkhead full"), text)
             }
-            Said::WouldOpen { reason, calls, failed } => {
+            Message::WouldOpen { reason, calls, failed } => {
                 let text = format!("circuit in shadow: would OPEN, {failed} of {calls} calls failed ({reason})");
                 (Tone::Plain, format!("would open ({reason})"), text)
             }
-            Said::Circuit { to, reason, calls, failed } => {
+            Message::Circuit { to, reason, calls, failed } => {
                 let change = CircuitChange { at, arm, to: to.clone() };
                 self.circuits.lock().expect("nobody panics here").push(change);
                 let (tone, text) = match to.as_str() {

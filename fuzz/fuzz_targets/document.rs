@@ -3,7 +3,7 @@
 
 use backstop::clock::Timestamp;
 use backstop::kill_switch::access::AccessList;
-use backstop::kill_switch::{Accepted, Document, ParseError, accept, audit};
+use backstop::kill_switch::{Update, Document, ParseError, check_update, audit};
 use libfuzzer_sys::fuzz_target;
 
 const LIMIT: usize = 1 << 20;
@@ -18,10 +18,10 @@ fuzz_target!(|bytes: &[u8]| {
     let Some(current) = documents.next() else { return };
     let written = current.to_bytes();
     assert_eq!(Document::parse(&written, LIMIT).as_ref(), Ok(&current), "what is written is not what was read");
-    assert!(matches!(accept(Some(&current), &written), Ok(Accepted::Same)));
+    assert!(matches!(check_update(Some(&current), &written), Ok(Update::Same)));
 
     let Some(next) = documents.next() else { return };
-    let Ok(Accepted::New(next)) = accept(Some(&current), &next.to_bytes()) else { return };
+    let Ok(Update::New(next)) = check_update(Some(&current), &next.to_bytes()) else { return };
     assert_eq!(next.store(), current.store());
     assert!(next.generation() > current.generation());
     for lost in current.switches().iter().filter(|switch| switch.engaged().is_some()) {

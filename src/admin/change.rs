@@ -1,7 +1,7 @@
 //! Changes: who may ask for which, and what is answered.
 
 use super::body;
-use super::change_request::Asked;
+use super::change_request::ChangeRequest;
 use super::guard::{admit, admit_some};
 use super::handle::Shared;
 use super::problem::Problem;
@@ -10,7 +10,9 @@ use super::turned_away;
 use crate::clock::timestamp;
 use crate::kill_switch::access::Verb::{self, Approve, Define, Drill, Engage, Release};
 use crate::kill_switch::access::{Actor, Denied};
-use crate::kill_switch::{By, Change, Changes, Desk, DeskError, Document, Switch, SwitchId, Trigger, gives_back};
+use crate::kill_switch::{
+    Author, Change, Committed, Document, EditError, Editor, Switch, SwitchId, Trigger, gives_back,
+};
 use crate::sync::Arc;
 use axum::extract::Request;
 use http::StatusCode;
@@ -94,17 +96,17 @@ pub(super) async fn answer(shared: Arc<Shared>, ask: Ask, id: String, request: R
     let unknown = |_| Problem::unknown_switch();
     let switch = ask.is_of_switch().then(|| SwitchId::new(&id)).transpose().map_err(unknown)?;
     let trigger = (ask.path == "drill").then_some("drill");
-    let asked = Asked::read(&body, ask.change, switch.as_ref(), trigger)?;
+    let asked = ChangeRequest::read(&body, ask.change, switch.as_ref(), trigger)?;
     let worker = Arc::clone(&shared);
     let work = move || make(&worker, ask, &parts.headers, asked);
     shared.in_background(permit, work).await
 }
 
-fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: Asked) -> Answer {
-    let desk = shared.desk()?;
-    let Asked { change, reason, if_generation, break_glass } = asked;
+fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) -> Answer {
+    let editor = shared.editor()?;
+    let ChangeRequest { change, reason, if_generation, break_glass } = asked;
     let switch = match &change {
-        Change::Approve { number, .. } | Change::Reject { number } => switch_of(&desk, *number)?,
+        Change::Approve { number, .. } | Change::Reject { number } => switch_of(&editor, *number)?,
         other => other.switch().cloned(),
     };
     let about = switch.as_ref().map(SwitchId::as_str);
@@ -113,11 +115,11 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: Asked) -> Answer 
     let needs = if break_glass { &both } else { ask.needs };
     let actor = admit(&shared.access, headers, needs, about).inspect_err(|problem| {
         if let Some(facts) = shared.turned_away.facts(shared, ask.path, about, headers, problem.code()) {
-            desk.write_down(facts);
+            editor.write_down(facts);
         }
     });
     let actor = actor?.ok_or_else(Problem::unauthorized)?;
-    let mut by = By::person(actor.as_str(), timestamp()).because(reason);
+    let mut by = Author::person(actor.as_str(), timestamp()).because(reason);
     if break_glass {
         by = by.break_glass();
     }
@@ -130,18 +132,18 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: Asked) -> Answer 
         (may_release || !gives_back) && ask.may_be_made(document, &change, &actor)
     };
     let made = shared.switches.change_where(&change, &by, |document| is_seen(document) && is_granted(document));
-    let Changes { document, unrecorded } = match made? {
+    let Committed { document, unrecorded } = match made? {
         Ok(changes) => changes,
         Err(found) if is_seen(found.as_ref()) => {
             let code = Denied::WrongVerb.code();
             if let Some(facts) = shared.turned_away.facts(shared, ask.path, about, headers, code) {
-                desk.write_down(facts);
+                editor.write_down(facts);
             }
             return Err(Problem::forbidden(code));
         }
         Err(found) => {
             let (expected, found) = (if_generation.unwrap_or_default(), generation(found.as_ref()));
-            return Err(DeskError::Moved { expected, found }.into());
+            return Err(EditError::Moved { expected, found }.into());
         }
     };
     let pending = document.changed().proposed();
@@ -149,15 +151,15 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: Asked) -> Answer 
         "generation": document.generation(),
         "hash": document.content_hash(),
         "switch": about.and_then(|id| document.switch(id)),
-        "audited": desk.is_audited() && unrecorded.is_none(),
+        "audited": editor.is_audited() && unrecorded.is_none(),
         "pending": pending,
     });
     Ok(json(if pending.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK }, told.to_string()))
 }
 
 /// The switch that a proposal is about, where there is such a proposal and it is about one.
-fn switch_of(desk: &Desk, number: u64) -> Result<Option<SwitchId>, DeskError> {
-    let document = desk.document()?;
+fn switch_of(editor: &Editor, number: u64) -> Result<Option<SwitchId>, EditError> {
+    let document = editor.document()?;
     let pending = document.as_ref().map(Document::pending).unwrap_or_default();
     let proposal = pending.iter().find(|proposal| proposal.number() == number);
     Ok(proposal.and_then(|proposal| proposal.change().switch().cloned()))

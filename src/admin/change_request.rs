@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// What a body says about a change; who it is from, the token says.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Asked {
+pub(crate) struct ChangeRequest {
     pub(crate) change: Change,
     pub(crate) reason: String,
     /// The generation that it is meant for.
@@ -40,7 +40,7 @@ pub(crate) fn reason(body: &[u8]) -> Result<String, ConfigError> {
 /// The fields of a body that belong to no one change.
 const COMMON: [&str; 3] = ["reason", "if_generation", "break_glass"];
 
-impl Asked {
+impl ChangeRequest {
     /// Reads a body: one object of the change's fields and the common ones. The verb, the switch and the trigger are in
     /// the path.
     ///
@@ -110,7 +110,7 @@ mod tests {
     fn fields(body: &str, verb: &str) -> Vec<String> {
         let switch = SwitchId::new("recs").unwrap();
         let switch = Some(&switch).filter(|_| verb != "revert");
-        match Asked::read(body.as_bytes(), verb, switch, None) {
+        match ChangeRequest::read(body.as_bytes(), verb, switch, None) {
             Ok(asked) => vec![asked.change.to_string()],
             Err(error) => error.problems().iter().map(|problem| problem.field().to_owned()).collect(),
         }

@@ -7,7 +7,7 @@ use crate::bulkhead::Bulkhead;
 use crate::clock::timestamp;
 use crate::config::{ConfigError, Problems};
 use crate::kill_switch::access::AccessList;
-use crate::kill_switch::{Desk, KillSwitches};
+use crate::kill_switch::{Editor, KillSwitches};
 use crate::registry::Registry;
 use crate::sync::Arc;
 use axum::Router;
@@ -82,8 +82,8 @@ impl Shared {
         self.access.grants().iter().any(|grant| grant.is_live(now))
     }
 
-    pub(super) fn desk(&self) -> Result<Desk, Problem> {
-        self.switches.desk().cloned().ok_or_else(Problem::no_store)
+    pub(super) fn editor(&self) -> Result<Editor, Problem> {
+        self.switches.editor().cloned().ok_or_else(Problem::no_store)
     }
 
     /// A place among the requests that are worked on.

@@ -2,7 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::kill_switch::store::StoreError;
-use crate::kill_switch::{ChangeError, DeskError};
+use crate::kill_switch::{ChangeError, EditError};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -86,22 +86,22 @@ impl From<ChangeError> for Problem {
     }
 }
 
-impl From<DeskError> for Problem {
-    fn from(error: DeskError) -> Self {
+impl From<EditError> for Problem {
+    fn from(error: EditError) -> Self {
         let (status, code) = match error {
-            DeskError::Change(error) => return error.into(),
-            DeskError::Moved { found, .. } => {
+            EditError::Change(error) => return error.into(),
+            EditError::Moved { found, .. } => {
                 return Self::new(StatusCode::CONFLICT, "moved", error.to_string()).and("generation", found.into());
             }
-            DeskError::Empty => (StatusCode::NOT_FOUND, "empty"),
-            DeskError::Gone => (StatusCode::CONFLICT, "gone"),
-            DeskError::Behind { .. } => (StatusCode::CONFLICT, "behind"),
-            DeskError::Sound(_) => (StatusCode::CONFLICT, "sound"),
-            DeskError::NoSuchRevision(_) => (StatusCode::NOT_FOUND, "unknown_revision"),
-            DeskError::Unreadable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unreadable"),
-            DeskError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-            DeskError::Store(StoreError::NotDurable { .. }) => (StatusCode::SERVICE_UNAVAILABLE, "not_durable"),
-            DeskError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "unreachable"),
+            EditError::Empty => (StatusCode::NOT_FOUND, "empty"),
+            EditError::Gone => (StatusCode::CONFLICT, "gone"),
+            EditError::Behind { .. } => (StatusCode::CONFLICT, "behind"),
+            EditError::Sound(_) => (StatusCode::CONFLICT, "sound"),
+            EditError::NoSuchRevision(_) => (StatusCode::NOT_FOUND, "unknown_revision"),
+            EditError::Unreadable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unreadable"),
+            EditError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            EditError::Store(StoreError::NotDurable { .. }) => (StatusCode::SERVICE_UNAVAILABLE, "not_durable"),
+            EditError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "unreachable"),
         };
         Self::new(status, code, error.to_string())
     }

@@ -8,7 +8,7 @@ use super::problem::Problem;
 use super::routes::{Answer, json};
 use super::turned_away;
 use crate::clock::timestamp;
-use crate::kill_switch::By;
+use crate::kill_switch::Author;
 use crate::kill_switch::access::Verb;
 use crate::sync::Arc;
 use axum::extract::{Request, State};
@@ -32,7 +32,7 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     let reason = reason(&body)?;
     let worker = Arc::clone(&shared);
     let work = move || {
-        let by = By::person(actor.as_str(), timestamp()).because(reason);
+        let by = Author::person(actor.as_str(), timestamp()).because(reason);
         let document = worker.switches.restore(&by)?;
         let told = json!({ "generation": document.generation(), "hash": document.content_hash() });
         Ok(json(StatusCode::OK, told.to_string()))

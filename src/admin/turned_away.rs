@@ -9,7 +9,7 @@ use crate::bulkhead::Bulkhead;
 use crate::clock::{Timestamp, timestamp};
 use crate::config::ConfigError;
 use crate::kill_switch::SwitchId;
-use crate::kill_switch::audit::Facts;
+use crate::kill_switch::audit::AuditRecord;
 use crate::sync::{Arc, Mutex};
 use http::header::HeaderMap;
 use std::collections::BTreeMap;
@@ -43,14 +43,14 @@ impl TurnedAway {
         about: Option<&str>,
         headers: &HeaderMap,
         code: &'static str,
-    ) -> Option<Facts> {
+    ) -> Option<AuditRecord> {
         let actor = whose(&shared.access, headers)?;
         let now = timestamp();
         if !self.is_new((actor.as_str().to_owned(), path, code), now) {
             return None;
         }
         let generation = shared.switches.document().map_or(0, |document| document.generation());
-        let mut facts = Facts::new(now, actor.as_str(), path, generation);
+        let mut facts = AuditRecord::new(now, actor.as_str(), path, generation);
         // What names no switch could be anything.
         facts.switch = about.filter(|id| SwitchId::new(id).is_ok()).map(str::to_owned);
         facts.refused = Some(code.to_owned());
@@ -76,10 +76,10 @@ pub(super) async fn write_down(
     headers: &HeaderMap,
     code: &'static str,
 ) {
-    let (Ok(permit), Ok(desk)) = (shared.turned_away.place.try_acquire(), shared.desk()) else { return };
+    let (Ok(permit), Ok(editor)) = (shared.turned_away.place.try_acquire(), shared.editor()) else { return };
     let Some(facts) = shared.turned_away.facts(shared, path, about, headers, code) else { return };
     let work = tokio::task::spawn_blocking(move || {
-        desk.write_down(facts);
+        editor.write_down(facts);
         drop(permit);
     });
     let _ = tokio::time::timeout(PATIENCE, work).await;

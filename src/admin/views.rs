@@ -88,13 +88,13 @@ pub(super) async fn switch(State(shared): Shares, params: Params, headers: Heade
 pub(super) async fn history(State(shared): Shares, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
     admit(&shared.access, &headers, &[Verb::View], None)?;
     let limit = limit(query.as_deref())?;
-    let (permit, desk) = (shared.begin()?, shared.desk()?);
+    let (permit, editor) = (shared.begin()?, shared.editor()?);
     let work = move || {
         let of = |document: Document| {
             let (generation, hash) = (document.generation(), document.content_hash());
             json!({ "generation": generation, "hash": hash, "changed": document.changed() })
         };
-        Ok(ok(&json!({ "revisions": desk.latest_told(limit, of)? })))
+        Ok(ok(&json!({ "revisions": editor.latest_told(limit, of)? })))
     };
     shared.in_background(permit, work).await
 }
@@ -103,17 +103,17 @@ pub(super) async fn revision(State(shared): Shares, params: Params, headers: Hea
     admit(&shared.access, &headers, &[Verb::View], None)?;
     let unknown = |_| Problem::new(StatusCode::NOT_FOUND, "unknown_revision", "there is no such generation");
     let generation = params.last().parse().map_err(unknown)?;
-    let (permit, desk) = (shared.begin()?, shared.desk()?);
-    let work = move || Ok(answer(StatusCode::OK, desk.revision(generation)?.to_bytes()));
+    let (permit, editor) = (shared.begin()?, shared.editor()?);
+    let work = move || Ok(answer(StatusCode::OK, editor.revision(generation)?.to_bytes()));
     shared.in_background(permit, work).await
 }
 
 /// As it is in the store.
 pub(super) async fn document(State(shared): Shares, headers: HeaderMap) -> Answer {
     admit(&shared.access, &headers, &[Verb::View], None)?;
-    let (permit, desk) = (shared.begin()?, shared.desk()?);
+    let (permit, editor) = (shared.begin()?, shared.editor()?);
     let work = move || {
-        let document = desk.document()?.ok_or(crate::kill_switch::DeskError::Empty)?;
+        let document = editor.document()?.ok_or(crate::kill_switch::EditError::Empty)?;
         Ok(answer(StatusCode::OK, document.to_bytes()))
     };
     shared.in_background(permit, work).await

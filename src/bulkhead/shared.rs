@@ -14,7 +14,7 @@ pub(super) struct Shared {
     pub(super) compartment: Compartment,
     pub(super) events: Events<Event>,
     #[cfg(feature = "metrics")]
-    gate: crate::telemetry::Gate,
+    publish_lock: crate::telemetry::PublishLock,
 }
 
 impl Shared {
@@ -24,7 +24,7 @@ impl Shared {
             common: Common::new(name, config, clock),
             events: Events::default(),
             #[cfg(feature = "metrics")]
-            gate: crate::telemetry::Gate::default(),
+            publish_lock: crate::telemetry::PublishLock::default(),
         }
     }
 }
@@ -61,7 +61,7 @@ impl Holder for Bulkhead {
     fn publish(&self) {
         self.shared.compartment.counted(&self.shared.common); // or the count of permits would wrap unseen
         #[cfg(feature = "metrics")]
-        self.shared.gate.run(|publisher| {
+        self.shared.publish_lock.run(|publisher| {
             let sample = super::metrics::Sample {
                 snapshot: self.shared.compartment.snapshot_as_it_is(),
                 totals: self.totals(),

@@ -55,7 +55,7 @@ pub(crate) struct Shared {
     /// Services that wait until calls may pass.
     pub(super) waiters: Waiters,
     #[cfg(feature = "metrics")]
-    gate: crate::telemetry::Gate,
+    publish_lock: crate::telemetry::PublishLock,
 }
 
 /// What is left to do once the lock is released.
@@ -84,7 +84,7 @@ impl Shared {
             fallbacks: AtomicU64::new(0),
             waiters: Waiters::default(),
             #[cfg(feature = "metrics")]
-            gate: crate::telemetry::Gate::default(),
+            publish_lock: crate::telemetry::PublishLock::default(),
         };
         shared.locked(|_, _| ()); // mirrors the state and publishes for the first time
         shared
@@ -301,6 +301,6 @@ impl Shared {
     #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
     pub(crate) fn publish(&self) {
         #[cfg(feature = "metrics")]
-        self.gate.run(|publisher| super::metrics::publish(publisher, self.name, &self.sample_as_it_is()));
+        self.publish_lock.run(|publisher| super::metrics::publish(publisher, self.name, &self.sample_as_it_is()));
     }
 }

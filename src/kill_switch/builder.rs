@@ -1,13 +1,13 @@
 //! How the switches of a program are set up.
 
-use super::audit::record::Facts;
-use super::control::editor::{Audit, Desk};
+use super::audit::record::AuditRecord;
+use super::control::editor::{Audit, Editor};
 use super::model::document::Document;
 use super::model::text;
 use super::runtime::last_good::Snapshot;
 use super::runtime::refresh;
-use super::runtime::shared::{Board, KillSwitches};
-use super::status::{BoardEvent, Source};
+use super::runtime::shared::{KillSwitches, Shared};
+use super::status::{Event, Source};
 use super::store::Store;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Problems, intern};
@@ -22,7 +22,7 @@ const START_WITHIN: Duration = Duration::from_secs(5);
 /// Sets up the switches of a program. Setters never fail; `build` returns every problem at once.
 pub struct KillSwitchesBuilder {
     name: String,
-    desk: Option<Desk>,
+    editor: Option<Editor>,
     audit: Option<Held>,
     snapshot: Option<PathBuf>,
     baked_in: Option<Vec<u8>>,
@@ -36,7 +36,7 @@ impl KillSwitchesBuilder {
     pub(super) fn new(name: String) -> Self {
         Self {
             name,
-            desk: None,
+            editor: None,
             audit: None,
             snapshot: None,
             baked_in: None,
@@ -52,7 +52,7 @@ impl KillSwitchesBuilder {
     /// Metrics of a switch are told apart by its id alone: switches of two stores in one program need different ids.
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
-        self.desk = Some(Desk::new(store));
+        self.editor = Some(Editor::new(store));
         self
     }
 
@@ -118,7 +118,7 @@ impl KillSwitchesBuilder {
     ///
     /// Every setting that is out of its range, a baked-in document that is none, and an audit without a store.
     pub fn build(self) -> Result<KillSwitches, ConfigError> {
-        let Self { name, desk, audit, snapshot, baked_in, instance, region, poll, clock } = self;
+        let Self { name, editor, audit, snapshot, baked_in, instance, region, poll, clock } = self;
         let mut problems = Problems::default();
         let name = intern("name", &name).unwrap_or_else(|error| {
             problems.extend(error);
@@ -131,7 +131,7 @@ impl KillSwitchesBuilder {
         if poll < Duration::from_millis(10) || poll > Duration::from_secs(3_600) {
             problems.add("poll", format!("{poll:?}"), "from 10ms to 1 hour");
         }
-        if audit.is_some() && desk.is_none() {
+        if audit.is_some() && editor.is_none() {
             problems.add("audit", "an audit without a store", "only with a store, whose changes it writes down");
         }
         let baked_in = baked_in.map(|bytes| Document::parse(&bytes, Document::SIZE_MAX));
@@ -143,24 +143,24 @@ impl KillSwitchesBuilder {
             None
         });
         problems.into_result(())?;
-        let desk = match (desk, audit) {
-            (Some(desk), Some(audit)) => Some(desk.audited(audit)),
-            (desk, _) => desk,
+        let editor = match (editor, audit) {
+            (Some(editor), Some(audit)) => Some(editor.audited(audit)),
+            (editor, _) => editor,
         };
         let last_good = snapshot.as_ref().map_or(Ok(None), Snapshot::last_good);
-        let board = Arc::new(Board::new(name, instance, region, desk, snapshot, poll, clock));
+        let shared = Arc::new(Shared::new(name, instance, region, editor, snapshot, poll, clock));
         let last_good = last_good.unwrap_or_else(|why| {
-            board.events.push([BoardEvent::Refused { code: "snapshot", why }]);
+            shared.events.push([Event::Refused { code: "snapshot", why }]);
             None
         });
         match (last_good, baked_in) {
-            (Some(document), _) => board.begin_with(document, Source::Snapshot),
-            (None, Some(Ok(document))) => board.begin_with(document, Source::BakedIn),
+            (Some(document), _) => shared.begin_with(document, Source::Snapshot),
+            (None, Some(Ok(document))) => shared.begin_with(document, Source::BakedIn),
             _ => {}
         }
-        refresh::start(&board, poll, START_WITHIN);
-        board.tell();
-        Ok(KillSwitches { board })
+        refresh::start(&shared, poll, START_WITHIN);
+        shared.tell();
+        Ok(KillSwitches { shared })
     }
 }
 
@@ -168,7 +168,7 @@ impl KillSwitchesBuilder {
 struct Held(Box<dyn Audit>);
 
 impl Audit for Held {
-    fn record(&self, facts: Facts) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    fn record(&self, facts: AuditRecord) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         self.0.record(facts)
     }
 }

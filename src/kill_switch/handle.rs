@@ -2,7 +2,7 @@
 
 use super::layer::KillSwitchLayer;
 use super::model::switch::OnUnknown;
-use super::runtime::gate::{Point, State};
+use super::runtime::gate::{Gate, State};
 use super::runtime::shared::KillSwitches;
 use super::target::Target;
 use crate::reject::{CallError, RejectReason, Rejected};
@@ -28,34 +28,34 @@ use std::future::Future;
 /// ```
 #[derive(Clone)]
 pub struct KillSwitch {
-    pub(super) point: Arc<Point>,
+    pub(super) gate: Arc<Gate>,
     /// Keeps the board alive that the switch hears from.
-    board: KillSwitches,
+    shared: KillSwitches,
 }
 
 impl KillSwitch {
-    pub(super) fn new(point: Arc<Point>, board: KillSwitches) -> Self {
-        Self { point, board }
+    pub(super) fn new(gate: Arc<Gate>, shared: KillSwitches) -> Self {
+        Self { gate, shared }
     }
 
     /// The id, as it stands in documents, metrics and rejections.
     pub fn name(&self) -> &'static str {
-        self.point.name
+        self.gate.name
     }
 
     /// The board that it belongs to.
     pub fn switches(&self) -> &KillSwitches {
-        &self.board
+        &self.shared
     }
 
     /// How the switch stands for a request. Nothing is counted.
     pub fn state(&self, target: &Target<'_>) -> State {
-        self.point.state(target)
+        self.gate.state(target)
     }
 
     /// Whether the switch is engaged on this instance, for whomever.
     pub fn is_engaged(&self) -> bool {
-        self.point.is_engaged()
+        self.gate.is_engaged()
     }
 
     /// Asks for one request. Where nothing is engaged it costs one load.
@@ -65,26 +65,26 @@ impl KillSwitch {
     /// [`Rejected`] where the switch is engaged for the request, or unknown and declared to block then.
     #[inline]
     pub fn check(&self, target: &Target<'_>) -> Result<State, Rejected> {
-        if self.point.is_released() { Ok(State::Released) } else { self.check_with_care(target) }
+        if self.gate.is_released() { Ok(State::Released) } else { self.check_with_care(target) }
     }
 
     /// Whether every request is let through, and that is known.
     #[inline]
     pub(crate) fn is_released(&self) -> bool {
-        self.point.is_released()
+        self.gate.is_released()
     }
 
     /// Whether no request at all is let through.
     pub(crate) fn blocks_everybody(&self) -> bool {
-        self.point.blocks_everybody()
+        self.gate.blocks_everybody()
     }
 
     #[inline]
     fn check_with_care(&self, target: &Target<'_>) -> Result<State, Rejected> {
-        match self.point.state(target) {
-            State::Engaged => Err(self.point.rejected(RejectReason::Engaged)),
-            State::Unknown if self.point.on_unknown == OnUnknown::Block => {
-                Err(self.point.rejected(RejectReason::SwitchUnknown))
+        match self.gate.state(target) {
+            State::Engaged => Err(self.gate.rejected(RejectReason::Engaged)),
+            State::Unknown if self.gate.on_unknown == OnUnknown::Block => {
+                Err(self.gate.rejected(RejectReason::SwitchUnknown))
             }
             state => Ok(state),
         }
@@ -150,18 +150,18 @@ impl KillSwitch {
 
     /// Requests that were blocked since the program began.
     pub fn blocked(&self) -> u64 {
-        self.point.blocked.load(Ordering::Relaxed)
+        self.gate.blocked.load(Ordering::Relaxed)
     }
 
     pub(crate) fn count_fallback(&self) {
-        self.point.fallbacks.fetch_add(1, Ordering::Relaxed);
+        self.gate.fallbacks.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 #[expect(clippy::missing_fields_in_debug, reason = "it shows the state that its fields lead to")]
 impl fmt::Debug for KillSwitch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.point.state(&Target::new());
+        let state = self.gate.state(&Target::new());
         f.debug_struct("KillSwitch").field("name", &self.name()).field("state", &state).finish()
     }
 }

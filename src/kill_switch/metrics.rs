@@ -29,8 +29,8 @@ pub(super) fn place(switch: Option<&Switch>, now: Timestamp) -> Option<usize> {
 #[cfg(feature = "metrics")]
 mod publish {
     use crate::kill_switch::metrics::TRIGGERS;
-    use crate::kill_switch::runtime::gate::PointSample;
-    use crate::kill_switch::status::BoardStatus;
+    use crate::kill_switch::runtime::gate::GateSample;
+    use crate::kill_switch::status::Status;
     use crate::telemetry::{self, Metric, Publisher, Series, Value};
 
     fn flag(on: bool) -> Value {
@@ -38,7 +38,7 @@ mod publish {
     }
 
     /// One switch's series.
-    pub(in crate::kill_switch) fn publish_point(publisher: &mut Publisher, sample: &PointSample) {
+    pub(in crate::kill_switch) fn publish_point(publisher: &mut Publisher, sample: &GateSample) {
         let name = sample.name;
         let of = move |metric: Metric| Series { metric, labels: [name, "", "", ""] };
         let transitions = ["engaged", "released"].into_iter().flat_map(move |to| {
@@ -68,7 +68,7 @@ mod publish {
     }
 
     /// The series of all switches together.
-    pub(in crate::kill_switch) fn publish_board(publisher: &mut Publisher, name: &'static str, status: &BoardStatus) {
+    pub(in crate::kill_switch) fn publish_board(publisher: &mut Publisher, name: &'static str, status: &Status) {
         let of = move |metric: Metric| Series { metric, labels: [name, "", "", ""] };
         let series = [
             telemetry::KILL_SWITCH_REFUSED_DOCUMENTS,

@@ -13,7 +13,7 @@
 //! - One [`Document`] holds every switch. Each change is a new generation, written only if nobody was faster, and every
 //!   generation that is kept can be brought back by one change, which is a generation itself.
 //! - What cannot be read, is damaged, comes from elsewhere, is older, or silently drops an engaged switch changes
-//!   nothing: an engaged switch stays engaged. [`BoardStatus`] and the metrics say how old the document in force is.
+//!   nothing: an engaged switch stays engaged. [`Status`] and the metrics say how old the document in force is.
 //! - A gate has to be told what happens when it is engaged; until then it is no layer.
 //! - Not consulted is not released: as long as no document knows a switch its [`State`] is `Unknown`, and what then
 //!   happens is declared where the switch is asked for.
@@ -34,7 +34,7 @@
 //! # #[cfg(feature = "file")] {
 //! use backstop::clock::Timestamp;
 //! use backstop::kill_switch::store::FileStore;
-//! use backstop::kill_switch::{By, Change, Definition, Engage, KillSwitches, OnUnknown, Scope, SwitchId, Target};
+//! use backstop::kill_switch::{Author, Change, Definition, Engage, KillSwitches, OnUnknown, Scope, SwitchId, Target};
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path().join("switches.json");
@@ -42,7 +42,7 @@
 //! let recommendations = switches.switch("recommendations", OnUnknown::Allow)?;
 //!
 //! let id = SwitchId::new("recommendations")?;
-//! let by = |reason| By::person("mira", Timestamp::now()).because(reason);
+//! let by = |reason| Author::person("mira", Timestamp::now()).because(reason);
 //! let definition = Definition::new(
 //!     "team-recs",
 //!     "the recommendations on every page",
@@ -79,14 +79,14 @@ mod target;
 mod testing;
 
 pub use builder::KillSwitchesBuilder;
-pub use control::control_plane::Office;
-pub use control::editor::{Audit, Changes, Desk};
-pub use control::error::DeskError;
+pub use control::control_plane::ControlPlane;
+pub use control::editor::{Audit, Committed, Editor};
+pub use control::error::EditError;
 pub use handle::KillSwitch;
 #[cfg(feature = "grpc")]
 pub use layer::MakeStatus;
 pub use layer::{Anyone, Custom, Declared, KillSwitchLayer, Targets, Undeclared};
-pub use model::author::{ActorKind, By};
+pub use model::author::{ActorKind, Author};
 pub use model::change::Change;
 pub use model::document::Document;
 pub use model::engage::Engage;
@@ -95,7 +95,7 @@ pub use model::hash::ContentHash;
 pub use model::id::SwitchId;
 pub use model::parse::ParseError;
 pub use model::percent::{KeyHash, Percent};
-pub use model::records::{Changed, DrillRecord, Pin, PinState, Tombstone};
+pub use model::records::{ChangeRecord, DrillRecord, Pin, PinState, Tombstone};
 pub use model::scope::Scope;
 pub use model::stage::{Spread, Stage};
 pub use model::stages::Stages;
@@ -105,11 +105,11 @@ pub use rules::error::ChangeError;
 pub use rules::two_person::Proposal;
 #[cfg(feature = "axum")]
 pub(crate) use rules::two_person::gives_back;
-pub use rules::update::{Accepted, Refusal, accept};
-pub use runtime::compiled_scope::Rule;
+pub use rules::update::{DocumentRejected, Update, check_update};
+pub use runtime::compiled_scope::CompiledScope;
 pub use runtime::gate::State;
 pub use runtime::shared::KillSwitches;
 pub use service::{KillSwitchService, ResponseFuture};
-pub use status::{BoardEvent, BoardStatus, Source};
+pub use status::{Event, Source, Status};
 pub use target::Target;
-pub use testing::ManualSwitches;
+pub use testing::TestSwitches;

@@ -60,7 +60,7 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
-        if !self.switch.point.is_released() && self.switch.point.blocks_everybody() {
+        if !self.switch.gate.is_released() && self.switch.gate.blocks_everybody() {
             self.is_unasked = true;
             return Poll::Ready(Ok(()));
         }
@@ -70,7 +70,7 @@ where
 
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
-        if self.switch.point.is_released() && !self.is_unasked {
+        if self.switch.gate.is_released() && !self.is_unasked {
             let future = self.inner.call(request);
             return ResponseFuture { state: State::Called { future }, request: PhantomData };
         }
@@ -88,7 +88,7 @@ impl<S, T, P> KillSwitchService<S, T, P> {
     {
         let checked = self.switch.check(&self.targets.target(&request));
         let checked = match checked {
-            Ok(_) if self.is_unasked => Err(self.switch.point.rejected(RejectReason::NotReady)),
+            Ok(_) if self.is_unasked => Err(self.switch.gate.rejected(RejectReason::NotReady)),
             checked => checked,
         };
         let state = match checked {

@@ -25,7 +25,7 @@ pub enum Source {
 /// What a board knows of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct BoardStatus {
+pub struct Status {
     /// Where the document in force came from.
     pub source: Source,
     /// Its generation; 0 without one.
@@ -54,7 +54,7 @@ pub struct BoardStatus {
     pub differing: Vec<&'static str>,
 }
 
-impl BoardStatus {
+impl Status {
     /// What somebody should look at, a sentence each: warnings for readiness, none of which takes traffic away. Empty
     /// while all is well.
     pub fn warnings(&self) -> Vec<String> {
@@ -85,7 +85,7 @@ impl BoardStatus {
 /// Something that happened to the switches of a board.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum BoardEvent {
+pub enum Event {
     /// A document came into force.
     Applied {
         /// It.
@@ -135,8 +135,8 @@ pub(super) fn is_overdue(switch: &Switch, now: Timestamp) -> bool {
 mod tests {
     use super::*;
 
-    fn well() -> BoardStatus {
-        BoardStatus {
+    fn well() -> Status {
+        Status {
             source: Source::Store,
             generation: 7,
             stale_for: Duration::ZERO,
@@ -155,24 +155,24 @@ mod tests {
     #[test]
     fn what_somebody_should_look_at_is_told_and_nothing_else() {
         assert_eq!(well().warnings(), [""; 0]);
-        let expired = BoardStatus { expired: vec!["recs".into()], overdue: vec!["ads".into()], ..well() };
+        let expired = Status { expired: vec!["recs".into()], overdue: vec!["ads".into()], ..well() };
         let told = expired.warnings();
         assert!(
             told[0].starts_with("kill switch recs has an expired definition")
                 && told[1].contains("ads is engaged for longer")
         );
-        let odd = BoardStatus { unknown: vec!["a"], differing: vec!["b"], unrecorded: 2, ..well() };
+        let odd = Status { unknown: vec!["a"], differing: vec!["b"], unrecorded: 2, ..well() };
         let told = odd.warnings();
         assert!(told.len() == 3 && told[2] == "2 changes of kill switches are missing in the audit", "{told:?}");
         let (stale_for, refused) = (Duration::from_secs(9), Some("no such file".to_owned()));
-        let stale = BoardStatus { stale_for, refused: refused.clone(), ..well() };
+        let stale = Status { stale_for, refused: refused.clone(), ..well() };
         assert_eq!(stale.warnings(), ["kill switches have not read their store for 9s: no such file"]);
-        let empty = BoardStatus { stale_for, source: Source::Nothing, ..well() };
+        let empty = Status { stale_for, source: Source::Nothing, ..well() };
         assert_eq!(empty.warnings(), ["kill switches have found nothing in their store for 9s"]);
         let (retired, snapshot) = (vec!["recs"], Some("the snapshot cannot be written".to_owned()));
-        let told = BoardStatus { snapshot, retired, ..well() }.warnings();
+        let told = Status { snapshot, retired, ..well() }.warnings();
         assert!(told[0].contains("recs is retired") && told[1].contains("snapshot"), "{told:?}");
-        let kept = BoardStatus { refused, ..well() };
+        let kept = Status { refused, ..well() };
         assert_eq!(kept.warnings(), ["kill switches keep an older document: no such file"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Switches in the hands of a test, as [`Clock::manual`](crate::clock::Clock::manual) is for time.
 
-use super::model::author::By;
+use super::model::author::Author;
 use super::model::change::Change;
 use super::model::engage::Engage;
 use super::model::id::SwitchId;
@@ -39,19 +39,19 @@ use std::time::Duration;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct ManualSwitches(KillSwitches);
+pub struct TestSwitches(KillSwitches);
 
 impl KillSwitches {
     /// Switches for tests, and a hand on them. Each is unknown until the hand first touches it.
     #[expect(clippy::missing_panics_doc, reason = "the settings do not depend on the caller")]
-    pub fn manual() -> (Self, ManualSwitches) {
+    pub fn manual() -> (Self, TestSwitches) {
         let switches = Self::builder("manual").store(MemoryStore::new()).poll(Duration::from_secs(3_600));
         let switches = switches.build().expect("the settings are in their ranges");
-        (switches.clone(), ManualSwitches(switches))
+        (switches.clone(), TestSwitches(switches))
     }
 }
 
-impl ManualSwitches {
+impl TestSwitches {
     /// Engages a switch for all, from the next request on.
     ///
     /// # Panics
@@ -108,7 +108,7 @@ impl ManualSwitches {
     fn known(&self, id: &str) -> SwitchId {
         let switch = SwitchId::new(id).expect("it is the id of a switch");
         if self.0.document().is_none_or(|document| document.switch(id).is_none()) {
-            let declared = self.0.board.points.lock().get(&switch).map(|point| point.on_unknown);
+            let declared = self.0.shared.gates.lock().get(&switch).map(|gate| gate.on_unknown);
             let on_unknown = declared.unwrap_or(OnUnknown::Allow);
             let definition = Definition::new("test", "what is tested", Timestamp::MAX, on_unknown);
             self.change(&Change::Define { switch: switch.clone(), definition });
@@ -118,7 +118,7 @@ impl ManualSwitches {
 
     #[track_caller]
     fn change(&self, change: &Change) {
-        let by = By::person("test", timestamp()).because("a test");
+        let by = Author::person("test", timestamp()).because("a test");
         if let Err(error) = self.0.change(change, &by) {
             panic!("{change}: {error}");
         }

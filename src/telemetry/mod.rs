@@ -73,7 +73,7 @@ mod publisher;
 mod samples;
 
 #[cfg(feature = "metrics")]
-pub(crate) use publisher::{Gate, Publisher, Series, Value};
+pub(crate) use publisher::{PublishLock, Publisher, Series, Value};
 #[cfg(feature = "metrics")]
 pub(crate) use samples::Samples;
 

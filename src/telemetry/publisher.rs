@@ -77,13 +77,13 @@ const ROUNDS_MAX: u32 = 16;
 
 /// Lets one thread publish at a time; whoever comes meanwhile leaves its news to that one, and waits for nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Gate {
+pub(crate) struct PublishLock {
     busy: AtomicBool,
     again: AtomicBool,
     publisher: Mutex<Publisher>,
 }
 
-impl Gate {
+impl PublishLock {
     /// Publishes what `publish` reads when it is called.
     pub(crate) fn run(&self, publish: impl Fn(&mut Publisher)) {
         self.again.store(true, Ordering::Relaxed);

@@ -112,7 +112,7 @@ async fn nothing_changes_by_get() {
         let request = scene.client.request(method.parse().unwrap(), scene.url(RELEASE)).bearer_auth(token("mira"));
         assert_eq!(request.send().await.unwrap().status(), 405, "{method}");
     }
-    assert_eq!(scene.desk.document().unwrap().unwrap().generation(), 3);
+    assert_eq!(scene.editor.document().unwrap().unwrap().generation(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ mod scene;
 use backstop::admin::{Admin, ServeError};
 use backstop::clock::Timestamp;
 use backstop::kill_switch::access::{AccessList, Grant, Switches, Token, Verb};
-use backstop::kill_switch::{By, Change, KillSwitches};
+use backstop::kill_switch::{Author, Change, KillSwitches};
 use backstop::{Bulkhead, CircuitBreaker, Registry};
 use scene::{NOT_DURABLE, Scene, UNREACHABLE, WELL, access, definition, token, told};
 use serde_json::json;
@@ -85,15 +85,15 @@ async fn every_change_has_a_route() {
         let (status, told) = scene.post("mira", &format!("/v1/{path}"), body).await;
         assert_eq!(status, 200, "{path}: {told}");
     }
-    let changed = scene.desk.document().unwrap().unwrap().changed().clone();
+    let changed = scene.editor.document().unwrap().unwrap().changed().clone();
     assert_eq!((changed.what(), changed.by()), ("two_person true", "mira"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_two_waits_for_the_second() {
     let scene = Scene::new().await;
-    let by = By::person("setup", Timestamp::now()).because("policy");
-    scene.desk.change(&Change::TwoPerson { required: true }, &by).unwrap();
+    let by = Author::person("setup", Timestamp::now()).because("policy");
+    scene.editor.change(&Change::TwoPerson { required: true }, &by).unwrap();
     scene.engage("mira").await;
     let release = json!({ "reason": "fixed" });
     let (status, waits) = scene.post("mira", "/v1/switches/recs/release", release.clone()).await;
@@ -134,7 +134,7 @@ async fn a_change_for_another_generation_is_not_made() {
         let (status, told) = scene.post("mira", "/v1/switches/recs/engage", engage.clone()).await;
         assert_eq!((status.as_u16(), &told["code"], &told["generation"]), (409, &json!("moved"), &json!(4)));
     }
-    assert_eq!(scene.desk.document().unwrap().unwrap().generation(), 4);
+    assert_eq!(scene.editor.document().unwrap().unwrap().generation(), 4);
     let fits = json!({ "reason": "why", "if_generation": 4 });
     let both = tokio::join!(
         scene.post("mira", "/v1/switches/recs/release", fits.clone()),

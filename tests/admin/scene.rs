@@ -6,7 +6,7 @@ use backstop::clock::Timestamp;
 use backstop::kill_switch::access::{AccessList, Grant, Switches, Token, Verb};
 use backstop::kill_switch::audit::AuditLog;
 use backstop::kill_switch::store::{MemoryStore, Store, StoreError, Watch};
-use backstop::kill_switch::{By, Change, Definition, Desk, KillSwitch, KillSwitches, OnUnknown, SwitchId};
+use backstop::kill_switch::{Author, Change, Definition, Editor, KillSwitch, KillSwitches, OnUnknown, SwitchId};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use std::io;
@@ -109,7 +109,7 @@ pub(crate) fn definition(owner: &str) -> Definition {
 pub(crate) struct Scene {
     pub(crate) address: SocketAddr,
     pub(crate) store: Moody,
-    pub(crate) desk: Desk,
+    pub(crate) editor: Editor,
     pub(crate) recs: KillSwitch,
     pub(crate) client: reqwest::Client,
     pub(crate) folder: tempfile::TempDir,
@@ -123,11 +123,11 @@ impl Scene {
     /// Generation 3: `recs` and `other` are defined.
     pub(crate) async fn with(set_up: impl FnOnce(AdminBuilder) -> AdminBuilder) -> Self {
         let store = Moody::default();
-        let desk = Desk::new(store.clone());
+        let editor = Editor::new(store.clone());
         for id in ["recs", "other"] {
             let switch = SwitchId::new(id).unwrap();
-            let by = By::person("setup", Timestamp::now()).because("new");
-            desk.change(&Change::Define { switch, definition: definition("team") }, &by).unwrap();
+            let by = Author::person("setup", Timestamp::now()).because("new");
+            editor.change(&Change::Define { switch, definition: definition("team") }, &by).unwrap();
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
@@ -139,7 +139,7 @@ impl Scene {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { admin.serve(listener).await });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { address, store, desk, recs, client, folder }
+        Self { address, store, editor, recs, client, folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

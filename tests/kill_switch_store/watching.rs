@@ -292,7 +292,7 @@ fn a_watch_may_end_anywhere_even_in_its_own_wake() {
 fn a_wake_that_reads_does_not_hang_even_when_the_watch_has_to_be_renewed() {
     use std::os::unix::fs::symlink;
     let above = tempfile::tempdir().unwrap();
-    let point = |name: &str| {
+    let gate = |name: &str| {
         symlink(name, above.path().join("new")).unwrap();
         fs::rename(above.path().join("new"), above.path().join("current")).unwrap();
     };
@@ -301,7 +301,7 @@ fn a_wake_that_reads_does_not_hang_even_when_the_watch_has_to_be_renewed() {
         fs::create_dir(&writer.0).unwrap();
         writer.write(1);
     }
-    point("old");
+    gate("old");
     let store = store(&above.path().join("current/switches.json"));
     let (send, woken) = channel();
     let (send, read) = (Mutex::new(send), store.clone());
@@ -309,7 +309,7 @@ fn a_wake_that_reads_does_not_hang_even_when_the_watch_has_to_be_renewed() {
         let generation = read.read().unwrap().as_deref().and_then(whole);
         send.lock().unwrap().send(generation).unwrap();
     })));
-    point("new_one");
+    gate("new_one");
     old.write(2);
     assert_eq!(woken.recv_timeout(PATIENCE), Ok(Some(1)), "the wake hangs");
     // The next reading elsewhere renews it.

@@ -7,7 +7,7 @@ use backstop::Rejected;
 use backstop::clock::Timestamp;
 use backstop::kill_switch::store::MemoryStore;
 use backstop::kill_switch::{
-    By, Change, Definition, Desk, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, SwitchId, Target,
+    Author, Change, Definition, Editor, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, SwitchId, Target,
 };
 use std::sync::Arc;
 use tower_layer::Layer;
@@ -61,15 +61,15 @@ pub(super) fn released() -> KillSwitch {
 /// Switches of one store, each engaged for this scope.
 fn switches(count: usize, scope: Option<&Scope>) -> Vec<KillSwitch> {
     let store = Arc::new(MemoryStore::new());
-    let desk = Desk::new(Arc::clone(&store));
-    let by = By::person("bench", Timestamp::now()).because("to be measured");
+    let editor = Editor::new(Arc::clone(&store));
+    let by = Author::person("bench", Timestamp::now()).because("to be measured");
     let names: Vec<String> = (0..count).map(|number| format!("recommendations-{number}")).collect();
     for name in &names {
         let switch = SwitchId::new(name).expect("it is an id");
         let definition = Definition::new("team", "nothing", Timestamp::MAX, OnUnknown::Allow);
-        desk.change(&Change::Define { switch: switch.clone(), definition }, &by).expect("it is new");
+        editor.change(&Change::Define { switch: switch.clone(), definition }, &by).expect("it is new");
         if let Some(scope) = scope {
-            desk.change(&Change::Engage(Engage::new(switch, scope.clone())), &by).expect("it is released");
+            editor.change(&Change::Engage(Engage::new(switch, scope.clone())), &by).expect("it is released");
         }
     }
     // An hour: the board's thread reads nothing while a call is measured.

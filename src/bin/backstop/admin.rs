@@ -1,9 +1,9 @@
 //! The switches of a running program: which route does what, and what it answers.
 
+use super::backend::{Made, Purpose};
 use super::http::{Answer, Http};
-use super::office::{Made, Purpose};
-use super::report::Failure;
-use backstop::kill_switch::{By, Change, Document, Switch};
+use super::output::Failure;
+use backstop::kill_switch::{Author, Change, Document, Switch};
 use serde_json::{Value, json};
 
 /// Asks a program's admin page.
@@ -56,7 +56,7 @@ impl Client {
     }
 
     /// Puts what is in force there into its store; the generation that it has then.
-    pub(super) fn restore(&self, by: &By) -> Result<u64, Failure> {
+    pub(super) fn restore(&self, by: &Author) -> Result<u64, Failure> {
         let Answer { body, .. } = self.http.post("/v1/restore", &json!({ "reason": by.reason() }))?;
         let told: Value = serde_json::from_slice(&body).unwrap_or_default();
         told["generation"]
@@ -68,7 +68,7 @@ impl Client {
     pub(super) fn change(
         &self,
         change: &Change,
-        by: &By,
+        by: &Author,
         generation: Option<u64>,
         purpose: Purpose,
     ) -> Result<Made, Failure> {
@@ -94,8 +94,8 @@ impl Client {
 /// Where to ask for a change.
 fn path(change: &Change, purpose: Purpose) -> String {
     let verb = match (change, purpose) {
-        (Change::Engage(_), Purpose::Rehearsal) => "drill",
-        (Change::Release { .. }, Purpose::Rehearsal) => "end_drill",
+        (Change::Engage(_), Purpose::Drill) => "drill",
+        (Change::Release { .. }, Purpose::Drill) => "end_drill",
         _ => change.verb(),
     };
     match change.switch() {
@@ -105,7 +105,7 @@ fn path(change: &Change, purpose: Purpose) -> String {
 }
 
 /// What the change has for itself, less what the path and the token say.
-fn body(change: &Change, by: &By, generation: Option<u64>) -> Value {
+fn body(change: &Change, by: &Author, generation: Option<u64>) -> Value {
     let mut body = json!(change)[change.verb()].take();
     if let Value::Object(fields) = &mut body {
         fields.remove("switch");
@@ -127,8 +127,8 @@ mod tests {
     use backstop::clock::Timestamp;
     use backstop::kill_switch::{Engage, Scope, SwitchId, Trigger};
 
-    fn by() -> By {
-        By::person("whoever", Timestamp::UNIX_EPOCH).because("why")
+    fn by() -> Author {
+        Author::person("whoever", Timestamp::UNIX_EPOCH).because("why")
     }
 
     #[test]
@@ -151,9 +151,9 @@ mod tests {
     fn a_rehearsal_asks_for_no_more_than_that() {
         let id = || SwitchId::new("recs").unwrap();
         let engage = Change::Engage(Engage::new(id(), Scope::all()).trigger(Trigger::Drill).now());
-        assert_eq!(path(&engage, Purpose::Rehearsal), "/v1/switches/recs/drill");
+        assert_eq!(path(&engage, Purpose::Drill), "/v1/switches/recs/drill");
         assert_eq!(body(&engage, &by(), None), json!({ "scope": { "all": true }, "now": true, "reason": "why" }));
-        assert_eq!(path(&Change::Release { switch: id() }, Purpose::Rehearsal), "/v1/switches/recs/end_drill");
+        assert_eq!(path(&Change::Release { switch: id() }, Purpose::Drill), "/v1/switches/recs/end_drill");
         assert_eq!(path(&Change::TwoPerson { required: true }, Purpose::Need), "/v1/two_person");
     }
 }

@@ -1,10 +1,10 @@
 //! `two-person`, `pending`, `approve` and `reject`: what one person proposes and another one does.
 
-use super::office::Office;
-use super::report::{Failure, Report};
-use super::who::Who;
-use super::{show, when};
-use backstop::kill_switch::{Change, ChangeError, ContentHash, DeskError, Document};
+use super::author_args::Who;
+use super::backend::Backend;
+use super::output::{Failure, Report};
+use super::{text, time_args};
+use backstop::kill_switch::{Change, ChangeError, ContentHash, Document, EditError};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
@@ -21,9 +21,9 @@ pub(super) struct TwoPerson {
 }
 
 impl TwoPerson {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let required = self.required == "on";
-        office.change(&Change::TwoPerson { required }, &self.who, |_| {
+        backend.change(&Change::TwoPerson { required }, &self.who, |_| {
             let persons = if required { "two persons" } else { "one person" };
             format!("Releasing, retiring, extending and overriding take {persons} from now on.")
         })
@@ -37,21 +37,21 @@ pub(super) struct Pending {}
 
 impl Pending {
     #[expect(clippy::unused_self, reason = "run as every other command is")]
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
-        let now = when::now();
-        let document = office.document()?;
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
+        let now = time_args::now();
+        let document = backend.document()?;
         let pending = document.as_ref().map(Document::pending).unwrap_or_default();
         let rows: Vec<_> = pending
             .iter()
             .map(|proposal| {
-                let (number, at) = (proposal.number().to_string(), when::relative(proposal.at(), now));
+                let (number, at) = (proposal.number().to_string(), time_args::relative(proposal.at(), now));
                 [number, at, proposal.by().to_owned(), proposal.change().to_string(), proposal.reason().to_owned()]
             })
             .collect();
         let text = match &document {
             Some(document) if !rows.is_empty() => format!(
                 "{}\n\nTo do one: backstop switch approve NUMBER --reason \"..\"\nThe document is {}.",
-                show::table(["NUMBER", "WHEN", "WHO", "WHAT", "WHY"], &rows),
+                text::table(["NUMBER", "WHEN", "WHO", "WHAT", "WHY"], &rows),
                 document.content_hash()
             ),
             _ => "Nothing waits for approval.".to_owned(),
@@ -75,8 +75,8 @@ pub(super) struct Approve {
 }
 
 impl Approve {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
-        let current = office.document()?.ok_or(DeskError::Empty)?;
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
+        let current = backend.document()?.ok_or(EditError::Empty)?;
         let number = self.number;
         let proposal = current.pending().iter().find(|proposal| proposal.number() == number);
         let proposal = proposal.ok_or(ChangeError::UnknownProposal { number })?;
@@ -93,7 +93,7 @@ impl Approve {
                 return Err(Failure::Refused { code: "stale_approval", message });
             }
         };
-        office.change(&Change::Approve { number, document }, &self.who, |_| format!("Done: {what}."))
+        backend.change(&Change::Approve { number, document }, &self.who, |_| format!("Done: {what}."))
     }
 }
 
@@ -108,8 +108,8 @@ pub(super) struct Reject {
 }
 
 impl Reject {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let number = self.number;
-        office.change(&Change::Reject { number }, &self.who, |_| format!("Proposal {number} is off the list."))
+        backend.change(&Change::Reject { number }, &self.who, |_| format!("Proposal {number} is off the list."))
     }
 }

@@ -1,9 +1,9 @@
 //! `define` and `retire`: which switches there are.
 
-use super::office::Office;
-use super::report::{Failure, Report};
-use super::when::{When, minute, now};
-use super::who::Who;
+use super::author_args::Who;
+use super::backend::Backend;
+use super::output::{Failure, Report};
+use super::time_args::{When, minute, now};
 use backstop::kill_switch::{Change, Definition, OnUnknown, Percent, Severity, Spread, SwitchId};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -69,7 +69,7 @@ pub(super) fn percent(text: &str) -> Result<Percent, String> {
 }
 
 impl Define {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let expires = self.expires.from(now());
         let definition = Definition::new(self.owner, self.disables, expires, self.on_unknown).severity(self.severity);
         let definition = match self.max_automatic {
@@ -77,7 +77,7 @@ impl Define {
             None => definition,
         };
         let change = Change::Define { switch: self.id.clone(), definition };
-        office.change(&change, &self.who, |_| {
+        backend.change(&change, &self.who, |_| {
             let id = self.id;
             format!(
                 "{id} is defined; somebody has to look at it again by {}.\n\
@@ -99,8 +99,8 @@ pub(super) struct Retire {
 }
 
 impl Retire {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let change = Change::Retire { switch: self.id.clone() };
-        office.change(&change, &self.who, |_| format!("{} is retired.", self.id))
+        backend.change(&change, &self.who, |_| format!("{} is retired.", self.id))
     }
 }

@@ -1,19 +1,19 @@
 //! `drill`: a switch is engaged and released for real, and how long that took everywhere is told.
 
+use super::author_args::Who;
+use super::backend::{Backend, Purpose, Steps};
+use super::connection::Place;
 use super::engage::told as told_of;
 use super::fleet::{self, Degraded, Program};
 use super::http::Page;
-use super::office::{Office, Purpose, Steps};
-use super::place::Place;
-use super::report::{Failure, Report};
-use super::scope::Whom;
-use super::show;
+use super::output::{Failure, Report};
+use super::scope_args::Whom;
 use super::stages::stage;
-use super::when::parse_length;
-use super::who::Who;
-use backstop::kill_switch::drill::{Drill as Rehearse, DrillError, Rehearsal};
-use backstop::kill_switch::drill::{DrillReport, Limits, Percentiles};
-use backstop::kill_switch::{Change, DeskError, Office as _, SwitchId, Trigger};
+use super::text;
+use super::time_args::parse_length;
+use backstop::kill_switch::drill::{Drill as Rehearse, DrillError, DrillReport};
+use backstop::kill_switch::drill::{Limits, Percentiles, PhaseReport};
+use backstop::kill_switch::{Change, ControlPlane as _, EditError, SwitchId, Trigger};
 use clap::Args;
 use std::time::Duration;
 
@@ -67,17 +67,17 @@ pub(super) struct Drill {
 
 impl Drill {
     pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
-        let office = place.office_and_programs()?;
+        let backend = place.backend_and_programs()?;
         if self.end {
-            return end(&office, &self.id, &self.who);
+            return end(&backend, &self.id, &self.who);
         }
-        let by = office.by(&self.who)?;
+        let by = backend.by(&self.who)?;
         let programs = self.programs(place)?;
         let pages = self.pages(programs.len())?;
         let (scope, id) = (self.whom.scope()?, self.id);
         let drill = Rehearse::new(id.clone(), scope.clone()).stage(stage(&self.stage)?).time_limit(self.time_limit);
         let drill = drill.limits(Limits::new(self.limit, self.page_limit));
-        let steps = Steps::new(&office, Purpose::Rehearsal);
+        let steps = Steps::new(&backend, Purpose::Drill);
         let rehearsal = std::thread::scope(|threads| {
             let instances: Vec<_> = (0..)
                 .zip(&programs)
@@ -86,7 +86,7 @@ impl Drill {
             drill.run(&steps, &instances, &by)
         });
         let rehearsal = rehearsal.map_err(failure)?;
-        let text = format!("{id} was rehearsed for {}.\n{}", show::scope(&scope), told(&rehearsal));
+        let text = format!("{id} was rehearsed for {}.\n{}", text::scope(&scope), told(&rehearsal));
         let exit_code = if rehearsal.is_pass() { 0 } else { 6 };
         Ok(Report { exit_code, warning: steps.warning(), ..Report::of(text, &rehearsal) })
     }
@@ -115,16 +115,16 @@ impl Drill {
 }
 
 /// Releases what a drill has left.
-fn end(office: &Office, id: &SwitchId, who: &Who) -> Result<Report, Failure> {
-    let document = office.document()?.ok_or(DeskError::Empty)?;
+fn end(backend: &Backend, id: &SwitchId, who: &Who) -> Result<Report, Failure> {
+    let document = backend.document()?.ok_or(EditError::Empty)?;
     let engaged = document.switch(id.as_str()).and_then(|switch| switch.engaged());
     if engaged.is_some_and(|engaged| engaged.trigger() != &Trigger::Drill) {
         let message = format!("what {id} is engaged by is no drill: to release it, backstop switch release {id}");
         return Err(Failure::Refused { code: "no_drill", message });
     }
     let change = Change::Release { switch: id.clone() };
-    let steps = Steps::new(office, Purpose::Rehearsal);
-    let released = steps.change(Some(document.generation()), &change, &office.by(who)?)?;
+    let steps = Steps::new(backend, Purpose::Drill);
+    let released = steps.change(Some(document.generation()), &change, &backend.by(who)?)?;
     let text = format!("The drill is over.\n{}\nGeneration {}.", told_of(&released, id), released.generation());
     let told = serde_json::json!({ "generation": released.generation() });
     Ok(Report { warning: steps.warning(), ..Report::of(text, &told) })
@@ -142,7 +142,7 @@ fn failure(error: DrillError) -> Failure {
     }
 }
 
-fn told(rehearsal: &Rehearsal) -> String {
+fn told(rehearsal: &DrillReport) -> String {
     let row = |name: &str, times: Percentiles| {
         let shown = |time: Option<Duration>| {
             time.map_or_else(|| "never".to_owned(), |time| format!("{} ms", time.as_nanos().div_ceil(1_000_000)))
@@ -156,7 +156,7 @@ fn told(rehearsal: &Rehearsal) -> String {
         row("on again", restore.time_to_disable),
         row("seen on again", restore.time_to_verify),
     ];
-    let silent = |report: &DrillReport| match report.silent.as_slice() {
+    let silent = |report: &PhaseReport| match report.silent.as_slice() {
         [] => String::new(),
         silent => format!("\n  {}", silent.join("\n  ")),
     };
@@ -166,7 +166,7 @@ fn told(rehearsal: &Rehearsal) -> String {
     };
     format!(
         "\n{}\n\noff: {}{}\non: {}{}\n{recorded}",
-        show::table(["AFTER", "P50", "P90", "P99", "MAX"], &rows),
+        text::table(["AFTER", "P50", "P90", "P99", "MAX"], &rows),
         disable.sentence,
         silent(disable),
         restore.sentence,

@@ -1,14 +1,14 @@
 //! `engage`, `extend` and `release`: what takes a capability away and gives it back.
 
-use super::office::Office;
-use super::place::Place;
-use super::report::{Failure, Report};
-use super::scope::Whom;
-use super::show;
-use super::staged::Looks;
+use super::author_args::Who;
+use super::backend::Backend;
+use super::connection::Place;
+use super::engage_staged::Looks;
+use super::output::{Failure, Report};
+use super::scope_args::Whom;
 use super::stages::stage;
-use super::when::{When, now, parse_length};
-use super::who::Who;
+use super::text;
+use super::time_args::{When, now, parse_length};
 use backstop::kill_switch::{self, Change, Document, Expiry, SwitchId};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -56,7 +56,7 @@ pub(super) struct Engage {
 
 impl Engage {
     pub(super) fn run(self, place: &Place) -> Result<Report, Failure> {
-        let office = place.office_and_programs()?;
+        let backend = place.backend_and_programs()?;
         let engage = kill_switch::Engage::new(self.id.clone(), self.whom.scope()?);
         let engage = if self.stage.is_empty() { engage } else { engage.stage(stage(&self.stage)?) };
         let engage = if self.now { engage.now() } else { engage };
@@ -72,9 +72,9 @@ impl Engage {
             None => engage,
         };
         if self.looks.are_asked_for() {
-            return self.looks.run(place, &office, engage, &self.id, &self.who);
+            return self.looks.run(place, &backend, engage, &self.id, &self.who);
         }
-        office.change(&Change::Engage(engage), &self.who, |document| {
+        backend.change(&Change::Engage(engage), &self.who, |document| {
             let next = document.next_stage(self.id.as_str()).map(|stage| {
                 format!("\nThe next stage is {stage}: backstop switch advance {} --reason \"..\"", self.id)
             });
@@ -85,7 +85,7 @@ impl Engage {
 }
 
 pub(super) fn told(document: &Document, id: &SwitchId) -> String {
-    document.switch(id.as_str()).map_or_else(|| format!("{id} is gone."), show::engagement)
+    document.switch(id.as_str()).map_or_else(|| format!("{id} is gone."), text::engagement)
 }
 
 /// Lets an engagement that ends do so later.
@@ -102,9 +102,9 @@ pub(super) struct Extend {
 }
 
 impl Extend {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let change = Change::Extend { switch: self.id.clone(), until: self.until.from(now()) };
-        office.change(&change, &self.who, |document| told(document, &self.id))
+        backend.change(&change, &self.who, |document| told(document, &self.id))
     }
 }
 
@@ -119,8 +119,8 @@ pub(super) struct Release {
 }
 
 impl Release {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let change = Change::Release { switch: self.id.clone() };
-        office.change(&change, &self.who, |document| told(document, &self.id))
+        backend.change(&change, &self.who, |document| told(document, &self.id))
     }
 }

@@ -1,7 +1,7 @@
 //! Programs and pages that are asked from outside while something is engaged: does it hold there, and is all well?
 
 use super::http::{self, Http};
-use super::report::Failure;
+use super::output::Failure;
 use super::token;
 use backstop::kill_switch::SwitchId;
 use backstop::kill_switch::drill::Instance;

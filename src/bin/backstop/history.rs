@@ -1,10 +1,10 @@
 //! `history` and `revert`: what was, and the way back to it.
 
-use super::office::Office;
-use super::report::{Failure, Report};
-use super::who::Who;
-use super::{show, when};
-use backstop::kill_switch::{Change, Changed, DeskError, Document};
+use super::author_args::Who;
+use super::backend::Backend;
+use super::output::{Failure, Report};
+use super::{text, time_args};
+use backstop::kill_switch::{Change, ChangeRecord, Document, EditError};
 use clap::Args;
 use serde::Serialize;
 
@@ -21,19 +21,19 @@ pub(super) struct History {
 struct Line<'a> {
     generation: u64,
     hash: String,
-    changed: &'a Changed,
+    changed: &'a ChangeRecord,
 }
 
 impl History {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
-        let Some(newest) = office.document()? else {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
+        let Some(newest) = backend.document()? else {
             return Ok(Report::of("Nothing has happened yet.", &[0_u8; 0]));
         };
-        let now = when::now();
-        let documents = office.revisions(&newest).take(self.limit).collect::<Result<Vec<_>, _>>()?;
+        let now = time_args::now();
+        let documents = backend.revisions(&newest).take(self.limit).collect::<Result<Vec<_>, _>>()?;
         let rows: Vec<_> = documents.iter().map(|document| row(document, now)).collect();
         let lines: Vec<_> = documents.iter().map(line).collect();
-        let table = show::table(["GENERATION", "WHEN", "WHO", "WHAT", "WHY", "NOTE"], &rows);
+        let table = text::table(["GENERATION", "WHEN", "WHO", "WHAT", "WHY", "NOTE"], &rows);
         Ok(Report::of(
             format!("{table}\n\nTo go back to one: backstop switch revert GENERATION --reason \"..\""),
             &lines,
@@ -54,7 +54,7 @@ fn row(document: &Document, now: backstop::clock::Timestamp) -> [String; 6] {
     };
     [
         document.generation().to_string(),
-        when::relative(changed.at(), now),
+        time_args::relative(changed.at(), now),
         changed.by().to_owned(),
         changed.what().to_owned(),
         changed.reason().to_owned(),
@@ -74,16 +74,16 @@ pub(super) struct Revert {
 }
 
 impl Revert {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let (generation, seen) = match self.generation {
             Some(generation) => (generation, None),
-            None => before_the_last_change(office)?,
+            None => before_the_last_change(backend)?,
         };
         // What nobody has looked at is not undone: a change that came between makes it another last one.
-        office.change_if(seen, &Change::Revert { generation }, &self.who, |document| {
-            let now = when::now();
+        backend.change_if(seen, &Change::Revert { generation }, &self.who, |document| {
+            let now = time_args::now();
             let engaged: Vec<_> = document.switches().iter().filter(|switch| switch.is_engaged(now)).collect();
-            let engaged: Vec<_> = engaged.into_iter().map(show::engagement).collect();
+            let engaged: Vec<_> = engaged.into_iter().map(text::engagement).collect();
             let engaged = if engaged.is_empty() { "No switch is engaged.".to_owned() } else { engaged.join("\n") };
             format!("Everything is as it was in generation {generation}.\n{engaged}")
         })
@@ -93,9 +93,9 @@ impl Revert {
 /// The generation to go back to, and the one that it was found from.
 ///
 /// A proposal, and its rejection, change no switch: they are passed over.
-fn before_the_last_change(office: &Office) -> Result<(u64, Option<u64>), Failure> {
-    let now = office.document()?.ok_or(DeskError::Empty)?;
-    for earlier in office.revisions(&now) {
+fn before_the_last_change(backend: &Backend) -> Result<(u64, Option<u64>), Failure> {
+    let now = backend.document()?.ok_or(EditError::Empty)?;
+    for earlier in backend.revisions(&now) {
         let earlier = earlier?;
         if earlier.switches() != now.switches()
             || earlier.is_two_person() != now.is_two_person()

@@ -1,6 +1,6 @@
 //! Requests to an admin address: to whom a token is shown, how long to wait, and what a refusal means.
 
-use super::report::Failure;
+use super::output::Failure;
 use backstop::kill_switch::Document;
 use backstop::kill_switch::access::Token;
 use serde_json::Value;

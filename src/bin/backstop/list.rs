@@ -1,8 +1,8 @@
 //! `list`: every switch, those that are engaged first.
 
-use super::office::Office;
-use super::report::{Failure, Report};
-use super::{show, when};
+use super::backend::Backend;
+use super::output::{Failure, Report};
+use super::{text, time_args};
 use backstop::clock::Timestamp;
 use backstop::kill_switch::{Document, Engagement, Switch};
 use clap::Args;
@@ -14,11 +14,11 @@ pub(super) struct List {}
 
 impl List {
     #[expect(clippy::unused_self, reason = "run as every other command is")]
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
-        let now = when::now();
-        let document = match office.document() {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
+        let now = time_args::now();
+        let document = match backend.document() {
             // A token for some switches sees those and nothing else of the document.
-            Err(failure) if failure.code() == "wrong_switch" => return Ok(Self::own(&office.switches()?, now)),
+            Err(failure) if failure.code() == "wrong_switch" => return Ok(Self::own(&backend.switches()?, now)),
             document => document?,
         };
         let Some(document) = document else {
@@ -40,7 +40,7 @@ fn table(switches: &[Switch], now: Timestamp) -> (String, Vec<&Switch>) {
     switches.sort_by_key(|switch| !switch.is_engaged(now)); // stable: by name otherwise
     let headings = ["SWITCH", "STATE", "FOR", "SINCE", "UNTIL", "BY", "REASON", "OWNER", "NOTE"];
     let rows: Vec<_> = switches.iter().map(|switch| row(switch, now)).collect();
-    let table = show::table(headings, &rows);
+    let table = text::table(headings, &rows);
     (if rows.is_empty() { "There are no switches.".to_owned() } else { table }, switches)
 }
 
@@ -49,16 +49,16 @@ fn row(switch: &Switch, now: Timestamp) -> [String; 9] {
     let expires = engaged.and_then(Engagement::expires).filter(|_| switch.pin().is_none());
     let definition = switch.definition();
     let note = if definition.is_expired(now) {
-        format!("look at it again: expired {}", when::relative(definition.expires(), now))
+        format!("look at it again: expired {}", time_args::relative(definition.expires(), now))
     } else {
         String::new()
     };
     [
         switch.id().to_string(),
-        show::state(switch, now),
-        engaged.map(show::whom).unwrap_or_default(),
-        engaged.map(|engaged| when::relative(engaged.at(), now)).unwrap_or_default(),
-        expires.map(|expiry| when::relative(expiry.at(), now)).unwrap_or_default(),
+        text::state(switch, now),
+        engaged.map(text::whom).unwrap_or_default(),
+        engaged.map(|engaged| time_args::relative(engaged.at(), now)).unwrap_or_default(),
+        expires.map(|expiry| time_args::relative(expiry.at(), now)).unwrap_or_default(),
         engaged.map(|engaged| engaged.by().to_owned()).unwrap_or_default(),
         engaged.map(|engaged| engaged.reason().to_owned()).unwrap_or_default(),
         definition.owner().to_owned(),
@@ -68,7 +68,7 @@ fn row(switch: &Switch, now: Timestamp) -> [String; 9] {
 
 fn summary(document: &Document, now: Timestamp) -> String {
     let changed = document.changed();
-    let last = format!("\"{}\" by {}, {}", changed.what(), changed.by(), when::relative(changed.at(), now));
+    let last = format!("\"{}\" by {}, {}", changed.what(), changed.by(), time_args::relative(changed.at(), now));
     let waiting = match document.pending().len() {
         0 => "",
         1 => " 1 change waits for approval: backstop switch pending",

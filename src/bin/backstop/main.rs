@@ -8,31 +8,31 @@
 
 mod admin;
 mod approval;
+mod author_args;
+mod backend;
+mod connection;
 mod define;
 mod drill;
 mod engage;
+mod engage_staged;
 mod fleet;
 mod history;
 mod http;
 mod list;
-mod new_token;
-mod office;
+mod output;
 mod pin;
-mod place;
-mod report;
 mod restore;
-mod scope;
-mod show;
-mod staged;
+mod scope_args;
 mod stages;
 mod switch;
+mod text;
+mod time_args;
 mod token;
+mod token_new;
 mod verify;
-mod when;
-mod who;
 
 use clap::{Parser, Subcommand};
-use report::{Failure, Report};
+use output::{Failure, Report};
 use std::process::ExitCode;
 
 /// Turns capabilities off, and back on, while everything runs.

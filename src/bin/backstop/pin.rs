@@ -1,9 +1,9 @@
 //! `pin` and `unpin`: what keeps a switch as it is.
 
-use super::office::Office;
-use super::report::{Failure, Report};
-use super::who::Who;
-use super::{show, when};
+use super::author_args::Who;
+use super::backend::Backend;
+use super::output::{Failure, Report};
+use super::{text, time_args};
 use backstop::kill_switch::{Change, PinState, SwitchId};
 use clap::Args;
 
@@ -18,14 +18,14 @@ pub(super) struct Pin {
 }
 
 impl Pin {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
-        let document = office.document()?;
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
+        let document = backend.document()?;
         let switch = document.as_ref().and_then(|document| document.switch(self.id.as_str()));
-        let is_engaged = switch.is_some_and(|switch| switch.is_engaged(when::now()));
+        let is_engaged = switch.is_some_and(|switch| switch.is_engaged(time_args::now()));
         // Should it change meanwhile, the pin is refused.
         let state = if is_engaged { PinState::Engaged } else { PinState::Released };
         let change = Change::Pin { switch: self.id.clone(), state };
-        office.change(&change, &self.who, |_| format!("{} stays {state} until somebody unpins it.", self.id))
+        backend.change(&change, &self.who, |_| format!("{} stays {state} until somebody unpins it.", self.id))
     }
 }
 
@@ -40,11 +40,11 @@ pub(super) struct Unpin {
 }
 
 impl Unpin {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let change = Change::Unpin { switch: self.id.clone() };
-        office.change(&change, &self.who, |document| {
+        backend.change(&change, &self.who, |document| {
             let switch = document.switch(self.id.as_str());
-            format!("{} has no pin any more.\n{}", self.id, switch.map(show::engagement).unwrap_or_default())
+            format!("{} has no pin any more.\n{}", self.id, switch.map(text::engagement).unwrap_or_default())
         })
     }
 }

@@ -1,8 +1,8 @@
 //! `restore`: the way back from a document that was damaged, deleted, or put back from an older time.
 
-use super::office::Office;
-use super::report::{Failure, Report};
-use super::who::Who;
+use super::author_args::Who;
+use super::backend::Backend;
+use super::output::{Failure, Report};
 use clap::Args;
 
 /// Puts the last good document in the place of one that cannot be read, is gone, or is older than its history.
@@ -20,12 +20,12 @@ pub(super) struct Restore {
 }
 
 impl Restore {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
-        let by = office.by(&self.who)?;
-        match office {
-            Office::File(desk) => {
-                let lost = desk.lost()?;
-                let changes = desk.restore(&lost, &by)?;
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
+        let by = backend.by(&self.who)?;
+        match backend {
+            Backend::File(editor) => {
+                let lost = editor.lost()?;
+                let changes = editor.restore(&lost, &by)?;
                 let (from, generation) = (lost.generation(), changes.document.generation());
                 let text = format!(
                     "Generation {from} of the history is the document again.\nWhat was changed after it is lost: see \
@@ -35,7 +35,7 @@ impl Restore {
                 let told = serde_json::json!({ "restored": from, "generation": generation });
                 Ok(Report { warning: changes.unrecorded.map(unrecorded), ..Report::of(text, &told) })
             }
-            Office::Admin(client) => {
+            Backend::Admin(client) => {
                 let generation = client.restore(&by)?;
                 let text = format!("What is in force in the program is in its store again.\nGeneration {generation}.");
                 Ok(Report::of(text, &serde_json::json!({ "generation": generation })))

@@ -1,9 +1,9 @@
 //! `stages` and `advance`: where engagements go before they are everywhere.
 
+use super::author_args::Who;
+use super::backend::Backend;
 use super::engage::told;
-use super::office::Office;
-use super::report::{Failure, Report};
-use super::who::Who;
+use super::output::{Failure, Report};
 use backstop::kill_switch::{Change, Stage, Stages, SwitchId};
 use clap::Args;
 
@@ -46,11 +46,11 @@ pub(super) struct SetStages {
 }
 
 impl SetStages {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let read = |words: &String| stage(&words.split(',').collect::<Vec<_>>());
         let stages = self.stages.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let stages = Stages::new(stages).map_err(|error| Failure::Usage(error.to_string()))?;
-        office.change(&Change::Stages { stages }, &self.who, |document| {
+        backend.change(&Change::Stages { stages }, &self.who, |document| {
             let stages: Vec<_> = document.stages().as_slice().iter().map(Stage::to_string).collect();
             match stages.as_slice() {
                 [] => "Engagements are everywhere at once from now on.".to_owned(),
@@ -77,10 +77,10 @@ pub(super) struct Advance {
 }
 
 impl Advance {
-    pub(super) fn run(self, office: &Office) -> Result<Report, Failure> {
+    pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let id = self.id;
         let (seen, stage) = if self.stage.is_empty() {
-            let document = office.document()?;
+            let document = backend.document()?;
             let next = document.as_ref().and_then(|document| document.next_stage(id.as_str()));
             // Where there is no next one, the rule says why.
             (document.map(|document| document.generation()), next.unwrap_or_default())
@@ -88,6 +88,6 @@ impl Advance {
             (None, stage(&self.stage)?)
         };
         let change = Change::Advance { switch: id.clone(), stage };
-        office.change_if(seen, &change, &self.who, |document| told(document, &id))
+        backend.change_if(seen, &change, &self.who, |document| told(document, &id))
     }
 }

@@ -1,8 +1,8 @@
 //! `backstop switch`: its subcommands, and which file does what.
 
-use super::place::Place;
-use super::report::{Failure, Report};
-use super::{approval, define, drill, engage, history, list, new_token, pin, restore, stages, verify};
+use super::connection::Place;
+use super::output::{Failure, Report};
+use super::{approval, define, drill, engage, history, list, pin, restore, stages, token_new, verify};
 use clap::{Args, Subcommand};
 
 /// The shortest way there and back, and how a command ends.
@@ -57,7 +57,7 @@ enum Command {
     Approve(approval::Approve),
     Reject(approval::Reject),
     VerifyAudit(verify::VerifyAudit),
-    Token(new_token::NewToken),
+    Token(token_new::NewToken),
 }
 
 impl Switch {
@@ -68,24 +68,24 @@ impl Switch {
     pub(super) fn run(self) -> Result<Report, Failure> {
         let place = &self.place;
         match self.command {
-            Command::Define(define) => define.run(&place.office()?),
-            Command::Retire(retire) => retire.run(&place.office()?),
-            Command::List(list) => list.run(&place.office()?),
+            Command::Define(define) => define.run(&place.backend()?),
+            Command::Retire(retire) => retire.run(&place.backend()?),
+            Command::List(list) => list.run(&place.backend()?),
             Command::Engage(engage) => engage.run(place),
-            Command::Advance(advance) => advance.run(&place.office()?),
-            Command::Extend(extend) => extend.run(&place.office()?),
-            Command::Release(release) => release.run(&place.office()?),
-            Command::Revert(revert) => revert.run(&place.office()?),
-            Command::History(history) => history.run(&place.office()?),
-            Command::Restore(restore) => restore.run(&place.office()?),
-            Command::Pin(pin) => pin.run(&place.office()?),
-            Command::Unpin(unpin) => unpin.run(&place.office()?),
+            Command::Advance(advance) => advance.run(&place.backend()?),
+            Command::Extend(extend) => extend.run(&place.backend()?),
+            Command::Release(release) => release.run(&place.backend()?),
+            Command::Revert(revert) => revert.run(&place.backend()?),
+            Command::History(history) => history.run(&place.backend()?),
+            Command::Restore(restore) => restore.run(&place.backend()?),
+            Command::Pin(pin) => pin.run(&place.backend()?),
+            Command::Unpin(unpin) => unpin.run(&place.backend()?),
             Command::Drill(drill) => drill.run(place),
-            Command::Stages(stages) => stages.run(&place.office()?),
-            Command::TwoPerson(two) => two.run(&place.office()?),
-            Command::Pending(pending) => pending.run(&place.office()?),
-            Command::Approve(approve) => approve.run(&place.office()?),
-            Command::Reject(reject) => reject.run(&place.office()?),
+            Command::Stages(stages) => stages.run(&place.backend()?),
+            Command::TwoPerson(two) => two.run(&place.backend()?),
+            Command::Pending(pending) => pending.run(&place.backend()?),
+            Command::Approve(approve) => approve.run(&place.backend()?),
+            Command::Reject(reject) => reject.run(&place.backend()?),
             Command::VerifyAudit(verify) => verify.run(place),
             Command::Token(token) => token.run(),
         }

@@ -1,6 +1,6 @@
 //! The token that a command presents: from a file or the environment, never from an argument, which others can see.
 
-use super::report::Failure;
+use super::output::Failure;
 use backstop::kill_switch::access::Token;
 use std::fs::File;
 use std::io::Read as _;

@@ -1,7 +1,7 @@
 //! `verify-audit`: whether the lines of the audit are those that were written.
 
-use super::place::Place;
-use super::report::{Failure, Report};
+use super::connection::Place;
+use super::output::{Failure, Report};
 use backstop::kill_switch::audit::{Entry, verify};
 use clap::Args;
 use std::path::PathBuf;

@@ -70,7 +70,7 @@ pub(super) struct Group<K> {
     reconfiguring: Mutex<()>,
     pub(super) events: Events<OfKey<K>>,
     #[cfg(feature = "metrics")]
-    gate: crate::telemetry::Gate,
+    publish_lock: crate::telemetry::PublishLock,
 }
 
 impl<K> Group<K> {
@@ -114,7 +114,7 @@ impl<K: Key> Group<K> {
             reconfiguring: Mutex::new(()),
             events: Events::default(),
             #[cfg(feature = "metrics")]
-            gate: crate::telemetry::Gate::default(),
+            publish_lock: crate::telemetry::PublishLock::default(),
         };
         group.publish();
         group
@@ -223,7 +223,7 @@ impl<K: Key> Group<K> {
     #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
     pub(super) fn publish(&self) {
         #[cfg(feature = "metrics")]
-        self.gate.run(|publisher| {
+        self.publish_lock.run(|publisher| {
             let now = self.common.clock.now();
             let mut oldest_call = None;
             if self.common.config().is_careful() {

@@ -62,7 +62,7 @@ pub(super) struct Group<K> {
     fallbacks: AtomicU64,
     pub(super) events: Events<KeyedEvent<K>>,
     #[cfg(feature = "metrics")]
-    gate: crate::telemetry::Gate,
+    publish_lock: crate::telemetry::PublishLock,
 }
 
 impl<K> Group<K> {
@@ -105,7 +105,7 @@ impl<K: Key> Group<K> {
             fallbacks: AtomicU64::new(0),
             events: Events::default(),
             #[cfg(feature = "metrics")]
-            gate: crate::telemetry::Gate::default(),
+            publish_lock: crate::telemetry::PublishLock::default(),
         };
         group.reconfigure(config);
         group.publish();
@@ -346,6 +346,7 @@ impl<K: Key> Group<K> {
     pub(super) fn publish(&self) {
         self.sweep(self.stopwatch.clock.coarse());
         #[cfg(feature = "metrics")]
-        self.gate.run(|publisher| crate::circuit_breaker::metrics::publish(publisher, self.name, &self.sample()));
+        self.publish_lock
+            .run(|publisher| crate::circuit_breaker::metrics::publish(publisher, self.name, &self.sample()));
     }
 }

@@ -1,6 +1,6 @@
 //! The chain: how a line is made of the one before it, and how a file of them is checked.
 
-use super::record::Facts;
+use super::record::AuditRecord;
 use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ const AFTER_HASH: &str = "\"}";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     seq: u64,
-    facts: Facts,
+    facts: AuditRecord,
     prev_hash: String,
     hash: String,
     /// As it was written: another writer may space JSON and print numbers in its own way.
@@ -33,7 +33,7 @@ impl Entry {
     }
 
     /// What it tells.
-    pub const fn facts(&self) -> &Facts {
+    pub const fn facts(&self) -> &AuditRecord {
         &self.facts
     }
 
@@ -103,7 +103,7 @@ fn hash_of(bytes: &[u8]) -> String {
 }
 
 /// Makes the entry that comes after another, or the first.
-pub fn append(previous: Option<&Entry>, facts: Facts) -> Entry {
+pub fn append(previous: Option<&Entry>, facts: AuditRecord) -> Entry {
     let (seq, prev_hash) = next(previous);
     // Text, numbers and values that were JSON before: nothing here can fail to be JSON.
     let told = serde_json::to_string(&facts).unwrap_or_default();
@@ -191,16 +191,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn facts(number: usize) -> Facts {
+    fn facts(number: usize) -> AuditRecord {
         let at = format!("2026-11-20T12:00:{number:02}Z").parse().unwrap();
         let scope = serde_json::json!({ "percent": 0.1 });
-        Facts { scope_after: Some(scope), ..Facts::new(at, "ada", "engage", 3) }
+        AuditRecord { scope_after: Some(scope), ..AuditRecord::new(at, "ada", "engage", 3) }
     }
 
     fn lines(reasons: &[&str]) -> Vec<String> {
         let mut last: Option<Entry> = None;
         let entries = reasons.iter().enumerate().map(|(i, reason)| {
-            let facts = Facts { reason: Some((*reason).to_owned()), ..facts(i) };
+            let facts = AuditRecord { reason: Some((*reason).to_owned()), ..facts(i) };
             let entry = append(last.as_ref(), facts);
             last = Some(entry.clone());
             format!("{}\n", entry.to_line())
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_was_appended_verifies_and_comes_back() {
-        let facts = Facts {
+        let facts = AuditRecord {
             reason: Some("\"\n\r\0\u{1b}[31m ü".to_owned()),
             trigger: Some(serde_json::json!({ "kpi": { "value": 0.1 + 0.2, "threshold": 1e-300 } })),
             approvers: vec!["bo".to_owned()],

@@ -1,7 +1,7 @@
 //! What the audit is told of a change.
 
-use super::record::Facts;
-use crate::kill_switch::model::author::By;
+use super::record::AuditRecord;
+use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engagement::Engagement;
@@ -12,9 +12,9 @@ use crate::kill_switch::rules::two_person::Proposal;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-pub(in crate::kill_switch) fn facts(before: &Document, after: &Document, change: &Change, by: &By) -> Facts {
+pub(in crate::kill_switch) fn facts(before: &Document, after: &Document, change: &Change, by: &Author) -> AuditRecord {
     let what = if after.changed().proposed().is_some() { "propose" } else { change.verb() };
-    let mut facts = Facts::new(by.at(), by.name(), what, after.generation());
+    let mut facts = AuditRecord::new(by.at(), by.name(), what, after.generation());
     facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
     facts.approvers = after.changed().approved_by().map(str::to_owned).into_iter().collect();
     facts.break_glass = after.changed().is_break_glass();
@@ -43,8 +43,8 @@ pub(in crate::kill_switch) fn facts(before: &Document, after: &Document, change:
 }
 
 /// Of a document that was put back, in place of one that was lost.
-pub(in crate::kill_switch) fn restored(before: &Document, after: &Document, by: &By) -> Facts {
-    let mut facts = Facts::new(by.at(), by.name(), "restore", after.generation());
+pub(in crate::kill_switch) fn restored(before: &Document, after: &Document, by: &Author) -> AuditRecord {
+    let mut facts = AuditRecord::new(by.at(), by.name(), "restore", after.generation());
     facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
     facts.change = Some(serde_json::json!({ "restore": { "generation": before.generation() } }));
     facts.break_glass = after.changed().is_break_glass();
@@ -52,8 +52,8 @@ pub(in crate::kill_switch) fn restored(before: &Document, after: &Document, by: 
 }
 
 /// Of a change that was asked for on this document and is refused.
-pub(in crate::kill_switch) fn refused(document: &Document, change: &Change, by: &By, code: &str) -> Facts {
-    let mut facts = Facts::new(by.at(), by.name(), change.verb(), document.generation());
+pub(in crate::kill_switch) fn refused(document: &Document, change: &Change, by: &Author, code: &str) -> AuditRecord {
+    let mut facts = AuditRecord::new(by.at(), by.name(), change.verb(), document.generation());
     facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
     facts.change = serde_json::to_value(change).ok();
     facts.switch = change.switch().map(SwitchId::to_string);
@@ -77,8 +77,8 @@ mod tests {
     use crate::kill_switch::rules::apply::apply;
     use crate::kill_switch::rules::apply::apply_with;
 
-    fn by(name: &str) -> By {
-        By::person(name, Timestamp::UNIX_EPOCH).because("a test")
+    fn by(name: &str) -> Author {
+        Author::person(name, Timestamp::UNIX_EPOCH).because("a test")
     }
 
     fn engaged() -> (Document, SwitchId) {

@@ -1,7 +1,7 @@
 //! A file that entries are added to.
 
 use super::chain::{Entry, LINE_MAX, append};
-use super::record::Facts;
+use super::record::AuditRecord;
 use super::tail::Tail;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use std::fs::{File, OpenOptions};
@@ -53,7 +53,7 @@ impl AuditLog {
     ///
     /// Why it is not known to be on the disk; [`failures`](AuditLog::failures) has counted it. What was done must
     /// stay done all the same. The next entry may well succeed.
-    pub fn append(&self, facts: Facts) -> Result<Entry, AuditLogError> {
+    pub fn append(&self, facts: AuditRecord) -> Result<Entry, AuditLogError> {
         let appended = self.try_append(facts);
         match &appended {
             Ok(entry) => *self.last.lock() = Some(entry.clone()),
@@ -62,7 +62,7 @@ impl AuditLog {
         appended
     }
 
-    fn try_append(&self, facts: Facts) -> Result<Entry, AuditLogError> {
+    fn try_append(&self, facts: AuditRecord) -> Result<Entry, AuditLogError> {
         let mut file = self.open(&self.path)?;
         lock(&file).map_err(|error| self.locking(error))?;
         let length = file.metadata().map_err(self.failed("look at"))?.len();
@@ -77,7 +77,8 @@ impl AuditLog {
         if entry.to_line().len() >= LINE_MAX {
             // That it was done, by whom and why, is worth more than all that it came to.
             let (change, scope_before, scope_after) = (None, None, None);
-            entry = append(previous.as_ref(), Facts { change, scope_before, scope_after, ..entry.facts().clone() });
+            entry =
+                append(previous.as_ref(), AuditRecord { change, scope_before, scope_after, ..entry.facts().clone() });
         }
         let line = format!("{}\n", entry.to_line());
         if line.len() > LINE_MAX {
@@ -262,8 +263,8 @@ mod tests {
         }
     }
 
-    fn facts(what: &str) -> Facts {
-        Facts::new("2026-11-20T12:00:00Z".parse().unwrap(), "ada", what, 1)
+    fn facts(what: &str) -> AuditRecord {
+        AuditRecord::new("2026-11-20T12:00:00Z".parse().unwrap(), "ada", what, 1)
     }
 
     fn entries(log: &AuditLog) -> Result<u64, AuditError> {

@@ -22,4 +22,4 @@ mod tail;
 pub use chain::{AuditError, Entry, LINE_MAX, Verified, append, verify};
 #[cfg(feature = "file")]
 pub use log::{AuditLog, AuditLogError};
-pub use record::Facts;
+pub use record::AuditRecord;

@@ -6,7 +6,7 @@ use serde_json::Value;
 /// What an entry tells.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
-pub struct Facts {
+pub struct AuditRecord {
     /// When it was done.
     pub at: Timestamp,
     /// Who did it: the name of an actor.
@@ -41,7 +41,7 @@ pub struct Facts {
     pub generation: u64,
 }
 
-impl Facts {
+impl AuditRecord {
     /// The facts that every entry has; the other fields are empty, or say no.
     pub fn new(at: Timestamp, by: impl Into<String>, what: impl Into<String>, generation: u64) -> Self {
         Self {

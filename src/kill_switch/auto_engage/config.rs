@@ -15,7 +15,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Which values are bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Worse {
+pub enum Direction {
     /// Those above the threshold: errors, latency.
     Higher,
     /// Those below the threshold: orders, hits.
@@ -29,7 +29,7 @@ pub enum Worse {
 pub struct Kpi {
     pub(in crate::kill_switch) name: String,
     pub(in crate::kill_switch) metric: Option<String>,
-    pub(in crate::kill_switch) worse: Worse,
+    pub(in crate::kill_switch) worse: Direction,
     pub(in crate::kill_switch) threshold: f64,
     #[serde(default = "minimum_samples")]
     pub(in crate::kill_switch) minimum_samples: u32,
@@ -62,15 +62,15 @@ impl Kpi {
     /// A KPI that is bad above the threshold. Valid: finite, 0 at least; the name 1 to 128 bytes without control
     /// characters, and once among the KPIs.
     pub fn higher_is_worse(name: impl Into<String>, threshold: f64) -> Self {
-        Self::new(name.into(), Worse::Higher, threshold)
+        Self::new(name.into(), Direction::Higher, threshold)
     }
 
     /// A KPI that is bad below the threshold. Valid: finite, 0 at least; the name as above.
     pub fn lower_is_worse(name: impl Into<String>, threshold: f64) -> Self {
-        Self::new(name.into(), Worse::Lower, threshold)
+        Self::new(name.into(), Direction::Lower, threshold)
     }
 
-    fn new(name: String, worse: Worse, threshold: f64) -> Self {
+    fn new(name: String, worse: Direction, threshold: f64) -> Self {
         Self {
             name,
             metric: None,
@@ -126,7 +126,7 @@ impl Kpi {
 /// When KPIs engage a switch: checked settings.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(try_from = "Settings")]
-pub struct AutomaticConfig(pub(in crate::kill_switch) Settings);
+pub struct KpiTriggerConfig(pub(in crate::kill_switch) Settings);
 
 /// The settings as given: nothing is checked yet. A configuration file reads into this.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
@@ -155,14 +155,14 @@ impl Default for Settings {
     }
 }
 
-impl AutomaticConfig {
+impl KpiTriggerConfig {
     /// Begins with the defaults, and without a KPI.
-    pub fn builder() -> AutomaticConfigBuilder {
-        AutomaticConfigBuilder(Settings::default())
+    pub fn builder() -> KpiTriggerConfigBuilder {
+        KpiTriggerConfigBuilder(Settings::default())
     }
 }
 
-impl TryFrom<Settings> for AutomaticConfig {
+impl TryFrom<Settings> for KpiTriggerConfig {
     type Error = ConfigError;
 
     fn try_from(settings: Settings) -> Result<Self, ConfigError> {
@@ -197,7 +197,7 @@ fn check(problems: &mut Problems, kpi: &Kpi) {
     }
     if !(kpi.threshold.is_finite() && kpi.threshold >= 0.0) {
         problems.add("kpis.threshold", kpi.threshold, "finite and 0 at least");
-    } else if kpi.worse == Worse::Lower && kpi.threshold <= 0.0 {
+    } else if kpi.worse == Direction::Lower && kpi.threshold <= 0.0 {
         problems.add("kpis.threshold", kpi.threshold, "above 0 where lower is worse: nothing is below it");
     }
     problems.count("kpis.minimum_samples", kpi.minimum_samples, 1, u32::MAX);
@@ -216,12 +216,12 @@ fn within(problems: &mut Problems, field: &'static str, value: Duration, least: 
     }
 }
 
-/// Makes an [`AutomaticConfig`]. Setters never fail; `build` returns every problem at once.
+/// Makes an [`KpiTriggerConfig`]. Setters never fail; `build` returns every problem at once.
 #[derive(Clone, Debug)]
 #[must_use = "it does nothing before `build`"]
-pub struct AutomaticConfigBuilder(Settings);
+pub struct KpiTriggerConfigBuilder(Settings);
 
-impl AutomaticConfigBuilder {
+impl KpiTriggerConfigBuilder {
     /// Adds a KPI; each of them may engage. Valid: from 1 to 3.
     pub fn kpi(mut self, kpi: Kpi) -> Self {
         self.0.kpis.push(kpi);
@@ -257,7 +257,7 @@ impl AutomaticConfigBuilder {
     /// # Errors
     ///
     /// Every setting that is out of its range.
-    pub fn build(self) -> Result<AutomaticConfig, ConfigError> {
+    pub fn build(self) -> Result<KpiTriggerConfig, ConfigError> {
         self.0.try_into()
     }
 }
@@ -275,7 +275,7 @@ mod tests {
             .warm_up(Duration::MAX)
             .baseline_factor(f64::NAN);
         let twice = Kpi::higher_is_worse("errors", f64::INFINITY);
-        let builder = AutomaticConfig::builder().kpi(bad).kpi(twice.clone()).kpi(twice.clone()).kpi(twice);
+        let builder = KpiTriggerConfig::builder().kpi(bad).kpi(twice.clone()).kpi(twice.clone()).kpi(twice);
         let builder = builder.window(Duration::ZERO).max_engagements(0, Duration::ZERO);
         let error = builder.max_reach(100.1, Spread::Everywhere).build().unwrap_err();
         let fields: Vec<_> = error.problems().iter().map(|problem| problem.field().replace("kpis.", "")).collect();
@@ -286,9 +286,9 @@ mod tests {
 
     #[test]
     fn a_file_goes_through_the_same_check() {
-        let read = |text: &str| toml::from_str::<AutomaticConfig>(text).map_err(|error| error.to_string());
+        let read = |text: &str| toml::from_str::<KpiTriggerConfig>(text).map_err(|error| error.to_string());
         let kpi = "[[kpis]]\nname = 'errors'\nworse = 'higher'\nthreshold = 0.05\n";
-        let built = AutomaticConfig::builder().kpi(Kpi::higher_is_worse("errors", 0.05)).build();
+        let built = KpiTriggerConfig::builder().kpi(Kpi::higher_is_worse("errors", 0.05)).build();
         assert_eq!(read(kpi).unwrap(), built.unwrap());
         assert!(read("").unwrap_err().contains("kpis: 0 is not allowed, must be from 1 to 3"));
         assert!(read(&format!("{kpi}windows = 0\n")).unwrap_err().contains("kpis.windows"));

@@ -1,13 +1,13 @@
 //! The guards of one KPI in one window.
 
-use super::config::{Kpi, Worse};
-use super::verdict::{Guard, Said};
+use super::config::{Direction, Kpi};
+use super::verdict::{Guard, GuardResult};
 use super::window::{Reading, Window};
 use std::time::Duration;
 
 /// What the guards of a KPI say.
 pub(in crate::kill_switch) struct Judgement {
-    pub(in crate::kill_switch) guards: Vec<Said>,
+    pub(in crate::kill_switch) guards: Vec<GuardResult>,
     /// Whether the window is one of those in a row.
     pub(in crate::kill_switch) is_bad: bool,
     /// The canary's reading, if no guard holds the KPI back.
@@ -52,12 +52,12 @@ fn readings(kpi: &Kpi, window: &Window) -> Result<Reading, String> {
 
 struct Says<'a> {
     kpi: &'a Kpi,
-    guards: Vec<Said>,
+    guards: Vec<GuardResult>,
 }
 
 impl Says<'_> {
     fn say(&mut self, guard: Guard, agrees: bool, sentence: String) {
-        self.guards.push(Said { guard, kpi: Some(self.kpi.name.clone()), holds: !agrees, sentence });
+        self.guards.push(GuardResult { guard, kpi: Some(self.kpi.name.clone()), holds: !agrees, sentence });
     }
 
     fn agree(&self) -> bool {
@@ -79,8 +79,8 @@ impl Says<'_> {
     fn threshold(&mut self, canary: Reading) {
         let (value, threshold) = (canary.value, self.kpi.threshold);
         let (is_past, bad) = match self.kpi.worse {
-            Worse::Higher => (value > threshold, "above"),
-            Worse::Lower => (value < threshold, "below"),
+            Direction::Higher => (value > threshold, "above"),
+            Direction::Lower => (value < threshold, "below"),
         };
         let is = if is_past { "is" } else { "is not" };
         self.say(Guard::Threshold, is_past, format!("the canary's {value} {is} {bad} {threshold}"));
@@ -99,8 +99,8 @@ impl Says<'_> {
             return self.say(Guard::Baseline, false, sentence);
         }
         let is_worse = match self.kpi.worse {
-            Worse::Higher => canary.value >= factor * baseline.value,
-            Worse::Lower => canary.value * factor <= baseline.value,
+            Direction::Higher => canary.value >= factor * baseline.value,
+            Direction::Lower => canary.value * factor <= baseline.value,
         };
         let (ours, theirs) = (canary.value, baseline.value);
         let sentence = if is_worse {

@@ -1,8 +1,8 @@
 //! What is remembered from window to window, and the decision.
 
-use super::config::{AutomaticConfig, Kpi};
+use super::config::{Kpi, KpiTriggerConfig};
 use super::judge::judge;
-use super::verdict::{Guard, Said, Verdict};
+use super::verdict::{Guard, GuardResult, Verdict};
 use super::window::{Reading, Window};
 use crate::clock::Timestamp;
 use std::collections::VecDeque;
@@ -13,8 +13,8 @@ use std::time::Duration;
 /// It takes an engagement for done when it says so; where it was not made, [`refused`](Self::refused) tells it. Give it
 /// windows while the switch is released.
 #[derive(Clone, Debug)]
-pub struct Automatic {
-    config: AutomaticConfig,
+pub struct KpiTrigger {
+    config: KpiTriggerConfig,
     since: Timestamp,
     last: Option<Timestamp>,
     /// Bad windows in a row, for each KPI.
@@ -25,9 +25,9 @@ pub struct Automatic {
     has_just_engaged: bool,
 }
 
-impl Automatic {
+impl KpiTrigger {
     /// For a capability that has been on since then.
-    pub fn new(config: AutomaticConfig, since: Timestamp) -> Self {
+    pub fn new(config: KpiTriggerConfig, since: Timestamp) -> Self {
         let in_row = vec![0; config.0.kpis.len()];
         Self { config, since, last: None, in_row, engaged: VecDeque::new(), has_just_engaged: false }
     }
@@ -81,7 +81,7 @@ impl Automatic {
     }
 
     /// Whether the window goes on from the last one; where it does not, the rows begin anew.
-    fn order(&mut self, at: Timestamp) -> Said {
+    fn order(&mut self, at: Timestamp) -> GuardResult {
         let length = self.config.0.window;
         let last = self.last.unwrap_or(Timestamp::MIN);
         let (later, earlier) = (elapsed(last, at), elapsed(at, last));
@@ -98,22 +98,22 @@ impl Automatic {
             (false, false) => (true, "is older than the last one"),
             (false, true) => (false, "came after the last one"),
         };
-        Said { guard: Guard::Order, kpi: None, holds, sentence: format!("the window at {at} {how}") }
+        GuardResult { guard: Guard::Order, kpi: None, holds, sentence: format!("the window at {at} {how}") }
     }
 
-    fn flapping(&self, at: Timestamp) -> Said {
+    fn flapping(&self, at: Timestamp) -> GuardResult {
         let (max, within) = (self.config.0.max_engagements, self.config.0.engagements_within);
         let lately = self.engaged.iter().filter(|engaged| elapsed(**engaged, at) < within).count();
         let sentence = format!("automation has used {lately} of {max} engagements within {within:?}");
-        Said { guard: Guard::Flapping, kpi: None, holds: lately >= max as usize, sentence }
+        GuardResult { guard: Guard::Flapping, kpi: None, holds: lately >= max as usize, sentence }
     }
 
-    fn scope(&self, window: &Window) -> Said {
+    fn scope(&self, window: &Window) -> GuardResult {
         let (reach, percent, spread) = (window.reach, self.config.0.max_percent, self.config.0.max_spread);
         let agrees = reach.percent > 0.0 && reach.percent <= percent && reach.spread <= spread;
         let (wanted, most) = (reach.spread.words(), spread.words());
         let sentence = format!("it would turn off {} % {wanted}, and automation may {percent} % {most}", reach.percent);
-        Said { guard: Guard::Scope, kpi: None, holds: !agrees, sentence }
+        GuardResult { guard: Guard::Scope, kpi: None, holds: !agrees, sentence }
     }
 
     fn engage(&self, kpi: &Kpi, canary: Reading, window: &Window) -> Verdict {
@@ -151,7 +151,7 @@ fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kill_switch::auto_engage::window::Reach;
+    use crate::kill_switch::auto_engage::window::BlastRadius;
     use crate::kill_switch::model::stage::Spread;
     use proptest::prelude::*;
 
@@ -161,7 +161,7 @@ mod tests {
 
     /// Five times as bad as it may be, beside a good baseline: nothing holds it back.
     fn bad(seconds: i64) -> Window {
-        let window = Window::new(at(seconds), Reach::new(10.0, Spread::Instances));
+        let window = Window::new(at(seconds), BlastRadius::new(10.0, Spread::Instances));
         window.canary("errors", Reading::new(0.25, 100.0)).baseline("errors", Reading::new(0.125, 100.0))
     }
 
@@ -169,13 +169,13 @@ mod tests {
         Kpi::higher_is_worse("errors", 0.05).windows(1)
     }
 
-    fn automatic(kpi: Kpi) -> Automatic {
-        let config = AutomaticConfig::builder().kpi(kpi).max_reach(10.0, Spread::Instances).build().unwrap();
-        Automatic::new(config, at(0))
+    fn automatic(kpi: Kpi) -> KpiTrigger {
+        let config = KpiTriggerConfig::builder().kpi(kpi).max_reach(10.0, Spread::Instances).build().unwrap();
+        KpiTrigger::new(config, at(0))
     }
 
     /// The guards that hold it back, with what they say.
-    fn held(automatic: &mut Automatic, window: &Window) -> Vec<(Guard, String)> {
+    fn held(automatic: &mut KpiTrigger, window: &Window) -> Vec<(Guard, String)> {
         match automatic.observe(window) {
             Verdict::Engage { .. } => Vec::new(),
             Verdict::Wait { guards } => {
@@ -213,7 +213,7 @@ mod tests {
             let window = bad(300).baseline("errors", Reading::new(number, 100.0));
             alone(errors(), &window, Guard::Reading, &format!("the baseline's value is {shown}, {bound}"));
         }
-        let nothing = Window::new(at(300), Reach::new(10.0, Spread::Instances));
+        let nothing = Window::new(at(300), BlastRadius::new(10.0, Spread::Instances));
         alone(errors(), &nothing, Guard::Reading, "the canary has no value");
     }
 
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn more_than_automation_may_turn_off_holds_it_back_alone() {
         for (percent, spread) in [(10.5, Spread::Instances), (10.0, Spread::Regions), (f64::NAN, Spread::Instances)] {
-            let window = Window { reach: Reach::new(percent, spread), ..bad(300) };
+            let window = Window { reach: BlastRadius::new(percent, spread), ..bad(300) };
             let spread = spread.words();
             let sentence = format!("it would turn off {percent} % {spread}, and automation may 10 % some instances");
             alone(errors(), &window, Guard::Scope, &sentence);
@@ -330,8 +330,8 @@ mod tests {
     #[test]
     fn every_guard_of_every_kpi_is_heard_and_the_first_bad_kpi_engages() {
         let late = Kpi::higher_is_worse("latency", 1.0).windows(1);
-        let config = AutomaticConfig::builder().kpi(late).kpi(errors()).build().unwrap();
-        let mut automatic = Automatic::new(config, at(0));
+        let config = KpiTriggerConfig::builder().kpi(late).kpi(errors()).build().unwrap();
+        let mut automatic = KpiTrigger::new(config, at(0));
         let good = |seconds| bad(seconds).canary("latency", Reading::new(0.5, 100.0));
         let quiet = good(300).canary("errors", Reading::new(0.0, 100.0));
         let Verdict::Wait { guards } = automatic.observe(&quiet) else { panic!() };
@@ -346,9 +346,9 @@ mod tests {
         fn whatever_is_observed_engages_on_numbers_past_the_threshold_and_no_more_often_than_allowed(
             windows in proptest::collection::vec((-100..4_000_i64, any::<f64>(), any::<f64>(), 0.0..1.0), 1..50),
         ) {
-            let config = AutomaticConfig::builder().kpi(errors().warm_up(Duration::ZERO));
+            let config = KpiTriggerConfig::builder().kpi(errors().warm_up(Duration::ZERO));
             let config = config.max_engagements(3, Duration::from_secs(8_000)).build().unwrap();
-            let mut automatic = Automatic::new(config, at(0));
+            let mut automatic = KpiTrigger::new(config, at(0));
             let mut engagements = 0;
             for (seconds, value, samples, baseline) in windows {
                 let window = bad(seconds).canary("errors", Reading::new(value, samples));

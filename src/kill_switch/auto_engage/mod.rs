@@ -21,16 +21,16 @@
 //! # Examples
 //!
 //! ```
-//! use backstop::kill_switch::auto_engage::{Automatic, AutomaticConfig, Kpi, Reach, Reading, Spread, Verdict, Window};
+//! use backstop::kill_switch::auto_engage::{KpiTrigger, KpiTriggerConfig, Kpi, BlastRadius, Reading, Spread, Verdict, Window};
 //! use std::time::Duration;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let config = AutomaticConfig::builder()
+//! let config = KpiTriggerConfig::builder()
 //!     .kpi(Kpi::higher_is_worse("errors", 0.05).metric("http_error_rate"))
 //!     .build()?;
-//! let mut automatic = Automatic::new(config, "2026-11-20T12:00:00Z".parse()?);
+//! let mut automatic = KpiTrigger::new(config, "2026-11-20T12:00:00Z".parse()?);
 //!
-//! let window = Window::new("2026-11-20T12:10:00Z".parse()?, Reach::new(5.0, Spread::Instances))
+//! let window = Window::new("2026-11-20T12:10:00Z".parse()?, BlastRadius::new(5.0, Spread::Instances))
 //!     .canary("errors", Reading::new(0.2, 900.0))
 //!     .baseline("errors", Reading::new(0.01, 17_000.0));
 //! let Verdict::Wait { guards, .. } = automatic.observe(&window) else { panic!() };
@@ -47,7 +47,7 @@ mod verdict;
 mod window;
 
 pub use super::model::stage::Spread;
-pub use config::{AutomaticConfig, AutomaticConfigBuilder, Kpi, Worse};
-pub use machine::Automatic;
-pub use verdict::{Guard, Said, Verdict};
-pub use window::{Reach, Reading, Window};
+pub use config::{Direction, Kpi, KpiTriggerConfig, KpiTriggerConfigBuilder};
+pub use machine::KpiTrigger;
+pub use verdict::{Guard, GuardResult, Verdict};
+pub use window::{BlastRadius, Reading, Window};

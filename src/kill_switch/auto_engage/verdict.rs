@@ -1,7 +1,7 @@
 //! What comes of a window: an engagement, or what held it back.
 
 use crate::clock::Timestamp;
-use crate::kill_switch::model::author::By;
+use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::engage::Engage;
 use crate::kill_switch::model::engagement::{Breach, Trigger};
@@ -59,7 +59,7 @@ impl fmt::Display for Guard {
 /// What one guard says about a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Said {
+pub struct GuardResult {
     /// The guard.
     pub guard: Guard,
     /// The KPI that it looked at, or `None` where it looked at the whole window.
@@ -97,7 +97,7 @@ pub enum Verdict {
     Wait {
         /// What the guards say: those of the window and, for each KPI in the order of the settings, its own. A guard
         /// is left out that has nothing to look at because one before it holds.
-        guards: Vec<Said>,
+        guards: Vec<GuardResult>,
     },
 }
 
@@ -112,14 +112,14 @@ impl Verdict {
     ///
     /// ```
     /// use backstop::clock::Timestamp;
-    /// use backstop::kill_switch::auto_engage::{Automatic, Reach, Reading, Window};
+    /// use backstop::kill_switch::auto_engage::{KpiTrigger, BlastRadius, Reading, Window};
     /// use backstop::kill_switch::{Engage, KillSwitches, Scope, Stage, SwitchId};
     ///
-    /// fn look(switches: &KillSwitches, automatic: &mut Automatic, errors: Reading) -> Result<(), Box<dyn std::error::Error>> {
+    /// fn look(switches: &KillSwitches, automatic: &mut KpiTrigger, errors: Reading) -> Result<(), Box<dyn std::error::Error>> {
     ///     let scope = Scope::new().percent(10.0);
     ///     let engage = Engage::new(SwitchId::new("recommendations")?, scope).stage(Stage::instances(["web-1"]));
     ///     // The bounds are held against the reach of this very engagement.
-    ///     let window = Window::new(Timestamp::now(), Reach::of(&engage)).canary("errors", errors);
+    ///     let window = Window::new(Timestamp::now(), BlastRadius::of(&engage)).canary("errors", errors);
     ///     if let Some((change, by)) = automatic.observe(&window).engage(engage, "autopilot", Timestamp::now()) {
     ///         // What was not engaged does not count among the engagements that there may be.
     ///         switches.change(&change, &by).inspect_err(|_| automatic.refused())?;
@@ -127,11 +127,11 @@ impl Verdict {
     ///     Ok(())
     /// }
     /// ```
-    pub fn engage(&self, engage: Engage, name: &str, at: Timestamp) -> Option<(Change, By)> {
+    pub fn engage(&self, engage: Engage, name: &str, at: Timestamp) -> Option<(Change, Author)> {
         let Self::Engage { metric, value, threshold, window, samples, sentence, .. } = self else { return None };
         let breach = Breach::new(metric, *value, *threshold, *window, *samples);
         let reason: String = sentence.chars().take(REASON_MAX).collect();
-        Some((Change::Engage(engage.trigger(Trigger::Kpi(breach))), By::automation(name, at).because(reason)))
+        Some((Change::Engage(engage.trigger(Trigger::Kpi(breach))), Author::automation(name, at).because(reason)))
     }
 }
 
@@ -161,8 +161,8 @@ mod tests {
         Verdict::Engage { kpi, metric, value: 0.25, threshold: 0.05, window, samples: 900, sentence }
     }
 
-    fn by(second: i64) -> By {
-        By::person("ana", at(second)).because("a test")
+    fn by(second: i64) -> Author {
+        Author::person("ana", at(second)).because("a test")
     }
 
     fn document(definition: impl FnOnce(Definition) -> Definition) -> Document {

@@ -24,12 +24,12 @@ impl Reading {
 /// How much an engagement would turn off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use = "pass it to a window"]
-pub struct Reach {
+pub struct BlastRadius {
     pub(in crate::kill_switch) percent: f64,
     pub(in crate::kill_switch) spread: Spread,
 }
 
-impl Reach {
+impl BlastRadius {
     /// A percentage of the requests, above 0 and at most 100, on that part of the fleet.
     pub const fn new(percent: f64, spread: Spread) -> Self {
         Self { percent, spread }
@@ -48,14 +48,14 @@ impl Reach {
 #[must_use = "observe it"]
 pub struct Window {
     pub(in crate::kill_switch) at: Timestamp,
-    pub(in crate::kill_switch) reach: Reach,
+    pub(in crate::kill_switch) reach: BlastRadius,
     pub(in crate::kill_switch) canary: BTreeMap<String, Reading>,
     pub(in crate::kill_switch) baseline: BTreeMap<String, Reading>,
 }
 
 impl Window {
     /// A window that ended then; to engage would turn off as much as `reach` says.
-    pub const fn new(at: Timestamp, reach: Reach) -> Self {
+    pub const fn new(at: Timestamp, reach: BlastRadius) -> Self {
         Self { at, reach, canary: BTreeMap::new(), baseline: BTreeMap::new() }
     }
 

@@ -1,9 +1,9 @@
 //! Where documents are read and changed, by whoever needs more than one step: here, or in a program elsewhere.
 
-use super::editor::Desk;
-use super::error::DeskError;
+use super::editor::Editor;
+use super::error::EditError;
 use crate::clock::timestamp;
-use crate::kill_switch::model::author::By;
+use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engagement::Engagement;
@@ -14,10 +14,10 @@ use std::error::Error;
 /// Tries before a change gives up on others that are faster.
 const TRIES: u32 = 20;
 
-/// Where documents are read and changed: a [`Desk`], or a way to one that is in another program.
+/// Where documents are read and changed: a [`Editor`], or a way to one that is in another program.
 ///
 /// Drills and staged engagements need nothing more, so the command runs them by way of a program's admin page, too.
-pub trait Office {
+pub trait ControlPlane {
     /// Why something was not done.
     type Error: Error + Send + Sync + 'static;
 
@@ -33,47 +33,47 @@ pub trait Office {
     /// # Errors
     ///
     /// It was not done, or nobody knows: then the document tells.
-    fn change(&self, generation: Option<u64>, change: &Change, by: &By) -> Result<Document, Self::Error>;
+    fn change(&self, generation: Option<u64>, change: &Change, by: &Author) -> Result<Document, Self::Error>;
 
     /// Whether this says that the document was of another generation.
     fn has_moved(error: &Self::Error) -> bool;
 }
 
-impl Office for Desk {
-    type Error = DeskError;
+impl ControlPlane for Editor {
+    type Error = EditError;
 
-    fn document(&self) -> Result<Option<Document>, DeskError> {
+    fn document(&self) -> Result<Option<Document>, EditError> {
         Self::document(self)
     }
 
-    fn change(&self, generation: Option<u64>, change: &Change, by: &By) -> Result<Document, DeskError> {
+    fn change(&self, generation: Option<u64>, change: &Change, by: &Author) -> Result<Document, EditError> {
         match generation {
             Some(generation) => self.change_if(generation, change, by).map(|changes| changes.document),
             None => Self::change(self, change, by),
         }
     }
 
-    fn has_moved(error: &DeskError) -> bool {
-        matches!(error, DeskError::Moved { .. })
+    fn has_moved(error: &EditError) -> bool {
+        matches!(error, EditError::Moved { .. })
     }
 }
 
 /// Does one thing as long as the document meets a condition: it is asked of the very document that the change replaces.
 /// Else, the document that does not.
-pub(in crate::kill_switch) fn change_while<O: Office>(
-    office: &O,
+pub(in crate::kill_switch) fn change_while<O: ControlPlane>(
+    control_plane: &O,
     change: &Change,
-    by: &By,
+    by: &Author,
     condition: impl Fn(&Document) -> bool,
 ) -> Result<Result<Document, Option<Document>>, O::Error> {
     let mut tries = 1;
     loop {
-        let document = match office.document()? {
+        let document = match control_plane.document()? {
             Some(document) if condition(&document) => document,
             other => return Ok(Err(other)),
         };
-        let by = By { at: timestamp(), ..by.clone() };
-        match office.change(Some(document.generation()), change, &by) {
+        let by = Author { at: timestamp(), ..by.clone() };
+        match control_plane.change(Some(document.generation()), change, &by) {
             Err(error) if O::has_moved(&error) && tries < TRIES => tries += 1,
             done => return done.map(Ok),
         }

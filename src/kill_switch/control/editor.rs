@@ -1,14 +1,14 @@
 //! Where documents are changed: read, change, write if nobody was faster, and say so in the audit.
 
-use super::error::DeskError;
+use super::error::EditError;
 use crate::kill_switch::audit::describe;
-use crate::kill_switch::audit::record::Facts;
-use crate::kill_switch::model::author::By;
+use crate::kill_switch::audit::record::AuditRecord;
+use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::rules::apply::{apply_with, restored};
 use crate::kill_switch::rules::error::ChangeError;
-use crate::kill_switch::rules::update::{Accepted, Refusal, accept};
+use crate::kill_switch::rules::update::{DocumentRejected, Update, check_update};
 use crate::kill_switch::store::Store;
 use crate::kill_switch::store::error::StoreError;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
@@ -27,23 +27,23 @@ pub(super) const TRIES: u32 = 20;
 /// ```
 /// use backstop::clock::Timestamp;
 /// use backstop::kill_switch::store::MemoryStore;
-/// use backstop::kill_switch::{By, Change, Definition, Desk, Engage, OnUnknown, Scope, SwitchId};
+/// use backstop::kill_switch::{Author, Change, Definition, Editor, Engage, OnUnknown, Scope, SwitchId};
 ///
-/// let desk = Desk::new(MemoryStore::new());
+/// let editor = Editor::new(MemoryStore::new());
 /// let now: Timestamp = "2026-11-20T20:00:00Z".parse()?;
-/// let by = |reason| By::person("mira", now).because(reason);
+/// let by = |reason| Author::person("mira", now).because(reason);
 /// let switch = SwitchId::new("recommendations")?;
 /// let expires = "2027-11-20T00:00:00Z".parse()?;
 /// let definition = Definition::new("team-recs", "the recommendations on every page", expires, OnUnknown::Allow);
-/// desk.change(&Change::Define { switch: switch.clone(), definition }, &by("a new feature"))?;
+/// editor.change(&Change::Define { switch: switch.clone(), definition }, &by("a new feature"))?;
 /// let engage = Engage::new(switch, Scope::new().tenant("acme"));
-/// let document = desk.change(&Change::Engage(engage), &by("wrong prices shown"))?;
-/// assert_eq!((document.generation(), desk.revisions()?.len()), (3, 2)); // defining it made two
-/// desk.revert(2, &by("it was another service"))?;
+/// let document = editor.change(&Change::Engage(engage), &by("wrong prices shown"))?;
+/// assert_eq!((document.generation(), editor.revisions()?.len()), (3, 2)); // defining it made two
+/// editor.revert(2, &by("it was another service"))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Desk {
+pub struct Editor {
     store: Arc<dyn Store>,
     audit: Option<Arc<dyn Audit>>,
     /// Entries that the audit is missing, of all clones.
@@ -59,12 +59,12 @@ pub trait Audit: Send + Sync + 'static {
     /// # Errors
     ///
     /// Why it could not be written.
-    fn record(&self, facts: Facts) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+    fn record(&self, facts: AuditRecord) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 }
 
 #[cfg(feature = "file")]
 impl Audit for crate::kill_switch::audit::log::AuditLog {
-    fn record(&self, facts: Facts) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    fn record(&self, facts: AuditRecord) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         self.append(facts)?;
         Ok(())
     }
@@ -73,14 +73,14 @@ impl Audit for crate::kill_switch::audit::log::AuditLog {
 /// A document that was changed, and whether that was written down.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Changes {
+pub struct Committed {
     /// The document now.
     pub document: Document,
     /// Why the audit has no entry of it, if it has none.
     pub unrecorded: Option<String>,
 }
 
-impl Desk {
+impl Editor {
     /// Changes the document of this store.
     pub fn new(store: impl Store) -> Self {
         Self::of(Arc::new(store))
@@ -111,7 +111,7 @@ impl Desk {
     /// # Errors
     ///
     /// The store cannot be read, or holds something else.
-    pub fn document(&self) -> Result<Option<Document>, DeskError> {
+    pub fn document(&self) -> Result<Option<Document>, EditError> {
         match self.store.read()? {
             Some(bytes) => Ok(Some(Document::parse(&bytes, Document::SIZE_MAX)?)),
             None => Ok(None),
@@ -125,8 +125,8 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// See [`DeskError`]; nothing was changed then.
-    pub fn change(&self, change: &Change, by: &By) -> Result<Document, DeskError> {
+    /// See [`EditError`]; nothing was changed then.
+    pub fn change(&self, change: &Change, by: &Author) -> Result<Document, EditError> {
         self.change_and_tell(change, by).map(|changes| changes.document)
     }
 
@@ -135,10 +135,10 @@ impl Desk {
     /// # Errors
     ///
     /// As [`change`](Self::change). An audit that cannot be written is no error: an engagement must not wait for a disk.
-    pub fn change_and_tell(&self, change: &Change, by: &By) -> Result<Changes, DeskError> {
+    pub fn change_and_tell(&self, change: &Change, by: &Author) -> Result<Committed, EditError> {
         match self.change_where(change, by, |_| true)? {
             Ok(changes) => Ok(changes),
-            Err(_) => Err(DeskError::Busy), // the condition is always true
+            Err(_) => Err(EditError::Busy), // the condition is always true
         }
     }
 
@@ -147,10 +147,10 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// As [`change`](Self::change), and [`DeskError::Moved`].
-    pub fn change_if(&self, generation: u64, change: &Change, by: &By) -> Result<Changes, DeskError> {
+    /// As [`change`](Self::change), and [`EditError::Moved`].
+    pub fn change_if(&self, generation: u64, change: &Change, by: &Author) -> Result<Committed, EditError> {
         let is_seen = |document: Option<&Document>| document.map_or(0, Document::generation) == generation;
-        self.change_where(change, by, is_seen)?.map_err(|found| DeskError::Moved {
+        self.change_where(change, by, is_seen)?.map_err(|found| EditError::Moved {
             expected: generation,
             found: found.as_ref().map_or(0, Document::generation),
         })
@@ -161,9 +161,9 @@ impl Desk {
     pub(crate) fn change_where(
         &self,
         change: &Change,
-        by: &By,
+        by: &Author,
         condition: impl Fn(Option<&Document>) -> bool,
-    ) -> Result<Result<Changes, Option<Document>>, DeskError> {
+    ) -> Result<Result<Committed, Option<Document>>, EditError> {
         for _ in 0..TRIES {
             let before = self.document()?;
             if !condition(before.as_ref()) {
@@ -172,12 +172,12 @@ impl Desk {
             let base = match (&before, change) {
                 (Some(document), _) => document.clone(),
                 (None, Change::Define { .. } | Change::TwoPerson { .. } | Change::Stages { .. }) => self.first(by)?,
-                (None, _) => return Err(DeskError::Empty),
+                (None, _) => return Err(EditError::Empty),
             };
             let mut unreadable = None;
             let after = apply_with(&base, change, by, |generation| match self.revision(generation) {
                 Ok(earlier) => Some(earlier),
-                Err(DeskError::NoSuchRevision(_)) => None,
+                Err(EditError::NoSuchRevision(_)) => None,
                 Err(error) => {
                     unreadable = Some(error);
                     None
@@ -191,13 +191,13 @@ impl Desk {
             match self.store.compare_and_set(expected, after.generation(), &after.to_bytes()) {
                 Ok(()) => {
                     let unrecorded = self.record(&base, &after, change, by);
-                    return Ok(Ok(Changes { document: after, unrecorded }));
+                    return Ok(Ok(Committed { document: after, unrecorded }));
                 }
                 // Whoever goes back has not seen what somebody else has just changed: it would be undone, too.
                 Err(StoreError::Conflict { .. }) if matches!(change, Change::Revert { .. }) => {
                     let (expected, document) = (base.generation(), self.document()?);
                     let found = document.as_ref().map_or(0, Document::generation);
-                    return Err(DeskError::Moved { expected, found });
+                    return Err(EditError::Moved { expected, found });
                 }
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error @ StoreError::NotDurable { .. }) => {
@@ -207,7 +207,7 @@ impl Desk {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(DeskError::Busy)
+        Err(EditError::Busy)
     }
 
     /// Goes back to what an earlier generation said, as a new generation.
@@ -215,7 +215,7 @@ impl Desk {
     /// # Errors
     ///
     /// As [`change`](Self::change).
-    pub fn revert(&self, generation: u64, by: &By) -> Result<Document, DeskError> {
+    pub fn revert(&self, generation: u64, by: &Author) -> Result<Document, EditError> {
         self.change(&Change::Revert { generation }, by)
     }
 
@@ -225,7 +225,7 @@ impl Desk {
     /// # Errors
     ///
     /// What the store says.
-    pub fn restore(&self, document: &Document, by: &By) -> Result<Changes, DeskError> {
+    pub fn restore(&self, document: &Document, by: &Author) -> Result<Committed, EditError> {
         let newest = self.store.revisions()?.last().copied().unwrap_or(0).max(document.generation());
         // One above what is known may be in force somewhere, as the document that was lost.
         let after = restored(document, newest.saturating_add(2), by)?;
@@ -233,25 +233,25 @@ impl Desk {
         let is_there = matches!(put_back, Ok(()) | Err(StoreError::NotDurable { .. }));
         let unrecorded = is_there.then(|| self.write_down(describe::restored(document, &after, by))).flatten();
         put_back?;
-        Ok(Changes { document: after, unrecorded })
+        Ok(Committed { document: after, unrecorded })
     }
 
     /// The newest document of the history, where the present one cannot be read, is gone, or is older than that.
     ///
     /// # Errors
     ///
-    /// [`DeskError::Sound`] where there is nothing to restore, [`DeskError::Empty`] where there never was anything.
-    pub fn lost(&self) -> Result<Document, DeskError> {
+    /// [`EditError::Sound`] where there is nothing to restore, [`EditError::Empty`] where there never was anything.
+    pub fn lost(&self) -> Result<Document, EditError> {
         let present = match self.document() {
             Ok(present) => present,
-            Err(DeskError::Unreadable(_) | DeskError::Store(_)) => None,
+            Err(EditError::Unreadable(_) | EditError::Store(_)) => None,
             Err(error) => return Err(error),
         };
         let present = present.map_or(0, |document| document.generation());
         match self.latest(1)?.pop() {
             Some(newest) if newest.generation() > present => Ok(newest),
-            _ if present > 0 => Err(DeskError::Sound(present)),
-            _ => Err(DeskError::Empty),
+            _ if present > 0 => Err(EditError::Sound(present)),
+            _ => Err(EditError::Empty),
         }
     }
 
@@ -260,8 +260,8 @@ impl Desk {
     /// # Errors
     ///
     /// It is not kept, or cannot be read.
-    pub fn revision(&self, generation: u64) -> Result<Document, DeskError> {
-        let bytes = self.store.revision(generation)?.ok_or(DeskError::NoSuchRevision(generation))?;
+    pub fn revision(&self, generation: u64) -> Result<Document, EditError> {
+        let bytes = self.store.revision(generation)?.ok_or(EditError::NoSuchRevision(generation))?;
         Ok(Document::parse(&bytes, Document::SIZE_MAX)?)
     }
 
@@ -270,7 +270,7 @@ impl Desk {
     /// # Errors
     ///
     /// The store cannot list them.
-    pub fn revisions(&self) -> Result<Vec<Document>, DeskError> {
+    pub fn revisions(&self) -> Result<Vec<Document>, EditError> {
         self.latest(usize::MAX)
     }
 
@@ -279,23 +279,23 @@ impl Desk {
     /// # Errors
     ///
     /// The store cannot list them.
-    pub fn latest(&self, most: usize) -> Result<Vec<Document>, DeskError> {
+    pub fn latest(&self, most: usize) -> Result<Vec<Document>, EditError> {
         self.latest_told(most, |document| document)
     }
 
     /// As [`latest`](Self::latest), with what there is to tell of each: they are not all held at once.
-    pub(crate) fn latest_told<T>(&self, most: usize, tell: impl Fn(Document) -> T) -> Result<Vec<T>, DeskError> {
+    pub(crate) fn latest_told<T>(&self, most: usize, tell: impl Fn(Document) -> T) -> Result<Vec<T>, EditError> {
         let generations = self.store.revisions()?;
         let readable = generations.into_iter().rev().filter_map(|generation| self.revision(generation).ok());
         Ok(readable.take(most).map(tell).collect())
     }
 
-    fn record(&self, before: &Document, after: &Document, change: &Change, by: &By) -> Option<String> {
+    fn record(&self, before: &Document, after: &Document, change: &Change, by: &Author) -> Option<String> {
         self.write_down(describe::facts(before, after, change, by))
     }
 
     /// Writes down what a rule forbids. What is out of range is a slip, and what is so already asks for nothing.
-    fn refused(&self, document: &Document, change: &Change, by: &By, error: &ChangeError) {
+    fn refused(&self, document: &Document, change: &Change, by: &Author, error: &ChangeError) {
         if matches!(error, ChangeError::Invalid(_) | ChangeError::Unchanged) {
             return;
         }
@@ -307,7 +307,7 @@ impl Desk {
     }
 
     /// Writes an entry down, if there is an audit; why it could not be.
-    pub(crate) fn write_down(&self, facts: Facts) -> Option<String> {
+    pub(crate) fn write_down(&self, facts: AuditRecord) -> Option<String> {
         let audit = self.audit.as_ref()?;
         let failure = match crate::panic::catch_panic(|| audit.record(facts)) {
             Some(Ok(())) => return None,
@@ -324,26 +324,29 @@ impl Desk {
     }
 
     /// The first document of an empty store. Its identity tells it from every other store's.
-    fn first(&self, by: &By) -> Result<Document, DeskError> {
+    fn first(&self, by: &Author) -> Result<Document, EditError> {
         if !self.store.revisions()?.is_empty() {
-            return Err(DeskError::Gone);
+            return Err(EditError::Gone);
         }
         let random = || RandomState::new().hash_one(0);
         let identity = format!("store-{:016x}{:016x}", random(), random());
-        Document::new(&identity, by).map_err(|error| DeskError::Change(error.into()))
+        Document::new(&identity, by).map_err(|error| EditError::Change(error.into()))
     }
 }
 
-impl fmt::Debug for Desk {
+impl fmt::Debug for Editor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Desk").finish_non_exhaustive()
     }
 }
 
 /// What a board makes of what is in a store.
-pub(in crate::kill_switch) fn take(current: Option<&Document>, bytes: &[u8]) -> Result<Option<Document>, Refusal> {
-    match accept(current, bytes)? {
-        Accepted::New(document) => Ok(Some(*document)),
-        Accepted::Same => Ok(None),
+pub(in crate::kill_switch) fn take(
+    current: Option<&Document>,
+    bytes: &[u8],
+) -> Result<Option<Document>, DocumentRejected> {
+    match check_update(current, bytes)? {
+        Update::New(document) => Ok(Some(*document)),
+        Update::Same => Ok(None),
     }
 }

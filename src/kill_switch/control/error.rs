@@ -8,7 +8,7 @@ use crate::kill_switch::store::error::StoreError;
 /// Why a document was not changed. The one in the store is as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum DeskError {
+pub enum EditError {
     /// The store said no.
     #[error(transparent)]
     Store(#[from] StoreError),

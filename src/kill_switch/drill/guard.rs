@@ -3,8 +3,8 @@
 use super::report::DrillError;
 use super::run::Drill;
 use crate::clock::Timestamp;
-use crate::kill_switch::control::control_plane::{Office, change_while, who};
-use crate::kill_switch::model::author::By;
+use crate::kill_switch::control::control_plane::{ControlPlane, change_while, who};
+use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engagement::{Engagement, Expiry, Trigger};
@@ -12,18 +12,18 @@ use crate::kill_switch::model::id::SwitchId;
 use crate::panic::catch_panic;
 
 /// The drill's own engagement: released when this is dropped, if it is still in the store as it was made.
-pub(in crate::kill_switch) struct Ours<'a, O: Office> {
-    pub(in crate::kill_switch) office: &'a O,
+pub(in crate::kill_switch) struct Ours<'a, O: ControlPlane> {
+    pub(in crate::kill_switch) control_plane: &'a O,
     pub(in crate::kill_switch) drill: &'a Drill,
     /// When it ends by itself. To the nanosecond, it tells this drill from others.
     pub(in crate::kill_switch) ends: Timestamp,
-    pub(in crate::kill_switch) by: &'a By,
+    pub(in crate::kill_switch) by: &'a Author,
     /// Whether a release was asked for that may have been made, whatever the answer was.
     pub(in crate::kill_switch) is_tried: bool,
     pub(in crate::kill_switch) is_done: bool,
 }
 
-impl<O: Office> Ours<'_, O> {
+impl<O: ControlPlane> Ours<'_, O> {
     pub(in crate::kill_switch) fn is_in(&self, document: &Document) -> bool {
         let switch = document.switch(self.drill.switch.as_str());
         let is_ours = |engaged: &Engagement| {
@@ -36,13 +36,13 @@ impl<O: Office> Ours<'_, O> {
 
     /// Whether somebody else changed the switch. A store that cannot be read says nothing of it.
     pub(in crate::kill_switch) fn interrupted(&self) -> Option<DrillError> {
-        let document = self.office.document().ok().flatten()?;
+        let document = self.control_plane.document().ok().flatten()?;
         (!self.is_in(&document)).then(|| self.left_to(Some(&document)))
     }
 
     /// Whether it is engaged again, by somebody else, after the drill has released it.
     pub(in crate::kill_switch) fn engaged_anew(&self) -> Option<DrillError> {
-        let document = self.office.document().ok().flatten()?;
+        let document = self.control_plane.document().ok().flatten()?;
         let is_engaged = document.switch(self.drill.switch.as_str()).is_some_and(|switch| switch.engaged().is_some());
         is_engaged.then(|| self.left_to(Some(&document)))
     }
@@ -59,7 +59,8 @@ impl<O: Office> Ours<'_, O> {
             let (switch, why) = (self.drill.switch.clone(), Box::new(why));
             DrillError::NotReleased { switch, why, ends: self.ends }
         };
-        let released = change_while(self.office, &change, self.by, |document| self.is_in(document)).map_err(failed);
+        let released =
+            change_while(self.control_plane, &change, self.by, |document| self.is_in(document)).map_err(failed);
         let was_tried = std::mem::replace(&mut self.is_tried, true);
         match released? {
             Ok(_) => {}
@@ -76,7 +77,7 @@ fn is_released(document: &Document, switch: &SwitchId) -> bool {
     document.switch(switch.as_str()).is_some_and(|switch| switch.engaged().is_none())
 }
 
-impl<O: Office> Drop for Ours<'_, O> {
+impl<O: ControlPlane> Drop for Ours<'_, O> {
     fn drop(&mut self) {
         if !self.is_done {
             // A store that fails here leaves the engagement to its own end.

@@ -24,7 +24,7 @@ impl<'a> Instance<'a> {
 
     /// The instance that this switch is on.
     pub fn of(switch: &'a KillSwitch) -> Self {
-        Self::new(switch.switches().board.instance.clone(), || Some(switch.is_engaged()))
+        Self::new(switch.switches().shared.instance.clone(), || Some(switch.is_engaged()))
     }
 
     /// Whether the capability is seen to be off from outside, by a request that should be answered by the degraded mode.

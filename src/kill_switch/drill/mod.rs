@@ -15,6 +15,6 @@ mod run;
 mod stats;
 
 pub use instance::Instance;
-pub use report::{DrillError, Rehearsal};
+pub use report::{DrillError, DrillReport};
 pub use run::Drill;
-pub use stats::{DrillReport, Limits, Percentiles, Sample, is_stale};
+pub use stats::{Limits, Percentiles, PhaseReport, Sample, is_stale};

@@ -1,6 +1,6 @@
 //! How a drill ends.
 
-use super::stats::DrillReport;
+use super::stats::PhaseReport;
 use crate::clock::Timestamp;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::id::SwitchId;
@@ -11,16 +11,16 @@ use std::time::Duration;
 /// What a rehearsal showed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
-pub struct Rehearsal {
+pub struct DrillReport {
     /// How long it took until all was off.
-    pub disable: DrillReport,
+    pub disable: PhaseReport,
     /// How long it took until all was on again.
-    pub restore: DrillReport,
+    pub restore: PhaseReport,
     /// The generation that it is recorded in; `None` where an instance never answered.
     pub generation: Option<u64>,
 }
 
-impl Rehearsal {
+impl DrillReport {
     /// Whether it went off and on again, everywhere and within the limits.
     pub const fn is_pass(&self) -> bool {
         self.disable.is_pass && self.restore.is_pass
@@ -38,7 +38,7 @@ impl Rehearsal {
     }
 }
 
-impl fmt::Display for Rehearsal {
+impl fmt::Display for DrillReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "off: {}; on again: {}", self.disable.sentence, self.restore.sentence)
     }

@@ -2,11 +2,11 @@
 
 use super::guard::Ours;
 use super::instance::{Instance, Probe};
-use super::report::{DrillError, Rehearsal};
-use super::stats::{DrillReport, Limits, Sample};
+use super::report::{DrillError, DrillReport};
+use super::stats::{Limits, PhaseReport, Sample};
 use crate::clock::{Clock, Instant, Timestamp, timestamp};
-use crate::kill_switch::control::control_plane::{Office, who};
-use crate::kill_switch::model::author::By;
+use crate::kill_switch::control::control_plane::{ControlPlane, who};
+use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::engage::Engage;
 use crate::kill_switch::model::engagement::{Expiry, Trigger};
@@ -34,18 +34,18 @@ const GRACE: Duration = Duration::from_secs(60);
 /// use backstop::clock::Timestamp;
 /// use backstop::kill_switch::drill::{Drill, Instance};
 /// use backstop::kill_switch::store::MemoryStore;
-/// use backstop::kill_switch::{By, Change, Definition, KillSwitches, OnUnknown, Scope, SwitchId};
+/// use backstop::kill_switch::{Author, Change, Definition, KillSwitches, OnUnknown, Scope, SwitchId};
 ///
 /// let switches = KillSwitches::builder("shop").store(MemoryStore::new()).build()?;
 /// let recommendations = switches.switch("recommendations", OnUnknown::Allow)?;
-/// let mira = By::person("mira", Timestamp::now()).because("the drill of November");
+/// let mira = Author::person("mira", Timestamp::now()).because("the drill of November");
 /// let definition = Definition::new("team-recs", "recommendations", Timestamp::MAX, OnUnknown::Allow);
 /// let switch = SwitchId::new("recommendations")?;
 /// switches.change(&Change::Define { switch: switch.clone(), definition }, &mira)?;
 ///
-/// let desk = switches.desk().expect("there is a store");
+/// let editor = switches.editor().expect("there is a store");
 /// let drill = Drill::new(switch, Scope::new().tenant("drill"));
-/// let rehearsal = drill.run(desk, &[Instance::of(&recommendations)], &mira)?;
+/// let rehearsal = drill.run(editor, &[Instance::of(&recommendations)], &mira)?;
 /// assert!(rehearsal.is_pass(), "{rehearsal}");
 /// assert!(!recommendations.is_engaged());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -95,24 +95,29 @@ impl Drill {
     /// # Errors
     ///
     /// See [`DrillError`].
-    pub fn run<O: Office>(&self, office: &O, instances: &[Instance<'_>], by: &By) -> Result<Rehearsal, DrillError> {
+    pub fn run<O: ControlPlane>(
+        &self,
+        control_plane: &O,
+        instances: &[Instance<'_>],
+        by: &Author,
+    ) -> Result<DrillReport, DrillError> {
         if instances.is_empty() {
             return Err(DrillError::NoInstances);
         }
         // Whoever may not see the document could not tell when to release.
-        office.document().map_err(|error| DrillError::NotEngaged { why: error.into(), ends: None })?;
+        control_plane.document().map_err(|error| DrillError::NotEngaged { why: error.into(), ends: None })?;
         let clock = Clock::system();
-        let now = || By { at: timestamp(), ..by.clone() };
+        let now = || Author { at: timestamp(), ..by.clone() };
         let ends = self.time_limit.saturating_mul(2).saturating_add(GRACE);
         let by = now();
         let ends = by.at.checked_add(ends).unwrap_or(Timestamp::MAX);
         let engage = Engage::new(self.switch.clone(), self.scope.clone()).stage(self.stage.clone()).now();
         let engage = engage.trigger(Trigger::Drill).expires(Expiry::release(ends));
         // Before the engagement: a store that fails may have written it.
-        let mut ours = Ours { office, drill: self, ends, by: &by, is_tried: false, is_done: false };
+        let mut ours = Ours { control_plane, drill: self, ends, by: &by, is_tried: false, is_done: false };
 
         let start = clock.now();
-        let document = office.change(None, &Change::Engage(engage), &by);
+        let document = control_plane.change(None, &Change::Engage(engage), &by);
         let document = match document {
             Ok(document) => document,
             Err(error) => {
@@ -131,7 +136,7 @@ impl Drill {
             });
         }
         let samples = self.wait(&clock, start, instances, true, || ours.interrupted())?;
-        let disable = DrillReport::of(samples, self.limits);
+        let disable = PhaseReport::of(samples, self.limits);
 
         let start = clock.now();
         while let Err(error) = ours.release() {
@@ -145,10 +150,10 @@ impl Drill {
             thread::sleep(TRY_EVERY);
         }
         let samples = self.wait(&clock, start, instances, false, || ours.engaged_anew())?;
-        let restore = DrillReport::restored(samples, self.limits);
-        let mut rehearsal = Rehearsal { disable, restore, generation: None };
+        let restore = PhaseReport::restored(samples, self.limits);
+        let mut rehearsal = DrillReport { disable, restore, generation: None };
         if let Some(change) = rehearsal.record(&self.switch) {
-            let document = office.change(None, &change, &now());
+            let document = control_plane.change(None, &change, &now());
             let document = document.map_err(|error| DrillError::NotRecorded(error.into()))?;
             rehearsal.generation = Some(document.generation());
         }

@@ -70,7 +70,7 @@ impl Percentiles {
 /// What a drill showed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
-pub struct DrillReport {
+pub struct PhaseReport {
     /// How many instances took part.
     pub instances: usize,
     /// From the command until the capability was off.
@@ -85,7 +85,7 @@ pub struct DrillReport {
     pub sentence: String,
 }
 
-impl DrillReport {
+impl PhaseReport {
     /// Of what the instances did. An instance that is there twice counts once, with the worse of each time.
     pub fn of(samples: impl IntoIterator<Item = Sample>, limits: Limits) -> Self {
         Self::worded(samples, limits, "off")
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_values_that_were_measured() {
-        let report = DrillReport::of((1..=200).map(|number| sample(number, Some(number), Some(2 * number))), limits());
+        let report = PhaseReport::of((1..=200).map(|number| sample(number, Some(number), Some(2 * number))), limits());
         let at = |p50, p90, p99, max| {
             let [p50, p90, p99, max] = [p50, p90, p99, max].map(|time| Some(millis(time)));
             Percentiles { p50, p90, p99, max }
@@ -199,10 +199,10 @@ mod tests {
         assert!(report.is_pass);
         let sentence = "passed: the 99th percentile of 200 instances was off after 198ms and seen off after 396ms";
         assert_eq!(report.sentence, sentence);
-        let one = DrillReport::of([sample(1, Some(7), Some(8))], limits());
+        let one = PhaseReport::of([sample(1, Some(7), Some(8))], limits());
         assert_eq!(one.time_to_disable, at(7, 7, 7, 7));
         let back =
-            DrillReport::restored([Sample::new("web-1", Some(Duration::from_nanos(1)), Some(millis(8)))], limits());
+            PhaseReport::restored([Sample::new("web-1", Some(Duration::from_nanos(1)), Some(millis(8)))], limits());
         let sentence = "passed: the 99th percentile of 1 instance was on after 1ms and seen on after 8ms";
         assert_eq!(back.sentence, sentence);
     }
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn an_instance_that_never_answered_is_slower_than_all_others_and_fails_the_drill() {
         let answered = (1..=9).map(|number| sample(number, Some(number), Some(number)));
-        let report = DrillReport::of(answered.chain([sample(10, Some(1), None)]), limits());
+        let report = PhaseReport::of(answered.chain([sample(10, Some(1), None)]), limits());
         assert_eq!((report.time_to_verify.p90, report.time_to_verify.p99), (Some(millis(9)), None));
         assert_eq!((report.silent, report.is_pass), (vec!["web-010".to_owned()], false));
         assert_eq!(report.sentence, "failed: 1 of 10 instances never answered");
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_drill_fails_past_each_limit_and_without_instances() {
-        let sentence = |samples: Vec<Sample>| DrillReport::of(samples, limits()).sentence;
+        let sentence = |samples: Vec<Sample>| PhaseReport::of(samples, limits()).sentence;
         assert!(sentence(vec![sample(1, Some(1_000), Some(2_000))]).starts_with("passed"));
         let late = "failed: the 99th percentile was off after 1.001s, and 1s is the limit";
         assert_eq!(sentence(vec![sample(1, Some(1_001), Some(2_000))]), late);
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn an_instance_that_answers_twice_counts_once_and_as_the_worse() {
         let twice = [sample(1, Some(1), Some(9)), sample(1, Some(5), Some(2)), sample(2, Some(1), None)];
-        let report = DrillReport::of(twice.into_iter().chain([sample(2, Some(1), Some(1))]), limits());
+        let report = PhaseReport::of(twice.into_iter().chain([sample(2, Some(1), Some(1))]), limits());
         assert_eq!((report.instances, report.silent.len()), (2, 1));
         assert_eq!((report.time_to_disable.max, report.time_to_verify.p50), (Some(millis(5)), Some(millis(9))));
     }

@@ -3,7 +3,7 @@
 use super::json::Node;
 use super::read;
 use super::read::{Read, deserialize_by_reading, word};
-use super::records::Changed;
+use super::records::ChangeRecord;
 use super::text;
 use crate::clock::Timestamp;
 use crate::config::Problems;
@@ -13,7 +13,7 @@ use crate::config::Problems;
 /// Valid: a name of 1 to 128 bytes, a time since 1970, a reason of 1 to 512 characters; none has control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "pass it along with a change"]
-pub struct By {
+pub struct Author {
     pub(in crate::kill_switch) name: String,
     pub(in crate::kill_switch) kind: ActorKind,
     pub(in crate::kill_switch) at: Timestamp,
@@ -21,7 +21,7 @@ pub struct By {
     pub(in crate::kill_switch) break_glass: bool,
 }
 
-impl By {
+impl Author {
     /// A person of this name, as the token says and not as the request does.
     pub fn person(name: impl Into<String>, at: Timestamp) -> Self {
         Self { name: name.into(), kind: ActorKind::Person, at, reason: String::new(), break_glass: false }
@@ -78,10 +78,10 @@ impl By {
         }
     }
 
-    pub(in crate::kill_switch) fn changed(&self, what: String) -> Changed {
+    pub(in crate::kill_switch) fn changed(&self, what: String) -> ChangeRecord {
         let (by, reason) = (self.name.clone(), self.reason.clone());
         let Self { kind, at, break_glass, .. } = *self;
-        Changed { at, by, kind, what, reason, approved_by: None, proposed: None, break_glass }
+        ChangeRecord { at, by, kind, what, reason, approved_by: None, proposed: None, break_glass }
     }
 }
 

@@ -284,7 +284,7 @@ mod tests {
         let engage = Engage::new(SwitchId::new("recs").unwrap(), Scope::new().percent(1.0));
         assert_eq!(serde_json::from_str::<Change>(short).unwrap(), Change::Engage(engage));
         for (wrong, field) in [
-            (r#"{"release":{"switch":"recs","force":true}}"#, "change.release.force"),
+            (r#"{"release":{"switch":"recs","active":true}}"#, "change.release.force"),
             (r#"{"release":{"switch":"Recs"}}"#, "change.release.switch"),
             (r#"{"engage":{"switch":"recs"}}"#, "change.engage.scope"),
             (r#"{"engage":{"switch":"recs","scope":{}}}"#, "change.engage.scope"),

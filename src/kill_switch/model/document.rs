@@ -1,11 +1,11 @@
 //! The document itself: what it holds, its bytes and its hash.
 
-use super::author::By;
+use super::author::Author;
 use super::hash::ContentHash;
 use super::id::SwitchId;
 use super::json::Node;
 use super::read::{Fields, Read};
-use super::records::{Changed, Tombstone};
+use super::records::{ChangeRecord, Tombstone};
 use super::stage::Stage;
 use super::stages::Stages;
 use super::switch::Switch;
@@ -30,9 +30,9 @@ pub(in crate::kill_switch) const PENDING_MAX: usize = 100;
 ///
 /// ```
 /// use backstop::clock::Timestamp;
-/// use backstop::kill_switch::{By, Document};
+/// use backstop::kill_switch::{Author, Document};
 ///
-/// let by = By::person("ana", Timestamp::UNIX_EPOCH).because("first day");
+/// let by = Author::person("ana", Timestamp::UNIX_EPOCH).because("first day");
 /// let document = Document::new("shop", &by)?;
 /// assert_eq!(Document::parse(&document.to_bytes(), Document::SIZE_MAX)?, document);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
@@ -41,7 +41,7 @@ pub(in crate::kill_switch) const PENDING_MAX: usize = 100;
 pub struct Document {
     pub(in crate::kill_switch) store: String,
     pub(in crate::kill_switch) generation: u64,
-    pub(in crate::kill_switch) changed: Changed,
+    pub(in crate::kill_switch) changed: ChangeRecord,
     pub(in crate::kill_switch) switches: Vec<Switch>,
     pub(in crate::kill_switch) retired: Vec<Tombstone>,
     pub(in crate::kill_switch) pending: Vec<Proposal>,
@@ -65,7 +65,7 @@ struct Written<'a> {
     generation: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<ContentHash>,
-    changed: &'a Changed,
+    changed: &'a ChangeRecord,
     switches: &'a [Switch],
     retired: &'a [Tombstone],
     pending: &'a [Proposal],
@@ -80,8 +80,8 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// The store's identity is 1 to 128 bytes without control characters; see [`By`] for what it has to say.
-    pub fn new(store: &str, by: &By) -> Result<Self, ConfigError> {
+    /// The store's identity is 1 to 128 bytes without control characters; see [`Author`] for what it has to say.
+    pub fn new(store: &str, by: &Author) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
         text::name("store", store, &mut problems);
         by.check(&mut problems);
@@ -93,7 +93,7 @@ impl Document {
     pub(in crate::kill_switch) fn sealed(
         store: String,
         generation: u64,
-        changed: Changed,
+        changed: ChangeRecord,
         mut switches: Vec<Switch>,
         mut retired: Vec<Tombstone>,
         mut pending: Vec<Proposal>,
@@ -145,7 +145,7 @@ impl Document {
     }
 
     /// The change that made it.
-    pub const fn changed(&self) -> &Changed {
+    pub const fn changed(&self) -> &ChangeRecord {
         &self.changed
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// The change that made a document.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Changed {
+pub struct ChangeRecord {
     pub(in crate::kill_switch) at: Timestamp,
     pub(in crate::kill_switch) by: String,
     pub(in crate::kill_switch) kind: ActorKind,
@@ -25,7 +25,7 @@ pub struct Changed {
     pub(in crate::kill_switch) break_glass: bool,
 }
 
-impl Changed {
+impl ChangeRecord {
     /// When.
     pub const fn at(&self) -> Timestamp {
         self.at
@@ -67,7 +67,7 @@ impl Changed {
     }
 }
 
-impl Read for Changed {
+impl Read for ChangeRecord {
     fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
         let known = ["at", "by", "kind", "what", "reason", "approved_by", "proposed", "break_glass"];
         let mut fields = Fields::of(node, at, &known, problems)?;

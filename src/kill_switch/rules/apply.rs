@@ -6,7 +6,7 @@
 //!                                                  └─yes─▶ proposal ┘ approved by another person
 //! ```
 //!
-//! Nothing here reads a clock or a store: who, when and why come with [`By`], and the earlier document of a revert is
+//! Nothing here reads a clock or a store: who, when and why come with [`Author`], and the earlier document of a revert is
 //! fetched by the caller.
 
 use super::error::ChangeError;
@@ -14,7 +14,7 @@ use super::two_person;
 use super::two_person::Proposal;
 use crate::clock::Timestamp;
 use crate::config::Problems;
-use crate::kill_switch::model::author::{ActorKind, By};
+use crate::kill_switch::model::author::{ActorKind, Author};
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::{Document, GENERATION_MAX, PENDING_MAX};
 use crate::kill_switch::model::engage::Engage;
@@ -32,7 +32,7 @@ const RESERVE: usize = Document::SIZE_MAX / 4;
 const DRILL_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Makes the next document. A change that takes two persons becomes a [`Proposal`] instead: then
-/// [`Changed::proposed`](crate::kill_switch::Changed::proposed) of the new document has its number.
+/// [`ChangeRecord::proposed`](crate::kill_switch::ChangeRecord::proposed) of the new document has its number.
 ///
 /// Changes that need an earlier document, as a revert does, go through [`apply_with`].
 ///
@@ -44,22 +44,22 @@ const DRILL_MAX: Duration = Duration::from_secs(60 * 60);
 ///
 /// ```
 /// use backstop::clock::Timestamp;
-/// use backstop::kill_switch::{By, Change, Definition, Document, Engage, OnUnknown, Scope, SwitchId, apply};
+/// use backstop::kill_switch::{Author, Change, Definition, Document, Engage, OnUnknown, Scope, SwitchId, apply};
 ///
 /// let now: Timestamp = "2026-01-31T12:00:00Z".parse()?;
-/// let ana = By::person("ana", now).because("first day");
+/// let ana = Author::person("ana", now).because("first day");
 /// let switch = SwitchId::new("recs")?;
 /// let definition = Definition::new("team-recs", "recommendations", Timestamp::MAX, OnUnknown::Allow);
 ///
 /// let document = Document::new("shop", &ana)?;
 /// let document = apply(&document, &Change::Define { switch: switch.clone(), definition }, &ana)?;
 /// let engage = Change::Engage(Engage::new(switch, Scope::new().percent(1.0)));
-/// let document = apply(&document, &engage, &By::person("ana", now).because("error rate up"))?;
+/// let document = apply(&document, &engage, &Author::person("ana", now).because("error rate up"))?;
 /// assert_eq!(document.generation(), 3);
 /// assert!(document.switch("recs").is_some_and(|switch| switch.is_engaged(now)));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-pub fn apply(document: &Document, change: &Change, by: &By) -> Result<Document, ChangeError> {
+pub fn apply(document: &Document, change: &Change, by: &Author) -> Result<Document, ChangeError> {
     apply_with(document, change, by, |_| None)
 }
 
@@ -72,7 +72,7 @@ pub fn apply(document: &Document, change: &Change, by: &By) -> Result<Document, 
 pub fn apply_with(
     document: &Document,
     change: &Change,
-    by: &By,
+    by: &Author,
     history: impl FnOnce(u64) -> Option<Document>,
 ) -> Result<Document, ChangeError> {
     check(change, by)?;
@@ -96,7 +96,7 @@ pub fn apply_with(
         Change::Approve { number, document: seen } => {
             let proposal = two_person::approve(document, *number, *seen, by)?;
             next.pending.retain(|pending| pending.number != *number);
-            let asked = By { name: proposal.by.clone(), reason: proposal.reason.clone(), ..by.clone() };
+            let asked = Author { name: proposal.by.clone(), reason: proposal.reason.clone(), ..by.clone() };
             next.changed = asked.changed(format!("{change}: {}", proposal.change));
             next.changed.break_glass = false;
             next.changed.approved_by = Some(by.name.clone());
@@ -134,7 +134,11 @@ pub fn apply_with(
 
 /// The same document again, as a later generation: in place of one that was lost, of which nobody can say what it changed.
 /// Where something takes two persons, it counts as done without the second.
-pub(in crate::kill_switch) fn restored(document: &Document, generation: u64, by: &By) -> Result<Document, ChangeError> {
+pub(in crate::kill_switch) fn restored(
+    document: &Document,
+    generation: u64,
+    by: &Author,
+) -> Result<Document, ChangeError> {
     let mut problems = Problems::default();
     by.check(&mut problems);
     problems.into_result(())?;
@@ -165,7 +169,7 @@ pub fn earlier_generation(document: &Document, change: &Change) -> Option<u64> {
 }
 
 /// The document as it is, with one more proposal.
-fn proposed(document: &Document, change: &Change, by: &By) -> Result<Document, ChangeError> {
+fn proposed(document: &Document, change: &Change, by: &Author) -> Result<Document, ChangeError> {
     if let Some(same) = document.pending.iter().find(|proposal| proposal.change == *change) {
         return Err(ChangeError::AlreadyProposed { number: same.number });
     }
@@ -188,7 +192,7 @@ fn proposed(document: &Document, change: &Change, by: &By) -> Result<Document, C
 }
 
 /// What can be told without the document.
-fn check(change: &Change, by: &By) -> Result<(), ChangeError> {
+fn check(change: &Change, by: &Author) -> Result<(), ChangeError> {
     let mut problems = Problems::default();
     by.check(&mut problems);
     match change {
@@ -208,7 +212,7 @@ fn check(change: &Change, by: &By) -> Result<(), ChangeError> {
     Ok(problems.into_result(())?)
 }
 
-fn check_engage(engage: &Engage, by: &By, problems: &mut Problems) {
+fn check_engage(engage: &Engage, by: &Author, problems: &mut Problems) {
     engage.scope.check_at("scope", problems);
     if let Some(stage) = &engage.stage {
         stage.check_at("stage", problems);
@@ -240,7 +244,7 @@ fn check_engage(engage: &Engage, by: &By, problems: &mut Problems) {
 pub(in crate::kill_switch) fn engagement(
     document: &Document,
     engage: &Engage,
-    by: &By,
+    by: &Author,
 ) -> Result<Engagement, ChangeError> {
     let stages = document.stages();
     let skips = || Err(ChangeError::SkipsStages { switch: engage.switch.clone() });
@@ -269,7 +273,7 @@ pub(in crate::kill_switch) fn engagement(
 }
 
 /// The engagement, if it is in force at that time; one that a pin keeps is.
-pub(in crate::kill_switch) fn in_force<'a>(switch: &'a Switch, by: &By) -> Option<&'a Engagement> {
+pub(in crate::kill_switch) fn in_force<'a>(switch: &'a Switch, by: &Author) -> Option<&'a Engagement> {
     switch.engaged.as_ref().filter(|_| switch.is_engaged(by.at))
 }
 

@@ -5,7 +5,7 @@ use super::error::ChangeError;
 use super::revert;
 use crate::clock::Timestamp;
 use crate::config::Problems;
-use crate::kill_switch::model::author::{ActorKind, By};
+use crate::kill_switch::model::author::{ActorKind, Author};
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::{Document, RETIRED_MAX, SWITCHES_MAX};
 use crate::kill_switch::model::engage::Engage;
@@ -18,7 +18,7 @@ use crate::kill_switch::model::switch::{Definition, Switch};
 pub(in crate::kill_switch) fn perform(
     document: &mut Document,
     change: &Change,
-    by: &By,
+    by: &Author,
     earlier: Option<&Document>,
 ) -> Result<(), ChangeError> {
     match change {
@@ -86,7 +86,7 @@ fn define(document: &mut Document, id: &SwitchId, definition: &Definition) -> Re
     }
 }
 
-fn retire(document: &mut Document, id: &SwitchId, by: &By) -> Result<(), ChangeError> {
+fn retire(document: &mut Document, id: &SwitchId, by: &Author) -> Result<(), ChangeError> {
     let switch = find_mut(document, id)?;
     not_pinned(switch)?;
     if in_force(switch, by).is_some() {
@@ -100,13 +100,13 @@ fn retire(document: &mut Document, id: &SwitchId, by: &By) -> Result<(), ChangeE
     Ok(())
 }
 
-pub(in crate::kill_switch) fn bury(document: &mut Document, id: SwitchId, by: &By) {
+pub(in crate::kill_switch) fn bury(document: &mut Document, id: SwitchId, by: &Author) {
     if let Err(place) = document.retired.binary_search_by(|tombstone| tombstone.id.cmp(&id)) {
         document.retired.insert(place, Tombstone { id, at: by.at, by: by.name.clone() });
     }
 }
 
-fn engaged(document: &mut Document, engage: &Engage, by: &By) -> Result<(), ChangeError> {
+fn engaged(document: &mut Document, engage: &Engage, by: &Author) -> Result<(), ChangeError> {
     let new = engagement(document, engage, by);
     let (switch, new) = (find_mut(document, &engage.switch)?, new?);
     if new.trigger == Trigger::Drill {
@@ -129,7 +129,7 @@ fn engaged(document: &mut Document, engage: &Engage, by: &By) -> Result<(), Chan
     Ok(())
 }
 
-fn advance(switch: &mut Switch, stage: &Stage, by: &By) -> Result<(), ChangeError> {
+fn advance(switch: &mut Switch, stage: &Stage, by: &Author) -> Result<(), ChangeError> {
     let (id, is_in_force) = (switch.id.clone(), in_force(switch, by).is_some());
     let Some(engaged) = switch.engaged.as_mut().filter(|_| is_in_force) else {
         return Err(ChangeError::NotEngaged { switch: id });
@@ -155,7 +155,7 @@ fn release(switch: &mut Switch) -> Result<(), ChangeError> {
     Ok(())
 }
 
-fn extend(switch: &mut Switch, until: Timestamp, by: &By) -> Result<(), ChangeError> {
+fn extend(switch: &mut Switch, until: Timestamp, by: &Author) -> Result<(), ChangeError> {
     let id = switch.id.clone();
     if in_force(switch, by).is_none() {
         return Err(ChangeError::NotEngaged { switch: id });
@@ -174,7 +174,7 @@ fn extend(switch: &mut Switch, until: Timestamp, by: &By) -> Result<(), ChangeEr
     Ok(())
 }
 
-fn pin(switch: &mut Switch, state: PinState, by: &By) -> Result<(), ChangeError> {
+fn pin(switch: &mut Switch, state: PinState, by: &Author) -> Result<(), ChangeError> {
     let id = switch.id.clone();
     if switch.is_pinned(state) {
         return Err(ChangeError::Unchanged);
@@ -191,7 +191,7 @@ fn pin(switch: &mut Switch, state: PinState, by: &By) -> Result<(), ChangeError>
     Ok(())
 }
 
-fn unpin(switch: &mut Switch, by: &By) -> Result<(), ChangeError> {
+fn unpin(switch: &mut Switch, by: &Author) -> Result<(), ChangeError> {
     if switch.pin.take().is_none() {
         return Err(ChangeError::NotPinned { switch: switch.id.clone() });
     }

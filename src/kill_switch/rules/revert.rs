@@ -2,7 +2,7 @@
 
 use super::error::ChangeError;
 use super::perform::bury;
-use crate::kill_switch::model::author::By;
+use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::document::{Document, RETIRED_MAX};
 
 /// Takes the switches and settings of an earlier document.
@@ -10,7 +10,11 @@ use crate::kill_switch::model::document::{Document, RETIRED_MAX};
 /// Tombstones do not go back: a switch that was not there yet gets one, so that nobody uses its id for something
 /// else before the revert is reverted; one that was retired since comes back as what it was. Proposals stay: those
 /// that were decided since must not wait again.
-pub(in crate::kill_switch) fn revert(document: &mut Document, earlier: &Document, by: &By) -> Result<(), ChangeError> {
+pub(in crate::kill_switch) fn revert(
+    document: &mut Document,
+    earlier: &Document,
+    by: &Author,
+) -> Result<(), ChangeError> {
     if document.switches == earlier.switches && document.settings == earlier.settings {
         return Err(ChangeError::Unchanged);
     }

@@ -5,7 +5,7 @@ use super::error::ChangeError;
 use super::revert::loosens;
 use crate::clock::Timestamp;
 use crate::config::Problems;
-use crate::kill_switch::model::author::By;
+use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engage::Engage;
@@ -84,7 +84,7 @@ pub(in crate::kill_switch) fn approve<'a>(
     document: &'a Document,
     number: u64,
     seen: ContentHash,
-    by: &By,
+    by: &Author,
 ) -> Result<&'a Proposal, ChangeError> {
     let proposal = find(document, number)?;
     // "Ana" and "ana " are one person with two accounts as likely as two persons.
@@ -98,7 +98,7 @@ pub(in crate::kill_switch) fn approve<'a>(
 
 /// Whether engaging lets somebody in again, as it replaces what is engaged already. A drill keeps nobody out for good, and
 /// is refused where something is engaged.
-pub(crate) fn gives_back(document: &Document, change: &Change, by: &By) -> bool {
+pub(crate) fn gives_back(document: &Document, change: &Change, by: &Author) -> bool {
     let Change::Engage(engage) = change else { return false };
     let engaged = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
     let engaged = engaged.filter(|old| old.trigger != Trigger::Drill && engage.trigger != Trigger::Drill);
@@ -109,7 +109,7 @@ pub(crate) fn gives_back(document: &Document, change: &Change, by: &By) -> bool 
 pub(in crate::kill_switch) fn takes_two(
     document: &Document,
     change: &Change,
-    by: &By,
+    by: &Author,
     earlier: Option<&Document>,
 ) -> bool {
     let switch = change.switch().and_then(|id| document.switch(id.as_str()));
@@ -137,7 +137,11 @@ pub(in crate::kill_switch) fn takes_two(
 
 /// Whether a program may ask for a change: to engage within the definition's limits, to take its own engagement
 /// further, and to record a rehearsal; never over a pin.
-pub(in crate::kill_switch) fn may_automation(document: &Document, change: &Change, by: &By) -> Result<(), ChangeError> {
+pub(in crate::kill_switch) fn may_automation(
+    document: &Document,
+    change: &Change,
+    by: &Author,
+) -> Result<(), ChangeError> {
     let (Change::Engage(Engage { switch: id, .. }) | Change::Advance { switch: id, .. }) = change else {
         let may = matches!(change, Change::Drilled { .. });
         return if may { Ok(()) } else { Err(ChangeError::AutomationMayNot { verb: change.verb() }) };

@@ -11,7 +11,7 @@ use crate::kill_switch::model::parse::ParseError;
 
 /// What an instance does with a document that is not refused.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Accepted {
+pub enum Update {
     /// It takes it.
     New(Box<Document>),
     /// It has it already.
@@ -21,7 +21,7 @@ pub enum Accepted {
 /// Why an instance keeps the document that it has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum DocumentRejected {
     /// It is larger than 1 MiB.
     #[error("the document has {size} bytes, and at most {limit} are allowed")]
     Oversized {
@@ -91,7 +91,7 @@ fn list(switches: &[SwitchId]) -> String {
     switches.iter().map(SwitchId::as_str).collect::<Vec<_>>().join(", ")
 }
 
-impl Refusal {
+impl DocumentRejected {
     /// A stable name for metrics and logs.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -108,7 +108,7 @@ impl Refusal {
     }
 }
 
-impl From<ParseError> for Refusal {
+impl From<ParseError> for DocumentRejected {
     fn from(error: ParseError) -> Self {
         match error {
             ParseError::TooLarge { size, limit } => Self::Oversized { size, limit },
@@ -124,29 +124,36 @@ impl From<ParseError> for Refusal {
 ///
 /// # Errors
 ///
-/// Everything that would be a step back; see [`Refusal`]. The first document may be of any store and generation.
-pub fn accept(current: Option<&Document>, bytes: &[u8]) -> Result<Accepted, Refusal> {
+/// Everything that would be a step back; see [`DocumentRejected`]. The first document may be of any store and generation.
+pub fn check_update(current: Option<&Document>, bytes: &[u8]) -> Result<Update, DocumentRejected> {
     let given = Document::parse(bytes, Document::SIZE_MAX)?;
-    let Some(current) = current else { return Ok(Accepted::New(Box::new(given))) };
+    let Some(current) = current else { return Ok(Update::New(Box::new(given))) };
     if given.store() != current.store() {
-        return Err(Refusal::ForeignStore { current: current.store().to_owned(), given: given.store().to_owned() });
+        return Err(DocumentRejected::ForeignStore {
+            current: current.store().to_owned(),
+            given: given.store().to_owned(),
+        });
     }
     if given.generation() < current.generation() {
-        return Err(Refusal::OlderGeneration { current: current.generation(), given: given.generation() });
+        return Err(DocumentRejected::OlderGeneration { current: current.generation(), given: given.generation() });
     }
     if given.generation() == current.generation() {
         let (generation, current, given) = (given.generation(), current.content_hash(), given.content_hash());
         let is_same = given == current;
         return if is_same {
-            Ok(Accepted::Same)
+            Ok(Update::Same)
         } else {
-            Err(Refusal::ConflictingGeneration { generation, current, given })
+            Err(DocumentRejected::ConflictingGeneration { generation, current, given })
         };
     }
     let is_gone = |id: &SwitchId| given.switch(id.as_str()).is_none() && !given.is_retired(id);
     let engaged = current.switches().iter().filter(|switch| switch.engaged().is_some()).map(|switch| &switch.id);
     let switches: Vec<_> = engaged.filter(|id| is_gone(id)).cloned().collect();
-    if switches.is_empty() { Ok(Accepted::New(Box::new(given))) } else { Err(Refusal::DropsEngaged { switches }) }
+    if switches.is_empty() {
+        Ok(Update::New(Box::new(given)))
+    } else {
+        Err(DocumentRejected::DropsEngaged { switches })
+    }
 }
 
 #[cfg(test)]
@@ -185,18 +192,18 @@ mod tests {
             (with(|document| document.settings.two_person = false).to_bytes(), "conflicting_generation"),
             (with(dropped).to_bytes(), "drops_engaged"),
         ] {
-            let refusal = accept(Some(&full()), &bytes).unwrap_err();
+            let refusal = check_update(Some(&full()), &bytes).unwrap_err();
             assert_eq!(refusal.code(), code, "{refusal}");
         }
     }
 
     #[test]
     fn the_same_bytes_again_are_the_same_and_a_later_generation_is_new() {
-        assert_eq!(accept(Some(&full()), &full().to_bytes()), Ok(Accepted::Same));
-        assert_eq!(accept(None, &full().to_bytes()), Ok(Accepted::New(Box::new(full()))));
+        assert_eq!(check_update(Some(&full()), &full().to_bytes()), Ok(Update::Same));
+        assert_eq!(check_update(None, &full().to_bytes()), Ok(Update::New(Box::new(full()))));
         let later = with(|document| document.generation = 900);
-        assert_eq!(accept(Some(&full()), &later.to_bytes()), Ok(Accepted::New(Box::new(later.clone()))));
-        assert!(accept(Some(&later), &full().to_bytes()).is_err(), "and never back");
+        assert_eq!(check_update(Some(&full()), &later.to_bytes()), Ok(Update::New(Box::new(later.clone()))));
+        assert!(check_update(Some(&later), &full().to_bytes()).is_err(), "and never back");
     }
 
     #[test]
@@ -205,7 +212,7 @@ mod tests {
             document.generation += 1;
             document.switches.retain(|switch| switch.id.as_str() != "ads");
         });
-        assert!(accept(Some(&full()), &released.to_bytes()).is_ok());
+        assert!(check_update(Some(&full()), &released.to_bytes()).is_ok());
         let buried = with(|document| {
             document.generation += 1;
             let recs = document.switches.pop().unwrap();
@@ -215,6 +222,6 @@ mod tests {
                 by: "ana".into(),
             });
         });
-        assert!(accept(Some(&full()), &buried.to_bytes()).is_ok());
+        assert!(check_update(Some(&full()), &buried.to_bytes()).is_ok());
     }
 }

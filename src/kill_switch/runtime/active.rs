@@ -3,7 +3,7 @@
 use crate::clock::Instant;
 use crate::kill_switch::control::editor;
 use crate::kill_switch::model::document::Document;
-use crate::kill_switch::status::{BoardEvent, Source};
+use crate::kill_switch::status::{Event, Source};
 use crate::kill_switch::store::error::StoreError;
 use crate::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::sync::Arc;
 pub(in crate::kill_switch) type Reading = Result<Option<Vec<u8>>, StoreError>;
 
 /// What is in force.
-pub(in crate::kill_switch) struct Force {
+pub(in crate::kill_switch) struct ActiveDocument {
     pub(in crate::kill_switch) document: Option<Arc<Document>>,
     pub(in crate::kill_switch) source: Source,
     /// When the store was last read and what it said was taken, or was the same.
@@ -22,13 +22,13 @@ pub(in crate::kill_switch) struct Force {
     pub(in crate::kill_switch) takes: u64,
 }
 
-impl Force {
+impl ActiveDocument {
     pub(in crate::kill_switch) const fn new(now: Instant) -> Self {
         Self { document: None, source: Source::Nothing, good_at: now, refused: None, refusals: 0, takes: 0 }
     }
 
     /// Takes or refuses what was read since there were `seen` takes.
-    pub(in crate::kill_switch) fn take(&mut self, reading: Reading, seen: u64, now: Instant) -> Option<BoardEvent> {
+    pub(in crate::kill_switch) fn take(&mut self, reading: Reading, seen: u64, now: Instant) -> Option<Event> {
         // What the program began with is no document of this store: it is compared with nothing.
         let current = self.document.as_deref().filter(|_| self.source != Source::BakedIn);
         let is_first = current.is_none();
@@ -44,7 +44,7 @@ impl Force {
                 (self.document, self.source) = (Some(Arc::clone(&document)), Source::Store);
                 (self.good_at, self.refused) = (now, None);
                 self.takes += 1;
-                Some(BoardEvent::Applied { document, source: Source::Store })
+                Some(Event::Applied { document, source: Source::Store })
             }
             // Nothing is there yet: not refused, and not good, or a volume that is not mounted would look well.
             Ok(None) if is_first => {
@@ -63,7 +63,7 @@ impl Force {
                 let is_new = self.refused.as_ref().is_none_or(|(_, known)| *known != why);
                 self.refused = Some((code, why.clone()));
                 self.refusals += u64::from(is_new);
-                is_new.then_some(BoardEvent::Refused { code, why })
+                is_new.then_some(Event::Refused { code, why })
             }
         }
     }
@@ -73,8 +73,8 @@ impl Force {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::kill_switch::control::editor::Desk;
-    use crate::kill_switch::model::author::By;
+    use crate::kill_switch::control::editor::Editor;
+    use crate::kill_switch::model::author::Author;
     use crate::kill_switch::model::change::Change;
     use crate::kill_switch::model::engage::Engage;
     use crate::kill_switch::model::id::SwitchId;
@@ -84,31 +84,32 @@ mod tests {
 
     #[test]
     fn a_store_with_nothing_in_it_is_no_good_reading() {
-        let mut force = Force::new(Instant::from_nanos(0));
-        assert_eq!(force.take(Ok(None), 0, Instant::from_nanos(9)), None);
-        assert_eq!((force.good_at, &force.refused), (Instant::from_nanos(0), &None));
+        let mut active = ActiveDocument::new(Instant::from_nanos(0));
+        assert_eq!(active.take(Ok(None), 0, Instant::from_nanos(9)), None);
+        assert_eq!((active.good_at, &active.refused), (Instant::from_nanos(0), &None));
     }
 
     #[test]
     fn a_reading_that_others_were_faster_than_is_no_refusal() {
-        let desk = Desk::new(MemoryStore::new());
-        let (id, by) = (SwitchId::new("recs").unwrap(), By::person("mira", Timestamp::UNIX_EPOCH).because("a test"));
+        let editor = Editor::new(MemoryStore::new());
+        let (id, by) =
+            (SwitchId::new("recs").unwrap(), Author::person("mira", Timestamp::UNIX_EPOCH).because("a test"));
         let definition = Definition::new("team-recs", "recommendations", Timestamp::MAX, OnUnknown::Allow);
-        let older = desk.change(&Change::Define { switch: id.clone(), definition }, &by).unwrap();
-        let newer = desk.change(&Change::Engage(Engage::new(id, Scope::all())), &by).unwrap();
-        let mut force = Force::new(Instant::from_nanos(0));
-        let (seen, now) = (force.takes, Instant::from_nanos(1));
-        assert!(matches!(force.take(Ok(Some(newer.to_bytes())), seen, now), Some(BoardEvent::Applied { .. })));
+        let older = editor.change(&Change::Define { switch: id.clone(), definition }, &by).unwrap();
+        let newer = editor.change(&Change::Engage(Engage::new(id, Scope::all())), &by).unwrap();
+        let mut active = ActiveDocument::new(Instant::from_nanos(0));
+        let (seen, now) = (active.takes, Instant::from_nanos(1));
+        assert!(matches!(active.take(Ok(Some(newer.to_bytes())), seen, now), Some(Event::Applied { .. })));
         let readings = || [Ok(Some(older.to_bytes())), Ok(None), Err(StoreError::Other("timed out".into()))];
         for late in readings() {
-            assert_eq!(force.take(late, seen, now), None);
-            assert_eq!((&force.refused, force.refusals), (&None, 0));
+            assert_eq!(active.take(late, seen, now), None);
+            assert_eq!((&active.refused, active.refusals), (&None, 0));
         }
-        let seen = force.takes;
+        let seen = active.takes;
         for (count, new) in (1..).zip(readings()) {
-            assert!(matches!(force.take(new, seen, now), Some(BoardEvent::Refused { .. })));
-            assert_eq!(force.refusals, count, "one that began since then counts");
+            assert!(matches!(active.take(new, seen, now), Some(Event::Refused { .. })));
+            assert_eq!(active.refusals, count, "one that began since then counts");
         }
-        assert_eq!(force.document.as_deref(), Some(&newer));
+        assert_eq!(active.document.as_deref(), Some(&newer));
     }
 }

@@ -13,9 +13,9 @@ const FEW: usize = 8;
 /// # Examples
 ///
 /// ```
-/// use backstop::kill_switch::{Rule, Scope, SwitchId, Target};
+/// use backstop::kill_switch::{CompiledScope, Scope, SwitchId, Target};
 ///
-/// let rule = Rule::new(&SwitchId::new("recs")?, &Scope::new().route("/recs/*").percent(10.0));
+/// let rule = CompiledScope::new(&SwitchId::new("recs")?, &Scope::new().route("/recs/*").percent(10.0));
 /// let target = Target::new().route("/recs/home").key("user-17");
 /// let mut hash = target.key_hash(); // shared by all rules that the request is held against
 /// assert!(!rule.matches(&Target::new().route("/pay"), &mut hash));
@@ -23,7 +23,7 @@ const FEW: usize = 8;
 /// # Ok::<_, backstop::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Rule {
+pub struct CompiledScope {
     routes: Option<Routes>,
     tenants: Values,
     regions: Values,
@@ -32,7 +32,7 @@ pub struct Rule {
     is_never: bool,
 }
 
-impl Rule {
+impl CompiledScope {
     /// Compiles a scope. One that [`Scope::check`] refuses matches nothing.
     pub fn new(switch: &SwitchId, scope: &Scope) -> Self {
         let share = scope.share();
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     fn matches(scope: &Scope, target: Target<'_>) -> bool {
-        Rule::new(&SwitchId::new("recs").unwrap(), scope).matches(&target, &mut target.key_hash())
+        CompiledScope::new(&SwitchId::new("recs").unwrap(), scope).matches(&target, &mut target.key_hash())
     }
 
     #[test]

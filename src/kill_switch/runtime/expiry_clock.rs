@@ -9,21 +9,21 @@ use std::time::Duration;
 
 /// Where the time began.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::kill_switch) struct Wall {
+pub(in crate::kill_switch) struct ExpiryClock {
     at: Timestamp,
     then: Instant,
 }
 
-impl Wall {
+impl ExpiryClock {
     pub(in crate::kill_switch) const fn new(at: Timestamp, then: Instant) -> Self {
         Self { at, then }
     }
 
     /// The time that expiry goes by.
-    pub(in crate::kill_switch) fn now(&self, wall: Timestamp, now: Instant) -> Timestamp {
+    pub(in crate::kill_switch) fn now(&self, expiry_clock: Timestamp, now: Instant) -> Timestamp {
         let elapsed = now.saturating_duration_since(self.then).min(Duration::from_secs(1 << 40));
         let expected = jiff_add(self.at, elapsed);
-        wall.min(expected)
+        expiry_clock.min(expected)
     }
 }
 
@@ -38,15 +38,15 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_ahead_ends_nothing_early_and_one_that_is_set_back_ends_it_late() {
         let (start, day) = ("2026-11-20T12:00:00Z".parse::<Timestamp>().unwrap(), Duration::from_secs(86_400));
-        let wall = Wall::new(start, Instant::from_nanos(5));
+        let expiry_clock = ExpiryClock::new(start, Instant::from_nanos(5));
         let later = Instant::from_nanos(5).saturating_add(Duration::from_secs(60));
         let honest = start + Duration::from_secs(60);
-        assert_eq!(wall.now(honest, later), honest);
-        assert_eq!(wall.now(honest + day, later), honest);
-        assert_eq!(wall.now(start - day, later), start - day);
+        assert_eq!(expiry_clock.now(honest, later), honest);
+        assert_eq!(expiry_clock.now(honest + day, later), honest);
+        assert_eq!(expiry_clock.now(start - day, later), start - day);
         assert_eq!(
-            wall.now(Timestamp::MAX, Instant::NEVER),
-            Timestamp::MAX.min(wall.now(Timestamp::MAX, Instant::NEVER))
+            expiry_clock.now(Timestamp::MAX, Instant::NEVER),
+            Timestamp::MAX.min(expiry_clock.now(Timestamp::MAX, Instant::NEVER))
         );
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing engaged costs a request one relaxed load: no clock, no lock, no allocation. A word that is a moment old is
 //! as good as a request that came a moment earlier.
 
-use super::compiled_scope::Rule;
+use super::compiled_scope::CompiledScope;
 use crate::kill_switch::metrics::DRILL;
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::switch::OnUnknown;
@@ -31,14 +31,14 @@ const SCOPED: u64 = 2;
 const UNKNOWN_ALLOWED: u64 = 3;
 const UNKNOWN_BLOCKED: u64 = 4;
 
-pub(in crate::kill_switch) struct Point {
+pub(in crate::kill_switch) struct Gate {
     /// The switch's id, kept for the process.
     pub(in crate::kill_switch) name: &'static str,
     pub(in crate::kill_switch) id: SwitchId,
     pub(in crate::kill_switch) on_unknown: OnUnknown,
     region: Option<Box<str>>,
     word: AtomicU64,
-    rule: ArcSwapOption<Rule>,
+    rule: ArcSwapOption<CompiledScope>,
     pub(in crate::kill_switch) blocked: AtomicU64,
     pub(in crate::kill_switch) fallbacks: AtomicU64,
     /// To engaged and to released, by trigger.
@@ -48,14 +48,14 @@ pub(in crate::kill_switch) struct Point {
     /// Whether the definition in force has another `on_unknown`.
     is_differing: AtomicBool,
     #[cfg(feature = "metrics")]
-    pub(in crate::kill_switch) gate: crate::telemetry::Gate,
+    pub(in crate::kill_switch) publish_lock: crate::telemetry::PublishLock,
 }
 
 /// A switch at one moment, for metrics.
 #[cfg(feature = "metrics")]
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a gauge of its own")]
-pub(in crate::kill_switch) struct PointSample {
+pub(in crate::kill_switch) struct GateSample {
     pub(in crate::kill_switch) name: &'static str,
     pub(in crate::kill_switch) is_engaged: bool,
     pub(in crate::kill_switch) is_unknown: bool,
@@ -69,14 +69,14 @@ pub(in crate::kill_switch) struct PointSample {
 
 /// How a switch stands on this instance.
 #[derive(Debug)]
-pub(in crate::kill_switch) enum Standing {
+pub(in crate::kill_switch) enum GateState {
     Released,
     Engaged,
-    Scoped(Rule),
+    Scoped(CompiledScope),
     Unknown,
 }
 
-impl Point {
+impl Gate {
     pub(in crate::kill_switch) fn new(
         name: &'static str,
         id: SwitchId,
@@ -97,7 +97,7 @@ impl Point {
             engaged_by: AtomicU64::new(0),
             is_differing: AtomicBool::new(false),
             #[cfg(feature = "metrics")]
-            gate: crate::telemetry::Gate::default(),
+            publish_lock: crate::telemetry::PublishLock::default(),
         }
     }
 
@@ -134,9 +134,9 @@ impl Point {
         is_expired: bool,
         is_overdue: bool,
         drill_age_seconds: f64,
-    ) -> PointSample {
+    ) -> GateSample {
         let word = self.word.load(Ordering::Relaxed);
-        PointSample {
+        GateSample {
             name: self.name,
             is_engaged: matches!(word, ENGAGED | SCOPED),
             is_unknown: matches!(word, UNKNOWN_ALLOWED | UNKNOWN_BLOCKED),
@@ -150,16 +150,16 @@ impl Point {
     }
 
     /// Puts it into force for the requests from now on.
-    pub(in crate::kill_switch) fn set(&self, standing: Standing) {
+    pub(in crate::kill_switch) fn set(&self, standing: GateState) {
         let word = match standing {
-            Standing::Released => RELEASED,
-            Standing::Engaged => ENGAGED,
-            Standing::Scoped(rule) => {
+            GateState::Released => RELEASED,
+            GateState::Engaged => ENGAGED,
+            GateState::Scoped(rule) => {
                 self.rule.store(Some(Arc::new(rule))); // before the word that leads to it
                 SCOPED
             }
-            Standing::Unknown if self.on_unknown == OnUnknown::Block => UNKNOWN_BLOCKED,
-            Standing::Unknown => UNKNOWN_ALLOWED,
+            GateState::Unknown if self.on_unknown == OnUnknown::Block => UNKNOWN_BLOCKED,
+            GateState::Unknown => UNKNOWN_ALLOWED,
         };
         // Release: pairs with the load in `state`, which then sees the rule.
         self.word.store(word, Ordering::Release);
@@ -210,29 +210,29 @@ mod tests {
     use super::*;
     use crate::kill_switch::model::scope::Scope;
 
-    fn point(on_unknown: OnUnknown) -> Point {
-        Point::new("recs", SwitchId::new("recs").unwrap(), on_unknown, Some("eu"))
+    fn gate(on_unknown: OnUnknown) -> Gate {
+        Gate::new("recs", SwitchId::new("recs").unwrap(), on_unknown, Some("eu"))
     }
 
     #[test]
     fn not_consulted_is_not_released() {
-        let point = point(OnUnknown::Allow);
-        assert_eq!(point.state(&Target::new()), State::Unknown);
-        assert!(!point.is_released());
-        point.set(Standing::Released);
-        assert!(point.is_released());
-        point.set(Standing::Unknown);
-        assert_eq!(point.state(&Target::new()), State::Unknown);
+        let gate = gate(OnUnknown::Allow);
+        assert_eq!(gate.state(&Target::new()), State::Unknown);
+        assert!(!gate.is_released());
+        gate.set(GateState::Released);
+        assert!(gate.is_released());
+        gate.set(GateState::Unknown);
+        assert_eq!(gate.state(&Target::new()), State::Unknown);
     }
 
     #[test]
     fn a_scope_is_engaged_for_those_inside_of_it() {
-        let point = point(OnUnknown::Allow);
-        point.set(Standing::Scoped(Rule::new(&point.id, &Scope::new().tenant("acme").region("eu"))));
-        assert_eq!(point.state(&Target::new().tenant("acme")), State::Engaged, "the region is the process's own");
-        assert_eq!(point.state(&Target::new().tenant("acme").region("us")), State::Released);
-        assert_eq!(point.state(&Target::new().tenant("other")), State::Released);
-        point.set(Standing::Engaged);
-        assert_eq!(point.state(&Target::new()), State::Engaged);
+        let gate = gate(OnUnknown::Allow);
+        gate.set(GateState::Scoped(CompiledScope::new(&gate.id, &Scope::new().tenant("acme").region("eu"))));
+        assert_eq!(gate.state(&Target::new().tenant("acme")), State::Engaged, "the region is the process's own");
+        assert_eq!(gate.state(&Target::new().tenant("acme").region("us")), State::Released);
+        assert_eq!(gate.state(&Target::new().tenant("other")), State::Released);
+        gate.set(GateState::Engaged);
+        assert_eq!(gate.state(&Target::new()), State::Engaged);
     }
 }

@@ -139,29 +139,29 @@ fn sync_directory_of(_: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::kill_switch::control::editor::Desk;
-    use crate::kill_switch::model::author::By;
+    use crate::kill_switch::control::editor::Editor;
+    use crate::kill_switch::model::author::Author;
     use crate::kill_switch::model::change::Change;
     use crate::kill_switch::model::id::SwitchId;
     use crate::kill_switch::model::switch::{Definition, OnUnknown};
     use crate::kill_switch::store::memory::MemoryStore;
 
     /// A desk that keeps the generations 2 to 9.
-    fn desk() -> Desk {
-        let desk = Desk::new(MemoryStore::new());
-        let by = By::person("mira", Timestamp::UNIX_EPOCH).because("a test");
+    fn editor() -> Editor {
+        let editor = Editor::new(MemoryStore::new());
+        let by = Author::person("mira", Timestamp::UNIX_EPOCH).because("a test");
         for number in 2..=9 {
             let switch = SwitchId::new(&format!("recs-{number}")).unwrap();
             let definition = Definition::new("team-recs", "recommendations", Timestamp::MAX, OnUnknown::Allow);
-            desk.change(&Change::Define { switch, definition }, &by).unwrap();
+            editor.change(&Change::Define { switch, definition }, &by).unwrap();
         }
-        desk
+        editor
     }
 
     #[test]
     fn an_older_document_never_takes_the_place_of_a_newer_one() {
-        let desk = desk();
-        let document = |generation| desk.revision(generation).unwrap();
+        let editor = editor();
+        let document = |generation| editor.revision(generation).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("last-good.json");
         let snapshot = Snapshot::new(&path).unwrap();
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_once_and_tried_again() {
-        let document = desk().revision(5).unwrap();
+        let document = editor().revision(5).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let below = directory.path().join("later");
         let snapshot = Snapshot::new(&below.join("last-good.json")).unwrap();

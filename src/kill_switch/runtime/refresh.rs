@@ -8,9 +8,9 @@
 //! What the teller runs is foreign code and a disk, and may hang; then nobody hears anything, and engagements still come
 //! into force.
 
-use super::shared::Board;
+use super::shared::Shared;
 use crate::clock::Clock;
-use crate::kill_switch::control::editor::Desk;
+use crate::kill_switch::control::editor::Editor;
 use crate::panic::catch_panic;
 use crate::sync::{Arc, Ordering};
 use std::sync::Weak;
@@ -20,38 +20,38 @@ use std::time::Duration;
 /// Starts the threads, and waits until the store was read for the first time, or for so long. They end with the board.
 ///
 /// Where the system gives no thread, what was read stays in force, and its age shows.
-pub(in crate::kill_switch) fn start(board: &Arc<Board>, poll: Duration, within: Duration) {
-    let weak = Arc::downgrade(board);
+pub(in crate::kill_switch) fn start(shared: &Arc<Shared>, poll: Duration, within: Duration) {
+    let weak = Arc::downgrade(shared);
     let teller = spawn("backstop-tells", {
         let weak = Weak::clone(&weak);
         move || {
             thread::park_timeout(poll); // whoever starts the board tells of the beginning
-            each(&weak, poll, Board::tell);
+            each(&weak, poll, Shared::tell);
         }
     });
-    let (desk, starter, wakes) = (board.desk().cloned(), thread::current(), teller.clone());
+    let (editor, starter, wakes) = (shared.editor().cloned(), thread::current(), teller.clone());
     let reader = spawn("backstop-switches", move || {
         // Before the watch, which is foreign code, too, and may hang.
-        if let Some(board) = weak.upgrade() {
-            catch_panic(|| board.read());
+        if let Some(shared) = weak.upgrade() {
+            catch_panic(|| shared.read());
             // Release: pairs with the load in `wait`, after which the words are seen.
-            board.has_begun.store(true, Ordering::Release);
+            shared.has_begun.store(true, Ordering::Release);
             starter.unpark();
         }
-        let _watch = desk.as_ref().and_then(watch);
-        drop(desk);
-        each(&weak, poll, |board| {
-            board.read();
+        let _watch = editor.as_ref().and_then(watch);
+        drop(editor);
+        each(&weak, poll, |shared| {
+            shared.read();
             if let Some(teller) = &wakes {
                 teller.unpark();
             }
         });
     });
     match &reader {
-        Some(_) => wait(board, within),
-        None => board.read(),
+        Some(_) => wait(shared, within),
+        None => shared.read(),
     }
-    board.threads.lock().extend(teller.into_iter().chain(reader));
+    shared.threads.lock().extend(teller.into_iter().chain(reader));
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Option<Thread> {
@@ -60,25 +60,25 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Option<Thread> {
 }
 
 /// Wakes this thread whenever there may be something new. Without a watch there is still the poll.
-fn watch(desk: &Desk) -> Option<crate::kill_switch::store::Watch> {
+fn watch(editor: &Editor) -> Option<crate::kill_switch::store::Watch> {
     let reader = thread::current();
-    catch_panic(|| desk.store().watch(Arc::new(move || reader.unpark())))
+    catch_panic(|| editor.store().watch(Arc::new(move || reader.unpark())))
 }
 
 /// Does something again and again, as long as there is a board: at once, when it is woken, and every so often.
-fn each(board: &Weak<Board>, every: Duration, act: impl Fn(&Board)) {
-    while let Some(board) = board.upgrade() {
-        catch_panic(|| act(&board)); // stores, listeners and recorders are foreign code
-        drop(board);
+fn each(shared: &Weak<Shared>, every: Duration, act: impl Fn(&Shared)) {
+    while let Some(shared) = shared.upgrade() {
+        catch_panic(|| act(&shared)); // stores, listeners and recorders are foreign code
+        drop(shared);
         thread::park_timeout(every);
     }
 }
 
-fn wait(board: &Board, within: Duration) {
+fn wait(shared: &Shared, within: Duration) {
     let clock = Clock::system();
     let begun = clock.now();
     // Acquire: pairs with the store of the reader.
-    while !board.has_begun.load(Ordering::Acquire) {
+    while !shared.has_begun.load(Ordering::Acquire) {
         let left = within.saturating_sub(clock.now().saturating_duration_since(begun));
         if left.is_zero() {
             return;

@@ -9,25 +9,25 @@
 //! read, or is refused, changes nothing; how old the document in force is can be seen. Another thread tells: a listener,
 //! a recorder or a disk that hangs holds up what is told, and no engagement.
 
-use super::active::Force;
-use super::compiled_scope::Rule;
-use super::expiry_clock::Wall;
-use super::gate::{Point, Standing};
+use super::active::ActiveDocument;
+use super::compiled_scope::CompiledScope;
+use super::expiry_clock::ExpiryClock;
+use super::gate::{Gate, GateState};
 use super::last_good::Snapshot;
 use crate::clock::{Clock, Timestamp, timestamp};
 use crate::config::{ConfigError, Problem, intern};
 use crate::events::{Events, Subscription};
 use crate::kill_switch::builder::KillSwitchesBuilder;
-use crate::kill_switch::control::editor::{Changes, Desk};
-use crate::kill_switch::control::error::DeskError;
+use crate::kill_switch::control::editor::{Committed, Editor};
+use crate::kill_switch::control::error::EditError;
 use crate::kill_switch::handle::KillSwitch;
 use crate::kill_switch::metrics;
-use crate::kill_switch::model::author::By;
+use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::switch::OnUnknown;
-use crate::kill_switch::status::{BoardEvent, BoardStatus, Source};
+use crate::kill_switch::status::{Event, Source, Status};
 use crate::kill_switch::store::error::StoreError;
 use crate::panic::catch_panic;
 use crate::sync::{Arc, AtomicBool, Mutex};
@@ -41,28 +41,28 @@ use std::time::Duration;
 /// The thread that reads the store ends with the last handle, switches and layers among them.
 #[derive(Clone)]
 pub struct KillSwitches {
-    pub(in crate::kill_switch) board: Arc<Board>,
+    pub(in crate::kill_switch) shared: Arc<Shared>,
 }
 
-pub(in crate::kill_switch) struct Board {
+pub(in crate::kill_switch) struct Shared {
     pub(in crate::kill_switch) name: &'static str,
     pub(in crate::kill_switch) instance: String,
     pub(in crate::kill_switch) region: Option<String>,
-    pub(in crate::kill_switch) desk: Option<Desk>,
+    pub(in crate::kill_switch) editor: Option<Editor>,
     pub(in crate::kill_switch) snapshot: Option<Snapshot>,
     /// How often the store is read.
     pub(in crate::kill_switch) poll: Duration,
     pub(in crate::kill_switch) clock: Clock,
-    wall: Wall,
+    expiry_clock: ExpiryClock,
     /// The threads that read the store and tell of it.
     pub(in crate::kill_switch) threads: Mutex<Vec<Thread>>,
     /// Whether the store was read, or could not be, for the first time.
     pub(in crate::kill_switch) has_begun: AtomicBool,
-    pub(in crate::kill_switch) points: Mutex<BTreeMap<SwitchId, Arc<Point>>>,
-    pub(in crate::kill_switch) force: Mutex<Force>,
-    pub(in crate::kill_switch) events: Events<BoardEvent>,
+    pub(in crate::kill_switch) gates: Mutex<BTreeMap<SwitchId, Arc<Gate>>>,
+    pub(in crate::kill_switch) active: Mutex<ActiveDocument>,
+    pub(in crate::kill_switch) events: Events<Event>,
     #[cfg(feature = "metrics")]
-    pub(in crate::kill_switch) gate: crate::telemetry::Gate,
+    pub(in crate::kill_switch) publish_lock: crate::telemetry::PublishLock,
 }
 
 impl KillSwitches {
@@ -73,34 +73,34 @@ impl KillSwitches {
 
     /// The name, as it stands in metrics.
     pub fn name(&self) -> &'static str {
-        self.board.name
+        self.shared.name
     }
 
     /// The name of this instance, as stages have it.
     pub fn instance(&self) -> &str {
-        &self.board.instance
+        &self.shared.instance
     }
 
     /// The region of this instance, as scopes and stages have it.
     pub fn region(&self) -> Option<&str> {
-        self.board.region.as_deref()
+        self.shared.region.as_deref()
     }
 
     /// Whether a switch is engaged on this instance, for whomever; `None` where the program has asked for no such switch.
     pub fn is_engaged(&self, id: &str) -> Option<bool> {
         let id = SwitchId::new(id).ok()?;
-        self.board.points.lock().get(&id).map(|point| point.is_engaged())
+        self.shared.gates.lock().get(&id).map(|gate| gate.is_engaged())
     }
 
     /// Whether both handles are of the same switches.
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.board, &other.board)
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// A switch of the program. `on_unknown` says what holds as long as no document knows it.
     ///
-    /// A definition that says otherwise changes nothing: it is not there when it would count. [`BoardEvent::Differing`],
-    /// the log and [`BoardStatus::differing`] tell.
+    /// A definition that says otherwise changes nothing: it is not there when it would count. [`Event::Differing`],
+    /// the log and [`Status::differing`] tell.
     ///
     /// # Errors
     ///
@@ -109,43 +109,43 @@ impl KillSwitches {
     pub fn switch(&self, id: &str, on_unknown: OnUnknown) -> Result<KillSwitch, ConfigError> {
         let id = SwitchId::new(id)?;
         let name = intern("switch", id.as_str())?;
-        let point = {
-            let mut points = self.board.points.lock();
-            let make = || Arc::new(Point::new(name, id.clone(), on_unknown, self.board.region.as_deref()));
-            Arc::clone(points.entry(id.clone()).or_insert_with(make))
+        let gate = {
+            let mut gates = self.shared.gates.lock();
+            let make = || Arc::new(Gate::new(name, id.clone(), on_unknown, self.shared.region.as_deref()));
+            Arc::clone(gates.entry(id.clone()).or_insert_with(make))
         };
-        if point.on_unknown != on_unknown {
-            let allowed = format!("{:?}, as where {id} was asked for first", point.on_unknown);
+        if gate.on_unknown != on_unknown {
+            let allowed = format!("{:?}, as where {id} was asked for first", gate.on_unknown);
             return Err(ConfigError::of(Problem::new("on_unknown", format!("{on_unknown:?}"), allowed)));
         }
-        self.board.bring_into_force();
-        self.board.tell();
-        Ok(KillSwitch::new(point, self.clone()))
+        self.shared.bring_into_force();
+        self.shared.tell();
+        Ok(KillSwitch::new(gate, self.clone()))
     }
 
     /// The document in force; `None` as long as there has been none.
     pub fn document(&self) -> Option<Arc<Document>> {
-        self.board.force.lock().document.clone()
+        self.shared.active.lock().document.clone()
     }
 
     /// What the board knows of itself.
-    pub fn status(&self) -> BoardStatus {
-        self.board.status()
+    pub fn status(&self) -> Status {
+        self.shared.status()
     }
 
     /// Changes the document in the store, and applies it here at once.
     ///
-    /// An audit that cannot be written holds nothing up: [`BoardEvent::Unrecorded`], the log and a metric tell.
+    /// An audit that cannot be written holds nothing up: [`Event::Unrecorded`], the log and a metric tell.
     ///
     /// # Errors
     ///
-    /// As [`Desk::change`]; [`DeskError::Empty`] where there is no store, [`DeskError::Behind`] where what is in the store
+    /// As [`Editor::change`]; [`EditError::Empty`] where there is no store, [`EditError::Behind`] where what is in the store
     /// could not come into force here. After [`StoreError::NotDurable`](crate::kill_switch::store::StoreError::NotDurable) the change is
     /// in force nevertheless.
-    pub fn change(&self, change: &Change, by: &By) -> Result<Arc<Document>, DeskError> {
+    pub fn change(&self, change: &Change, by: &Author) -> Result<Arc<Document>, EditError> {
         match self.change_where(change, by, |_| true)? {
             Ok(changes) => Ok(Arc::new(changes.document)),
-            Err(_) => Err(DeskError::Busy), // the condition is always true
+            Err(_) => Err(EditError::Busy), // the condition is always true
         }
     }
 
@@ -153,22 +153,22 @@ impl KillSwitches {
     pub(crate) fn change_where(
         &self,
         change: &Change,
-        by: &By,
+        by: &Author,
         condition: impl Fn(Option<&Document>) -> bool,
-    ) -> Result<Result<Changes, Option<Document>>, DeskError> {
-        let desk = self.board.desk.as_ref().ok_or(DeskError::Empty)?;
-        self.board.read(); // so that what is in force is no older than what the change is made on
-        let told = desk.change_where(change, by, |found| self.board.follows(found) && condition(found));
-        if matches!(told, Ok(Ok(_)) | Err(DeskError::Store(StoreError::NotDurable { .. }))) {
-            self.board.refresh();
+    ) -> Result<Result<Committed, Option<Document>>, EditError> {
+        let editor = self.shared.editor.as_ref().ok_or(EditError::Empty)?;
+        self.shared.read(); // so that what is in force is no older than what the change is made on
+        let told = editor.change_where(change, by, |found| self.shared.follows(found) && condition(found));
+        if matches!(told, Ok(Ok(_)) | Err(EditError::Store(StoreError::NotDurable { .. }))) {
+            self.shared.refresh();
         }
         match told? {
-            Err(found) if !self.board.follows(found.as_ref()) => Err(self.board.behind(found.as_ref())),
+            Err(found) if !self.shared.follows(found.as_ref()) => Err(self.shared.behind(found.as_ref())),
             // What the store had was refused here for another reason, and so is what came of it.
-            Ok(changes) if !self.board.is_past(&changes.document) => Err(self.board.behind(Some(&changes.document))),
-            Ok(Changes { document, unrecorded: Some(why) }) => {
-                self.board.unrecorded(document.generation(), why.clone());
-                Ok(Ok(Changes { document, unrecorded: Some(why) }))
+            Ok(changes) if !self.shared.is_past(&changes.document) => Err(self.shared.behind(Some(&changes.document))),
+            Ok(Committed { document, unrecorded: Some(why) }) => {
+                self.shared.unrecorded(document.generation(), why.clone());
+                Ok(Ok(Committed { document, unrecorded: Some(why) }))
             }
             made => Ok(made),
         }
@@ -179,50 +179,50 @@ impl KillSwitches {
     ///
     /// # Errors
     ///
-    /// [`DeskError::Empty`] where there is no store, or no document in force; what the store says.
-    pub fn restore(&self, by: &By) -> Result<Arc<Document>, DeskError> {
-        let desk = self.board.desk.as_ref().ok_or(DeskError::Empty)?;
-        let document = self.document().ok_or(DeskError::Empty)?;
-        let restored = desk.restore(&document, by);
-        if matches!(restored, Ok(_) | Err(DeskError::Store(StoreError::NotDurable { .. }))) {
-            self.board.refresh();
+    /// [`EditError::Empty`] where there is no store, or no document in force; what the store says.
+    pub fn restore(&self, by: &Author) -> Result<Arc<Document>, EditError> {
+        let editor = self.shared.editor.as_ref().ok_or(EditError::Empty)?;
+        let document = self.document().ok_or(EditError::Empty)?;
+        let restored = editor.restore(&document, by);
+        if matches!(restored, Ok(_) | Err(EditError::Store(StoreError::NotDurable { .. }))) {
+            self.shared.refresh();
         }
-        let Changes { document, unrecorded } = restored?;
+        let Committed { document, unrecorded } = restored?;
         if let Some(why) = unrecorded {
-            self.board.unrecorded(document.generation(), why);
+            self.shared.unrecorded(document.generation(), why);
         }
         Ok(Arc::new(document))
     }
 
     /// Where documents are changed and earlier ones are read; `None` without a store.
-    pub fn desk(&self) -> Option<&Desk> {
-        self.board.desk.as_ref()
+    pub fn editor(&self) -> Option<&Editor> {
+        self.shared.editor.as_ref()
     }
 
     /// Reads the store now, on this thread. The board's own thread does so every second.
     pub fn refresh(&self) {
-        self.board.refresh();
+        self.shared.refresh();
     }
 
     /// Calls `listener` with every event until the subscription is dropped. It runs outside every lock, on the thread of
     /// whoever changed something here, or on the board's own that tells: one that hangs holds up what is told, and no
     /// engagement.
-    pub fn subscribe(&self, listener: impl Fn(&BoardEvent) + Send + Sync + 'static) -> Subscription {
-        self.board.events.subscribe(Arc::new(listener))
+    pub fn subscribe(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
+        self.shared.events.subscribe(Arc::new(listener))
     }
 
     /// Brings the metrics up to date. [`Registry::publish`](crate::Registry::publish) does it for all.
     pub fn publish(&self) {
-        self.board.publish();
+        self.shared.publish();
     }
 }
 
-impl Board {
+impl Shared {
     pub(in crate::kill_switch) fn new(
         name: &'static str,
         instance: String,
         region: Option<String>,
-        desk: Option<Desk>,
+        editor: Option<Editor>,
         snapshot: Option<Snapshot>,
         poll: Duration,
         clock: Clock,
@@ -232,29 +232,29 @@ impl Board {
             name,
             instance,
             region,
-            desk,
+            editor,
             snapshot,
             poll,
             threads: Mutex::default(),
             has_begun: AtomicBool::new(false),
-            wall: Wall::new(timestamp(), now),
+            expiry_clock: ExpiryClock::new(timestamp(), now),
             clock,
-            points: Mutex::new(BTreeMap::new()),
-            force: Mutex::new(Force::new(now)),
+            gates: Mutex::new(BTreeMap::new()),
+            active: Mutex::new(ActiveDocument::new(now)),
             events: Events::default(),
             #[cfg(feature = "metrics")]
-            gate: crate::telemetry::Gate::default(),
+            publish_lock: crate::telemetry::PublishLock::default(),
         }
     }
 
-    pub(in crate::kill_switch) fn desk(&self) -> Option<&Desk> {
-        self.desk.as_ref()
+    pub(in crate::kill_switch) fn editor(&self) -> Option<&Editor> {
+        self.editor.as_ref()
     }
 
     /// Whether what comes after this document in the store can come into force here.
     fn follows(&self, found: Option<&Document>) -> bool {
-        let force = self.force.lock();
-        let Some(own) = force.document.as_deref().filter(|_| force.source != Source::BakedIn) else { return true };
+        let active = self.active.lock();
+        let Some(own) = active.document.as_deref().filter(|_| active.source != Source::BakedIn) else { return true };
         found.is_some_and(|found| {
             let is_same = found.generation() == own.generation() && found.content_hash() == own.content_hash();
             found.store() == own.store() && (found.generation() > own.generation() || is_same)
@@ -263,27 +263,27 @@ impl Board {
 
     /// Whether this document, or a later one of its store, is in force.
     fn is_past(&self, document: &Document) -> bool {
-        let force = self.force.lock();
-        let own = force.document.as_deref();
+        let active = self.active.lock();
+        let own = active.document.as_deref();
         own.is_some_and(|own| own.store() == document.store() && own.generation() >= document.generation())
     }
 
-    fn behind(&self, found: Option<&Document>) -> DeskError {
-        let in_force = self.force.lock().document.as_ref().map_or(0, |document| document.generation());
-        DeskError::Behind { in_force, found: found.map_or(0, Document::generation) }
+    fn behind(&self, found: Option<&Document>) -> EditError {
+        let in_force = self.active.lock().document.as_ref().map_or(0, |document| document.generation());
+        EditError::Behind { in_force, found: found.map_or(0, Document::generation) }
     }
 
     pub(in crate::kill_switch) fn now(&self) -> Timestamp {
-        self.wall.now(timestamp(), self.clock.now())
+        self.expiry_clock.now(timestamp(), self.clock.now())
     }
 
     /// Takes a document that is not the store's: what the program begins with.
     pub(in crate::kill_switch) fn begin_with(&self, document: Document, source: Source) {
-        let mut force = self.force.lock();
+        let mut active = self.active.lock();
         let document = Arc::new(document);
-        (force.document, force.source) = (Some(Arc::clone(&document)), source);
-        self.events.push([BoardEvent::Applied { document, source }]);
-        drop(force);
+        (active.document, active.source) = (Some(Arc::clone(&document)), source);
+        self.events.push([Event::Applied { document, source }]);
+        drop(active);
         self.bring_into_force();
     }
 
@@ -296,13 +296,13 @@ impl Board {
     /// Reads the store, and puts into force what it says. Nobody hears of it yet: no listener and no disk holds up the
     /// next reading.
     pub(in crate::kill_switch) fn read(&self) {
-        if let Some(desk) = &self.desk {
-            let seen = self.force.lock().takes;
+        if let Some(editor) = &self.editor {
+            let seen = self.active.lock().takes;
             // A store is foreign code.
-            let reading = catch_panic(|| desk.store().read());
+            let reading = catch_panic(|| editor.store().read());
             let reading = reading.unwrap_or_else(|| Err(StoreError::Other("the store panicked".into())));
-            let mut force = self.force.lock();
-            let event = force.take(reading, seen, self.clock.now());
+            let mut active = self.active.lock();
+            let event = active.take(reading, seen, self.clock.now());
             self.events.push(event);
         }
         self.bring_into_force();
@@ -314,64 +314,64 @@ impl Board {
         self.publish();
         let Some(snapshot) = &self.snapshot else { return };
         let document = {
-            let force = self.force.lock();
-            force.document.clone().filter(|_| force.source == Source::Store)
+            let active = self.active.lock();
+            active.document.clone().filter(|_| active.source == Source::Store)
         };
         if let Some(Err(why)) = document.map(|document| snapshot.keep(&document)) {
-            self.events.push([BoardEvent::Refused { code: "snapshot", why }]);
+            self.events.push([Event::Refused { code: "snapshot", why }]);
             self.events.dispatch(crate::kill_switch::log::event);
         }
     }
 
     /// Says that a change which is in force is not in the audit.
     fn unrecorded(&self, generation: u64, why: String) {
-        self.events.push([BoardEvent::Unrecorded { generation, why }]);
+        self.events.push([Event::Unrecorded { generation, why }]);
         self.events.dispatch(crate::kill_switch::log::event);
         self.publish();
     }
 
     /// Sets every switch's word by the document in force and the time.
     pub(in crate::kill_switch) fn bring_into_force(&self) {
-        let force = self.force.lock();
-        let points = self.points.lock();
+        let active = self.active.lock();
+        let gates = self.gates.lock();
         let now = self.now(); // with the locks: whoever comes later does not go by an earlier time
-        for point in points.values() {
-            let switch = force.document.as_ref().and_then(|document| document.switch(point.id.as_str()));
-            let is_retired = |document: &Arc<Document>| document.is_retired(&point.id);
+        for gate in gates.values() {
+            let switch = active.document.as_ref().and_then(|document| document.switch(gate.id.as_str()));
+            let is_retired = |document: &Arc<Document>| document.is_retired(&gate.id);
             let standing = match switch {
                 // What was given up for good is on for good: nobody can say anything else of it any more.
-                None if force.document.as_ref().is_some_and(is_retired) => Standing::Released,
-                None => Standing::Unknown,
-                Some(switch) if !switch.is_engaged(now) => Standing::Released,
+                None if active.document.as_ref().is_some_and(is_retired) => GateState::Released,
+                None => GateState::Unknown,
+                Some(switch) if !switch.is_engaged(now) => GateState::Released,
                 Some(switch) => match switch.engaged() {
                     Some(engaged) if !engaged.stage().includes(&self.instance, self.region.as_deref()) => {
-                        Standing::Released
+                        GateState::Released
                     }
                     Some(engaged) if !engaged.scope().is_all() => {
-                        Standing::Scoped(Rule::new(&point.id, engaged.scope()))
+                        GateState::Scoped(CompiledScope::new(&gate.id, engaged.scope()))
                     }
-                    _ => Standing::Engaged,
+                    _ => GateState::Engaged,
                 },
             };
-            if let Some(defined) = point.compare(switch.map(|switch| switch.definition().on_unknown())) {
-                let (name, declared) = (point.name, point.on_unknown);
-                self.events.push([BoardEvent::Differing { name, declared, defined }]);
+            if let Some(defined) = gate.compare(switch.map(|switch| switch.definition().on_unknown())) {
+                let (name, declared) = (gate.name, gate.on_unknown);
+                self.events.push([Event::Differing { name, declared, defined }]);
             }
-            let before = point.is_engaged();
-            point.set(standing);
+            let before = gate.is_engaged();
+            gate.set(standing);
             let trigger = metrics::place(switch, now);
-            if before != point.is_engaged() {
-                point.count_transition(!before, trigger);
-                self.events.push([BoardEvent::Switched { name: point.name, is_engaged: !before }]);
+            if before != gate.is_engaged() {
+                gate.count_transition(!before, trigger);
+                self.events.push([Event::Switched { name: gate.name, is_engaged: !before }]);
             }
-            if let Some(trigger) = trigger.filter(|_| point.is_engaged()) {
-                point.is_engaged_by(trigger);
+            if let Some(trigger) = trigger.filter(|_| gate.is_engaged()) {
+                gate.is_engaged_by(trigger);
             }
         }
     }
 }
 
-impl Drop for Board {
+impl Drop for Shared {
     fn drop(&mut self) {
         for thread in self.threads.lock().drain(..) {
             thread.unpark(); // it sees that there is no board any more, and lets go of the store

@@ -1,47 +1,46 @@
 //! What a board tells of itself when it is asked, and its metrics.
 
-use super::gate::Point;
+use super::gate::Gate;
 use super::last_good::Snapshot;
-use super::shared::Board;
+use super::shared::Shared;
 #[cfg(feature = "metrics")]
 use crate::clock::Timestamp;
-use crate::kill_switch::control::editor::Desk;
+use crate::kill_switch::control::editor::Editor;
 #[cfg(feature = "metrics")]
 use crate::kill_switch::metrics;
 use crate::kill_switch::model::document::Document;
 #[cfg(feature = "metrics")]
 use crate::kill_switch::model::records::DrillRecord;
 use crate::kill_switch::model::switch::Switch;
-use crate::kill_switch::status::{BoardStatus, Source, is_overdue};
+use crate::kill_switch::status::{Source, Status, is_overdue};
 use std::time::Duration;
 
-impl Board {
-    pub(in crate::kill_switch) fn status(&self) -> BoardStatus {
+impl Shared {
+    pub(in crate::kill_switch) fn status(&self) -> Status {
         let now = self.now();
-        let force = self.force.lock();
-        let document = force.document.as_deref();
-        let points: Vec<_> = self.points.lock().values().cloned().collect();
-        let named =
-            |is: &dyn Fn(&Point) -> bool| points.iter().filter(|point| is(point)).map(|point| point.name).collect();
-        let is_defined = |point: &Point| document.is_some_and(|document| document.switch(point.id.as_str()).is_some());
-        let is_retired = |point: &Point| document.is_some_and(|document| document.is_retired(&point.id));
-        let unknown = named(&|point| !is_defined(point) && !is_retired(point));
-        let retired = named(&|point| is_retired(point));
-        let differing = named(&|point| point.is_differing());
+        let active = self.active.lock();
+        let document = active.document.as_deref();
+        let gates: Vec<_> = self.gates.lock().values().cloned().collect();
+        let named = |is: &dyn Fn(&Gate) -> bool| gates.iter().filter(|gate| is(gate)).map(|gate| gate.name).collect();
+        let is_defined = |gate: &Gate| document.is_some_and(|document| document.switch(gate.id.as_str()).is_some());
+        let is_retired = |gate: &Gate| document.is_some_and(|document| document.is_retired(&gate.id));
+        let unknown = named(&|gate| !is_defined(gate) && !is_retired(gate));
+        let retired = named(&|gate| is_retired(gate));
+        let differing = named(&|gate| gate.is_differing());
         let switches = document.map(Document::switches).unwrap_or_default();
         let expired = switches.iter().filter(|switch| switch.definition().is_expired(now));
         let overdue = switches.iter().filter(|switch| is_overdue(switch, now));
-        let since_good = self.clock.now().saturating_duration_since(force.good_at);
+        let since_good = self.clock.now().saturating_duration_since(active.good_at);
         let is_unread = since_good > self.poll.saturating_mul(3); // the store hangs, or its thread is gone
-        let is_bad = force.refused.is_some() || force.source != Source::Store;
-        let is_stale = self.desk.is_some() && (is_unread || is_bad);
-        BoardStatus {
-            source: force.source,
+        let is_bad = active.refused.is_some() || active.source != Source::Store;
+        let is_stale = self.editor.is_some() && (is_unread || is_bad);
+        Status {
+            source: active.source,
             generation: document.map_or(0, Document::generation),
             stale_for: if is_stale { since_good } else { Duration::ZERO },
-            refused: force.refused.as_ref().map(|(_, why)| why.clone()),
-            refusals: force.refusals,
-            unrecorded: self.desk.as_ref().map_or(0, Desk::unrecorded),
+            refused: active.refused.as_ref().map(|(_, why)| why.clone()),
+            refusals: active.refusals,
+            unrecorded: self.editor.as_ref().map_or(0, Editor::unrecorded),
             snapshot: self.snapshot.as_ref().and_then(Snapshot::failure),
             unknown,
             retired,
@@ -55,23 +54,23 @@ impl Board {
     pub(in crate::kill_switch) fn publish(&self) {
         #[cfg(feature = "metrics")]
         {
-            self.gate.run(|publisher| metrics::publish_board(publisher, self.name, &self.status()));
-            let points: Vec<_> = self.points.lock().values().cloned().collect();
-            for point in points {
-                point.gate.run(|publisher| metrics::publish_point(publisher, &self.sample(&point)));
+            self.publish_lock.run(|publisher| metrics::publish_board(publisher, self.name, &self.status()));
+            let gates: Vec<_> = self.gates.lock().values().cloned().collect();
+            for gate in gates {
+                gate.publish_lock.run(|publisher| metrics::publish_point(publisher, &self.sample(&gate)));
             }
         }
     }
 
     #[cfg(feature = "metrics")]
-    fn sample(&self, point: &Point) -> crate::kill_switch::runtime::gate::PointSample {
+    fn sample(&self, gate: &Gate) -> crate::kill_switch::runtime::gate::GateSample {
         let now = self.now();
-        let document = self.force.lock().document.clone();
-        let switch = document.as_ref().and_then(|document| document.switch(point.id.as_str()));
+        let document = self.active.lock().document.clone();
+        let switch = document.as_ref().and_then(|document| document.switch(gate.id.as_str()));
         let is_expired = switch.is_some_and(|switch| switch.definition().is_expired(now));
         let is_overdue = switch.is_some_and(|switch| is_overdue(switch, now));
         let drilled = switch.and_then(Switch::drilled).map_or(Timestamp::UNIX_EPOCH, DrillRecord::at);
         let age = now.duration_since(drilled).as_secs_f64().max(0.0);
-        point.sample(is_expired, is_overdue, age)
+        gate.sample(is_expired, is_overdue, age)
     }
 }

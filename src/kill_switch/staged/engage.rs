@@ -5,8 +5,8 @@ use super::report::{StagedError, StagedReport};
 use super::run::{At, Run};
 use super::soak::Patience;
 use crate::clock::timestamp;
-use crate::kill_switch::control::control_plane::{Office, who};
-use crate::kill_switch::model::author::By;
+use crate::kill_switch::control::control_plane::{ControlPlane, who};
+use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engage::Engage;
@@ -62,13 +62,18 @@ impl StagedEngage {
     /// # Errors
     ///
     /// See [`StagedError`]. What was engaged by then stays engaged.
-    pub fn run<O: Office>(&self, office: &O, checks: &[Check<'_>], by: &By) -> Result<StagedReport, StagedError> {
+    pub fn run<O: ControlPlane>(
+        &self,
+        control_plane: &O,
+        checks: &[Check<'_>],
+        by: &Author,
+    ) -> Result<StagedReport, StagedError> {
         if checks.is_empty() {
             return Err(StagedError::NoChecks);
         }
-        let before = office.document().map_err(|error| StagedError::NotEngaged(error.into()))?;
-        let reached = self.begin(office, before.as_ref(), by)?;
-        let mut run = Run { staged: self, office, checks, by, reached };
+        let before = control_plane.document().map_err(|error| StagedError::NotEngaged(error.into()))?;
+        let reached = self.begin(control_plane, before.as_ref(), by)?;
+        let mut run = Run { staged: self, control_plane, checks, by, reached };
         let mut stages = Vec::new();
         loop {
             run.look()?;
@@ -81,12 +86,17 @@ impl StagedEngage {
     }
 
     /// Engages it at its first stage.
-    fn begin<O: Office>(&self, office: &O, before: Option<&Document>, by: &By) -> Result<At, StagedError> {
-        let now = By { at: timestamp(), ..by.clone() };
-        let document = match office.change(None, &Change::Engage(self.engage.clone()), &now) {
+    fn begin<O: ControlPlane>(
+        &self,
+        control_plane: &O,
+        before: Option<&Document>,
+        by: &Author,
+    ) -> Result<At, StagedError> {
+        let now = Author { at: timestamp(), ..by.clone() };
+        let document = match control_plane.change(None, &Change::Engage(self.engage.clone()), &now) {
             Ok(document) => document,
             // It may have been engaged, whatever the answer was: then the document tells.
-            Err(error) => match office.document() {
+            Err(error) => match control_plane.document() {
                 Ok(Some(document)) if self.is_begun(before, &document, by) => document,
                 Ok(_) => return Err(StagedError::NotEngaged(error.into())),
                 Err(_) => return Err(StagedError::Unknown(error.into())),
@@ -102,7 +112,7 @@ impl StagedEngage {
     }
 
     /// Whether a document has this engagement, and that before had not.
-    fn is_begun(&self, before: Option<&Document>, now: &Document, by: &By) -> bool {
+    fn is_begun(&self, before: Option<&Document>, now: &Document, by: &Author) -> bool {
         let engaged = |document: &Document| At::of(document, &self.engage.switch).map(|at| at.engaged);
         engaged(now).is_some_and(|engaged_now| {
             let is_asked_for = engaged_now.scope == self.engage.scope && engaged_now.reason == by.reason;

@@ -22,20 +22,20 @@
 //! use backstop::clock::Timestamp;
 //! use backstop::kill_switch::staged::{Check, Finding, StagedEngage};
 //! use backstop::kill_switch::store::MemoryStore;
-//! use backstop::kill_switch::{By, Change, Definition, Desk, Engage, OnUnknown, Scope, Stage, Stages, SwitchId};
+//! use backstop::kill_switch::{Author, Change, Definition, Editor, Engage, OnUnknown, Scope, Stage, Stages, SwitchId};
 //! use std::time::Duration;
 //!
-//! let desk = Desk::new(MemoryStore::new());
-//! let mira = By::person("mira", Timestamp::now()).because("wrong prices");
+//! let editor = Editor::new(MemoryStore::new());
+//! let mira = Author::person("mira", Timestamp::now()).because("wrong prices");
 //! let switch = SwitchId::new("recommendations")?;
 //! let definition = Definition::new("team-recs", "recommendations", Timestamp::MAX, OnUnknown::Allow);
-//! desk.change(&Change::Define { switch: switch.clone(), definition }, &mira)?;
+//! editor.change(&Change::Define { switch: switch.clone(), definition }, &mira)?;
 //! let stages = Stages::new([Stage::instances(["web-1"]), Stage::regions(["eu"])])?;
-//! desk.change(&Change::Stages { stages }, &mira)?;
+//! editor.change(&Change::Stages { stages }, &mira)?;
 //!
 //! let staged = StagedEngage::new(Engage::new(switch, Scope::all())).soak(Duration::ZERO);
 //! let pages = Check::new("pages", |_reached| Finding::Good); // ask what your users would see
-//! let report = staged.run(&desk, &[pages], &mira)?;
+//! let report = staged.run(&editor, &[pages], &mira)?;
 //! assert_eq!(report.stages.last(), Some(&Stage::Everywhere));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

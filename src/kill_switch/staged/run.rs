@@ -5,8 +5,8 @@ use super::engage::StagedEngage;
 use super::report::StagedError;
 use super::soak::{Outcome, Soak};
 use crate::clock::{Clock, timestamp};
-use crate::kill_switch::control::control_plane::{Office, change_while};
-use crate::kill_switch::model::author::By;
+use crate::kill_switch::control::control_plane::{ControlPlane, change_while};
+use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engagement::Engagement;
@@ -31,15 +31,15 @@ impl At {
 }
 
 /// One way through the stages.
-pub(super) struct Run<'a, 'c, O: Office> {
+pub(super) struct Run<'a, 'c, O: ControlPlane> {
     pub(super) staged: &'a StagedEngage,
-    pub(super) office: &'a O,
+    pub(super) control_plane: &'a O,
     pub(super) checks: &'a [Check<'c>],
-    pub(super) by: &'a By,
+    pub(super) by: &'a Author,
     pub(super) reached: At,
 }
 
-impl<O: Office> Run<'_, '_, O> {
+impl<O: ControlPlane> Run<'_, '_, O> {
     /// Whether a document has the engagement as this run has left it, and nobody has pinned it since.
     fn is_in(&self, document: &Document) -> bool {
         let switch = document.switch(self.staged.engage.switch.as_str());
@@ -57,7 +57,7 @@ impl<O: Office> Run<'_, '_, O> {
         let reached = Reached { stage, generation };
         loop {
             let findings: Vec<_> = self.checks.iter().map(|check| check.ask(&reached)).collect();
-            match self.office.document() {
+            match self.control_plane.document() {
                 Ok(document) if document.as_ref().is_none_or(|document| !self.is_in(document)) => {
                     return Err(self.staged.interrupted(document.as_ref()));
                 }
@@ -75,7 +75,7 @@ impl<O: Office> Run<'_, '_, O> {
     }
 
     pub(super) fn next(&self) -> Result<Option<Stage>, StagedError> {
-        match self.office.document() {
+        match self.control_plane.document() {
             Ok(Some(document)) => Ok(document.stages().next(&self.reached.engaged.stage)),
             Ok(None) => Err(self.staged.interrupted(None)),
             Err(why) => Err(self.not_advanced(why)),
@@ -86,11 +86,11 @@ impl<O: Office> Run<'_, '_, O> {
         let switch = &self.staged.engage.switch;
         let asked = Engagement { stage: stage.clone(), ..self.reached.engaged.clone() };
         let advance = Change::Advance { switch: switch.clone(), stage };
-        let document = match change_while(self.office, &advance, self.by, |document| self.is_in(document)) {
+        let document = match change_while(self.control_plane, &advance, self.by, |document| self.is_in(document)) {
             Ok(Ok(document)) => document,
             Ok(Err(document)) => return Err(self.staged.interrupted(document.as_ref())),
             // It may have been made, whatever the answer was.
-            Err(why) => match self.office.document().ok().flatten() {
+            Err(why) => match self.control_plane.document().ok().flatten() {
                 Some(document) if At::of(&document, switch).is_some_and(|at| at.engaged == asked) => document,
                 _ => return Err(self.not_advanced(why)),
             },

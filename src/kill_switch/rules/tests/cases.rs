@@ -21,12 +21,12 @@ pub(in crate::kill_switch) fn id(text: &str) -> SwitchId {
     SwitchId::new(text).unwrap()
 }
 
-pub(in crate::kill_switch) fn person(name: &str, second: i64) -> By {
-    By::person(name, at(second)).because("a reason")
+pub(in crate::kill_switch) fn person(name: &str, second: i64) -> Author {
+    Author::person(name, at(second)).because("a reason")
 }
 
-pub(in crate::kill_switch) fn program(second: i64) -> By {
-    By::automation("watcher", at(second)).because("errors above 5 %")
+pub(in crate::kill_switch) fn program(second: i64) -> Author {
+    Author::automation("watcher", at(second)).because("errors above 5 %")
 }
 
 pub(in crate::kill_switch) fn define(switch: &str) -> Change {
@@ -113,7 +113,7 @@ fn what_does_not_fit_the_state_is_refused_with_its_reason() {
 #[test]
 fn everything_that_is_out_of_range_is_told_at_once() {
     let change = engage(Scope::new().percent(0.0)).incident("").expires(Expiry::keep(at(1))).trigger(breach());
-    let by = By::person("", at(1)).because(" ");
+    let by = Author::person("", at(1)).because(" ");
     let Err(ChangeError::Invalid(error)) = apply(&after(&[]), &Change::Engage(change), &by) else { panic!("done") };
     let fields: Vec<_> = error.problems().iter().map(|problem| problem.field().to_owned()).collect();
     assert_eq!(fields, ["by", "reason", "scope.percent", "engage.incident", "expires.at", "trigger"]);
@@ -170,7 +170,7 @@ fn releasing_takes_another_person_who_saw_the_same_document() {
     assert_eq!(asked.pending()[0].document(), document.content_hash());
 
     let approve = |document: ContentHash| Change::Approve { number, document };
-    let try_with = |change: &Change, by: &By| apply(&asked, change, by).map_err(|error| error.code());
+    let try_with = |change: &Change, by: &Author| apply(&asked, change, by).map_err(|error| error.code());
     assert_eq!(try_with(&approve(asked.content_hash()), &person("ANA ", 3)), Err("same_person"));
     assert_eq!(try_with(&approve(asked.content_hash()), &program(3)), Err("automation_may_not"));
     assert_eq!(try_with(&approve(document.content_hash()), &person("bo", 3)), Err("stale_approval"));

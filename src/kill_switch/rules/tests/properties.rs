@@ -9,7 +9,7 @@ use crate::kill_switch::model::stage::Stage;
 use crate::kill_switch::model::stages::Stages;
 use crate::kill_switch::rules::apply::*;
 use crate::kill_switch::rules::two_person;
-use crate::kill_switch::rules::update::{Accepted, accept};
+use crate::kill_switch::rules::update::{Update, check_update};
 use crate::kill_switch::*;
 use proptest::prelude::*;
 
@@ -93,7 +93,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn by(who: u8, second: i64) -> By {
+fn by(who: u8, second: i64) -> Author {
     match who {
         0 => program(second),
         1 => person("ana", second),
@@ -110,10 +110,10 @@ fn what_is_done<'a>(old: &'a Document, change: &'a Change) -> &'a Change {
     }
 }
 
-fn assert_sound(old: &Document, new: &Document, change: &Change, by: &By, earlier: Option<&Document>) {
+fn assert_sound(old: &Document, new: &Document, change: &Change, by: &Author, earlier: Option<&Document>) {
     assert_eq!(new.generation(), old.generation() + 1);
     assert_eq!(Document::parse(&new.to_bytes(), Document::SIZE_MAX).as_ref(), Ok(new));
-    assert_eq!(accept(Some(old), &new.to_bytes()), Ok(Accepted::New(Box::new(new.clone()))));
+    assert_eq!(check_update(Some(old), &new.to_bytes()), Ok(Update::New(Box::new(new.clone()))));
 
     let done = what_is_done(old, change);
     let is_revert = matches!(done, Change::Revert { .. }) && new.changed().proposed().is_none();

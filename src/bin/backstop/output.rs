@@ -1,6 +1,6 @@
 //! What a command has to say when it is done, and why it is not.
 
-use backstop::kill_switch::{ChangeError, DeskError};
+use backstop::kill_switch::{ChangeError, EditError};
 use serde::Serialize;
 use std::fmt;
 
@@ -92,20 +92,20 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl From<DeskError> for Failure {
-    fn from(error: DeskError) -> Self {
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
         let message = error.to_string();
         match error {
-            DeskError::Change(error) => error.into(),
-            DeskError::Empty => Self::Refused { code: "empty", message },
-            DeskError::NoSuchRevision(_) => Self::Refused { code: "unknown_revision", message },
-            DeskError::Moved { .. } => Self::Refused { code: "moved", message },
-            DeskError::Gone => {
+            EditError::Change(error) => error.into(),
+            EditError::Empty => Self::Refused { code: "empty", message },
+            EditError::NoSuchRevision(_) => Self::Refused { code: "unknown_revision", message },
+            EditError::Moved { .. } => Self::Refused { code: "moved", message },
+            EditError::Gone => {
                 let hint = "backstop switch restore --reason \"..\"";
                 Self::Refused { code: "gone", message: format!("{message}: {hint}") }
             }
-            DeskError::Sound(_) => Self::Refused { code: "sound", message },
-            DeskError::Unreadable(_) => {
+            EditError::Sound(_) => Self::Refused { code: "sound", message },
+            EditError::Unreadable(_) => {
                 let hint = "to put the last good one back: backstop switch restore --reason \"..\", with the --admin URL of a \
                             program where one runs, which knows what is in force";
                 Self::Store(format!("{message}; {hint}"))

@@ -1,7 +1,7 @@
 //! `token`: makes a token for an admin page, and keeps its hash in a list of who may do what.
 
-use super::report::{Failure, Report};
-use super::when::{When, minute, now};
+use super::output::{Failure, Report};
+use super::time_args::{When, minute, now};
 use backstop::kill_switch::SwitchId;
 use backstop::kill_switch::access::{AccessList, Grant, Switches, Token, Verb};
 use clap::Args;

@@ -1,8 +1,8 @@
 //! Who asks for a change, and why.
 
-use super::report::Failure;
-use super::when;
-use backstop::kill_switch::By;
+use super::output::Failure;
+use super::time_args;
+use backstop::kill_switch::Author;
 use clap::Args;
 use std::env::var;
 
@@ -25,7 +25,7 @@ pub(super) struct Who {
 
 impl Who {
     /// Whoever they say they are.
-    pub(super) fn by(&self) -> Result<By, Failure> {
+    pub(super) fn by(&self) -> Result<Author, Failure> {
         let given = self.by.clone().filter(|name| !name.is_empty());
         let of_environment = || {
             let names = ["BACKSTOP_ACTOR", "USER", "LOGNAME", "USERNAME"].iter();
@@ -37,8 +37,8 @@ impl Who {
     }
 
     /// Somebody of this name.
-    pub(super) fn named(&self, name: String) -> By {
-        let by = By::person(name, when::now()).because(&self.reason);
+    pub(super) fn named(&self, name: String) -> Author {
+        let by = Author::person(name, time_args::now()).because(&self.reason);
         if self.break_glass { by.break_glass() } else { by }
     }
 }

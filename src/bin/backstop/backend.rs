@@ -1,19 +1,19 @@
 //! The one door to the switches: what commands read, and the one way in which they change something.
 
 use super::admin::Client;
-use super::report::{Failure, Report, json};
-use super::show;
-use super::who::Who;
+use super::author_args::Who;
+use super::output::{Failure, Report, json};
+use super::text;
 use backstop::kill_switch::store::HISTORY_LIMIT;
-use backstop::kill_switch::{self, By, Change, Desk, Document, Switch};
+use backstop::kill_switch::{self, Author, Change, Document, Editor, Switch};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 /// Where the switches are looked after.
-pub(super) enum Office {
+pub(super) enum Backend {
     /// Here: whoever may write the file may do everything.
-    File(Desk),
+    File(Editor),
     /// In a program that runs: the token says who may do what.
     Admin(Client),
 }
@@ -31,11 +31,11 @@ pub(super) struct Made {
     pub(super) told: Value,
 }
 
-impl Office {
+impl Backend {
     /// The document; `None` where there is none.
     pub(super) fn document(&self) -> Result<Option<Document>, Failure> {
         match self {
-            Self::File(desk) => Ok(desk.document()?),
+            Self::File(editor) => Ok(editor.document()?),
             Self::Admin(client) => client.document(),
         }
     }
@@ -43,13 +43,15 @@ impl Office {
     /// The switches that the token is for, of a program that tells of no more.
     pub(super) fn switches(&self) -> Result<Vec<Switch>, Failure> {
         match self {
-            Self::File(desk) => Ok(desk.document()?.map(|document| document.switches().to_vec()).unwrap_or_default()),
+            Self::File(editor) => {
+                Ok(editor.document()?.map(|document| document.switches().to_vec()).unwrap_or_default())
+            }
             Self::Admin(client) => client.switches(),
         }
     }
 
     /// Whoever asks, as far as they have to say it: to a program their token does.
-    pub(super) fn by(&self, who: &Who) -> Result<By, Failure> {
+    pub(super) fn by(&self, who: &Who) -> Result<Author, Failure> {
         match self {
             Self::File(_) => who.by(),
             Self::Admin(_) if who.by.is_some() => {
@@ -66,7 +68,7 @@ impl Office {
         let oldest = newest.saturating_sub(HISTORY_LIMIT as u64).max(1);
         // One that is missing or cannot be read is left out: the others are worth more than an error.
         (oldest..=newest).rev().filter_map(|generation| match self {
-            Self::File(desk) => desk.revision(generation).ok().map(Ok),
+            Self::File(editor) => editor.revision(generation).ok().map(Ok),
             Self::Admin(client) => client.revision(generation).transpose(),
         })
     }
@@ -95,7 +97,7 @@ impl Office {
         let report = if let Some(number) = proposed {
             waiting(document, change, number)
         } else {
-            let note = document.map_or("", |document| show::break_glass(document.changed()));
+            let note = document.map_or("", |document| text::break_glass(document.changed()));
             let done = document.map_or_else(|| format!("Done: {change}."), done);
             let switch = |document: &Document| {
                 let switch = change.switch().and_then(|switch| document.switch(switch.as_str()));
@@ -107,9 +109,9 @@ impl Office {
         Ok(Report { warning, ..report })
     }
 
-    fn make(&self, generation: Option<u64>, change: &Change, by: &By, purpose: Purpose) -> Result<Made, Failure> {
+    fn make(&self, generation: Option<u64>, change: &Change, by: &Author, purpose: Purpose) -> Result<Made, Failure> {
         match self {
-            Self::File(desk) => at_the_desk(desk, generation, change, by),
+            Self::File(editor) => edit(editor, generation, change, by),
             Self::Admin(client) => client.change(change, by, generation, purpose),
         }
     }
@@ -119,19 +121,19 @@ impl Office {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Purpose {
     Need,
-    Rehearsal,
+    Drill,
 }
 
 /// The steps of a drill or of a staged engagement, and what did not work in them and was no reason to stop.
 pub(super) struct Steps<'a> {
-    office: &'a Office,
+    backend: &'a Backend,
     purpose: Purpose,
     warnings: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn new(office: &'a Office, purpose: Purpose) -> Self {
-        Self { office, purpose, warnings: RefCell::default() }
+    pub(super) fn new(backend: &'a Backend, purpose: Purpose) -> Self {
+        Self { backend, purpose, warnings: RefCell::default() }
     }
 
     pub(super) fn warning(self) -> Option<String> {
@@ -139,15 +141,15 @@ impl<'a> Steps<'a> {
     }
 }
 
-impl kill_switch::Office for Steps<'_> {
+impl kill_switch::ControlPlane for Steps<'_> {
     type Error = Failure;
 
     fn document(&self) -> Result<Option<Document>, Failure> {
-        self.office.document()
+        self.backend.document()
     }
 
-    fn change(&self, generation: Option<u64>, change: &Change, by: &By) -> Result<Document, Failure> {
-        let made = self.office.make(generation, change, by, self.purpose)?;
+    fn change(&self, generation: Option<u64>, change: &Change, by: &Author) -> Result<Document, Failure> {
+        let made = self.backend.make(generation, change, by, self.purpose)?;
         self.warnings.borrow_mut().extend(made.warning);
         if let Some(document) = made.document {
             return Ok(document);
@@ -155,7 +157,7 @@ impl kill_switch::Office for Steps<'_> {
         // What is done is done: the present document has it, unless somebody has changed it since.
         let failed =
             |why: &dyn std::fmt::Display| Failure::Store(format!("{change} is done, and cannot be seen: {why}"));
-        let document = self.office.document().map_err(|why| failed(&why))?;
+        let document = self.backend.document().map_err(|why| failed(&why))?;
         document.ok_or_else(|| failed(&"there is no document any more"))
     }
 
@@ -164,10 +166,10 @@ impl kill_switch::Office for Steps<'_> {
     }
 }
 
-fn at_the_desk(desk: &Desk, generation: Option<u64>, change: &Change, by: &By) -> Result<Made, Failure> {
+fn edit(editor: &Editor, generation: Option<u64>, change: &Change, by: &Author) -> Result<Made, Failure> {
     let changes = match generation {
-        Some(generation) => desk.change_if(generation, change, by)?,
-        None => desk.change_and_tell(change, by)?,
+        Some(generation) => editor.change_if(generation, change, by)?,
+        None => editor.change_and_tell(change, by)?,
     };
     let warning = changes.unrecorded.map(|why| format!("it is done, and the audit has no entry of it: {why}"));
     let document = changes.document;

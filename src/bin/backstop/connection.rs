@@ -1,11 +1,11 @@
 //! Where the switches are: in a file, or in a program that runs.
 
 use super::admin::Client;
+use super::backend::Backend;
 use super::http::Http;
-use super::office::Office;
-use super::report::Failure;
+use super::output::Failure;
 use super::token;
-use backstop::kill_switch::Desk;
+use backstop::kill_switch::Editor;
 use backstop::kill_switch::audit::AuditLog;
 use backstop::kill_switch::store::FileStore;
 use clap::Args;
@@ -97,23 +97,23 @@ impl Place {
     }
 
     /// The one door: nothing after it knows where the switches are.
-    pub(super) fn office(&self) -> Result<Office, Failure> {
+    pub(super) fn backend(&self) -> Result<Backend, Failure> {
         if self.token_file.is_some() && self.admin()?.is_none() {
             let message = "--token-file is for --admin: a file asks for no token";
             return Err(Failure::Usage(message.to_owned()));
         }
-        self.office_and_programs()
+        self.backend_and_programs()
     }
 
-    /// As [`office`](Self::office), for who asks programs, too: these take a token wherever the switches are.
-    pub(super) fn office_and_programs(&self) -> Result<Office, Failure> {
+    /// As [`backend`](Self::backend), for who asks programs, too: these take a token wherever the switches are.
+    pub(super) fn backend_and_programs(&self) -> Result<Backend, Failure> {
         match self.whereabouts()? {
-            Where::Admin(url) => Ok(Office::Admin(Client::new(self.http(&url)?))),
+            Where::Admin(url) => Ok(Backend::Admin(Client::new(self.http(&url)?))),
             Where::File(file) => {
                 let store = FileStore::new(&file).map_err(|error| Failure::Store(error.to_string()))?;
-                let desk = Desk::new(store);
+                let editor = Editor::new(store);
                 let audit = || self.audit.clone().unwrap_or_else(|| beside(file));
-                Ok(Office::File(if self.no_audit { desk } else { desk.audited(AuditLog::new(audit())) }))
+                Ok(Backend::File(if self.no_audit { editor } else { editor.audited(AuditLog::new(audit())) }))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! For whom something is engaged, as arguments.
 
 use super::define::percent;
-use super::report::Failure;
+use super::output::Failure;
 use backstop::kill_switch::{Percent, Scope};
 use clap::Args;
 

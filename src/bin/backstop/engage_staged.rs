@@ -1,14 +1,14 @@
 //! `engage` with a look at each stage before the next.
 
+use super::author_args::Who;
+use super::backend::{Backend, Purpose, Steps, waiting};
+use super::connection::Place;
 use super::engage::told;
 use super::fleet::{self, Program};
-use super::office::{Office, Purpose, Steps, waiting};
-use super::place::Place;
-use super::report::{Failure, Report};
-use super::when::parse_length;
-use super::who::Who;
+use super::output::{Failure, Report};
+use super::time_args::parse_length;
 use backstop::kill_switch::staged::{StagedEngage, StagedError};
-use backstop::kill_switch::{Change, DeskError, Document, Engage, Stage, SwitchId};
+use backstop::kill_switch::{Change, Document, EditError, Engage, Stage, SwitchId};
 use clap::Args;
 use std::time::Duration;
 
@@ -42,12 +42,12 @@ impl Looks {
     pub(super) fn run(
         self,
         place: &Place,
-        office: &Office,
+        backend: &Backend,
         engage: Engage,
         id: &SwitchId,
         who: &Who,
     ) -> Result<Report, Failure> {
-        let before = office.document()?.ok_or(DeskError::Empty)?;
+        let before = backend.document()?.ok_or(EditError::Empty)?;
         let programs = fleet::programs(&self.instance, place.token_file(), id)?;
         let mut checks = self.check.iter().map(|url| fleet::page(url)).collect::<Result<Vec<_>, _>>()?;
         checks.extend(programs.iter().map(Program::check));
@@ -66,16 +66,16 @@ impl Looks {
         let by_itself = StagedEngage::new(engage.clone())
             .soak(self.soak.unwrap_or(SOAK))
             .time_limit(self.well_within.unwrap_or(WELL_WITHIN));
-        let steps = Steps::new(office, Purpose::Need);
-        let report = match by_itself.run(&steps, &checks, &office.by(who)?) {
+        let steps = Steps::new(backend, Purpose::Need);
+        let report = match by_itself.run(&steps, &checks, &backend.by(who)?) {
             Ok(report) => report,
             Err(StagedError::Waits { number }) => {
-                return Ok(waiting(office.document().ok().flatten().as_ref(), &Change::Engage(engage), number));
+                return Ok(waiting(backend.document().ok().flatten().as_ref(), &Change::Engage(engage), number));
             }
             Err(error) => return Err(failure(error, id, &undo)),
         };
         let stages: Vec<_> = report.stages.iter().map(Stage::to_string).collect();
-        let document = office.document().ok().flatten();
+        let document = backend.document().ok().flatten();
         let text = format!(
             "{}\nAll was well at {}.\nTo undo it: {undo}\nGeneration {}.",
             document.as_ref().map_or_else(|| format!("{id} is engaged."), |document: &Document| told(document, id)),

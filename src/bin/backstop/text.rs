@@ -1,8 +1,8 @@
 //! What people read: sentences about a switch, and columns that stand under each other.
 
-use super::when;
+use super::time_args;
 use backstop::clock::Timestamp;
-use backstop::kill_switch::{Changed, Engagement, ExpiryAction, Percent, Scope, Stage, Switch, Trigger};
+use backstop::kill_switch::{ChangeRecord, Engagement, ExpiryAction, Percent, Scope, Stage, Switch, Trigger};
 
 /// `tenant acme, 10 % of the keys`.
 pub(super) fn scope(scope: &Scope) -> String {
@@ -37,7 +37,7 @@ pub(super) fn engagement(switch: &Switch) -> String {
     let Some(engaged) = switch.engaged() else { return format!("{} is released.", switch.id()) };
     let until = engaged.expires().map_or_else(String::new, |expiry| {
         let then = if expiry.then() == ExpiryAction::Release { "it is released" } else { "somebody has to look" };
-        format!(", until {}: then {then}", when::minute(expiry.at()))
+        format!(", until {}: then {then}", time_args::minute(expiry.at()))
     });
     format!("{} is engaged for {}{until}.", switch.id(), whom(engaged))
 }
@@ -59,7 +59,7 @@ pub(super) fn state(switch: &Switch, now: Timestamp) -> String {
 }
 
 /// What to add where the rule of two persons was broken.
-pub(super) fn break_glass(changed: &Changed) -> &'static str {
+pub(super) fn break_glass(changed: &ChangeRecord) -> &'static str {
     if changed.is_break_glass() { "\nIt was done without a second person: somebody has to look at it." } else { "" }
 }
 
