@@ -61,7 +61,7 @@ mod routes;
 mod serve;
 mod tail;
 mod turned_away;
-mod views;
+pub(in crate::admin) mod views;
 
 pub use handle::{Admin, AdminBuilder};
 pub use serve::ServeError;

@@ -6,9 +6,10 @@ use super::model::document::Document;
 use super::model::text;
 use super::runtime::last_good::Snapshot;
 use super::runtime::refresh;
-use super::runtime::shared::{KillSwitches, Shared};
+use super::runtime::shared::Shared;
 use super::status::{Event, Source};
 use super::store::Store;
+use super::switches::KillSwitches;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Problems, intern};
 use crate::sync::Arc;
@@ -148,7 +149,9 @@ impl KillSwitchesBuilder {
             (editor, _) => editor,
         };
         let last_good = snapshot.as_ref().map_or(Ok(None), Snapshot::last_good);
-        let shared = Arc::new(Shared::new(name, instance, region, editor, snapshot, poll, clock));
+        let store = editor.as_ref().map(|editor| Arc::clone(editor.store()));
+        let unrecorded = editor.as_ref().map(|editor| Arc::clone(editor.unrecorded_count())).unwrap_or_default();
+        let shared = Arc::new(Shared::new(name, instance, region, store, unrecorded, snapshot, poll, clock));
         let last_good = last_good.unwrap_or_else(|why| {
             shared.events.push([Event::Refused { code: "snapshot", why }]);
             None
@@ -160,7 +163,7 @@ impl KillSwitchesBuilder {
         }
         refresh::start(&shared, poll, START_WITHIN);
         shared.tell();
-        Ok(KillSwitches { shared })
+        Ok(KillSwitches { shared, editor })
     }
 }
 
@@ -176,5 +179,12 @@ impl Audit for Held {
 impl fmt::Debug for KillSwitchesBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KillSwitchesBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl KillSwitches {
+    /// Starts from the defaults: no store, every switch unknown.
+    pub fn builder(name: impl Into<String>) -> KillSwitchesBuilder {
+        KillSwitchesBuilder::new(name.into())
     }
 }

@@ -1,10 +1,13 @@
 //! One switch, as the program holds it.
 
-use super::layer::KillSwitchLayer;
 use super::model::switch::OnUnknown;
 use super::runtime::gate::{Gate, State};
-use super::runtime::shared::KillSwitches;
+use super::switches::KillSwitches;
 use super::target::Target;
+use crate::config::ConfigError;
+use crate::config::Problem;
+use crate::config::intern;
+use crate::kill_switch::model::id::SwitchId;
 use crate::reject::{CallError, RejectReason, Rejected};
 use crate::sync::{Arc, Ordering};
 use std::fmt;
@@ -132,22 +135,6 @@ impl KillSwitch {
         future.await.map_err(CallError::Inner)
     }
 
-    /// A Tower layer, which has to be told what happens when the switch is engaged before it is one:
-    /// [`respond`](KillSwitchLayer::respond), [`fallback`](KillSwitchLayer::fallback),
-    /// [`respond_with`](KillSwitchLayer::respond_with), [`as_error`](KillSwitchLayer::as_error).
-    ///
-    /// ```compile_fail,E0277
-    /// # use backstop::kill_switch::{KillSwitches, OnUnknown};
-    /// # let switches = KillSwitches::builder("shop").build().unwrap();
-    /// # let recommendations = switches.switch("recommendations", OnUnknown::Allow).unwrap();
-    /// # let service = tower::service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) });
-    /// tower::Layer::layer(&recommendations.layer(), service);
-    /// // error[E0277]: this kill switch has not been told what happens when it is engaged
-    /// ```
-    pub fn layer(&self) -> KillSwitchLayer {
-        KillSwitchLayer::new(self.clone())
-    }
-
     /// Requests that were blocked since the program began.
     pub fn blocked(&self) -> u64 {
         self.gate.blocked.load(Ordering::Relaxed)
@@ -163,5 +150,33 @@ impl fmt::Debug for KillSwitch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.gate.state(&Target::new());
         f.debug_struct("KillSwitch").field("name", &self.name()).field("state", &state).finish()
+    }
+}
+
+impl KillSwitches {
+    /// A switch of the program. `on_unknown` says what holds as long as no document knows it.
+    ///
+    /// A definition that says otherwise changes nothing: it is not there when it would count. [`Event::Differing`],
+    /// the log and [`Status::differing`] tell.
+    ///
+    /// # Errors
+    ///
+    /// An id that is not of the form `[a-z0-9][a-z0-9._-]{0,127}`, or that was asked for before with another
+    /// `on_unknown`.
+    pub fn switch(&self, id: &str, on_unknown: OnUnknown) -> Result<KillSwitch, ConfigError> {
+        let id = SwitchId::new(id)?;
+        let name = intern("switch", id.as_str())?;
+        let gate = {
+            let mut gates = self.shared.gates.lock();
+            let make = || Arc::new(Gate::new(name, id.clone(), on_unknown, self.shared.region.as_deref()));
+            Arc::clone(gates.entry(id.clone()).or_insert_with(make))
+        };
+        if gate.on_unknown != on_unknown {
+            let allowed = format!("{:?}, as where {id} was asked for first", gate.on_unknown);
+            return Err(ConfigError::of(Problem::new("on_unknown", format!("{on_unknown:?}"), allowed)));
+        }
+        self.shared.bring_into_force();
+        self.shared.tell();
+        Ok(KillSwitch::new(gate, self.clone()))
     }
 }

@@ -3,6 +3,7 @@
 use super::handle::KillSwitch;
 use super::service::KillSwitchService;
 use super::target::Target;
+pub(in crate::kill_switch) use crate::kill_switch::target::Anyone;
 use crate::reject::{AsError, Fallback, OnReject, Rejected, RespondWith};
 use tower_layer::Layer;
 
@@ -29,31 +30,6 @@ impl<F: Clone> Declared for crate::reject::RespondInto<F> {}
 /// What makes a response with a gRPC status of a rejection.
 #[cfg(feature = "grpc")]
 pub type MakeStatus = fn(&Rejected) -> http::Response<tonic::body::Body>;
-
-/// A target that says nothing: only a switch that is engaged for all matters to it.
-#[derive(Clone, Copy, Debug)]
-pub struct Anyone;
-
-/// What a gate knows of a request. Implemented by functions from a request to its [`Target`].
-pub trait Targets<Request> {
-    /// What the request says about itself.
-    fn target<'a>(&self, request: &'a Request) -> Target<'a>;
-}
-
-impl<Request> Targets<Request> for Anyone {
-    fn target<'a>(&self, _: &'a Request) -> Target<'a> {
-        Target::new()
-    }
-}
-
-impl<Request, F> Targets<Request> for F
-where
-    F: for<'a> Fn(&'a Request) -> Target<'a>,
-{
-    fn target<'a>(&self, request: &'a Request) -> Target<'a> {
-        self(request)
-    }
-}
 
 /// Puts a kill switch in front of services, once it has been told what happens when the switch is engaged.
 ///
@@ -182,5 +158,23 @@ impl<S, T: Clone, P: Declared> Layer<S> for KillSwitchLayer<T, P> {
     fn layer(&self, inner: S) -> Self::Service {
         let Self { switch, targets, degraded } = self.clone();
         KillSwitchService::new(switch, inner, targets, degraded)
+    }
+}
+
+impl KillSwitch {
+    /// A Tower layer, which has to be told what happens when the switch is engaged before it is one:
+    /// [`respond`](KillSwitchLayer::respond), [`fallback`](KillSwitchLayer::fallback),
+    /// [`respond_with`](KillSwitchLayer::respond_with), [`as_error`](KillSwitchLayer::as_error).
+    ///
+    /// ```compile_fail,E0277
+    /// # use backstop::kill_switch::{KillSwitches, OnUnknown};
+    /// # let switches = KillSwitches::builder("shop").build().unwrap();
+    /// # let recommendations = switches.switch("recommendations", OnUnknown::Allow).unwrap();
+    /// # let service = tower::service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) });
+    /// tower::Layer::layer(&recommendations.layer(), service);
+    /// // error[E0277]: this kill switch has not been told what happens when it is engaged
+    /// ```
+    pub fn layer(&self) -> KillSwitchLayer {
+        KillSwitchLayer::new(self.clone())
     }
 }

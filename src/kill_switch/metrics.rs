@@ -3,32 +3,9 @@
 #[cfg(feature = "metrics")]
 pub(super) use publish::{publish_board, publish_point};
 
-use super::model::engagement::Trigger;
-use super::model::switch::Switch;
-use crate::clock::Timestamp;
-
-/// Why a switch changed.
-#[cfg(feature = "metrics")]
-pub(super) const TRIGGERS: [&str; 4] = ["human", "kpi", "expiry", "drill"];
-
-/// The place of a drill among them.
-pub(super) const DRILL: usize = 3;
-
-/// The place among them of what made a switch as it is; `None` where nothing is engaged any more.
-pub(super) fn place(switch: Option<&Switch>, now: Timestamp) -> Option<usize> {
-    let switch = switch?;
-    Some(match switch.engaged()?.trigger() {
-        _ if !switch.is_engaged(now) => 2, // a pin keeps what would be over
-        Trigger::Human => 0,
-        Trigger::Kpi(_) => 1,
-        Trigger::Expiry => 2,
-        Trigger::Drill => DRILL,
-    })
-}
-
 #[cfg(feature = "metrics")]
 mod publish {
-    use crate::kill_switch::metrics::TRIGGERS;
+    use crate::kill_switch::model::engagement::Trigger;
     use crate::kill_switch::runtime::gate::GateSample;
     use crate::kill_switch::status::Status;
     use crate::telemetry::{self, Metric, Publisher, Series, Value};
@@ -42,7 +19,7 @@ mod publish {
         let name = sample.name;
         let of = move |metric: Metric| Series { metric, labels: [name, "", "", ""] };
         let transitions = ["engaged", "released"].into_iter().flat_map(move |to| {
-            TRIGGERS.into_iter().map(move |trigger| {
+            Trigger::KINDS.into_iter().map(move |trigger| {
                 let labels = [name, to, trigger, ""];
                 Series { metric: telemetry::KILL_SWITCH_TRANSITIONS, labels }
             })

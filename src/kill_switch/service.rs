@@ -1,7 +1,7 @@
 //! The gate as a Tower service.
 
 use super::handle::KillSwitch;
-use super::layer::{Anyone, Targets};
+pub(in crate::kill_switch) use super::target::{Anyone, Targets};
 use crate::reject::{OnReject, RejectReason};
 use pin_project_lite::pin_project;
 use std::future::Future;

@@ -71,3 +71,28 @@ impl<'a> Target<'a> {
         KeyHash::of(self.key)
     }
 }
+
+/// A target that says nothing: only a switch that is engaged for all matters to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Anyone;
+
+impl<Request> Targets<Request> for Anyone {
+    fn target<'a>(&self, _: &'a Request) -> Target<'a> {
+        Target::new()
+    }
+}
+
+/// What a gate knows of a request. Implemented by functions from a request to its [`Target`].
+pub trait Targets<Request> {
+    /// What the request says about itself.
+    fn target<'a>(&self, request: &'a Request) -> Target<'a>;
+}
+
+impl<Request, F> Targets<Request> for F
+where
+    F: for<'a> Fn(&'a Request) -> Target<'a>,
+{
+    fn target<'a>(&self, request: &'a Request) -> Target<'a> {
+        self(request)
+    }
+}

@@ -7,8 +7,8 @@ use super::model::id::SwitchId;
 use super::model::scope::Scope;
 use super::model::switch::{Definition, OnUnknown};
 use super::runtime::gate::State;
-use super::runtime::shared::KillSwitches;
 use super::store::memory::MemoryStore;
+use super::switches::KillSwitches;
 use crate::clock::{Timestamp, timestamp};
 use std::time::Duration;
 

@@ -7,8 +7,8 @@ use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engagement::Engagement;
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::switch::Switch;
-use crate::kill_switch::rules::two_person;
-use crate::kill_switch::rules::two_person::Proposal;
+use crate::kill_switch::rules::lookup;
+pub(in crate::kill_switch) use crate::kill_switch::rules::two_person::Proposal;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ pub(in crate::kill_switch) fn facts(before: &Document, after: &Document, change:
     facts.approvers = after.changed().approved_by().map(str::to_owned).into_iter().collect();
     facts.break_glass = after.changed().is_break_glass();
     let proposal = match change {
-        Change::Approve { number, .. } => two_person::find(before, *number).ok(),
+        Change::Approve { number, .. } => lookup::proposal(before, *number).ok(),
         _ => None,
     };
     let done = proposal.map_or(change, Proposal::change);

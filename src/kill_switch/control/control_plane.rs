@@ -1,7 +1,7 @@
 //! Where documents are read and changed, by whoever needs more than one step: here, or in a program elsewhere.
 
 use super::editor::Editor;
-use super::error::EditError;
+use super::error::{EditError, TRIES};
 use crate::clock::timestamp;
 use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
@@ -10,9 +10,6 @@ use crate::kill_switch::model::engagement::Engagement;
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::records::Pin;
 use std::error::Error;
-
-/// Tries before a change gives up on others that are faster.
-const TRIES: u32 = 20;
 
 /// Where documents are read and changed: a [`Editor`], or a way to one that is in another program.
 ///

@@ -1,22 +1,18 @@
 //! Where documents are changed: read, change, write if nobody was faster, and say so in the audit.
 
-use super::error::EditError;
+use super::error::{EditError, TRIES};
 use crate::kill_switch::audit::describe;
 use crate::kill_switch::audit::record::AuditRecord;
-use crate::kill_switch::model::author::Author;
+pub(in crate::kill_switch) use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::rules::apply::{apply_with, restored};
 use crate::kill_switch::rules::error::ChangeError;
-use crate::kill_switch::rules::update::{DocumentRejected, Update, check_update};
 use crate::kill_switch::store::Store;
 use crate::kill_switch::store::error::StoreError;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-
-/// Tries before a change gives up on others that are faster.
-pub(super) const TRIES: u32 = 20;
 
 /// Changes the document of a store, for whoever is allowed to: the command, an admin page, the program itself.
 ///
@@ -104,6 +100,10 @@ impl Editor {
 
     pub(in crate::kill_switch) fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    pub(in crate::kill_switch) fn unrecorded_count(&self) -> &Arc<AtomicU64> {
+        &self.unrecorded
     }
 
     /// The document as it is in the store; `None` where there is none.
@@ -337,16 +337,5 @@ impl Editor {
 impl fmt::Debug for Editor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Desk").finish_non_exhaustive()
-    }
-}
-
-/// What a board makes of what is in a store.
-pub(in crate::kill_switch) fn take(
-    current: Option<&Document>,
-    bytes: &[u8],
-) -> Result<Option<Document>, DocumentRejected> {
-    match check_update(current, bytes)? {
-        Update::New(document) => Ok(Some(*document)),
-        Update::Same => Ok(None),
     }
 }

@@ -1,6 +1,5 @@
 //! Why a document was not changed.
 
-use super::editor::TRIES;
 use crate::kill_switch::model::parse::ParseError;
 use crate::kill_switch::rules::error::ChangeError;
 use crate::kill_switch::store::error::StoreError;
@@ -57,3 +56,6 @@ pub enum EditError {
 fn generation_told(generation: u64) -> String {
     if generation == 0 { "nothing".to_owned() } else { format!("another document, of generation {generation}") }
 }
+
+/// Tries before a change gives up on others that are faster.
+pub(super) const TRIES: u32 = 20;

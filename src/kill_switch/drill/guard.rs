@@ -1,7 +1,6 @@
-//! The engagement of a drill, and nobody else's.
+//! Guard that releases the engagement of a drill.
 
 use super::report::DrillError;
-use super::run::Drill;
 use crate::clock::Timestamp;
 use crate::kill_switch::control::control_plane::{ControlPlane, change_while, who};
 use crate::kill_switch::model::author::Author;
@@ -9,54 +8,58 @@ use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engagement::{Engagement, Expiry, Trigger};
 use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::scope::Scope;
+use crate::kill_switch::model::stage::Stage;
 use crate::panic::catch_panic;
 
 /// The drill's own engagement: released when this is dropped, if it is still in the store as it was made.
-pub(in crate::kill_switch) struct Ours<'a, O: ControlPlane> {
-    pub(in crate::kill_switch) control_plane: &'a O,
-    pub(in crate::kill_switch) drill: &'a Drill,
+pub(super) struct DrillGuard<'a, O: ControlPlane> {
+    pub(super) control_plane: &'a O,
+    pub(super) switch: &'a SwitchId,
+    pub(super) scope: &'a Scope,
+    pub(super) stage: &'a Stage,
     /// When it ends by itself. To the nanosecond, it tells this drill from others.
-    pub(in crate::kill_switch) ends: Timestamp,
-    pub(in crate::kill_switch) by: &'a Author,
+    pub(super) ends: Timestamp,
+    pub(super) by: &'a Author,
     /// Whether a release was asked for that may have been made, whatever the answer was.
-    pub(in crate::kill_switch) is_tried: bool,
-    pub(in crate::kill_switch) is_done: bool,
+    pub(super) is_tried: bool,
+    pub(super) is_done: bool,
 }
 
-impl<O: ControlPlane> Ours<'_, O> {
-    pub(in crate::kill_switch) fn is_in(&self, document: &Document) -> bool {
-        let switch = document.switch(self.drill.switch.as_str());
+impl<O: ControlPlane> DrillGuard<'_, O> {
+    pub(super) fn is_in(&self, document: &Document) -> bool {
+        let switch = document.switch(self.switch.as_str());
         let is_ours = |engaged: &Engagement| {
             let is_drill =
                 engaged.trigger() == &Trigger::Drill && engaged.expires() == Some(Expiry::release(self.ends));
-            is_drill && engaged.scope() == &self.drill.scope && engaged.stage() == &self.drill.stage
+            is_drill && engaged.scope() == self.scope && engaged.stage() == self.stage
         };
         switch.is_some_and(|switch| switch.engaged().is_some_and(is_ours) && switch.pin().is_none())
     }
 
     /// Whether somebody else changed the switch. A store that cannot be read says nothing of it.
-    pub(in crate::kill_switch) fn interrupted(&self) -> Option<DrillError> {
+    pub(super) fn interrupted(&self) -> Option<DrillError> {
         let document = self.control_plane.document().ok().flatten()?;
         (!self.is_in(&document)).then(|| self.left_to(Some(&document)))
     }
 
     /// Whether it is engaged again, by somebody else, after the drill has released it.
-    pub(in crate::kill_switch) fn engaged_anew(&self) -> Option<DrillError> {
+    pub(super) fn engaged_anew(&self) -> Option<DrillError> {
         let document = self.control_plane.document().ok().flatten()?;
-        let is_engaged = document.switch(self.drill.switch.as_str()).is_some_and(|switch| switch.engaged().is_some());
+        let is_engaged = document.switch(self.switch.as_str()).is_some_and(|switch| switch.engaged().is_some());
         is_engaged.then(|| self.left_to(Some(&document)))
     }
 
     fn left_to(&self, document: Option<&Document>) -> DrillError {
-        let switch = &self.drill.switch;
+        let switch = self.switch;
         DrillError::Interrupted { switch: switch.clone(), by: who(document, switch) }
     }
 
     /// Releases it, in the one write that also makes sure that it is the drill's.
-    pub(in crate::kill_switch) fn release(&mut self) -> Result<(), DrillError> {
-        let change = Change::Release { switch: self.drill.switch.clone() };
+    pub(super) fn release(&mut self) -> Result<(), DrillError> {
+        let change = Change::Release { switch: self.switch.clone() };
         let failed = |why: O::Error| {
-            let (switch, why) = (self.drill.switch.clone(), Box::new(why));
+            let (switch, why) = (self.switch.clone(), Box::new(why));
             DrillError::NotReleased { switch, why, ends: self.ends }
         };
         let released =
@@ -65,7 +68,7 @@ impl<O: ControlPlane> Ours<'_, O> {
         match released? {
             Ok(_) => {}
             // The release before had no answer that told so.
-            Err(Some(document)) if was_tried && is_released(&document, &self.drill.switch) => {}
+            Err(Some(document)) if was_tried && is_released(&document, self.switch) => {}
             Err(document) => return Err(self.left_to(document.as_ref())),
         }
         self.is_done = true;
@@ -77,7 +80,7 @@ fn is_released(document: &Document, switch: &SwitchId) -> bool {
     document.switch(switch.as_str()).is_some_and(|switch| switch.engaged().is_none())
 }
 
-impl<O: ControlPlane> Drop for Ours<'_, O> {
+impl<O: ControlPlane> Drop for DrillGuard<'_, O> {
     fn drop(&mut self) {
         if !self.is_done {
             // A store that fails here leaves the engagement to its own end.

@@ -1,6 +1,6 @@
 //! The steps of a drill.
 
-use super::guard::Ours;
+use super::guard::DrillGuard;
 use super::instance::{Instance, Probe};
 use super::report::{DrillError, DrillReport};
 use super::stats::{Limits, PhaseReport, Sample};
@@ -114,7 +114,16 @@ impl Drill {
         let engage = Engage::new(self.switch.clone(), self.scope.clone()).stage(self.stage.clone()).now();
         let engage = engage.trigger(Trigger::Drill).expires(Expiry::release(ends));
         // Before the engagement: a store that fails may have written it.
-        let mut ours = Ours { control_plane, drill: self, ends, by: &by, is_tried: false, is_done: false };
+        let mut guard = DrillGuard {
+            control_plane,
+            switch: &self.switch,
+            scope: &self.scope,
+            stage: &self.stage,
+            ends,
+            by: &by,
+            is_tried: false,
+            is_done: false,
+        };
 
         let start = clock.now();
         let document = control_plane.change(None, &Change::Engage(engage), &by);
@@ -122,26 +131,26 @@ impl Drill {
             Ok(document) => document,
             Err(error) => {
                 // Whether it was engaged nobody knows: it is taken back, if it was.
-                let is_left = ours.release().is_err_and(|error| matches!(error, DrillError::NotReleased { .. }));
-                ours.is_done = !is_left;
+                let is_left = guard.release().is_err_and(|error| matches!(error, DrillError::NotReleased { .. }));
+                guard.is_done = !is_left;
                 let ends = is_left.then_some(ends);
                 return Err(DrillError::NotEngaged { why: error.into(), ends });
             }
         };
-        if !ours.is_in(&document) {
-            ours.is_done = true;
+        if !guard.is_in(&document) {
+            guard.is_done = true;
             return Err(DrillError::Interrupted {
                 switch: self.switch.clone(),
                 by: who(Some(&document), &self.switch),
             });
         }
-        let samples = self.wait(&clock, start, instances, true, || ours.interrupted())?;
+        let samples = self.wait(&clock, start, instances, true, || guard.interrupted())?;
         let disable = PhaseReport::of(samples, self.limits);
 
         let start = clock.now();
-        while let Err(error) = ours.release() {
+        while let Err(error) = guard.release() {
             if matches!(error, DrillError::Interrupted { .. }) {
-                ours.is_done = true;
+                guard.is_done = true;
                 return Err(error);
             }
             if clock.now().saturating_duration_since(start) >= self.time_limit {
@@ -149,7 +158,7 @@ impl Drill {
             }
             thread::sleep(TRY_EVERY);
         }
-        let samples = self.wait(&clock, start, instances, false, || ours.engaged_anew())?;
+        let samples = self.wait(&clock, start, instances, false, || guard.engaged_anew())?;
         let restore = PhaseReport::restored(samples, self.limits);
         let mut rehearsal = DrillReport { disable, restore, generation: None };
         if let Some(change) = rehearsal.record(&self.switch) {

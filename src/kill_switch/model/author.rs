@@ -3,7 +3,6 @@
 use super::json::Node;
 use super::read;
 use super::read::{Read, deserialize_by_reading, word};
-use super::records::ChangeRecord;
 use super::text;
 use crate::clock::Timestamp;
 use crate::config::Problems;
@@ -76,12 +75,6 @@ impl Author {
         if self.break_glass && self.kind == ActorKind::Automation {
             problems.add("break_glass", "automation", "a person");
         }
-    }
-
-    pub(in crate::kill_switch) fn changed(&self, what: String) -> ChangeRecord {
-        let (by, reason) = (self.name.clone(), self.reason.clone());
-        let Self { kind, at, break_glass, .. } = *self;
-        ChangeRecord { at, by, kind, what, reason, approved_by: None, proposed: None, break_glass }
     }
 }
 

@@ -11,7 +11,7 @@ use super::stages::Stages;
 use super::switch::Switch;
 use super::text;
 use crate::config::{ConfigError, Problems};
-use crate::kill_switch::rules::two_person::Proposal;
+pub(in crate::kill_switch) use crate::kill_switch::rules::two_person::Proposal;
 
 /// The only format there is so far.
 pub(in crate::kill_switch) const FORMAT: u64 = 1;

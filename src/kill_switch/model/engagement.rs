@@ -188,6 +188,23 @@ pub enum Trigger {
 }
 
 impl Trigger {
+    /// Names of the kinds, in the order of [`index`](Self::index): label values of metrics.
+    #[cfg(feature = "metrics")]
+    pub(in crate::kill_switch) const KINDS: [&'static str; 4] = ["human", "kpi", "expiry", "drill"];
+
+    /// Index of a drill among the kinds.
+    pub(in crate::kill_switch) const DRILL: usize = 3;
+
+    /// Index of the kind.
+    pub(in crate::kill_switch) const fn index(&self) -> usize {
+        match self {
+            Self::Human => 0,
+            Self::Kpi(_) => 1,
+            Self::Expiry => 2,
+            Self::Drill => Self::DRILL,
+        }
+    }
+
     pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
         if let Self::Kpi(breach) = self {
             breach.check_at(at, problems);

@@ -18,6 +18,7 @@ pub(crate) mod id;
 pub(crate) mod json;
 pub(super) mod parse;
 pub(super) mod percent;
+pub(super) mod proposal;
 pub(crate) mod read;
 pub(super) mod records;
 pub(super) mod scope;

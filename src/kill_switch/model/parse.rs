@@ -8,7 +8,7 @@ use super::read::{Fields, Read};
 use super::records::Tombstone;
 use super::switch::Switch;
 use crate::config::{ConfigError, Problems};
-use crate::kill_switch::rules::two_person::Proposal;
+pub(in crate::kill_switch) use crate::kill_switch::rules::two_person::Proposal;
 
 /// More would say no more, and a log line has an end.
 const PROBLEMS_MAX: usize = 100;

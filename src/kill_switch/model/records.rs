@@ -6,6 +6,7 @@ use super::json::Node;
 use super::read::{Fields, Read, deserialize_by_reading, word};
 use crate::clock::Timestamp;
 use crate::config::Problems;
+use crate::kill_switch::model::author::Author;
 use std::fmt;
 use std::time::Duration;
 
@@ -235,3 +236,11 @@ impl Read for DrillRecord {
 }
 
 deserialize_by_reading!("state": PinState);
+
+impl Author {
+    pub(in crate::kill_switch) fn changed(&self, what: String) -> ChangeRecord {
+        let (by, reason) = (self.name.clone(), self.reason.clone());
+        let Self { kind, at, break_glass, .. } = *self;
+        ChangeRecord { at, by, kind, what, reason, approved_by: None, proposed: None, break_glass }
+    }
+}

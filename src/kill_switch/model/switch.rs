@@ -12,6 +12,7 @@ use super::stage::Spread;
 use super::text;
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problems};
+use crate::kill_switch::model::engagement::Trigger;
 
 /// One switch of a document.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -27,6 +28,13 @@ pub struct Switch {
 }
 
 impl Switch {
+    /// Index of the trigger behind the switch's present state; `None` if nothing is engaged any more.
+    pub(in crate::kill_switch) fn trigger_index(&self, now: Timestamp) -> Option<usize> {
+        let trigger = self.engaged()?.trigger();
+        // A pin keeps an engagement that has expired.
+        Some(if self.is_engaged(now) { trigger.index() } else { Trigger::Expiry.index() })
+    }
+
     /// Its name.
     pub const fn id(&self) -> &SwitchId {
         &self.id

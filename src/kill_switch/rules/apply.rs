@@ -18,11 +18,10 @@ use crate::kill_switch::model::author::{ActorKind, Author};
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::{Document, GENERATION_MAX, PENDING_MAX};
 use crate::kill_switch::model::engage::Engage;
-use crate::kill_switch::model::engagement::{Engagement, ExpiryAction, Trigger, check_incident};
-use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::engagement::{ExpiryAction, Trigger, check_incident};
 use crate::kill_switch::model::parse::ParseError;
-use crate::kill_switch::model::stage::Stage;
-use crate::kill_switch::model::switch::Switch;
+use crate::kill_switch::rules::automation::may_automation;
+use crate::kill_switch::rules::lookup;
 use std::time::Duration;
 
 /// What definitions and proposals leave free in a document, so that there is always room to engage.
@@ -80,7 +79,7 @@ pub fn apply_with(
         return Err(ChangeError::LastGeneration);
     }
     if by.kind != ActorKind::Person {
-        two_person::may_automation(document, change, by)?;
+        may_automation(document, change, by)?;
     }
     let earlier = earlier_generation(document, change).map(|generation| {
         let earlier = history(generation).filter(|earlier| {
@@ -104,7 +103,7 @@ pub fn apply_with(
             super::perform::perform(&mut next, &proposal.change, &asked, earlier.as_ref())?;
         }
         Change::Reject { number } => {
-            two_person::find(document, *number)?;
+            lookup::proposal(document, *number)?;
             next.pending.retain(|pending| pending.number != *number);
             next.changed.break_glass = false;
         }
@@ -160,7 +159,7 @@ pub(in crate::kill_switch) fn restored(
 pub fn earlier_generation(document: &Document, change: &Change) -> Option<u64> {
     match change {
         Change::Revert { generation } => Some(*generation),
-        Change::Approve { number, .. } => match two_person::find(document, *number).ok()?.change() {
+        Change::Approve { number, .. } => match lookup::proposal(document, *number).ok()?.change() {
             Change::Revert { generation } => Some(*generation),
             _ => None,
         },
@@ -238,50 +237,4 @@ fn check_engage(engage: &Engage, by: &Author, problems: &mut Problems) {
     if by.kind != ActorKind::Person && engage.expires.is_some_and(|expiry| expiry.then == ExpiryAction::Release) {
         problems.add("expires.then", "release", "keep: automation never releases, not by a timer either");
     }
-}
-
-/// What an engagement would be on this document.
-pub(in crate::kill_switch) fn engagement(
-    document: &Document,
-    engage: &Engage,
-    by: &Author,
-) -> Result<Engagement, ChangeError> {
-    let stages = document.stages();
-    let skips = || Err(ChangeError::SkipsStages { switch: engage.switch.clone() });
-    let old = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
-    // What a drill has come to, nobody has looked at.
-    let old = old.filter(|old| old.trigger != Trigger::Drill && !stages.is_empty());
-    let stage = match (&engage.stage, old) {
-        (Some(stage), _) if !engage.now && stages.are_skipped_by(stage) => return skips(),
-        (Some(stage), _) => stage.clone(),
-        (None, _) if engage.now => Stage::Everywhere,
-        // Further than the first stage, and for others than those whom it was looked at for.
-        (None, Some(old)) if stages.are_skipped_by(&old.stage) && !old.scope.covers(&engage.scope) => return skips(),
-        (None, Some(old)) => old.stage.clone(),
-        (None, None) => stages.first(),
-    };
-    Ok(Engagement {
-        scope: engage.scope.clone(),
-        stage,
-        by: by.name.clone(),
-        reason: by.reason.clone(),
-        incident: engage.incident.clone(),
-        at: by.at,
-        expires: engage.expires,
-        trigger: engage.trigger.clone(),
-    })
-}
-
-/// The engagement, if it is in force at that time; one that a pin keeps is.
-pub(in crate::kill_switch) fn in_force<'a>(switch: &'a Switch, by: &Author) -> Option<&'a Engagement> {
-    switch.engaged.as_ref().filter(|_| switch.is_engaged(by.at))
-}
-
-pub(in crate::kill_switch) fn find<'a>(document: &'a Document, id: &SwitchId) -> Result<&'a Switch, ChangeError> {
-    document.switch(id.as_str()).ok_or_else(|| unknown(document, id))
-}
-
-pub(super) fn unknown(document: &Document, id: &SwitchId) -> ChangeError {
-    let switch = id.clone();
-    if document.is_retired(id) { ChangeError::Retired { switch } } else { ChangeError::UnknownSwitch { switch } }
 }

@@ -1,7 +1,9 @@
 //! Pure rules of a document: which change makes which next document, and which documents an instance accepts.
 
 pub(super) mod apply;
+pub(super) mod automation;
 pub(super) mod error;
+pub(super) mod lookup;
 pub(super) mod perform;
 pub(super) mod revert;
 #[cfg(test)]

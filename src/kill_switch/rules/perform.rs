@@ -1,7 +1,7 @@
 //! What each change does to the switches, for whoever may do it.
 
-use super::apply::{engagement, in_force, unknown};
 use super::error::ChangeError;
+use super::lookup::{engagement, in_force, unknown};
 use super::revert;
 use crate::clock::Timestamp;
 use crate::config::Problems;
@@ -11,9 +11,10 @@ use crate::kill_switch::model::document::{Document, RETIRED_MAX, SWITCHES_MAX};
 use crate::kill_switch::model::engage::Engage;
 use crate::kill_switch::model::engagement::{Engagement, Trigger};
 use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::records::{DrillRecord, Pin, PinState, Tombstone};
+use crate::kill_switch::model::records::{DrillRecord, Pin, PinState};
 use crate::kill_switch::model::stage::Stage;
 use crate::kill_switch::model::switch::{Definition, Switch};
+pub(in crate::kill_switch) use crate::kill_switch::rules::lookup::bury;
 
 pub(in crate::kill_switch) fn perform(
     document: &mut Document,
@@ -98,12 +99,6 @@ fn retire(document: &mut Document, id: &SwitchId, by: &Author) -> Result<(), Cha
     document.switches.retain(|switch| switch.id != *id);
     bury(document, id.clone(), by);
     Ok(())
-}
-
-pub(in crate::kill_switch) fn bury(document: &mut Document, id: SwitchId, by: &Author) {
-    if let Err(place) = document.retired.binary_search_by(|tombstone| tombstone.id.cmp(&id)) {
-        document.retired.insert(place, Tombstone { id, at: by.at, by: by.name.clone() });
-    }
 }
 
 fn engaged(document: &mut Document, engage: &Engage, by: &Author) -> Result<(), ChangeError> {

@@ -1,8 +1,8 @@
 //! The document in force, and what becomes of it when the store was read.
 
 use crate::clock::Instant;
-use crate::kill_switch::control::editor;
 use crate::kill_switch::model::document::Document;
+use crate::kill_switch::rules::update::{Update, check_update};
 use crate::kill_switch::status::{Event, Source};
 use crate::kill_switch::store::error::StoreError;
 use crate::sync::Arc;
@@ -33,7 +33,11 @@ impl ActiveDocument {
         let current = self.document.as_deref().filter(|_| self.source != Source::BakedIn);
         let is_first = current.is_none();
         let taken = match reading {
-            Ok(Some(bytes)) => editor::take(current, &bytes).map_err(|refusal| (refusal.code(), refusal.to_string())),
+            Ok(Some(bytes)) => match check_update(current, &bytes) {
+                Ok(Update::New(document)) => Ok(Some(*document)),
+                Ok(Update::Same) => Ok(None),
+                Err(rejected) => Err((rejected.code(), rejected.to_string())),
+            },
             Ok(None) if is_first => Ok(None), // nothing has been written yet
             Ok(None) => Err(("missing", "there is nothing in the store any more".to_owned())),
             Err(error) => Err(("unreachable", error.to_string())),

@@ -4,7 +4,7 @@
 //! as good as a request that came a moment earlier.
 
 use super::compiled_scope::CompiledScope;
-use crate::kill_switch::metrics::DRILL;
+use crate::kill_switch::model::engagement::Trigger;
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::switch::OnUnknown;
 use crate::kill_switch::target::Target;
@@ -104,8 +104,8 @@ impl Gate {
     /// Counts a change on this instance; `trigger` is its place among them. Without one somebody released the switch: the
     /// drill that had engaged it, or a person, as nothing else releases.
     pub(in crate::kill_switch) fn count_transition(&self, is_engaged: bool, trigger: Option<usize>) {
-        let was_drill = self.engaged_by.load(Ordering::Relaxed) == DRILL as u64;
-        let trigger = trigger.unwrap_or(if was_drill { DRILL } else { 0 });
+        let was_drill = self.engaged_by.load(Ordering::Relaxed) == Trigger::DRILL as u64;
+        let trigger = trigger.unwrap_or(if was_drill { Trigger::DRILL } else { 0 });
         let first = if is_engaged { 0 } else { 4 };
         self.transitions[first + trigger].fetch_add(1, Ordering::Relaxed);
     }

@@ -10,7 +10,7 @@
 
 use super::shared::Shared;
 use crate::clock::Clock;
-use crate::kill_switch::control::editor::Editor;
+use crate::kill_switch::store::Store;
 use crate::panic::catch_panic;
 use crate::sync::{Arc, Ordering};
 use std::sync::Weak;
@@ -29,7 +29,7 @@ pub(in crate::kill_switch) fn start(shared: &Arc<Shared>, poll: Duration, within
             each(&weak, poll, Shared::tell);
         }
     });
-    let (editor, starter, wakes) = (shared.editor().cloned(), thread::current(), teller.clone());
+    let (store, starter, wakes) = (shared.store.clone(), thread::current(), teller.clone());
     let reader = spawn("backstop-switches", move || {
         // Before the watch, which is foreign code, too, and may hang.
         if let Some(shared) = weak.upgrade() {
@@ -38,8 +38,8 @@ pub(in crate::kill_switch) fn start(shared: &Arc<Shared>, poll: Duration, within
             shared.has_begun.store(true, Ordering::Release);
             starter.unpark();
         }
-        let _watch = editor.as_ref().and_then(watch);
-        drop(editor);
+        let _watch = store.as_deref().and_then(watch);
+        drop(store);
         each(&weak, poll, |shared| {
             shared.read();
             if let Some(teller) = &wakes {
@@ -60,9 +60,9 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Option<Thread> {
 }
 
 /// Wakes this thread whenever there may be something new. Without a watch there is still the poll.
-fn watch(editor: &Editor) -> Option<crate::kill_switch::store::Watch> {
+fn watch(store: &dyn Store) -> Option<crate::kill_switch::store::Watch> {
     let reader = thread::current();
-    catch_panic(|| editor.store().watch(Arc::new(move || reader.unpark())))
+    catch_panic(|| store.watch(Arc::new(move || reader.unpark())))
 }
 
 /// Does something again and again, as long as there is a board: at once, when it is woken, and every so often.

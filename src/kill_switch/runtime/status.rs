@@ -5,7 +5,6 @@ use super::last_good::Snapshot;
 use super::shared::Shared;
 #[cfg(feature = "metrics")]
 use crate::clock::Timestamp;
-use crate::kill_switch::control::editor::Editor;
 #[cfg(feature = "metrics")]
 use crate::kill_switch::metrics;
 use crate::kill_switch::model::document::Document;
@@ -13,6 +12,7 @@ use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::records::DrillRecord;
 use crate::kill_switch::model::switch::Switch;
 use crate::kill_switch::status::{Source, Status, is_overdue};
+use crate::sync::Ordering;
 use std::time::Duration;
 
 impl Shared {
@@ -33,14 +33,14 @@ impl Shared {
         let since_good = self.clock.now().saturating_duration_since(active.good_at);
         let is_unread = since_good > self.poll.saturating_mul(3); // the store hangs, or its thread is gone
         let is_bad = active.refused.is_some() || active.source != Source::Store;
-        let is_stale = self.editor.is_some() && (is_unread || is_bad);
+        let is_stale = self.store.is_some() && (is_unread || is_bad);
         Status {
             source: active.source,
             generation: document.map_or(0, Document::generation),
             stale_for: if is_stale { since_good } else { Duration::ZERO },
             refused: active.refused.as_ref().map(|(_, why)| why.clone()),
             refusals: active.refusals,
-            unrecorded: self.editor.as_ref().map_or(0, Editor::unrecorded),
+            unrecorded: self.unrecorded.load(Ordering::Relaxed),
             snapshot: self.snapshot.as_ref().and_then(Snapshot::failure),
             unknown,
             retired,

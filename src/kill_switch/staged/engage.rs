@@ -2,10 +2,10 @@
 
 use super::check::Check;
 use super::report::{StagedError, StagedReport};
-use super::run::{At, Run};
+use super::run::{Progress, Run, interrupted};
 use super::soak::Patience;
 use crate::clock::timestamp;
-use crate::kill_switch::control::control_plane::{ControlPlane, who};
+use crate::kill_switch::control::control_plane::ControlPlane;
 use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
@@ -73,7 +73,15 @@ impl StagedEngage {
         }
         let before = control_plane.document().map_err(|error| StagedError::NotEngaged(error.into()))?;
         let reached = self.begin(control_plane, before.as_ref(), by)?;
-        let mut run = Run { staged: self, control_plane, checks, by, reached };
+        let mut run = Run {
+            switch: &self.engage.switch,
+            patience: self.patience,
+            look_every: self.look_every,
+            control_plane,
+            checks,
+            by,
+            reached,
+        };
         let mut stages = Vec::new();
         loop {
             run.look()?;
@@ -91,7 +99,7 @@ impl StagedEngage {
         control_plane: &O,
         before: Option<&Document>,
         by: &Author,
-    ) -> Result<At, StagedError> {
+    ) -> Result<Progress, StagedError> {
         let now = Author { at: timestamp(), ..by.clone() };
         let document = match control_plane.change(None, &Change::Engage(self.engage.clone()), &now) {
             Ok(document) => document,
@@ -102,26 +110,21 @@ impl StagedEngage {
                 Err(_) => return Err(StagedError::Unknown(error.into())),
             },
         };
-        match (document.changed().proposed(), At::of(&document, &self.engage.switch)) {
+        match (document.changed().proposed(), Progress::of(&document, &self.engage.switch)) {
             (Some(number), _) if before.is_none_or(|before| before.generation() < document.generation()) => {
                 Err(StagedError::Waits { number })
             }
             (_, Some(reached)) => Ok(reached),
-            _ => Err(self.interrupted(Some(&document))),
+            _ => Err(interrupted(&self.engage.switch, Some(&document))),
         }
     }
 
     /// Whether a document has this engagement, and that before had not.
     fn is_begun(&self, before: Option<&Document>, now: &Document, by: &Author) -> bool {
-        let engaged = |document: &Document| At::of(document, &self.engage.switch).map(|at| at.engaged);
+        let engaged = |document: &Document| Progress::of(document, &self.engage.switch).map(|at| at.engaged);
         engaged(now).is_some_and(|engaged_now| {
             let is_asked_for = engaged_now.scope == self.engage.scope && engaged_now.reason == by.reason;
             is_asked_for && before.and_then(engaged) != Some(engaged_now)
         })
-    }
-
-    pub(super) fn interrupted(&self, document: Option<&Document>) -> StagedError {
-        let switch = &self.engage.switch;
-        StagedError::Interrupted { switch: switch.clone(), by: who(document, switch) }
     }
 }

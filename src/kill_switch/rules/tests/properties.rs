@@ -8,7 +8,7 @@ use crate::kill_switch::model::scope::Scope;
 use crate::kill_switch::model::stage::Stage;
 use crate::kill_switch::model::stages::Stages;
 use crate::kill_switch::rules::apply::*;
-use crate::kill_switch::rules::two_person;
+use crate::kill_switch::rules::lookup::{self, in_force};
 use crate::kill_switch::rules::update::{Update, check_update};
 use crate::kill_switch::*;
 use proptest::prelude::*;
@@ -105,7 +105,7 @@ fn by(who: u8, second: i64) -> Author {
 /// The change of an approval is that of its proposal.
 fn what_is_done<'a>(old: &'a Document, change: &'a Change) -> &'a Change {
     match change {
-        Change::Approve { number, .. } => &two_person::find(old, *number).unwrap().change,
+        Change::Approve { number, .. } => &lookup::proposal(old, *number).unwrap().change,
         other => other,
     }
 }

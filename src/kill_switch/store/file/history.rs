@@ -1,5 +1,6 @@
 //! The revisions before the present one, a file each.
 
+use super::paths::Paths;
 use super::{os, read, write};
 use crate::kill_switch::store::HISTORY_LIMIT;
 use crate::kill_switch::store::error::StoreError;
@@ -14,8 +15,8 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory }
+    pub(super) fn of(paths: &Paths) -> Self {
+        Self { directory: paths.beside(".history") }
     }
 
     fn path(&self, generation: u64) -> PathBuf {
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn a_revisions_name_is_its_generation() {
         for generation in [0, 7, u64::MAX] {
-            let path = History::new(PathBuf::from("a")).path(generation);
+            let path = (History { directory: PathBuf::from("a") }).path(generation);
             assert_eq!(generation_in(path.file_name().unwrap().as_encoded_bytes()), Some(generation));
         }
         for other in ["7.json", "+0000000000000000007.json", "99999999999999999999.json", "00000000000000000007.txt"] {

@@ -3,16 +3,17 @@
 mod history;
 mod lock;
 mod os;
+mod paths;
 mod read;
 mod watch;
 mod write;
 
+use self::history::History;
+use self::paths::Paths;
 use super::error::StoreError;
-use super::file::history::History;
 use super::{Store, Watch, check, generation_of};
 use crate::sync::Arc;
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Keeps the document in a file that people and other programs may write, too.
 ///
@@ -52,15 +53,7 @@ use std::path::{Path, PathBuf};
 /// ```
 #[derive(Clone, Debug)]
 pub struct FileStore {
-    place: Arc<Place>,
-}
-
-/// The paths of one document, absolute.
-#[derive(Debug)]
-struct Place {
-    path: PathBuf,
-    directory: PathBuf,
-    name: OsString,
+    paths: Arc<Paths>,
 }
 
 impl FileStore {
@@ -77,57 +70,44 @@ impl FileStore {
             return Err(StoreError::NotAFile { path, found: "without a file name" });
         };
         let (directory, name) = (directory.to_owned(), name.to_owned());
-        Ok(Self { place: Arc::new(Place { path, directory, name }) })
+        Ok(Self { paths: Arc::new(Paths { path, directory, name }) })
     }
 
     /// The document's path, absolute.
     pub fn path(&self) -> &Path {
-        &self.place.path
-    }
-}
-
-impl Place {
-    /// A path beside the document, with something added to its name.
-    fn beside(&self, suffix: &str) -> PathBuf {
-        let mut name = self.name.clone();
-        name.push(suffix);
-        self.directory.join(name)
-    }
-
-    fn history(&self) -> History {
-        History::new(self.beside(".history"))
+        &self.paths.path
     }
 }
 
 impl Store for FileStore {
     fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
         // Before the reading: what changes in between is then seen by one of the two.
-        watch::renew(&self.place.directory);
-        read::document(&self.place.path)
+        watch::renew(&self.paths.directory);
+        read::document(&self.paths.path)
     }
 
     fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
         check(expected, generation, bytes)?;
-        write::compare_and_set(&self.place, expected, bytes)
+        write::compare_and_set(&self.paths, expected, bytes)
     }
 
     fn put_back(&self, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
         check(None, generation, bytes)?;
-        write::put_back(&self.place, generation, bytes)
+        write::put_back(&self.paths, generation, bytes)
     }
 
     fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
         // A document that cannot be read is when the earlier ones are needed.
-        let present = read::document(&self.place.path).ok().flatten();
+        let present = read::document(&self.paths.path).ok().flatten();
         match present.filter(|bytes| generation_of(bytes) == Some(generation)) {
             Some(bytes) => Ok(Some(bytes)),
-            None => self.place.history().read(generation),
+            None => History::of(&self.paths).read(generation),
         }
     }
 
     fn revisions(&self) -> Result<Vec<u64>, StoreError> {
-        let mut revisions = self.place.history().list()?;
-        let present = read::document(&self.place.path).ok().flatten();
+        let mut revisions = History::of(&self.paths).list()?;
+        let present = read::document(&self.paths.path).ok().flatten();
         revisions.extend(present.as_deref().and_then(generation_of));
         revisions.sort_unstable();
         revisions.dedup();
@@ -135,21 +115,15 @@ impl Store for FileStore {
     }
 
     fn watch(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Watch {
-        watch::begin(&self.place.directory, &self.place.name, wake)
+        watch::begin(&self.paths.directory, &self.paths.name, wake)
     }
-}
-
-/// Whether this is the name of one of our temporary files, and of which file.
-fn target_of_temporary(name: &OsStr) -> Option<&[u8]> {
-    let name = name.as_encoded_bytes().strip_prefix(b".")?.strip_suffix(b".tmp")?;
-    let (target, random) = name.split_at_checked(name.len().checked_sub(17)?)?;
-    let is_random = random[0] == b'.' && random[1..].iter().all(u8::is_ascii_hexdigit);
-    is_random.then_some(target)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::paths::target_of_temporary;
     use super::*;
+    use std::ffi::OsStr;
 
     #[test]
     fn a_temporary_name_is_told_from_others() {

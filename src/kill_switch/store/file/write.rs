@@ -1,7 +1,9 @@
 //! Replaces a file so that it is the old one or the new one, at any instant and after any fault.
 
+use super::history::History;
 use super::lock::Lock;
-use super::{Place, os, read, target_of_temporary};
+use super::paths::{Paths, target_of_temporary};
+use super::{os, read};
 use crate::kill_switch::store::error::StoreError;
 use crate::kill_switch::store::generation_of;
 use std::fs::{self, File, Metadata};
@@ -9,20 +11,20 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-pub(super) fn compare_and_set(place: &Place, expected: Option<u64>, bytes: &[u8]) -> Result<(), StoreError> {
-    let path = &place.path;
+pub(super) fn compare_and_set(paths: &Paths, expected: Option<u64>, bytes: &[u8]) -> Result<(), StoreError> {
+    let path = &paths.path;
     // Before the lock is made: in a read-only mount that would fail, and say less. To rename over the link would cut
     // the document off from where it comes from.
     if path.is_symlink() {
         return Err(StoreError::ReadOnly { path: path.clone() });
     }
-    let _lock = Lock::acquire(&place.beside(".lock"))?;
-    let history = place.history();
+    let _lock = Lock::acquire(&paths.beside(".lock"))?;
+    let history = History::of(paths);
     // Before anything is written: a full disk may be full of them.
     history.sweep();
     // Whoever holds the lock is the only one with a temporary file.
-    let name = place.name.as_encoded_bytes();
-    remove_temporaries(&place.directory, |target| target == name);
+    let name = paths.name.as_encoded_bytes();
+    remove_temporaries(&paths.directory, |target| target == name);
     let earlier = read::document(path)?;
     let found = match &earlier {
         None => None,
@@ -55,13 +57,13 @@ pub(super) fn compare_and_set(place: &Place, expected: Option<u64>, bytes: &[u8]
 }
 
 /// As [`compare_and_set`], whatever is there. What has a generation goes into the history; what has none is kept beside.
-pub(super) fn put_back(place: &Place, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
-    let path = &place.path;
+pub(super) fn put_back(paths: &Paths, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+    let path = &paths.path;
     if path.is_symlink() {
         return Err(StoreError::ReadOnly { path: path.clone() });
     }
-    let _lock = Lock::acquire(&place.beside(".lock"))?;
-    let history = place.history();
+    let _lock = Lock::acquire(&paths.beside(".lock"))?;
+    let history = History::of(paths);
     let like = path.metadata().ok().filter(Metadata::is_file);
     match (&like, read::document(path)) {
         (Some(like), Ok(Some(earlier))) if generation_of(&earlier).is_some_and(|found| found < generation) => {
@@ -72,7 +74,7 @@ pub(super) fn put_back(place: &Place, generation: u64, bytes: &[u8]) -> Result<(
             }
         }
         (Some(_), _) => {
-            let aside = place.beside(".damaged");
+            let aside = paths.beside(".damaged");
             fs::copy(path, &aside).map_err(StoreError::io("copying to", &aside))?;
         }
         (None, _) => {}

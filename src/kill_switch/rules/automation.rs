@@ -1,0 +1,72 @@
+//! Limits of what automation may change.
+
+use super::lookup::engagement;
+use super::lookup::in_force;
+use crate::kill_switch::model::author::Author;
+use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::document::Document;
+use crate::kill_switch::model::engage::Engage;
+use crate::kill_switch::model::engagement::Trigger;
+use crate::kill_switch::model::percent::Percent;
+use crate::kill_switch::model::scope::Scope;
+use crate::kill_switch::model::stage::Stage;
+use crate::kill_switch::model::switch::Switch;
+use crate::kill_switch::rules::error::ChangeError;
+use crate::kill_switch::rules::lookup::find;
+/// Whether a program may ask for a change: to engage within the definition's limits, to take its own engagement
+/// further, and to record a rehearsal; never over a pin.
+pub(in crate::kill_switch) fn may_automation(
+    document: &Document,
+    change: &Change,
+    by: &Author,
+) -> Result<(), ChangeError> {
+    let (Change::Engage(Engage { switch: id, .. }) | Change::Advance { switch: id, .. }) = change else {
+        let may = matches!(change, Change::Drilled { .. });
+        return if may { Ok(()) } else { Err(ChangeError::AutomationMayNot { verb: change.verb() }) };
+    };
+    let switch = find(document, id)?;
+    if let Some(pin) = &switch.pin {
+        return Err(ChangeError::Pinned { switch: id.clone(), state: pin.state, by: pin.by.clone() });
+    }
+    let allowed = switch.definition.automatic_limit();
+    let within = |scope: &Scope| {
+        let is_within = allowed.is_some() && scope.share().is_some_and(|share| Some(share) <= allowed);
+        let allowed = allowed.map_or(0.0, Percent::get);
+        if is_within { Ok(()) } else { Err(ChangeError::TooWide { switch: id.clone(), allowed }) }
+    };
+    let stages = document.stages();
+    match (change, in_force(switch, by)) {
+        (Change::Engage(_), Some(_)) => {
+            Err(ChangeError::AlreadyEngaged { switch: id.clone(), instead: "leave it to whoever did" })
+        }
+        (Change::Engage(engage), None) => {
+            within(&engage.scope)?;
+            if engage.now {
+                return Err(ChangeError::AutomationMayNot { verb: "leave stages out" });
+            }
+            let stage = engagement(document, engage, by)?.stage;
+            if !stages.is_empty() && !stages.first().covers(&stage) {
+                return Err(ChangeError::SkipsStages { switch: id.clone() });
+            }
+            reaches(switch, &stage)
+        }
+        (_, Some(engaged)) if matches!(engaged.trigger, Trigger::Human | Trigger::Drill) => {
+            Err(ChangeError::AutomationMayNot { verb: "take further what a person engaged" })
+        }
+        (Change::Advance { stage, .. }, Some(engaged)) => {
+            within(&engaged.scope)?;
+            let next = stages.next(&engaged.stage);
+            if !stages.is_empty() && next != Some(stage.clone().after(&engaged.stage)) {
+                return Err(ChangeError::SkipsStages { switch: id.clone() });
+            }
+            reaches(switch, stage)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a program may go as far through the fleet.
+fn reaches(switch: &Switch, stage: &Stage) -> Result<(), ChangeError> {
+    let (switch, allowed) = (switch.id.clone(), switch.definition.automatic_spread());
+    if stage.spread() <= allowed { Ok(()) } else { Err(ChangeError::TooFar { switch, allowed }) }
+}

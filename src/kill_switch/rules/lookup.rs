@@ -1,0 +1,70 @@
+//! Lookups that the rules share: switches, engagements and proposals of a document.
+
+use crate::kill_switch::Proposal;
+use crate::kill_switch::model::author::Author;
+use crate::kill_switch::model::document::Document;
+use crate::kill_switch::model::engage::Engage;
+use crate::kill_switch::model::engagement::Engagement;
+use crate::kill_switch::model::engagement::Trigger;
+use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::records::Tombstone;
+use crate::kill_switch::model::stage::Stage;
+use crate::kill_switch::model::switch::Switch;
+use crate::kill_switch::rules::error::ChangeError;
+/// The proposal of this number.
+pub(in crate::kill_switch) fn proposal(document: &Document, number: u64) -> Result<&Proposal, ChangeError> {
+    let found = document.pending.iter().find(|proposal| proposal.number == number);
+    found.ok_or(ChangeError::UnknownProposal { number })
+}
+
+/// What an engagement would be on this document.
+pub(in crate::kill_switch) fn engagement(
+    document: &Document,
+    engage: &Engage,
+    by: &Author,
+) -> Result<Engagement, ChangeError> {
+    let stages = document.stages();
+    let skips = || Err(ChangeError::SkipsStages { switch: engage.switch.clone() });
+    let old = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
+    // What a drill has come to, nobody has looked at.
+    let old = old.filter(|old| old.trigger != Trigger::Drill && !stages.is_empty());
+    let stage = match (&engage.stage, old) {
+        (Some(stage), _) if !engage.now && stages.are_skipped_by(stage) => return skips(),
+        (Some(stage), _) => stage.clone(),
+        (None, _) if engage.now => Stage::Everywhere,
+        // Further than the first stage, and for others than those whom it was looked at for.
+        (None, Some(old)) if stages.are_skipped_by(&old.stage) && !old.scope.covers(&engage.scope) => return skips(),
+        (None, Some(old)) => old.stage.clone(),
+        (None, None) => stages.first(),
+    };
+    Ok(Engagement {
+        scope: engage.scope.clone(),
+        stage,
+        by: by.name.clone(),
+        reason: by.reason.clone(),
+        incident: engage.incident.clone(),
+        at: by.at,
+        expires: engage.expires,
+        trigger: engage.trigger.clone(),
+    })
+}
+
+/// The engagement, if it is in force at that time; one that a pin keeps is.
+pub(in crate::kill_switch) fn in_force<'a>(switch: &'a Switch, by: &Author) -> Option<&'a Engagement> {
+    switch.engaged.as_ref().filter(|_| switch.is_engaged(by.at))
+}
+
+pub(in crate::kill_switch) fn find<'a>(document: &'a Document, id: &SwitchId) -> Result<&'a Switch, ChangeError> {
+    document.switch(id.as_str()).ok_or_else(|| unknown(document, id))
+}
+
+pub(super) fn unknown(document: &Document, id: &SwitchId) -> ChangeError {
+    let switch = id.clone();
+    if document.is_retired(id) { ChangeError::Retired { switch } } else { ChangeError::UnknownSwitch { switch } }
+}
+
+pub(in crate::kill_switch) fn bury(document: &mut Document, id: SwitchId, by: &Author) {
+    if let Err(place) = document.retired.binary_search_by(|tombstone| tombstone.id.cmp(&id)) {
+        document.retired.insert(place, Tombstone { id, at: by.at, by: by.name.clone() });
+    }
+}

@@ -1,0 +1,156 @@
+//! Handle to all switches of a program.
+
+use crate::events::Subscription;
+use crate::kill_switch::control::editor::Committed;
+use crate::kill_switch::control::editor::Editor;
+use crate::kill_switch::control::error::EditError;
+use crate::kill_switch::model::author::Author;
+use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::document::Document;
+use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::runtime::shared::Shared;
+use crate::kill_switch::status::Event;
+use crate::kill_switch::status::Status;
+use crate::kill_switch::store::error::StoreError;
+use std::fmt;
+use std::sync::Arc;
+/// All switches of a program: a cheap handle to them, made by [`KillSwitches::builder`].
+///
+/// The thread that reads the store ends with the last handle, switches and layers among them.
+#[derive(Clone)]
+pub struct KillSwitches {
+    pub(in crate::kill_switch) shared: Arc<Shared>,
+    pub(in crate::kill_switch) editor: Option<Editor>,
+}
+
+impl KillSwitches {
+    /// The name, as it stands in metrics.
+    pub fn name(&self) -> &'static str {
+        self.shared.name
+    }
+
+    /// The name of this instance, as stages have it.
+    pub fn instance(&self) -> &str {
+        &self.shared.instance
+    }
+
+    /// The region of this instance, as scopes and stages have it.
+    pub fn region(&self) -> Option<&str> {
+        self.shared.region.as_deref()
+    }
+
+    /// Whether a switch is engaged on this instance, for whomever; `None` where the program has asked for no such switch.
+    pub fn is_engaged(&self, id: &str) -> Option<bool> {
+        let id = SwitchId::new(id).ok()?;
+        self.shared.gates.lock().get(&id).map(|gate| gate.is_engaged())
+    }
+
+    /// Whether both handles are of the same switches.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// The document in force; `None` as long as there has been none.
+    pub fn document(&self) -> Option<Arc<Document>> {
+        self.shared.active.lock().document.clone()
+    }
+
+    /// What the board knows of itself.
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// Changes the document in the store, and applies it here at once.
+    ///
+    /// An audit that cannot be written holds nothing up: [`Event::Unrecorded`], the log and a metric tell.
+    ///
+    /// # Errors
+    ///
+    /// As [`Editor::change`]; [`EditError::Empty`] where there is no store, [`EditError::Behind`] where what is in the store
+    /// could not come into force here. After [`StoreError::NotDurable`](crate::kill_switch::store::StoreError::NotDurable) the change is
+    /// in force nevertheless.
+    pub fn change(&self, change: &Change, by: &Author) -> Result<Arc<Document>, EditError> {
+        match self.change_where(change, by, |_| true)? {
+            Ok(changes) => Ok(Arc::new(changes.document)),
+            Err(_) => Err(EditError::Busy), // the condition is always true
+        }
+    }
+
+    /// As [`change`](Self::change), as long as the document in the store meets a condition; else, that document.
+    pub(crate) fn change_where(
+        &self,
+        change: &Change,
+        by: &Author,
+        condition: impl Fn(Option<&Document>) -> bool,
+    ) -> Result<Result<Committed, Option<Document>>, EditError> {
+        let editor = self.editor.as_ref().ok_or(EditError::Empty)?;
+        self.shared.read(); // so that what is in force is no older than what the change is made on
+        let told = editor.change_where(change, by, |found| self.shared.follows(found) && condition(found));
+        if matches!(told, Ok(Ok(_)) | Err(EditError::Store(StoreError::NotDurable { .. }))) {
+            self.shared.refresh();
+        }
+        match told? {
+            Err(found) if !self.shared.follows(found.as_ref()) => Err(self.behind(found.as_ref())),
+            // What the store had was refused here for another reason, and so is what came of it.
+            Ok(changes) if !self.shared.is_past(&changes.document) => Err(self.behind(Some(&changes.document))),
+            Ok(Committed { document, unrecorded: Some(why) }) => {
+                self.shared.push_unrecorded(document.generation(), why.clone());
+                Ok(Ok(Committed { document, unrecorded: Some(why) }))
+            }
+            made => Ok(made),
+        }
+    }
+
+    /// Puts the document in force into the store, above all that is there: the way back from a store that was damaged,
+    /// deleted or brought back from an older time.
+    ///
+    /// # Errors
+    ///
+    /// [`EditError::Empty`] where there is no store, or no document in force; what the store says.
+    pub fn restore(&self, by: &Author) -> Result<Arc<Document>, EditError> {
+        let editor = self.editor.as_ref().ok_or(EditError::Empty)?;
+        let document = self.document().ok_or(EditError::Empty)?;
+        let restored = editor.restore(&document, by);
+        if matches!(restored, Ok(_) | Err(EditError::Store(StoreError::NotDurable { .. }))) {
+            self.shared.refresh();
+        }
+        let Committed { document, unrecorded } = restored?;
+        if let Some(why) = unrecorded {
+            self.shared.push_unrecorded(document.generation(), why);
+        }
+        Ok(Arc::new(document))
+    }
+
+    /// Where documents are changed and earlier ones are read; `None` without a store.
+    pub fn editor(&self) -> Option<&Editor> {
+        self.editor.as_ref()
+    }
+
+    /// Reads the store now, on this thread. The board's own thread does so every second.
+    pub fn refresh(&self) {
+        self.shared.refresh();
+    }
+
+    /// Calls `listener` with every event until the subscription is dropped. It runs outside every lock, on the thread of
+    /// whoever changed something here, or on the board's own that tells: one that hangs holds up what is told, and no
+    /// engagement.
+    pub fn subscribe(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
+        self.shared.events.subscribe(Arc::new(listener))
+    }
+
+    fn behind(&self, found: Option<&Document>) -> EditError {
+        let in_force = self.document().map_or(0, |document| document.generation());
+        EditError::Behind { in_force, found: found.map_or(0, Document::generation) }
+    }
+
+    /// Brings the metrics up to date. [`Registry::publish`](crate::Registry::publish) does it for all.
+    pub fn publish(&self) {
+        self.shared.publish();
+    }
+}
+
+impl fmt::Debug for KillSwitches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KillSwitches").field("name", &self.name()).field("status", &self.status()).finish()
+    }
+}
