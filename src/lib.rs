@@ -63,6 +63,8 @@ pub mod classify;
 pub mod clock;
 pub mod config;
 mod events;
+#[cfg(feature = "kill-switch")]
+mod fs;
 pub mod guide;
 mod keyed_table;
 #[cfg(feature = "kill-switch")]

@@ -4,7 +4,7 @@ use super::audit::record::AuditRecord;
 use super::control::editor::{Audit, Editor};
 use super::model::document::Document;
 use super::model::text;
-use super::runtime::last_good::Snapshot;
+use super::runtime::last_good::LastGoodFile;
 use super::runtime::refresh;
 use super::runtime::shared::Shared;
 use super::status::{Event, Source};
@@ -139,7 +139,7 @@ impl KillSwitchesBuilder {
         if let Some(Err(error)) = &baked_in {
             problems.add("baked_in", error, "a document");
         }
-        let snapshot = snapshot.map(|path| Snapshot::new(&path)).transpose().unwrap_or_else(|error| {
+        let snapshot = snapshot.map(|path| LastGoodFile::new(&path)).transpose().unwrap_or_else(|error| {
             problems.add("snapshot", error, "a path, relative only where there is a current directory");
             None
         });
@@ -148,7 +148,7 @@ impl KillSwitchesBuilder {
             (Some(editor), Some(audit)) => Some(editor.audited(audit)),
             (editor, _) => editor,
         };
-        let last_good = snapshot.as_ref().map_or(Ok(None), Snapshot::last_good);
+        let last_good = snapshot.as_ref().map_or(Ok(None), LastGoodFile::last_good);
         let store = editor.as_ref().map(|editor| Arc::clone(editor.store()));
         let unrecorded = editor.as_ref().map(|editor| Arc::clone(editor.unrecorded_count())).unwrap_or_default();
         let shared = Arc::new(Shared::new(name, instance, region, store, unrecorded, snapshot, poll, clock));

@@ -92,7 +92,7 @@ pub use model::change::Change;
 pub use model::document::Document;
 pub use model::engage::Engage;
 pub use model::engagement::{Breach, Engagement, Expiry, ExpiryAction, Trigger};
-pub use model::hash::ContentHash;
+pub use model::hash::Sha256;
 pub use model::id::SwitchId;
 pub use model::parse::ParseError;
 pub use model::percent::{KeyHash, Percent};

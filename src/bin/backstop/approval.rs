@@ -4,7 +4,7 @@ use super::author_args::Who;
 use super::backend::Backend;
 use super::output::{Failure, Report};
 use super::{text, time_args};
-use backstop::kill_switch::{Change, ChangeError, ContentHash, Document, EditError};
+use backstop::kill_switch::{Change, ChangeError, Document, EditError, Sha256};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
@@ -69,7 +69,7 @@ pub(super) struct Approve {
     /// The hash of the document that you have seen, as `pending` prints it. Default: that of
     /// the one that came of the proposal, if it is the present one.
     #[arg(long, value_name = "HASH")]
-    document: Option<ContentHash>,
+    document: Option<Sha256>,
     #[command(flatten)]
     who: Who,
 }

@@ -1,7 +1,7 @@
 //! What one token is good for.
 
-use super::token::TokenHash;
 use crate::clock::Timestamp;
+use crate::kill_switch::model::hash::Sha256;
 use std::collections::BTreeSet;
 
 /// One kind of thing that may be done to a switch. None includes another.
@@ -74,7 +74,7 @@ impl Switches {
 #[must_use = "put it into an access list"]
 pub struct Grant {
     pub(super) actor: String,
-    pub(super) token: TokenHash,
+    pub(super) token: Sha256,
     pub(super) verbs: BTreeSet<Verb>,
     pub(super) switches: Switches,
     pub(super) expires: Timestamp,
@@ -82,7 +82,7 @@ pub struct Grant {
 
 impl Grant {
     /// A grant that can do nothing yet, to no switch. It is of no use from `expires` on.
-    pub fn new(actor: impl Into<String>, token: TokenHash, expires: Timestamp) -> Self {
+    pub fn new(actor: impl Into<String>, token: Sha256, expires: Timestamp) -> Self {
         let (verbs, switches) = (BTreeSet::new(), Switches::Only(BTreeSet::new()));
         Self { actor: actor.into(), token, verbs, switches, expires }
     }

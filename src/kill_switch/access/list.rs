@@ -1,9 +1,10 @@
 //! Who may do what: the grants, and the question that is asked of them.
 
 use super::grant::{Grant, Switches, Verb};
-use super::token::{Token, TokenHash};
+use super::token::Token;
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problems};
+use crate::kill_switch::model::hash::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -84,7 +85,7 @@ impl AccessList {
 
     fn live_grant(&self, presented: &str, now: Timestamp) -> Result<&Grant, Denied> {
         let token = Token::parse(presented);
-        let hash = token.as_ref().map_or(TokenHash::NONE, Token::hash);
+        let hash = token.as_ref().map_or(Sha256::NONE, Token::hash);
         let mut place = u64::MAX;
         for (here, grant) in (0_u64..).zip(&self.grants) {
             place.conditional_assign(&here, grant.token.equals(&hash));
@@ -158,7 +159,7 @@ pub(super) fn check(problems: &mut Problems, grants: &[(usize, &Grant)], now: Ti
         if !is_name(&grant.actor) {
             problems.add("grants.actor", &whose, format!("1 to {NAME_MAX} bytes without control characters"));
         }
-        if grant.token == TokenHash::NONE {
+        if grant.token == Sha256::NONE {
             problems.add("grants.token", &whose, "the hash of a token");
         } else if !tokens.insert(grant.token.to_string()) {
             problems.add("grants.token", &whose, "another one than those of the grants before");
@@ -281,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_grant_without_a_token_is_refused_and_opens_nothing() {
-        let none = Grant { token: TokenHash::NONE, ..grant("ada", 1) };
+        let none = Grant { token: Sha256::NONE, ..grant("ada", 1) };
         assert_eq!(fields(&AccessList::new([none.clone()], at(10)).unwrap_err()), ["grants.token"]);
         let list = AccessList { grants: vec![none] };
         assert_eq!(list.authorize("", Verb::View, None, at(10)), Err(Denied::NoToken));

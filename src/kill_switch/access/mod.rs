@@ -43,6 +43,8 @@ mod grant;
 mod list;
 mod token;
 
+#[cfg(feature = "file")]
+pub use file::AccessFileError;
 pub use grant::{Grant, Switches, Verb};
 pub use list::{AccessList, Actor, Denied};
-pub use token::{Token, TokenError, TokenHash, TokenHashError};
+pub use token::{Token, TokenError};

@@ -1,8 +1,8 @@
 //! The chain: how a line is made of the one before it, and how a file of them is checked.
 
 use super::record::AuditRecord;
+use crate::kill_switch::model::hash::Sha256;
 use serde::de::IgnoredAny;
-use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
 /// The longest line, in bytes, with the new line at its end: 1 MiB.
@@ -66,7 +66,7 @@ impl Entry {
         }
         let hash_at = line.len().checked_sub(BEFORE_HASH.len() + NOTHING.len() + AFTER_HASH.len());
         let (hashed, rest) = hash_at.and_then(|at| line.split_at_checked(at)).ok_or("it is too short for an entry")?;
-        let hash = hash_of(hashed);
+        let hash = Sha256::of(hashed).to_string();
         if rest != format!("{BEFORE_HASH}{hash}{AFTER_HASH}").as_bytes() {
             return Err("its hash is not that of its content".to_owned());
         }
@@ -94,14 +94,6 @@ fn next(previous: Option<&Entry>) -> (u64, &str) {
     previous.map_or((1, NOTHING), |entry| (entry.seq.saturating_add(1), &entry.hash))
 }
 
-fn hash_of(bytes: &[u8]) -> String {
-    let mut text = "sha256:".to_owned();
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}"); // a string takes whatever is written
-    }
-    text
-}
-
 /// Makes the entry that comes after another, or the first.
 pub fn append(previous: Option<&Entry>, facts: AuditRecord) -> Entry {
     let (seq, prev_hash) = next(previous);
@@ -109,7 +101,7 @@ pub fn append(previous: Option<&Entry>, facts: AuditRecord) -> Entry {
     let told = serde_json::to_string(&facts).unwrap_or_default();
     let told = told.strip_prefix('{').and_then(|told| told.strip_suffix('}')).unwrap_or_default();
     let mut line = format!("{{\"seq\":{seq},{told},\"prev_hash\":\"{prev_hash}\"");
-    let hash = hash_of(line.as_bytes());
+    let hash = Sha256::of(line.as_bytes()).to_string();
     let _ = write!(line, "{BEFORE_HASH}{hash}{AFTER_HASH}"); // as above
     Entry { seq, facts, prev_hash: prev_hash.to_owned(), hash, line }
 }
@@ -321,7 +313,7 @@ mod tests {
         let line = lines(&["a"]).remove(0);
         let (told, _) = line.split_once(BEFORE_HASH).unwrap();
         let told = told.replace("\"by\"", "\"mood\": 1.50, \"by\"");
-        let hash = hash_of(told.as_bytes());
+        let hash = Sha256::of(told.as_bytes()).to_string();
         assert!(verify(format!("{told}{BEFORE_HASH}{hash}{AFTER_HASH}\n").as_bytes()).is_ok());
     }
 

@@ -3,15 +3,15 @@
 use super::chain::{Entry, LINE_MAX, append};
 use super::record::AuditRecord;
 use super::tail::Tail;
+use crate::fs::{lock_within, sync_directory_of};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often another writer is asked whether it has finished, and how long between: a second in all.
-const LOCK_TRIES: u32 = 100;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
+/// Longest wait for another writer.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 /// Enough for a whole line before a torn one.
 const TAIL_MAX: u64 = 2 * LINE_MAX as u64;
 
@@ -64,7 +64,9 @@ impl AuditLog {
 
     fn try_append(&self, facts: AuditRecord) -> Result<Entry, AuditLogError> {
         let mut file = self.open(&self.path)?;
-        lock(&file).map_err(|error| self.locking(error))?;
+        if !lock_within(&file, LOCK_PATIENCE).map_err(self.failed("lock"))? {
+            return Err(AuditLogError::Busy { path: self.path.clone() });
+        }
         let length = file.metadata().map_err(self.failed("look at"))?.len();
         let start = length.saturating_sub(TAIL_MAX);
         let mut bytes = Vec::new();
@@ -97,7 +99,7 @@ impl AuditLog {
         }
         file.sync_all().map_err(self.failed("sync"))?;
         if length == 0 {
-            sync_folder(&self.path).map_err(self.failed("sync the folder of"))?;
+            sync_directory_of(&self.path).map_err(self.failed("sync the directory of"))?;
         }
         Ok(entry)
     }
@@ -134,13 +136,6 @@ impl AuditLog {
         let file = options.open(path).map_err(self.failed("open"))?;
         let is_file = file.metadata().map_err(self.failed("look at"))?.is_file();
         if is_file { Ok(file) } else { Err(AuditLogError::NotAFile { path: path.to_owned() }) }
-    }
-
-    fn locking(&self, error: io::Error) -> AuditLogError {
-        match error.kind() {
-            io::ErrorKind::WouldBlock => AuditLogError::Busy { path: self.path.clone() },
-            _ => self.failed("lock")(error),
-        }
     }
 
     fn failed(&self, doing: &'static str) -> impl FnOnce(io::Error) -> AuditLogError + use<'_> {
@@ -201,38 +196,6 @@ fn careful(options: &mut OpenOptions) {
 
 #[cfg(not(unix))]
 fn careful(_: &mut OpenOptions) {}
-
-/// Locks it until it is closed. `File::lock` needs Rust 1.89.
-#[cfg(unix)]
-fn lock(file: &File) -> io::Result<()> {
-    use rustix::fs::{FlockOperation, flock};
-    for _ in 0..LOCK_TRIES {
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Err(error) if error == rustix::io::Errno::WOULDBLOCK => std::thread::sleep(LOCK_PAUSE),
-            done => return Ok(done?),
-        }
-    }
-    Err(io::ErrorKind::WouldBlock.into())
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-fn lock(_: &File) -> io::Result<()> {
-    Ok(())
-}
-
-/// A new file is on the disk when its folder is.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
-}
 
 #[cfg(all(test, unix))]
 mod tests {
@@ -344,7 +307,7 @@ mod tests {
         let folder = Folder::new("busy");
         let log = folder.log();
         let held = log.open(log.path()).unwrap();
-        lock(&held).unwrap();
+        held.lock().unwrap();
         assert!(matches!(log.append(facts("engage")), Err(AuditLogError::Busy { .. })));
         drop(held);
         assert_eq!(log.append(facts("engage")).unwrap().seq(), 1);

@@ -1,7 +1,7 @@
 //! What can be done to a document.
 
 use super::engage::Engage;
-use super::hash::ContentHash;
+use super::hash::Sha256;
 use super::id::SwitchId;
 use super::json::Node;
 use super::read::{Fields, Read, deserialize_by_reading, tagged};
@@ -94,7 +94,7 @@ pub enum Change {
         /// The proposal's number.
         number: u64,
         /// The hash of the document that the approver has seen.
-        document: ContentHash,
+        document: Sha256,
     },
     /// Takes a proposal off the list.
     Reject {
@@ -284,7 +284,7 @@ mod tests {
         let engage = Engage::new(SwitchId::new("recs").unwrap(), Scope::new().percent(1.0));
         assert_eq!(serde_json::from_str::<Change>(short).unwrap(), Change::Engage(engage));
         for (wrong, field) in [
-            (r#"{"release":{"switch":"recs","active":true}}"#, "change.release.force"),
+            (r#"{"release":{"switch":"recs","force":true}}"#, "change.release.force"),
             (r#"{"release":{"switch":"Recs"}}"#, "change.release.switch"),
             (r#"{"engage":{"switch":"recs"}}"#, "change.engage.scope"),
             (r#"{"engage":{"switch":"recs","scope":{}}}"#, "change.engage.scope"),

@@ -1,7 +1,7 @@
 //! The document itself: what it holds, its bytes and its hash.
 
 use super::author::Author;
-use super::hash::ContentHash;
+use super::hash::Sha256;
 use super::id::SwitchId;
 use super::json::Node;
 use super::read::{Fields, Read};
@@ -46,7 +46,7 @@ pub struct Document {
     pub(in crate::kill_switch) retired: Vec<Tombstone>,
     pub(in crate::kill_switch) pending: Vec<Proposal>,
     pub(in crate::kill_switch) settings: Settings,
-    hash: ContentHash,
+    hash: Sha256,
 }
 
 /// What holds for all switches.
@@ -64,7 +64,7 @@ struct Written<'a> {
     store: &'a str,
     generation: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hash: Option<ContentHash>,
+    hash: Option<Sha256>,
     changed: &'a ChangeRecord,
     switches: &'a [Switch],
     retired: &'a [Tombstone],
@@ -102,7 +102,7 @@ impl Document {
         switches.sort_by(|one, other| one.id.cmp(&other.id));
         retired.sort_by(|one, other| one.id.cmp(&other.id));
         pending.sort_by_key(Proposal::number);
-        let hash = ContentHash::of(&[]);
+        let hash = Sha256::of(&[]);
         let mut document = Self { store, generation, changed, switches, retired, pending, settings, hash };
         document.seal();
         document
@@ -111,10 +111,10 @@ impl Document {
     /// Makes the hash anew, after the last change.
     pub(in crate::kill_switch) fn seal(&mut self) {
         let content = serde_json::to_vec(&self.written(None)).expect("no map whose keys are not texts");
-        self.hash = ContentHash::of(&content);
+        self.hash = Sha256::of(&content);
     }
 
-    fn written(&self, hash: Option<ContentHash>) -> Written<'_> {
+    fn written(&self, hash: Option<Sha256>) -> Written<'_> {
         let Self { store, generation, changed, switches, retired, pending, settings, hash: _ } = self;
         let generation = *generation;
         Written { format: FORMAT, store, generation, hash, changed, switches, retired, pending, settings }
@@ -140,7 +140,7 @@ impl Document {
     }
 
     /// The SHA-256 of everything but this hash, in a form without spaces.
-    pub const fn content_hash(&self) -> ContentHash {
+    pub const fn content_hash(&self) -> Sha256 {
         self.hash
     }
 

@@ -1,49 +1,69 @@
-//! What tells two documents apart.
+//! SHA-256 hashes as text: `sha256:` and 64 hexadecimal digits.
 
 use super::json::Node;
 use super::read::{Read, deserialize_by_reading, wrong};
-use super::text::shown;
 use crate::config::{ConfigError, Problem, Problems};
-use sha2::{Digest, Sha256};
+use sha2::Digest as _;
 use std::fmt;
 use std::str::FromStr;
+use subtle::{Choice, ConstantTimeEq};
 
 const PREFIX: &str = "sha256:";
 const ALLOWED: &str = "\"sha256:\" and 64 of 0-9 and a-f";
 
-/// The SHA-256 of a document's content, written `sha256:` and 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ContentHash([u8; 32]);
+/// A SHA-256 hash, written `sha256:` and 64 lower-case hexadecimal digits.
+///
+/// It identifies the content of a document, an entry of the audit, and a token. It is no secret; two are compared in
+/// constant time.
+#[derive(Clone, Copy, Eq)]
+pub struct Sha256([u8; 32]);
 
-impl ContentHash {
+impl Sha256 {
+    /// 256 zero bits: the hash of no content that is known.
+    pub(in crate::kill_switch) const NONE: Self = Self([0; 32]);
+
     pub(in crate::kill_switch) fn of(content: &[u8]) -> Self {
-        Self(Sha256::digest(content).into())
+        Self(sha2::Sha256::digest(content).into())
     }
 
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// Compares in constant time.
+    pub(in crate::kill_switch) fn equals(&self, other: &Self) -> Choice {
+        self.0.ct_eq(&other.0)
+    }
 }
 
-impl fmt::Display for ContentHash {
+impl PartialEq for Sha256 {
+    fn eq(&self, other: &Self) -> bool {
+        self.equals(other).into()
+    }
+}
+
+impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl fmt::Debug for ContentHash {
+impl fmt::Debug for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl FromStr for ContentHash {
+impl FromStr for Sha256 {
     type Err = ConfigError;
 
+    /// # Errors
+    ///
+    /// A text of another form. Its value is not repeated: it may be a secret in the wrong place.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        digits(text).map(Self).ok_or_else(|| ConfigError::of(Problem::new("hash", shown(text), ALLOWED)))
+        digits(text).map(Self).ok_or_else(|| ConfigError::of(Problem::new("hash", "a text of another form", ALLOWED)))
     }
 }
 
@@ -64,20 +84,20 @@ fn digits(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-impl serde::Serialize for ContentHash {
+impl serde::Serialize for Sha256 {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl Read for ContentHash {
+impl Read for Sha256 {
     fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
         let Node::Text(text) = node else { return wrong(node, at, ALLOWED, problems) };
         digits(text).map(Self).or_else(|| wrong(node, at, ALLOWED, problems))
     }
 }
 
-deserialize_by_reading!("hash": ContentHash);
+deserialize_by_reading!("hash": Sha256);
 
 #[cfg(test)]
 mod tests {
@@ -85,13 +105,13 @@ mod tests {
 
     #[test]
     fn a_hash_is_written_in_one_way_only() {
-        let hash = ContentHash::of(b"abc");
+        let hash = Sha256::of(b"abc");
         let text = hash.to_string();
         assert_eq!(text, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert_eq!(text.parse::<ContentHash>().unwrap(), hash);
+        assert_eq!(text.parse::<Sha256>().unwrap(), hash);
         for wrong in [&text[7..], &text[..70], &text.to_uppercase(), &format!("{text}0"), &text.replace('a', "é"), ""]
         {
-            assert!(wrong.parse::<ContentHash>().is_err(), "{wrong}");
+            assert!(wrong.parse::<Sha256>().is_err(), "{wrong}");
         }
     }
 }

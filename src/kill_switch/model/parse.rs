@@ -1,7 +1,7 @@
 //! From bytes to a document, or to everything that is wrong with them.
 
 use super::document::{Document, FORMAT, GENERATION_MAX, PENDING_MAX, RETIRED_MAX, SWITCHES_MAX};
-use super::hash::ContentHash;
+use super::hash::Sha256;
 use super::json::Node;
 use super::read;
 use super::read::{Fields, Read};
@@ -44,10 +44,23 @@ pub enum ParseError {
     #[error("hash: {stated} is not that of the content, {actual}: write documents with the command or the API")]
     WrongHash {
         /// The hash that the document says it has.
-        stated: ContentHash,
+        stated: Sha256,
         /// The one that it has.
-        actual: ContentHash,
+        actual: Sha256,
     },
+}
+
+impl ParseError {
+    /// A stable name for metrics and logs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "oversized",
+            Self::Syntax { .. } => "garbage",
+            Self::UnknownFormat { .. } => "unknown_format",
+            Self::Invalid(_) => "invalid",
+            Self::WrongHash { .. } => "wrong_hash",
+        }
+    }
 }
 
 impl Document {
@@ -89,7 +102,7 @@ fn shortened(error: &ConfigError) -> ConfigError {
 /// A document and the hash that stands in it.
 struct Stated {
     document: Document,
-    hash: ContentHash,
+    hash: Sha256,
 }
 
 impl Read for Stated {

@@ -3,7 +3,7 @@
 use crate::clock::Timestamp;
 use crate::config::Problems;
 use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::hash::ContentHash;
+use crate::kill_switch::model::hash::Sha256;
 use crate::kill_switch::model::json::Node;
 use crate::kill_switch::model::read::Fields;
 use crate::kill_switch::model::read::Read;
@@ -15,7 +15,7 @@ pub struct Proposal {
     pub(in crate::kill_switch) by: String,
     pub(in crate::kill_switch) reason: String,
     pub(in crate::kill_switch) at: Timestamp,
-    pub(in crate::kill_switch) document: ContentHash,
+    pub(in crate::kill_switch) document: Sha256,
 }
 
 impl Proposal {
@@ -45,7 +45,7 @@ impl Proposal {
     }
 
     /// The hash of the document that it was asked for on.
-    pub const fn document(&self) -> ContentHash {
+    pub const fn document(&self) -> Sha256 {
         self.document
     }
 }

@@ -1,7 +1,7 @@
 //! Why a change was not made, and what to do instead.
 
 use crate::config::ConfigError;
-use crate::kill_switch::model::hash::ContentHash;
+use crate::kill_switch::model::hash::Sha256;
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::records::PinState;
 use crate::kill_switch::model::stage::Spread;
@@ -113,9 +113,9 @@ pub enum ChangeError {
     #[error("the approver saw the document {seen}, and it is {current} now: look again")]
     StaleApproval {
         /// What was seen.
-        seen: ContentHash,
+        seen: Sha256,
         /// What there is.
-        current: ContentHash,
+        current: Sha256,
     },
     /// The same waits for approval already.
     #[error("the same waits as proposal {number}: have another person approve it")]

@@ -8,14 +8,14 @@ use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engagement::Trigger;
-use crate::kill_switch::model::hash::ContentHash;
+use crate::kill_switch::model::hash::Sha256;
 use crate::kill_switch::model::records::PinState;
 
 /// The proposal, if this person may approve it on this document.
 pub(in crate::kill_switch) fn approve<'a>(
     document: &'a Document,
     number: u64,
-    seen: ContentHash,
+    seen: Sha256,
     by: &Author,
 ) -> Result<&'a Proposal, ChangeError> {
     let proposal = lookup::proposal(document, number)?;

@@ -3,9 +3,8 @@
 //! What is refused leaves the current document in force, for ever if need be: a store that went back in time, was
 //! swapped or holds garbage must not release what is engaged.
 
-use crate::config::ConfigError;
 use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::hash::ContentHash;
+use crate::kill_switch::model::hash::Sha256;
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::parse::ParseError;
 
@@ -22,37 +21,9 @@ pub enum Update {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentRejected {
-    /// It is larger than 1 MiB.
-    #[error("the document has {size} bytes, and at most {limit} are allowed")]
-    Oversized {
-        /// How many bytes it has.
-        size: usize,
-        /// How many are allowed.
-        limit: usize,
-    },
-    /// It is no JSON, or has a key twice.
-    #[error("the document is no JSON that can be read: {message}")]
-    Garbage {
-        /// What is wrong, with line and column.
-        message: String,
-    },
-    /// A newer program wrote it.
-    #[error("the document has format {format}, which this program does not know: update it first")]
-    UnknownFormat {
-        /// The format that it says it has.
-        format: u64,
-    },
-    /// Fields are wrong.
+    /// It cannot be read.
     #[error(transparent)]
-    Invalid(ConfigError),
-    /// It was changed by something that knows nothing of the hash.
-    #[error("hash: {stated} is not that of the content, {actual}")]
-    WrongHash {
-        /// The hash that it says it has.
-        stated: ContentHash,
-        /// The one that it has.
-        actual: ContentHash,
-    },
+    Unreadable(#[from] ParseError),
     /// It belongs to another store.
     #[error("the document belongs to the store {given:?}, and this instance follows {current:?}")]
     ForeignStore {
@@ -75,9 +46,9 @@ pub enum DocumentRejected {
         /// The generation of both.
         generation: u64,
         /// The hash in force.
-        current: ContentHash,
+        current: Sha256,
         /// Its hash.
-        given: ContentHash,
+        given: Sha256,
     },
     /// Switches that are engaged are gone, and nobody retired them.
     #[error("engaged switches are gone without a tombstone: {}", list(switches))]
@@ -95,27 +66,11 @@ impl DocumentRejected {
     /// A stable name for metrics and logs.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Oversized { .. } => "oversized",
-            Self::Garbage { .. } => "garbage",
-            Self::UnknownFormat { .. } => "unknown_format",
-            Self::Invalid(_) => "invalid",
-            Self::WrongHash { .. } => "wrong_hash",
+            Self::Unreadable(error) => error.code(),
             Self::ForeignStore { .. } => "foreign_store",
             Self::OlderGeneration { .. } => "older_generation",
             Self::ConflictingGeneration { .. } => "conflicting_generation",
             Self::DropsEngaged { .. } => "drops_engaged",
-        }
-    }
-}
-
-impl From<ParseError> for DocumentRejected {
-    fn from(error: ParseError) -> Self {
-        match error {
-            ParseError::TooLarge { size, limit } => Self::Oversized { size, limit },
-            ParseError::Syntax { message } => Self::Garbage { message },
-            ParseError::UnknownFormat { format } => Self::UnknownFormat { format },
-            ParseError::Invalid(error) => Self::Invalid(error),
-            ParseError::WrongHash { stated, actual } => Self::WrongHash { stated, actual },
         }
     }
 }

@@ -13,7 +13,7 @@ use super::active::ActiveDocument;
 use super::compiled_scope::CompiledScope;
 use super::expiry_clock::ExpiryClock;
 use super::gate::{Gate, GateState};
-use super::last_good::Snapshot;
+use super::last_good::LastGoodFile;
 use crate::clock::{Clock, Timestamp, timestamp};
 use crate::events::Events;
 use crate::kill_switch::model::document::Document;
@@ -35,7 +35,7 @@ pub(in crate::kill_switch) struct Shared {
     pub(in crate::kill_switch) store: Option<Arc<dyn Store>>,
     /// Changes of this program that the audit has no entry of.
     pub(in crate::kill_switch) unrecorded: Arc<AtomicU64>,
-    pub(in crate::kill_switch) snapshot: Option<Snapshot>,
+    pub(in crate::kill_switch) snapshot: Option<LastGoodFile>,
     /// How often the store is read.
     pub(in crate::kill_switch) poll: Duration,
     pub(in crate::kill_switch) clock: Clock,
@@ -58,7 +58,7 @@ impl Shared {
         region: Option<String>,
         store: Option<Arc<dyn Store>>,
         unrecorded: Arc<AtomicU64>,
-        snapshot: Option<Snapshot>,
+        snapshot: Option<LastGoodFile>,
         poll: Duration,
         clock: Clock,
     ) -> Self {

@@ -1,7 +1,7 @@
 //! What a board tells of itself when it is asked, and its metrics.
 
 use super::gate::Gate;
-use super::last_good::Snapshot;
+use super::last_good::LastGoodFile;
 use super::shared::Shared;
 #[cfg(feature = "metrics")]
 use crate::clock::Timestamp;
@@ -41,7 +41,7 @@ impl Shared {
             refused: active.refused.as_ref().map(|(_, why)| why.clone()),
             refusals: active.refusals,
             unrecorded: self.unrecorded.load(Ordering::Relaxed),
-            snapshot: self.snapshot.as_ref().and_then(Snapshot::failure),
+            snapshot: self.snapshot.as_ref().and_then(LastGoodFile::failure),
             unknown,
             retired,
             expired: expired.map(|switch| switch.id().to_string()).collect(),

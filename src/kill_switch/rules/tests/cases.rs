@@ -3,7 +3,7 @@
 use crate::clock::Timestamp;
 use crate::kill_switch::model::document::GENERATION_MAX;
 use crate::kill_switch::model::engagement::{Breach, Expiry};
-use crate::kill_switch::model::hash::ContentHash;
+use crate::kill_switch::model::hash::Sha256;
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::records::PinState;
 use crate::kill_switch::model::scope::Scope;
@@ -169,7 +169,7 @@ fn releasing_takes_another_person_who_saw_the_same_document() {
     assert!(asked.switch("recs").unwrap().is_engaged(at(2)), "it is only proposed");
     assert_eq!(asked.pending()[0].document(), document.content_hash());
 
-    let approve = |document: ContentHash| Change::Approve { number, document };
+    let approve = |document: Sha256| Change::Approve { number, document };
     let try_with = |change: &Change, by: &Author| apply(&asked, change, by).map_err(|error| error.code());
     assert_eq!(try_with(&approve(asked.content_hash()), &person("ANA ", 3)), Err("same_person"));
     assert_eq!(try_with(&approve(asked.content_hash()), &program(3)), Err("automation_may_not"));

@@ -1,10 +1,11 @@
 //! The revisions before the present one, a file each.
 
 use super::paths::Paths;
-use super::{os, read, write};
+use super::{os, read};
+use crate::fs;
 use crate::kill_switch::store::HISTORY_LIMIT;
 use crate::kill_switch::store::error::StoreError;
-use std::fs::{self, Metadata};
+use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,7 @@ impl History {
     /// The generations that are kept, in no order.
     pub(super) fn list(&self) -> Result<Vec<u64>, StoreError> {
         let doing = || StoreError::io("listing", &self.directory);
-        let entries = match fs::read_dir(&self.directory) {
+        let entries = match std::fs::read_dir(&self.directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(doing()(error)),
@@ -47,18 +48,14 @@ impl History {
     /// there, and the later history is the one that is in force.
     pub(super) fn save(&self, generation: u64, bytes: &[u8], like: &Metadata) -> Result<(), StoreError> {
         os::make_directory(&self.directory, like).map_err(StoreError::io("making", &self.directory))?;
-        write::replace(&self.path(generation), bytes, Some(like)).map_err(|error| match error {
-            // Of the history alone: the document has not been touched yet.
-            StoreError::NotDurable { path, source } => {
-                StoreError::Io { doing: "syncing the directory of", path, source }
-            }
-            error => error,
-        })
+        // A failure is of the history alone: the document has not been touched yet.
+        let failed = |fs::Failure { doing, path, source, .. }| StoreError::Io { doing, path, source };
+        fs::replace(&self.path(generation), bytes, Some(like)).map_err(failed)
     }
 
     /// Removes what a killed writer has left.
     pub(super) fn sweep(&self) {
-        write::remove_temporaries(&self.directory, |target| generation_in(target).is_some());
+        fs::remove_temporaries(&self.directory, |target| generation_in(target).is_some());
     }
 
     /// Removes what is over the limit: what was before the document went back to an older one first, then the oldest. What
@@ -85,7 +82,7 @@ impl History {
 }
 
 fn remove(path: &Path) {
-    let _: std::io::Result<()> = fs::remove_file(path);
+    let _: std::io::Result<()> = std::fs::remove_file(path);
 }
 
 /// The generation of a file's name, which has 20 digits, so that names sort as numbers do.

@@ -1,7 +1,6 @@
 //! A store in one file, for one host or for a directory that several share.
 
 mod history;
-mod lock;
 mod os;
 mod paths;
 mod read;
@@ -121,26 +120,7 @@ impl Store for FileStore {
 
 #[cfg(test)]
 mod tests {
-    use super::paths::target_of_temporary;
     use super::*;
-    use std::ffi::OsStr;
-
-    #[test]
-    fn a_temporary_name_is_told_from_others() {
-        let target = |name: &'static str| target_of_temporary(OsStr::new(name));
-        assert_eq!(target(".switches.json.0123456789abcdef.tmp"), Some(&b"switches.json"[..]));
-        for other in [
-            "switches.json",
-            ".tmp",
-            ".switches.json.tmp",
-            ".switches.json.0123456789abcdeg.tmp",
-            "switches.json.0123456789abcdef.tmp",
-            ".switches.json-0123456789abcdef.tmp",
-            ".switches.json.0123456789abcdef.tmp~",
-        ] {
-            assert_eq!(target(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn a_path_without_a_name_is_refused() {

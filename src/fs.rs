@@ -1,0 +1,329 @@
+//! Durable files: replaced whole or not at all, synced with their directory, locked for one writer.
+//!
+//! A file that [`replace`] has written is the old one or the new one at any instant and after a power cut: the bytes go
+//! into a temporary file beside it, which is synced and renamed over the target; then the directory is synced. Some
+//! network file systems cannot sync a directory (`InvalidInput`, `Unsupported`): there the rename is on the server
+//! already, and it counts as synced.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// A step that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The step: "writing".
+    pub(crate) doing: &'static str,
+    /// The file or directory of the step.
+    pub(crate) path: PathBuf,
+    pub(crate) source: io::Error,
+    /// Whether the new file is in place, and a power cut may still undo it.
+    pub(crate) is_in_place: bool,
+}
+
+impl Failure {
+    fn of(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { doing, path: path.to_owned(), source, is_in_place: false }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}: {}", self.doing, self.path.display(), self.source)
+    }
+}
+
+/// Puts a file with these bytes at a path, with the owner and mode of `like`; without it, for its owner alone (mode 0600)
+/// and given to the owner of the directory.
+pub(crate) fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> Result<(), Failure> {
+    let directory = directory_of(path);
+    // Opened first: once the file is renamed, there is no way back.
+    let opened = open_directory(directory).map_err(Failure::of("opening", directory))?;
+    let (mut temporary, mut file) = Temporary::create(path)?;
+    let doing = |what| Failure::of(what, &temporary.path);
+    file.write_all(bytes).map_err(doing("writing"))?;
+    match like {
+        Some(like) => make_like(&file, like).map_err(doing("setting the mode of"))?,
+        None => give_to_owner_of(&file, directory),
+    }
+    file.sync_all().map_err(doing("syncing"))?;
+    drop(file); // closed after the rename, it would wake every reader a second time
+    fs::rename(&temporary.path, path).map_err(doing("renaming"))?;
+    temporary.is_renamed = true;
+    let not_durable =
+        |source| Failure { doing: "syncing the directory of", path: path.to_owned(), source, is_in_place: true };
+    sync(opened.as_ref()).map_err(not_durable)
+}
+
+/// Syncs the directory of a file, so that a new name in it outlasts a power cut.
+#[cfg(feature = "file")]
+pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
+    sync(open_directory(directory_of(path))?.as_ref())
+}
+
+fn directory_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+/// `None` off Unix, where a directory cannot be opened: a rename is as durable there as the system makes it.
+#[cfg_attr(not(unix), expect(clippy::unnecessary_wraps, reason = "opening can fail on Unix"))]
+fn open_directory(path: &Path) -> io::Result<Option<File>> {
+    if cfg!(unix) { File::open(path).map(Some) } else { Ok(None) }
+}
+
+fn sync(directory: Option<&File>) -> io::Result<()> {
+    durable(directory.map_or(Ok(()), File::sync_all))
+}
+
+/// The result of syncing a directory, on file systems that cannot do it, too.
+fn durable(synced: io::Result<()>) -> io::Result<()> {
+    match synced {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
+/// Removes temporary files whose writers were killed. One that cannot be removed does no harm.
+pub(crate) fn remove_temporaries(directory: &Path, is_target: impl Fn(&[u8]) -> bool) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if target_of_temporary(&entry.file_name()).is_some_and(&is_target) {
+            let _: io::Result<()> = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// The target of a temporary file by its name, `.target.0123456789abcdef.tmp`; `None` for other names.
+fn target_of_temporary(name: &OsStr) -> Option<&[u8]> {
+    let name = name.as_encoded_bytes().strip_prefix(b".")?.strip_suffix(b".tmp")?;
+    let (target, random) = name.split_at_checked(name.len().checked_sub(17)?)?;
+    let is_random = random[0] == b'.' && random[1..].iter().all(u8::is_ascii_hexdigit);
+    is_random.then_some(target)
+}
+
+/// A file that is removed again unless it is renamed.
+struct Temporary {
+    path: PathBuf,
+    is_renamed: bool,
+}
+
+impl Temporary {
+    /// In the same directory: a rename does not cross file systems.
+    fn create(target: &Path) -> Result<(Self, File), Failure> {
+        loop {
+            let mut hidden = OsString::from(".");
+            hidden.push(target.file_name().unwrap_or_default());
+            // std's keys are random for each: no other source of randomness is needed for a name.
+            hidden.push(format!(".{:016x}.tmp", RandomState::new().hash_one(())));
+            let path = target.with_file_name(hidden);
+            match new_file().open(&path) {
+                Ok(file) => return Ok((Self { path, is_renamed: false }, file)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Failure::of("creating", &path)(error)),
+            }
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.is_renamed {
+            let _: io::Result<()> = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A file that does not exist yet, not even as a link, for its owner alone.
+pub(crate) fn new_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Gives a file the owner and mode of the one that it replaces, so that whoever read that one can read this one.
+///
+/// Only the superuser may give a file away; others keep the group where they may, and their own otherwise.
+#[cfg(unix)]
+fn make_like(file: &File, like: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    give(file, like);
+    file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o666 | 0o600))
+}
+
+/// Gives a file that the superuser makes in a user's directory to that user.
+#[cfg(unix)]
+pub(crate) fn give_to_owner_of(file: &File, directory: &Path) {
+    if let Ok(metadata) = directory.metadata() {
+        give(file, &metadata);
+    }
+}
+
+#[cfg(unix)]
+fn give(file: &File, like: &Metadata) {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let is_given = file.metadata().is_ok_and(|own| (own.uid(), own.gid()) == (like.uid(), like.gid()));
+    if !is_given && fchown(file, Some(like.uid()), Some(like.gid())).is_err() {
+        let _: io::Result<()> = fchown(file, None, Some(like.gid()));
+    }
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "setting a mode can fail on Unix")]
+fn make_like(_: &File, _: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn give_to_owner_of(_: &File, _: &Path) {}
+
+#[cfg(feature = "file")]
+pub(crate) use lock::{Lock, lock_within};
+
+/// Advisory locks. The system releases one when its file is closed, or its process is killed.
+#[cfg(feature = "file")]
+mod lock {
+    use crate::clock::Clock;
+    use std::fs::{File, OpenOptions, TryLockError};
+    use std::io;
+    use std::path::Path;
+    use std::thread;
+    use std::time::Duration;
+
+    /// Between two tries. Not a lock that the kernel waits for: that wait has no limit.
+    const PAUSE: Duration = Duration::from_millis(2);
+
+    /// Locks an open file; `false` if another process has held the lock for all of `patience`.
+    pub(crate) fn lock_within(file: &File, patience: Duration) -> io::Result<bool> {
+        within(patience, || match file.try_lock() {
+            Ok(()) => Ok(Some(())),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        })
+        .map(|locked| locked.is_some())
+    }
+
+    /// A lock on a file of its own, held until it is dropped.
+    #[derive(Debug)]
+    pub(crate) struct Lock {
+        _file: File,
+    }
+
+    impl Lock {
+        /// `None` if another writer has held the lock for all of `patience`. The file is made where there is none, and
+        /// never removed: two locks would come of one.
+        pub(crate) fn acquire(path: &Path, patience: Duration) -> io::Result<Option<Self>> {
+            Ok(within(patience, || try_acquire(path))?.map(|file| Self { _file: file }))
+        }
+    }
+
+    fn within<T>(patience: Duration, attempt: impl Fn() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
+        let clock = Clock::system();
+        let begun = clock.now();
+        loop {
+            let acquired = attempt()?;
+            if acquired.is_some() || clock.now().saturating_duration_since(begun) >= patience {
+                return Ok(acquired);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn try_acquire(path: &Path) -> io::Result<Option<File>> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        {
+            use rustix::fs::OFlags;
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(0o660).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+        }
+        let file = options.open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        Ok(is_at(&file, path)?.then_some(file))
+    }
+
+    /// Whether the locked file is still the one at the path: removing it in between makes two locks of one.
+    #[cfg(unix)]
+    fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let own = file.metadata()?;
+        let is_there = |there: std::fs::Metadata| (there.dev(), there.ino()) == (own.dev(), own.ino());
+        // A second name could be any file.
+        if own.nlink() == 1 {
+            let _: io::Result<()> = file.set_permissions(std::fs::Permissions::from_mode(0o660)); // whatever the umask is
+            super::give_to_owner_of(file, super::directory_of(path));
+        }
+        Ok(path.symlink_metadata().is_ok_and(is_there))
+    }
+
+    #[cfg(not(unix))]
+    #[expect(clippy::unnecessary_wraps, reason = "reading metadata can fail on Unix")]
+    fn is_at(_: &File, _: &Path) -> io::Result<bool> {
+        Ok(true)
+    }
+}
+
+#[cfg(all(test, not(backstop_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_synced_is_no_failure() {
+        for kind in [ErrorKind::InvalidInput, ErrorKind::Unsupported] {
+            assert!(durable(Err(kind.into())).is_ok(), "{kind:?}");
+        }
+        assert!(durable(Err(ErrorKind::StorageFull.into())).is_err());
+    }
+
+    #[test]
+    fn a_replaced_file_is_whole_and_leaves_nothing_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("list.json");
+        replace(&path, b"one", None).unwrap();
+        let like = path.metadata().unwrap();
+        replace(&path, b"two", Some(&like)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        let missing = directory.path().join("missing").join("list.json");
+        let failure = replace(&missing, b"one", None).unwrap_err();
+        assert_eq!((failure.doing, failure.is_in_place), ("opening", false));
+    }
+
+    #[test]
+    fn temporaries_are_recognized_by_their_name() {
+        let target = |name: &'static str| target_of_temporary(OsStr::new(name));
+        assert_eq!(target(".switches.json.0123456789abcdef.tmp"), Some(&b"switches.json"[..]));
+        for other in [
+            "switches.json",
+            ".tmp",
+            ".switches.json.tmp",
+            ".switches.json.0123456789abcdeg.tmp",
+            "switches.json.0123456789abcdef.tmp",
+            ".switches.json-0123456789abcdef.tmp",
+            ".switches.json.0123456789abcdef.tmp~",
+        ] {
+            assert_eq!(target(other), None, "{other}");
+        }
+    }
+
+    #[cfg(feature = "file")]
+    #[test]
+    fn a_held_lock_is_reported_after_the_patience_is_over() {
+        use std::time::Duration;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("list.json.lock");
+        let held = Lock::acquire(&path, Duration::ZERO).unwrap().expect("nobody holds it");
+        assert!(Lock::acquire(&path, Duration::from_millis(20)).unwrap().is_none());
+        drop(held);
+        assert!(Lock::acquire(&path, Duration::ZERO).unwrap().is_some());
+    }
+}
