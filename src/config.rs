@@ -83,7 +83,7 @@ impl Problem {
         &self.value
     }
 
-    /// What would have been allowed.
+    /// What is allowed; empty if the value is a sentence that says it.
     pub fn allowed(&self) -> &str {
         &self.allowed
     }
@@ -91,7 +91,10 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} is not allowed, must be {}", self.field, self.value, self.allowed)
+        match &*self.allowed {
+            "" => write!(f, "{}: {}", self.field, self.value),
+            allowed => write!(f, "{}: {} is not allowed, must be {allowed}", self.field, self.value),
+        }
     }
 }
 

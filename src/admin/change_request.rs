@@ -1,13 +1,16 @@
-//! A change that somebody asks for over HTTP: its fields, and what every change has.
+//! Body of a request for a change: the fields of the change, and those that every change has.
 
-use crate::config::{ConfigError, Problems};
+use crate::config::{ConfigError, Problem, Problems};
 use crate::kill_switch::model::change::Change;
+use crate::kill_switch::model::decode::{DecodeError, decode};
 use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::json::Node;
-use crate::kill_switch::model::read::{Fields, Read};
+use crate::kill_switch::model::text;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
+use std::fmt;
 
-/// What a body says about a change; who it is from, the token says.
+/// A requested change. The token says whose it is.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ChangeRequest {
     pub(crate) change: Change,
@@ -17,28 +20,74 @@ pub(crate) struct ChangeRequest {
     pub(crate) break_glass: bool,
 }
 
-/// Why, where a body says nothing else.
-///
-/// # Errors
-///
-/// Everything that is wrong with it.
-pub(crate) fn reason(body: &[u8]) -> Result<String, ConfigError> {
-    let mut problems = Problems::default();
-    let reason = match Node::parse(body) {
-        Ok(node) => Fields::of(&node, "", &["reason"], &mut problems).and_then(|mut fields| fields.reason("reason")),
-        Err(error) => {
-            problems.add("body", error, "JSON");
-            None
+/// The fields of a body that belong to every change.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Common {
+    reason: String,
+    if_generation: Option<u64>,
+    #[serde(default)]
+    break_glass: Option<bool>,
+}
+
+const COMMON: [&str; 3] = ["reason", "if_generation", "break_glass"];
+
+/// An object whose keys are each there once.
+#[derive(serde::Serialize)]
+#[serde(transparent)]
+struct Fields(BTreeMap<String, Box<RawValue>>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Unique;
+
+        impl<'de> Visitor<'de> for Unique {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = BTreeMap::new();
+                while let Some((field, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    if fields.insert(field.clone(), value).is_some() {
+                        return Err(A::Error::custom(format_args!("the field {} is there twice", text::shown(&field))));
+                    }
+                }
+                Ok(Fields(fields))
+            }
         }
-    };
-    match reason {
-        Some(reason) => problems.into_result(reason),
-        None => Err(problems.into_error()),
+
+        deserializer.deserialize_map(Unique)
     }
 }
 
-/// The fields of a body that belong to no one change.
-const COMMON: [&str; 3] = ["reason", "if_generation", "break_glass"];
+impl Fields {
+    fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        // Keys and values that were JSON before: writing them to memory does not fail.
+        decode(&serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+/// The reason of a request that has no other field.
+///
+/// # Errors
+///
+/// The first problem of the structure, or a reason that is out of its range.
+pub(crate) fn reason(body: &[u8]) -> Result<String, ConfigError> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Reason {
+        reason: String,
+    }
+
+    let mut problems = Problems::default();
+    let fields: Fields = decode(body).map_err(|error| in_body(error, ""))?;
+    let Reason { reason } = fields.decode().map_err(|error| in_body(error, ""))?;
+    text::reason("reason", &reason, &mut problems);
+    problems.into_result(reason)
+}
 
 impl ChangeRequest {
     /// Reads a body: one object of the change's fields and the common ones. The verb, the switch and the trigger are in
@@ -46,59 +95,53 @@ impl ChangeRequest {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it.
+    /// The first problem of the structure, or every value that is out of its range.
     pub(crate) fn read(
         body: &[u8],
         verb: &str,
         switch: Option<&SwitchId>,
         trigger: Option<&str>,
     ) -> Result<Self, ConfigError> {
-        let mut problems = Problems::default();
-        let fields = match Node::parse(body) {
-            Ok(Node::Object(fields)) => fields,
-            Ok(other) => {
-                problems.add("body", other.kind(), "an object");
-                return Err(problems.into_error());
-            }
-            Err(error) => {
-                problems.add("body", error, "JSON");
-                return Err(problems.into_error());
-            }
-        };
+        let Fields(fields) = decode(body).map_err(|error| in_body(error, ""))?;
         let (common, mut own): (BTreeMap<_, _>, BTreeMap<_, _>) =
             fields.into_iter().partition(|(field, _)| COMMON.contains(&field.as_str()));
-        for field in ["switch", "trigger"] {
-            if (switch.is_some() || field == "trigger") && own.remove(field).is_some() {
+        let mut problems = Problems::default();
+        for (field, value) in [("switch", switch.map(SwitchId::as_str)), ("trigger", trigger)] {
+            if (value.is_some() || field == "trigger") && own.contains_key(field) {
                 problems.add(field, "given", "left out: the path names the switch and the trigger");
             }
+            if let Some(value) = value.and_then(|value| to_raw_value(value).ok()) {
+                own.insert(field.to_owned(), value);
+            }
         }
-        if let Some(switch) = switch {
-            own.insert("switch".to_owned(), Node::Text(switch.to_string()));
-        }
-        if let Some(trigger) = trigger {
-            own.insert("trigger".to_owned(), Node::Text(trigger.to_owned()));
-        }
-        let tagged = Node::Object([(verb.to_owned(), Node::Object(own))].into());
-        let mut of_change = Problems::default();
-        let change = Change::read(&tagged, "change", &mut of_change);
-        let prefix = format!("change.{verb}.");
-        if let Err(error) = of_change.into_result(()) {
+        problems.into_result(())?;
+        let prefix = format!("{verb}.");
+        let change = Fields(own);
+        let tagged = to_raw_value(&change).map(|change| Fields([(verb.to_owned(), change)].into()));
+        let tagged = tagged.map_err(|error| ConfigError::of(Problem::new("body", error, "JSON")))?;
+        let change: Change = tagged.decode().map_err(|error| in_body(error, &prefix))?;
+        let Common { reason, if_generation, break_glass } =
+            Fields(common).decode().map_err(|error| in_body(error, ""))?;
+        let mut problems = Problems::default();
+        change.check_at(verb, &mut problems);
+        text::reason("reason", &reason, &mut problems);
+        let asked = Self { change, reason, if_generation, break_glass: break_glass.unwrap_or(false) };
+        problems.into_result(asked).map_err(|error| in_body(DecodeError::Structure(error), &prefix))
+    }
+}
+
+/// The problem of a body, without the verb in the path of its field.
+fn in_body(error: DecodeError, prefix: &str) -> ConfigError {
+    match error {
+        DecodeError::Syntax(message) => ConfigError::of(Problem::new("body", message, "JSON")),
+        DecodeError::Structure(error) => {
+            let mut problems = Problems::default();
             for problem in error.problems() {
-                let field = problem.field().strip_prefix(&prefix).unwrap_or(problem.field());
+                let field = problem.field().strip_prefix(prefix).unwrap_or(problem.field());
+                let field = if field == "document" { "body" } else { field };
                 problems.add(field.to_owned(), problem.value(), problem.allowed());
             }
-        }
-        let common = Node::Object(common);
-        let common = Fields::of(&common, "", &COMMON, &mut problems).and_then(|mut fields| {
-            let (reason, if_generation) = (fields.reason("reason"), fields.optional("if_generation"));
-            let break_glass = fields.optional::<bool>("break_glass");
-            Some((reason?, if_generation?, break_glass?.unwrap_or(false)))
-        });
-        match (change, common) {
-            (Some(change), Some((reason, if_generation, break_glass))) => {
-                problems.into_result(Self { change, reason, if_generation, break_glass })
-            }
-            _ => Err(problems.into_error()),
+            problems.into_error()
         }
     }
 }
@@ -122,10 +165,11 @@ mod tests {
             (r#"{"reason":"why","if_generation":3}"#, "release", vec!["release recs"]),
             (r#"{"reason":"why","scope":{"all":true}}"#, "engage", vec!["engage recs"]),
             (r#"{"reason":"why","generation":2}"#, "revert", vec!["revert 2"]),
-            (r#"{"scope":{},"by":"root"}"#, "engage", vec!["by", "scope", "reason"]),
+            (r#"{"scope":{},"by":"root"}"#, "engage", vec!["by"]),
             (r#"{"reason":"why","switch":"other","trigger":"drill"}"#, "release", vec!["switch", "trigger"]),
             (r#"{"reason":"why","reason":"twice"}"#, "release", vec!["body"]),
-            (r#"{"reason":"\u0007","if_generation":-1}"#, "release", vec!["reason", "if_generation"]),
+            (r#"{"reason":"\u0007","scope":{}}"#, "engage", vec!["scope", "reason"]),
+            (r#"{"reason":"why","if_generation":-1}"#, "release", vec!["if_generation"]),
             ("[]", "release", vec!["body"]),
             ("", "release", vec!["body"]),
         ] {

@@ -1,8 +1,6 @@
 //! Who changes a document.
 
-use super::json::Node;
-use super::read;
-use super::read::{Read, deserialize_by_reading, word};
+use super::decode;
 use super::text;
 use crate::clock::Timestamp;
 use crate::config::Problems;
@@ -71,7 +69,7 @@ impl Author {
     pub(in crate::kill_switch) fn check(&self, problems: &mut Problems) {
         text::name("by", &self.name, problems);
         text::reason("reason", &self.reason, problems);
-        read::time("at", self.at, problems);
+        decode::check_time("at", self.at, problems);
         if self.break_glass && self.kind == ActorKind::Automation {
             problems.add("break_glass", "automation", "a person");
         }
@@ -79,8 +77,8 @@ impl Author {
 }
 
 /// Whether a person or a program does something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum ActorKind {
     /// A person.
@@ -88,11 +86,3 @@ pub enum ActorKind {
     /// A program: it may engage what its definition allows, and never release.
     Automation,
 }
-
-impl Read for ActorKind {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        word(node, at, &[("person", Self::Person), ("automation", Self::Automation)], problems)
-    }
-}
-
-deserialize_by_reading!("kind": ActorKind);

@@ -1,10 +1,9 @@
 //! What can be done to a document.
 
+use super::decode;
 use super::engage::Engage;
 use super::hash::Sha256;
 use super::id::SwitchId;
-use super::json::Node;
-use super::read::{Fields, Read, deserialize_by_reading, tagged};
 use super::records::PinState;
 use super::stage::Stage;
 use super::stages::Stages;
@@ -14,8 +13,8 @@ use crate::config::Problems;
 use std::fmt;
 
 /// One thing to do to a document. As JSON: `{"release": {"switch": "recommendations"}}`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Change {
     /// Defines a switch, or an existing one anew. Engagement, pin and drill stay.
@@ -49,6 +48,7 @@ pub enum Change {
         /// The switch.
         switch: SwitchId,
         /// Until when.
+        #[serde(deserialize_with = "decode::time")]
         until: Timestamp,
     },
     /// Keeps a switch as it is.
@@ -104,6 +104,15 @@ pub enum Change {
 }
 
 impl Change {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
+        match self {
+            Self::Define { definition, .. } => definition.check_at(&format!("{at}.definition"), problems),
+            Self::Engage(engage) => engage.check_at(at, problems),
+            Self::Advance { stage, .. } => stage.check_at(&format!("{at}.stage"), problems),
+            _ => {}
+        }
+    }
+
     /// The switch that it is about, where it is about one.
     pub const fn switch(&self) -> Option<&SwitchId> {
         match self {
@@ -161,85 +170,6 @@ impl fmt::Display for Change {
     }
 }
 
-impl Read for Change {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let verbs = [
-            "define",
-            "retire",
-            "engage",
-            "advance",
-            "release",
-            "extend",
-            "pin",
-            "unpin",
-            "revert",
-            "drilled",
-            "two_person",
-            "stages",
-            "approve",
-            "reject",
-        ];
-        let (verb, inner) = tagged(node, at, &verbs, problems)?;
-        let at = &format!("{at}.{verb}");
-        let known: &[&str] = match verb {
-            "engage" => return Engage::read(inner, at, problems).map(Self::Engage),
-            "define" => &["switch", "definition"],
-            "advance" => &["switch", "stage"],
-            "extend" => &["switch", "until"],
-            "pin" => &["switch", "state"],
-            "revert" => &["generation"],
-            "two_person" => &["required"],
-            "stages" => &["stages"],
-            "approve" => &["number", "document"],
-            "reject" => &["number"],
-            "drilled" => &["switch", "instances", "time_to_disable_ms", "time_to_verify_ms"],
-            _ => &["switch"],
-        };
-        let mut fields = Fields::of(inner, at, known, problems)?;
-        match verb {
-            "revert" => return Some(Self::Revert { generation: fields.required("generation")? }),
-            "two_person" => return Some(Self::TwoPerson { required: fields.required("required")? }),
-            "stages" => return Some(Self::Stages { stages: fields.required("stages")? }),
-            "reject" => return Some(Self::Reject { number: fields.required("number")? }),
-            "approve" => {
-                let (number, document) = (fields.required("number"), fields.required("document"));
-                return Some(Self::Approve { number: number?, document: document? });
-            }
-            _ => {}
-        }
-        let switch = fields.required("switch");
-        Some(match verb {
-            "define" => {
-                let definition = fields.required("definition");
-                Self::Define { switch: switch?, definition: definition? }
-            }
-            "advance" => {
-                let stage = fields.required("stage");
-                Self::Advance { switch: switch?, stage: stage? }
-            }
-            "extend" => {
-                let until = fields.required("until");
-                Self::Extend { switch: switch?, until: until? }
-            }
-            "pin" => {
-                let state = fields.required("state");
-                Self::Pin { switch: switch?, state: state? }
-            }
-            "drilled" => {
-                let instances = fields.required("instances");
-                let (disable, verify) = (fields.required("time_to_disable_ms"), fields.required("time_to_verify_ms"));
-                let (time_to_disable_ms, time_to_verify_ms) = (disable?, verify?);
-                Self::Drilled { switch: switch?, instances: instances?, time_to_disable_ms, time_to_verify_ms }
-            }
-            "retire" => Self::Retire { switch: switch? },
-            "release" => Self::Release { switch: switch? },
-            _ => Self::Unpin { switch: switch? },
-        })
-    }
-}
-
-deserialize_by_reading!("change": Change);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,20 +209,27 @@ mod tests {
     }
 
     #[test]
-    fn what_a_change_leaves_out_is_a_default_and_what_it_adds_is_refused() {
+    fn missing_fields_are_defaults_and_unknown_ones_are_rejected() {
         let short = r#"{"engage":{"switch":"recs","scope":{"percent":1}}}"#;
         let engage = Engage::new(SwitchId::new("recs").unwrap(), Scope::new().percent(1.0));
         assert_eq!(serde_json::from_str::<Change>(short).unwrap(), Change::Engage(engage));
-        for (wrong, field) in [
-            (r#"{"release":{"switch":"recs","force":true}}"#, "change.release.force"),
-            (r#"{"release":{"switch":"Recs"}}"#, "change.release.switch"),
-            (r#"{"engage":{"switch":"recs"}}"#, "change.engage.scope"),
-            (r#"{"engage":{"switch":"recs","scope":{}}}"#, "change.engage.scope"),
-            (r#"{"release":{"switch":"a"},"retire":{"switch":"a"}}"#, "change"),
-            (r#""release""#, "change.release"),
+        for (wrong, says) in [
+            (r#"{"release":{"switch":"recs","force":true}}"#, "release.force: unknown field `force`"),
+            (r#"{"release":{"switch":"Recs"}}"#, "release.switch: id: \"Recs\" is not allowed"),
+            (r#"{"engage":{"switch":"recs"}}"#, "engage: missing field `scope`"),
+            (r#"{"engage":{"switch":"recs","now":"yes"}}"#, "engage.now: invalid type"),
         ] {
-            let error = serde_json::from_str::<Change>(wrong).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("invalid configuration: {field}:")), "{error}");
+            let Err(decode::DecodeError::Structure(error)) = decode::decode::<Change>(wrong.as_bytes()) else {
+                panic!("{wrong}")
+            };
+            assert!(error.problems()[0].to_string().starts_with(says), "{error}");
         }
+        for wrong in [r#"{"release":{"switch":"a"},"retire":{"switch":"a"}}"#, r#""release""#] {
+            assert!(serde_json::from_str::<Change>(wrong).is_err(), "{wrong}");
+        }
+        let empty: Change = serde_json::from_str(r#"{"engage":{"switch":"recs","scope":{}}}"#).unwrap();
+        let mut problems = Problems::default();
+        empty.check_at("engage", &mut problems);
+        assert_eq!(problems.into_error().problems()[0].field(), "engage.scope");
     }
 }

@@ -3,15 +3,13 @@
 use super::author::Author;
 use super::hash::Sha256;
 use super::id::SwitchId;
-use super::json::Node;
-use super::read::{Fields, Read};
+use super::proposal::Proposal;
 use super::records::{ChangeRecord, Tombstone};
 use super::stage::Stage;
 use super::stages::Stages;
 use super::switch::Switch;
 use super::text;
 use crate::config::{ConfigError, Problems};
-pub(in crate::kill_switch) use crate::kill_switch::rules::two_person::Proposal;
 
 /// The only format there is so far.
 pub(in crate::kill_switch) const FORMAT: u64 = 1;
@@ -50,10 +48,11 @@ pub struct Document {
 }
 
 /// What holds for all switches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::kill_switch) struct Settings {
     pub(in crate::kill_switch) two_person: bool,
-    #[serde(skip_serializing_if = "Stages::is_empty")]
+    #[serde(default, skip_serializing_if = "Stages::is_empty")]
     pub(in crate::kill_switch) stages: Stages,
 }
 
@@ -187,13 +186,5 @@ impl Document {
 
     pub(in crate::kill_switch) fn is_retired(&self, id: &SwitchId) -> bool {
         self.retired.binary_search_by(|tombstone| tombstone.id.cmp(id)).is_ok()
-    }
-}
-
-impl Read for Settings {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let mut fields = Fields::of(node, at, &["two_person", "stages"], problems)?;
-        let (two_person, stages) = (fields.required("two_person"), fields.or_default("stages"));
-        Some(Self { two_person: two_person?, stages: stages? })
     }
 }

@@ -2,8 +2,6 @@
 
 use super::engagement::{Expiry, Trigger, check_incident};
 use super::id::SwitchId;
-use super::json::Node;
-use super::read::{Fields, Read};
 use super::scope::Scope;
 use super::stage::Stage;
 use crate::config::Problems;
@@ -21,23 +19,34 @@ use crate::config::Problems;
 /// assert_eq!(Change::Engage(engage).to_string(), "engage recommendations");
 /// # Ok::<_, backstop::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use = "apply it to a document"]
 pub struct Engage {
     pub(in crate::kill_switch) switch: SwitchId,
     pub(in crate::kill_switch) scope: Scope,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::kill_switch) stage: Option<Stage>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(in crate::kill_switch) now: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::kill_switch) incident: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::kill_switch) expires: Option<Expiry>,
+    #[serde(default)]
     pub(in crate::kill_switch) trigger: Trigger,
 }
 
 impl Engage {
+    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+        self.scope.check_at(&format!("{at}.scope"), problems);
+        if let Some(stage) = &self.stage {
+            stage.check_at(&format!("{at}.stage"), problems);
+        }
+        check_incident(at, self.incident.as_deref(), problems);
+        self.trigger.check_at(&format!("{at}.trigger"), problems);
+    }
+
     /// From the first of the document's [`Stages`](crate::kill_switch::Stages) on, without an end, by a person's decision.
     pub fn new(switch: SwitchId, scope: Scope) -> Self {
         let (incident, expires, trigger) = (None, None, Trigger::default());
@@ -74,20 +83,5 @@ impl Engage {
     pub fn trigger(mut self, trigger: Trigger) -> Self {
         self.trigger = trigger;
         self
-    }
-}
-
-impl Read for Engage {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["switch", "scope", "stage", "now", "incident", "expires", "trigger"];
-        let mut fields = Fields::of(node, at, &known, problems)?;
-        let (switch, scope) = (fields.required("switch"), fields.required("scope"));
-        let (stage, now) = (fields.optional("stage"), fields.or_default("now"));
-        let incident = fields.optional::<String>("incident");
-        let (expires, trigger) = (fields.optional("expires"), fields.or_default("trigger"));
-        let incident = incident?;
-        check_incident(at, incident.as_deref(), problems);
-        let (expires, trigger) = (expires?, trigger?);
-        Some(Self { switch: switch?, scope: scope?, stage: stage?, now: now?, incident, expires, trigger })
     }
 }

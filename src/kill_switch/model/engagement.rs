@@ -1,8 +1,6 @@
 //! A switch that is engaged: for whom, where, why, and until when.
 
-use super::json::Node;
-use super::read;
-use super::read::{Fields, Read, deserialize_by_reading, tagged, word};
+use super::decode;
 use super::scope::Scope;
 use super::stage::Stage;
 use super::text;
@@ -16,7 +14,8 @@ const INCIDENT_MAX: usize = 512;
 const WINDOW_MAX: u64 = 604_800;
 
 /// A switch that is engaged.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Engagement {
     pub(in crate::kill_switch) scope: Scope,
     pub(in crate::kill_switch) stage: Stage,
@@ -24,6 +23,7 @@ pub struct Engagement {
     pub(in crate::kill_switch) reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::kill_switch) incident: Option<String>,
+    #[serde(deserialize_with = "decode::time")]
     pub(in crate::kill_switch) at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::kill_switch) expires: Option<Expiry>,
@@ -77,36 +77,21 @@ impl Engagement {
     }
 
     /// Whether it keeps everything off that the other keeps off, for as long.
+    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+        self.scope.check_at(&format!("{at}.scope"), problems);
+        self.stage.check_at(&format!("{at}.stage"), problems);
+        text::name(&format!("{at}.by"), &self.by, problems);
+        text::reason(&format!("{at}.reason"), &self.reason, problems);
+        check_incident(at, self.incident.as_deref(), problems);
+        self.trigger.check_at(&format!("{at}.trigger"), problems);
+    }
+
     pub(in crate::kill_switch) fn covers(&self, other: &Self) -> bool {
         let end = |expires: Option<Expiry>| match expires {
             Some(Expiry { at, then: ExpiryAction::Release }) => at,
             _ => Timestamp::MAX,
         };
         self.scope.covers(&other.scope) && self.stage.covers(&other.stage) && end(self.expires) >= end(other.expires)
-    }
-}
-
-impl Read for Engagement {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["scope", "stage", "by", "reason", "incident", "at", "expires", "trigger"];
-        let mut fields = Fields::of(node, at, &known, problems)?;
-        let (scope, stage) = (fields.required("scope"), fields.required("stage"));
-        let (by, reason) = (fields.name("by"), fields.reason("reason"));
-        let incident = fields.optional::<String>("incident");
-        let (time, expires) = (fields.required("at"), fields.optional("expires"));
-        let trigger = fields.required("trigger");
-        let incident = incident?;
-        check_incident(at, incident.as_deref(), fields.problems);
-        Some(Self {
-            scope: scope?,
-            stage: stage?,
-            by: by?,
-            reason: reason?,
-            incident,
-            at: time?,
-            expires: expires?,
-            trigger: trigger?,
-        })
     }
 }
 
@@ -117,9 +102,11 @@ pub(in crate::kill_switch) fn check_incident(at: &str, incident: Option<&str>, p
 }
 
 /// When an engagement ends, and what happens then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use = "pass it to a change"]
 pub struct Expiry {
+    #[serde(deserialize_with = "decode::time")]
     pub(in crate::kill_switch) at: Timestamp,
     pub(in crate::kill_switch) then: ExpiryAction,
 }
@@ -146,17 +133,9 @@ impl Expiry {
     }
 }
 
-impl Read for Expiry {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let mut fields = Fields::of(node, at, &["at", "then"], problems)?;
-        let (at, then) = (fields.required("at"), fields.required("then"));
-        Some(Self { at: at?, then: then? })
-    }
-}
-
 /// What happens when an engagement's time is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum ExpiryAction {
     /// The capability comes back.
@@ -165,15 +144,9 @@ pub enum ExpiryAction {
     Keep,
 }
 
-impl Read for ExpiryAction {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        word(node, at, &[("release", Self::Release), ("keep", Self::Keep)], problems)
-    }
-}
-
 /// What set an engagement off.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Trigger {
     /// Somebody decided it.
@@ -212,24 +185,11 @@ impl Trigger {
     }
 }
 
-impl Read for Trigger {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let trigger = match tagged(node, at, &["human", "kpi", "expiry", "drill"], problems)? {
-            ("human", Node::Null) => Self::Human,
-            ("expiry", Node::Null) => Self::Expiry,
-            ("drill", Node::Null) => Self::Drill,
-            ("kpi", breach) => Self::Kpi(Breach::read(breach, at, problems)?),
-            (_, more) => return read::wrong(more, at, "no more than a word", problems),
-        };
-        trigger.check_at(at, problems);
-        Some(trigger)
-    }
-}
-
 /// The KPI that engaged a switch.
 ///
 /// Valid: a name of 1 to 128 bytes, finite numbers, a window of 1 second to 7 days, at least one sample.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Breach {
     metric: String,
     value: f64,
@@ -284,25 +244,6 @@ impl Breach {
         }
     }
 }
-
-impl Read for Breach {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["metric", "value", "threshold", "window_seconds", "samples"];
-        let mut fields = Fields::of(node, at, &known, problems)?;
-        let metric = fields.required("metric");
-        let (value, threshold) = (fields.required("value"), fields.required("threshold"));
-        let (window_seconds, samples) = (fields.required("window_seconds"), fields.required("samples"));
-        Some(Self {
-            metric: metric?,
-            value: value?,
-            threshold: threshold?,
-            window_seconds: window_seconds?,
-            samples: samples?,
-        })
-    }
-}
-
-deserialize_by_reading!("expires": Expiry, "then": ExpiryAction, "trigger": Trigger);
 
 #[cfg(test)]
 mod tests {

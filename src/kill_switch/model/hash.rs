@@ -1,8 +1,6 @@
 //! SHA-256 hashes as text: `sha256:` and 64 hexadecimal digits.
 
-use super::json::Node;
-use super::read::{Read, deserialize_by_reading, wrong};
-use crate::config::{ConfigError, Problem, Problems};
+use crate::config::{ConfigError, Problem};
 use sha2::Digest as _;
 use std::fmt;
 use std::str::FromStr;
@@ -84,20 +82,18 @@ fn digits(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+impl<'de> serde::Deserialize<'de> for Sha256 {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        digits(&text).map(Self).ok_or_else(|| serde::de::Error::custom(format_args!("not a hash, must be {ALLOWED}")))
+    }
+}
+
 impl serde::Serialize for Sha256 {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
-
-impl Read for Sha256 {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let Node::Text(text) = node else { return wrong(node, at, ALLOWED, problems) };
-        digits(text).map(Self).or_else(|| wrong(node, at, ALLOWED, problems))
-    }
-}
-
-deserialize_by_reading!("hash": Sha256);
 
 #[cfg(test)]
 mod tests {

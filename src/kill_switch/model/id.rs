@@ -1,9 +1,8 @@
 //! The name of a switch, which is never used twice.
 
-use super::json::Node;
-use super::read::{Read, deserialize_by_reading, wrong};
+use super::decode;
 use super::text::shown;
-use crate::config::{ConfigError, Problem, Problems};
+use crate::config::{ConfigError, Problem};
 use std::fmt;
 use std::str::FromStr;
 
@@ -24,8 +23,8 @@ const ALLOWED: &str = "1 to 128 of a-z, 0-9, '.', '_' and '-', a letter or digit
 /// assert!("../etc/passwd".parse::<SwitchId>().is_err());
 /// # Ok::<_, backstop::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct SwitchId(Box<str>);
 
 impl SwitchId {
@@ -66,6 +65,20 @@ impl FromStr for SwitchId {
     }
 }
 
+impl TryFrom<String> for SwitchId {
+    type Error = String;
+
+    fn try_from(id: String) -> Result<Self, String> {
+        Self::new(&id).map_err(|error| decode::inner(&error))
+    }
+}
+
+impl From<SwitchId> for String {
+    fn from(id: SwitchId) -> Self {
+        id.0.into()
+    }
+}
+
 impl AsRef<str> for SwitchId {
     fn as_ref(&self) -> &str {
         &self.0
@@ -77,17 +90,6 @@ impl std::borrow::Borrow<str> for SwitchId {
         &self.0
     }
 }
-
-impl Read for SwitchId {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        match node {
-            Node::Text(id) if is_allowed(id) => Some(Self(id.as_str().into())),
-            _ => wrong(node, at, ALLOWED, problems),
-        }
-    }
-}
-
-deserialize_by_reading!("id": SwitchId);
 
 #[cfg(test)]
 mod tests {

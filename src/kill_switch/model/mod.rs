@@ -10,16 +10,15 @@
 
 pub(super) mod author;
 pub(crate) mod change;
+pub(crate) mod decode;
 pub(super) mod document;
 pub(super) mod engage;
 pub(super) mod engagement;
 pub(super) mod hash;
 pub(crate) mod id;
-pub(crate) mod json;
 pub(super) mod parse;
 pub(super) mod percent;
 pub(super) mod proposal;
-pub(crate) mod read;
 pub(super) mod records;
 pub(super) mod scope;
 pub(super) mod stage;
@@ -27,4 +26,4 @@ pub(super) mod stages;
 pub(super) mod switch;
 #[cfg(test)]
 pub(super) mod tests;
-pub(super) mod text;
+pub(crate) mod text;

@@ -1,14 +1,13 @@
 //! From bytes to a document, or to everything that is wrong with them.
 
-use super::document::{Document, FORMAT, GENERATION_MAX, PENDING_MAX, RETIRED_MAX, SWITCHES_MAX};
+use super::decode::{DecodeError, decode};
+use super::document::{Document, FORMAT, GENERATION_MAX, PENDING_MAX, RETIRED_MAX, SWITCHES_MAX, Settings};
 use super::hash::Sha256;
-use super::json::Node;
-use super::read;
-use super::read::{Fields, Read};
-use super::records::Tombstone;
+use super::proposal::Proposal;
+use super::records::{ChangeRecord, Tombstone};
 use super::switch::Switch;
+use super::text;
 use crate::config::{ConfigError, Problems};
-pub(in crate::kill_switch) use crate::kill_switch::rules::two_person::Proposal;
 
 /// More would say no more, and a log line has an end.
 const PROBLEMS_MAX: usize = 100;
@@ -74,16 +73,51 @@ impl Document {
         if bytes.len() > limit {
             return Err(ParseError::TooLarge { size: bytes.len(), limit });
         }
-        let node = Node::parse(bytes).map_err(|error| ParseError::Syntax { message: error.to_string() })?;
-        if let Node::Object(fields) = &node
-            && let Some(Node::Whole(format)) = fields.get("format")
-            && *format != FORMAT
-        {
-            return Err(ParseError::UnknownFormat { format: *format });
+        let raw: Raw = decode(bytes).map_err(|error| match (decode(bytes), error) {
+            (Ok(Format { format }), _) if format != FORMAT => ParseError::UnknownFormat { format },
+            (_, DecodeError::Syntax(message)) => ParseError::Syntax { message },
+            (_, DecodeError::Structure(error)) => ParseError::Invalid(error),
+        })?;
+        if raw.format != FORMAT {
+            return Err(ParseError::UnknownFormat { format: raw.format });
         }
-        let Stated { document, hash } = read::read(&node, "").map_err(|error| shortened(&error))?;
+        let stated = raw.hash;
+        let document = Self::try_from(raw)?;
         let actual = document.content_hash();
-        if hash == actual { Ok(document) } else { Err(ParseError::WrongHash { stated: hash, actual }) }
+        if stated == actual { Ok(document) } else { Err(ParseError::WrongHash { stated, actual }) }
+    }
+}
+
+/// The format alone, of documents that a newer program wrote.
+#[derive(serde::Deserialize)]
+struct Format {
+    format: u64,
+}
+
+/// A document whose ranges are unchecked.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    format: u64,
+    store: String,
+    generation: u64,
+    hash: Sha256,
+    changed: ChangeRecord,
+    switches: Vec<Switch>,
+    retired: Vec<Tombstone>,
+    pending: Vec<Proposal>,
+    settings: Settings,
+}
+
+impl TryFrom<Raw> for Document {
+    type Error = ConfigError;
+
+    fn try_from(raw: Raw) -> Result<Self, ConfigError> {
+        let Raw { store, generation, changed, switches, retired, pending, settings, .. } = raw;
+        let document = Self::sealed(store, generation, changed, switches, retired, pending, settings);
+        let mut problems = Problems::default();
+        check(&document, &mut problems);
+        problems.into_result(document).map_err(|error| shortened(&error))
     }
 }
 
@@ -99,34 +133,28 @@ fn shortened(error: &ConfigError) -> ConfigError {
     problems.into_error()
 }
 
-/// A document and the hash that stands in it.
-struct Stated {
-    document: Document,
-    hash: Sha256,
-}
-
-impl Read for Stated {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["format", "store", "generation", "hash", "changed", "switches", "retired", "pending", "settings"];
-        let mut fields = Fields::of(node, at, &known, problems)?;
-        let format = fields.required::<u64>("format");
-        let (store, generation, hash) = (fields.name("store"), fields.required("generation"), fields.required("hash"));
-        let changed = fields.required("changed");
-        let switches = fields.list::<Switch>("switches", SWITCHES_MAX, "id");
-        let retired = fields.list("retired", RETIRED_MAX, "id");
-        let pending = fields.list("pending", PENDING_MAX, "number");
-        let settings = fields.required("settings");
-        let (switches, retired, pending, generation) = (switches?, retired?, pending?, generation?);
-        let (_, store, hash, changed, settings) = (format?, store?, hash?, changed?, settings?);
-        let document = Document::sealed(store, generation, changed, switches, retired, pending, settings);
-        check(&document, problems);
-        Some(Self { document, hash })
-    }
-}
-
 /// What no field can tell alone.
 fn check(document: &Document, problems: &mut Problems) {
     let generation = document.generation;
+    text::name("store", &document.store, problems);
+    document.changed.check_at("changed", problems);
+    list("switches", &document.switches, SWITCHES_MAX, |switch| switch.id.to_string(), Switch::check_at, problems);
+    list(
+        "retired",
+        &document.retired,
+        RETIRED_MAX,
+        |tombstone| tombstone.id.to_string(),
+        Tombstone::check_at,
+        problems,
+    );
+    list(
+        "pending",
+        &document.pending,
+        PENDING_MAX,
+        |proposal| proposal.number.to_string(),
+        Proposal::check_at,
+        problems,
+    );
     if !(1..=GENERATION_MAX).contains(&generation) {
         problems.add("generation", generation, format!("from 1 to {GENERATION_MAX}"));
     }
@@ -137,5 +165,29 @@ fn check(document: &Document, problems: &mut Problems) {
     }
     for number in document.pending.iter().map(Proposal::number).filter(|number| *number > generation) {
         problems.add(format!("pending[{number}].number"), number, "no later than the generation");
+    }
+}
+
+/// Checks the items of a sorted list, each by its own name.
+fn list<T>(
+    field: &str,
+    items: &[T],
+    most: usize,
+    name: impl Fn(&T) -> String,
+    check: impl Fn(&T, &str, &mut Problems),
+    problems: &mut Problems,
+) {
+    if items.len() > most {
+        problems.add(field.to_owned(), format!("{} items", items.len()), format!("at most {most}"));
+        return;
+    }
+    let mut before = None;
+    for item in items {
+        let name = name(item);
+        if before.as_ref() == Some(&name) {
+            problems.add(format!("{field}[{name}]"), &name, "listed once");
+        }
+        check(item, &format!("{field}[{name}]"), problems);
+        before = Some(name);
     }
 }

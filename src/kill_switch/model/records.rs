@@ -1,18 +1,19 @@
 //! What a document remembers of what was done: the last change, pins, tombstones and drills.
 
-use super::author::ActorKind;
+use super::author::{ActorKind, Author};
+use super::decode;
 use super::id::SwitchId;
-use super::json::Node;
-use super::read::{Fields, Read, deserialize_by_reading, word};
+use super::text;
 use crate::clock::Timestamp;
 use crate::config::Problems;
-use crate::kill_switch::model::author::Author;
 use std::fmt;
 use std::time::Duration;
 
 /// The change that made a document.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ChangeRecord {
+    #[serde(deserialize_with = "decode::time")]
     pub(in crate::kill_switch) at: Timestamp,
     pub(in crate::kill_switch) by: String,
     pub(in crate::kill_switch) kind: ActorKind,
@@ -22,11 +23,20 @@ pub struct ChangeRecord {
     pub(in crate::kill_switch) approved_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::kill_switch) proposed: Option<u64>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(in crate::kill_switch) break_glass: bool,
 }
 
 impl ChangeRecord {
+    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+        text::name(&format!("{at}.by"), &self.by, problems);
+        text::reason(&format!("{at}.what"), &self.what, problems);
+        text::reason(&format!("{at}.reason"), &self.reason, problems);
+        if let Some(name) = &self.approved_by {
+            text::name(&format!("{at}.approved_by"), name, problems);
+        }
+    }
+
     /// When.
     pub const fn at(&self) -> Timestamp {
         self.at
@@ -68,38 +78,24 @@ impl ChangeRecord {
     }
 }
 
-impl Read for ChangeRecord {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["at", "by", "kind", "what", "reason", "approved_by", "proposed", "break_glass"];
-        let mut fields = Fields::of(node, at, &known, problems)?;
-        let (at, by, kind) = (fields.required("at"), fields.name("by"), fields.required("kind"));
-        let (what, reason) = (fields.reason("what"), fields.reason("reason"));
-        let approved_by = fields.optional_name("approved_by");
-        let (proposed, break_glass) = (fields.optional("proposed"), fields.or_default("break_glass"));
-        Some(Self {
-            at: at?,
-            by: by?,
-            kind: kind?,
-            what: what?,
-            reason: reason?,
-            approved_by: approved_by?,
-            proposed: proposed?,
-            break_glass: break_glass?,
-        })
-    }
-}
-
 /// Keeps a switch as it is: automation cannot engage what is pinned released, and nobody releases what is pinned
 /// engaged before it is unpinned.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pin {
     pub(in crate::kill_switch) state: PinState,
     pub(in crate::kill_switch) by: String,
     pub(in crate::kill_switch) reason: String,
+    #[serde(deserialize_with = "decode::time")]
     pub(in crate::kill_switch) at: Timestamp,
 }
 
 impl Pin {
+    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+        text::name(&format!("{at}.by"), &self.by, problems);
+        text::reason(&format!("{at}.reason"), &self.reason, problems);
+    }
+
     /// What it keeps the switch at.
     pub const fn state(&self) -> PinState {
         self.state
@@ -121,18 +117,9 @@ impl Pin {
     }
 }
 
-impl Read for Pin {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let mut fields = Fields::of(node, at, &["state", "by", "reason", "at"], problems)?;
-        let (state, by) = (fields.required("state"), fields.name("by"));
-        let (reason, at) = (fields.reason("reason"), fields.required("at"));
-        Some(Self { state: state?, by: by?, reason: reason?, at: at? })
-    }
-}
-
 /// What a pin keeps a switch at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PinState {
     /// The capability stays on.
     Released,
@@ -149,21 +136,21 @@ impl fmt::Display for PinState {
     }
 }
 
-impl Read for PinState {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        word(node, at, &[("released", Self::Released), ("engaged", Self::Engaged)], problems)
-    }
-}
-
 /// An id that was retired and is never used again.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tombstone {
     pub(in crate::kill_switch) id: SwitchId,
+    #[serde(deserialize_with = "decode::time")]
     pub(in crate::kill_switch) at: Timestamp,
     pub(in crate::kill_switch) by: String,
 }
 
 impl Tombstone {
+    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+        text::name(&format!("{at}.by"), &self.by, problems);
+    }
+
     /// The id.
     pub const fn id(&self) -> &SwitchId {
         &self.id
@@ -180,17 +167,11 @@ impl Tombstone {
     }
 }
 
-impl Read for Tombstone {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let mut fields = Fields::of(node, at, &["id", "at", "by"], problems)?;
-        let (id, at, by) = (fields.required("id"), fields.required("at"), fields.name("by"));
-        Some(Self { id: id?, at: at?, by: by? })
-    }
-}
-
 /// The last rehearsal of a switch.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DrillRecord {
+    #[serde(deserialize_with = "decode::time")]
     pub(in crate::kill_switch) at: Timestamp,
     pub(in crate::kill_switch) by: String,
     pub(in crate::kill_switch) instances: u64,
@@ -199,6 +180,10 @@ pub struct DrillRecord {
 }
 
 impl DrillRecord {
+    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+        text::name(&format!("{at}.by"), &self.by, problems);
+    }
+
     /// When it ended.
     pub const fn at(&self) -> Timestamp {
         self.at
@@ -224,18 +209,6 @@ impl DrillRecord {
         Duration::from_millis(self.time_to_verify_ms)
     }
 }
-
-impl Read for DrillRecord {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["at", "by", "instances", "time_to_disable_ms", "time_to_verify_ms"];
-        let mut fields = Fields::of(node, at, &known, problems)?;
-        let (at, by, instances) = (fields.required("at"), fields.name("by"), fields.required("instances"));
-        let (disable, verify) = (fields.required("time_to_disable_ms"), fields.required("time_to_verify_ms"));
-        Some(Self { at: at?, by: by?, instances: instances?, time_to_disable_ms: disable?, time_to_verify_ms: verify? })
-    }
-}
-
-deserialize_by_reading!("state": PinState);
 
 impl Author {
     pub(in crate::kill_switch) fn changed(&self, what: String) -> ChangeRecord {

@@ -1,9 +1,7 @@
 //! For whom a capability is off.
 
-use super::json::Node;
 use super::percent;
 use super::percent::Percent;
-use super::read::{Fields, Read, deserialize_by_reading};
 use super::text;
 use crate::config::{ConfigError, Problems};
 use std::collections::BTreeSet;
@@ -34,20 +32,21 @@ const ROUTE_MAX: usize = 512;
 /// Scope::all().check()?;
 /// # Ok::<_, backstop::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use = "pass it to a change"]
 pub struct Scope {
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     all: bool,
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     routes: BTreeSet<String>,
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     tenants: BTreeSet<String>,
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     regions: BTreeSet<String>,
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     audiences: BTreeSet<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "percent::normalized", skip_serializing_if = "Option::is_none")]
     percent: Option<f64>,
 }
 
@@ -193,24 +192,6 @@ impl Scope {
     }
 }
 
-impl Read for Scope {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["all", "routes", "tenants", "regions", "audiences", "percent"];
-        let mut fields = Fields::of(node, at, &known, problems)?;
-        let all = fields.or_default("all");
-        let [routes, tenants, regions, audiences] =
-            ["routes", "tenants", "regions", "audiences"].map(|dimension| fields.or_default(dimension));
-        let percent: Option<Option<f64>> = fields.optional("percent");
-        let percent = percent?.map(|percent| Percent::new(percent).map_or(percent, Percent::get));
-        let (routes, tenants, regions, audiences) = (routes?, tenants?, regions?, audiences?);
-        let scope = Self { all: all?, routes, tenants, regions, audiences, percent };
-        scope.check_at(at, problems);
-        Some(scope)
-    }
-}
-
-deserialize_by_reading!("scope": Scope);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,7 +199,7 @@ mod tests {
     #[test]
     fn a_scope_that_names_nothing_is_not_everything() {
         for nothing in ["{}", r#"{"all":false}"#, r#"{"tenants":[]}"#, r#"{"percent":null}"#] {
-            let error = serde_json::from_str::<Scope>(nothing).unwrap_err().to_string();
+            let error = serde_json::from_str::<Scope>(nothing).unwrap().check().unwrap_err().to_string();
             assert!(error.contains("scope: nothing is not allowed"), "{error}");
         }
         assert_eq!(serde_json::from_str::<Scope>(r#"{"all":true}"#).unwrap(), Scope::all());
@@ -242,7 +223,9 @@ mod tests {
             r#"{"routes":["/a/*","/b"],"tenants":["t"],"regions":["r"],"audiences":["x"],"percent":12.3456}"#
         );
         assert_eq!(serde_json::from_str::<Scope>(&written).unwrap(), scope);
-        assert!(serde_json::from_str::<Scope>(r#"{"tenant":["a"]}"#).unwrap_err().to_string().contains("left out"));
+        assert!(
+            serde_json::from_str::<Scope>(r#"{"tenant":["a"]}"#).unwrap_err().to_string().contains("unknown field")
+        );
     }
 
     #[test]

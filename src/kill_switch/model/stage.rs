@@ -1,7 +1,5 @@
 //! Where an engagement is in force already.
 
-use super::json::Node;
-use super::read::{Fields, Read, deserialize_by_reading, tagged, word};
 use super::text;
 use crate::config::Problems;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -17,7 +15,8 @@ const NAMES_MAX: usize = 100;
 /// ```
 ///
 /// Valid: 1 to 100 names of 1 to 128 bytes each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "Form")]
 #[non_exhaustive]
 pub enum Stage {
     /// On the instances of these names.
@@ -131,6 +130,42 @@ impl fmt::Display for Stage {
     }
 }
 
+/// The two forms of a stage in JSON.
+#[derive(serde::Deserialize)]
+#[serde(untagged, expecting = "not a stage, must be \"everywhere\", or names of instances, of regions, or of both")]
+enum Form {
+    Everywhere(Everywhere),
+    Names(Names),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Everywhere {
+    Everywhere,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Names {
+    regions: Option<BTreeSet<String>>,
+    instances: Option<BTreeSet<String>>,
+}
+
+impl TryFrom<Form> for Stage {
+    type Error = &'static str;
+
+    fn try_from(form: Form) -> Result<Self, &'static str> {
+        match form {
+            Form::Everywhere(Everywhere::Everywhere) => Ok(Self::Everywhere),
+            Form::Names(Names { regions: None, instances: Some(instances) }) => Ok(Self::Instances(instances)),
+            Form::Names(Names { regions: Some(regions), instances }) => {
+                Ok(Self::Regions { regions, instances: instances.unwrap_or_default() })
+            }
+            Form::Names(Names { regions: None, instances: None }) => Err("a stage without names"),
+        }
+    }
+}
+
 impl Serialize for Stage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (regions, instances) = self.names();
@@ -145,30 +180,6 @@ impl Serialize for Stage {
             }
         }
         map.end()
-    }
-}
-
-impl Read for Stage {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let stage = match node {
-            Node::Object(fields) if fields.len() > 1 => {
-                let mut fields = Fields::of(node, at, &["regions", "instances"], problems)?;
-                let (regions, instances) = (fields.required("regions"), fields.required("instances"));
-                Self::Regions { regions: regions?, instances: instances? }
-            }
-            _ => match tagged(node, at, &["instances", "regions", "everywhere"], problems)? {
-                ("everywhere", Node::Null) => Self::Everywhere,
-                ("instances", names) => Self::Instances(Read::read(names, at, problems)?),
-                ("regions", names) => {
-                    Self::Regions { regions: Read::read(names, at, problems)?, instances: BTreeSet::new() }
-                }
-                (_, more) => {
-                    return crate::kill_switch::model::read::wrong(more, at, "no more than \"everywhere\"", problems);
-                }
-            },
-        };
-        stage.check_at(at, problems);
-        Some(stage)
     }
 }
 
@@ -200,15 +211,6 @@ impl Spread {
         matches!(self, Self::Instances)
     }
 }
-
-impl Read for Spread {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let words = [("instances", Self::Instances), ("regions", Self::Regions), ("everywhere", Self::Everywhere)];
-        word(node, at, &words, problems)
-    }
-}
-
-deserialize_by_reading!("stage": Stage);
 
 #[cfg(test)]
 mod tests {
@@ -253,7 +255,11 @@ mod tests {
             "1",
             "{}",
         ] {
-            assert!(serde_json::from_str::<Stage>(wrong).is_err(), "{wrong}");
+            let mut problems = Problems::default();
+            if let Ok(stage) = serde_json::from_str::<Stage>(wrong) {
+                stage.check_at("stage", &mut problems);
+                assert!(problems.into_result(()).is_err(), "{wrong}");
+            }
         }
     }
 }

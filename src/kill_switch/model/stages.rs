@@ -1,8 +1,6 @@
 //! The way of an engagement through the fleet, as the document lays it down for all switches.
 
-use super::json::Node;
-use super::read;
-use super::read::{Read, deserialize_by_reading};
+use super::decode;
 use super::stage::Stage;
 use crate::config::{ConfigError, Problems};
 
@@ -32,8 +30,8 @@ const STAGES_MAX: usize = 10;
 /// assert_eq!(stages.next(&Stage::Everywhere), None);
 /// # Ok::<_, backstop::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "Vec<Stage>", into = "Vec<Stage>")]
 pub struct Stages(Vec<Stage>);
 
 impl Stages {
@@ -95,21 +93,19 @@ impl Stages {
     }
 }
 
-impl Read for Stages {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let Node::List(items) = node else { return read::wrong(node, at, "a list of stages", problems) };
-        let read: Vec<_> = (0..)
-            .zip(items)
-            .take(STAGES_MAX + 1)
-            .map(|(number, item): (usize, _)| Stage::read(item, &format!("{at}[{number}]"), problems))
-            .collect();
-        let stages = Self(read.into_iter().collect::<Option<_>>()?);
-        stages.check_at(at, problems);
-        Some(stages)
+impl TryFrom<Vec<Stage>> for Stages {
+    type Error = String;
+
+    fn try_from(stages: Vec<Stage>) -> Result<Self, String> {
+        Self::new(stages).map_err(|error| decode::inner(&error))
     }
 }
 
-deserialize_by_reading!("stages": Stages);
+impl From<Stages> for Vec<Stage> {
+    fn from(stages: Stages) -> Self {
+        stages.0
+    }
+}
 
 #[cfg(test)]
 mod tests {

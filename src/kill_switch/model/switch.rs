@@ -1,12 +1,10 @@
 //! One switch: what it is, and whether it is engaged.
 
+use super::decode;
 use super::engagement::Engagement;
 use super::id::SwitchId;
-use super::json::Node;
 use super::percent;
 use super::percent::Percent;
-use super::read;
-use super::read::{Fields, Read, deserialize_by_reading, word};
 use super::records::{DrillRecord, Pin, PinState};
 use super::stage::Spread;
 use super::text;
@@ -15,7 +13,8 @@ use crate::config::{ConfigError, Problems};
 use crate::kill_switch::model::engagement::Trigger;
 
 /// One switch of a document.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Switch {
     pub(in crate::kill_switch) id: SwitchId,
     pub(in crate::kill_switch) definition: Definition,
@@ -28,6 +27,22 @@ pub struct Switch {
 }
 
 impl Switch {
+    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+        self.definition.check_at(&format!("{at}.definition"), problems);
+        if let Some(engaged) = &self.engaged {
+            engaged.check_at(&format!("{at}.engaged"), problems);
+        }
+        if let Some(pin) = &self.pin {
+            pin.check_at(&format!("{at}.pin"), problems);
+            if (pin.state == PinState::Engaged) != self.engaged.is_some() {
+                problems.add(format!("{at}.pin.state"), pin.state, "the state of the switch");
+            }
+        }
+        if let Some(drilled) = &self.drilled {
+            drilled.check_at(&format!("{at}.drilled"), problems);
+        }
+    }
+
     /// Index of the trigger behind the switch's present state; `None` if nothing is engaged any more.
     pub(in crate::kill_switch) fn trigger_index(&self, now: Timestamp) -> Option<usize> {
         let trigger = self.engaged()?.trigger();
@@ -70,23 +85,6 @@ impl Switch {
     }
 }
 
-impl Read for Switch {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["id", "definition", "engaged", "pin", "drilled"];
-        let mut fields = Fields::of(node, at, &known, problems)?;
-        let (id, definition) = (fields.required("id"), fields.required("definition"));
-        let (engaged, pin) = (fields.optional::<Engagement>("engaged"), fields.optional::<Pin>("pin"));
-        let drilled = fields.optional("drilled");
-        let (engaged, pin) = (engaged?, pin?);
-        if let Some(pin) = &pin
-            && (pin.state == PinState::Engaged) != engaged.is_some()
-        {
-            fields.problems.add(format!("{at}.pin.state"), pin.state, "what the switch is");
-        }
-        Some(Self { id: id?, definition: definition?, engaged, pin, drilled: drilled? })
-    }
-}
-
 /// What a switch is: who answers for it, what it turns off, and what holds before anything is known.
 ///
 /// Setters take everything; [`check`](Self::check) tells what is wrong, and so does the change that uses it.
@@ -103,17 +101,19 @@ impl Read for Switch {
 /// definition.check()?;
 /// # Ok::<_, backstop::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use = "pass it to a change"]
 pub struct Definition {
     owner: String,
     disables: String,
     severity: Severity,
     on_unknown: OnUnknown,
+    #[serde(deserialize_with = "decode::time")]
     expires: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "percent::normalized", skip_serializing_if = "Option::is_none")]
     max_automatic: Option<f64>,
-    #[serde(skip_serializing_if = "Spread::is_instances")]
+    #[serde(default, skip_serializing_if = "Spread::is_instances")]
     max_automatic_spread: Spread,
 }
 
@@ -204,7 +204,7 @@ impl Definition {
     pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
         text::name(&format!("{at}.owner"), &self.owner, problems);
         text::reason(&format!("{at}.disables"), &self.disables, problems);
-        read::time(&format!("{at}.expires"), self.expires, problems);
+        decode::check_time(&format!("{at}.expires"), self.expires, problems);
         if let Some(percent) = self.max_automatic
             && Percent::new(percent).is_err()
         {
@@ -213,28 +213,9 @@ impl Definition {
     }
 }
 
-impl Read for Definition {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let known = ["owner", "disables", "severity", "on_unknown", "expires", "max_automatic", "max_automatic_spread"];
-        let mut fields = Fields::of(node, at, &known, problems)?;
-        let (owner, disables) = (fields.required::<String>("owner"), fields.required::<String>("disables"));
-        let (severity, on_unknown) = (fields.required("severity"), fields.required("on_unknown"));
-        let (expires, max_automatic) = (fields.required("expires"), fields.optional("max_automatic"));
-        let spread = fields.or_default("max_automatic_spread");
-        let definition = Self::new(owner?, disables?, expires?, on_unknown?).severity(severity?);
-        let definition = definition.max_automatic_spread(spread?);
-        let definition = match max_automatic? {
-            Some(percent) => definition.max_automatic(percent),
-            None => definition,
-        };
-        definition.check_at(at, problems);
-        Some(definition)
-    }
-}
-
 /// How much it hurts while a switch is engaged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Severity {
     /// Nobody notices.
@@ -248,27 +229,12 @@ pub enum Severity {
     Critical,
 }
 
-impl Read for Severity {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        let words = [("low", Self::Low), ("medium", Self::Medium), ("high", Self::High), ("critical", Self::Critical)];
-        word(node, at, &words, problems)
-    }
-}
-
 /// What holds while nothing is known of a switch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum OnUnknown {
     /// The capability is on.
     Allow,
     /// The capability is off.
     Block,
 }
-
-impl Read for OnUnknown {
-    fn read(node: &Node, at: &str, problems: &mut Problems) -> Option<Self> {
-        word(node, at, &[("allow", Self::Allow), ("block", Self::Block)], problems)
-    }
-}
-
-deserialize_by_reading!("switch": Switch, "definition": Definition, "severity": Severity, "on_unknown": OnUnknown);

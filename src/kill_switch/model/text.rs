@@ -8,7 +8,7 @@ pub(in crate::kill_switch) const NAME_MAX: usize = 128;
 pub(in crate::kill_switch) const REASON_MAX: usize = 512;
 
 /// A text for a message: in quotes, without control characters, not longer than 48 characters.
-pub(in crate::kill_switch) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::from("\"");
     shown.extend(text.chars().take(48).flat_map(char::escape_debug));
     shown.push_str(if text.chars().nth(48).is_some() { "..\"" } else { "\"" });
@@ -16,12 +16,12 @@ pub(in crate::kill_switch) fn shown(text: &str) -> String {
 }
 
 /// Checks a name of 1 to 128 bytes.
-pub(in crate::kill_switch) fn name(at: &str, text: &str, problems: &mut Problems) {
+pub(crate) fn name(at: &str, text: &str, problems: &mut Problems) {
     bytes(at, text, NAME_MAX, problems);
 }
 
 /// Checks a text of 1 to `most` bytes that is not blank and has no control characters.
-pub(in crate::kill_switch) fn bytes(at: &str, text: &str, most: usize, problems: &mut Problems) {
+pub(crate) fn bytes(at: &str, text: &str, most: usize, problems: &mut Problems) {
     if text.len() > most || is_unfit(text) {
         let allowed = format!("1 to {most} bytes, not blank and without control characters");
         problems.add(at.to_owned(), shown(text), allowed);
@@ -29,7 +29,7 @@ pub(in crate::kill_switch) fn bytes(at: &str, text: &str, most: usize, problems:
 }
 
 /// Checks a reason, or another sentence, of 1 to 512 characters.
-pub(in crate::kill_switch) fn reason(at: &str, text: &str, problems: &mut Problems) {
+pub(crate) fn reason(at: &str, text: &str, problems: &mut Problems) {
     if text.chars().nth(REASON_MAX).is_some() || is_unfit(text) {
         let allowed = format!("1 to {REASON_MAX} characters, not blank and without control characters");
         problems.add(at.to_owned(), shown(text), allowed);

@@ -18,7 +18,7 @@ use crate::kill_switch::model::author::{ActorKind, Author};
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::{Document, GENERATION_MAX, PENDING_MAX};
 use crate::kill_switch::model::engage::Engage;
-use crate::kill_switch::model::engagement::{ExpiryAction, Trigger, check_incident};
+use crate::kill_switch::model::engagement::{ExpiryAction, Trigger};
 use crate::kill_switch::model::parse::ParseError;
 use crate::kill_switch::rules::automation::may_automation;
 use crate::kill_switch::rules::lookup;
@@ -194,17 +194,14 @@ fn proposed(document: &Document, change: &Change, by: &Author) -> Result<Documen
 fn check(change: &Change, by: &Author) -> Result<(), ChangeError> {
     let mut problems = Problems::default();
     by.check(&mut problems);
+    change.check_at(change.verb(), &mut problems);
     match change {
-        Change::Define { definition, .. } => {
-            definition.check_at("definition", &mut problems);
-            if definition.is_expired(by.at) {
-                problems.add("definition.expires", definition.expires(), "in the future");
-            }
+        Change::Define { definition, .. } if definition.is_expired(by.at) => {
+            problems.add("define.definition.expires", definition.expires(), "in the future");
         }
         Change::Engage(engage) => check_engage(engage, by, &mut problems),
-        Change::Advance { stage, .. } => stage.check_at("stage", &mut problems),
         Change::Drilled { instances: 0, .. } => {
-            problems.add("instances", 0, "at least 1: a drill that nobody took part in");
+            problems.add("drilled.instances", 0, "at least 1");
         }
         _ => {}
     }
@@ -212,29 +209,23 @@ fn check(change: &Change, by: &Author) -> Result<(), ChangeError> {
 }
 
 fn check_engage(engage: &Engage, by: &Author, problems: &mut Problems) {
-    engage.scope.check_at("scope", problems);
-    if let Some(stage) = &engage.stage {
-        stage.check_at("stage", problems);
-    }
-    check_incident("engage", engage.incident.as_deref(), problems);
-    engage.trigger.check_at("trigger", problems);
     if let Some(expiry) = engage.expires
         && expiry.at <= by.at
     {
-        problems.add("expires.at", expiry.at, "in the future");
+        problems.add("engage.expires.at", expiry.at, "in the future");
     }
     let is_of_people = matches!(engage.trigger, Trigger::Human | Trigger::Drill);
     if is_of_people != (by.kind == ActorKind::Person) {
         let given = if is_of_people { "that of a person" } else { "that of a program" };
-        problems.add("trigger", given, "human or drill for people, kpi or expiry for programs");
+        problems.add("engage.trigger", given, "human or drill for people, kpi or expiry for programs");
     }
     let ends = engage.expires.filter(|expiry| expiry.then == ExpiryAction::Release).map(|expiry| expiry.at);
     let longest = by.at.checked_add(DRILL_MAX).unwrap_or(Timestamp::MAX);
     if engage.trigger == Trigger::Drill && ends.is_none_or(|at| at > longest) {
         let given = ends.map_or_else(|| "never".to_owned(), |at| at.to_string());
-        problems.add("expires", given, format!("release within {DRILL_MAX:?}: a drill ends by itself"));
+        problems.add("engage.expires", given, format!("release within {DRILL_MAX:?}: a drill ends by itself"));
     }
     if by.kind != ActorKind::Person && engage.expires.is_some_and(|expiry| expiry.then == ExpiryAction::Release) {
-        problems.add("expires.then", "release", "keep: automation never releases, not by a timer either");
+        problems.add("engage.expires.then", "release", "keep: automation never releases, not by a timer either");
     }
 }
