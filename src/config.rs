@@ -109,6 +109,17 @@ impl ConfigError {
         Self { problems: vec![problem] }
     }
 
+    /// The same problems, without a prefix that their fields have in common.
+    #[cfg(feature = "kill-switch")]
+    pub(crate) fn without_prefix(mut self, prefix: &str) -> Self {
+        for problem in &mut self.problems {
+            if let Some(field) = problem.field.strip_prefix(prefix) {
+                problem.field = field.to_owned().into();
+            }
+        }
+        self
+    }
+
     /// Every problem, in the order of the settings; never empty.
     pub fn problems(&self) -> &[Problem] {
         &self.problems

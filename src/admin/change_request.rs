@@ -135,13 +135,11 @@ fn in_body(error: DecodeError, prefix: &str) -> ConfigError {
     match error {
         DecodeError::Syntax(message) => ConfigError::of(Problem::new("body", message, "JSON")),
         DecodeError::Structure(error) => {
-            let mut problems = Problems::default();
-            for problem in error.problems() {
-                let field = problem.field().strip_prefix(prefix).unwrap_or(problem.field());
-                let field = if field == "document" { "body" } else { field };
-                problems.add(field.to_owned(), problem.value(), problem.allowed());
+            let whole = |problem: &Problem| problem.field() == "document";
+            match error.problems() {
+                [problem] if whole(problem) => ConfigError::of(Problem::new("body", problem.value(), "")),
+                _ => error.without_prefix(prefix),
             }
-            problems.into_error()
         }
     }
 }

@@ -163,9 +163,9 @@ async fn every_status_has_its_reason() {
         let told = scene.post("mira", &format!("/v1/{path}"), body).await;
         assert_eq!((told.0.as_u16(), &told.1["code"]), (status, &json!(code)), "{path}: {}", told.1);
     }
-    let told = scene.post("mira", "/v1/switches/recs/engage", json!({ "scope": {}, "by": "root" })).await.1;
+    let told = scene.post("mira", "/v1/switches/recs/engage", json!({ "scope": {}, "reason": " " })).await.1;
     let fields: Vec<_> = told["problems"].as_array().unwrap().iter().map(|one| &one["field"]).collect();
-    assert_eq!(fields, ["by", "scope", "reason"], "all at once");
+    assert_eq!(fields, ["scope", "reason"], "every range at once");
     for path in ["history?limit=0", "history?limit=501", "history?x=1", "audit?limit=-1"] {
         assert_eq!(scene.get("vera", &format!("/v1/{path}")).await.0, 400, "{path}");
     }

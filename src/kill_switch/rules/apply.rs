@@ -205,7 +205,8 @@ fn check(change: &Change, by: &Author) -> Result<(), ChangeError> {
         }
         _ => {}
     }
-    Ok(problems.into_result(())?)
+    // The verb is known to whoever asked for the change.
+    Ok(problems.into_result(()).map_err(|error| error.without_prefix(&format!("{}.", change.verb())))?)
 }
 
 fn check_engage(engage: &Engage, by: &Author, problems: &mut Problems) {

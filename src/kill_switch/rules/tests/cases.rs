@@ -118,7 +118,7 @@ fn everything_that_is_out_of_range_is_told_at_once() {
     let fields: Vec<_> = error.problems().iter().map(|problem| problem.field().to_owned()).collect();
     assert_eq!(
         fields,
-        ["by", "reason", "engage.scope.percent", "engage.incident", "engage.expires.at", "engage.trigger"]
+        ["by", "reason", "scope.percent", "incident", "expires.at", "trigger"]
     );
 }
 
