@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let config = bulkhead.config();
         println!("bulkhead {name}: {} calls, waiting up to {:?}", config.max_concurrent_calls(), config.max_wait());
     }
-    assert_eq!((registry.circuit_breakers().len(), registry.bulkheads().len()), (2, 2));
+    assert_eq!((registry.all::<CircuitBreaker>().len(), registry.all::<Bulkhead>().len()), (2, 2));
 
     let error = toml::from_str::<Settings>(include_str!("config/wrong.toml")).unwrap_err();
     println!("\n{error}");

@@ -3,7 +3,8 @@
 //! `cargo run --example keyed_hosts`
 
 use axum::{Router, http::StatusCode, routing::get};
-use backstop::circuit_breaker::{CircuitBreakerConfig, KeyedCircuitBreaker, SlidingWindow};
+use backstop::circuit_breaker::keyed::KeyedCircuitBreaker;
+use backstop::circuit_breaker::{CircuitBreakerConfig, SlidingWindow};
 use backstop::classify::Auto;
 use backstop::{BoxError, CallError};
 

@@ -79,9 +79,10 @@ mod sync;
 pub mod telemetry;
 
 pub use bulkhead::Bulkhead;
-pub use circuit_breaker::{CircuitBreaker, Permit};
+pub use circuit_breaker::CircuitBreaker;
 pub use config::ConfigError;
 pub use events::Subscription;
+pub use keyed_table::Key;
 #[cfg(feature = "kill-switch")]
 pub use kill_switch::{KillSwitch, KillSwitches};
 pub use outcome::Outcome;

@@ -10,20 +10,14 @@
 //! let registry = Registry::new();
 //! let payments = registry.add(CircuitBreaker::new("payments"))?;
 //! payments.force_open("maintenance");
-//! assert_eq!(registry.circuit_breaker("payments").unwrap().state().as_str(), "forced_open");
+//! assert_eq!(registry.get::<CircuitBreaker>("payments").unwrap().state().as_str(), "forced_open");
 //! registry.publish(); // before a scrape
 //! # Ok::<(), backstop::ConfigError>(())
 //! ```
 
-use crate::bulkhead::{Bulkhead, KeyedBulkhead};
-use crate::circuit_breaker::CircuitBreaker;
-use crate::circuit_breaker::keyed::{Key, KeyedCircuitBreaker};
 use crate::config::{ConfigError, Problem};
-#[cfg(feature = "kill-switch")]
-use crate::kill_switch::KillSwitches;
 use crate::reject::Mechanism;
 use crate::sync::{Arc, Mutex};
-use sealed::Handle;
 use std::any::Any;
 use std::collections::BTreeMap;
 
@@ -36,33 +30,37 @@ pub struct Registry {
 /// What has one name: at most one of a kind.
 type OfName = Vec<Arc<dyn Handle>>;
 
-/// What a registry takes: a [`CircuitBreaker`], a [group](KeyedCircuitBreaker) of them, or a [`Bulkhead`].
+/// A handle that a registry takes: a circuit breaker, a bulkhead, a group of either, or kill switches. Sealed: each
+/// mechanism implements it for its own handles.
 ///
 /// A mechanism and its keyed form are of one kind: they share names, as their metrics do.
 pub trait Registered: Handle {}
 
 impl<H: Handle> Registered for H {}
 
-mod sealed {
-    use super::{Any, Mechanism};
+/// A handle as the registry uses it.
+pub trait Handle: Any + Send + Sync {
+    /// The kind: names are unique within one.
+    fn mechanism(&self) -> Mechanism;
 
-    pub trait Handle: Any + Send + Sync {
-        fn mechanism(&self) -> Mechanism;
-        fn name(&self) -> &'static str;
-        fn publish(&self);
+    /// The name in metrics and rejections.
+    fn name(&self) -> &'static str;
 
-        fn is_same(&self, other: &Self) -> bool
-        where
-            Self: Sized;
-    }
+    /// Brings the metrics up to date.
+    fn publish(&self);
+
+    /// Whether both handles are of the same mechanism.
+    fn is_same(&self, other: &Self) -> bool
+    where
+        Self: Sized;
 }
 
-/// Each kind has these methods already.
-macro_rules! handle {
+/// Implements [`Handle`] by the methods that every handle has.
+macro_rules! registered {
     ($handle:ty, $mechanism:ident $(, $key:ident)?) => {
-        impl$(<$key: Key>)? Handle for $handle {
-            fn mechanism(&self) -> Mechanism {
-                Mechanism::$mechanism
+        impl$(<$key: $crate::keyed_table::Key>)? $crate::registry::Handle for $handle {
+            fn mechanism(&self) -> $crate::reject::Mechanism {
+                $crate::reject::Mechanism::$mechanism
             }
 
             fn name(&self) -> &'static str {
@@ -79,13 +77,7 @@ macro_rules! handle {
         }
     };
 }
-
-handle!(CircuitBreaker, CircuitBreaker);
-handle!(KeyedCircuitBreaker<K>, CircuitBreaker, K);
-handle!(Bulkhead, Bulkhead);
-handle!(KeyedBulkhead<K>, Bulkhead, K);
-#[cfg(feature = "kill-switch")]
-handle!(KillSwitches, KillSwitch);
+pub(crate) use registered;
 
 fn as_a<H: Handle>(handle: &Arc<dyn Handle>) -> Option<&H> {
     let handle: &dyn Any = &**handle;
@@ -124,37 +116,13 @@ impl Registry {
         removed.is_some() // it is dropped without the lock: what its listeners own may use the registry
     }
 
-    /// The circuit breaker of this name.
-    pub fn circuit_breaker(&self, name: &str) -> Option<CircuitBreaker> {
-        self.find(name)
-    }
-
-    /// All circuit breakers, by name; groups are not among them.
-    pub fn circuit_breakers(&self) -> Vec<CircuitBreaker> {
-        self.all()
-    }
-
-    /// The bulkhead of this name.
-    pub fn bulkhead(&self, name: &str) -> Option<Bulkhead> {
-        self.find(name)
-    }
-
-    /// All bulkheads, by name; groups are not among them.
-    pub fn bulkheads(&self) -> Vec<Bulkhead> {
-        self.all()
-    }
-
-    /// The kill switches of this name.
-    #[cfg(feature = "kill-switch")]
-    pub fn kill_switches(&self, name: &str) -> Option<KillSwitches> {
-        self.find(name)
-    }
-
-    fn find<H: Handle + Clone>(&self, name: &str) -> Option<H> {
+    /// The handle of this type and name: `registry.get::<CircuitBreaker>("payments")`.
+    pub fn get<H: Registered + Clone>(&self, name: &str) -> Option<H> {
         self.entries.lock().get(name)?.iter().find_map(as_a).cloned()
     }
 
-    fn all<H: Handle + Clone>(&self) -> Vec<H> {
+    /// All handles of this type, by name. A group of circuit breakers is of another type than one breaker.
+    pub fn all<H: Registered + Clone>(&self) -> Vec<H> {
         self.entries.lock().values().flatten().filter_map(as_a).cloned().collect()
     }
 
@@ -177,6 +145,8 @@ impl std::fmt::Debug for Registry {
 #[cfg(all(test, not(backstop_loom)))]
 mod tests {
     use super::*;
+    use crate::CircuitBreaker;
+    use crate::circuit_breaker::keyed::KeyedCircuitBreaker;
 
     /// Uses the registry when it is dropped.
     struct Owned(Registry);
@@ -216,7 +186,7 @@ mod tests {
         assert!(registry.add(group()).is_err());
         let error = registry.add(CircuitBreaker::new("shared")).unwrap_err();
         assert_eq!(error.problems()[0].allowed(), "a name that no other circuit breaker in the registry has");
-        assert!(registry.circuit_breaker("shared").is_none());
+        assert!(registry.get::<CircuitBreaker>("shared").is_none());
     }
 
     /// Of another kind.
@@ -247,13 +217,13 @@ mod tests {
         registry.add(CircuitBreaker::new("payments")).unwrap();
         let other = registry.add(Other::default()).unwrap();
         assert!(registry.add(Other::default()).is_err());
-        assert!(registry.circuit_breaker("payments").is_some());
-        assert!(registry.find::<Other>("payments").is_some_and(|found| found.is_same(&other)));
-        assert_eq!((registry.circuit_breakers().len(), registry.all::<Other>().len()), (1, 1));
+        assert!(registry.get::<CircuitBreaker>("payments").is_some());
+        assert!(registry.get::<Other>("payments").is_some_and(|found| found.is_same(&other)));
+        assert_eq!((registry.all::<CircuitBreaker>().len(), registry.all::<Other>().len()), (1, 1));
         registry.publish();
         assert_eq!(*other.0.lock(), 1);
         assert_eq!(format!("{registry:?}"), "[(CircuitBreaker, \"payments\"), (Bulkhead, \"payments\")]");
         assert!(registry.remove("payments"));
-        assert!(registry.all::<Other>().is_empty() && registry.circuit_breakers().is_empty());
+        assert!(registry.all::<Other>().is_empty() && registry.all::<CircuitBreaker>().is_empty());
     }
 }

@@ -4,9 +4,10 @@ mod exposition;
 
 use allocation_counter::measure;
 use backstop::bulkhead::{self, BulkheadBuilder};
-use backstop::circuit_breaker::{CircuitBreakerLayer, Named};
+use backstop::circuit_breaker::CircuitBreakerLayer;
 use backstop::classify::Errors;
 use backstop::clock::{Clock, ManualClock};
+use backstop::config::Named;
 use backstop::{BoxError, Bulkhead, CallError, CircuitBreaker, Rejected};
 use bytes::Bytes;
 use exposition::Exporter;

@@ -1,11 +1,13 @@
 //! What the public types can be moved into: losing `Send` or `Clone` in a patch would break users.
 
+use backstop::circuit_breaker::Permit;
+use backstop::circuit_breaker::keyed::KeyedCircuitBreaker;
 use backstop::circuit_breaker::{
-    CircuitBreakerConfig, CircuitBreakerLayer, CircuitBreakerService, Event, KeyedCircuitBreaker, ResponseFuture,
+    CircuitBreakerConfig, CircuitBreakerLayer, CircuitBreakerService, Event, ResponseFuture,
 };
 use backstop::classify::{Auto, WatchBody};
 use backstop::reject::{AsError, Respond};
-use backstop::{CallError, CircuitBreaker, ConfigError, Permit, Registry, Rejected, Subscription};
+use backstop::{CallError, CircuitBreaker, ConfigError, Registry, Rejected, Subscription};
 use std::future::Ready;
 
 fn shared<T: Send + Sync>() {}
@@ -28,18 +30,17 @@ fn handles_layers_and_services_are_cloned_and_shared() {
 #[test]
 fn those_of_bulkheads_too() {
     use backstop::Bulkhead;
-    use backstop::bulkhead::{
-        BulkheadConfig, BulkheadLayer, BulkheadService, Event, HeldBody, KeyBulkhead, KeyedBulkhead, Permit,
-    };
+    use backstop::bulkhead::keyed::{KeyHandle, KeyedBulkhead};
+    use backstop::bulkhead::{BulkheadConfig, BulkheadLayer, BulkheadService, Event, HeldBody, Permit};
     cloned::<Bulkhead>();
     cloned::<BulkheadConfig>();
     cloned::<KeyedBulkhead<String>>();
-    cloned::<KeyBulkhead<String>>();
+    cloned::<KeyHandle<String>>();
     cloned::<BulkheadLayer>();
     cloned::<BulkheadService<()>>();
     cloned::<Event>();
     shared::<Permit>();
-    shared::<Permit<KeyBulkhead<String>>>();
+    shared::<Permit<KeyHandle<String>>>();
     shared::<HeldBody<axum::body::Bytes, Bulkhead>>();
     let bulkhead = Bulkhead::new("sent");
     sent(&bulkhead.call(async { Ok::<_, std::io::Error>(()) }));

@@ -2,8 +2,9 @@
 
 mod exposition;
 
+use backstop::bulkhead::keyed::KeyedBulkhead;
 use backstop::bulkhead::limit::{Aimd, Vegas};
-use backstop::bulkhead::{BulkheadConfig, EventKind, KeyedBulkhead, Permit};
+use backstop::bulkhead::{BulkheadConfig, Event, Permit};
 use backstop::clock::{Clock, ManualClock};
 use backstop::{Bulkhead, Outcome};
 use bytes::Bytes;
@@ -223,7 +224,7 @@ fn a_key_that_makes_room_has_recovered_and_a_bypass_makes_none() {
     let keys = KeyedBulkhead::<u32>::builder("keys").config(config).clock(clock).max_keys(1).build().unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&heard);
-    keys.subscribe(move |keyed| log.lock().unwrap().push((keyed.key, keyed.event.kind))).forever();
+    keys.subscribe(move |keyed| log.lock().unwrap().push((keyed.key, keyed.event.clone()))).forever();
     {
         let key = keys.key(&1);
         let _held = key.try_acquire().unwrap();
@@ -235,7 +236,7 @@ fn a_key_that_makes_room_has_recovered_and_a_bypass_makes_none() {
     assert_eq!(keys.evicted(), 1);
     time.advance(ms(5_000));
     let heard = heard.lock().unwrap();
-    assert!(matches!(heard[..], [(Some(1), EventKind::Saturated), (Some(1), EventKind::Recovered { refused: 1, .. })]));
+    assert!(matches!(heard[..], [(Some(1), Event::Saturated { .. }), (Some(1), Event::Recovered { rejected: 1, .. })]));
 
     let inner = service_fn(|_: u32| async { Ok::<_, std::io::Error>(()) });
     let mut service = keys.layer(|key: &u32| *key).bypass_when(|_: &u32| true).layer(inner);

@@ -1,7 +1,8 @@
 //! A bulkhead for each key: apart from each other, bounded, and small.
 
 use allocation_counter::measure;
-use backstop::bulkhead::{BulkheadConfig, EventKind, KeyBulkhead, KeyedBulkhead, Permit};
+use backstop::bulkhead::keyed::{KeyHandle, KeyedBulkhead};
+use backstop::bulkhead::{BulkheadConfig, Event, Permit};
 use backstop::clock::{Clock, ManualClock};
 use backstop::{ConfigError, Rejected};
 use futures_util::FutureExt;
@@ -36,7 +37,7 @@ fn one_keys_calls_take_no_permits_of_another() {
 #[test]
 fn a_key_that_is_idle_makes_room_and_one_in_use_does_not() {
     let (tenants, _) = group(1, 4);
-    let held: Vec<Permit<KeyBulkhead<String>>> = ["a", "b"].map(|key| tenants.key(key).try_acquire().unwrap()).into();
+    let held: Vec<Permit<KeyHandle<String>>> = ["a", "b"].map(|key| tenants.key(key).try_acquire().unwrap()).into();
     for key in 0..100 {
         drop(tenants.key(&key.to_string()).try_acquire().unwrap());
     }
@@ -64,7 +65,7 @@ fn events_tell_their_key_and_saturation_ends() {
     let (tenants, time) = group(1, 10);
     let heard = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&heard);
-    tenants.subscribe(move |keyed| log.lock().unwrap().push((keyed.key.clone(), keyed.event.kind))).forever();
+    tenants.subscribe(move |keyed| log.lock().unwrap().push((keyed.key.clone(), keyed.event.clone()))).forever();
     let held = tenants.key("a").try_acquire().unwrap();
     assert!(tenants.key("a").try_acquire().is_err());
     drop(held);
@@ -72,8 +73,8 @@ fn events_tell_their_key_and_saturation_ends() {
     assert!(tenants.saturated().is_empty());
     let heard = heard.lock().unwrap();
     assert!(heard.iter().all(|(key, _)| key.as_deref() == Some("a")));
-    assert_eq!(heard[0].1, EventKind::Saturated);
-    assert!(matches!(heard[1].1, EventKind::Recovered { refused: 1, .. }), "{heard:?}");
+    assert!(matches!(heard[0].1, Event::Saturated { .. }), "{heard:?}");
+    assert!(matches!(heard[1].1, Event::Recovered { rejected: 1, .. }), "{heard:?}");
 }
 
 #[test]

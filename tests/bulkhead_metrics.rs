@@ -4,7 +4,8 @@
 
 mod exposition;
 
-use backstop::bulkhead::{BulkheadConfig, KeyedBulkhead, Snapshot, Totals};
+use backstop::bulkhead::keyed::KeyedBulkhead;
+use backstop::bulkhead::{BulkheadConfig, Snapshot, Totals};
 use backstop::clock::Clock;
 use backstop::telemetry::METRICS;
 use backstop::{Bulkhead, CircuitBreaker, Registry};
@@ -178,11 +179,11 @@ fn a_bulkhead_may_have_the_name_of_a_breaker_and_not_of_another_bulkhead() {
     let registry = Registry::new();
     registry.add(CircuitBreaker::new("payments")).unwrap();
     let bulkhead = registry.add(Bulkhead::new("payments")).unwrap();
-    assert!(registry.bulkhead("payments").unwrap().is_same(&bulkhead));
+    assert!(registry.get::<Bulkhead>("payments").unwrap().is_same(&bulkhead));
     assert!(registry.add(bulkhead).is_ok(), "the same again");
     assert!(registry.add(Bulkhead::new("payments")).is_err());
     assert!(registry.add(KeyedBulkhead::<u8>::builder("payments").build().unwrap()).is_err());
-    assert_eq!(registry.bulkheads().len(), 1);
+    assert_eq!(registry.all::<Bulkhead>().len(), 1);
 }
 
 #[test]

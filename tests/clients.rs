@@ -201,7 +201,7 @@ async fn events_tell_why_a_client_was_cut_off() {
     let address = shop().await;
     let breaker = CircuitBreaker::builder("shop").failure_count_threshold(2).build().unwrap();
     let (events, heard) = std::sync::mpsc::channel();
-    let _subscription = breaker.subscribe(move |event| events.send(event.details().reason()).unwrap());
+    let _subscription = breaker.subscribe(move |event| events.send(event.details().reason).unwrap());
     let client = reqwest::Client::new();
     for _ in 0..2 {
         breaker.call_with(client.execute(to(address, "/broken")), &Auto).await.unwrap();

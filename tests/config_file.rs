@@ -3,8 +3,8 @@
 
 use backstop::CircuitBreaker;
 use backstop::circuit_breaker::{
-    Abandonment, Alignment, CircuitBreakerConfig, EvaluateOn, HalfOpenDecision, OpenTime, PanicPolicy, ProbeLimit,
-    RetryAfter, SlidingWindow, State, Throttle, TimeoutTo,
+    AbandonedPolicy, BucketAlignment, CircuitBreakerConfig, EvaluateOn, HalfOpenDecision, OpenTime, PanicPolicy,
+    ProbeLimit, RetryAfterPolicy, SlidingWindow, State, Throttle, TimeoutTo,
 };
 use backstop::config::Ratio;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +69,7 @@ fn every_setting_of_a_file_does_what_its_setter_does() {
         .maximum_rejection_rate(0.8)
         .aggression(1.2);
     let built = CircuitBreakerConfig::builder()
-        .window(SlidingWindow::Time { duration: 90 * SECOND, buckets: 30, alignment: Alignment::FirstCall })
+        .window(SlidingWindow::Time { duration: 90 * SECOND, buckets: 30, alignment: BucketAlignment::FirstCall })
         .failure_rate_threshold(0.25)
         .minimum_calls(20)
         .slow_call_rate_threshold(0.8)
@@ -80,13 +80,13 @@ fn every_setting_of_a_file_does_what_its_setter_does() {
         .failure_count_minimum_calls(50)
         .consecutive_failures_threshold(10)
         .evaluate_on(EvaluateOn::Failure)
-        .on_abandoned(Abandonment::Failure)
+        .on_abandoned(AbandonedPolicy::Failure)
         .abandoned_rate_threshold(0.75)
         .on_panic(PanicPolicy::Ignore)
         .open_time(OpenTime::exponential(5 * SECOND, 2.0, 300 * SECOND))
         .open_time_jitter(0.1)
         .jitter_seed(7)
-        .retry_after(RetryAfter::OpensAtOnce)
+        .retry_after(RetryAfterPolicy::OpensAtOnce)
         .retry_after_max(7_200 * SECOND)
         .automatic_half_open(true)
         .half_open_max_calls(5)

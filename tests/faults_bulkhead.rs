@@ -9,8 +9,8 @@ mod common;
 mod scene;
 
 use backstop::bulkhead::BulkheadBuilder;
-use backstop::circuit_breaker::Named;
 use backstop::clock::{Clock, ManualClock};
+use backstop::config::Named;
 use backstop::reject::RejectReason;
 use backstop::{Bulkhead, CallError, Rejected};
 use common::soon;
@@ -93,7 +93,7 @@ fn a3_a_permit_that_is_forgotten_is_seen_and_can_be_taken_back() {
     assert!(poll_once(&mut hangs).is_pending());
     std::mem::forget(hangs);
     bulkhead.reset_in_flight("test");
-    assert_eq!((state(&bulkhead), bulkhead.totals().taken_away, bulkhead.oldest_call()), ((0, 0), 2, None));
+    assert_eq!((state(&bulkhead), bulkhead.totals().revoked, bulkhead.oldest_call()), ((0, 0), 2, None));
 }
 
 #[test]

@@ -8,9 +8,9 @@ mod common;
 mod scene;
 
 use backstop::bulkhead::limit::Aimd;
-use backstop::bulkhead::{BulkheadBuilder, BulkheadConfig, Event, EventKind, Permit, Shedding};
-use backstop::circuit_breaker::Named;
+use backstop::bulkhead::{BulkheadBuilder, BulkheadConfig, Event, Permit, Shedding};
 use backstop::clock::{Clock, ManualClock};
+use backstop::config::Named;
 use backstop::reject::RejectReason;
 use backstop::{Bulkhead, Outcome};
 use common::soon;
@@ -229,7 +229,7 @@ fn e1_a_listener_may_do_anything_with_the_bulkhead_and_no_lock_is_held_meanwhile
     let (handle, heard) = (bulkhead.clone(), Arc::new(Mutex::new(Vec::new())));
     let log = Arc::clone(&heard);
     let listener = move |event: &Event| {
-        log.lock().unwrap().push(event.kind);
+        log.lock().unwrap().push(event.clone());
         let other = handle.clone();
         let everything = move || {
             drop((other.try_acquire(), other.snapshot(), other.totals(), other.oldest_call(), other.subscribe(|_| {})));
@@ -240,7 +240,7 @@ fn e1_a_listener_may_do_anything_with_the_bulkhead_and_no_lock_is_held_meanwhile
         };
         everything.clone()();
         thread::spawn(everything).join().unwrap();
-        if event.kind == (EventKind::Resized { from: 1 }) {
+        if matches!(event, Event::Resized { from: 1, .. }) {
             handle.resize(3, "the listener says so").unwrap();
             handle.reset_in_flight("the listener says so");
         }
@@ -255,9 +255,11 @@ fn e1_a_listener_may_do_anything_with_the_bulkhead_and_no_lock_is_held_meanwhile
     time.advance(SECOND * 2);
     bulkhead.snapshot();
     let heard = heard.lock().unwrap();
-    let by_hand = [EventKind::Resized { from: 1 }, EventKind::Resized { from: 2 }, EventKind::Reset { taken_away: 1 }];
-    assert_eq!((heard[0], &heard[1..4]), (EventKind::Saturated, &by_hand[..]));
-    assert!(matches!(heard[4..], [EventKind::Recovered { .. }]), "{heard:?}");
+    let [saturated, first, second, reset, recovered] = &heard[..] else { panic!("{heard:?}") };
+    assert!(matches!(saturated, Event::Saturated { .. }), "{heard:?}");
+    assert!(matches!((first, second), (Event::Resized { from: 1, .. }, Event::Resized { from: 2, .. })), "{heard:?}");
+    assert!(matches!(reset, Event::Reset { revoked: 1, .. }), "{heard:?}");
+    assert!(matches!(recovered, Event::Recovered { .. }), "{heard:?}");
 }
 
 #[test]

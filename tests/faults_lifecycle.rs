@@ -5,8 +5,8 @@
 #[path = "common/scene.rs"]
 mod scene;
 
-use backstop::Permit;
-use backstop::circuit_breaker::{Abandonment, PanicPolicy, Reason, SlidingWindow, State};
+use backstop::circuit_breaker::Permit;
+use backstop::circuit_breaker::{AbandonedPolicy, PanicPolicy, Reason, SlidingWindow, State};
 use backstop::classify::Errors;
 use futures_util::FutureExt;
 use scene::{
@@ -47,8 +47,8 @@ fn a1_nothing_but_abandoned_calls_opens_the_circuit_unless_they_are_to_count_as_
         (|builder| builder, Some(Reason::AbandonedRate)),
         (|builder| builder.abandoned_rate_threshold(1.0), Some(Reason::AbandonedRate)),
         (|builder| builder.slow_call_duration_threshold(Duration::from_secs(1)), Some(Reason::FailureRate)),
-        (|builder| builder.on_abandoned(Abandonment::Failure), Some(Reason::FailureRate)),
-        (|builder| builder.on_abandoned(Abandonment::Ignore), None),
+        (|builder| builder.on_abandoned(AbandonedPolicy::Failure), Some(Reason::FailureRate)),
+        (|builder| builder.on_abandoned(AbandonedPolicy::Ignore), None),
     ];
     for (set, reason) in rules {
         let (breaker, time) = breaker(set);
@@ -261,7 +261,7 @@ fn a10_no_end_of_a_stale_call_has_an_effect_and_every_one_is_counted() {
         probe.success();
         again_closed.into_iter().for_each(end);
         let (snapshot, totals) = (breaker.snapshot(), breaker.totals());
-        assert_eq!((breaker.state(), snapshot.calls(), snapshot.abandoned()), (State::Closed, 0, 0));
+        assert_eq!((breaker.state(), snapshot.calls, snapshot.abandoned), (State::Closed, 0, 0));
         assert_eq!((totals.stale, totals.successful, totals.failed), (6, 1, 2));
     }
 }
@@ -270,7 +270,7 @@ fn a10_no_end_of_a_stale_call_has_an_effect_and_every_one_is_counted() {
 
 #[test]
 fn a11_calls_that_a_runtime_drops_as_it_shuts_down_are_abandoned() {
-    let (breaker, _) = breaker(|builder| builder.on_abandoned(Abandonment::Ignore));
+    let (breaker, _) = breaker(|builder| builder.on_abandoned(AbandonedPolicy::Ignore));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
     let mut service = guarded(&breaker);
     let mut outlives = call(&mut service, Do::Hang);

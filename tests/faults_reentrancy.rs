@@ -6,8 +6,9 @@
 #[path = "common/scene.rs"]
 mod scene;
 
+use backstop::circuit_breaker::Permit;
 use backstop::circuit_breaker::{OpenTime, SlidingWindow, State};
-use backstop::{CircuitBreaker, Outcome, Permit, Rejected};
+use backstop::{CircuitBreaker, Outcome, Rejected};
 use scene::{
     Do, Failure, OPEN_TIME, about_to_probe, breaker, call, events, fail, guarded, panics, path, quiet_panic, succeed,
     try_now,
@@ -66,7 +67,7 @@ fn e1_a_listener_may_cancel_its_own_subscription_and_that_of_others() {
 fn e1_other_callbacks_may_use_the_breaker_as_well() {
     static CIRCUIT: LazyLock<CircuitBreaker> = LazyLock::new(|| {
         let open_time = OpenTime::from_fn(|_, evidence| {
-            assert_eq!(CIRCUIT.snapshot().failed(), evidence.failed());
+            assert_eq!(CIRCUIT.snapshot().failed, evidence.failed);
             CIRCUIT.retry_after().unwrap_or(OPEN_TIME)
         });
         breaker(|builder| builder.open_time(open_time)).0
@@ -118,8 +119,8 @@ fn e2_events_of_many_threads_arrive_in_the_order_in_which_the_state_changed() {
     let (told, mut state) = (told.lock().unwrap(), State::Closed);
     for (event, number) in told.iter().zip(1..) {
         let details = event.details();
-        assert_eq!((details.sequence(), details.from()), (number, state));
-        state = details.to();
+        assert_eq!((details.sequence, details.from), (number, state));
+        state = details.to;
     }
     assert_eq!(state, breaker.state());
     assert!(told.len() > ROUNDS);
@@ -219,7 +220,7 @@ fn e3_what_waits_for_a_blocked_listener_is_bounded_and_what_is_dropped_is_counte
     let lost = breaker.totals().events_lost;
     assert!((1..=2_000).contains(&told.len()), "{} were kept", told.len());
     assert_eq!(told.len() as u64 + lost, CHANGES + 1, "the numbers show the gap");
-    assert_eq!(told.last().unwrap().details().sequence(), CHANGES + 1, "the newest are kept");
+    assert_eq!(told.last().unwrap().details().sequence, CHANGES + 1, "the newest are kept");
 }
 
 // ---- E6: nothing is poisoned

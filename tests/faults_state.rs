@@ -7,15 +7,17 @@
 #[path = "common/scene.rs"]
 mod scene;
 
+use backstop::circuit_breaker::Permit;
 use backstop::circuit_breaker::{
-    CircuitBreakerBuilder, CircuitBreakerConfig, ConfigOnly, Event, HalfOpenDecision, OpenTime, ProbeLimit, Reason,
-    RetryAfter, SlidingWindow, State, Throttle, TimeoutTo,
+    CircuitBreakerBuilder, CircuitBreakerConfig, Event, HalfOpenDecision, OpenTime, ProbeLimit, Reason,
+    RetryAfterPolicy, SlidingWindow, State, Throttle, TimeoutTo,
 };
 use backstop::classify::Errors;
 use backstop::clock::Clock;
 use backstop::config::ConfigError;
+use backstop::config::ConfigOnly;
 use backstop::outcome::Classification;
-use backstop::{BoxError, CircuitBreaker, Outcome, Permit, Rejected};
+use backstop::{BoxError, CircuitBreaker, Outcome, Rejected};
 use futures_util::FutureExt;
 use scene::{
     Builder, Failure, JUST_PROBING, MILLISECOND, OPEN_TIME, about_to_probe, breaker, ended, events, fail, panics, path,
@@ -174,11 +176,11 @@ fn c7_new_settings_keep_the_evidence_and_are_looked_at_with_the_next_call() {
     let in_flight = breaker.try_acquire().unwrap();
     breaker.reconfigure(config(|builder| builder.window(SlidingWindow::count(4)).minimum_calls(4)));
     let snapshot = breaker.snapshot();
-    assert_eq!((snapshot.calls(), snapshot.failed(), breaker.state()), (4, 1, State::Closed), "the newest four");
+    assert_eq!((snapshot.calls, snapshot.failed, breaker.state()), (4, 1, State::Closed), "the newest four");
     in_flight.failure();
-    assert_eq!((breaker.snapshot().failed(), breaker.totals().stale), (1, 0), "f s s s f: one left as one came");
+    assert_eq!((breaker.snapshot().failed, breaker.totals().stale), (1, 0), "f s s s f: one left as one came");
     fail(&breaker, 1);
-    assert_eq!((breaker.state(), breaker.snapshot().failure_rate()), (State::Open, Some(0.5)));
+    assert_eq!((breaker.state(), breaker.snapshot().failure_rate), (State::Open, Some(0.5)));
 }
 
 #[test]
@@ -220,7 +222,7 @@ fn c7_settings_swapped_under_load_lose_no_call() {
             for kind in kinds.iter().cycle().take_while(|_| !is_over.load(Ordering::Relaxed)) {
                 breaker.reconfigure(kind.clone());
                 let snapshot = breaker.snapshot();
-                assert!(snapshot.failed() <= snapshot.calls() && snapshot.slow() <= snapshot.calls());
+                assert!(snapshot.failed <= snapshot.calls && snapshot.slow <= snapshot.calls);
             }
         });
         let threads = [scope.spawn(calls), scope.spawn(calls)];
@@ -281,7 +283,7 @@ fn c10_the_longest_durations_are_for_ever_and_overflow_nowhere() {
     let forever = |builder: Builder| {
         let slow = builder.slow_call_duration_threshold(Duration::MAX).slow_call_rate_threshold(1.0);
         let open = slow.open_time(Duration::MAX).open_time_jitter(1.0).retry_after_max(Duration::MAX);
-        open.half_open_timeout(Duration::MAX).ramp(Duration::MAX).retry_after(RetryAfter::OpensAtOnce)
+        open.half_open_timeout(Duration::MAX).ramp(Duration::MAX).retry_after(RetryAfterPolicy::OpensAtOnce)
     };
     let (breaker, time) = breaker(|builder| forever(builder).window(SlidingWindow::time(Duration::MAX, 1_000)));
     let century = || time.advance(Duration::from_secs(100 * 365 * 24 * 60 * 60));
@@ -334,7 +336,7 @@ fn c14_hours_at_once_empty_the_window_and_begin_one_half_open_round() {
     fail(&breaker, 2);
     time.advance(Duration::from_secs(36_000));
     fail(&breaker, 1);
-    assert_eq!((breaker.state(), breaker.snapshot().calls()), (State::Closed, 1));
+    assert_eq!((breaker.state(), breaker.snapshot().calls), (State::Closed, 1));
     fail(&breaker, 2);
     let told = events(&breaker);
     time.advance(Duration::from_secs(36_000));
@@ -354,7 +356,7 @@ fn c14_a_night_of_unwatched_half_open_rounds_is_caught_up_with_in_few_steps() {
     let path = path(&told);
     assert!(path.len() <= 20, "{} steps", path.len());
     assert!(path.windows(2).all(|pair| pair[0].1 == pair[1].0) && path.last().unwrap().1 == state);
-    let times: Vec<_> = told.lock().unwrap().iter().map(|event| event.details().at()).collect();
+    let times: Vec<_> = told.lock().unwrap().iter().map(|event| event.details().at).collect();
     assert!(times.is_sorted() && *times.last().unwrap() <= breaker.clock().now());
     time.advance(breaker.retry_after().unwrap_or_default());
     breaker.try_acquire().unwrap().success();
@@ -369,7 +371,7 @@ fn c15_a_clock_that_stands_still_breaks_nothing() {
     let slow = builder.slow_call_duration_threshold(Duration::from_nanos(1)).slow_call_rate_threshold(0.1);
     let breaker = slow.minimum_calls(10).ramp(OPEN_TIME).build().unwrap();
     succeed(&breaker, 100);
-    assert_eq!((breaker.snapshot().calls(), breaker.snapshot().slow()), (100, 0));
+    assert_eq!((breaker.snapshot().calls, breaker.snapshot().slow), (100, 0));
     fail(&breaker, 100);
     assert_eq!((breaker.state(), breaker.retry_after()), (State::Open, Some(Duration::from_secs(60))));
 }
@@ -387,7 +389,7 @@ fn c17_a_slow_failure_is_one_call_in_both_rates_and_a_call_without_length_is_not
     time.advance(Duration::MAX);
     slow.failure();
     let (snapshot, totals) = (breaker.snapshot(), breaker.totals());
-    assert_eq!((snapshot.calls(), snapshot.failed(), snapshot.slow()), (2, 2, 1));
+    assert_eq!((snapshot.calls, snapshot.failed, snapshot.slow), (2, 2, 1));
     assert_eq!((totals.failed, totals.slow_failed, totals.slow_successful), (2, 1, 0));
 }
 
@@ -542,10 +544,10 @@ fn laws_hold_over_threads_that_do_everything_at_once() {
     let mut state = State::Closed;
     for (event, number) in events.iter().zip(1..) {
         let details = event.details();
-        assert_eq!((details.from(), details.sequence()), (state, number));
-        state = details.to();
-        let evidence = details.snapshot();
-        assert!(evidence.failed() <= evidence.calls() && evidence.calls() <= 20);
+        assert_eq!((details.from, details.sequence), (state, number));
+        state = details.to;
+        let evidence = details.snapshot;
+        assert!(evidence.failed <= evidence.calls && evidence.calls <= 20);
     }
     assert_eq!(state, breaker.state());
     assert!(events.len() > 10, "it did trip and recover: {}", events.len());

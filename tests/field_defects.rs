@@ -6,10 +6,11 @@
 #[path = "common/scene.rs"]
 mod scene;
 
+use backstop::circuit_breaker::Permit;
 use backstop::circuit_breaker::{HalfOpenDecision, OpenTime, ProbeLimit, Reason, SlidingWindow, State, Throttle};
 use backstop::classify::Errors;
 use backstop::reject::RejectReason;
-use backstop::{CallError, CircuitBreaker, Permit};
+use backstop::{CallError, CircuitBreaker};
 use scene::{
     Do, JUST_OPEN, MILLISECOND, OPEN_TIME, PROBE_TIME, about_to_probe, breaker, call, ended, events, fail, guarded,
     is_ready, panics, path, poll_once, rejection, succeed, try_now,
@@ -27,9 +28,9 @@ fn a_count_window_slides_so_old_successes_do_not_outvote_new_failures() {
     let (breaker, _) = breaker(|builder| builder.window(SlidingWindow::count(100)));
     succeed(&breaker, 10_000);
     fail(&breaker, 49);
-    assert_eq!((breaker.state(), breaker.snapshot().failure_rate()), (State::Closed, Some(0.49)));
+    assert_eq!((breaker.state(), breaker.snapshot().failure_rate), (State::Closed, Some(0.49)));
     fail(&breaker, 1);
-    assert_eq!((breaker.state(), breaker.snapshot().failure_rate()), (State::Open, Some(0.5)));
+    assert_eq!((breaker.state(), breaker.snapshot().failure_rate), (State::Open, Some(0.5)));
 }
 
 /// tower-resilience: permits that were forgotten counted as calls while old successes expired, and the rate was
@@ -41,7 +42,7 @@ fn a_time_window_with_forgotten_permits_still_trips() {
     succeed(&breaker, 100);
     (0..100).for_each(|_| std::mem::forget(breaker.try_acquire()));
     time.advance(Duration::from_secs(11));
-    assert_eq!(breaker.snapshot().calls(), 0);
+    assert_eq!(breaker.snapshot().calls, 0);
     fail(&breaker, 4);
     assert_eq!(breaker.state(), State::Open);
 }
@@ -329,12 +330,12 @@ fn a_listener_may_do_anything_with_the_breaker() {
     let log = Arc::clone(&seen);
     breaker
         .subscribe(move |event| {
-            log.lock().unwrap().push((handle.state(), handle.snapshot().calls(), handle.totals().failed));
+            log.lock().unwrap().push((handle.state(), handle.snapshot().calls, handle.totals().failed));
             handle.subscribe(|_| {}).forever();
             handle.publish();
             drop(handle.try_acquire());
             handle.reconfigure((*handle.config()).clone());
-            if event.details().to() == State::HalfOpen {
+            if event.details().to == State::HalfOpen {
                 handle.disable("the listener says so");
             }
         })
@@ -406,7 +407,7 @@ fn the_rate_that_tripped_is_frozen_while_open() {
     succeed(&breaker, 1);
     fail(&breaker, 3);
     let tripped_by = breaker.snapshot();
-    assert_eq!((breaker.state(), tripped_by.calls(), tripped_by.failure_rate()), (State::Open, 4, Some(0.75)));
+    assert_eq!((breaker.state(), tripped_by.calls, tripped_by.failure_rate), (State::Open, 4, Some(0.75)));
     late.into_iter().for_each(Permit::success);
     time.advance(JUST_OPEN);
     assert_eq!((breaker.state(), breaker.snapshot()), (State::Open, tripped_by));
@@ -455,7 +456,7 @@ fn a_slow_probe_does_not_close_a_circuit_that_slowness_opened() {
         };
         succeed_slowly();
         succeed_slowly();
-        assert_eq!((breaker.state(), breaker.snapshot().slow()), (State::Open, 2));
+        assert_eq!((breaker.state(), breaker.snapshot().slow), (State::Open, 2));
         time.advance(OPEN_TIME);
         succeed_slowly();
         assert_eq!(breaker.state(), State::Open, "{decision:?}");

@@ -8,8 +8,8 @@ mod exposition;
 mod scene;
 
 use backstop::bulkhead::BulkheadBuilder;
-use backstop::circuit_breaker::Named;
 use backstop::clock::{Clock, ManualClock};
+use backstop::config::Named;
 use backstop::reject::{Mechanism, RejectReason};
 use backstop::{BoxError, Bulkhead, CallError};
 use exposition::Exporter;

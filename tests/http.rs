@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use backstop::circuit_breaker::{RetryAfter, State};
+use backstop::circuit_breaker::{RetryAfterPolicy, State};
 use backstop::classify::{HttpHead, StatusRules};
 use backstop::clock::Clock;
 use backstop::reject::RejectReason;
@@ -84,7 +84,7 @@ async fn a_refused_connection_is_a_failure() {
 #[tokio::test]
 async fn retry_after_sets_the_time_that_the_circuit_stays_open() {
     let address = upstream().await;
-    for (policy, wait) in [(RetryAfter::SetsOpenTime, 7), (RetryAfter::Ignore, 60)] {
+    for (policy, wait) in [(RetryAfterPolicy::SetsOpenTime, 7), (RetryAfterPolicy::Ignore, 60)] {
         let (clock, _) = Clock::manual();
         let breaker = CircuitBreaker::builder("upstream")
             .clock(clock)
@@ -178,7 +178,7 @@ async fn giving_up_on_a_stalled_body_is_abandonment() {
     assert_eq!(counted(&breaker), SUCCESS, "a second is no stall yet");
     give_up_on_stalled_body(&breaker, || time.advance(Duration::from_millis(1_001))).await;
     assert_eq!(counted(&breaker), [1, 0, 0, 1, 0]);
-    assert_eq!((breaker.snapshot().abandoned(), breaker.snapshot().failed()), (1, 0));
+    assert_eq!((breaker.snapshot().abandoned, breaker.snapshot().failed), (1, 0));
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn giving_up_after_the_slow_threshold_is_a_failure() {
         CircuitBreaker::builder("upstream").clock(clock).slow_call_duration_threshold(threshold).build().unwrap();
     give_up_on_stalled_body(&breaker, || time.advance(threshold + Duration::from_nanos(1))).await;
     assert_eq!(counted(&breaker), ABANDONED);
-    assert_eq!((breaker.snapshot().abandoned(), breaker.snapshot().failed()), (0, 1));
+    assert_eq!((breaker.snapshot().abandoned, breaker.snapshot().failed), (0, 1));
 }
 
 #[tokio::test]

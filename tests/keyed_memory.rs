@@ -1,7 +1,7 @@
 //! What a healthy key costs in memory.
 
 use allocation_counter::measure;
-use backstop::circuit_breaker::KeyedCircuitBreaker;
+use backstop::circuit_breaker::keyed::KeyedCircuitBreaker;
 
 const KEYS: u64 = 10_000;
 

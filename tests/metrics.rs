@@ -4,10 +4,11 @@
 
 mod exposition;
 
+use backstop::circuit_breaker::Permit;
 use backstop::circuit_breaker::{CircuitBreakerConfig, Event, State};
 use backstop::clock::{Clock, ManualClock};
 use backstop::telemetry::{METRICS, Metric, MetricKind, MetricUnit};
-use backstop::{CircuitBreaker, Outcome, Permit, Registry};
+use backstop::{CircuitBreaker, Outcome, Registry};
 use exposition::{Exporter, Scrape};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::collections::{BTreeSet, HashMap};
@@ -416,7 +417,7 @@ fn count_transitions(breaker: &CircuitBreaker) -> Arc<Mutex<Changes>> {
     let log = Arc::clone(&heard);
     let listener = move |event: &Event| {
         if let Event::Transition(change) = event {
-            let change = (change.from(), change.to(), change.reason().to_string());
+            let change = (change.from, change.to, change.reason.to_string());
             *log.lock().unwrap().entry(change).or_default() += 1;
         }
     };

@@ -4,11 +4,11 @@ use backstop::bulkhead::BulkheadConfig;
 use backstop::circuit_breaker::State;
 use backstop::classify::Errors;
 use backstop::clock::{Clock, ManualClock, Timestamp};
+use backstop::kill_switch::Anyone;
 use backstop::kill_switch::store::MemoryStore;
 use backstop::kill_switch::{
     Author, Change, Definition, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, SwitchId, Target,
 };
-use backstop::protect::Anyone;
 use backstop::{BoxError, Bulkhead, CircuitBreaker, Protect, Rejected, protect};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -91,7 +91,7 @@ fn time_in_the_queue_is_no_slowness_of_the_dependency() {
             drop(held);
             assert!(matches!(poll(&mut waits), Poll::Ready(Ok(()))));
         }
-        assert_eq!((scene.breaker.snapshot().slow(), scene.breaker.state()), (0, State::Closed));
+        assert_eq!((scene.breaker.snapshot().slow, scene.breaker.state()), (0, State::Closed));
     });
 }
 

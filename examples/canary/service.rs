@@ -11,7 +11,7 @@ use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use backstop::bulkhead::{self, EventKind};
+use backstop::bulkhead;
 use backstop::circuit_breaker::{Event, SlidingWindow, State as Circuit};
 use backstop::{BoxError, Bulkhead, CallError, CircuitBreaker, Registry};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -209,16 +209,16 @@ async fn set_ranking(State(shop): State<Arc<Shop>>, Path(order): Path<String>) {
 
 fn tell(event: &Event) {
     let transition = event.details();
-    let (reason, snapshot) = (transition.reason().to_string(), transition.snapshot());
-    let (calls, failed) = (snapshot.calls(), snapshot.failed());
+    let (reason, snapshot) = (transition.reason.to_string(), transition.snapshot);
+    let (calls, failed) = (snapshot.calls, snapshot.failed);
     process::tell(&match event {
         Event::WouldOpen(_) => Message::WouldOpen { reason, calls, failed },
-        _ => Message::Circuit { to: transition.to().to_string(), reason, calls, failed },
+        _ => Message::Circuit { to: transition.to.to_string(), reason, calls, failed },
     });
 }
 
 fn tell_full(event: &bulkhead::Event) {
-    if event.kind == EventKind::Saturated {
-        process::tell(&Message::Full { in_flight: event.in_flight });
+    if let bulkhead::Event::Saturated { load, .. } = event {
+        process::tell(&Message::Full { in_flight: load.in_flight });
     }
 }

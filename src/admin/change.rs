@@ -1,12 +1,12 @@
 //! Changes: who may ask for which, and what is answered.
 
+use super::answer::{Answer, json};
+use super::auth::{admit, admit_some};
 use super::body;
 use super::change_request::ChangeRequest;
-use super::guard::{admit, admit_some};
-use super::handle::Shared;
+
 use super::problem::Problem;
-use super::routes::{Answer, json};
-use super::turned_away;
+use super::shared::{Shared, write_down};
 use crate::clock::timestamp;
 use crate::kill_switch::access::Verb::{self, Approve, Define, Drill, Engage, Release};
 use crate::kill_switch::access::{Actor, Denied};
@@ -86,7 +86,7 @@ pub(super) async fn answer(shared: Arc<Shared>, ask: Ask, id: String, request: R
         admit(&shared.access, &parts.headers, ask.needs, about).map(drop)
     };
     if let Err(problem) = admitted {
-        turned_away::write_down(&shared, ask.path, about, &parts.headers, problem.code()).await;
+        write_down(&shared, ask.path, about, &parts.headers, problem.code()).await;
         return Err(problem);
     }
     body::is_json(&parts.headers)?;
@@ -114,7 +114,7 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
     let both = [ask.needs, &[Approve]].concat();
     let needs = if break_glass { &both } else { ask.needs };
     let actor = admit(&shared.access, headers, needs, about).inspect_err(|problem| {
-        if let Some(facts) = shared.turned_away.facts(shared, ask.path, about, headers, problem.code()) {
+        if let Some(facts) = shared.denied(ask.path, about, headers, problem.code()) {
             editor.write_down(facts);
         }
     });
@@ -136,7 +136,7 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
         Ok(changes) => changes,
         Err(found) if is_seen(found.as_ref()) => {
             let code = Denied::WrongVerb.code();
-            if let Some(facts) = shared.turned_away.facts(shared, ask.path, about, headers, code) {
+            if let Some(facts) = shared.denied(ask.path, about, headers, code) {
                 editor.write_down(facts);
             }
             return Err(Problem::forbidden(code));

@@ -1,23 +1,19 @@
 //! The admin page of a program, and how it is set up.
 
-use super::problem::Problem;
+use super::denied_log::DeniedLog;
 use super::routes;
-use super::turned_away::TurnedAway;
+use crate::admin::shared::AT_ONCE;
+use crate::admin::shared::Shared;
 use crate::bulkhead::Bulkhead;
-use crate::clock::timestamp;
 use crate::config::{ConfigError, Problems};
+use crate::kill_switch::KillSwitches;
 use crate::kill_switch::access::AccessList;
-use crate::kill_switch::{Editor, KillSwitches};
 use crate::registry::Registry;
 use crate::sync::Arc;
 use axum::Router;
-use http::StatusCode;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Requests that are worked on at once. Operators are few.
-const AT_ONCE: u32 = 16;
 
 /// Breakers, bulkheads and switches of a program over HTTP. Clones are of the same one.
 ///
@@ -38,16 +34,6 @@ const AT_ONCE: u32 = 16;
 #[derive(Clone)]
 pub struct Admin {
     pub(super) shared: Arc<Shared>,
-}
-
-pub(super) struct Shared {
-    pub(super) switches: KillSwitches,
-    pub(super) registry: Registry,
-    pub(super) access: AccessList,
-    pub(super) audit_file: Option<PathBuf>,
-    pub(super) timeout: Duration,
-    pub(super) turned_away: TurnedAway,
-    at_once: Bulkhead,
 }
 
 impl Admin {
@@ -73,44 +59,6 @@ impl Admin {
     /// Whether somebody can change something: whether a token has not expired.
     pub fn has_live_token(&self) -> bool {
         self.shared.has_live_token()
-    }
-}
-
-impl Shared {
-    pub(super) fn has_live_token(&self) -> bool {
-        let now = timestamp();
-        self.access.grants().iter().any(|grant| grant.is_live(now))
-    }
-
-    pub(super) fn editor(&self) -> Result<Editor, Problem> {
-        self.switches.editor().cloned().ok_or_else(Problem::no_store)
-    }
-
-    /// A place among the requests that are worked on.
-    pub(super) fn begin(&self) -> Result<crate::bulkhead::Permit, Problem> {
-        self.at_once.try_acquire().map_err(|_| Problem::busy())
-    }
-
-    /// Runs what blocks. The permit goes with it: a store that hangs holds up so many threads, and no more.
-    pub(super) async fn in_background<T: Send + 'static>(
-        &self,
-        permit: crate::bulkhead::Permit,
-        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let work = tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop(permit);
-            done
-        });
-        match tokio::time::timeout(self.timeout, work).await {
-            Ok(Ok(done)) => done,
-            Ok(Err(_)) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the store panicked")),
-            Err(_) => {
-                let detail =
-                    "the store takes too long: what was asked for may still happen, so look before you repeat it";
-                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "slow_store", detail))
-            }
-        }
     }
 }
 
@@ -177,8 +125,8 @@ impl AdminBuilder {
         }
         problems.into_result(())?;
         let at_once = Bulkhead::builder("backstop-admin").max_concurrent_calls(AT_ONCE).build()?;
-        let turned_away = TurnedAway::new()?;
-        let shared = Arc::new(Shared { switches, registry, access, audit_file, timeout, turned_away, at_once });
+        let denied_log = DeniedLog::new()?;
+        let shared = Arc::new(Shared { switches, registry, access, audit_file, timeout, denied_log, at_once });
         Ok(Admin { shared })
     }
 }

@@ -50,18 +50,20 @@
 //! Without a token there are no routes that change anything, and reads answer under a local name only. Without a live
 //! one, no address but loopback is listened at.
 
+mod answer;
+mod audit_tail;
+mod auth;
 mod body;
 mod change;
 mod change_request;
-mod guard;
+mod denied_log;
 mod handle;
 mod problem;
 mod restore;
 mod routes;
 mod serve;
-mod tail;
-mod turned_away;
-pub(in crate::admin) mod views;
+mod shared;
+mod views;
 
 pub use handle::{Admin, AdminBuilder};
 pub use serve::ServeError;

@@ -1,12 +1,12 @@
 //! The way back from a store that was damaged or deleted: the document in force is put into it again.
 
+use super::answer::{Answer, json};
+use super::auth::admit;
 use super::body;
 use super::change_request::reason;
-use super::guard::admit;
-use super::handle::Shared;
+
 use super::problem::Problem;
-use super::routes::{Answer, json};
-use super::turned_away;
+use super::shared::{Shared, write_down};
 use crate::clock::timestamp;
 use crate::kill_switch::Author;
 use crate::kill_switch::access::Verb;
@@ -22,7 +22,7 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     let (parts, body) = request.into_parts();
     let admitted = admit(&shared.access, &parts.headers, NEEDS, None);
     if let Err(problem) = &admitted {
-        turned_away::write_down(&shared, "restore", None, &parts.headers, problem.code()).await;
+        write_down(&shared, "restore", None, &parts.headers, problem.code()).await;
     }
     let actor = admitted?.ok_or_else(Problem::unauthorized)?;
     body::is_json(&parts.headers)?;

@@ -1,22 +1,21 @@
 //! Which path is answered by what.
 
-use super::change::{self, Ask};
-use super::guard;
-use super::handle::Shared;
+use super::auth;
+use super::change;
+use super::change::Ask;
 use super::problem::Problem;
 use super::restore;
+use super::shared::Shared;
 use super::views;
+use crate::admin::answer::Params;
 use crate::sync::Arc;
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{RawPathParams, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-
-pub(super) type Answer = Result<Response, Problem>;
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
     let mut router = Router::new()
@@ -52,7 +51,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
 
 /// What surrounds every answer.
 async fn frame(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let mut response = match guard::same_site(&shared.access, request.headers(), request.uri()) {
+    let mut response = match auth::same_site(&shared.access, request.headers(), request.uri()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
@@ -61,30 +60,5 @@ async fn frame(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    response
-}
-
-/// What stands in the place of `{..}` in a path; nothing where that is not UTF-8.
-pub(super) struct Params(Option<RawPathParams>);
-
-impl Params {
-    pub(super) fn last(&self) -> String {
-        let last = self.0.as_ref().and_then(|params| params.iter().last()); // those before are of an outer router
-        last.map(|(_, value)| value.to_owned()).unwrap_or_default()
-    }
-}
-
-impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Params {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut http::request::Parts, state: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(RawPathParams::from_request_parts(parts, state).await.ok()))
-    }
-}
-
-pub(super) fn json(status: StatusCode, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -1,10 +1,12 @@
 //! What can be read: states from memory, documents from the store, the end of the audit from its file.
 
-use super::guard::{admit, visible};
-use super::handle::Shared;
+use super::answer::{Answer, Params, json as answer};
+use super::audit_tail;
+use super::auth::{admit, visible};
 use super::problem::Problem;
-use super::routes::{Answer, Params, json as answer};
-use super::tail;
+use super::shared::Shared;
+use crate::bulkhead::Bulkhead;
+use crate::circuit_breaker::CircuitBreaker;
 use crate::clock::timestamp;
 use crate::kill_switch::access::{Switches, Verb};
 use crate::kill_switch::{Document, Switch};
@@ -23,13 +25,13 @@ const LIMIT_MAX: usize = 500;
 /// From memory: it answers while the store hangs and while every place is taken.
 pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
     admit(&shared.access, &headers, &[Verb::View], None)?;
-    let breakers = shared.registry.circuit_breakers();
+    let breakers = shared.registry.all::<CircuitBreaker>();
     let breakers = breakers.iter().map(|breaker| {
         json!({
             "name": breaker.name(), "state": breaker.state(), "snapshot": breaker.snapshot(), "totals": breaker.totals(),
         })
     });
-    let bulkheads = shared.registry.bulkheads();
+    let bulkheads = shared.registry.all::<Bulkhead>();
     let bulkheads = bulkheads.iter().map(
         |bulkhead| json!({ "name": bulkhead.name(), "snapshot": bulkhead.snapshot(), "totals": bulkhead.totals() }),
     );
@@ -130,7 +132,7 @@ pub(super) async fn audit(State(shared): Shares, RawQuery(query): RawQuery, head
             let detail = format!("the audit cannot be read: {}", error.kind());
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unreadable_audit", detail)
         };
-        let tail::Lines { entries, unreadable } = tail::lines(&path, limit).map_err(failed)?;
+        let audit_tail::Lines { entries, unreadable } = audit_tail::lines(&path, limit).map_err(failed)?;
         Ok(ok(&json!({ "entries": entries, "unreadable": unreadable })))
     };
     shared.in_background(permit, work).await

@@ -6,16 +6,19 @@
 //! overtaken. It is set before the queue is served for the first time: a permit that came back just before is
 //! seen there, one that comes back later sees the flag.
 
-use super::common::{Common, count};
-use super::holder::{Holder, Ticket};
-use super::machine::{Machine, Next, Room};
-use super::permits::{CAREFUL, Permits, QUEUES, REFUSING, WAITERS, Word};
-use super::saturation::Saturation;
-use super::snapshot::{Event, EventKind, Snapshot};
-use crate::bulkhead::config::BulkheadConfig;
+use super::config::BulkheadConfig;
+use super::counters::{Counters, count};
+use super::event::Event;
+use super::machine::waiting::Next;
+use super::machine::{Machine, Room};
+use super::permit_word::{LOCKED, PermitWord, QUEUES, REJECTING, WAITERS, Word};
+use super::saturation::{Episode, Saturation};
+use super::sink::EventSink;
+use super::snapshot::Snapshot;
+use crate::bulkhead::permit_word::Ticket;
 use crate::clock::Instant;
 use crate::reject::RejectReason;
-use crate::sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::task::Waker;
@@ -24,10 +27,10 @@ use std::time::Duration;
 /// Looks at whether calls are still refused.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-#[doc(hidden)]
+/// The permits of one bulkhead or key.
 #[derive(Debug)]
 pub struct Compartment {
-    pub(super) permits: Permits,
+    pub(super) permits: PermitWord,
     pub(super) rejected: AtomicU64,
     /// When to look whether calls are still refused, in nanoseconds.
     look_at: AtomicU64,
@@ -73,14 +76,14 @@ pub(super) struct Answer {
 
 /// What is left to do without the lock.
 #[derive(Debug, Default)]
-pub(super) struct Aftermath {
+pub(super) struct AfterUnlock {
     wakes: Vec<Waker>,
     has_events: bool,
     /// Enough permits were given to publish their number.
     pub(super) is_due: bool,
 }
 
-impl Aftermath {
+impl AfterUnlock {
     /// Wakes every call that waits: when it has to look again may have changed.
     pub(super) fn wake_waiting(&mut self, core: &mut Core) {
         self.wakes.extend(core.machine.wakes().filter_map(Option::take));
@@ -88,35 +91,20 @@ impl Aftermath {
 }
 
 #[inline]
-pub(super) fn count_exit<H: Holder>(holder: &H, is_abandoned: bool) {
-    holder.count_return();
+pub(super) fn count_exit<S: EventSink>(sink: &S, is_abandoned: bool) {
+    sink.count_return();
     if is_abandoned {
-        count(&holder.common().abandoned);
+        count(&sink.counters().abandoned);
     }
 }
 
-/// Changes the machine, serves the queue, and does what follows.
-pub(super) fn change<H: Holder>(holder: &H, change: impl FnOnce(&Compartment, &mut Core, Instant) -> Option<Event>) {
-    let compartment = holder.compartment();
-    let now = holder.common().clock.now();
-    let mut aftermath = Aftermath::default();
-    let mut core = compartment.core(holder.common());
-    if let Some(event) = change(compartment, &mut core, now) {
-        holder.push(event);
-        aftermath.has_events = true;
+pub(super) fn follow_up<S: EventSink>(sink: &S, after: AfterUnlock) {
+    wake_all(after.wakes);
+    if after.has_events {
+        sink.dispatch();
     }
-    compartment.serve(&mut core, holder, now, &mut aftermath);
-    drop(core);
-    follow_up(holder, aftermath);
-}
-
-pub(super) fn follow_up<H: Holder>(holder: &H, aftermath: Aftermath) {
-    wake_all(aftermath.wakes);
-    if aftermath.has_events {
-        holder.dispatch();
-    }
-    if aftermath.has_events || aftermath.is_due {
-        holder.publish();
+    if after.has_events || after.is_due {
+        sink.publish();
     }
 }
 
@@ -127,9 +115,27 @@ pub(super) fn wake_all(wakes: Vec<Waker>) {
 }
 
 impl Compartment {
+    /// Changes the machine under the lock, serves the queue, and does what is left without the lock.
+    pub(super) fn change<S: EventSink>(
+        &self,
+        sink: &S,
+        change: impl FnOnce(&Self, &mut Core, Instant) -> Option<Event>,
+    ) {
+        let now = sink.counters().clock.now();
+        let mut after = AfterUnlock::default();
+        let mut core = self.core(sink.counters());
+        if let Some(event) = change(self, &mut core, now) {
+            sink.push(event);
+            after.has_events = true;
+        }
+        self.serve(&mut core, sink, now, &mut after);
+        drop(core);
+        follow_up(sink, after);
+    }
+
     pub(super) fn new(config: &BulkheadConfig) -> Self {
         let compartment = Self {
-            permits: Permits::new(config.first_limit()),
+            permits: PermitWord::new(config.first_limit()),
             rejected: AtomicU64::new(0),
             look_at: AtomicU64::new(0),
             core: Mutex::new(None),
@@ -138,10 +144,10 @@ impl Compartment {
         compartment
     }
 
-    pub(super) fn core(&self, common: &Common) -> CoreGuard<'_> {
+    pub(super) fn core(&self, counters: &Counters) -> CoreGuard<'_> {
         let mut core = self.core.lock();
         core.get_or_insert_with(|| {
-            let machine = Machine::new(common.config());
+            let machine = Machine::new(counters.config());
             Box::new(Core { machine, answers: HashMap::new(), permitted: (0, 0), late: 0, saturation: None })
         });
         CoreGuard(core)
@@ -168,13 +174,13 @@ impl Compartment {
     }
 
     /// Gives permits to the calls that wait, and an answer to those whose time is over.
-    pub(super) fn serve<H: Holder>(&self, core: &mut Core, holder: &H, now: Instant, aftermath: &mut Aftermath) {
+    pub(super) fn serve<S: EventSink>(&self, core: &mut Core, sink: &S, now: Instant, after: &mut AfterUnlock) {
         if self.is_full() {
-            let (taken_away, limit) = core.machine.expire_holds(now);
-            for _ in 0..taken_away {
+            let (revoked, limit) = core.machine.expire_holds(now);
+            for _ in 0..revoked {
                 self.permits.give_back(self.permits.word().epoch());
-                count_exit(holder, true);
-                count(&holder.common().taken_away);
+                count_exit(sink, true);
+                count(&sink.counters().revoked);
             }
             if let Some(limit) = limit {
                 self.permits.set_limit(limit);
@@ -184,26 +190,26 @@ impl Compartment {
         while let Some(next) = core.machine.next(self.room(), now) {
             let (gone, result) = match next {
                 Next::Refused(gone) => {
-                    self.note_refusal(core, holder, now, aftermath);
+                    self.note_rejection(core, sink, now, after);
                     core.late += 1;
-                    holder.common().count_late(gone.on_deadline);
+                    sink.counters().count_late(gone.on_deadline);
                     let reason = gone.on_deadline;
                     (gone, Err(reason))
                 }
                 Next::Granted(gone, hold) => {
                     let word = self.permits.take_anyway();
-                    holder.count_permit();
-                    aftermath.is_due |= word.is_due();
+                    sink.count_permit();
+                    after.is_due |= word.is_due();
                     (gone, Ok(Ticket { hold, epoch: word.epoch() }))
                 }
             };
-            holder.common().waiting.fetch_sub(1, Ordering::Relaxed);
+            sink.counters().waiting.fetch_sub(1, Ordering::Relaxed);
             core.answers.insert(gone.id, Answer { result, waited: gone.waited });
-            aftermath.wakes.extend(gone.wake);
+            after.wakes.extend(gone.wake);
         }
         if times_holds != core.machine.times_holds() {
             // The first call that may have to give its permit back: who waits has to look then.
-            aftermath.wake_waiting(core);
+            after.wake_waiting(core);
         }
         let waits = core.machine.queue_depth() > 0;
         if waits != self.permits.word().has(WAITERS) {
@@ -213,7 +219,7 @@ impl Compartment {
 
     /// Brings the flags in line with the settings.
     pub(super) fn flag(&self, config: &BulkheadConfig) {
-        self.permits.set(CAREFUL, config.is_careful());
+        self.permits.set(LOCKED, config.needs_lock());
         self.permits.set(QUEUES, config.queues());
     }
 
@@ -229,94 +235,91 @@ impl Compartment {
 
     // ---- saturation
 
-    fn refused(&self, core: &Core) -> u64 {
+    fn rejections(&self, core: &Core) -> u64 {
         core.late + self.rejected.load(Ordering::Relaxed)
     }
 
-    pub(super) fn note_refusal<H: Holder>(&self, core: &mut Core, holder: &H, now: Instant, aftermath: &mut Aftermath) {
+    pub(super) fn note_rejection<S: EventSink>(
+        &self,
+        core: &mut Core,
+        sink: &S,
+        now: Instant,
+        after: &mut AfterUnlock,
+    ) {
         if core.saturation.is_none() {
-            core.saturation = Some(Saturation::begin(now, self.refused(core)));
-            self.permits.set(REFUSING, true);
-            holder.push(self.event(core, holder, EventKind::Saturated, now, &"".into()));
-            aftermath.has_events = true;
+            core.saturation = Some(Saturation::begin(now, self.rejections(core)));
+            self.permits.set(REJECTING, true);
+            sink.push(Event::Saturated { name: sink.counters().name, at: now, load: self.load(core) });
+            after.has_events = true;
         }
     }
 
     /// Nobody will look again: calls are refused no more.
-    pub(super) fn end_saturation<H: Holder>(&self, holder: &H) {
-        change(holder, |_, core, now| {
-            let over = core.saturation.take()?.end(self.refused(core));
-            self.permits.set(REFUSING, false);
-            let kind = EventKind::Recovered { refused: over.refused, lasted: over.lasted };
-            Some(self.event(core, holder, kind, now, &"".into()))
+    pub(super) fn end_saturation<S: EventSink>(&self, sink: &S) {
+        self.change(sink, |_, core, now| {
+            let over = core.saturation.take()?.end(self.rejections(core));
+            self.permits.set(REJECTING, false);
+            Some(self.recovered(core, sink, now, &over))
         });
     }
 
     /// Looks, now and then, whether calls are still refused.
-    pub(super) fn look<H: Holder>(&self, holder: &H, at_once: bool) {
-        let now = holder.common().clock.coarse();
+    pub(super) fn look<S: EventSink>(&self, sink: &S, at_once: bool) {
+        let now = sink.counters().clock.coarse();
         if !at_once && now.as_nanos() < self.look_at.load(Ordering::Relaxed) {
             return;
         }
         self.look_at.store(now.saturating_add(LOOK_EVERY).as_nanos(), Ordering::Relaxed);
-        change(holder, |_, core, now| {
-            let refused = self.refused(core);
-            let over = core.saturation.as_mut()?.look(now, refused)?;
+        self.change(sink, |_, core, now| {
+            let rejected = self.rejections(core);
+            let over = core.saturation.as_mut()?.look(now, rejected)?;
             core.saturation = None;
-            self.permits.set(REFUSING, false);
-            let kind = EventKind::Recovered { refused: over.refused, lasted: over.lasted };
-            Some(self.event(core, holder, kind, now, &"".into()))
+            self.permits.set(REJECTING, false);
+            Some(self.recovered(core, sink, now, &over))
         });
     }
 
-    pub(super) fn event<H: Holder>(
-        &self,
-        core: &Core,
-        holder: &H,
-        kind: EventKind,
-        at: Instant,
-        note: &Arc<str>,
-    ) -> Event {
-        let Snapshot { in_flight, limit, queue_depth, .. } = self.snapshot_of(core);
-        Event { name: holder.common().name, kind, at, in_flight, limit, queue_depth, note: Arc::clone(note) }
+    fn recovered<S: EventSink>(&self, core: &Core, sink: &S, at: Instant, episode: &Episode) -> Event {
+        let (name, load) = (sink.counters().name, self.load(core));
+        Event::Recovered { name, at, load, rejected: episode.rejected, lasted: episode.lasted }
     }
 
     // ---- reading
 
-    fn snapshot_of(&self, core: &Core) -> Snapshot {
+    pub(super) fn load(&self, core: &Core) -> Snapshot {
         let Room { in_flight, limit } = self.room();
         let queue_depth = u32::try_from(core.machine.queue_depth()).unwrap_or(u32::MAX);
         Snapshot { in_flight, limit, queue_depth, is_saturated: core.saturation.is_some() }
     }
 
     /// The state now, after the changes that time alone makes.
-    pub(super) fn snapshot<H: Holder>(&self, holder: &H) -> Snapshot {
+    pub(super) fn snapshot<S: EventSink>(&self, sink: &S) -> Snapshot {
         let is_unused = self.core.lock().is_none();
         if !is_unused {
-            self.look(holder, true);
+            self.look(sink, true);
         }
         self.snapshot_as_it_is()
     }
 
     pub(super) fn snapshot_as_it_is(&self) -> Snapshot {
         if let Some(core) = &*self.core.lock() {
-            return self.snapshot_of(core);
+            return self.load(core);
         }
         let Room { in_flight, limit } = self.room();
         Snapshot { in_flight, limit, queue_depth: 0, is_saturated: false }
     }
 
     /// Permits given, and calls rejected at once, since it was made.
-    pub(super) fn counted(&self, common: &Common) -> (u64, u64) {
-        let mut core = self.core(common);
+    pub(super) fn counted(&self, counters: &Counters) -> (u64, u64) {
+        let mut core = self.core(counters);
         let (seen, more) = self.permits.word().permitted_since(core.permitted.0);
         core.permitted = (seen, core.permitted.1 + more);
         (core.permitted.1, self.rejected.load(Ordering::Relaxed))
     }
 
     /// Whether it has lately refused calls.
-    pub(super) fn is_refusing(&self) -> bool {
-        self.permits.word().has(REFUSING)
+    pub(super) fn is_rejecting(&self) -> bool {
+        self.permits.word().has(REJECTING)
     }
 
     /// Whether nobody is in it and nobody waits. No where that cannot be told at once.

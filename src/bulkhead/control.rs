@@ -1,47 +1,50 @@
-//! What can be done to a bulkhead by hand, at once and from any thread: nothing here waits.
+//! Manual control: at once and from any thread; nothing here blocks.
 
-use super::common::count;
-use super::compartment::{change, count_exit, wake_all};
+use super::compartment::{count_exit, wake_all};
 use super::config::BulkheadConfig;
-use super::holder::Holder;
-use super::snapshot::EventKind;
+use super::counters::count;
+use super::event::Event;
+use super::owner::Owner;
 use crate::sync::Arc;
 
-pub(super) fn resize<H: Holder>(holder: &H, limit: u32, note: &Arc<str>) {
-    change(holder, |compartment, core, now| {
+pub(super) fn resize<O: Owner>(owner: &O, limit: u32, note: &Arc<str>) {
+    owner.compartment().change(owner, |compartment, core, at| {
         let from = compartment.permits.limit();
         let limit = core.machine.resize(limit);
-        holder.common().set_config(Arc::clone(core.machine.config()));
+        owner.counters().set_config(Arc::clone(core.machine.config()));
         compartment.permits.set_limit(limit);
-        (from != limit).then(|| compartment.event(core, holder, EventKind::Resized { from }, now, note))
+        let (name, load, note) = (owner.counters().name, compartment.load(core), Some(Arc::clone(note)));
+        (from != limit).then_some(Event::Resized { name, at, load, from, note })
     });
 }
 
-/// Brings a compartment in line with new settings, and does the rest that has to be done at the same moment.
-pub(super) fn reconfigure<H: Holder>(holder: &H, config: &Arc<BulkheadConfig>, rest: impl FnOnce()) {
+/// Applies new settings to a compartment, and runs `rest` at the same moment.
+pub(super) fn reconfigure<O: Owner>(owner: &O, config: &Arc<BulkheadConfig>, rest: impl FnOnce()) {
     let mut wakes = Vec::new();
-    change(holder, |compartment, core, now| {
+    owner.compartment().change(owner, |compartment, core, at| {
         if config.max_hold != core.machine.config().max_hold {
-            wakes.extend(core.machine.wakes().filter_map(Option::take)); // they look again at another time
+            wakes.extend(core.machine.wakes().filter_map(Option::take)); // their next look is at another time
         }
         let from = compartment.permits.limit();
         let limit = core.machine.reconfigure(Arc::clone(config), from);
         compartment.permits.set_limit(limit);
         compartment.flag(config);
         rest();
-        (from != limit).then(|| compartment.event(core, holder, EventKind::Resized { from }, now, &"".into()))
+        let (name, load) = (owner.counters().name, compartment.load(core));
+        (from != limit).then_some(Event::Resized { name, at, load, from, note: None })
     });
     wake_all(wakes);
 }
 
-pub(super) fn reset_in_flight<H: Holder>(holder: &H, note: &Arc<str>) {
-    change(holder, |compartment, core, now| {
-        let taken_away = compartment.permits.take_away();
+pub(super) fn reset_in_flight<O: Owner>(owner: &O, note: &Arc<str>) {
+    owner.compartment().change(owner, |compartment, core, at| {
+        let revoked = compartment.permits.revoke();
         core.machine.clear();
-        for _ in 0..taken_away {
-            count_exit(holder, true);
-            count(&holder.common().taken_away);
+        for _ in 0..revoked {
+            count_exit(owner, true);
+            count(&owner.counters().revoked);
         }
-        Some(compartment.event(core, holder, EventKind::Reset { taken_away }, now, note))
+        let (name, load) = (owner.counters().name, compartment.load(core));
+        Some(Event::Reset { name, at, load, revoked, note: Some(Arc::clone(note)) })
     });
 }

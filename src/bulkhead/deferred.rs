@@ -1,14 +1,14 @@
 //! A request that is not called at once: it waits for its permit, or for the service to be ready.
 
-use super::holder::Holder;
+use super::acquire::{Place, Waiting};
+use super::owner::PermitOwner;
 use super::permit::Permit;
-use super::wait::{Place, Waiting};
 use crate::reject::Rejected;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
 /// A request that waits for its permit, or for the service.
-pub(super) struct Deferred<S, Request, H: Holder> {
+pub(super) struct Deferred<S, Request, H: PermitOwner> {
     service: S,
     request: Option<Request>,
     is_ready: bool,
@@ -18,14 +18,14 @@ pub(super) struct Deferred<S, Request, H: Holder> {
 }
 
 /// What becomes of it.
-pub(super) enum Undeferred<F, Request, H: Holder, E> {
+pub(super) enum Resolved<F, Request, H: PermitOwner, E> {
     Called(F, Permit<H>),
     Rejected(Request, Rejected),
     /// The service said that it is finished.
     Broken(E),
 }
 
-impl<S, Request, H: Holder> Deferred<S, Request, H> {
+impl<S, Request, H: PermitOwner> Deferred<S, Request, H> {
     pub(super) fn waiting(service: S, request: Request, is_ready: bool, place: Place<H>) -> Self {
         let holder = place.holder().clone();
         let waiting = Some(Waiting::new(place));
@@ -42,14 +42,14 @@ impl<S, Request, H: Holder> Deferred<S, Request, H> {
     }
 }
 
-impl<S: Service<Request>, Request, H: Holder> Deferred<S, Request, H> {
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Undeferred<S::Future, Request, H, S::Error>> {
+impl<S: Service<Request>, Request, H: PermitOwner> Deferred<S, Request, H> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Resolved<S::Future, Request, H, S::Error>> {
         if let Some(waiting) = &mut self.waiting {
             match ready!(waiting.poll(cx)) {
                 Ok(permit) => self.permit = Some(permit.carried()),
                 Err(rejected) => {
                     let request = self.request.take().expect("polled after it was ready");
-                    return Poll::Ready(Undeferred::Rejected(request, rejected));
+                    return Poll::Ready(Resolved::Rejected(request, rejected));
                 }
             }
             self.waiting = None;
@@ -57,13 +57,13 @@ impl<S: Service<Request>, Request, H: Holder> Deferred<S, Request, H> {
         if !self.is_ready {
             if let Err(error) = ready!(self.service.poll_ready(cx)) {
                 self.permit = None;
-                return Poll::Ready(Undeferred::Broken(error));
+                return Poll::Ready(Resolved::Broken(error));
             }
             self.is_ready = true;
         }
         let request = self.request.take().expect("polled after it was ready");
         let future = self.service.call(request); // its panic drops the permit with this
         let permit = self.permit.take().expect("it was there before the service was asked");
-        Poll::Ready(Undeferred::Called(future, permit))
+        Poll::Ready(Resolved::Called(future, permit))
     }
 }

@@ -1,10 +1,10 @@
 //! The future of a call in front of which a bulkhead stands.
 
-use super::deferred::{Deferred, Undeferred};
+use super::deferred::{Deferred, Resolved};
 use super::handle::Bulkhead;
-use super::hold::{Hold, UntilResponse};
-use super::holder::Holder;
+use super::owner::PermitOwner;
 use super::permit::Permit;
+use super::release_point::{ReleasePoint, UntilResponse};
 use crate::classify::{Classified, Classify, judge};
 use crate::outcome::{Outcome, on_behalf_of};
 use crate::reject::OnReject;
@@ -21,7 +21,7 @@ pin_project! {
     ///
     /// Dropped before its end, it leaves the queue or gives its place back at once.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<S, Request, F, H, C, P, Refusal, G: Holder = Bulkhead> {
+    pub struct ResponseFuture<S, Request, F, H, C, P, Refusal, G: PermitOwner = Bulkhead> {
         #[pin]
         pub(super) state: State<S, Request, F, Refusal, G>,
         pub(super) hold: H,
@@ -33,14 +33,14 @@ pin_project! {
 pin_project! {
     #[project = StateProjected]
     /// How far the call has come.
-    pub(super) enum State<S, Request, F, Refusal, G: Holder> {
+    pub(super) enum State<S, Request, F, Refusal, G: PermitOwner> {
         Called { #[pin] future: F, permit: Option<Permit<G>> },
         Deferred { deferred: Box<Deferred<S, Request, G>> },
         Refused { refusal: Option<Refusal> },
     }
 }
 
-impl<S, Request, F, Refusal, G: Holder> State<S, Request, F, Refusal, G> {
+impl<S, Request, F, Refusal, G: PermitOwner> State<S, Request, F, Refusal, G> {
     #[inline]
     pub(super) fn called(future: F, permit: Permit<G>) -> Self {
         Self::Called { future, permit: Some(permit) }
@@ -54,10 +54,10 @@ impl<S, Request, F, Refusal, G: Holder> State<S, Request, F, Refusal, G> {
 impl<S, Request, H, C, P, G> Future for ResponseFuture<S, Request, S::Future, H, C, P, P::Refusal, G>
 where
     S: Service<Request>,
-    H: Hold<S::Response>,
+    H: ReleasePoint<S::Response>,
     C: Classify<S::Response, S::Error>,
     P: OnReject<Request, S::Response, H::Response<G>, S::Error>,
-    G: Holder,
+    G: PermitOwner,
 {
     type Output = Result<H::Response<G>, P::Error>;
 
@@ -89,7 +89,7 @@ where
     }
 }
 
-impl<S: Service<Request>, Request, Refusal, G: Holder> State<S, Request, S::Future, Refusal, G> {
+impl<S: Service<Request>, Request, Refusal, G: PermitOwner> State<S, Request, S::Future, Refusal, G> {
     /// Waits until the call is made or refused. The error is that of a service that is finished.
     #[inline(never)]
     fn poll_deferred<P, O>(mut self: Pin<&mut Self>, on_reject: &P, cx: &mut Context<'_>) -> Poll<Option<S::Error>>
@@ -98,14 +98,14 @@ impl<S: Service<Request>, Request, Refusal, G: Holder> State<S, Request, S::Futu
     {
         let StateProjected::Deferred { deferred } = self.as_mut().project() else { return Poll::Ready(None) };
         let next = match ready!(deferred.poll(cx)) {
-            Undeferred::Called(future, permit) => Self::called(future, permit),
-            Undeferred::Rejected(request, rejected) => {
+            Resolved::Called(future, permit) => Self::called(future, permit),
+            Resolved::Rejected(request, rejected) => {
                 if P::IS_FALLBACK {
                     deferred.count_fallback();
                 }
                 Self::Refused { refusal: Some(on_reject.refuse(request, rejected)) }
             }
-            Undeferred::Broken(error) => return Poll::Ready(Some(error)),
+            Resolved::Broken(error) => return Poll::Ready(Some(error)),
         };
         self.set(next);
         Poll::Ready(None)
@@ -127,7 +127,7 @@ fn is_failure(outcome: Outcome) -> bool {
 
 /// A call that failed may be answered otherwise.
 #[inline(never)]
-fn finish_failed<Request, R, E, G: Holder, H: Hold<R>, P: OnReject<Request, R, H::Response<G>, E>>(
+fn finish_failed<Request, R, E, G: PermitOwner, H: ReleasePoint<R>, P: OnReject<Request, R, H::Response<G>, E>>(
     failed: Result<R, E>,
     outcome: Outcome,
     permit: &mut Option<Permit<G>>,

@@ -1,28 +1,24 @@
 //! The bulkhead that users hold.
 
-use super::calls::{Entry, Wait, enter_freely};
-use super::common::count;
-use super::config::{BulkheadBuilder, BulkheadConfig, WAIT_MAX, check_limit};
+use super::config::BulkheadConfig;
+use super::config::check::check_limit;
 use super::control;
-use super::direct;
-use super::hold::UntilResponse;
-use super::holder::Holder;
-use super::layer::BulkheadLayer;
+use super::counters::count;
+use super::event::Event;
+use super::owner::Owner;
 use super::partitions::UNPARTITIONED;
 use super::permit::Permit;
-use super::service::BulkheadService;
 use super::shared::Shared;
-use super::snapshot::{Event, Snapshot, Totals};
-use super::wait::{self, Place, Waiting};
-use crate::classify::{AnyResult, Classify};
+use super::snapshot::{Snapshot, Totals};
+use crate::bulkhead::compartment::Compartment;
+use crate::bulkhead::counters::Counters;
+use crate::bulkhead::sink::EventSink;
 use crate::clock::Clock;
-use crate::config::{ConfigError, Named, Problem, Problems, intern};
+use crate::config::{ConfigError, Problem, Problems, intern};
 use crate::events::{Subscription, note};
-use crate::reject::{AsError, CallError, Rejected};
 use crate::shared_ref::SharedRef;
 use crate::sync::Arc;
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
 /// A bulkhead: a cheap handle to shared permits.
@@ -34,13 +30,6 @@ pub struct Bulkhead {
     pub(super) shared: SharedRef<Shared>,
     /// Whose permits this handle takes first.
     pub(super) partition: u8,
-}
-
-/// How a call fares that enters a bulkhead.
-pub(crate) enum Entered {
-    Permit(Permit),
-    Waiting(Waiting<Bulkhead>),
-    Refused(Rejected),
 }
 
 impl Bulkhead {
@@ -57,11 +46,6 @@ impl Bulkhead {
         }
     }
 
-    /// Starts from the defaults.
-    pub fn builder(name: impl Into<String>) -> BulkheadBuilder<Named> {
-        BulkheadBuilder::named(name.into())
-    }
-
     /// A bulkhead with settings made or read elsewhere.
     ///
     /// # Errors
@@ -73,7 +57,7 @@ impl Bulkhead {
 
     pub(super) fn make(name: &'static str, config: BulkheadConfig, clock: Clock) -> Self {
         let bulkhead = Self { shared: SharedRef::new(Shared::new(name, config, clock)), partition: 0 };
-        Holder::publish(&bulkhead);
+        EventSink::publish(&bulkhead);
         bulkhead
     }
 
@@ -88,12 +72,12 @@ impl Bulkhead {
 
     /// The name, as it stands in metrics and events.
     pub fn name(&self) -> &'static str {
-        self.shared.common.name
+        self.shared.counters.name
     }
 
     /// The clock that the bulkhead reads.
     pub fn clock(&self) -> &Clock {
-        &self.shared.common.clock
+        &self.shared.counters.clock
     }
 
     /// Whether both handles are of the same permits.
@@ -131,164 +115,23 @@ impl Bulkhead {
     /// Calls of this handle's partition in flight, and the permits that are its own; `None` without a partition.
     pub fn partition_permits(&self) -> Option<(u32, u32)> {
         let limit = self.snapshot().limit;
-        let partition = Holder::partition(self);
+        let partition = Owner::partition(self);
         (partition != UNPARTITIONED)
-            .then(|| self.shared.compartment.core(&self.shared.common).machine.partition(partition, limit))
+            .then(|| self.shared.compartment.core(&self.shared.counters).machine.partition(partition, limit))
     }
 
     // ---- in front of a service
 
-    /// A Tower layer. By default its error is boxed, and a call holds its permit until its response is there.
-    ///
-    /// Servers of axum and tonic want [`.respond()`](BulkheadLayer::respond) after it; what the compiler says
-    /// without is in [`reject`](crate::reject#what-the-compiler-says-without-a-responder).
-    pub fn layer(&self) -> BulkheadLayer {
-        BulkheadLayer::new(self.clone())
-    }
-
-    /// Puts the bulkhead in front of a client: `layer().layer(service)`.
-    pub fn wrap<S>(&self, service: S) -> BulkheadService<S> {
-        BulkheadService::new(self.clone(), service, UntilResponse, AnyResult, AsError)
-    }
-
     // ---- without Tower
-
-    /// Asks for a permit. Never waits.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejected`] when there is none, or when others wait for one already.
-    pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        wait::enter_at_once(self)
-    }
-
-    /// Asks for a permit, and waits for it as long as [`max_wait`](super::BulkheadBuilder::max_wait) allows. Outside of
-    /// a tokio runtime, whose timer ends the wait, it does not wait.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejected`] when the queue is full, or none came in time.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it leaves the queue; a permit that has come meanwhile goes to the next in turn.
-    #[cfg(feature = "tokio")]
-    pub async fn acquire(&self) -> Result<Permit, Rejected> {
-        wait::acquire(self, Wait::AsConfigured).await
-    }
-
-    /// Asks for a permit, and waits for it at most so long, and never longer than a day; zero does not wait.
-    ///
-    /// # Errors
-    ///
-    /// As [`acquire`](Self::acquire).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`acquire`](Self::acquire).
-    #[cfg(feature = "tokio")]
-    pub async fn acquire_within(&self, max_wait: Duration) -> Result<Permit, Rejected> {
-        wait::acquire(self, Wait::Within(max_wait.min(WAIT_MAX))).await
-    }
-
-    /// Asks for a permit, and blocks this thread at most so long, and never longer than a day; zero does not block.
-    /// Needs no runtime, and does not belong on one.
-    ///
-    /// # Errors
-    ///
-    /// As [`acquire`](Self::acquire).
-    pub fn acquire_blocking(&self, max_wait: Duration) -> Result<Permit, Rejected> {
-        wait::acquire_blocking(self, Wait::Within(max_wait.min(WAIT_MAX)))
-    }
 
     /// A permit that takes no place and is not counted among those in flight: for calls that must go through, such
     /// as health checks.
     pub fn bypass(&self) -> Permit {
-        count(&self.shared.common.bypassed);
+        count(&self.shared.counters.bypassed);
         Permit::bypass(self.clone())
     }
 
-    /// Runs a future with a permit, for which it waits as long as the settings allow.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it gives its place back or leaves the queue; the future is dropped with it.
-    pub fn call<T, E>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-    ) -> impl Future<Output = Result<T, CallError<E>>> {
-        self.call_with(future, &AnyResult)
-    }
-
-    /// Runs a future with a permit; `classifier` tells an [adaptive](super::limit) limit how it went.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call`](Self::call).
-    pub fn call_with<T, E, C: Classify<T, E>>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        classifier: &C,
-    ) -> impl Future<Output = Result<T, CallError<E>>> {
-        direct::call_with(self, future, classifier)
-    }
-
-    /// Runs a future with a permit; a rejected or failed call is answered by `fallback`, which is counted.
-    ///
-    /// # Errors
-    ///
-    /// What `fallback` returns.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call`](Self::call).
-    pub async fn call_or<T, E>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        fallback: impl FnOnce(CallError<E>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        match self.call(future).await {
-            Ok(value) => Ok(value),
-            Err(error) => {
-                self.count_fallback();
-                fallback(error)
-            }
-        }
-    }
-
-    /// Runs a closure with a permit, for which this thread waits as long as the settings allow. Needs no runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
-    pub fn call_blocking<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-        direct::call_blocking(self, work)
-    }
-
     // ---- for layers of several mechanisms
-
-    /// A permit that travels with a future, if that needs no thought.
-    #[inline]
-    pub(crate) fn enter_freely(&self) -> Option<Permit> {
-        enter_freely(self).ok().map(|ticket| Permit::new(self.clone(), ticket).carried())
-    }
-
-    /// A permit that travels with a future, or a place in the queue.
-    pub(crate) fn enter(&self) -> Entered {
-        match wait::enter_as_future(self, Wait::AsConfigured) {
-            Entry::Permit(ticket) => Entered::Permit(Permit::new(self.clone(), ticket).carried()),
-            Entry::Queued(id) => Entered::Waiting(Waiting::new(Place::new(self.clone(), id))),
-            Entry::Refused(rejected) => Entered::Refused(rejected),
-        }
-    }
 
     /// Whether it is not worth asking the inner service whether it is ready.
     #[inline]
@@ -305,9 +148,9 @@ impl Bulkhead {
 
     /// What has been counted since the bulkhead was made.
     pub fn totals(&self) -> Totals {
-        let (permitted, rejected_full) = self.shared.compartment.counted(&self.shared.common);
+        let (permitted, rejected_full) = self.shared.compartment.counted(&self.shared.counters);
         let events_lost = self.shared.events.lost();
-        Totals { permitted, rejected_full, events_lost, ..self.shared.common.totals() }
+        Totals { permitted, rejected_full, events_lost, ..self.shared.counters.totals() }
     }
 
     /// The age of the oldest call in flight. Calls are timed where there is a `max_hold`, an adaptive limit or a
@@ -318,7 +161,7 @@ impl Bulkhead {
 
     /// The settings in force.
     pub fn config(&self) -> Arc<BulkheadConfig> {
-        self.shared.common.config()
+        self.shared.counters.config()
     }
 
     /// Calls `listener` with every event until the subscription is dropped.
@@ -332,7 +175,7 @@ impl Bulkhead {
     /// Brings the metrics up to date. [`Registry::publish`](crate::Registry::publish) does it for all.
     pub fn publish(&self) {
         self.snapshot(); // ends what time alone ends
-        Holder::publish(self);
+        EventSink::publish(self);
     }
 
     // ---- by hand: each takes effect at once, from any thread
@@ -364,7 +207,7 @@ impl Bulkhead {
             return Err(ConfigError::of(problem));
         }
         let config = Arc::new(config);
-        control::reconfigure(self, &config, || self.shared.common.set_config(Arc::clone(&config)));
+        control::reconfigure(self, &config, || self.shared.counters.set_config(Arc::clone(&config)));
         Ok(())
     }
 
@@ -384,3 +227,50 @@ impl fmt::Debug for Bulkhead {
         shown.field("limit", &limit).field("queue_depth", &queue_depth).finish()
     }
 }
+
+impl EventSink for Bulkhead {
+    #[inline]
+    fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    fn push(&self, event: Event) {
+        self.shared.events.push([event]);
+    }
+
+    fn dispatch(&self) {
+        self.shared.events.dispatch(super::log::event);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn publish(&self) {
+        self.shared.compartment.counted(&self.shared.counters); // or the count of permits would wrap unseen
+        #[cfg(feature = "metrics")]
+        self.shared.publish_lock.run(|publisher| {
+            let sample = super::metrics::Sample {
+                snapshot: self.shared.compartment.snapshot_as_it_is(),
+                totals: self.totals(),
+                oldest_call: self.oldest_call(),
+            };
+            super::metrics::publish(publisher, self.name(), &sample);
+        });
+    }
+
+    fn count_fallback(&self) {
+        count(&self.shared.counters.fallbacks);
+    }
+}
+
+impl Owner for Bulkhead {
+    #[inline]
+    fn compartment(&self) -> &Compartment {
+        &self.shared.compartment
+    }
+
+    fn partition(&self) -> usize {
+        usize::from(self.partition)
+    }
+}
+
+crate::registry::registered!(Bulkhead, Bulkhead);

@@ -1,8 +1,8 @@
 //! The Tower layer.
 
-use super::choose::{ByPartition, Bypass};
 use super::handle::Bulkhead;
-use super::hold::UntilResponse;
+use super::release_point::UntilResponse;
+use super::select::{ByPartition, Bypass};
 use super::service::BulkheadService;
 use crate::classify::AnyResult;
 use crate::reject::{AsError, answers};
@@ -74,9 +74,9 @@ impl<B, H, C, P> BulkheadLayer<B, H, C, P> {
     /// For responses of HTTP and gRPC whose data is `Bytes`. A stream that is meant to last for hours wants a
     /// bulkhead of its own, or [`max_hold`](super::BulkheadBuilder::max_hold).
     #[cfg(feature = "http")]
-    pub fn until_body_end(self) -> BulkheadLayer<B, super::hold::UntilBodyEnd, C, P> {
+    pub fn until_body_end(self) -> BulkheadLayer<B, crate::bulkhead::release_point::UntilBodyEnd, C, P> {
         let Self { bulkhead, classifier, on_reject, .. } = self;
-        BulkheadLayer { bulkhead, hold: super::hold::UntilBodyEnd, classifier, on_reject }
+        BulkheadLayer { bulkhead, hold: crate::bulkhead::release_point::UntilBodyEnd, classifier, on_reject }
     }
 
     /// Lets requests through without a permit that `bypasses` says yes to: health checks, for example. They are not
@@ -109,5 +109,15 @@ impl<S, B: Clone, H: Clone, C: Clone, P: Clone> Layer<S> for BulkheadLayer<B, H,
     fn layer(&self, inner: S) -> Self::Service {
         let Self { bulkhead, hold, classifier, on_reject } = self.clone();
         BulkheadService::new(bulkhead, inner, hold, classifier, on_reject)
+    }
+}
+
+impl Bulkhead {
+    /// A Tower layer. By default its error is boxed, and a call holds its permit until its response is there.
+    ///
+    /// Servers of axum and tonic want [`.respond()`](BulkheadLayer::respond) after it; what the compiler says
+    /// without is in [`reject`](crate::reject#what-the-compiler-says-without-a-responder).
+    pub fn layer(&self) -> BulkheadLayer {
+        BulkheadLayer::new(self.clone())
     }
 }

@@ -1,6 +1,6 @@
-//! Events in the log: that calls are refused is a warning, the rest is information, a call is nothing.
+//! Log entries of events: rejections are warnings, the rest is information.
 
-use super::snapshot::Event;
+use super::event::Event;
 
 #[cfg(not(feature = "tracing"))]
 pub(super) fn event(_: &Event) {}
@@ -8,28 +8,28 @@ pub(super) fn event(_: &Event) {}
 /// Logs an event through `tracing`, under the target `backstop::bulkhead`.
 #[cfg(feature = "tracing")]
 pub(super) fn event(event: &Event) {
-    use super::snapshot::EventKind;
-
+    let load = event.load();
     macro_rules! log {
-        ($level:ident, $message:literal $(, $more:ident = $value:expr)?) => {
+        ($level:ident, $message:literal $(, $more:ident = $value:expr)*) => {
             tracing::$level!(
                 target: "backstop::bulkhead",
-                name = event.name,
-                in_flight = event.in_flight,
-                limit = event.limit,
-                queue_depth = event.queue_depth,
-                note = &*event.note,
-                $($more = $value,)?
+                name = event.name(),
+                in_flight = load.in_flight,
+                limit = load.limit,
+                queue_depth = load.queue_depth,
+                $($more = $value,)*
                 $message
             )
         };
     }
-    match event.kind {
-        EventKind::Saturated => log!(warn, "bulkhead refuses calls"),
-        EventKind::Recovered { refused, lasted } => {
-            tracing::info!(target: "backstop::bulkhead", name = event.name, refused, ?lasted, "bulkhead refuses no calls any more");
+    match event {
+        Event::Saturated { .. } => log!(warn, "bulkhead rejects calls"),
+        Event::Recovered { rejected, lasted, .. } => {
+            log!(info, "bulkhead recovered", rejected = rejected, lasted = tracing::field::debug(lasted));
         }
-        EventKind::Resized { from } => log!(info, "bulkhead was resized", from = from),
-        EventKind::Reset { taken_away } => log!(warn, "bulkhead took every permit away", taken_away = taken_away),
+        Event::Resized { from, note, .. } => log!(info, "bulkhead was resized", from = from, note = note.as_deref()),
+        Event::Reset { revoked, note, .. } => {
+            log!(warn, "bulkhead revoked every permit", revoked = revoked, note = note.as_deref());
+        }
     }
 }

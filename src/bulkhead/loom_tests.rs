@@ -1,8 +1,10 @@
 //! Models of two or three threads, one property each. `circuit_breaker/loom_tests` says how they are run.
 
-use super::calls::{Entry, Wait, enter, poll_answer};
-use super::wait::Place;
-use super::{Bulkhead, EventKind, Permit};
+use super::acquire::Place;
+use super::admission::{Entry, Wait, enter, poll_answer};
+use super::event::Event;
+use super::handle::Bulkhead;
+use super::permit::Permit;
 use crate::clock::Clock;
 use crate::sync::Arc;
 use loom::thread;
@@ -161,7 +163,7 @@ fn loom_a_permit_taken_away_and_given_back_at_once_is_counted_back_once() {
         drop(after);
         let totals = bulkhead.totals();
         assert_eq!((bulkhead.snapshot().in_flight, totals.permitted), (0, 2));
-        assert_eq!(totals.abandoned, totals.taken_away);
+        assert_eq!(totals.abandoned, totals.revoked);
     });
 }
 
@@ -173,7 +175,7 @@ fn loom_two_first_refusals_are_one_event() {
         let heard = Arc::clone(&events);
         bulkhead
             .subscribe(move |event| {
-                assert_eq!(event.kind, EventKind::Saturated);
+                assert!(matches!(event, Event::Saturated { .. }));
                 heard.fetch_add(1, Ordering::SeqCst);
             })
             .forever();

@@ -31,7 +31,7 @@ mod publish {
         let calls = calls.into_iter().map(move |kind| of(telemetry::BULKHEAD_CALLS, kind));
         let rest = [
             telemetry::BULKHEAD_FALLBACKS,
-            telemetry::BULKHEAD_PERMITS_TAKEN_AWAY,
+            telemetry::BULKHEAD_PERMITS_REVOKED,
             telemetry::BULKHEAD_MAX_CONCURRENT_CALLS,
             telemetry::BULKHEAD_IN_FLIGHT_CALLS,
             telemetry::BULKHEAD_QUEUE_DEPTH,
@@ -52,7 +52,7 @@ mod publish {
             totals.left_queue,
             totals.bypassed,
             totals.fallbacks,
-            totals.taken_away,
+            totals.revoked,
         ];
         let now = [
             f64::from(snapshot.limit),

@@ -59,19 +59,18 @@
 //! }
 //! ```
 
-mod calls;
-mod choose;
-mod common;
+mod acquire;
+mod admission;
+mod call;
 mod compartment;
 mod config;
 mod control;
+mod counters;
 mod deferred;
-mod direct;
+mod event;
 mod future;
-mod handle;
-mod hold;
-mod holder;
-mod holds;
+pub(in crate::bulkhead) mod handle;
+mod in_flight;
 pub mod keyed;
 mod layer;
 pub mod limit;
@@ -80,33 +79,38 @@ mod log;
 mod loom_tests;
 mod machine;
 mod metrics;
+mod owner;
 mod partitions;
 mod permit;
-mod permits;
+mod permit_word;
 mod queue;
+mod release_point;
 mod saturation;
+mod select;
 mod service;
 mod shared;
 mod shedding;
+mod sink;
 mod snapshot;
 mod timer;
-mod wait;
 
-pub use choose::{ByPartition, Bypass, Choose};
-pub use config::{BulkheadBuilder, BulkheadConfig};
+pub(crate) use acquire::Entered;
+pub(crate) use acquire::Waiting;
+pub use config::BulkheadConfig;
+pub use config::builder::BulkheadBuilder;
+pub use event::Event;
 pub use future::ResponseFuture;
 pub use handle::Bulkhead;
-pub(crate) use handle::Entered;
-#[cfg(feature = "http")]
-pub use hold::{HeldBody, HoldExpired, UntilBodyEnd};
-pub use hold::{Hold, UntilResponse};
-pub use holder::Holder;
-pub use keyed::{KeyBulkhead, KeyedBulkhead};
 pub use layer::BulkheadLayer;
+pub use owner::PermitOwner;
 pub use partitions::PartitionTotal;
 pub use permit::Permit;
 pub use queue::QueueOrder;
+#[cfg(feature = "http")]
+pub use release_point::{HeldBody, HoldExpired, UntilBodyEnd};
+pub use release_point::{ReleasePoint, UntilResponse};
+pub use select::{ByPartition, Bypass, Select};
 pub use service::BulkheadService;
 pub use shedding::Shedding;
-pub use snapshot::{Event, EventKind, Snapshot, Totals};
-pub(crate) use wait::Waiting;
+pub(crate) use sink::EventSink;
+pub use snapshot::{Snapshot, Totals};

@@ -1,9 +1,10 @@
 //! One call in flight.
 
-use super::calls::{exit, is_held, sample};
+use super::admission::{exit, is_held, sample};
 use super::handle::Bulkhead;
-use super::holder::{Holder, Ticket};
-use super::holds::HoldId;
+use super::in_flight::CallId;
+use super::owner::PermitOwner;
+use super::permit_word::Ticket;
 use crate::outcome::{Classification, Outcome, Settle};
 use std::fmt;
 
@@ -27,10 +28,10 @@ use std::fmt;
 /// # Ok::<(), backstop::ConfigError>(())
 /// ```
 #[must_use = "a permit that is dropped at once holds no place"]
-pub struct Permit<H: Holder = Bulkhead> {
+pub struct Permit<H: PermitOwner = Bulkhead> {
     holder: H,
     // A ticket, taken apart so that the phase fits into its padding.
-    hold: HoldId,
+    hold: CallId,
     epoch: u16,
     phase: Phase,
 }
@@ -49,13 +50,13 @@ enum Phase {
     Bypass,
 }
 
-impl<H: Holder> Permit<H> {
+impl<H: PermitOwner> Permit<H> {
     pub(super) fn new(holder: H, Ticket { hold, epoch }: Ticket) -> Self {
         Self { holder, hold, epoch, phase: Phase::Bare }
     }
 
     pub(super) fn bypass(holder: H) -> Self {
-        Self { holder, hold: HoldId::NONE, epoch: 0, phase: Phase::Bypass }
+        Self { holder, hold: CallId::NONE, epoch: 0, phase: Phase::Bypass }
     }
 
     pub(super) fn holder(&self) -> &H {
@@ -90,12 +91,16 @@ impl<H: Holder> Permit<H> {
     /// When the place has been held for too long; `None` where nobody times it or it was taken away.
     #[cfg(feature = "http")]
     pub(super) fn held_until(&self) -> Option<crate::clock::Instant> {
-        if self.phase == Phase::Bypass { None } else { super::calls::held_until(&self.holder, self.ticket()) }
+        if self.phase == Phase::Bypass {
+            None
+        } else {
+            crate::bulkhead::admission::held_until(&self.holder, self.ticket())
+        }
     }
 
     #[cfg(feature = "http")]
     pub(super) fn now(&self) -> crate::clock::Instant {
-        self.holder.common().clock.now()
+        self.holder.counters().clock.now()
     }
 
     /// Whether the place is still this permit's: it may have been taken away after
@@ -126,7 +131,7 @@ impl<H: Holder> Permit<H> {
 }
 
 /// A response's body may hold the permit until it ends.
-impl<H: Holder> Settle for Permit<H> {
+impl<H: PermitOwner> Settle for Permit<H> {
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Bypass {
             sample(&self.holder, self.ticket(), classification.outcome());
@@ -145,7 +150,7 @@ impl<H: Holder> Settle for Permit<H> {
     }
 }
 
-impl<H: Holder> Drop for Permit<H> {
+impl<H: PermitOwner> Drop for Permit<H> {
     #[inline]
     fn drop(&mut self) {
         if self.phase != Phase::Bypass {
@@ -154,7 +159,7 @@ impl<H: Holder> Drop for Permit<H> {
     }
 }
 
-impl<H: Holder> fmt::Debug for Permit<H> {
+impl<H: PermitOwner> fmt::Debug for Permit<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit").field("name", &self.holder.name()).field("phase", &self.phase).finish_non_exhaustive()
     }

@@ -38,7 +38,7 @@ pub(crate) struct Waiter<W> {
 
 /// A call that no longer waits.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Gone<W> {
+pub(crate) struct Dequeued<W> {
     pub(crate) id: u64,
     pub(crate) waited: Duration,
     pub(crate) on_deadline: RejectReason,
@@ -103,14 +103,14 @@ impl<W> Queue<W> {
     }
 
     /// Takes a call out, if it still waits.
-    pub(crate) fn remove(&mut self, partition: usize, id: u64, now: Instant) -> Option<Gone<W>> {
+    pub(crate) fn remove(&mut self, partition: usize, id: u64, now: Instant) -> Option<Dequeued<W>> {
         let Waiter { since, deadline, on_deadline, wake } = self.waiting[partition].remove(&id)?;
         self.deadlines.remove(&(deadline, id, partition));
-        Some(Gone { id, waited: now.saturating_duration_since(since), on_deadline, wake })
+        Some(Dequeued { id, waited: now.saturating_duration_since(since), on_deadline, wake })
     }
 
     /// Takes out a call whose time is over, the earliest deadline first.
-    pub(crate) fn expire(&mut self, now: Instant) -> Option<Gone<W>> {
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Dequeued<W>> {
         let (deadline, id, partition) = *self.deadlines.first()?;
         if deadline.is_reached(now) { self.remove(partition, id, now) } else { None }
     }

@@ -1,15 +1,15 @@
 //! The Tower service.
 
-use super::calls::{Entry, Wait, enter_freely};
-use super::choose::Choose;
-use super::common::count;
+use super::acquire::{Place, enter_as_future};
+use super::admission::{Entry, Wait, try_enter_fast};
+use super::counters::count;
 use super::deferred::Deferred;
 use super::future::{ResponseFuture, State};
 use super::handle::Bulkhead;
-use super::hold::{Hold, UntilResponse};
-use super::holder::Holder;
+use super::owner::PermitOwner;
 use super::permit::Permit;
-use super::wait::{Place, enter_as_future};
+use super::release_point::{ReleasePoint, UntilResponse};
+use super::select::Select;
 use crate::classify::{AnyResult, Classify};
 use crate::reject::{AsError, OnReject};
 use std::borrow::Cow;
@@ -52,14 +52,14 @@ impl<S, B, H, C, P> BulkheadService<S, B, H, C, P> {
 impl<S, B, H, C, P, Request> Service<Request> for BulkheadService<S, B, H, C, P>
 where
     S: Service<Request> + Clone,
-    B: Choose<Request>,
-    H: Hold<S::Response> + Clone,
+    B: Select<Request>,
+    H: ReleasePoint<S::Response> + Clone,
     C: Classify<S::Response, S::Error> + Clone,
-    P: OnReject<Request, S::Response, H::Response<B::Holder>, S::Error> + Clone,
+    P: OnReject<Request, S::Response, H::Response<B::PermitOwner>, S::Error> + Clone,
 {
-    type Response = H::Response<B::Holder>;
+    type Response = H::Response<B::PermitOwner>;
     type Error = P::Error;
-    type Future = ResponseFuture<S, Request, S::Future, H, C, P, P::Refusal, B::Holder>;
+    type Future = ResponseFuture<S, Request, S::Future, H, C, P, P::Refusal, B::PermitOwner>;
 
     /// A full bulkhead is ready: it answers, or lets the request wait. Whether the inner service is ready matters
     /// only to a request that is let through.
@@ -76,17 +76,17 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let (hold, classifier, on_reject) = (self.hold.clone(), self.classifier.clone(), self.on_reject.clone());
         let bypasses = self.bulkhead.bypasses(&request);
-        let holder = if bypasses { self.bulkhead.any() } else { self.bulkhead.choose(&request) };
+        let holder = if bypasses { self.bulkhead.any() } else { self.bulkhead.select(&request) };
         if !self.is_unasked
             && !bypasses
-            && let Ok(ticket) = enter_freely(&*holder)
+            && let Ok(ticket) = try_enter_fast(&*holder)
         {
             let permit = Permit::new(holder.into_owned(), ticket).carried(); // before the call, which may panic
             let state = State::called(self.inner.call(request), permit);
             return ResponseFuture { state, hold, classifier, on_reject };
         }
         let inner = Inner { service: &mut self.inner, is_unasked: self.is_unasked };
-        let state = inner.start_with_care(request, holder, bypasses, &on_reject);
+        let state = inner.start_slow(request, holder, bypasses, &on_reject);
         ResponseFuture { state, hold, classifier, on_reject }
     }
 }
@@ -100,7 +100,7 @@ struct Inner<'a, S> {
 impl<S: Clone> Inner<'_, S> {
     /// Begins a call that needs thought.
     #[inline(never)]
-    fn start_with_care<Request, P, O, G: Holder>(
+    fn start_slow<Request, P, O, G: PermitOwner>(
         self,
         request: Request,
         holder: Cow<'_, G>,
@@ -112,7 +112,7 @@ impl<S: Clone> Inner<'_, S> {
         P: OnReject<Request, S::Response, O, S::Error>,
     {
         let permit = if bypasses {
-            count(&holder.common().bypassed);
+            count(&holder.counters().bypassed);
             Permit::bypass(holder.into_owned())
         } else {
             match enter_as_future(&*holder, Wait::AsConfigured) {
@@ -148,4 +148,11 @@ impl<S: Clone> Inner<'_, S> {
 #[cfg(feature = "grpc")]
 impl<S: tonic::server::NamedService, B, H, C, P> tonic::server::NamedService for BulkheadService<S, B, H, C, P> {
     const NAME: &'static str = S::NAME;
+}
+
+impl Bulkhead {
+    /// Puts the bulkhead in front of a client: `layer().layer(service)`.
+    pub fn wrap<S>(&self, service: S) -> BulkheadService<S> {
+        BulkheadService::new(self.clone(), service, UntilResponse, AnyResult, AsError)
+    }
 }

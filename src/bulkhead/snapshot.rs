@@ -1,9 +1,5 @@
 //! What a bulkhead tells about itself: values.
 
-use crate::clock::Instant;
-use crate::sync::Arc;
-use std::time::Duration;
-
 /// The state of a bulkhead at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -53,58 +49,11 @@ pub struct Totals {
     /// Permitted calls that were dropped before their end, or whose permit was taken away.
     pub abandoned: u64,
     /// Permits that were taken away: held for longer than `max_hold`, or by [`reset_in_flight`](super::Bulkhead::reset_in_flight).
-    pub taken_away: u64,
+    pub revoked: u64,
     /// Calls let through without a permit, as they asked.
     pub bypassed: u64,
     /// Calls answered by a fallback.
     pub fallbacks: u64,
     /// Events that did not reach a listener: it panicked, or was far too slow.
     pub events_lost: u64,
-}
-
-/// Something that happened to a bulkhead; calls are no events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct Event {
-    /// The bulkhead's name.
-    pub name: &'static str,
-    /// What happened.
-    pub kind: EventKind,
-    /// When, on the bulkhead's own clock.
-    pub at: Instant,
-    /// Calls in flight then.
-    pub in_flight: u32,
-    /// Calls in flight at most, from then on.
-    pub limit: u32,
-    /// Calls that waited then.
-    pub queue_depth: u32,
-    /// What whoever did it by hand gave as a reason; empty otherwise.
-    pub note: Arc<str>,
-}
-
-/// What happened to a bulkhead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum EventKind {
-    /// The first call was refused after a time without.
-    Saturated,
-    /// No call has been refused for a second.
-    Recovered {
-        /// Calls refused meanwhile.
-        refused: u64,
-        /// From the first refusal until no more came.
-        lasted: Duration,
-    },
-    /// The limit was set by hand. What an adaptive limit does by itself is no event.
-    Resized {
-        /// The limit before.
-        from: u32,
-    },
-    /// Every permit was taken away from its holder, by hand.
-    Reset {
-        /// How many there were.
-        taken_away: u32,
-    },
 }

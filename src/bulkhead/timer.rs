@@ -1,6 +1,6 @@
 //! A timer, where there are timers: tokio's, with its feature and on its runtime.
 
-pub(super) use self::real::Timer;
+pub(super) use real::Timer;
 
 #[cfg(feature = "tokio")]
 mod real {

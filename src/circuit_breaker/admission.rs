@@ -1,9 +1,11 @@
 //! The first half of a call's path: whether it is let through.
 
-use super::machine::{Admission, Denial};
-use super::permit::Ticket;
+use super::machine::types::{Admission, Denial};
 use super::shared::{ADMITS, GENERATION_SHIFT, REJECTS, STATE, Shared, TIMES};
-use super::snapshot::State;
+use super::state::State;
+use super::ticket::Ticket;
+use crate::circuit_breaker::handle::CircuitBreaker;
+use crate::circuit_breaker::permit::Permit;
 use crate::clock::Instant;
 use crate::outcome::RetryAfter;
 use crate::reject::{RejectReason, Rejected};
@@ -13,7 +15,7 @@ use std::time::Duration;
 impl Shared {
     /// Lets a call through, if that needs no thought.
     #[inline]
-    pub(crate) fn admit_freely(&self) -> Option<Ticket> {
+    pub(crate) fn try_admit_fast(&self) -> Option<Ticket> {
         // Acquire: pairs with the store in `mirror`.
         let word = self.word.load(Ordering::Acquire);
         let generation = word >> GENERATION_SHIFT;
@@ -23,7 +25,7 @@ impl Shared {
 
     /// Asks to let a call through.
     pub(crate) fn admit(&self) -> Result<Ticket, Rejected> {
-        if let Some(ticket) = self.admit_freely() {
+        if let Some(ticket) = self.try_admit_fast() {
             return Ok(ticket);
         }
         match self.time_left() {
@@ -95,8 +97,8 @@ impl Shared {
         let admitted = self.locked(|core, now| {
             let admitted = core.machine.admit(now);
             match &admitted {
-                Ok(admission) => core.ledger.totals.would_reject += u64::from(admission.would_reject),
-                Err(_) => core.ledger.totals.not_permitted += 1,
+                Ok(admission) => core.accumulated.totals.would_reject += u64::from(admission.would_reject),
+                Err(_) => core.accumulated.totals.not_permitted += 1,
             }
             admitted
         });
@@ -117,7 +119,23 @@ impl Shared {
     fn cancel(&self, Ticket { generation, flight, .. }: Ticket, not_permitted: u64) {
         self.locked(|core, now| {
             core.machine.cancel(Admission { generation, flight, would_reject: false }, now);
-            core.ledger.totals.not_permitted += not_permitted;
+            core.accumulated.totals.not_permitted += not_permitted;
         });
+    }
+}
+
+impl CircuitBreaker {
+    /// Asks for one call.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`], with the time after which to try again where it is known.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the permit ends the call as abandoned.
+    pub fn try_acquire(&self) -> Result<Permit, Rejected> {
+        let ticket = self.shared.admit()?;
+        Ok(Permit::bare(self.clone(), ticket))
     }
 }

@@ -1,9 +1,9 @@
 //! The future of a call in front of which a breaker stands.
 
-use super::permit::{Holder, Permit};
-use crate::classify::{Classified, Classify, Errors, judge};
+use super::permit::Permit;
+use crate::classify::{Classified, Classify, judge};
 use crate::outcome::{Outcome, Settle, on_behalf_of};
-use crate::reject::{CallError, OnReject, Rejected};
+use crate::reject::OnReject;
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -74,46 +74,13 @@ where
     }
 }
 
-pin_project! {
-    /// A call without Tower, which asks for its permit when it is first polled.
-    struct Guarded<'a, F, C, G, A> {
-        #[pin]
-        future: F,
-        ask: Option<A>,
-        permit: Option<G>,
-        classifier: &'a C,
-    }
-}
-
-impl<F, C, R, E, G, A> Future for Guarded<'_, F, C, G, A>
-where
-    G: Settle,
-    F: Future<Output = Result<R, E>>,
-    C: Classify<R, E>,
-    A: FnOnce() -> Result<G, Rejected>,
-{
-    type Output = Result<C::Response<G>, CallError<E>>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if let Some(ask) = this.ask.take() {
-            *this.permit = Some(ask()?);
-        }
-        let guard = this.permit.as_mut().expect("polled after it was ready");
-        let result = ready!(poll_call(this.future, guard, *this.classifier, cx));
-        let result = finish(result, this.permit, *this.classifier, |failed| (failed, false));
-        Poll::Ready(result.map_err(CallError::Inner))
-    }
-}
-
 /// A result, and what it says.
-type Judged<R, E> = (Result<R, E>, Classified);
+pub(super) type Judged<R, E> = (Result<R, E>, Classified);
 
 /// Polls the call, and looks at its result.
 #[expect(clippy::inline_always, reason = "one frame instead of three: 100 of 285 instructions a call")]
 #[inline(always)]
-fn poll_call<F, C, R, E, G>(
+pub(super) fn poll_call<F, C, R, E, G>(
     future: Pin<&mut F>,
     permit: &mut G,
     classifier: &C,
@@ -133,7 +100,7 @@ where
 /// Settles the call, or hands the permit on to the response's body.
 #[expect(clippy::inline_always, reason = "as `poll_call`")]
 #[inline(always)]
-fn finish<C: Classify<R, E>, R, E, G: Settle>(
+pub(super) fn finish<C: Classify<R, E>, R, E, G: Settle>(
     (result, judged): Judged<R, E>,
     permit: &mut Option<G>,
     classifier: &C,
@@ -151,28 +118,4 @@ fn finish<C: Classify<R, E>, R, E, G: Settle>(
         permit.fallback_used();
     }
     result.map(|response| classifier.watch(response, None))
-}
-
-/// Runs a future under the permit that `ask` gets.
-///
-/// A struct and no `async fn`: each of those holds the future twice.
-pub(super) fn call_with<T, E, C: Classify<T, E>, H: Holder>(
-    ask: impl FnOnce() -> Result<Permit<H>, Rejected>,
-    future: impl Future<Output = Result<T, E>>,
-    classifier: &C,
-) -> impl Future<Output = Result<C::Response<Permit<H>>, CallError<E>>> {
-    Guarded { future, ask: Some(|| ask().map(Permit::into_carried)), permit: None, classifier }
-}
-
-/// Runs a closure under a permit.
-pub(super) fn call_blocking<T, E: 'static, H: Holder>(
-    permit: Result<Permit<H>, Rejected>,
-    work: impl FnOnce() -> Result<T, E>,
-) -> Result<T, CallError<E>> {
-    let mut permit = permit?;
-    let result = work();
-    if let Classified::Now(classification) = judge(&Errors, &result) {
-        permit.settle(classification);
-    }
-    result.map_err(CallError::Inner)
 }

@@ -1,25 +1,25 @@
 //! The circuit breaker that users hold.
 
-use super::config::{CircuitBreakerBuilder, CircuitBreakerConfig, Named};
+use super::config::CircuitBreakerConfig;
 use super::control::manual_control;
-use super::future;
-use super::layer::CircuitBreakerLayer;
-use super::locked::Sample;
-use super::machine::Command;
-use super::permit::{Holder, Permit, Ticket};
-use super::service::CircuitBreakerService;
+use super::core::Sample;
+use super::event::Event;
+use super::machine::types::Command;
+use super::owner::PermitOwner;
+use super::permit::Permit;
 use super::shared::Shared;
-use super::snapshot::{Event, Snapshot, State, Totals};
-use crate::classify::{Auto, Classify, Errors};
+use super::snapshot::Snapshot;
+use super::state::State;
+use super::ticket::Ticket;
+use super::totals::Totals;
 use crate::clock::{Clock, Instant};
 use crate::config::{ConfigError, intern};
 use crate::events::Subscription;
 use crate::outcome::Classification;
-use crate::reject::{AsError, CallError, Rejected};
+use crate::reject::Rejected;
 use crate::shared_ref::SharedRef;
 use crate::sync::Arc;
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
 /// A circuit breaker: a cheap handle to shared state.
@@ -43,11 +43,6 @@ impl CircuitBreaker {
             Ok(name) => Self::make(name, CircuitBreakerConfig::default(), Clock::system()),
             Err(error) => panic!("CircuitBreaker::new: {error}"),
         }
-    }
-
-    /// Starts from the defaults.
-    pub fn builder(name: impl Into<String>) -> CircuitBreakerBuilder<Named> {
-        CircuitBreakerBuilder::named(name.into())
     }
 
     /// A breaker with settings made or read elsewhere.
@@ -89,135 +84,7 @@ impl CircuitBreaker {
 
     // ---- in front of a service
 
-    /// A Tower layer. By default its error is boxed and a response is judged by its own protocol.
-    ///
-    /// Servers of axum and tonic want [`.respond()`](CircuitBreakerLayer::respond) after it; what the compiler
-    /// says without is in [`reject`](crate::reject#what-the-compiler-says-without-a-responder).
-    pub fn layer(&self) -> CircuitBreakerLayer {
-        CircuitBreakerLayer::new(self.clone())
-    }
-
-    /// Puts the breaker in front of a client of HTTP or gRPC: `layer().layer(service)`.
-    ///
-    /// Any other service needs a [classifier](CircuitBreakerLayer::classify), and one that takes requests of
-    /// many types, an axum `Router`, the layer: here the compiler could not tell which is meant.
-    ///
-    /// ```compile_fail,E0277
-    /// # use backstop::CircuitBreaker;
-    /// # let inventory = CircuitBreaker::new("inventory");
-    /// inventory.wrap(tower::service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) }));
-    /// // error[E0277]: `Auto` cannot tell how a call ended whose result is `Result<u32, std::io::Error>`
-    /// ```
-    pub fn wrap<S, Request>(&self, service: S) -> CircuitBreakerService<S>
-    where
-        S: tower_service::Service<Request>,
-        Auto: Classify<S::Response, S::Error>,
-    {
-        CircuitBreakerService::new(self.clone(), service, Auto, AsError)
-    }
-
     // ---- without Tower
-
-    /// Asks for one call.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejected`], with the time after which to try again where it is known.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the permit ends the call as abandoned.
-    pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        let ticket = self.shared.admit()?;
-        Ok(Permit::bare(self.clone(), ticket))
-    }
-
-    /// Runs a future if the circuit lets it: `Ok` is a success, `Err` a failure.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before its end, the call counts as abandoned; dropped before its first poll, as nothing.
-    pub fn call<T, E: 'static>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-    ) -> impl Future<Output = Result<T, CallError<E>>> {
-        self.call_with(future, &Errors)
-    }
-
-    /// Runs a future if the circuit lets it; `classifier` says how it ended.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call`](Self::call).
-    pub fn call_with<T, E, C: Classify<T, E>>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        classifier: &C,
-    ) -> impl Future<Output = Result<C::Response<Permit>, CallError<E>>> {
-        future::call_with(|| self.try_acquire(), future, classifier)
-    }
-
-    /// Runs a future if the circuit lets it; a rejected or failed call is answered by `fallback`, which is counted.
-    ///
-    /// # Errors
-    ///
-    /// What `fallback` returns.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call`](Self::call).
-    pub async fn call_or<T, E: 'static>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        fallback: impl FnOnce(CallError<E>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.call_with_or(future, &Errors, fallback).await
-    }
-
-    /// Runs a future if the circuit lets it; `classifier` says how it ended. A rejected call, and one that
-    /// returned an error, is answered by `fallback`, which is counted.
-    ///
-    /// With reqwest and [`Auto`] it takes the response as it is sent, so that a 404 is no failure and a
-    /// `Retry-After` is heard; `error_for_status` would hide both.
-    ///
-    /// # Errors
-    ///
-    /// What `fallback` returns.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call`](Self::call).
-    pub async fn call_with_or<T, E, C: Classify<T, E>>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        classifier: &C,
-        fallback: impl FnOnce(CallError<E>) -> Result<C::Response<Permit>, E>,
-    ) -> Result<C::Response<Permit>, E> {
-        match self.call_with(future, classifier).await {
-            Ok(value) => Ok(value),
-            Err(error) => {
-                self.shared.count_fallback();
-                fallback(error)
-            }
-        }
-    }
-
-    /// Runs a closure if the circuit lets it: `Ok` is a success, `Err` a failure. Needs no runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
-    pub fn call_blocking<T, E: 'static>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-        future::call_blocking(self.try_acquire(), work)
-    }
 
     // ---- reading
 
@@ -255,8 +122,8 @@ impl CircuitBreaker {
 
     /// Lets a call through, if that needs no thought. Nothing is lost where it is not made.
     #[inline]
-    pub(crate) fn admit_freely(&self) -> Option<Ticket> {
-        self.shared.admit_freely()
+    pub(crate) fn try_admit_fast(&self) -> Option<Ticket> {
+        self.shared.try_admit_fast()
     }
 
     /// The permit of a call that was let through, to travel with a future.
@@ -320,7 +187,7 @@ impl CircuitBreaker {
     }
 }
 
-impl Holder for CircuitBreaker {
+impl PermitOwner for CircuitBreaker {
     fn name(&self) -> &'static str {
         self.shared.name()
     }
@@ -353,3 +220,5 @@ impl fmt::Debug for CircuitBreaker {
         f.debug_struct("CircuitBreaker").field("name", &self.name()).field("state", &self.state()).finish()
     }
 }
+
+crate::registry::registered!(CircuitBreaker, CircuitBreaker);

@@ -82,3 +82,13 @@ impl<S, C: Clone, P: Clone> Layer<S> for CircuitBreakerLayer<C, P> {
         if self.pends { service.pending() } else { service }
     }
 }
+
+impl CircuitBreaker {
+    /// A Tower layer. By default its error is boxed and a response is judged by its own protocol.
+    ///
+    /// Servers of axum and tonic want [`.respond()`](CircuitBreakerLayer::respond) after it; what the compiler
+    /// says without is in [`reject`](crate::reject#what-the-compiler-says-without-a-responder).
+    pub fn layer(&self) -> CircuitBreakerLayer {
+        CircuitBreakerLayer::new(self.clone())
+    }
+}

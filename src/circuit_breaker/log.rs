@@ -1,6 +1,6 @@
 //! Transitions in the log: a trip is a warning, other changes are information, a call is nothing.
 
-use super::snapshot::Event;
+use super::event::Event;
 
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn event(_: &Event) {}
@@ -8,27 +8,27 @@ pub(crate) fn event(_: &Event) {}
 /// Logs an event through `tracing`, under the target `backstop::circuit_breaker`.
 #[cfg(feature = "tracing")]
 pub(crate) fn event(event: &Event) {
-    use super::snapshot::State;
+    use crate::circuit_breaker::state::State;
 
     macro_rules! log {
         ($level:ident, $details:expr, $message:literal) => {
             tracing::$level!(
                 target: "backstop::circuit_breaker",
-                name = $details.name(),
-                from = %$details.from(),
-                to = %$details.to(),
-                reason = %$details.reason(),
-                note = $details.note(),
-                calls = $details.snapshot().calls(),
-                failed = $details.snapshot().failed(),
-                slow = $details.snapshot().slow(),
+                name = $details.name,
+                from = %$details.from,
+                to = %$details.to,
+                reason = %$details.reason,
+                note = $details.note.as_deref(),
+                calls = $details.snapshot.calls,
+                failed = $details.snapshot.failed,
+                slow = $details.snapshot.slow,
                 $message
             )
         };
     }
     match event {
         Event::WouldOpen(details) => log!(warn, details, "circuit breaker would have opened"),
-        Event::Transition(details) if matches!(details.to(), State::Open | State::ForcedOpen) => {
+        Event::Transition(details) if matches!(details.to, State::Open | State::ForcedOpen) => {
             log!(warn, details, "circuit breaker opened");
         }
         Event::Transition(details) => log!(info, details, "circuit breaker changed"),

@@ -1,68 +1,13 @@
 //! Which series a breaker has, and their values: two lists in the same order.
 
-use super::snapshot::{Reason, State};
-
-/// Every change of state that can happen, and why.
-pub(crate) const TRANSITIONS: &[(State, State, Reason)] = &{
-    use Reason as R;
-    use State::{Closed, Disabled, ForcedOpen, HalfOpen, Open, Shadow};
-    [
-        (Closed, Open, R::FailureRate),
-        (Closed, Open, R::SlowCallRate),
-        (Closed, Open, R::FailureCount),
-        (Closed, Open, R::ConsecutiveFailures),
-        (Closed, Open, R::AbandonedRate),
-        (Closed, Open, R::RetryAfter),
-        (Open, HalfOpen, R::OpenTimeElapsed),
-        (HalfOpen, Closed, R::ProbesSucceeded),
-        (HalfOpen, Closed, R::HalfOpenTimeout),
-        (HalfOpen, Open, R::ProbesFailed),
-        (HalfOpen, Open, R::HalfOpenTimeout),
-        (Closed, Open, R::Manual),
-        (Closed, HalfOpen, R::Manual),
-        (Closed, ForcedOpen, R::Manual),
-        (Closed, Disabled, R::Manual),
-        (Closed, Shadow, R::Manual),
-        (Open, Closed, R::Manual),
-        (Open, HalfOpen, R::Manual),
-        (Open, ForcedOpen, R::Manual),
-        (Open, Disabled, R::Manual),
-        (Open, Shadow, R::Manual),
-        (HalfOpen, Closed, R::Manual),
-        (HalfOpen, Open, R::Manual),
-        (HalfOpen, ForcedOpen, R::Manual),
-        (HalfOpen, Disabled, R::Manual),
-        (HalfOpen, Shadow, R::Manual),
-        (ForcedOpen, Closed, R::Manual),
-        (ForcedOpen, Open, R::Manual),
-        (ForcedOpen, HalfOpen, R::Manual),
-        (ForcedOpen, Disabled, R::Manual),
-        (ForcedOpen, Shadow, R::Manual),
-        (Disabled, Closed, R::Manual),
-        (Disabled, Open, R::Manual),
-        (Disabled, HalfOpen, R::Manual),
-        (Disabled, ForcedOpen, R::Manual),
-        (Disabled, Shadow, R::Manual),
-        (Shadow, Closed, R::Manual),
-        (Shadow, Open, R::Manual),
-        (Shadow, HalfOpen, R::Manual),
-        (Shadow, ForcedOpen, R::Manual),
-        (Shadow, Disabled, R::Manual),
-    ]
-};
-
-/// The place of a change in [`TRANSITIONS`].
-pub(crate) fn transition_index(from: State, to: State, reason: Reason) -> Option<usize> {
-    TRANSITIONS.iter().position(|known| *known == (from, to, reason))
-}
-
 #[cfg(feature = "metrics")]
 pub(crate) use publish::publish;
 
 #[cfg(feature = "metrics")]
 mod publish {
-    use super::{State, TRANSITIONS};
-    use crate::circuit_breaker::locked::Sample;
+    use crate::circuit_breaker::core::Sample;
+    use crate::circuit_breaker::event::TRANSITIONS;
+    use crate::circuit_breaker::state::State;
     use crate::telemetry::{self, Metric, Publisher, Series, Value};
 
     pub(crate) fn publish(publisher: &mut Publisher, name: &'static str, sample: &Sample) {
@@ -106,8 +51,8 @@ mod publish {
         ];
         let slow = [totals.slow_successful, totals.slow_failed];
         let rest = [
-            Value::Now(sample.snapshot.failure_rate().unwrap_or(0.0)),
-            Value::Now(sample.snapshot.slow_call_rate().unwrap_or(0.0)),
+            Value::Now(sample.snapshot.failure_rate.unwrap_or(0.0)),
+            Value::Now(sample.snapshot.slow_call_rate.unwrap_or(0.0)),
             Value::Total(sample.open_time.as_secs()),
             Value::Total(totals.fallbacks),
         ];
@@ -118,7 +63,7 @@ mod publish {
     #[cfg(all(test, not(backstop_loom)))]
     mod tests {
         use super::*;
-        use crate::circuit_breaker::CircuitBreaker;
+        use crate::circuit_breaker::handle::CircuitBreaker;
 
         #[test]
         fn every_series_has_a_value_and_every_label_a_name() {

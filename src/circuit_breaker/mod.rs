@@ -48,46 +48,57 @@
 //! ```
 
 mod admission;
+mod call;
 mod config;
 mod control;
-mod flights;
+mod core;
+mod event;
 mod future;
 mod handle;
+mod in_flight;
 pub mod keyed;
 mod layer;
-mod ledger;
-mod locked;
 mod log;
 #[cfg(all(test, backstop_loom))]
 mod loom_tests;
 mod machine;
 mod metrics;
 mod open_time;
+mod owner;
 mod permit;
 mod probes;
 mod ramp;
+#[cfg(feature = "tokio")]
+mod readiness;
 mod rules;
 mod service;
 mod shared;
+mod slow_calls;
 mod snapshot;
-mod stopwatch;
-mod tally;
+mod state;
+mod thread_counters;
 mod throttle;
-#[cfg(feature = "tokio")]
-mod wait;
+mod ticket;
+mod totals;
 mod waiters;
 mod window;
 
+pub use config::builder::CircuitBreakerBuilder;
 pub use config::{
-    Abandonment, Alignment, CircuitBreakerBuilder, CircuitBreakerConfig, ConfigOnly, EvaluateOn, HalfOpenDecision,
-    Named, PanicPolicy, ProbeLimit, RetryAfter, SlidingWindow, TimeoutTo,
+    AbandonedPolicy, CircuitBreakerConfig, EvaluateOn, HalfOpenDecision, PanicPolicy, ProbeLimit, RetryAfterPolicy,
+    TimeoutTo,
 };
+pub use event::{Event, Transition};
 pub use future::ResponseFuture;
 pub use handle::CircuitBreaker;
-pub use keyed::KeyedCircuitBreaker;
 pub use layer::CircuitBreakerLayer;
 pub use open_time::OpenTime;
-pub use permit::{Holder, Permit};
+pub use owner::PermitOwner;
+pub use permit::Permit;
 pub use service::CircuitBreakerService;
-pub use snapshot::{Event, Reason, Snapshot, State, Totals, Transition};
+pub use snapshot::Snapshot;
+pub use state::{Reason, State};
 pub use throttle::Throttle;
+pub use totals::Totals;
+pub use window::kind::BucketAlignment;
+pub use window::kind::SlidingWindow;

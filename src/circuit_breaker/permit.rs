@@ -1,7 +1,8 @@
 //! One admitted call.
 
 use super::handle::CircuitBreaker;
-use crate::clock::Instant;
+use crate::circuit_breaker::owner::PermitOwner;
+use crate::circuit_breaker::ticket::Ticket;
 use crate::outcome::{Classification, Outcome, Settle};
 use std::fmt;
 
@@ -25,52 +26,12 @@ use std::fmt;
 /// # Ok::<(), backstop::Rejected>(())
 /// ```
 #[must_use = "a permit that is dropped at once is an abandoned call"]
-pub struct Permit<H: Holder = CircuitBreaker> {
+pub struct Permit<H: PermitOwner = CircuitBreaker> {
     holder: H,
     ticket: Ticket,
     phase: Phase,
     /// Whether the call was slow when the dependency answered.
     was_slow: Option<bool>,
-}
-
-/// What permits are given out by: a [`CircuitBreaker`], or one key's circuit. Not for others to implement.
-pub trait Holder {
-    /// The name of the circuit or the group.
-    fn name(&self) -> &'static str;
-    /// Records how a call ended.
-    #[doc(hidden)]
-    fn record(&self, ticket: &Ticket, classification: Classification, is_slow: bool);
-    /// Whether a call has been slow up to now.
-    #[doc(hidden)]
-    fn is_slow(&self, ticket: Ticket) -> bool;
-    /// The time now, as of the last tick.
-    #[doc(hidden)]
-    fn now(&self) -> Instant;
-    /// Whether nothing has come since then for too long.
-    #[doc(hidden)]
-    fn is_stalled(&self, ticket: Ticket) -> bool;
-    /// A fallback answered.
-    #[doc(hidden)]
-    fn count_fallback(&self);
-}
-
-/// An admission, small enough to travel with the call.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Ticket {
-    pub(super) generation: u64,
-    /// Its number among the calls that are followed in flight; 0 where none are.
-    pub(super) flight: u64,
-    /// When the call began; `NEVER` where nobody needs to know.
-    pub(super) started: Instant,
-}
-
-impl Ticket {
-    /// Whether somebody needs to know when the call began.
-    #[inline]
-    fn is_timed(&self) -> bool {
-        self.started != Instant::NEVER
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +45,7 @@ enum Phase {
     Settled,
 }
 
-impl<H: Holder> Permit<H> {
+impl<H: PermitOwner> Permit<H> {
     pub(super) fn bare(holder: H, ticket: Ticket) -> Self {
         Self { holder, ticket, phase: Phase::Bare, was_slow: None }
     }
@@ -121,7 +82,7 @@ impl<H: Holder> Permit<H> {
     }
 }
 
-impl<H: Holder> Permit<H> {
+impl<H: PermitOwner> Permit<H> {
     #[cold]
     #[inline(never)]
     fn end_unsettled(&mut self) {
@@ -135,7 +96,7 @@ impl<H: Holder> Permit<H> {
     }
 }
 
-impl<H: Holder> Settle for Permit<H> {
+impl<H: PermitOwner> Settle for Permit<H> {
     #[expect(clippy::inline_always, reason = "10 of 170 instructions a call")]
     #[inline(always)]
     fn settle(&mut self, classification: Classification) {
@@ -173,7 +134,7 @@ impl<H: Holder> Settle for Permit<H> {
     }
 }
 
-impl<H: Holder> Drop for Permit<H> {
+impl<H: PermitOwner> Drop for Permit<H> {
     #[inline]
     fn drop(&mut self) {
         if self.phase != Phase::Settled {
@@ -182,7 +143,7 @@ impl<H: Holder> Drop for Permit<H> {
     }
 }
 
-impl<H: Holder> fmt::Debug for Permit<H> {
+impl<H: PermitOwner> fmt::Debug for Permit<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit").field("name", &self.holder.name()).field("phase", &self.phase).finish_non_exhaustive()
     }

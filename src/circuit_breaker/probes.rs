@@ -1,7 +1,7 @@
 //! One half-open round: how many probes may pass, and what their results decide.
 
 use super::config::{HalfOpen, HalfOpenDecision, ProbeLimit, Rules};
-use super::window::Counts;
+use super::window::counts::Counts;
 use crate::clock::Instant;
 use std::collections::VecDeque;
 
@@ -139,7 +139,7 @@ fn is_exceeded(rules: &Rules, counts: Counts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::circuit_breaker::CircuitBreakerConfig;
+    use crate::circuit_breaker::config::CircuitBreakerConfig;
 
     fn decide(decision: HalfOpenDecision, early: bool, results: &[(bool, bool)]) -> Vec<Option<Decision>> {
         let config = CircuitBreakerConfig::builder()

@@ -1,8 +1,8 @@
 //! The trip rules, over the evidence of a window.
 
 use super::config::Rules;
-use super::snapshot::Reason;
-use super::window::Counts;
+use super::state::Reason;
+use super::window::counts::Counts;
 
 impl Rules {
     /// The rules that the evidence meets, failures first: slowness is the reason where nothing failed too much.

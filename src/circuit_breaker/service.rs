@@ -2,7 +2,9 @@
 
 use super::future::ResponseFuture;
 use super::handle::CircuitBreaker;
-use super::permit::{Holder, Permit, Ticket};
+use super::owner::PermitOwner;
+use super::permit::Permit;
+use super::ticket::Ticket;
 use crate::classify::{Auto, Classified, Classify, judge};
 use crate::outcome::{Settle, on_behalf_of};
 use crate::reject::{AsError, OnReject, Rejected};
@@ -21,7 +23,7 @@ pub struct CircuitBreakerService<S, C = Auto, P = AsError> {
     on_reject: P,
     readiness: Readiness,
     #[cfg(feature = "tokio")]
-    wait: Option<super::wait::Wait>,
+    wait: Option<crate::circuit_breaker::readiness::Wait>,
 }
 
 /// What the last `poll_ready` found out about the inner service.
@@ -48,7 +50,7 @@ impl<S, C, P> CircuitBreakerService<S, C, P> {
 
     #[cfg(feature = "tokio")]
     pub(super) fn pending(mut self) -> Self {
-        self.wait = Some(super::wait::Wait::new(&self.breaker));
+        self.wait = Some(crate::circuit_breaker::readiness::Wait::new(&self.breaker));
         self
     }
 
@@ -95,7 +97,7 @@ where
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
-        let free = self.breaker.shared.admit_freely().filter(|_| self.readiness == Readiness::Polled);
+        let free = self.breaker.shared.try_admit_fast().filter(|_| self.readiness == Readiness::Polled);
         let ticket = match free {
             Some(ticket) => ticket,
             None => match self.admit() {
@@ -136,7 +138,7 @@ where
     C: Classify<R, E>,
     P: OnReject<Request, R, C::Response<G>, E>,
     G: Settle,
-    H: Holder,
+    H: PermitOwner,
 {
     if P::IS_FALLBACK {
         holder.count_fallback();
@@ -197,4 +199,25 @@ impl<S: Clone, C: Clone, P: Clone> Clone for CircuitBreakerService<S, C, P> {
 #[cfg(feature = "grpc")]
 impl<S: tonic::server::NamedService, C, P> tonic::server::NamedService for CircuitBreakerService<S, C, P> {
     const NAME: &'static str = S::NAME;
+}
+
+impl CircuitBreaker {
+    /// Puts the breaker in front of a client of HTTP or gRPC: `layer().layer(service)`.
+    ///
+    /// Any other service needs a [classifier](CircuitBreakerLayer::classify), and one that takes requests of
+    /// many types, an axum `Router`, the layer: here the compiler could not tell which is meant.
+    ///
+    /// ```compile_fail,E0277
+    /// # use backstop::CircuitBreaker;
+    /// # let inventory = CircuitBreaker::new("inventory");
+    /// inventory.wrap(tower::service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) }));
+    /// // error[E0277]: `Auto` cannot tell how a call ended whose result is `Result<u32, std::io::Error>`
+    /// ```
+    pub fn wrap<S, Request>(&self, service: S) -> CircuitBreakerService<S>
+    where
+        S: tower_service::Service<Request>,
+        Auto: Classify<S::Response, S::Error>,
+    {
+        CircuitBreakerService::new(self.clone(), service, Auto, AsError)
+    }
 }

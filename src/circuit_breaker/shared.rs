@@ -10,13 +10,15 @@
 //! machine, or counts a success at a moment at which the machine would have counted it too.
 
 use super::config::CircuitBreakerConfig;
-use super::ledger::Ledger;
-use super::locked::{Core, Sample, ask_open_time, seed};
-use super::machine::{Ended, Machine, OpenTimeQuestion};
-use super::permit::Ticket;
-use super::snapshot::{Event, State};
-use super::stopwatch::Stopwatch;
-use super::tally::Tally;
+use super::core::{Core, Sample, ask_open_time, seed};
+use super::event::Event;
+use super::machine::Machine;
+use super::machine::types::{Ended, OpenTimeQuestion};
+use super::slow_calls::Stopwatch;
+use super::state::State;
+use super::thread_counters::ThreadCounters;
+use super::ticket::Ticket;
+use super::totals::Accumulator;
 use super::waiters::Waiters;
 use crate::clock::{Clock, Instant};
 use crate::events::Events;
@@ -48,7 +50,7 @@ pub(crate) struct Shared {
     pub(super) word: AtomicU64,
     steady_until: AtomicU64,
     pub(super) open_until: AtomicU64,
-    tally: Tally,
+    thread_counters: ThreadCounters,
     core: Mutex<Core>,
     pub(super) events: Events<Event>,
     fallbacks: AtomicU64,
@@ -70,16 +72,16 @@ impl Shared {
     pub(crate) fn new(name: &'static str, config: CircuitBreakerConfig, clock: Clock) -> Self {
         let now = clock.coarse();
         let machine = Machine::new(Arc::new(config), seed(), now);
-        let mut ledger = Ledger::new();
-        ledger.change(machine.state(), machine.state(), now);
+        let mut accumulated = Accumulator::new();
+        accumulated.change(machine.state(), machine.state(), now);
         let shared = Self {
             name,
             stopwatch: Stopwatch::new(clock),
             word: AtomicU64::new(0),
             steady_until: AtomicU64::new(0),
             open_until: AtomicU64::new(0),
-            tally: Tally::new(),
-            core: Mutex::new(Core { machine, ledger, absorbed: (0, 0), published_at: None }),
+            thread_counters: ThreadCounters::new(),
+            core: Mutex::new(Core { machine, accumulated, absorbed: (0, 0), published_at: None }),
             events: Events::default(),
             fallbacks: AtomicU64::new(0),
             waiters: Waiters::default(),
@@ -110,7 +112,7 @@ impl Shared {
             let word = self.word.load(Ordering::Acquire);
             if word & (COUNTS | EDGED) == COUNTS
                 && word >> GENERATION_SHIFT == ticket.generation
-                && let Some(line) = self.tally.own_line()
+                && let Some(line) = self.thread_counters.own_line()
             {
                 if line.succeed(ticket.generation) {
                     self.publish();
@@ -140,7 +142,7 @@ impl Shared {
         // Acquire: pairs with the store in `mirror`.
         let word = self.word.load(Ordering::Acquire);
         let is_steady = word & ADMITS != 0 && word >> GENERATION_SHIFT == generation;
-        if is_steady && self.tally.ignore() {
+        if is_steady && self.thread_counters.ignore() {
             self.publish();
         }
         is_steady
@@ -156,7 +158,7 @@ impl Shared {
         if word & EDGED != 0 && self.stopwatch.clock.coarse().as_nanos() >= self.steady_until.load(Ordering::Relaxed) {
             return false;
         }
-        if self.tally.succeed(generation) {
+        if self.thread_counters.succeed(generation) {
             self.publish();
         }
         true
@@ -169,7 +171,7 @@ impl Shared {
         let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
         self.locked(|core, now| {
             let recorded = core.machine.record(Ended { generation, flight, outcome, is_slow, retry_after }, now);
-            core.ledger.count(recorded);
+            core.accumulated.count(recorded);
         });
     }
 
@@ -180,7 +182,7 @@ impl Shared {
     }
 
     pub(super) fn count_rejection(&self) {
-        if self.tally.reject() {
+        if self.thread_counters.reject() {
             self.publish();
         }
     }
@@ -207,7 +209,7 @@ impl Shared {
     pub(super) fn locked<T>(&self, work: impl FnOnce(&mut Core, Instant) -> T) -> T {
         let mut core = self.core.lock();
         let now = self.stopwatch.now(core.machine.follows_flights());
-        core.absorb(&self.tally);
+        core.absorb(&self.thread_counters);
         let before = core.machine.door();
         let result = work(&mut core, now);
         let mut aftermath = self.mirror(&mut core, now);
@@ -238,7 +240,7 @@ impl Shared {
 
         let question = core.machine.take_open_time_question();
         let mut events = core.machine.take_events();
-        core.ledger.enter(self.name, &mut events);
+        core.accumulated.enter(self.name, &mut events);
         let has_events = !events.is_empty();
         if has_events {
             self.events.push(events);
@@ -282,11 +284,11 @@ impl Shared {
 
     fn sample_as_it_is(&self) -> Sample {
         let mut core = self.core.lock();
-        core.absorb(&self.tally);
+        core.absorb(&self.thread_counters);
         let mut sample = core.sample(self.stopwatch.clock.coarse());
         drop(core);
         // What is counted outside the lock.
-        let (successes, rejections, ignored) = self.tally.totals();
+        let (successes, rejections, ignored) = self.thread_counters.totals();
         sample.totals.successful += successes;
         sample.totals.ignored += ignored;
         sample.totals.not_permitted += rejections;

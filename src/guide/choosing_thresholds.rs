@@ -51,7 +51,7 @@
 //! A dependency that hangs does more harm than one that fails: it holds callers. The slow-call threshold
 //! belongs between the p99 of good days and the caller's timeout. Calls that outlast the threshold and are then
 //! dropped by a timeout outside count as failures (see
-//! [`Abandonment::Judge`](crate::circuit_breaker::Abandonment::Judge)); without a threshold, the circuit trips
+//! [`AbandonedPolicy::Judge`](crate::circuit_breaker::AbandonedPolicy::Judge)); without a threshold, the circuit trips
 //! when half of all calls are abandoned. Where calls hang for minutes, let them count before they end:
 //!
 //! ```

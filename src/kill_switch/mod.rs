@@ -62,7 +62,7 @@ pub mod access;
 pub mod audit;
 pub mod auto_engage;
 mod builder;
-mod control;
+pub(in crate::kill_switch) mod control;
 pub mod drill;
 mod handle;
 mod layer;
@@ -75,7 +75,7 @@ mod service;
 pub mod staged;
 mod status;
 pub mod store;
-mod switches;
+pub(in crate::kill_switch) mod switches;
 mod target;
 mod testing;
 

@@ -154,3 +154,5 @@ impl fmt::Debug for KillSwitches {
         f.debug_struct("KillSwitches").field("name", &self.name()).field("status", &self.status()).finish()
     }
 }
+
+crate::registry::registered!(KillSwitches, KillSwitch);

@@ -89,15 +89,15 @@ impl Mechanisms {
 
     /// All permits, if that needs no thought.
     #[inline]
-    pub(super) fn enter_freely(&self) -> Option<Guards> {
+    pub(super) fn try_enter_fast(&self) -> Option<Guards> {
         // First: the bulkhead would count a call that is not made. A circuit that lets it through freely keeps no
         // account of it until its end.
         let breaker = match &self.breaker {
-            Some(breaker) => Some((breaker, breaker.admit_freely()?)),
+            Some(breaker) => Some((breaker, breaker.try_admit_fast()?)),
             None => None,
         };
         let bulkhead = match &self.bulkhead {
-            Some(bulkhead) => Some(bulkhead.enter_freely()?),
+            Some(bulkhead) => Some(bulkhead.try_enter_fast()?),
             None => None,
         };
         Some(Guards { breaker: breaker.map(|(breaker, ticket)| breaker.carry(ticket)), bulkhead })

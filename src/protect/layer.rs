@@ -2,6 +2,7 @@
 
 use super::begin::Mechanisms;
 use super::service::ProtectService;
+use super::targets::Anyone;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::classify::{Auto, Classify};
@@ -18,14 +19,6 @@ pub fn protect() -> Protect {
         holds_body: false,
     }
 }
-
-/// A request that says nothing of itself to a kill switch.
-#[cfg(not(feature = "kill-switch"))]
-#[derive(Clone, Copy, Debug)]
-pub struct Anyone;
-
-#[cfg(feature = "kill-switch")]
-pub use crate::kill_switch::Anyone;
 
 /// A layer of several mechanisms in their right order. Made by [`protect`].
 #[derive(Clone, Debug)]

@@ -51,9 +51,10 @@ mod targets;
 
 pub use future::ResponseFuture;
 pub use guards::Guards;
-pub use layer::{Anyone, Protect, protect};
+pub use layer::{Protect, protect};
 pub use service::ProtectService;
-pub use targets::Targets;
+#[cfg(not(feature = "kill-switch"))]
+pub use targets::{Anyone, Targets};
 
 #[cfg(doc)]
 use crate::classify::Auto;

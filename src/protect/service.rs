@@ -3,10 +3,10 @@
 use super::begin::{Begun, Deferred, Held, Mechanisms};
 use super::future::ResponseFuture;
 use super::guards::Guards;
-use super::layer::Anyone;
+use super::targets::Anyone;
 use super::targets::Targets;
-use crate::bulkhead::Holder as _;
-use crate::circuit_breaker::{CircuitBreaker, Holder as _};
+use crate::bulkhead::EventSink as _;
+use crate::circuit_breaker::{CircuitBreaker, PermitOwner as _};
 use crate::classify::{Auto, Classified, Classify, judge};
 use crate::outcome::on_behalf_of;
 use crate::reject::{AsError, Mechanism, OnReject, Rejected};
@@ -78,7 +78,7 @@ where
             return self.refuse(request, rejected);
         }
         if !self.is_unasked
-            && let Some(guards) = self.mechanisms.enter_freely()
+            && let Some(guards) = self.mechanisms.try_enter_fast()
         {
             return self.start(request, guards);
         }

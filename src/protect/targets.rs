@@ -1,7 +1,7 @@
 //! What a kill switch is told of a request.
 
 #[cfg(feature = "kill-switch")]
-pub use crate::kill_switch::Targets;
+pub(super) use crate::kill_switch::{Anyone, Targets};
 
 /// What a kill switch is told of a request. Without the feature `kill-switch` there is none to tell.
 #[cfg(not(feature = "kill-switch"))]
@@ -9,3 +9,8 @@ pub trait Targets<Request> {}
 
 #[cfg(not(feature = "kill-switch"))]
 impl<Request, T> Targets<Request> for T {}
+
+/// A request that says nothing of itself to a kill switch.
+#[cfg(not(feature = "kill-switch"))]
+#[derive(Clone, Copy, Debug)]
+pub struct Anyone;

@@ -21,7 +21,7 @@
 //! | `backstop_bulkhead_wait_seconds` | histogram | name |
 //! | `backstop_bulkhead_oldest_call_seconds` | gauge | name |
 //! | `backstop_bulkhead_fallbacks_total` | counter | name |
-//! | `backstop_bulkhead_permits_taken_away_total` | counter | name |
+//! | `backstop_bulkhead_permits_revoked_total` | counter | name |
 //! | `backstop_kill_switch_engaged` | gauge | name |
 //! | `backstop_kill_switch_transitions_total` | counter | name, to, trigger |
 //! | `backstop_kill_switch_blocked_total` | counter | name |
@@ -167,7 +167,7 @@ table! {
         "Age of the oldest call in flight where calls are timed, otherwise 0.";
     BULKHEAD_FALLBACKS = "backstop_bulkhead_fallbacks_total", Counter, Count, ["name"],
         "Calls answered by a fallback.";
-    BULKHEAD_PERMITS_TAKEN_AWAY = "backstop_bulkhead_permits_taken_away_total", Counter, Count, ["name"],
+    BULKHEAD_PERMITS_REVOKED = "backstop_bulkhead_permits_revoked_total", Counter, Count, ["name"],
         "Permits taken away from calls that held them for too long, or by hand; those calls count as abandoned.";
     KILL_SWITCH_ENGAGED = "backstop_kill_switch_engaged", Gauge, Flag, ["name"],
         "1 while the switch is engaged on this instance, for all or for some.";

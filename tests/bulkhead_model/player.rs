@@ -44,9 +44,9 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn assert_all_happened(&self) {
-        let Counts { permitted, rejected_full, timed_out, shed, left_queue, abandoned, taken_away, bypassed } =
+        let Counts { permitted, rejected_full, timed_out, shed, left_queue, abandoned, revoked, bypassed } =
             self.counts;
-        let all = [permitted, rejected_full, timed_out, shed, left_queue, abandoned, taken_away, bypassed];
+        let all = [permitted, rejected_full, timed_out, shed, left_queue, abandoned, revoked, bypassed];
         assert!(all.iter().all(|&count| count > 100) && self.above_limit > 100 && self.handed_on > 100, "{self:?}");
     }
 }
@@ -286,7 +286,7 @@ impl<'a> Player<'a> {
             shed: totals.shed,
             left_queue: totals.left_queue,
             abandoned: totals.abandoned,
-            taken_away: totals.taken_away,
+            revoked: totals.revoked,
             bypassed: totals.bypassed,
         };
         let same = |what: &str, got: &dyn std::fmt::Debug, want: &dyn std::fmt::Debug| {
@@ -335,7 +335,7 @@ impl<'a> Player<'a> {
         all.shed += these.shed;
         all.left_queue += these.left_queue;
         all.abandoned += these.abandoned;
-        all.taken_away += these.taken_away;
+        all.revoked += these.revoked;
         all.bypassed += these.bypassed;
         seen.above_limit += self.seen.above_limit;
         seen.handed_on += self.seen.handed_on;

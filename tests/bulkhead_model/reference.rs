@@ -57,7 +57,7 @@ pub(crate) struct Counts {
     pub(crate) shed: u64,
     pub(crate) left_queue: u64,
     pub(crate) abandoned: u64,
-    pub(crate) taken_away: u64,
+    pub(crate) revoked: u64,
     pub(crate) bypassed: u64,
 }
 
@@ -180,7 +180,7 @@ impl Reference {
         for call in self.calls.iter_mut().filter(|call| call.fate == Fate::Holds && is_meant(call)) {
             call.fate = Fate::TakenAway;
             self.counts.abandoned += 1;
-            self.counts.taken_away += 1;
+            self.counts.revoked += 1;
         }
     }
 

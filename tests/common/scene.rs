@@ -2,10 +2,9 @@
 
 #![allow(dead_code, reason = "each test file is a program of its own and needs a part of this")]
 
-use backstop::circuit_breaker::{
-    CircuitBreakerBuilder, CircuitBreakerService, Event, Named, Reason, SlidingWindow, State,
-};
+use backstop::circuit_breaker::{CircuitBreakerBuilder, CircuitBreakerService, Event, Reason, SlidingWindow, State};
 use backstop::clock::{Clock, ManualClock};
+use backstop::config::Named;
 use backstop::{BoxError, CircuitBreaker, Outcome};
 use futures_util::FutureExt;
 use std::fmt;
@@ -69,7 +68,7 @@ pub(crate) fn events(breaker: &CircuitBreaker) -> Arc<Mutex<Vec<Event>>> {
 pub(crate) fn path(events: &Mutex<Vec<Event>>) -> Vec<(State, State, Reason)> {
     let events = events.lock().unwrap();
     let transitions = events.iter().filter(|event| matches!(event, Event::Transition(_)));
-    transitions.map(|event| (event.details().from(), event.details().to(), event.details().reason())).collect()
+    transitions.map(|event| (event.details().from, event.details().to, event.details().reason)).collect()
 }
 
 /// Calls that were let through and have ended.

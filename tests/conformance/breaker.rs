@@ -12,13 +12,14 @@ use super::schema::{
     self, Admission, Align, Backoff, CallResult, Control, Decide, Elapsed, Listener, MaxWaitTo, OnCancel, PermitMode,
     Rule, Step, Window,
 };
+use backstop::circuit_breaker::Permit;
 use backstop::circuit_breaker::{
-    Abandonment, Alignment, EvaluateOn, Event, HalfOpenDecision, OpenTime, ProbeLimit, Reason, RetryAfter,
-    SlidingWindow, Snapshot, State, TimeoutTo,
+    AbandonedPolicy, BucketAlignment, EvaluateOn, Event, HalfOpenDecision, OpenTime, ProbeLimit, Reason,
+    RetryAfterPolicy, SlidingWindow, Snapshot, State, TimeoutTo,
 };
 use backstop::classify::Classification;
 use backstop::clock::{Clock, ManualClock};
-use backstop::{CircuitBreaker, ConfigError, Outcome, Permit};
+use backstop::{CircuitBreaker, ConfigError, Outcome};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -199,7 +200,7 @@ impl Player {
     /// The state as the events tell it, without a look at the breaker.
     fn last_told(&self) -> State {
         let events = self.events.lock().unwrap();
-        events.iter().flatten().last().map_or(self.initial_state, |event| event.details().to())
+        events.iter().flatten().last().map_or(self.initial_state, |event| event.details().to)
     }
 
     fn control(&mut self, to: Control, for_ms: Option<u64>) {
@@ -235,12 +236,12 @@ impl Player {
         let (transitions, events) = self.told();
         BTreeMap::from([
             ("state", json!(name(state))),
-            ("calls", json!(snapshot.calls())),
+            ("calls", json!(snapshot.calls)),
             ("ok", json!(snapshot.successful())),
-            ("failed", json!(snapshot.failed())),
-            ("slow", json!(snapshot.slow())),
-            ("failure_rate", json!(snapshot.failure_rate())),
-            ("slow_rate", json!(snapshot.slow_call_rate())),
+            ("failed", json!(snapshot.failed)),
+            ("slow", json!(snapshot.slow)),
+            ("failure_rate", json!(snapshot.failure_rate)),
+            ("slow_rate", json!(snapshot.slow_call_rate)),
             ("rejected_total", json!(totals.not_permitted)),
             ("admitted_total", json!(ended + in_hand)),
             ("stale_total", json!(totals.stale)),
@@ -248,7 +249,7 @@ impl Player {
             ("transitions", json!(transitions)),
             ("events", json!(events)),
             ("retry_after_ms", json!(self.retry_after_ms(state))),
-            ("half_open_attempts", json!(snapshot.half_open_attempts())),
+            ("half_open_attempts", json!(snapshot.half_open_attempts)),
         ])
     }
 
@@ -268,7 +269,7 @@ impl Player {
                 announced.clear();
                 continue;
             };
-            let (from, to) = (event.details().from(), event.details().to());
+            let (from, to) = (event.details().from, event.details().to);
             let mut met = self.rules.met(event);
             if let Event::WouldOpen(_) = event {
                 met.retain(|rule| announced.insert(*rule));
@@ -316,13 +317,13 @@ impl Rules {
 
     /// The thresholds that an event says were exceeded. Its reason is the first of them; the evidence shows the rest.
     fn met(&self, event: &Event) -> Vec<&'static str> {
-        let evidence: &Snapshot = event.details().snapshot();
-        let reason = event.details().reason();
+        let evidence: &Snapshot = &event.details().snapshot;
+        let reason = event.details().reason;
         let reaches = |rate: Option<f64>, threshold: Option<f64>| rate.zip(threshold).is_some_and(|(r, t)| r >= t);
         let failures = matches!(reason, Reason::FailureRate | Reason::FailureCount | Reason::ConsecutiveFailures);
         let slowness = reason == Reason::SlowCallRate;
         let is_rule = failures || slowness;
-        let slowness = slowness || is_rule && reaches(evidence.slow_call_rate(), self.slow_rate);
+        let slowness = slowness || is_rule && reaches(evidence.slow_call_rate, self.slow_rate);
         [(failures, "failure_rate_exceeded"), (slowness, "slow_rate_exceeded")]
             .into_iter()
             .filter_map(|(is_met, name)| is_met.then_some(name))
@@ -363,11 +364,11 @@ fn build(
             schema::EvaluateOn::Failure => EvaluateOn::Failure,
         })
         .on_abandoned(match config.on_cancel {
-            OnCancel::Ignore => Abandonment::Ignore,
-            OnCancel::Failure => Abandonment::Failure,
+            OnCancel::Ignore => AbandonedPolicy::Ignore,
+            OnCancel::Failure => AbandonedPolicy::Failure,
         })
         .open_time(open_time(&config.open, probes_after))
-        .retry_after(RetryAfter::OpensAtOnce)
+        .retry_after(RetryAfterPolicy::OpensAtOnce)
         .retry_after_max(Duration::MAX)
         .automatic_half_open(config.open.auto)
         .half_open_early_decision(false)
@@ -407,8 +408,8 @@ fn window(window: &Window) -> (SlidingWindow, u32) {
         Window::Time { buckets, bucket_ms, align } => {
             let duration = Duration::from_millis(*bucket_ms) * *buckets;
             let alignment = match align {
-                Align::Epoch => Alignment::Clock,
-                Align::FirstEvent => Alignment::FirstCall,
+                Align::Epoch => BucketAlignment::Clock,
+                Align::FirstEvent => BucketAlignment::FirstCall,
             };
             (SlidingWindow::Time { duration, buckets: *buckets, alignment }, NEVER_REACHED)
         }
@@ -440,7 +441,7 @@ fn open_time(open: &schema::Open, probes_after: Duration) -> OpenTime {
             whole(grown, max_ms)
         }),
         Some(Backoff::Linear { step_ms, max_ms }) => {
-            OpenTime::from_fn(move |_, evidence| whole(step_ms * f64::from(1 + evidence.half_open_attempts()), max_ms))
+            OpenTime::from_fn(move |_, evidence| whole(step_ms * f64::from(1 + evidence.half_open_attempts), max_ms))
         }
     }
 }

@@ -3,10 +3,11 @@
 use super::history::{End, History, Jump, Step};
 use super::reference::{Call, Command, Evidence, Reference, Told};
 use super::settings::{Settings, Wait, Window, in_nanos, nanos};
+use backstop::circuit_breaker::Permit;
 use backstop::circuit_breaker::{Event, State};
 use backstop::classify::Classification;
 use backstop::clock::{Clock, ManualClock};
-use backstop::{CircuitBreaker, Outcome, Permit};
+use backstop::{CircuitBreaker, Outcome};
 use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
@@ -185,15 +186,15 @@ impl Player {
         for (event, expected) in events.iter().zip(&self.reference.told).skip(self.compared) {
             let details = event.details();
             let told = Told {
-                from: details.from(),
-                to: details.to(),
-                reason: details.reason(),
-                at: details.at().as_nanos(),
-                sequence: details.sequence(),
-                evidence: Evidence::from(details.snapshot()),
+                from: details.from,
+                to: details.to,
+                reason: details.reason,
+                at: details.at.as_nanos(),
+                sequence: details.sequence,
+                evidence: Evidence::from(&details.snapshot),
             };
             prop_assert_eq!(&told, expected);
-            prop_assert_eq!(matches!(event, Event::WouldOpen(_)), details.from() == details.to());
+            prop_assert_eq!(matches!(event, Event::WouldOpen(_)), details.from == details.to);
         }
         self.compared = events.len();
         Ok(())

@@ -1,8 +1,8 @@
 //! Settings as plain values, which the breaker and the reference each read in their own way.
 
 use backstop::circuit_breaker::{
-    Abandonment, CircuitBreakerBuilder, CircuitBreakerConfig, EvaluateOn, HalfOpenDecision, OpenTime, PanicPolicy,
-    ProbeLimit, RetryAfter, SlidingWindow, State, TimeoutTo,
+    AbandonedPolicy, CircuitBreakerBuilder, CircuitBreakerConfig, EvaluateOn, HalfOpenDecision, OpenTime, PanicPolicy,
+    ProbeLimit, RetryAfterPolicy, SlidingWindow, State, TimeoutTo,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -19,10 +19,10 @@ pub(crate) struct Settings {
     /// Hung calls count as slow before they end.
     pub(crate) follows: bool,
     pub(crate) evaluates_on: EvaluateOn,
-    pub(crate) abandonment: Abandonment,
+    pub(crate) abandonment: AbandonedPolicy,
     pub(crate) on_panic: PanicPolicy,
     pub(crate) open_time: Wait,
-    pub(crate) retry_after: RetryAfter,
+    pub(crate) retry_after: RetryAfterPolicy,
     pub(crate) retry_after_max: u64,
     pub(crate) is_automatic: bool,
     pub(crate) half_open: HalfOpen,
@@ -127,7 +127,7 @@ pub(crate) fn in_nanos(duration: Duration) -> u64 {
 pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
     let policies = (
         prop_oneof![4 => Just(EvaluateOn::AnyCall), 1 => Just(EvaluateOn::Failure)],
-        prop_oneof![4 => Just(Abandonment::Judge), 1 => Just(Abandonment::Ignore), 1 => Just(Abandonment::Failure)],
+        prop_oneof![4 => Just(AbandonedPolicy::Judge), 1 => Just(AbandonedPolicy::Ignore), 1 => Just(AbandonedPolicy::Failure)],
         prop_oneof![4 => Just(PanicPolicy::Failure), 1 => Just(PanicPolicy::Ignore)],
     );
     let opening = (any_wait(), any_retry_after(), (1..200u64).prop_map(millis), any::<bool>());
@@ -206,8 +206,12 @@ fn any_wait() -> impl Strategy<Value = Wait> {
     ]
 }
 
-pub(crate) fn any_retry_after() -> impl Strategy<Value = RetryAfter> {
-    prop_oneof![Just(RetryAfter::SetsOpenTime), Just(RetryAfter::OpensAtOnce), Just(RetryAfter::Ignore)]
+pub(crate) fn any_retry_after() -> impl Strategy<Value = RetryAfterPolicy> {
+    prop_oneof![
+        Just(RetryAfterPolicy::SetsOpenTime),
+        Just(RetryAfterPolicy::OpensAtOnce),
+        Just(RetryAfterPolicy::Ignore)
+    ]
 }
 
 fn any_half_open() -> impl Strategy<Value = HalfOpen> {

@@ -1,10 +1,10 @@
 //! Many threads on one breaker: whatever the order of things was, at rest everything adds up.
 
-use backstop::circuit_breaker::{
-    CircuitBreakerBuilder, CircuitBreakerConfig, ConfigOnly, Event, SlidingWindow, State, Totals,
-};
+use backstop::circuit_breaker::Permit;
+use backstop::circuit_breaker::{CircuitBreakerBuilder, CircuitBreakerConfig, Event, SlidingWindow, State, Totals};
 use backstop::clock::{Clock, ManualClock};
-use backstop::{CircuitBreaker, Outcome, Permit};
+use backstop::config::ConfigOnly;
+use backstop::{CircuitBreaker, Outcome};
 use metrics_util::MetricKind;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -151,9 +151,9 @@ impl Sailor {
     /// Whatever goes on, what is read is possible.
     fn look(&self) {
         let snapshot = self.breaker.snapshot();
-        assert!(snapshot.failed() <= snapshot.calls() && snapshot.slow() <= snapshot.calls(), "{snapshot:?}");
+        assert!(snapshot.failed <= snapshot.calls && snapshot.slow <= snapshot.calls, "{snapshot:?}");
         if let SlidingWindow::Count { calls } = self.window {
-            assert!(snapshot.calls() <= u64::from(calls.max(PLACES)), "{snapshot:?}");
+            assert!(snapshot.calls <= u64::from(calls.max(PLACES)), "{snapshot:?}");
         }
     }
 }
@@ -175,12 +175,12 @@ fn every_call_is_counted_once(totals: &Totals, counts: &[Counts]) {
 fn transitions_form_a_path(told: &[Event], state: State, lost: u64) {
     let (mut reached, mut sequence, mut missing) = (State::Closed, 0, 0);
     for event in told.iter().map(Event::details) {
-        assert!(event.sequence() > sequence, "{} after {sequence}", event.sequence());
-        if event.sequence() == sequence + 1 {
-            assert_eq!(event.from(), reached, "event {}", event.sequence());
+        assert!(event.sequence > sequence, "{} after {sequence}", event.sequence);
+        if event.sequence == sequence + 1 {
+            assert_eq!(event.from, reached, "event {}", event.sequence);
         }
-        missing += event.sequence() - sequence - 1;
-        (reached, sequence) = (event.to(), event.sequence());
+        missing += event.sequence - sequence - 1;
+        (reached, sequence) = (event.to, event.sequence);
     }
     assert_eq!(missing, lost);
     assert_eq!(reached, state);

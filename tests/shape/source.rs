@@ -1,6 +1,7 @@
 //! What a source file names: every path in it, as seen from the crate's root.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The last segment of `use a::*`.
@@ -14,7 +15,9 @@ pub(crate) struct Source {
     pub(crate) lines: usize,
     /// What is named: `["crate", "clock", "Instant"]`, `["std", "fs"]`, or a word alone: `["async"]`.
     pub(crate) paths: Vec<Vec<String>>,
-    module: Vec<String>,
+    pub(crate) module: Vec<String>,
+    /// Re-exports of a `mod.rs` or `lib.rs`: the path behind each name.
+    pub(crate) exports: BTreeMap<String, Vec<String>>,
     /// Modules in files of their own that are compiled for tests alone.
     tests: Vec<Vec<String>>,
 }
@@ -25,10 +28,11 @@ impl Source {
     /// When the text is not Rust.
     pub(crate) fn parse(file: &str, text: &str) -> Self {
         let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
-        let mut walk = Walk { module: module_of(file), paths: Vec::new(), tests: Vec::new() };
+        let is_index = file == "lib.rs" || file.ends_with("/mod.rs");
+        let mut walk = Walk { module: module_of(file), is_index, ..Walk::default() };
         walk.tokens(tokens);
-        let Walk { module, paths, tests } = walk;
-        Self { file: file.to_owned(), lines: text.lines().count(), paths, module, tests }
+        let Walk { module, paths, exports, tests, .. } = walk;
+        Self { file: file.to_owned(), lines: text.lines().count(), paths, module, exports, tests }
     }
 
     /// The folder or file right under `src`.
@@ -89,10 +93,16 @@ fn module_of(file: &str) -> Vec<String> {
     if path == "lib" { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
 }
 
+#[derive(Default)]
 struct Walk {
-    /// Where we are.
+    /// The module of the present token.
     module: Vec<String>,
+    /// Whether the file is a `mod.rs` or `lib.rs`.
+    is_index: bool,
+    /// Whether the next token is public.
+    is_public: bool,
     paths: Vec<Vec<String>>,
+    exports: BTreeMap<String, Vec<String>>,
     tests: Vec<Vec<String>>,
 }
 
@@ -101,14 +111,21 @@ impl Walk {
         let tokens: Vec<_> = tokens.into_iter().collect();
         let mut rest = &tokens[..];
         while let Some(token) = rest.first() {
+            let was_public = std::mem::take(&mut self.is_public);
             rest = match token {
                 token if is_punct(Some(token), '#') => self.attribute(rest),
-                TokenTree::Ident(word) if word == "use" && !is_punct(rest.get(1), '<') => self.imports(&rest[1..]),
+                TokenTree::Ident(word) if word == "use" && !is_punct(rest.get(1), '<') => {
+                    self.is_public = was_public && self.is_index;
+                    self.imports(&rest[1..])
+                }
                 TokenTree::Ident(word) if word == "mod" => self.module(&rest[1..]),
-                TokenTree::Ident(word) if word == "pub" => match rest.get(1) {
-                    Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => &rest[2..],
-                    _ => &rest[1..],
-                },
+                TokenTree::Ident(word) if word == "pub" => {
+                    self.is_public = true;
+                    match rest.get(1) {
+                        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => &rest[2..],
+                        _ => &rest[1..],
+                    }
+                }
                 TokenTree::Ident(_) => self.path(rest),
                 TokenTree::Group(group) => {
                     self.tokens(group.stream());
@@ -172,6 +189,7 @@ impl Walk {
     fn imports<'a>(&mut self, rest: &'a [TokenTree]) -> &'a [TokenTree] {
         let end = rest.iter().position(|token| is_punct(Some(token), ';')).unwrap_or(rest.len());
         self.import(&[], &rest[..end]);
+        self.is_public = false;
         rest.get(end + 1..).unwrap_or_default()
     }
 
@@ -220,6 +238,13 @@ impl Walk {
             base.insert(0, "crate".to_owned());
             base.append(&mut path);
             path = base;
+        }
+        if self.is_public {
+            let absolute = match path[0].as_str() {
+                "crate" => path.clone(),
+                _ => [&["crate".to_owned()], &self.module[..], &path[..]].concat(),
+            };
+            self.exports.insert(path.last().cloned().unwrap_or_default(), absolute);
         }
         self.paths.push(path);
     }

@@ -1,6 +1,6 @@
 //! The switches of a running program: which route does what, and what it answers.
 
-use super::backend::{Made, Purpose};
+use super::committed::{Committed, Purpose};
 use super::http::{Answer, Http};
 use super::output::Failure;
 use backstop::kill_switch::{Author, Change, Document, Switch};
@@ -71,7 +71,7 @@ impl Client {
         by: &Author,
         generation: Option<u64>,
         purpose: Purpose,
-    ) -> Result<Made, Failure> {
+    ) -> Result<Committed, Failure> {
         let Answer { status, body } = self.http.post(&path(change, purpose), &body(change, by, generation))?;
         let told: Value = serde_json::from_slice(&body).unwrap_or_default();
         let Some(generation) = told["generation"].as_u64() else {
@@ -79,7 +79,7 @@ impl Client {
         };
         let is_audited = told["audited"].as_bool() == Some(true);
         let warning = "the audit has no entry of it: the program keeps none, or could not write it";
-        Ok(Made {
+        Ok(Committed {
             generation,
             // The very document that was made. What is done is done, whether or not it can be read: a token may be for
             // changes alone, or for one switch.

@@ -2,6 +2,7 @@
 
 use super::admin::Client;
 use super::author_args::Who;
+use super::committed::{Committed, Purpose};
 use super::output::{Failure, Report, json};
 use super::text;
 use backstop::kill_switch::store::HISTORY_LIMIT;
@@ -16,19 +17,6 @@ pub(super) enum Backend {
     File(Editor),
     /// In a program that runs: the token says who may do what.
     Admin(Client),
-}
-
-/// A change that was made, or that waits.
-pub(super) struct Made {
-    pub(super) generation: u64,
-    /// The document after it; `None` where whoever made it may not read it.
-    pub(super) document: Option<Document>,
-    /// The number under which it waits for another person.
-    pub(super) proposed: Option<u64>,
-    /// What did not work and is no reason to fail.
-    pub(super) warning: Option<String>,
-    /// What a program told of it.
-    pub(super) told: Value,
 }
 
 impl Backend {
@@ -92,7 +80,7 @@ impl Backend {
         done: impl FnOnce(&Document) -> String,
     ) -> Result<Report, Failure> {
         let made = self.make(generation, change, &self.by(who)?, Purpose::Need)?;
-        let Made { generation, document, proposed, warning, told } = made;
+        let Committed { generation, document, proposed, warning, told } = made;
         let document = document.as_ref();
         let report = if let Some(number) = proposed {
             waiting(document, change, number)
@@ -109,19 +97,18 @@ impl Backend {
         Ok(Report { warning, ..report })
     }
 
-    fn make(&self, generation: Option<u64>, change: &Change, by: &Author, purpose: Purpose) -> Result<Made, Failure> {
+    fn make(
+        &self,
+        generation: Option<u64>,
+        change: &Change,
+        by: &Author,
+        purpose: Purpose,
+    ) -> Result<Committed, Failure> {
         match self {
             Self::File(editor) => edit(editor, generation, change, by),
             Self::Admin(client) => client.change(change, by, generation, purpose),
         }
     }
-}
-
-/// What changes are made for: whoever rehearses may not do it for good.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Purpose {
-    Need,
-    Drill,
 }
 
 /// The steps of a drill or of a staged engagement, and what did not work in them and was no reason to stop.
@@ -166,7 +153,7 @@ impl kill_switch::ControlPlane for Steps<'_> {
     }
 }
 
-fn edit(editor: &Editor, generation: Option<u64>, change: &Change, by: &Author) -> Result<Made, Failure> {
+fn edit(editor: &Editor, generation: Option<u64>, change: &Change, by: &Author) -> Result<Committed, Failure> {
     let changes = match generation {
         Some(generation) => editor.change_if(generation, change, by)?,
         None => editor.change_and_tell(change, by)?,
@@ -174,7 +161,7 @@ fn edit(editor: &Editor, generation: Option<u64>, change: &Change, by: &Author) 
     let warning = changes.unrecorded.map(|why| format!("it is done, and the audit has no entry of it: {why}"));
     let document = changes.document;
     let (generation, proposed) = (document.generation(), document.changed().proposed());
-    Ok(Made { generation, document: Some(document), proposed, warning, told: Value::Null })
+    Ok(Committed { generation, document: Some(document), proposed, warning, told: Value::Null })
 }
 
 pub(super) fn waiting(document: Option<&Document>, change: &Change, number: u64) -> Report {

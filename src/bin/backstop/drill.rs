@@ -1,15 +1,16 @@
 //! `drill`: a switch is engaged and released for real, and how long that took everywhere is told.
 
 use super::author_args::Who;
-use super::backend::{Backend, Purpose, Steps};
+use super::backend::{Backend, Steps};
+use super::committed::Purpose;
 use super::connection::Place;
-use super::engage::told as told_of;
 use super::fleet::{self, Degraded, Program};
 use super::http::Page;
 use super::output::{Failure, Report};
 use super::scope_args::Whom;
 use super::stages::stage;
 use super::text;
+use super::text::state_of;
 use super::time_args::parse_length;
 use backstop::kill_switch::drill::{Drill as Rehearse, DrillError, DrillReport};
 use backstop::kill_switch::drill::{Limits, Percentiles, PhaseReport};
@@ -125,7 +126,7 @@ fn end(backend: &Backend, id: &SwitchId, who: &Who) -> Result<Report, Failure> {
     let change = Change::Release { switch: id.clone() };
     let steps = Steps::new(backend, Purpose::Drill);
     let released = steps.change(Some(document.generation()), &change, &backend.by(who)?)?;
-    let text = format!("The drill is over.\n{}\nGeneration {}.", told_of(&released, id), released.generation());
+    let text = format!("The drill is over.\n{}\nGeneration {}.", state_of(&released, id), released.generation());
     let told = serde_json::json!({ "generation": released.generation() });
     Ok(Report { warning: steps.warning(), ..Report::of(text, &told) })
 }

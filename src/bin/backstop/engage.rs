@@ -9,7 +9,7 @@ use super::scope_args::Whom;
 use super::stages::stage;
 use super::text;
 use super::time_args::{When, now, parse_length};
-use backstop::kill_switch::{self, Change, Document, Expiry, SwitchId};
+use backstop::kill_switch::{self, Change, Expiry, SwitchId};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use std::time::Duration;
@@ -78,14 +78,10 @@ impl Engage {
             let next = document.next_stage(self.id.as_str()).map(|stage| {
                 format!("\nThe next stage is {stage}: backstop switch advance {} --reason \"..\"", self.id)
             });
-            let told = told(document, &self.id);
+            let told = text::state_of(document, &self.id);
             format!("{told}{}\nTo undo it: backstop switch revert --reason \"..\"", next.unwrap_or_default())
         })
     }
-}
-
-pub(super) fn told(document: &Document, id: &SwitchId) -> String {
-    document.switch(id.as_str()).map_or_else(|| format!("{id} is gone."), text::engagement)
 }
 
 /// Lets an engagement that ends do so later.
@@ -104,7 +100,7 @@ pub(super) struct Extend {
 impl Extend {
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let change = Change::Extend { switch: self.id.clone(), until: self.until.from(now()) };
-        backend.change(&change, &self.who, |document| told(document, &self.id))
+        backend.change(&change, &self.who, |document| text::state_of(document, &self.id))
     }
 }
 
@@ -121,6 +117,6 @@ pub(super) struct Release {
 impl Release {
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let change = Change::Release { switch: self.id.clone() };
-        backend.change(&change, &self.who, |document| told(document, &self.id))
+        backend.change(&change, &self.who, |document| text::state_of(document, &self.id))
     }
 }

@@ -1,11 +1,12 @@
 //! `engage` with a look at each stage before the next.
 
 use super::author_args::Who;
-use super::backend::{Backend, Purpose, Steps, waiting};
+use super::backend::{Backend, Steps, waiting};
+use super::committed::Purpose;
 use super::connection::Place;
-use super::engage::told;
 use super::fleet::{self, Program};
 use super::output::{Failure, Report};
+use super::text::state_of;
 use super::time_args::parse_length;
 use backstop::kill_switch::staged::{StagedEngage, StagedError};
 use backstop::kill_switch::{Change, Document, EditError, Engage, Stage, SwitchId};
@@ -78,7 +79,7 @@ impl Looks {
         let document = backend.document().ok().flatten();
         let text = format!(
             "{}\nAll was well at {}.\nTo undo it: {undo}\nGeneration {}.",
-            document.as_ref().map_or_else(|| format!("{id} is engaged."), |document: &Document| told(document, id)),
+            document.as_ref().map_or_else(|| format!("{id} is engaged."), |document: &Document| state_of(document, id)),
             stages.join(", then "),
             report.generation,
         );

@@ -10,6 +10,7 @@ mod admin;
 mod approval;
 mod author_args;
 mod backend;
+mod committed;
 mod connection;
 mod define;
 mod drill;

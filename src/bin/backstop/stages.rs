@@ -2,8 +2,8 @@
 
 use super::author_args::Who;
 use super::backend::Backend;
-use super::engage::told;
 use super::output::{Failure, Report};
+use super::text::state_of;
 use backstop::kill_switch::{Change, Stage, Stages, SwitchId};
 use clap::Args;
 
@@ -88,6 +88,6 @@ impl Advance {
             (None, stage(&self.stage)?)
         };
         let change = Change::Advance { switch: id.clone(), stage };
-        backend.change_if(seen, &change, &self.who, |document| told(document, &id))
+        backend.change_if(seen, &change, &self.who, |document| state_of(document, &id))
     }
 }

@@ -2,7 +2,9 @@
 
 use super::time_args;
 use backstop::clock::Timestamp;
-use backstop::kill_switch::{ChangeRecord, Engagement, ExpiryAction, Percent, Scope, Stage, Switch, Trigger};
+use backstop::kill_switch::{
+    ChangeRecord, Document, Engagement, ExpiryAction, Percent, Scope, Stage, Switch, SwitchId, Trigger,
+};
 
 /// `tenant acme, 10 % of the keys`.
 pub(super) fn scope(scope: &Scope) -> String {
@@ -76,6 +78,10 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
     };
     let rows = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
     std::iter::once(line(headings)).chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+pub(super) fn state_of(document: &Document, id: &SwitchId) -> String {
+    document.switch(id.as_str()).map_or_else(|| format!("{id} is gone."), engagement)
 }
 
 #[cfg(test)]

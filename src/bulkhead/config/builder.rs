@@ -1,7 +1,8 @@
 //! The setters: plain values, checked together at the end.
 
 use super::BulkheadConfig;
-use crate::bulkhead::Bulkhead;
+use crate::bulkhead::config::check::Settings;
+use crate::bulkhead::handle::Bulkhead;
 use crate::bulkhead::limit::AdaptiveLimit;
 use crate::bulkhead::partitions::PartitionTotal;
 use crate::bulkhead::queue::QueueOrder;
@@ -9,40 +10,6 @@ use crate::bulkhead::shedding::Shedding;
 use crate::clock::Clock;
 use crate::config::{ConfigError, ConfigOnly, Named};
 use std::time::Duration;
-
-/// The settings as given: nothing is checked yet. A configuration file reads into this.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
-pub(crate) struct Settings {
-    pub(super) max_concurrent_calls: u32,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub(super) max_wait: Duration,
-    pub(super) max_queue: u32,
-    pub(super) queue_order: QueueOrder,
-    pub(super) shedding: Option<Shedding>,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub(super) max_hold: Option<Duration>,
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::check::pairs"))]
-    pub(super) partitions: Vec<(String, f64)>,
-    pub(super) partition_total: PartitionTotal,
-    pub(super) adaptive: Option<AdaptiveLimit>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_concurrent_calls: 25,
-            max_wait: Duration::ZERO,
-            max_queue: 100,
-            queue_order: QueueOrder::Fifo,
-            shedding: None,
-            max_hold: None,
-            partitions: Vec::new(),
-            partition_total: PartitionTotal::Hard,
-            adaptive: None,
-        }
-    }
-}
 
 /// Builds a [`Bulkhead`] or, without a name, a [`BulkheadConfig`].
 ///
@@ -180,5 +147,12 @@ impl<T> BulkheadBuilder<T> {
     pub fn adaptive<A: Into<AdaptiveLimit>>(mut self, adaptive: impl Into<Option<A>>) -> Self {
         self.settings.adaptive = adaptive.into().map(A::into);
         self
+    }
+}
+
+impl Bulkhead {
+    /// Starts from the defaults.
+    pub fn builder(name: impl Into<String>) -> BulkheadBuilder<Named> {
+        BulkheadBuilder::named(name.into())
     }
 }

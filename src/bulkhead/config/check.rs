@@ -1,8 +1,9 @@
 //! The one check that every configuration goes through, wherever it came from.
 
 use super::BulkheadConfig;
-use super::builder::Settings;
 use crate::bulkhead::limit::AdaptiveLimit;
+use crate::bulkhead::partitions::PartitionTotal;
+use crate::bulkhead::queue::QueueOrder;
 use crate::bulkhead::shedding::Shedding;
 use crate::config::{ConfigError, Problems, Ratio, intern};
 use std::time::Duration;
@@ -150,10 +151,46 @@ pub(super) fn pairs<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
     deserializer.deserialize_map(Pairs)
 }
 
+/// The settings as given: nothing is checked yet. A configuration file reads into this.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+pub(crate) struct Settings {
+    pub(super) max_concurrent_calls: u32,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub(super) max_wait: Duration,
+    pub(super) max_queue: u32,
+    pub(super) queue_order: QueueOrder,
+    pub(super) shedding: Option<Shedding>,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub(super) max_hold: Option<Duration>,
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::check::pairs"))]
+    pub(super) partitions: Vec<(String, f64)>,
+    pub(super) partition_total: PartitionTotal,
+    pub(super) adaptive: Option<AdaptiveLimit>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_concurrent_calls: 25,
+            max_wait: Duration::ZERO,
+            max_queue: 100,
+            queue_order: QueueOrder::Fifo,
+            shedding: None,
+            max_hold: None,
+            partitions: Vec::new(),
+            partition_total: PartitionTotal::Hard,
+            adaptive: None,
+        }
+    }
+}
+
 #[cfg(all(test, feature = "tokio"))]
 mod tests {
     use super::*;
-    use crate::bulkhead::{Bulkhead, BulkheadConfig, limit::Aimd};
+    use crate::bulkhead::config::BulkheadConfig;
+    use crate::bulkhead::handle::Bulkhead;
+    use crate::bulkhead::limit::aimd::Aimd;
 
     #[test]
     fn the_defaults_are_allowed() {

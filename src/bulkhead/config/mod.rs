@@ -1,12 +1,12 @@
 //! The settings of a bulkhead.
 
-mod builder;
-mod check;
+pub(super) mod builder;
+pub(super) mod check;
 
-pub use builder::BulkheadBuilder;
-pub(crate) use check::{LIMIT_MAX, WAIT_MAX, check_limit};
+pub(super) use builder::BulkheadBuilder;
 
-use super::limit::{AdaptiveLimit, Limiter};
+use super::limit::AdaptiveLimit;
+use super::limit::limiter::Limiter;
 use super::partitions::PartitionTotal;
 use super::queue::QueueOrder;
 use super::shedding::Shedding;
@@ -36,7 +36,7 @@ use std::time::Duration;
 /// # Ok::<(), backstop::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(try_from = "builder::Settings"))]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(try_from = "check::Settings"))]
 pub struct BulkheadConfig {
     pub(crate) max_concurrent_calls: u32,
     pub(crate) max_wait: Duration,
@@ -101,7 +101,7 @@ impl BulkheadConfig {
     }
 
     /// Whether more is noted of each call than that it is in flight.
-    pub(crate) fn is_careful(&self) -> bool {
+    pub(crate) fn needs_lock(&self) -> bool {
         self.max_hold.is_some() || self.adaptive.is_some() || !self.partitions.is_empty()
     }
 
@@ -129,6 +129,6 @@ impl BulkheadConfig {
 
 impl Default for BulkheadConfig {
     fn default() -> Self {
-        builder::Settings::default().check().expect("the defaults are in their own ranges: a test builds them")
+        check::Settings::default().check().expect("the defaults are in their own ranges: a test builds them")
     }
 }

@@ -1,11 +1,12 @@
 //! The settings of a group of bulkheads.
 
-use super::Key;
 use super::group::Group;
 use super::handle::KeyedBulkhead;
 use crate::bulkhead::config::BulkheadConfig;
+use crate::bulkhead::keyed::group::no_partitions;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Named, Problems};
+use crate::keyed_table::Key;
 use crate::sync::Arc;
 use std::marker::PhantomData;
 
@@ -67,10 +68,9 @@ impl<K: Key> KeyedBulkheadBuilder<K> {
     }
 }
 
-/// Keys are partitions already.
-pub(super) fn no_partitions(problems: &mut Problems, config: &BulkheadConfig) {
-    let partitions = config.partitions().count();
-    if partitions > 0 {
-        problems.add("config.partitions", partitions, "none: every key has permits of its own");
+impl<K: Key> KeyedBulkhead<K> {
+    /// Starts from the defaults.
+    pub fn builder(name: impl Into<String>) -> KeyedBulkheadBuilder<K> {
+        KeyedBulkheadBuilder::new(name.into())
     }
 }

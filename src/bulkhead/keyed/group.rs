@@ -1,17 +1,17 @@
 //! What all keys share.
 
-use super::Key;
-use super::handle::KeyBulkhead;
-use crate::bulkhead::common::Common;
 use crate::bulkhead::compartment::Compartment;
 use crate::bulkhead::config::BulkheadConfig;
-use crate::bulkhead::control;
+use crate::bulkhead::counters::Counters;
+use crate::bulkhead::event::Event;
 #[cfg(feature = "metrics")]
 use crate::bulkhead::snapshot::Snapshot;
-use crate::bulkhead::snapshot::{Event, Totals};
+use crate::bulkhead::snapshot::Totals;
 use crate::clock::Clock;
+use crate::config::Problems;
 use crate::events::Events;
-use crate::keyed_table::{Entry, Found, Table};
+use crate::keyed_table::Key;
+use crate::keyed_table::{Entry, Table};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -54,20 +54,20 @@ pub struct KeyedSnapshot {
 }
 
 pub(super) struct Group<K> {
-    pub(super) common: Common,
-    table: Table<K, Compartment>,
+    pub(super) counters: Counters,
+    pub(super) table: Table<K, Compartment>,
     /// For keys that found no room.
-    overflow: Arc<Entry<K, Compartment>>,
-    keys: AtomicU64,
-    overflowed: AtomicU64,
-    evicted: AtomicU64,
+    pub(super) overflow: Arc<Entry<K, Compartment>>,
+    pub(super) keys: AtomicU64,
+    pub(super) overflowed: AtomicU64,
+    pub(super) evicted: AtomicU64,
     // Over all keys: those that are gone, too.
-    permitted: AtomicU64,
-    returned: AtomicU64,
+    pub(super) permitted: AtomicU64,
+    pub(super) returned: AtomicU64,
     pub(super) rejected: AtomicU64,
     /// Enough permits were given to publish their number.
-    is_due: AtomicBool,
-    reconfiguring: Mutex<()>,
+    pub(super) is_due: AtomicBool,
+    pub(super) reconfiguring: Mutex<()>,
     pub(super) events: Events<OfKey<K>>,
     #[cfg(feature = "metrics")]
     publish_lock: crate::telemetry::PublishLock,
@@ -103,7 +103,7 @@ impl<K: Key> Group<K> {
         let group = Self {
             table: Table::new(max_keys),
             overflow: Arc::new(Entry::of_overflow(Compartment::new(&config))),
-            common: Common::new(name, config, clock),
+            counters: Counters::new(name, config, clock),
             keys: zero(),
             overflowed: zero(),
             evicted: zero(),
@@ -127,35 +127,6 @@ impl<K: Key> Group<K> {
         self.table.get(key)
     }
 
-    pub(super) fn find_or_insert<Q>(self: &Arc<Self>, key: &Q) -> Arc<Entry<K, Compartment>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
-    {
-        if self.is_due.load(Ordering::Relaxed) && self.is_due.swap(false, Ordering::Relaxed) {
-            self.publish();
-        }
-        let make = || Compartment::new(&self.common.config());
-        match self.table.get_or_insert(key, Compartment::is_idle, make) {
-            Found::Known(entry) => entry,
-            Found::New { entry, gone: None } => {
-                self.keys.fetch_add(1, Ordering::Relaxed);
-                entry
-            }
-            Found::New { entry, gone: Some(gone) } => {
-                self.evicted.fetch_add(1, Ordering::Relaxed);
-                if gone.value.is_refusing() {
-                    KeyBulkhead::new(Arc::clone(self), gone).end_saturation();
-                }
-                entry
-            }
-            Found::NoRoom => {
-                self.overflowed.fetch_add(1, Ordering::Relaxed);
-                Arc::clone(&self.overflow)
-            }
-        }
-    }
-
     pub(super) fn overflow(&self) -> Arc<Entry<K, Compartment>> {
         Arc::clone(&self.overflow)
     }
@@ -166,56 +137,20 @@ impl<K: Key> Group<K> {
         self.table.for_each(visit);
     }
 
-    pub(super) fn reconfigure(self: &Arc<Self>, config: BulkheadConfig) {
-        let _one_after_the_other = self.reconfiguring.lock();
-        let config = Arc::new(config);
-        self.common.set_config(Arc::clone(&config)); // first: a key that is made from now on has it
-        self.for_each(|entry| {
-            if !entry.value.refit_unused(&config) {
-                control::reconfigure(&KeyBulkhead::new(Arc::clone(self), Arc::clone(entry)), &config, || ());
-            }
-        });
-    }
-
-    pub(super) fn snapshot(self: &Arc<Self>) -> KeyedSnapshot {
-        // Returned first: between the two readings permits are only given.
-        // Acquire: pairs with the return, so that its permit has been counted.
-        let returned = self.returned.load(Ordering::Acquire);
-        KeyedSnapshot {
-            keys: self.len(),
-            in_flight: self.permitted.load(Ordering::Relaxed).saturating_sub(returned),
-            queue_depth: self.common.waiting.load(Ordering::Relaxed),
-            limit_per_key: self.common.config().first_limit(),
-            saturated: self.saturated().len() as u64,
-        }
-    }
-
     /// The sums as metrics tell them.
     #[cfg(feature = "metrics")]
     fn sums(&self) -> Snapshot {
         let whole = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let returned = self.returned.load(Ordering::Acquire);
         let in_flight = whole(self.permitted.load(Ordering::Relaxed).saturating_sub(returned));
-        let queue_depth = whole(self.common.waiting.load(Ordering::Relaxed));
-        Snapshot { in_flight, limit: self.common.config().first_limit(), queue_depth, is_saturated: false }
-    }
-
-    /// The keys that have lately refused calls.
-    pub(super) fn saturated(self: &Arc<Self>) -> Vec<Option<K>> {
-        let mut saturated = Vec::new();
-        self.for_each(|entry| {
-            let is_saturated = || KeyBulkhead::new(Arc::clone(self), Arc::clone(entry)).snapshot().is_saturated;
-            if entry.value.is_refusing() && is_saturated() {
-                saturated.push(entry.key.clone());
-            }
-        });
-        saturated
+        let queue_depth = whole(self.counters.waiting.load(Ordering::Relaxed));
+        Snapshot { in_flight, limit: self.counters.config().first_limit(), queue_depth, is_saturated: false }
     }
 
     pub(super) fn totals(&self) -> Totals {
         let permitted = self.permitted.load(Ordering::Relaxed);
         let rejected_full = self.rejected.load(Ordering::Relaxed);
-        Totals { permitted, rejected_full, events_lost: self.events.lost(), ..self.common.totals() }
+        Totals { permitted, rejected_full, events_lost: self.events.lost(), ..self.counters.totals() }
     }
 
     #[cold]
@@ -224,13 +159,21 @@ impl<K: Key> Group<K> {
     pub(super) fn publish(&self) {
         #[cfg(feature = "metrics")]
         self.publish_lock.run(|publisher| {
-            let now = self.common.clock.now();
+            let now = self.counters.clock.now();
             let mut oldest_call = None;
-            if self.common.config().is_careful() {
+            if self.counters.config().needs_lock() {
                 self.for_each(|entry| oldest_call = oldest_call.max(entry.value.oldest_age(now)));
             }
             let sample = crate::bulkhead::metrics::Sample { snapshot: self.sums(), totals: self.totals(), oldest_call };
-            crate::bulkhead::metrics::publish(publisher, self.common.name, &sample);
+            crate::bulkhead::metrics::publish(publisher, self.counters.name, &sample);
         });
+    }
+}
+
+/// Keys are partitions already.
+pub(super) fn no_partitions(problems: &mut Problems, config: &BulkheadConfig) {
+    let partitions = config.partitions().count();
+    if partitions > 0 {
+        problems.add("config.partitions", partitions, "none: every key has permits of its own");
     }
 }

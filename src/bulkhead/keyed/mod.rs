@@ -18,7 +18,8 @@
 //! # Examples
 //!
 //! ```
-//! use backstop::bulkhead::{BulkheadConfig, KeyedBulkhead};
+//! use backstop::bulkhead::BulkheadConfig;
+//! use backstop::bulkhead::keyed::KeyedBulkhead;
 //!
 //! let config = BulkheadConfig::builder().max_concurrent_calls(1).build()?;
 //! let tenants = KeyedBulkhead::<String>::builder("tenants").config(config).build()?;
@@ -32,7 +33,7 @@
 //!
 //! ```
 //! # #[cfg(feature = "http")] {
-//! # use backstop::bulkhead::KeyedBulkhead;
+//! # use backstop::bulkhead::keyed::KeyedBulkhead;
 //! use axum::{Router, extract::Request, routing::get};
 //!
 //! let tenants = KeyedBulkhead::<String>::builder("tenants").build()?;
@@ -48,8 +49,9 @@
 mod builder;
 mod group;
 mod handle;
+mod key;
 
-pub use crate::keyed_table::Key;
 pub use builder::KeyedBulkheadBuilder;
 pub use group::{KeyedEvent, KeyedSnapshot};
-pub use handle::{ByKey, KeyBulkhead, KeyedBulkhead};
+pub use handle::{ByKey, KeyedBulkhead};
+pub use key::KeyHandle;

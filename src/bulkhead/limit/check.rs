@@ -1,7 +1,10 @@
 //! The one check of the settings.
 
-use super::{AdaptiveLimit, Aimd, Gradient2, Vegas};
-use crate::bulkhead::config::LIMIT_MAX as CALLS_MAX;
+use super::AdaptiveLimit;
+use super::aimd::Aimd;
+use super::gradient::Gradient2;
+use super::vegas::Vegas;
+use crate::bulkhead::config::check::LIMIT_MAX as CALLS_MAX;
 use crate::config::Problems;
 
 impl AdaptiveLimit {

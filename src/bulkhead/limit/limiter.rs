@@ -1,34 +1,15 @@
 //! An algorithm and what it has learned so far.
 
+use super::AdaptiveLimit;
+use super::aimd::Aimd;
+use super::gradient::Gradient2;
 use super::gradient::Slope;
 use super::probe::{Advice, Probe};
 use super::round::{CALLS_MIN, Enough, Gathered, Round, log10};
 use super::vegas::Queue;
-use super::{AdaptiveLimit, Aimd, Gradient2, Vegas};
+use super::vegas::Vegas;
+use crate::bulkhead::limit::sample::Sample;
 use crate::config::{ConfigError, Problems};
-use std::time::Duration;
-
-/// What is known about a call that has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
-    pub(super) round_trip: Duration,
-    pub(super) in_flight: u32,
-    pub(super) is_dropped: bool,
-}
-
-impl Sample {
-    /// A call that was answered after `round_trip`; `in_flight` were under way when it began, itself among them.
-    pub const fn new(round_trip: Duration, in_flight: u32) -> Self {
-        Self { round_trip, in_flight, is_dropped: false }
-    }
-
-    /// The call was dropped: it timed out, or was refused for overload.
-    #[must_use]
-    pub const fn dropped(mut self) -> Self {
-        self.is_dropped = true;
-        self
-    }
-}
 
 /// Learns a limit from the calls that end under it.
 ///

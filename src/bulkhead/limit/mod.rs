@@ -58,17 +58,19 @@
 //! # Ok::<(), backstop::ConfigError>(())
 //! ```
 
-mod aimd;
-mod check;
-mod gradient;
-mod limiter;
-mod probe;
-mod round;
-mod vegas;
+pub(super) mod aimd;
+pub(super) mod check;
+pub(super) mod gradient;
+pub(super) mod limiter;
+pub(super) mod probe;
+pub(super) mod round;
+pub(super) mod sample;
+pub(super) mod vegas;
 
 pub use aimd::Aimd;
 pub use gradient::Gradient2;
-pub use limiter::{Limiter, Sample};
+pub use limiter::Limiter;
+pub use sample::Sample;
 pub use vegas::{Decrease, Vegas};
 
 /// The algorithm of an adaptive limit.

@@ -1,6 +1,6 @@
 //! What one step of an algorithm sees: a call, or some calls gathered.
 
-use super::limiter::Sample;
+use super::sample::Sample;
 
 /// A call, or as many as make one step.
 #[derive(Clone, Copy, Debug)]

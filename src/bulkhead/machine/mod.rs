@@ -12,15 +12,14 @@
 //! How many calls are in flight stands in the [permits](super::permits), where calls that need no thought count
 //! without a lock; here it is an argument.
 
-mod waiting;
+pub(super) mod waiting;
 
-pub(crate) use waiting::Next;
-
-use crate::bulkhead::config::BulkheadConfig;
-use crate::bulkhead::holds::{Hold, HoldId, Holds, Told};
-use crate::bulkhead::limit::{Limiter, Sample};
-use crate::bulkhead::partitions::Partitions;
-use crate::bulkhead::queue::Queue;
+use super::config::BulkheadConfig;
+use super::in_flight::{CallId, InFlight, Reported, Timed};
+use super::limit::limiter::Limiter;
+use super::limit::sample::Sample;
+use super::partitions::Partitions;
+use super::queue::Queue;
 use crate::clock::{Instant, nanos};
 use crate::outcome::Outcome;
 use std::sync::Arc;
@@ -49,7 +48,7 @@ pub(crate) struct Machine<W> {
     /// When each partition's queue was last seen empty.
     last_empty: Vec<Instant>,
     partitions: Partitions,
-    holds: Holds,
+    holds: InFlight,
     limiter: Option<Limiter>,
     /// What round trips usually take: a moving mean of about the last eight.
     usual: Duration,
@@ -62,7 +61,7 @@ impl<W> Machine<W> {
             queue: Queue::new(partitions.len()),
             last_empty: vec![Instant::default(); partitions.len()],
             partitions,
-            holds: Holds::default(),
+            holds: InFlight::default(),
             limiter: config.limiter(config.max_concurrent_calls),
             usual: Duration::ZERO,
             config,
@@ -124,17 +123,17 @@ impl<W> Machine<W> {
     }
 
     /// A call takes a permit; `in_flight` counts it already.
-    pub(crate) fn enter(&mut self, partition: usize, in_flight: u32, now: Instant) -> HoldId {
-        if !self.config.is_careful() {
-            return HoldId::NONE;
+    pub(crate) fn enter(&mut self, partition: usize, in_flight: u32, now: Instant) -> CallId {
+        if !self.config.needs_lock() {
+            return CallId::NONE;
         }
         self.partitions.enter(partition);
-        self.holds.insert(Hold { since: now, in_flight, partition, told: Told::Nothing })
+        self.holds.insert(Timed { since: now, in_flight, partition, told: Reported::Nothing })
     }
 
     /// A call that was let in when nothing was noted of calls has ended, or one that was.
-    pub(crate) fn exit(&mut self, id: HoldId, outcome: Option<Outcome>, now: Instant) -> Exit {
-        if id == HoldId::NONE {
+    pub(crate) fn exit(&mut self, id: CallId, outcome: Option<Outcome>, now: Instant) -> Exit {
+        if id == CallId::NONE {
             return Exit { is_late: false, limit: None };
         }
         let limit = outcome.and_then(|outcome| self.sample(id, outcome, now));
@@ -147,27 +146,27 @@ impl<W> Machine<W> {
 
     /// Tells the limiter of a call: its round trip once, and that it failed, after its answer perhaps. Returns the
     /// limit if it changed.
-    pub(crate) fn sample(&mut self, id: HoldId, outcome: Outcome, now: Instant) -> Option<u32> {
+    pub(crate) fn sample(&mut self, id: CallId, outcome: Outcome, now: Instant) -> Option<u32> {
         let limiter = self.limiter.as_mut()?;
         let hold = self.holds.get_mut(id)?;
         let round_trip = now.saturating_duration_since(hold.since);
         let told = match outcome {
-            Outcome::Success => Told::Answer,
-            Outcome::Failure => Told::Drop,
+            Outcome::Success => Reported::Answer,
+            Outcome::Failure => Reported::Drop,
             // A caller that gives up early says nothing about the load, one that had to wait for long does.
-            Outcome::Abandoned if hold.told == Told::Nothing && round_trip > 2 * self.usual => Told::Drop,
-            Outcome::Abandoned | Outcome::Ignored | Outcome::Panicked => Told::Nothing,
+            Outcome::Abandoned if hold.told == Reported::Nothing && round_trip > 2 * self.usual => Reported::Drop,
+            Outcome::Abandoned | Outcome::Ignored | Outcome::Panicked => Reported::Nothing,
         };
-        if told == Told::Nothing || hold.told == told || hold.told == Told::Drop {
+        if told == Reported::Nothing || hold.told == told || hold.told == Reported::Drop {
             return None;
         }
         hold.told = told;
         let sample = Sample::new(round_trip, hold.in_flight);
-        if told == Told::Answer {
+        if told == Reported::Answer {
             self.usual = if self.usual.is_zero() { round_trip } else { (self.usual * 7 + round_trip) / 8 };
         }
         let before = limiter.limit();
-        let limit = limiter.observe(if told == Told::Drop { sample.dropped() } else { sample });
+        let limit = limiter.observe(if told == Reported::Drop { sample.dropped() } else { sample });
         (limit != before).then_some(limit)
     }
 
@@ -180,7 +179,7 @@ impl<W> Machine<W> {
         let before = self.limit();
         for hold in &over {
             self.partitions.exit(hold.partition);
-            if let Some(limiter) = self.limiter.as_mut().filter(|_| hold.told != Told::Drop) {
+            if let Some(limiter) = self.limiter.as_mut().filter(|_| hold.told != Reported::Drop) {
                 limiter.observe(Sample::new(now.saturating_duration_since(hold.since), hold.in_flight).dropped());
             }
         }
@@ -190,13 +189,13 @@ impl<W> Machine<W> {
 
     /// When a permit has been held for too long; `None` where it was taken away.
     #[cfg(feature = "http")]
-    pub(crate) fn held_until(&mut self, id: HoldId) -> Option<Instant> {
+    pub(crate) fn held_until(&mut self, id: CallId) -> Option<Instant> {
         let since = self.holds.get_mut(id)?.since;
         Some(self.config.max_hold.map_or(Instant::NEVER, |max_hold| since.saturating_add(max_hold)))
     }
 
     /// Whether a permit is still its holder's.
-    pub(crate) fn is_held(&mut self, id: HoldId) -> bool {
+    pub(crate) fn is_held(&mut self, id: CallId) -> bool {
         self.holds.get_mut(id).is_some()
     }
 
@@ -214,9 +213,10 @@ impl<W> Machine<W> {
 
 #[cfg(all(test, feature = "tokio"))]
 mod tests {
+    use super::waiting::Next;
     use super::*;
-    use crate::bulkhead::config::BulkheadBuilder;
-    use crate::bulkhead::limit::Aimd;
+    use crate::bulkhead::config::builder::BulkheadBuilder;
+    use crate::bulkhead::limit::aimd::Aimd;
     use crate::bulkhead::shedding::Shedding;
     use crate::config::ConfigOnly;
     use crate::reject::RejectReason;

@@ -1,8 +1,8 @@
 //! Calls that wait: who may, how long, and who is next.
 
 use super::{Machine, Room};
-use crate::bulkhead::holds::HoldId;
-use crate::bulkhead::queue::{Gone, QueueOrder, Waiter};
+use crate::bulkhead::in_flight::CallId;
+use crate::bulkhead::queue::{Dequeued, QueueOrder, Waiter};
 use crate::clock::Instant;
 use crate::reject::RejectReason;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use std::time::Duration;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next<W> {
     /// Its time is over.
-    Refused(Gone<W>),
+    Refused(Dequeued<W>),
     /// It gets a permit, which the caller takes.
-    Granted(Gone<W>, HoldId),
+    Granted(Dequeued<W>, CallId),
 }
 
 impl<W> Machine<W> {
@@ -77,7 +77,7 @@ impl<W> Machine<W> {
     }
 
     /// A call no longer waits. None where it already did not.
-    pub(crate) fn leave(&mut self, partition: usize, id: u64, now: Instant) -> Option<Gone<W>> {
+    pub(crate) fn leave(&mut self, partition: usize, id: u64, now: Instant) -> Option<Dequeued<W>> {
         let gone = self.queue.remove(partition, id, now)?;
         self.note_empty(now);
         Some(gone)

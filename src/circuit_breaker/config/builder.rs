@@ -1,13 +1,14 @@
 //! The setters: plain values, checked together at the end.
 
 use super::{
-    Abandonment, CircuitBreakerConfig, EvaluateOn, HalfOpenDecision, PanicPolicy, ProbeLimit, RetryAfter,
-    SlidingWindow, TimeoutTo,
+    AbandonedPolicy, CircuitBreakerConfig, EvaluateOn, HalfOpenDecision, PanicPolicy, ProbeLimit, RetryAfterPolicy,
+    TimeoutTo,
 };
-use crate::circuit_breaker::CircuitBreaker;
+use crate::circuit_breaker::handle::CircuitBreaker;
 use crate::circuit_breaker::open_time::OpenTime;
-use crate::circuit_breaker::snapshot::State;
+use crate::circuit_breaker::state::State;
 use crate::circuit_breaker::throttle::Throttle;
+use crate::circuit_breaker::window::kind::SlidingWindow;
 use crate::clock::Clock;
 use crate::config::{ConfigError, ConfigOnly, Named};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use std::time::Duration;
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub(crate) struct Settings {
     pub(super) window: SlidingWindow,
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::number_or_false"))]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::circuit_breaker::config::de::number_or_false"))]
     pub(super) failure_rate_threshold: Option<f64>,
     pub(super) minimum_calls: Option<u32>,
     pub(super) slow_call_rate_threshold: Option<f64>,
@@ -29,14 +30,14 @@ pub(crate) struct Settings {
     pub(super) failure_count_minimum_calls: u32,
     pub(super) consecutive_failures_threshold: Option<u32>,
     pub(super) evaluate_on: EvaluateOn,
-    pub(super) on_abandoned: Abandonment,
+    pub(super) on_abandoned: AbandonedPolicy,
     pub(super) abandoned_rate_threshold: f64,
     pub(super) on_panic: PanicPolicy,
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::text::open_time"))]
+    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::circuit_breaker::config::de::open_time"))]
     pub(super) open_time: OpenTime,
     pub(super) open_time_jitter: f64,
     pub(super) jitter_seed: Option<u64>,
-    pub(super) retry_after: RetryAfter,
+    pub(super) retry_after: RetryAfterPolicy,
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub(super) retry_after_max: Duration,
     pub(super) automatic_half_open: bool,
@@ -67,13 +68,13 @@ impl Default for Settings {
             failure_count_minimum_calls: 1,
             consecutive_failures_threshold: None,
             evaluate_on: EvaluateOn::AnyCall,
-            on_abandoned: Abandonment::Judge,
+            on_abandoned: AbandonedPolicy::Judge,
             abandoned_rate_threshold: 0.5,
             on_panic: PanicPolicy::Failure,
             open_time: OpenTime::default(),
             open_time_jitter: 0.0,
             jitter_seed: None,
-            retry_after: RetryAfter::SetsOpenTime,
+            retry_after: RetryAfterPolicy::SetsOpenTime,
             retry_after_max: Duration::from_secs(600),
             automatic_half_open: false,
             half_open_max_calls: 10,
@@ -233,14 +234,14 @@ impl<T> CircuitBreakerBuilder<T> {
         self
     }
 
-    /// What an abandoned call counts as. Default: [`Abandonment::Judge`].
+    /// What an abandoned call counts as. Default: [`AbandonedPolicy::Judge`].
     #[must_use]
-    pub fn on_abandoned(mut self, abandonment: Abandonment) -> Self {
+    pub fn on_abandoned(mut self, abandonment: AbandonedPolicy) -> Self {
         self.settings.on_abandoned = abandonment;
         self
     }
 
-    /// The share of abandoned calls among all that trips, with [`Abandonment::Judge`] and after
+    /// The share of abandoned calls among all that trips, with [`AbandonedPolicy::Judge`] and after
     /// [`minimum_calls`](Self::minimum_calls), those abandoned counted in. Default: 0.5. Valid: above 0, at
     /// most 1.
     #[must_use]
@@ -283,7 +284,7 @@ impl<T> CircuitBreakerBuilder<T> {
 
     /// What a `Retry-After` of the dependency does. Default: it sets the open time of the trip it comes with.
     #[must_use]
-    pub fn retry_after(mut self, policy: RetryAfter) -> Self {
+    pub fn retry_after(mut self, policy: RetryAfterPolicy) -> Self {
         self.settings.retry_after = policy;
         self
     }
@@ -370,5 +371,12 @@ impl<T> CircuitBreakerBuilder<T> {
     pub fn initial_state(mut self, state: State) -> Self {
         self.settings.initial_state = state;
         self
+    }
+}
+
+impl CircuitBreaker {
+    /// Starts from the defaults.
+    pub fn builder(name: impl Into<String>) -> CircuitBreakerBuilder<Named> {
+        CircuitBreakerBuilder::named(name.into())
     }
 }

@@ -1,9 +1,10 @@
 //! The one check that every configuration goes through, wherever it came from.
 
 use super::builder::Settings;
-use super::{CircuitBreakerConfig, HalfOpen, HalfOpenDecision, ProbeLimit, Rules, SlidingWindow};
+use super::{CircuitBreakerConfig, HalfOpen, HalfOpenDecision, ProbeLimit, Rules};
 use crate::circuit_breaker::open_time::{Kind, OpenTime};
 use crate::circuit_breaker::throttle::Throttle;
+use crate::circuit_breaker::window::kind::SlidingWindow;
 use crate::config::{ConfigError, Problems};
 use std::time::Duration;
 
@@ -204,7 +205,7 @@ fn throttle(problems: &mut Problems, settings: &Throttle) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::circuit_breaker::CircuitBreaker;
+    use crate::circuit_breaker::handle::CircuitBreaker;
 
     #[test]
     fn the_defaults_are_allowed() {

@@ -1,16 +1,17 @@
 //! The settings of a circuit breaker, and the words they are made of.
 
-mod builder;
-mod check;
+pub(super) mod builder;
+pub(super) mod check;
 #[cfg(feature = "serde")]
-mod text;
+pub(super) mod de;
 
-pub use crate::config::{ConfigOnly, Named};
-pub use builder::CircuitBreakerBuilder;
+pub(super) use builder::CircuitBreakerBuilder;
 
 use super::open_time::OpenTime;
-use super::snapshot::State;
+use super::state::State;
 use super::throttle::Throttle;
+use crate::circuit_breaker::window::kind::SlidingWindow;
+use crate::config::ConfigOnly;
 use crate::config::Ratio;
 use std::time::Duration;
 
@@ -40,12 +41,12 @@ pub struct CircuitBreakerConfig {
     pub(crate) evaluate_on: EvaluateOn,
     pub(crate) slow_call_duration_threshold: Option<Duration>,
     pub(crate) detect_slow_calls_in_flight: bool,
-    pub(crate) on_abandoned: Abandonment,
+    pub(crate) on_abandoned: AbandonedPolicy,
     pub(crate) on_panic: PanicPolicy,
     pub(crate) open_time: OpenTime,
     pub(crate) open_time_jitter: f64,
     pub(crate) jitter_seed: Option<u64>,
-    pub(crate) retry_after: RetryAfter,
+    pub(crate) retry_after: RetryAfterPolicy,
     pub(crate) retry_after_max: Duration,
     pub(crate) automatic_half_open: bool,
     pub(crate) half_open: HalfOpen,
@@ -141,71 +142,6 @@ impl Default for CircuitBreakerConfig {
     }
 }
 
-/// The window over which calls are judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)
-)]
-#[non_exhaustive]
-pub enum SlidingWindow {
-    /// The last `calls` calls, truly sliding. Valid: 1 to 1,000,000.
-    Count {
-        /// How many calls.
-        calls: u32,
-    },
-    /// The last `duration`, in `buckets` that are forgotten one at a time. Valid: 1 to 1,000 buckets of at
-    /// least 1 ms each.
-    Time {
-        /// The whole stretch.
-        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-        duration: Duration,
-        /// Into how many parts it is cut.
-        #[cfg_attr(feature = "serde", serde(default = "ten"))]
-        buckets: u32,
-        /// Where buckets begin.
-        #[cfg_attr(feature = "serde", serde(default))]
-        alignment: Alignment,
-    },
-    /// One interval after another, each forgotten whole when it is over; results of calls begun in an earlier
-    /// interval are stale. For those who come from breakers that count this way: evidence that straddles the
-    /// border of two intervals is lost. Valid: at least 1 ms.
-    Tumbling {
-        /// The length of an interval.
-        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-        duration: Duration,
-    },
-}
-
-#[cfg(feature = "serde")]
-const fn ten() -> u32 {
-    10
-}
-
-impl SlidingWindow {
-    /// The last `calls` calls.
-    pub const fn count(calls: u32) -> Self {
-        Self::Count { calls }
-    }
-
-    /// The last `duration`, in `buckets` parts.
-    pub const fn time(duration: Duration, buckets: u32) -> Self {
-        Self::Time { duration, buckets, alignment: Alignment::Clock }
-    }
-}
-
-/// Where the buckets of a time window begin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
-pub enum Alignment {
-    /// At multiples of their width. The default, and the fast one.
-    #[default]
-    Clock,
-    /// At the first call after the bucket before; an event stays for exactly the window's length at most.
-    FirstCall,
-}
-
 /// After which calls the trip rules are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
@@ -220,7 +156,7 @@ pub enum EvaluateOn {
 /// What an abandoned call counts as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
-pub enum Abandonment {
+pub enum AbandonedPolicy {
     /// A failure when it had lasted longer than the slow-call threshold; otherwise it is set aside, and the
     /// circuit trips when the share of calls set aside reaches
     /// [`abandoned_rate_threshold`](CircuitBreakerBuilder::abandoned_rate_threshold). The default: one client
@@ -247,7 +183,7 @@ pub enum PanicPolicy {
 /// What a `Retry-After` of the dependency does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
-pub enum RetryAfter {
+pub enum RetryAfterPolicy {
     /// Nothing.
     Ignore,
     /// When a failure that carries one trips the circuit, it is the open time. The default.

@@ -1,12 +1,12 @@
 //! The settings of a group of breakers.
 
-use super::Key;
 use super::group::Group;
 use super::handle::KeyedCircuitBreaker;
 use crate::circuit_breaker::config::CircuitBreakerConfig;
-use crate::circuit_breaker::snapshot::State;
+use crate::circuit_breaker::state::State;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Problems, intern};
+use crate::keyed_table::Key;
 use crate::sync::Arc;
 use std::marker::PhantomData;
 
@@ -99,5 +99,12 @@ impl<K: Key> KeyedCircuitBreakerBuilder<K> {
         problems.into_result(())?;
         let group = Group::new(name, self.config, self.max_keys, max_open_fraction, self.clock);
         Ok(KeyedCircuitBreaker::new(Arc::new(group)))
+    }
+}
+
+impl<K: Key> KeyedCircuitBreaker<K> {
+    /// Starts from the defaults.
+    pub fn builder(name: impl Into<String>) -> KeyedCircuitBreakerBuilder<K> {
+        KeyedCircuitBreakerBuilder::new(name.into())
     }
 }

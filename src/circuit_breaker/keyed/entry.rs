@@ -1,9 +1,9 @@
 //! One key's circuit, small while it is healthy.
 
 use crate::circuit_breaker::config::CircuitBreakerConfig;
-use crate::circuit_breaker::locked::seed;
+use crate::circuit_breaker::core::seed;
 use crate::circuit_breaker::machine::Machine;
-use crate::circuit_breaker::snapshot::State;
+use crate::circuit_breaker::state::State;
 use crate::clock::Instant;
 use crate::keyed_table;
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -89,7 +89,7 @@ impl Slot {
     pub(super) fn fold(&mut self) {
         if let Some(machine) = self.machine.take_if(|machine| machine.is_pristine()) {
             self.generation = machine.generation();
-            self.successes = u32::try_from(machine.snapshot().calls()).unwrap_or(u32::MAX);
+            self.successes = u32::try_from(machine.snapshot().calls).unwrap_or(u32::MAX);
         }
     }
 }

@@ -1,20 +1,24 @@
 //! What all keys share, and how a call finds its way to its key's circuit.
 
-use super::Key;
 use super::entry::{Circuit, Entry};
-use super::places::is_due;
-use crate::circuit_breaker::config::{CircuitBreakerConfig, SlidingWindow};
-use crate::circuit_breaker::ledger::Ledger;
-use crate::circuit_breaker::locked::{Sample, ask_open_time};
-use crate::circuit_breaker::machine::{Denial, Ended, Machine, OpenTimeQuestion};
-use crate::circuit_breaker::permit::Ticket;
+use crate::circuit_breaker::config::CircuitBreakerConfig;
+use crate::circuit_breaker::core::{Sample, ask_open_time};
+use crate::circuit_breaker::event::Event;
+use crate::circuit_breaker::machine::Machine;
+use crate::circuit_breaker::machine::types::{Denial, Ended, OpenTimeQuestion};
 use crate::circuit_breaker::shared::PUBLISH_INTERVAL;
-use crate::circuit_breaker::snapshot::{Event, Snapshot, State, Totals};
-use crate::circuit_breaker::stopwatch::Stopwatch;
-use crate::circuit_breaker::tally::Tally;
+use crate::circuit_breaker::slow_calls::Stopwatch;
+use crate::circuit_breaker::snapshot::Snapshot;
+use crate::circuit_breaker::state::State;
+use crate::circuit_breaker::thread_counters::ThreadCounters;
+use crate::circuit_breaker::ticket::Ticket;
+use crate::circuit_breaker::totals::Accumulator;
+use crate::circuit_breaker::totals::Totals;
+use crate::circuit_breaker::window::kind::SlidingWindow;
 use crate::clock::{Clock, Instant};
 use crate::config::Ratio;
 use crate::events::Events;
+use crate::keyed_table::Key;
 use crate::keyed_table::{Found, Table};
 use crate::outcome::{Classification, Outcome};
 use crate::reject::{Mechanism, Rejected};
@@ -22,6 +26,7 @@ use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::borrow::Borrow;
 use std::cell::LazyCell;
 use std::hash::Hash;
+use std::time::Duration;
 
 /// An event of one key's circuit.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,8 +62,8 @@ pub(super) struct Group<K> {
     /// Circuits that are open, and that are half-open.
     pub(super) open: AtomicU64,
     pub(super) half_open: AtomicU64,
-    tally: Tally,
-    pub(super) ledger: Mutex<Ledger>,
+    thread_counters: ThreadCounters,
+    pub(super) accumulated: Mutex<Accumulator>,
     fallbacks: AtomicU64,
     pub(super) events: Events<KeyedEvent<K>>,
     #[cfg(feature = "metrics")]
@@ -100,8 +105,8 @@ impl<K: Key> Group<K> {
             max_open_fraction,
             open: AtomicU64::new(0),
             half_open: AtomicU64::new(0),
-            tally: Tally::new(),
-            ledger: Mutex::new(Ledger::new()),
+            thread_counters: ThreadCounters::new(),
+            accumulated: Mutex::new(Accumulator::new()),
             fallbacks: AtomicU64::new(0),
             events: Events::default(),
             #[cfg(feature = "metrics")]
@@ -156,13 +161,13 @@ impl<K: Key> Group<K> {
         match admitted {
             Ok(admission) => {
                 if admission.would_reject {
-                    self.ledger.lock().totals.would_reject += 1;
+                    self.accumulated.lock().totals.would_reject += 1;
                 }
                 let (generation, flight) = (admission.generation, admission.flight);
                 Ok(Ticket { generation, flight, started: self.stopwatch.start() })
             }
             Err(Denial { reason, retry_after }) => {
-                if self.tally.reject() {
+                if self.thread_counters.reject() {
                     self.publish();
                 }
                 Err(Rejected::new(Mechanism::CircuitBreaker, self.name, reason, retry_after))
@@ -179,7 +184,7 @@ impl<K: Key> Group<K> {
         let recorded = self.with_machine(entry, |machine, now| {
             machine.record(Ended { generation, flight, outcome, is_slow, retry_after }, now)
         });
-        self.ledger.lock().count(recorded);
+        self.accumulated.lock().count(recorded);
     }
 
     /// Counts a success of a healthy key.
@@ -191,7 +196,7 @@ impl<K: Key> Group<K> {
         }
         slot.count_success(window);
         drop(slot);
-        if self.tally.succeed(1) {
+        if self.thread_counters.succeed(1) {
             self.publish();
         }
         true
@@ -254,8 +259,8 @@ impl<K: Key> Group<K> {
             return false;
         }
         let keys: Vec<_> = events.iter().map(|_| entry.key.clone()).collect(); // foreign code: not under the ledger
-        let mut ledger = self.ledger.lock();
-        ledger.enter(self.name, &mut events);
+        let mut accumulated = self.accumulated.lock();
+        accumulated.enter(self.name, &mut events);
         self.events.push(keys.into_iter().zip(events).map(|(key, event)| KeyedEvent { key, event }));
         true
     }
@@ -325,10 +330,10 @@ impl<K: Key> Group<K> {
     fn sample(&self) -> Sample {
         let now = self.stopwatch.clock.coarse();
         let (mut totals, transitions, open_time) = {
-            let ledger = self.ledger.lock();
-            (ledger.totals, ledger.transitions, ledger.open_time(now))
+            let accumulated = self.accumulated.lock();
+            (accumulated.totals, accumulated.transitions, accumulated.open_time(now))
         };
-        let (successes, rejections, _) = self.tally.totals();
+        let (successes, rejections, _) = self.thread_counters.totals();
         totals.successful += successes;
         totals.not_permitted += rejections;
         totals.fallbacks = self.fallbacks.load(Ordering::Relaxed);
@@ -349,4 +354,14 @@ impl<K: Key> Group<K> {
         self.publish_lock
             .run(|publisher| crate::circuit_breaker::metrics::publish(publisher, self.name, &self.sample()));
     }
+}
+
+/// Whether so much time has passed since this was last true.
+pub(in crate::circuit_breaker) fn is_due(last: &AtomicU64, interval: Duration, now: Instant) -> bool {
+    let before = Instant::from_nanos(last.load(Ordering::Relaxed));
+    let is_due = before.saturating_add(interval).is_reached(now);
+    if is_due {
+        last.store(now.as_nanos(), Ordering::Relaxed);
+    }
+    is_due
 }

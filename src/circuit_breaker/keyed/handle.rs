@@ -1,19 +1,21 @@
 //! The handles that users hold: of the group, and of one key's circuit.
 
-use super::Key;
-use super::builder::KeyedCircuitBreakerBuilder;
 use super::entry::Entry;
 use super::group::{Group, KeyedEvent};
-use super::layer::KeyedCircuitBreakerLayer;
+use crate::circuit_breaker::call;
 use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::control::manual_control;
-use crate::circuit_breaker::future;
-use crate::circuit_breaker::machine::Command;
-use crate::circuit_breaker::permit::{Holder, Permit, Ticket};
-use crate::circuit_breaker::snapshot::{Snapshot, State, Totals};
+use crate::circuit_breaker::machine::types::Command;
+use crate::circuit_breaker::owner::PermitOwner;
+use crate::circuit_breaker::permit::Permit;
+use crate::circuit_breaker::snapshot::Snapshot;
+use crate::circuit_breaker::state::State;
+use crate::circuit_breaker::ticket::Ticket;
+use crate::circuit_breaker::totals::Totals;
 use crate::classify::{Classify, Errors};
 use crate::clock::Instant;
 use crate::events::Subscription;
+use crate::keyed_table::Key;
 use crate::outcome::Classification;
 use crate::reject::{CallError, Rejected};
 use crate::sync::Arc;
@@ -30,11 +32,6 @@ pub struct KeyedCircuitBreaker<K> {
 
 /// What a key has to be.
 impl<K: Key> KeyedCircuitBreaker<K> {
-    /// Starts from the defaults.
-    pub fn builder(name: impl Into<String>) -> KeyedCircuitBreakerBuilder<K> {
-        KeyedCircuitBreakerBuilder::new(name.into())
-    }
-
     pub(super) fn new(group: Arc<Group<K>>) -> Self {
         Self { group }
     }
@@ -50,26 +47,21 @@ impl<K: Key> KeyedCircuitBreaker<K> {
     }
 
     /// The circuit of a key, made if it is not there. Where there is no room it is the overflow circuit.
-    pub fn key<Q>(&self, key: &Q) -> KeyCircuitBreaker<K>
+    pub fn key<Q>(&self, key: &Q) -> KeyHandle<K>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        KeyCircuitBreaker { group: Arc::clone(&self.group), entry: self.group.find_or_insert(key) }
+        KeyHandle { group: Arc::clone(&self.group), entry: self.group.find_or_insert(key) }
     }
 
     /// The circuit of a key, if it is there.
-    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<KeyCircuitBreaker<K>>
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<KeyHandle<K>>
     where
         K: Borrow<Q>,
     {
         let entry = self.group.find(key)?;
-        Some(KeyCircuitBreaker { group: Arc::clone(&self.group), entry })
-    }
-
-    /// A Tower layer that finds the key of each request with `key`.
-    pub fn layer<F>(&self, key: F) -> KeyedCircuitBreakerLayer<K, F> {
-        KeyedCircuitBreakerLayer::new(self.clone(), key)
+        Some(KeyHandle { group: Arc::clone(&self.group), entry })
     }
 
     /// How many keys are known.
@@ -142,12 +134,12 @@ impl<K> fmt::Debug for KeyedCircuitBreaker<K> {
 }
 
 /// One key's circuit. While one of these is held, the key is not evicted.
-pub struct KeyCircuitBreaker<K> {
+pub struct KeyHandle<K> {
     group: Arc<Group<K>>,
     entry: Arc<Entry<K>>,
 }
 
-impl<K: Key> KeyCircuitBreaker<K> {
+impl<K: Key> KeyHandle<K> {
     /// The key; `None` for the overflow circuit.
     pub fn key(&self) -> Option<&K> {
         self.entry.key.as_ref()
@@ -185,7 +177,7 @@ impl<K: Key> KeyCircuitBreaker<K> {
         future: impl Future<Output = Result<T, E>>,
         classifier: &C,
     ) -> impl Future<Output = Result<C::Response<Permit<Self>>, CallError<E>>> {
-        future::call_with(|| self.try_acquire(), future, classifier)
+        call::call_with(|| self.try_acquire(), future, classifier)
     }
 
     /// Runs a closure if the circuit lets it. Needs no runtime.
@@ -194,7 +186,7 @@ impl<K: Key> KeyCircuitBreaker<K> {
     ///
     /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
     pub fn call_blocking<T, E: 'static>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-        future::call_blocking(self.try_acquire(), work)
+        call::call_blocking(self.try_acquire(), work)
     }
 
     /// The state now.
@@ -221,7 +213,7 @@ impl<K: Key> KeyCircuitBreaker<K> {
     }
 }
 
-impl<K: Key> Holder for KeyCircuitBreaker<K> {
+impl<K: Key> PermitOwner for KeyHandle<K> {
     fn name(&self) -> &'static str {
         self.group.name()
     }
@@ -247,14 +239,16 @@ impl<K: Key> Holder for KeyCircuitBreaker<K> {
     }
 }
 
-impl<K> Clone for KeyCircuitBreaker<K> {
+impl<K> Clone for KeyHandle<K> {
     fn clone(&self) -> Self {
         Self { group: Arc::clone(&self.group), entry: Arc::clone(&self.entry) }
     }
 }
 
-impl<K: fmt::Debug> fmt::Debug for KeyCircuitBreaker<K> {
+impl<K: fmt::Debug> fmt::Debug for KeyHandle<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyCircuitBreaker").field("key", &self.entry.key).finish_non_exhaustive()
     }
 }
+
+crate::registry::registered!(KeyedCircuitBreaker<K>, CircuitBreaker, K);

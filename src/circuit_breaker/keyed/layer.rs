@@ -1,11 +1,11 @@
 //! The Tower layer and service of a group: the key comes from the request.
 
-use super::Key;
-use super::handle::{KeyCircuitBreaker, KeyedCircuitBreaker};
+use super::handle::{KeyHandle, KeyedCircuitBreaker};
 use crate::circuit_breaker::future::ResponseFuture;
 use crate::circuit_breaker::permit::Permit;
 use crate::circuit_breaker::service::{refuse, start};
 use crate::classify::{Auto, Classify};
+use crate::keyed_table::Key;
 use crate::reject::{AsError, OnReject, answers};
 use std::task::{Context, Poll};
 use tower_layer::Layer;
@@ -71,11 +71,11 @@ where
     K: Key,
     F: Fn(&Request) -> K,
     C: Classify<S::Response, S::Error> + Clone,
-    P: OnReject<Request, S::Response, C::Response<Permit<KeyCircuitBreaker<K>>>, S::Error> + Clone,
+    P: OnReject<Request, S::Response, C::Response<Permit<KeyHandle<K>>>, S::Error> + Clone,
 {
-    type Response = C::Response<Permit<KeyCircuitBreaker<K>>>;
+    type Response = C::Response<Permit<KeyHandle<K>>>;
     type Error = P::Error;
-    type Future = ResponseFuture<S::Future, C, P, P::Refusal, Request, Permit<KeyCircuitBreaker<K>>>;
+    type Future = ResponseFuture<S::Future, C, P, P::Refusal, Request, Permit<KeyHandle<K>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
         self.inner.poll_ready(cx).map_err(P::carry)
@@ -104,4 +104,11 @@ impl<S: tonic::server::NamedService, K, F, C, P> tonic::server::NamedService
     for KeyedCircuitBreakerService<S, K, F, C, P>
 {
     const NAME: &'static str = S::NAME;
+}
+
+impl<K: Key> KeyedCircuitBreaker<K> {
+    /// A Tower layer that finds the key of each request with `key`.
+    pub fn layer<F>(&self, key: F) -> KeyedCircuitBreakerLayer<K, F> {
+        KeyedCircuitBreakerLayer::new(self.clone(), key)
+    }
 }

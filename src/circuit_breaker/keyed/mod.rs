@@ -29,7 +29,7 @@
 //! # Examples
 //!
 //! ```
-//! use backstop::circuit_breaker::KeyedCircuitBreaker;
+//! use backstop::circuit_breaker::keyed::KeyedCircuitBreaker;
 //!
 //! let hosts = KeyedCircuitBreaker::<String>::builder("hosts").max_open_fraction(0.3).build()?;
 //! let permit = hosts.key("eu-1.example").try_acquire().expect("closed");
@@ -43,10 +43,9 @@ mod entry;
 mod group;
 mod handle;
 mod layer;
-mod places;
+mod open_limit;
 
-pub use crate::keyed_table::Key;
 pub use builder::KeyedCircuitBreakerBuilder;
 pub use group::KeyedEvent;
-pub use handle::{KeyCircuitBreaker, KeyedCircuitBreaker};
+pub use handle::{KeyHandle, KeyedCircuitBreaker};
 pub use layer::{KeyedCircuitBreakerLayer, KeyedCircuitBreakerService};

@@ -1,7 +1,10 @@
 //! One transition for one cause, told in order to whoever listens, waits or reads the metrics.
 
 use super::{OPEN_TIME, admitted, breaker, call, join, listen, model, path, spawn, warm};
-use crate::circuit_breaker::{OpenTime, Permit, SlidingWindow, State};
+use crate::circuit_breaker::open_time::OpenTime;
+use crate::circuit_breaker::permit::Permit;
+use crate::circuit_breaker::state::State;
+use crate::circuit_breaker::window::kind::SlidingWindow;
 use crate::sync::Arc;
 use loom::thread;
 

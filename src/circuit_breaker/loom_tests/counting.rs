@@ -1,8 +1,10 @@
 //! No outcome is lost, counted twice or counted in the wrong generation.
 
-use super::super::tally::Tally;
 use super::{admitted, breaker, call, ended, join, model, spawn, warm};
-use crate::circuit_breaker::{CircuitBreakerConfig, Permit, SlidingWindow};
+use crate::circuit_breaker::config::CircuitBreakerConfig;
+use crate::circuit_breaker::permit::Permit;
+use crate::circuit_breaker::thread_counters::ThreadCounters;
+use crate::circuit_breaker::window::kind::SlidingWindow;
 use crate::sync::{Arc, Mutex};
 use loom::thread;
 use std::time::Duration;
@@ -106,44 +108,44 @@ fn the_edge_of_a_bucket_loses_no_success() {
 #[test]
 fn a_line_shared_or_handed_on_keeps_its_counts() {
     model(4, || {
-        let tally = Arc::new(Tally::new());
-        tally.succeed(1); // this thread and the first have lines of their own
+        let thread_counters = Arc::new(ThreadCounters::new());
+        thread_counters.succeed(1); // this thread and the first have lines of their own
         let threads = [1, 1, 2].map(|generation| {
-            let tally = Arc::clone(&tally);
-            thread::spawn(move || tally.succeed(generation))
+            let thread_counters = Arc::clone(&thread_counters);
+            thread::spawn(move || thread_counters.succeed(generation))
         });
         join(threads);
-        tally.succeed(2);
-        assert_eq!((tally.successes_of(2), tally.totals().0), (2, 5));
+        thread_counters.succeed(2);
+        assert_eq!((thread_counters.successes_of(2), thread_counters.totals().0), (2, 5));
     });
 }
 
 #[test]
 fn a_reader_never_sees_a_success_twice_or_in_a_later_generation() {
     model(5, || {
-        let tally = Arc::new(Tally::new());
+        let thread_counters = Arc::new(ThreadCounters::new());
         let generation = Arc::new(Mutex::new(1));
         let count = {
-            let (tally, generation) = (Arc::clone(&tally), Arc::clone(&generation));
+            let (thread_counters, generation) = (Arc::clone(&thread_counters), Arc::clone(&generation));
             thread::spawn(move || {
-                tally.succeed(1);
-                tally.succeed(1);
+                thread_counters.succeed(1);
+                thread_counters.succeed(1);
                 let now = *generation.lock();
-                tally.succeed(now);
+                thread_counters.succeed(now);
                 now
             })
         };
         let mut now = generation.lock();
-        let before = tally.successes_of(1);
-        assert!(before <= tally.successes_of(1) && before <= 3);
+        let before = thread_counters.successes_of(1);
+        assert!(before <= thread_counters.successes_of(1) && before <= 3);
         *now = 2;
-        assert_eq!(tally.successes_of(2), 0);
+        assert_eq!(thread_counters.successes_of(2), 0);
         drop(now);
         let now = generation.lock();
-        assert!(tally.successes_of(2) <= 1, "those before belong to the first generation");
+        assert!(thread_counters.successes_of(2) <= 1, "those before belong to the first generation");
         drop(now);
         let last = count.join().unwrap();
-        assert_eq!(tally.successes_of(last), if last == 1 { 3 } else { 1 });
-        assert_eq!(tally.totals().0, 3);
+        assert_eq!(thread_counters.successes_of(last), if last == 1 { 3 } else { 1 });
+        assert_eq!(thread_counters.totals().0, 3);
     });
 }

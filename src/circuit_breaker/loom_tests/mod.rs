@@ -7,8 +7,15 @@ mod changes;
 mod counting;
 mod probes;
 
-use super::{CircuitBreaker, CircuitBreakerBuilder, Event, Named, Permit, SlidingWindow, State, Totals};
+use super::config::builder::CircuitBreakerBuilder;
+use super::event::Event;
+use super::handle::CircuitBreaker;
+use super::permit::Permit;
+use super::state::State;
+use super::totals::Totals;
+use super::window::kind::SlidingWindow;
 use crate::clock::{Clock, ManualClock};
+use crate::config::Named;
 use crate::sync::Arc;
 use loom::thread;
 use std::sync::atomic::{AtomicU64, Ordering};

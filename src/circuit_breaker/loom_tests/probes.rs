@@ -1,7 +1,10 @@
 //! As many probes as there are places, whoever comes and however they end.
 
 use super::{about_to_probe, admitted, breaker, join, listen, model, spawn};
-use crate::circuit_breaker::{PanicPolicy, Permit, SlidingWindow, State};
+use crate::circuit_breaker::config::PanicPolicy;
+use crate::circuit_breaker::permit::Permit;
+use crate::circuit_breaker::state::State;
+use crate::circuit_breaker::window::kind::SlidingWindow;
 use crate::outcome::Settle;
 use loom::thread;
 use std::time::Duration;

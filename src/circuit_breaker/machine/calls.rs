@@ -1,11 +1,12 @@
 //! Admissions and results.
 
-use super::view::time_left;
-use super::{Admission, Denial, Ended, Kind, Machine, Mode, Recorded};
-use crate::circuit_breaker::config::{Abandonment, EvaluateOn, PanicPolicy, RetryAfter};
+use super::queries::time_left;
+use super::types::{Admission, Denial, Ended, Kind, Recorded};
+use super::{Machine, Mode};
+use crate::circuit_breaker::config::{AbandonedPolicy, EvaluateOn, PanicPolicy, RetryAfterPolicy};
 use crate::circuit_breaker::probes::Decision;
-use crate::circuit_breaker::snapshot::{Reason, State};
-use crate::circuit_breaker::window::Stamp;
+use crate::circuit_breaker::state::{Reason, State};
+use crate::circuit_breaker::window::counts::Stamp;
 use crate::clock::Instant;
 use crate::outcome::Outcome;
 use crate::reject::RejectReason;
@@ -91,7 +92,7 @@ impl Machine {
                     None => {}
                 }
             }
-            Mode::Closed { .. } | Mode::Shadow { .. } => self.judge(failed, call, retry_after),
+            Mode::Closed { .. } | Mode::Shadow { .. } => self.record_closed(failed, call, retry_after),
             Mode::Open { .. } | Mode::ForcedOpen | Mode::Disabled => {}
         }
         Recorded { kind, is_slow }
@@ -105,16 +106,16 @@ impl Machine {
             Outcome::Ignored => None,
             Outcome::Panicked => (self.config.on_panic == PanicPolicy::Failure).then_some(true),
             Outcome::Abandoned => match self.config.on_abandoned {
-                Abandonment::Failure => Some(true),
-                Abandonment::Judge => is_slow.then_some(true),
-                Abandonment::Ignore => None,
+                AbandonedPolicy::Failure => Some(true),
+                AbandonedPolicy::Judge => is_slow.then_some(true),
+                AbandonedPolicy::Ignore => None,
             },
         }
     }
 
     pub(super) fn record_neutral(&mut self, kind: Kind, flight: u64) {
         self.end_flight(flight);
-        let is_judged = kind == Kind::Abandoned && self.config.on_abandoned == Abandonment::Judge;
+        let is_judged = kind == Kind::Abandoned && self.config.on_abandoned == AbandonedPolicy::Judge;
         match &mut self.mode {
             Mode::HalfOpen(probes) => probes.give_back(),
             Mode::Closed { .. } | Mode::Shadow { .. } if is_judged => {
@@ -126,7 +127,7 @@ impl Machine {
     }
 
     /// Counts a call that ended while the circuit was closed, and looks at the rules.
-    pub(super) fn judge(&mut self, failed: bool, call: Ended, retry_after: Option<Duration>) {
+    pub(super) fn record_closed(&mut self, failed: bool, call: Ended, retry_after: Option<Duration>) {
         match self.end_flight(call.flight) {
             Some(counted) if failed => self.window.mark_failed(counted),
             Some(_) => {}
@@ -136,7 +137,7 @@ impl Machine {
         if let (Some(settings), false) = (&self.config.throttle, failed) {
             self.traffic.get_or_insert_default().accept(settings, self.latest);
         }
-        let opens_at_once = call.retry_after.is_some() && self.config.retry_after == RetryAfter::OpensAtOnce;
+        let opens_at_once = call.retry_after.is_some() && self.config.retry_after == RetryAfterPolicy::OpensAtOnce;
         if opens_at_once && matches!(self.mode, Mode::Closed { .. }) {
             self.trip(Reason::RetryAfter, retry_after);
         } else if failed || self.config.evaluate_on == EvaluateOn::AnyCall {
@@ -156,7 +157,7 @@ impl Machine {
 
     /// The open time that the dependency asked for. A wait of 0 asks for the configured one.
     pub(super) fn retry_after_of(&self, call: Ended) -> Option<Duration> {
-        let asked = call.retry_after.filter(|_| self.config.retry_after != RetryAfter::Ignore)?;
+        let asked = call.retry_after.filter(|_| self.config.retry_after != RetryAfterPolicy::Ignore)?;
         (!asked.is_zero()).then(|| asked.min(self.config.retry_after_max))
     }
 }

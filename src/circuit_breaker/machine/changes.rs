@@ -1,12 +1,16 @@
 //! Changes of state: by time, by rules, by hand. All of them go through [`Machine::enter`].
 
-use super::{Asks, Command, FALLBACK_OPEN_TIME, Machine, Mode};
-use crate::circuit_breaker::config::{Abandonment, CircuitBreakerConfig, TimeoutTo};
+use super::types::Command;
+use super::{Asks, FALLBACK_OPEN_TIME, Machine, Mode};
+use crate::circuit_breaker::config::{AbandonedPolicy, CircuitBreakerConfig, TimeoutTo};
+use crate::circuit_breaker::event::{Event, Transition};
 use crate::circuit_breaker::open_time::with_jitter;
 use crate::circuit_breaker::probes::Probes;
 use crate::circuit_breaker::ramp::Ramp;
-use crate::circuit_breaker::snapshot::{Event, Reason, Snapshot, State, Transition};
-use crate::circuit_breaker::window::{Counts, Window};
+use crate::circuit_breaker::snapshot::Snapshot;
+use crate::circuit_breaker::state::{Reason, State};
+use crate::circuit_breaker::window::Window;
+use crate::circuit_breaker::window::counts::Counts;
 use crate::clock::Instant;
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,7 +188,7 @@ impl Machine {
 
     pub(super) fn rules_met(&self) -> impl Iterator<Item = Reason> + use<> {
         let met = self.config.rules.met(self.window.counts(), self.consecutive_failures);
-        let judges_abandoned = self.config.on_abandoned == Abandonment::Judge;
+        let judges_abandoned = self.config.on_abandoned == AbandonedPolicy::Judge;
         met.into_iter().flatten().filter(move |reason| judges_abandoned || *reason != Reason::AbandonedRate)
     }
 

@@ -21,18 +21,20 @@
 //! - `changes`: changes of state, by time, by rules and by hand
 //! - `view`: what holders read
 
-mod calls;
-mod changes;
-mod values;
-mod view;
+pub(super) mod calls;
+pub(super) mod changes;
+pub(super) mod queries;
+pub(super) mod types;
 
-pub(crate) use values::{Admission, Command, Denial, Ended, Kind, OpenTimeQuestion, Recorded};
+pub(crate) use types::OpenTimeQuestion;
 
 use super::config::CircuitBreakerConfig;
-use super::flights::Flights;
+use super::event::Event;
+use super::in_flight::InFlight;
 use super::probes::Probes;
 use super::ramp::Ramp;
-use super::snapshot::{Event, Reason, Snapshot};
+use super::snapshot::Snapshot;
+use super::state::Reason;
 use super::throttle::Traffic;
 use super::window::Window;
 use crate::clock::Instant;
@@ -63,7 +65,7 @@ pub(crate) struct Machine {
     wanted: Option<(Reason, Option<Duration>)>,
     random: fastrand::Rng,
     tripped_by: Option<Box<Snapshot>>,
-    flights: Option<Box<Flights>>,
+    flights: Option<Box<InFlight>>,
     traffic: Option<Box<Traffic>>,
     events: Vec<Event>,
 }

@@ -3,7 +3,7 @@
 //! Calls are numbered; only the bad ones are kept, by number. A call is in the window while its number is among
 //! the last N, so a success costs an addition and a window of good calls takes no memory at all.
 
-use super::{Counts, Stamp};
+use super::counts::{Counts, Stamp};
 use std::collections::VecDeque;
 
 const FAILED: u64 = 1;

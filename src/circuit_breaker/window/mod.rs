@@ -4,32 +4,18 @@
 //! elsewhere and handed in later in bulk ([`Window::add_successes`]): they belong to the bucket that was open
 //! when the window was last told the time.
 
-mod count;
-mod time;
+pub(super) mod count;
+pub(super) mod counts;
+pub(super) mod kind;
+pub(super) mod time;
 
-use super::config::{Alignment, SlidingWindow};
+use super::window::count::CountWindow;
+use super::window::kind::BucketAlignment;
+use super::window::kind::SlidingWindow;
+use super::window::time::{TimeWindow, Tumbling};
+use crate::circuit_breaker::window::counts::Counts;
+use crate::circuit_breaker::window::counts::Stamp;
 use crate::clock::Instant;
-use count::CountWindow;
-use time::{TimeWindow, Tumbling};
-
-/// Totals over a window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) calls: u64,
-    pub(crate) failed: u64,
-    pub(crate) slow: u64,
-    /// Calls without an outcome; not among `calls`.
-    pub(crate) abandoned: u64,
-}
-
-/// Where in its window a call was counted, so that a later failure can be added to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp(u64);
-
-impl Stamp {
-    /// Of a call that is in no window.
-    pub(crate) const NONE: Self = Self(u64::MAX);
-}
 
 /// A window over the last calls or the last stretch of time.
 #[derive(Clone, Debug)]
@@ -45,7 +31,7 @@ impl Window {
             SlidingWindow::Count { calls } => Self::Count(CountWindow::new(calls)),
             SlidingWindow::Time { duration, buckets, alignment } => {
                 let mut window = TimeWindow::new(duration, buckets, alignment);
-                if alignment == Alignment::Clock {
+                if alignment == BucketAlignment::Clock {
                     window.expire(now); // the other kind has no bucket yet
                 }
                 Self::Time(window)

@@ -3,8 +3,8 @@
 //! Only buckets that saw a call exist, so an idle window is small and a jump of hours costs no more than the
 //! buckets there are.
 
-use super::super::config::Alignment;
-use super::{Counts, Stamp};
+use super::counts::{Counts, Stamp};
+use super::kind::BucketAlignment;
 use crate::clock::{Instant, nanos};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(crate) struct TimeWindow {
     /// The width of a bucket, in nanoseconds.
     width: u64,
     buckets: u64,
-    alignment: Alignment,
+    alignment: BucketAlignment,
     /// When the bucket that counts now began. `None` before the first.
     head: Option<Instant>,
     ring: VecDeque<Bucket>,
@@ -29,7 +29,7 @@ struct Bucket {
 }
 
 impl TimeWindow {
-    pub(crate) fn new(duration: Duration, buckets: u32, alignment: Alignment) -> Self {
+    pub(crate) fn new(duration: Duration, buckets: u32, alignment: BucketAlignment) -> Self {
         let buckets = u64::from(buckets.max(1));
         Self {
             width: (nanos(duration) / buckets).max(1),
@@ -53,12 +53,12 @@ impl TimeWindow {
     /// Opens the bucket of `now` and drops those that ended a whole window ago.
     pub(crate) fn expire(&mut self, now: Instant) {
         let (head, oldest_from) = match (self.alignment, self.head) {
-            (Alignment::Clock, _) => {
+            (BucketAlignment::Clock, _) => {
                 let head = Instant::from_nanos(now.as_nanos() / self.width * self.width);
                 (head, head)
             }
-            (Alignment::FirstCall, Some(head)) if now.as_nanos() - head.as_nanos() < self.width => (head, now),
-            (Alignment::FirstCall, _) => (now, now),
+            (BucketAlignment::FirstCall, Some(head)) if now.as_nanos() - head.as_nanos() < self.width => (head, now),
+            (BucketAlignment::FirstCall, _) => (now, now),
         };
         self.head = Some(head);
         let span = self.width.saturating_mul(self.buckets);
@@ -94,7 +94,7 @@ impl TimeWindow {
 
     pub(crate) fn steady_until(&self) -> Option<Instant> {
         match (self.alignment, self.head) {
-            (Alignment::Clock, Some(head)) => Some(head.saturating_add(Duration::from_nanos(self.width))),
+            (BucketAlignment::Clock, Some(head)) => Some(head.saturating_add(Duration::from_nanos(self.width))),
             _ => None,
         }
     }
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_bucket_leaves_when_its_number_is_a_window_behind() {
-        let mut window = TimeWindow::new(5 * SECOND, 5, Alignment::Clock);
+        let mut window = TimeWindow::new(5 * SECOND, 5, BucketAlignment::Clock);
         window.expire(at(900));
         window.add(1, true, false);
         window.expire(at(4_999));
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_jump_of_hours_costs_only_the_buckets_there_are() {
-        let mut window = TimeWindow::new(SECOND, 10, Alignment::Clock);
+        let mut window = TimeWindow::new(SECOND, 10, BucketAlignment::Clock);
         for i in 0..10 {
             window.expire(at(i * 100));
             window.add(1, true, true);
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn steady_until_the_edge_of_the_bucket() {
-        let mut window = TimeWindow::new(5 * SECOND, 5, Alignment::Clock);
+        let mut window = TimeWindow::new(5 * SECOND, 5, BucketAlignment::Clock);
         window.expire(at(2_300));
         assert_eq!(window.steady_until(), Some(at(3_000)));
     }

@@ -38,13 +38,15 @@
 //! # }
 //! ```
 
+#[cfg(feature = "file")]
+mod edit;
 mod file;
 mod grant;
-mod list;
+pub(in crate::kill_switch) mod list;
 mod token;
 
 #[cfg(feature = "file")]
-pub use file::AccessFileError;
+pub use edit::AccessFileError;
 pub use grant::{Grant, Switches, Verb};
 pub use list::{AccessList, Actor, Denied};
 pub use token::{Token, TokenError};

@@ -1,12 +1,12 @@
 //! Lookups that the rules share: switches, engagements and proposals of a document.
 
-use crate::kill_switch::Proposal;
 use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engage::Engage;
 use crate::kill_switch::model::engagement::Engagement;
 use crate::kill_switch::model::engagement::Trigger;
 use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::proposal::Proposal;
 use crate::kill_switch::model::records::Tombstone;
 use crate::kill_switch::model::stage::Stage;
 use crate::kill_switch::model::switch::Switch;

@@ -1,7 +1,7 @@
 //! Going back to an earlier generation, which makes a new one.
 
 use super::error::ChangeError;
-pub(in crate::kill_switch) use super::perform::bury;
+use super::lookup::bury;
 use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::document::{Document, RETIRED_MAX};
 

@@ -3,12 +3,12 @@
 use super::error::ChangeError;
 use super::lookup::{self, engagement, in_force};
 use super::revert::loosens;
-pub(in crate::kill_switch) use crate::kill_switch::Proposal;
 use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engagement::Trigger;
 use crate::kill_switch::model::hash::Sha256;
+pub(in crate::kill_switch) use crate::kill_switch::model::proposal::Proposal;
 use crate::kill_switch::model::records::PinState;
 
 /// The proposal, if this person may approve it on this document.

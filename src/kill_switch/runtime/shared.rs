@@ -22,9 +22,8 @@ use crate::kill_switch::status::{Event, Source};
 use crate::kill_switch::store::Store;
 use crate::kill_switch::store::error::StoreError;
 use crate::panic::catch_panic;
-use crate::sync::{Arc, AtomicBool, Mutex};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex};
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
 use std::thread::Thread;
 use std::time::Duration;
 

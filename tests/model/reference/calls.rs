@@ -2,7 +2,7 @@
 
 use super::{Call, Reference, Seen, What};
 use backstop::Outcome;
-use backstop::circuit_breaker::{Abandonment, EvaluateOn, PanicPolicy, Reason, RetryAfter, State};
+use backstop::circuit_breaker::{AbandonedPolicy, EvaluateOn, PanicPolicy, Reason, RetryAfterPolicy, State};
 
 impl Reference {
     pub(super) fn begin(&mut self) -> Call {
@@ -30,8 +30,8 @@ impl Reference {
             Outcome::Success => Some(false),
             Outcome::Failure => Some(true),
             Outcome::Panicked if !is_panic_ignored => Some(true),
-            Outcome::Abandoned if self.settings.abandonment == Abandonment::Failure => Some(true),
-            Outcome::Abandoned if self.settings.abandonment == Abandonment::Judge && slow => Some(true),
+            Outcome::Abandoned if self.settings.abandonment == AbandonedPolicy::Failure => Some(true),
+            Outcome::Abandoned if self.settings.abandonment == AbandonedPolicy::Judge && slow => Some(true),
             _ => None,
         };
         match outcome {
@@ -50,7 +50,7 @@ impl Reference {
         self.followed.retain(|(number, ..)| *number != call.number);
         let has_asked = retry_after.is_some();
         let retry_after = retry_after.and_then(|asked| self.believed(asked));
-        let is_set_aside = outcome == Outcome::Abandoned && self.settings.abandonment == Abandonment::Judge;
+        let is_set_aside = outcome == Outcome::Abandoned && self.settings.abandonment == AbandonedPolicy::Judge;
         match (self.state, verdict) {
             (State::HalfOpen, None) => self.round.in_flight -= 1,
             (State::HalfOpen, Some(failed)) => self.judge_probe(failed, slow, retry_after),
@@ -81,12 +81,12 @@ impl Reference {
 
     /// The open time that the dependency asked for; 0 asks for the configured one.
     fn believed(&self, asked: u64) -> Option<u64> {
-        let is_believed = self.settings.retry_after != RetryAfter::Ignore && asked > 0;
+        let is_believed = self.settings.retry_after != RetryAfterPolicy::Ignore && asked > 0;
         is_believed.then(|| asked.min(self.settings.retry_after_max))
     }
 
     fn judge(&mut self, failed: bool, has_asked: bool, retry_after: Option<u64>) {
-        let opens_at_once = has_asked && self.settings.retry_after == RetryAfter::OpensAtOnce;
+        let opens_at_once = has_asked && self.settings.retry_after == RetryAfterPolicy::OpensAtOnce;
         if opens_at_once && self.state == State::Closed {
             self.enter(State::Open, Reason::RetryAfter, self.now, retry_after);
         } else if failed || self.settings.evaluates_on == EvaluateOn::AnyCall {

@@ -114,13 +114,13 @@ pub(crate) struct Evidence {
 impl From<&Snapshot> for Evidence {
     fn from(snapshot: &Snapshot) -> Self {
         Self {
-            calls: snapshot.calls(),
-            failed: snapshot.failed(),
-            slow: snapshot.slow(),
-            abandoned: snapshot.abandoned(),
-            failure_rate: snapshot.failure_rate(),
-            slow_rate: snapshot.slow_call_rate(),
-            attempts: snapshot.half_open_attempts(),
+            calls: snapshot.calls,
+            failed: snapshot.failed,
+            slow: snapshot.slow,
+            abandoned: snapshot.abandoned,
+            failure_rate: snapshot.failure_rate,
+            slow_rate: snapshot.slow_call_rate,
+            attempts: snapshot.half_open_attempts,
         }
     }
 }

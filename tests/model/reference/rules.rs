@@ -2,7 +2,7 @@
 
 use super::{Reference, Seen, UNKNOWN_WAIT, What};
 use crate::model::settings::Window;
-use backstop::circuit_breaker::{Abandonment, Reason, State};
+use backstop::circuit_breaker::{AbandonedPolicy, Reason, State};
 
 impl Reference {
     pub(super) fn is_judging(&self) -> bool {
@@ -54,7 +54,7 @@ impl Reference {
         let rules = &self.settings.rules;
         let (calls, failed, slow, abandoned) = self.counts();
         let has = |minimum: u32| calls > 0 && calls >= u64::from(minimum);
-        let judges = self.settings.abandonment == Abandonment::Judge;
+        let judges = self.settings.abandonment == AbandonedPolicy::Judge;
         let share = |part: u64, all: u64| part as f64 / all as f64;
         let mut met = Vec::new();
         if has(rules.minimum) && rules.failure_rate.is_some_and(|rate| share(failed, calls) >= rate) {

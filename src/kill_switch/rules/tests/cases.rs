@@ -116,10 +116,7 @@ fn everything_that_is_out_of_range_is_told_at_once() {
     let by = Author::person("", at(1)).because(" ");
     let Err(ChangeError::Invalid(error)) = apply(&after(&[]), &Change::Engage(change), &by) else { panic!("done") };
     let fields: Vec<_> = error.problems().iter().map(|problem| problem.field().to_owned()).collect();
-    assert_eq!(
-        fields,
-        ["by", "reason", "scope.percent", "incident", "expires.at", "trigger"]
-    );
+    assert_eq!(fields, ["by", "reason", "scope.percent", "incident", "expires.at", "trigger"]);
 }
 
 #[test]

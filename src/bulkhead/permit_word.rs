@@ -22,7 +22,8 @@
 //! permit is given back with release and taken with acquire, as with any lock: what the last holder wrote is
 //! seen by the next.
 
-use super::config::LIMIT_MAX;
+use super::config::check::LIMIT_MAX;
+use crate::bulkhead::in_flight::CallId;
 use crate::sync::{AtomicU64, Ordering};
 
 const IN_FLIGHT: u64 = (1 << 20) - 1;
@@ -43,14 +44,14 @@ const PUBLISH_EVERY: u64 = 1024;
 /// Calls wait: permits are handed to them, under the lock.
 pub(crate) const WAITERS: u64 = 1 << 36;
 /// Every permit is taken and given back under the lock.
-pub(crate) const CAREFUL: u64 = 1 << 37;
+pub(crate) const LOCKED: u64 = 1 << 37;
 /// Calls that find no permit may wait.
 pub(crate) const QUEUES: u64 = 1 << 38;
 /// Calls have lately been refused.
-pub(crate) const REFUSING: u64 = 1 << 39;
+pub(crate) const REJECTING: u64 = 1 << 39;
 
 #[derive(Debug)]
-pub(crate) struct Permits {
+pub(crate) struct PermitWord {
     word: AtomicU64,
     limit: AtomicU64,
 }
@@ -88,7 +89,7 @@ impl Word {
     }
 }
 
-impl Permits {
+impl PermitWord {
     pub(crate) fn new(limit: u32) -> Self {
         Self { word: AtomicU64::new(0), limit: AtomicU64::new(u64::from(limit)) }
     }
@@ -153,7 +154,7 @@ impl Permits {
     }
 
     /// Takes every permit away from its holder. The caller holds the lock. Returns how many there were.
-    pub(crate) fn take_away(&self) -> u32 {
+    pub(crate) fn revoke(&self) -> u32 {
         let next_epoch = |word: u64| word.wrapping_add(1 << EPOCH_SHIFT) & EPOCH;
         self.update(|word| (word & !(IN_FLIGHT | EPOCH)) | next_epoch(word)).in_flight()
     }
@@ -179,15 +180,22 @@ impl Permits {
     }
 }
 
+/// A permit's own data, small enough to travel with the call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    pub(super) hold: CallId,
+    pub(super) epoch: u16,
+}
+
 #[cfg(all(test, not(backstop_loom)))]
 mod tests {
     use super::*;
 
     #[test]
     fn a_permit_of_an_earlier_epoch_returns_nothing() {
-        let permits = Permits::new(2);
+        let permits = PermitWord::new(2);
         let old = permits.take(0).unwrap().epoch();
-        assert_eq!(permits.take_away(), 1);
+        assert_eq!(permits.revoke(), 1);
         let new = permits.take(0).unwrap().epoch();
         assert!(permits.give_back(old).is_none());
         assert_eq!(permits.word().in_flight(), 1);
@@ -196,7 +204,7 @@ mod tests {
 
     #[test]
     fn permitted_calls_are_told_although_their_count_wraps() {
-        let permits = Permits::new(1);
+        let permits = PermitWord::new(1);
         permits.word.store(PERMITTED_MASK << PERMITTED_SHIFT, Ordering::Relaxed);
         let (earlier, _) = permits.word().permitted_since(0);
         for _ in 0..3 {
@@ -208,16 +216,16 @@ mod tests {
 
     #[test]
     fn the_seal_and_the_epoch_wrap_within_their_places() {
-        let permits = Permits::new(7);
+        let permits = PermitWord::new(7);
         permits.set(QUEUES, true);
         for _ in 0..5_000 {
             permits.set_limit(9);
             permits.take(0).unwrap();
-            permits.take_away();
+            permits.revoke();
         }
         assert!(permits.give_back(permits.word().epoch()).is_none(), "nobody is there to give anything back");
         let word = permits.word();
-        assert!(word.has(QUEUES) && !word.has(WAITERS | CAREFUL | REFUSING));
+        assert!(word.has(QUEUES) && !word.has(WAITERS | LOCKED | REJECTING));
         assert_eq!((word.in_flight(), word.epoch(), permits.limit()), (0, 5_000 % 4_096, 9));
         assert_eq!(word.permitted_since(0).1, 5_000);
     }

@@ -1,10 +1,13 @@
 //! What the lock of a breaker protects, and a reading of it.
 
-use super::ledger::Ledger;
-use super::machine::{Machine, OpenTimeQuestion};
-use super::metrics::TRANSITIONS;
-use super::snapshot::{Snapshot, State, Totals};
-use super::tally::Tally;
+use super::event::TRANSITIONS;
+use super::machine::Machine;
+use super::machine::types::OpenTimeQuestion;
+use super::snapshot::Snapshot;
+use super::state::State;
+use super::thread_counters::ThreadCounters;
+use super::totals::Accumulator;
+use super::totals::Totals;
 use crate::clock::Instant;
 use crate::panic::catch_panic;
 use std::time::Duration;
@@ -12,7 +15,7 @@ use std::time::Duration;
 /// What the lock protects.
 pub(super) struct Core {
     pub(super) machine: Machine,
-    pub(super) ledger: Ledger,
+    pub(super) accumulated: Accumulator,
     /// Successes of this generation that the machine has taken in.
     pub(super) absorbed: (u64, u64),
     pub(super) published_at: Option<Instant>,
@@ -32,9 +35,9 @@ pub(crate) struct Sample {
 
 impl Core {
     /// Hands the machine the successes that were counted without it.
-    pub(super) fn absorb(&mut self, tally: &Tally) {
+    pub(super) fn absorb(&mut self, thread_counters: &ThreadCounters) {
         let generation = self.machine.generation();
-        let successes = tally.successes_of(generation);
+        let successes = thread_counters.successes_of(generation);
         let known = if self.absorbed.0 == generation { self.absorbed.1 } else { 0 };
         self.machine.absorb(successes - known);
         self.absorbed = (generation, successes);
@@ -44,9 +47,9 @@ impl Core {
         Sample {
             state: self.machine.state(),
             snapshot: self.machine.snapshot(),
-            totals: self.ledger.totals,
-            transitions: self.ledger.transitions,
-            open_time: self.ledger.open_time(now),
+            totals: self.accumulated.totals,
+            transitions: self.accumulated.transitions,
+            open_time: self.accumulated.open_time(now),
             retry_after: self.machine.retry_after(),
         }
     }

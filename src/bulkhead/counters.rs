@@ -9,7 +9,7 @@ use std::time::Duration;
 
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Common {
+pub struct Counters {
     pub(super) name: &'static str,
     pub(super) clock: Clock,
     config: Mutex<Arc<BulkheadConfig>>,
@@ -19,7 +19,7 @@ pub struct Common {
     pub(super) shed: AtomicU64,
     pub(super) left_queue: AtomicU64,
     pub(super) abandoned: AtomicU64,
-    pub(super) taken_away: AtomicU64,
+    pub(super) revoked: AtomicU64,
     pub(super) bypassed: AtomicU64,
     pub(super) fallbacks: AtomicU64,
     #[cfg(feature = "metrics")]
@@ -30,7 +30,7 @@ pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-impl Common {
+impl Counters {
     pub(super) fn new(name: &'static str, config: BulkheadConfig, clock: Clock) -> Self {
         let zero = || AtomicU64::new(0);
         Self {
@@ -42,11 +42,11 @@ impl Common {
             shed: zero(),
             left_queue: zero(),
             abandoned: zero(),
-            taken_away: zero(),
+            revoked: zero(),
             bypassed: zero(),
             fallbacks: zero(),
             #[cfg(feature = "metrics")]
-            wait_seconds: super::metrics::wait_seconds(name),
+            wait_seconds: crate::bulkhead::metrics::wait_seconds(name),
         }
     }
 
@@ -85,7 +85,7 @@ impl Common {
             shed: read(&self.shed),
             left_queue: read(&self.left_queue),
             abandoned: read(&self.abandoned),
-            taken_away: read(&self.taken_away),
+            revoked: read(&self.revoked),
             bypassed: read(&self.bypassed),
             fallbacks: read(&self.fallbacks),
             ..Totals::default()

@@ -1,14 +1,15 @@
 //! What a breaker, or a group of them, has counted and gone through.
 
-use super::machine::{Kind, Recorded};
-use super::metrics::{TRANSITIONS, transition_index};
-use super::snapshot::{Event, State, Totals};
+use super::event::Event;
+use super::event::{TRANSITIONS, transition_index};
+use super::machine::types::{Kind, Recorded};
+use super::state::State;
 use crate::clock::Instant;
 use std::time::Duration;
 
 /// Totals, transitions and time spent open. Lives behind a lock of its holder.
 #[derive(Clone, Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct Accumulator {
     pub(crate) totals: Totals,
     pub(crate) transitions: [u64; TRANSITIONS.len()],
     /// The number of the last event.
@@ -19,7 +20,7 @@ pub(crate) struct Ledger {
     open_time: Duration,
 }
 
-impl Ledger {
+impl Accumulator {
     pub(crate) fn new() -> Self {
         Self {
             totals: Totals::default(),
@@ -92,4 +93,33 @@ impl Ledger {
 
 fn is_open(state: State) -> bool {
     matches!(state, State::Open | State::ForcedOpen)
+}
+
+/// Everything a circuit breaker has counted since it was made. Totals only ever grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Totals {
+    /// Calls that succeeded.
+    pub successful: u64,
+    /// Calls that failed, panics among them.
+    pub failed: u64,
+    /// Calls that say nothing about the dependency.
+    pub ignored: u64,
+    /// Calls dropped before an outcome.
+    pub abandoned: u64,
+    /// Calls that were rejected.
+    pub not_permitted: u64,
+    /// Results from before the last change of state: counted, without effect.
+    pub stale: u64,
+    /// Calls that a shadow breaker let pass and an armed one would have rejected.
+    pub would_reject: u64,
+    /// Slow calls that succeeded.
+    pub slow_successful: u64,
+    /// Slow calls that failed.
+    pub slow_failed: u64,
+    /// Calls answered by a fallback.
+    pub fallbacks: u64,
+    /// Events that a listener did not get: it panicked, or was too slow.
+    pub events_lost: u64,
 }

@@ -1,11 +1,12 @@
 //! The places of those circuits that may be open at once, and the circuits that nobody calls any more.
 
-use super::Key;
 use super::entry::Entry;
 use super::group::Group;
-use crate::circuit_breaker::snapshot::State;
+use crate::circuit_breaker::keyed::group::is_due;
+use crate::circuit_breaker::state::State;
 use crate::clock::Instant;
-use crate::sync::{AtomicU64, Ordering};
+use crate::keyed_table::Key;
+use crate::sync::Ordering;
 use std::time::Duration;
 
 /// The shortest time between two looks at all keys for circuits that are dead.
@@ -13,7 +14,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<K: Key> Group<K> {
     /// Takes a place among those that may be open, if there is one.
-    pub(super) fn take_place(&self, now: Instant) -> bool {
+    pub(in crate::circuit_breaker) fn take_place(&self, now: Instant) -> bool {
         self.try_take_place() || {
             self.sweep(now);
             self.try_take_place()
@@ -32,7 +33,7 @@ impl<K: Key> Group<K> {
     }
 
     /// Forgets open circuits that nobody calls any more: their hosts are gone, and their places are wanted.
-    pub(super) fn sweep(&self, now: Instant) {
+    pub(in crate::circuit_breaker) fn sweep(&self, now: Instant) {
         if self.open_len() > 0 && is_due(&self.swept_at, SWEEP_INTERVAL, now) {
             let gone = self.table.sweep(|circuit| circuit.is_dead(now));
             for entry in gone {
@@ -42,16 +43,16 @@ impl<K: Key> Group<K> {
     }
 
     /// Counts out an entry that has left the table.
-    pub(super) fn forget(&self, entry: &Entry<K>) {
+    pub(in crate::circuit_breaker) fn forget(&self, entry: &Entry<K>) {
         let state = entry.value.lock().state(&self.config.lock());
         self.settle_places(state, State::Closed, false);
-        self.ledger.lock().change(state, State::Closed, self.stopwatch.clock.coarse());
+        self.accumulated.lock().change(state, State::Closed, self.stopwatch.clock.coarse());
         self.keys.fetch_sub(1, Ordering::Relaxed);
         self.evicted.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Keeps the number of open and half-open circuits right after a change. A place may have been taken before.
-    pub(super) fn settle_places(&self, before: State, after: State, has_place: bool) {
+    pub(in crate::circuit_breaker) fn settle_places(&self, before: State, after: State, has_place: bool) {
         let counter = |state: State| match state {
             State::Open => Some(&self.open),
             State::HalfOpen => Some(&self.half_open),
@@ -69,14 +70,4 @@ impl<K: Key> Group<K> {
             counter.fetch_sub(1, Ordering::Relaxed);
         }
     }
-}
-
-/// Whether so much time has passed since this was last true.
-pub(super) fn is_due(last: &AtomicU64, interval: Duration, now: Instant) -> bool {
-    let before = Instant::from_nanos(last.load(Ordering::Relaxed));
-    let is_due = before.saturating_add(interval).is_reached(now);
-    if is_due {
-        last.store(now.as_nanos(), Ordering::Relaxed);
-    }
-    is_due
 }

@@ -1,11 +1,14 @@
 //! Waiting for a permit: as a future with tokio's timer, or on a thread.
 
-use super::calls::{Entry, Wait, enter, enter_barred, enter_freely, leave, poll_answer};
+use super::admission::{Entry, Wait, enter, enter_blocked, leave, poll_answer, try_enter_fast};
 use super::compartment::Answer;
-use super::holder::Holder;
+use super::owner::PermitOwner;
 use super::permit::Permit;
-use super::permits::Word;
+use super::permit_word::Word;
 use super::timer::Timer;
+use crate::bulkhead::acquire;
+use crate::bulkhead::config::check::WAIT_MAX;
+use crate::bulkhead::handle::Bulkhead;
 use crate::clock::Instant;
 use crate::reject::{RejectReason, Rejected};
 use crate::sync::Arc;
@@ -18,12 +21,12 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// A place in the queue. Dropping it leaves the queue, or hands on the permit that has come meanwhile.
 #[derive(Debug)]
-pub(crate) struct Place<H: Holder> {
+pub(crate) struct Place<H: PermitOwner> {
     holder: H,
     id: Option<u64>,
 }
 
-impl<H: Holder> Place<H> {
+impl<H: PermitOwner> Place<H> {
     pub(super) fn new(holder: H, id: u64) -> Self {
         Self { holder, id: Some(id) }
     }
@@ -38,16 +41,16 @@ impl<H: Holder> Place<H> {
         let Answer { result, waited } = poll_answer(&self.holder, id, waker)?;
         self.id = None;
         let permit = result.map(|ticket| Permit::new(self.holder.clone(), ticket)); // from here on it gives itself back
-        self.holder.common().tell_wait(waited);
-        Ok(permit.map_err(|reason| self.holder.common().rejected(reason)))
+        self.holder.counters().tell_wait(waited);
+        Ok(permit.map_err(|reason| self.holder.counters().rejected(reason)))
     }
 
     fn time_left(&self, until: Instant) -> Duration {
-        until.saturating_duration_since(self.holder.common().clock.now())
+        until.saturating_duration_since(self.holder.counters().clock.now())
     }
 }
 
-impl<H: Holder> Drop for Place<H> {
+impl<H: PermitOwner> Drop for Place<H> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
             leave(&self.holder, id);
@@ -56,7 +59,7 @@ impl<H: Holder> Drop for Place<H> {
 }
 
 /// Waits on this thread.
-pub(super) fn acquire_blocking<H: Holder>(holder: &H, wait: Wait) -> Result<Permit<H>, Rejected> {
+pub(super) fn acquire_blocking<H: PermitOwner>(holder: &H, wait: Wait) -> Result<Permit<H>, Rejected> {
     struct Unpark(Thread);
 
     impl Wake for Unpark {
@@ -82,12 +85,12 @@ pub(super) fn acquire_blocking<H: Holder>(holder: &H, wait: Wait) -> Result<Perm
 
 /// Waits as a future does.
 #[derive(Debug)]
-pub(crate) struct Waiting<H: Holder> {
+pub(crate) struct Waiting<H: PermitOwner> {
     place: Place<H>,
     timer: Timer,
 }
 
-impl<H: Holder> Waiting<H> {
+impl<H: PermitOwner> Waiting<H> {
     pub(super) fn new(place: Place<H>) -> Self {
         Self { place, timer: Timer::default() }
     }
@@ -110,13 +113,13 @@ impl<H: Holder> Waiting<H> {
 }
 
 /// As [`enter`], for futures: where there are no timers, no call waits.
-pub(super) fn enter_as_future<H: Holder>(holder: &H, wait: Wait) -> Entry {
+pub(super) fn enter_as_future<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
     enter(holder, wait, Timer::is_possible)
 }
 
 /// A permit that is waited for as long as the settings say, or as asked.
 #[cfg(feature = "tokio")]
-pub(super) async fn acquire<H: Holder>(holder: &H, wait: Wait) -> Result<Permit<H>, Rejected> {
+pub(super) async fn acquire<H: PermitOwner>(holder: &H, wait: Wait) -> Result<Permit<H>, Rejected> {
     match enter_as_future(holder, wait) {
         Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
         Entry::Refused(rejected) => Err(rejected),
@@ -129,22 +132,94 @@ pub(super) async fn acquire<H: Holder>(holder: &H, wait: Wait) -> Result<Permit<
 
 /// A permit that is there now.
 #[inline]
-pub(super) fn enter_at_once<H: Holder>(holder: &H) -> Result<Permit<H>, Rejected> {
-    match enter_freely(holder) {
+pub(super) fn enter_at_once<H: PermitOwner>(holder: &H) -> Result<Permit<H>, Rejected> {
+    match try_enter_fast(holder) {
         Ok(ticket) => Ok(Permit::new(holder.clone(), ticket)),
         Err(word) => enter_at_once_with_care(holder, word),
     }
 }
 
 #[inline(never)]
-fn enter_at_once_with_care<H: Holder>(holder: &H, word: Word) -> Result<Permit<H>, Rejected> {
-    match enter_barred(holder, word, Wait::No, || false) {
+fn enter_at_once_with_care<H: PermitOwner>(holder: &H, word: Word) -> Result<Permit<H>, Rejected> {
+    match enter_blocked(holder, word, Wait::No, || false) {
         Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
         Entry::Refused(rejected) => Err(rejected),
         Entry::Queued(id) => {
             debug_assert!(false, "who does not wait is not put in the queue");
             leave(holder, id);
-            Err(holder.common().rejected(RejectReason::Full))
+            Err(holder.counters().rejected(RejectReason::Full))
         }
     }
+}
+
+impl Bulkhead {
+    /// Asks for a permit. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] when there is none, or when others wait for one already.
+    pub fn try_acquire(&self) -> Result<Permit, Rejected> {
+        acquire::enter_at_once(self)
+    }
+
+    /// Asks for a permit, and waits for it as long as [`max_wait`](super::BulkheadBuilder::max_wait) allows. Outside of
+    /// a tokio runtime, whose timer ends the wait, it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] when the queue is full, or none came in time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves the queue; a permit that has come meanwhile goes to the next in turn.
+    #[cfg(feature = "tokio")]
+    pub async fn acquire(&self) -> Result<Permit, Rejected> {
+        acquire::acquire(self, Wait::AsConfigured).await
+    }
+
+    /// Asks for a permit, and waits for it at most so long, and never longer than a day; zero does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire).
+    #[cfg(feature = "tokio")]
+    pub async fn acquire_within(&self, max_wait: Duration) -> Result<Permit, Rejected> {
+        acquire::acquire(self, Wait::Within(max_wait.min(WAIT_MAX))).await
+    }
+
+    /// Asks for a permit, and blocks this thread at most so long, and never longer than a day; zero does not block.
+    /// Needs no runtime, and does not belong on one.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_blocking(&self, max_wait: Duration) -> Result<Permit, Rejected> {
+        acquire::acquire_blocking(self, Wait::Within(max_wait.min(WAIT_MAX)))
+    }
+
+    /// A permit that travels with a future, or a place in the queue.
+    pub(crate) fn enter(&self) -> Entered {
+        match acquire::enter_as_future(self, Wait::AsConfigured) {
+            Entry::Permit(ticket) => Entered::Permit(Permit::new(self.clone(), ticket).carried()),
+            Entry::Queued(id) => Entered::Waiting(Waiting::new(Place::new(self.clone(), id))),
+            Entry::Refused(rejected) => Entered::Refused(rejected),
+        }
+    }
+
+    /// A permit that travels with a future, if that needs no thought.
+    #[inline]
+    pub(crate) fn try_enter_fast(&self) -> Option<Permit> {
+        try_enter_fast(self).ok().map(|ticket| Permit::new(self.clone(), ticket).carried())
+    }
+}
+
+/// How a call fares that enters a bulkhead.
+pub(crate) enum Entered {
+    Permit(Permit),
+    Waiting(Waiting<Bulkhead>),
+    Refused(Rejected),
 }

@@ -1,28 +1,28 @@
 //! Until when a call holds its permit: until its response is there, or until the response's body ends.
 
-use super::holder::Holder;
+use super::owner::PermitOwner;
 use super::permit::Permit;
 use crate::outcome::Outcome;
 
 /// What becomes of the permit when the response is there. Not for others to implement.
-pub trait Hold<R> {
+pub trait ReleasePoint<R> {
     /// The response that the caller gets.
-    type Response<G: Holder>;
+    type Response<G: PermitOwner>;
 
     /// The call has been answered, or there was none.
     #[doc(hidden)]
-    fn hold<G: Holder>(&self, response: R, outcome: Outcome, permit: &mut Option<Permit<G>>) -> Self::Response<G>;
+    fn hold<G: PermitOwner>(&self, response: R, outcome: Outcome, permit: &mut Option<Permit<G>>) -> Self::Response<G>;
 }
 
 /// Until the response is there: its head, where it is one of HTTP. The default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UntilResponse;
 
-impl<R> Hold<R> for UntilResponse {
-    type Response<G: Holder> = R;
+impl<R> ReleasePoint<R> for UntilResponse {
+    type Response<G: PermitOwner> = R;
 
     #[inline]
-    fn hold<G: Holder>(&self, response: R, outcome: Outcome, permit: &mut Option<Permit<G>>) -> R {
+    fn hold<G: PermitOwner>(&self, response: R, outcome: Outcome, permit: &mut Option<Permit<G>>) -> R {
         if let Some(permit) = permit {
             permit.finish(Some(outcome), false);
         }
@@ -31,11 +31,13 @@ impl<R> Hold<R> for UntilResponse {
 }
 
 #[cfg(feature = "http")]
-pub use self::body::{HeldBody, HoldExpired, UntilBodyEnd};
+pub use body::{HeldBody, HoldExpired, UntilBodyEnd};
 
 #[cfg(feature = "http")]
 mod body {
-    use super::{Hold, Holder, Outcome, Permit, UntilResponse};
+    use crate::bulkhead::owner::PermitOwner;
+    use crate::bulkhead::permit::Permit;
+    use crate::bulkhead::release_point::{Outcome, ReleasePoint, UntilResponse};
     use crate::bulkhead::timer::Timer;
     use crate::classify::WatchBody;
     use crate::clock::Instant;
@@ -52,10 +54,10 @@ mod body {
     #[derive(Clone, Copy, Debug, Default)]
     pub struct UntilBodyEnd;
 
-    impl<B: Body<Data = Bytes>> Hold<Response<B>> for UntilBodyEnd {
-        type Response<G: Holder> = Response<HeldBody<B, G>>;
+    impl<B: Body<Data = Bytes>> ReleasePoint<Response<B>> for UntilBodyEnd {
+        type Response<G: PermitOwner> = Response<HeldBody<B, G>>;
 
-        fn hold<G: Holder>(
+        fn hold<G: PermitOwner>(
             &self,
             response: Response<B>,
             outcome: Outcome,
@@ -75,7 +77,7 @@ mod body {
 
     pin_project! {
         /// A response body that holds a permit until it ends, breaks or is dropped.
-        pub struct HeldBody<B, G: Holder> {
+        pub struct HeldBody<B, G: PermitOwner> {
             #[pin]
             body: WatchBody<B, Permit<G>>,
             // When it has held its permit for too long, as last known.
@@ -85,7 +87,7 @@ mod body {
         }
     }
 
-    impl<B, G: Holder> HeldBody<B, G> {
+    impl<B, G: PermitOwner> HeldBody<B, G> {
         fn new(body: WatchBody<B, Permit<G>>) -> Self {
             Self { body, until: Instant::NEVER, timer: Timer::default(), is_broken: false }
         }
@@ -96,7 +98,7 @@ mod body {
     #[error("the response took longer than its bulkhead allows")]
     pub struct HoldExpired;
 
-    impl<B: Body<Data = Bytes>, G: Holder> Body for HeldBody<B, G>
+    impl<B: Body<Data = Bytes>, G: PermitOwner> Body for HeldBody<B, G>
     where
         B::Error: Into<BoxError>,
     {
@@ -139,13 +141,13 @@ mod body {
     }
 
     /// A body of its own, that holds nothing.
-    impl<B, G: Holder> From<Bytes> for HeldBody<B, G> {
+    impl<B, G: PermitOwner> From<Bytes> for HeldBody<B, G> {
         fn from(bytes: Bytes) -> Self {
             Self::new(bytes.into())
         }
     }
 
-    impl<B: fmt::Debug, G: Holder> fmt::Debug for HeldBody<B, G> {
+    impl<B: fmt::Debug, G: PermitOwner> fmt::Debug for HeldBody<B, G> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.debug_struct("HeldBody").field("body", &self.body).finish_non_exhaustive()
         }

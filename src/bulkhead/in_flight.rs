@@ -12,9 +12,9 @@ const PLACE: u64 = (1 << PLACE_BITS) - 1;
 
 /// Names a call in flight: its place, and how often that had been used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HoldId(u64);
+pub(crate) struct CallId(u64);
 
-impl HoldId {
+impl CallId {
     /// A call that nobody times.
     pub(crate) const NONE: Self = Self(u64::MAX);
 
@@ -33,7 +33,7 @@ impl HoldId {
 
 /// What a limit has been told of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Reported {
     Nothing,
     /// Its round trip.
     Answer,
@@ -43,25 +43,25 @@ pub(crate) enum Told {
 
 /// A call in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hold {
+pub(crate) struct Timed {
     pub(crate) since: Instant,
     /// Calls in flight when it began, itself among them.
     pub(crate) in_flight: u32,
     pub(crate) partition: usize,
-    pub(crate) told: Told,
+    pub(crate) told: Reported,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Holds {
+pub(crate) struct InFlight {
     /// Each with the number of its uses.
-    places: Vec<(u64, Option<Hold>)>,
+    places: Vec<(u64, Option<Timed>)>,
     free: Vec<usize>,
     /// No call in flight began earlier: it may be too early, never too late.
     oldest_bound: Option<Instant>,
 }
 
-impl Holds {
-    pub(crate) fn insert(&mut self, hold: Hold) -> HoldId {
+impl InFlight {
+    pub(crate) fn insert(&mut self, hold: Timed) -> CallId {
         self.oldest_bound = Some(self.oldest_bound.map_or(hold.since, |bound| bound.min(hold.since)));
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push((0, None));
@@ -69,21 +69,21 @@ impl Holds {
         });
         let (uses, slot) = &mut self.places[place];
         *slot = Some(hold);
-        HoldId::new(place, *uses)
+        CallId::new(place, *uses)
     }
 
-    pub(crate) fn get_mut(&mut self, id: HoldId) -> Option<&mut Hold> {
+    pub(crate) fn get_mut(&mut self, id: CallId) -> Option<&mut Timed> {
         let (uses, slot) = self.places.get_mut(id.place())?;
         if *uses == id.uses() { slot.as_mut() } else { None }
     }
 
     /// Takes a call out; `None` where it was taken away before.
-    pub(crate) fn remove(&mut self, id: HoldId) -> Option<Hold> {
+    pub(crate) fn remove(&mut self, id: CallId) -> Option<Timed> {
         self.get_mut(id)?;
         self.clear(id.place())
     }
 
-    fn clear(&mut self, place: usize) -> Option<Hold> {
+    fn clear(&mut self, place: usize) -> Option<Timed> {
         let (uses, slot) = &mut self.places[place];
         let hold = slot.take()?;
         *uses = (*uses + 1) % (1 << (u64::BITS - PLACE_BITS));
@@ -96,17 +96,17 @@ impl Holds {
 
     /// When the oldest call in flight began.
     pub(crate) fn oldest(&mut self) -> Option<Instant> {
-        let began = |(_, slot): &(u64, Option<Hold>)| slot.map(|hold| hold.since);
+        let began = |(_, slot): &(u64, Option<Timed>)| slot.map(|hold| hold.since);
         self.oldest_bound = self.places.iter().filter_map(began).min();
         self.oldest_bound
     }
 
     /// Takes away the calls that began at `deadline` or earlier. Looks only when there can be one.
-    pub(crate) fn expire(&mut self, deadline: Instant) -> Vec<Hold> {
+    pub(crate) fn expire(&mut self, deadline: Instant) -> Vec<Timed> {
         if self.oldest_bound.is_none_or(|bound| bound > deadline) {
             return Vec::new();
         }
-        let is_over = |slot: &Option<Hold>| slot.is_some_and(|hold| hold.since <= deadline);
+        let is_over = |slot: &Option<Timed>| slot.is_some_and(|hold| hold.since <= deadline);
         let over: Vec<_> = (0..).zip(&self.places).filter(|(_, (_, slot))| is_over(slot)).map(|(i, _)| i).collect();
         let over = over.into_iter().filter_map(|place| self.clear(place)).collect();
         self.oldest();
@@ -135,25 +135,25 @@ impl Holds {
 mod tests {
     use super::*;
 
-    fn hold(since: u64) -> Hold {
-        Hold { since: Instant::from_nanos(since), in_flight: 1, partition: 0, told: Told::Nothing }
+    fn hold(since: u64) -> Timed {
+        Timed { since: Instant::from_nanos(since), in_flight: 1, partition: 0, told: Reported::Nothing }
     }
 
     #[test]
     fn a_call_that_was_taken_away_does_not_return_anothers_place() {
-        let mut holds = Holds::default();
+        let mut holds = InFlight::default();
         let old = holds.insert(hold(1));
         assert_eq!(holds.expire(Instant::from_nanos(1)), [hold(1)]);
         let new = holds.insert(hold(2));
         assert_eq!(holds.remove(old), None);
         assert_eq!(holds.remove(new), Some(hold(2)));
         assert_eq!(holds.remove(new), None);
-        assert_eq!(holds.remove(HoldId::NONE), None);
+        assert_eq!(holds.remove(CallId::NONE), None);
     }
 
     #[test]
     fn memory_is_that_of_the_most_calls_at_once() {
-        let mut holds = Holds::default();
+        let mut holds = InFlight::default();
         let stuck = holds.insert(hold(0));
         for i in 1..10_000 {
             let id = holds.insert(hold(i));
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn only_calls_that_are_old_enough_are_taken_away() {
-        let mut holds = Holds::default();
+        let mut holds = InFlight::default();
         for since in [5, 3, 9] {
             holds.insert(hold(since));
         }

@@ -25,7 +25,7 @@ const PUBLISH_EVERY: u64 = 1024;
 
 /// One breaker's counters.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct ThreadCounters {
     owned: Box<[Line]>,
     shared: Box<[Line]>,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Line {
     writer: Mutex<()>,
 }
 
-impl Tally {
+impl ThreadCounters {
     pub(crate) fn new() -> Self {
         let lines = |count| (0..count).map(|_| Line::new()).collect();
         Self { owned: lines(owned_lines()), shared: lines(SHARED) }
@@ -213,7 +213,7 @@ type Free = Mutex<(BinaryHeap<Reverse<usize>>, usize)>;
 
 #[cfg(not(backstop_loom))]
 mod process_wide {
-    use super::{BinaryHeap, Free};
+    use crate::circuit_breaker::thread_counters::{BinaryHeap, Free};
 
     pub(super) type FreeIds = &'static Free;
 
@@ -226,7 +226,7 @@ mod process_wide {
 /// In a model, as wide as one of its runs.
 #[cfg(backstop_loom)]
 mod process_wide {
-    use super::Free;
+    use crate::circuit_breaker::thread_counters::Free;
     use crate::sync::Arc;
 
     pub(super) type FreeIds = Arc<Free>;
@@ -265,29 +265,29 @@ mod tests {
 
     #[test]
     fn successes_belong_to_their_generation_and_none_is_lost() {
-        let tally = Tally::new();
+        let thread_counters = ThreadCounters::new();
         for _ in 0..5 {
-            tally.succeed(1);
+            thread_counters.succeed(1);
         }
-        tally.succeed(2);
-        assert_eq!((tally.successes_of(1), tally.successes_of(2)), (0, 1));
-        tally.succeed(1); // a thread that was overtaken
-        assert_eq!((tally.successes_of(1), tally.successes_of(2)), (0, 1));
-        assert_eq!(tally.totals().0, 7);
+        thread_counters.succeed(2);
+        assert_eq!((thread_counters.successes_of(1), thread_counters.successes_of(2)), (0, 1));
+        thread_counters.succeed(1); // a thread that was overtaken
+        assert_eq!((thread_counters.successes_of(1), thread_counters.successes_of(2)), (0, 1));
+        assert_eq!(thread_counters.totals().0, 7);
     }
 
     #[test]
     fn more_threads_than_lines_lose_nothing() {
-        let tally = Tally::new();
+        let thread_counters = ThreadCounters::new();
         std::thread::scope(|scope| {
             for _ in 0..64 {
                 scope.spawn(|| {
                     (0..1_000).for_each(|_| {
-                        tally.succeed(3);
+                        thread_counters.succeed(3);
                     });
                 });
             }
         });
-        assert_eq!((tally.successes_of(3), tally.totals().0), (64_000, 64_000));
+        assert_eq!((thread_counters.successes_of(3), thread_counters.totals().0), (64_000, 64_000));
     }
 }

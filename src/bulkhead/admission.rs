@@ -1,13 +1,14 @@
 //! The path of a call: it enters, perhaps waits, and exits.
 //!
 //! [`enter`] takes a permit with one swap, or refuses after one load. Everything that needs thought, calls that wait,
-//! partitions, calls that are timed, goes through the lock of its [compartment](super::compartment).
+//! partitions, calls that are timed, goes through the lock of its [compartment](crate::bulkhead::compartment).
 
-use super::common::count;
-use super::compartment::{Aftermath, Answer, change, count_exit, follow_up};
-use super::holder::{Holder, Ticket};
-use super::holds::HoldId;
-use super::permits::{CAREFUL, QUEUES, REFUSING, WAITERS, Word};
+use super::compartment::{AfterUnlock, Answer, count_exit, follow_up};
+use super::counters::count;
+use super::in_flight::CallId;
+use super::owner::PermitOwner;
+use super::permit_word::Ticket;
+use super::permit_word::{LOCKED, QUEUES, REJECTING, WAITERS, Word};
 use crate::clock::Instant;
 use crate::outcome::Outcome;
 use crate::reject::{RejectReason, Rejected};
@@ -36,47 +37,52 @@ pub(super) enum Entry {
 
 /// A call takes a permit, if that needs no thought; otherwise this tells what stands in the way.
 #[inline]
-pub(super) fn enter_freely<H: Holder>(holder: &H) -> Result<Ticket, Word> {
-    let word = holder.compartment().permits.take(CAREFUL | WAITERS)?;
+pub(super) fn try_enter_fast<H: PermitOwner>(holder: &H) -> Result<Ticket, Word> {
+    let word = holder.compartment().permits.take(LOCKED | WAITERS)?;
     holder.count_permit();
-    if word.has(REFUSING) || word.is_due() {
+    if word.has(REJECTING) || word.is_due() {
         after_entry(holder, word);
     }
-    Ok(Ticket { hold: HoldId::NONE, epoch: word.epoch() })
+    Ok(Ticket { hold: CallId::NONE, epoch: word.epoch() })
 }
 
 /// A call asks for a permit. Whether it can wait is asked when it may have to.
 #[inline]
-pub(super) fn enter<H: Holder>(holder: &H, wait: Wait, can_wait: impl FnOnce() -> bool) -> Entry {
-    match enter_freely(holder) {
+pub(super) fn enter<H: PermitOwner>(holder: &H, wait: Wait, can_wait: impl FnOnce() -> bool) -> Entry {
+    match try_enter_fast(holder) {
         Ok(ticket) => Entry::Permit(ticket),
-        Err(word) => enter_barred(holder, word, wait, can_wait),
+        Err(word) => enter_blocked(holder, word, wait, can_wait),
     }
 }
 
-/// A call for which [`enter_freely`] found no permit, or that needs thought.
+/// A call for which [`try_enter_fast`] found no permit, or that needs thought.
 #[inline]
-pub(super) fn enter_barred<H: Holder>(holder: &H, word: Word, wait: Wait, can_wait: impl FnOnce() -> bool) -> Entry {
+pub(super) fn enter_blocked<H: PermitOwner>(
+    holder: &H,
+    word: Word,
+    wait: Wait,
+    can_wait: impl FnOnce() -> bool,
+) -> Entry {
     let may_wait = wait != Wait::No && (word.has(QUEUES) || wait != Wait::AsConfigured);
-    if word.has(CAREFUL | WAITERS) || may_wait || !word.has(REFUSING) {
-        return enter_with_care(holder, if can_wait() { wait } else { Wait::No });
+    if word.has(LOCKED | WAITERS) || may_wait || !word.has(REJECTING) {
+        return enter_slow(holder, if can_wait() { wait } else { Wait::No });
     }
     Entry::Refused(refuse(holder, RejectReason::Full))
 }
 
-fn refuse<H: Holder>(holder: &H, reason: RejectReason) -> Rejected {
+fn refuse<H: PermitOwner>(holder: &H, reason: RejectReason) -> Rejected {
     let rejected = holder.compartment().rejected.fetch_add(1, Ordering::Relaxed) + 1;
     holder.count_rejection();
     if rejected.is_multiple_of(PUBLISH_EVERY) {
         holder.publish();
     }
-    holder.common().rejected(reason)
+    holder.counters().rejected(reason)
 }
 
 #[cold]
 #[inline(never)]
-fn after_entry<H: Holder>(holder: &H, word: Word) {
-    if word.has(REFUSING) {
+fn after_entry<H: PermitOwner>(holder: &H, word: Word) {
+    if word.has(REJECTING) {
         holder.compartment().look(holder, false);
     }
     if word.is_due() {
@@ -86,19 +92,19 @@ fn after_entry<H: Holder>(holder: &H, word: Word) {
 
 #[cold]
 #[inline(never)]
-fn enter_with_care<H: Holder>(holder: &H, wait: Wait) -> Entry {
+fn enter_slow<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
     let compartment = holder.compartment();
-    let (partition, now) = (holder.partition(), holder.common().clock.now());
-    let mut aftermath = Aftermath::default();
-    let mut core = compartment.core(holder.common());
-    compartment.serve(&mut core, holder, now, &mut aftermath);
+    let (partition, now) = (holder.partition(), holder.counters().clock.now());
+    let mut after = AfterUnlock::default();
+    let mut core = compartment.core(holder.counters());
+    compartment.serve(&mut core, holder, now, &mut after);
     let entry = if let Some(word) = compartment.claim(&core, partition) {
         let times_holds = core.machine.times_holds();
         let hold = core.machine.enter(partition, word.in_flight(), now);
         if times_holds != core.machine.times_holds() {
-            aftermath.wake_waiting(&mut core);
+            after.wake_waiting(&mut core);
         }
-        aftermath.is_due |= word.is_due();
+        after.is_due |= word.is_due();
         holder.count_permit();
         Ok(Entry::Permit(Ticket { hold, epoch: word.epoch() }))
     } else {
@@ -111,17 +117,17 @@ fn enter_with_care<H: Holder>(holder: &H, wait: Wait) -> Entry {
     };
     match &entry {
         Ok(Entry::Queued(_)) => {
-            count(&holder.common().waiting);
+            count(&holder.counters().waiting);
             compartment.permits.set(WAITERS, true);
-            compartment.serve(&mut core, holder, now, &mut aftermath);
+            compartment.serve(&mut core, holder, now, &mut after);
         }
-        Err(_) => compartment.note_refusal(&mut core, holder, now, &mut aftermath),
+        Err(_) => compartment.note_rejection(&mut core, holder, now, &mut after),
         Ok(_) => {}
     }
     drop(core);
-    follow_up(holder, aftermath);
+    follow_up(holder, after);
     if let Ok(Entry::Permit(_)) = entry
-        && compartment.permits.word().has(REFUSING)
+        && compartment.permits.word().has(REJECTING)
     {
         compartment.look(holder, false);
     }
@@ -130,8 +136,8 @@ fn enter_with_care<H: Holder>(holder: &H, wait: Wait) -> Entry {
 
 /// A call gives its permit back. `outcome` tells an adaptive limit how it went.
 #[inline]
-pub(super) fn exit<H: Holder>(holder: &H, ticket: Ticket, outcome: Option<Outcome>, is_abandoned: bool) {
-    if ticket.hold != HoldId::NONE {
+pub(super) fn exit<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Option<Outcome>, is_abandoned: bool) {
+    if ticket.hold != CallId::NONE {
         return exit_with_care(holder, ticket, outcome, is_abandoned);
     }
     let Some(word) = holder.compartment().permits.give_back(ticket.epoch) else { return };
@@ -142,30 +148,30 @@ pub(super) fn exit<H: Holder>(holder: &H, ticket: Ticket, outcome: Option<Outcom
 }
 
 #[inline(never)]
-fn exit_with_care<H: Holder>(holder: &H, ticket: Ticket, outcome: Option<Outcome>, is_abandoned: bool) {
+fn exit_with_care<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Option<Outcome>, is_abandoned: bool) {
     let compartment = holder.compartment();
-    let now = holder.common().clock.now();
-    let mut aftermath = Aftermath::default();
-    let mut core = compartment.core(holder.common());
+    let now = holder.counters().clock.now();
+    let mut after = AfterUnlock::default();
+    let mut core = compartment.core(holder.counters());
     let exit = core.machine.exit(ticket.hold, outcome, now);
     let is_back = !exit.is_late && compartment.permits.give_back(ticket.epoch).is_some();
     if let Some(limit) = exit.limit {
         compartment.permits.set_limit(limit);
     }
-    compartment.serve(&mut core, holder, now, &mut aftermath);
+    compartment.serve(&mut core, holder, now, &mut after);
     drop(core);
     if is_back {
         count_exit(holder, is_abandoned);
     }
-    follow_up(holder, aftermath);
+    follow_up(holder, after);
 }
 
 /// A call has been answered and still holds its permit: its round trip is over.
-pub(super) fn sample<H: Holder>(holder: &H, ticket: Ticket, outcome: Outcome) {
-    if ticket.hold == HoldId::NONE {
+pub(super) fn sample<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Outcome) {
+    if ticket.hold == CallId::NONE {
         return;
     }
-    change(holder, |compartment, core, now| {
+    holder.compartment().change(holder, |compartment, core, now| {
         if let Some(limit) = core.machine.sample(ticket.hold, outcome, now) {
             compartment.permits.set_limit(limit);
         }
@@ -175,30 +181,30 @@ pub(super) fn sample<H: Holder>(holder: &H, ticket: Ticket, outcome: Outcome) {
 
 /// When a permit has been held for too long; `None` where nobody times it or it was taken away.
 #[cfg(feature = "http")]
-pub(super) fn held_until<H: Holder>(holder: &H, ticket: Ticket) -> Option<Instant> {
-    if ticket.hold == HoldId::NONE {
+pub(super) fn held_until<H: PermitOwner>(holder: &H, ticket: Ticket) -> Option<Instant> {
+    if ticket.hold == CallId::NONE {
         return None;
     }
-    holder.compartment().core(holder.common()).machine.held_until(ticket.hold)
+    holder.compartment().core(holder.counters()).machine.held_until(ticket.hold)
 }
 
 /// Whether a permit is still its holder's.
-pub(super) fn is_held<H: Holder>(holder: &H, ticket: Ticket) -> bool {
+pub(super) fn is_held<H: PermitOwner>(holder: &H, ticket: Ticket) -> bool {
     let compartment = holder.compartment();
     let is_current = compartment.permits.word().epoch() == ticket.epoch;
-    is_current && (ticket.hold == HoldId::NONE || compartment.core(holder.common()).machine.is_held(ticket.hold))
+    is_current && (ticket.hold == CallId::NONE || compartment.core(holder.counters()).machine.is_held(ticket.hold))
 }
 
 // ---- calls that wait
 
 /// The answer to a waiting call, or when to look again at the latest.
-pub(super) fn poll_answer<H: Holder>(holder: &H, id: u64, waker: &Waker) -> Result<Answer, Instant> {
+pub(super) fn poll_answer<H: PermitOwner>(holder: &H, id: u64, waker: &Waker) -> Result<Answer, Instant> {
     let compartment = holder.compartment();
-    let now = holder.common().clock.now();
-    let mut aftermath = Aftermath::default();
+    let now = holder.counters().clock.now();
+    let mut after = AfterUnlock::default();
     let mut waker = Some(waker.clone()); // a waker is foreign code: it is cloned and dropped without the lock
-    let mut core = compartment.core(holder.common());
-    compartment.serve(&mut core, holder, now, &mut aftermath);
+    let mut core = compartment.core(holder.counters());
+    compartment.serve(&mut core, holder, now, &mut after);
     let answer = core.answers.remove(&id).ok_or_else(|| match core.machine.waiting(holder.partition(), id) {
         Some((wake, look_at)) => {
             std::mem::swap(wake, &mut waker);
@@ -207,23 +213,23 @@ pub(super) fn poll_answer<H: Holder>(holder: &H, id: u64, waker: &Waker) -> Resu
         None => Instant::NEVER, // polled after its answer
     });
     drop(core);
-    follow_up(holder, aftermath);
+    follow_up(holder, after);
     answer
 }
 
 /// A caller goes away that waited. A permit that it was given meanwhile goes on to the next.
-pub(super) fn leave<H: Holder>(holder: &H, id: u64) {
+pub(super) fn leave<H: PermitOwner>(holder: &H, id: u64) {
     let mut left = None;
-    change(holder, |_, core, now| {
+    holder.compartment().change(holder, |_, core, now| {
         left = core.machine.leave(holder.partition(), id, now);
         if left.is_some() {
-            count(&holder.common().left_queue);
-            holder.common().waiting.fetch_sub(1, Ordering::Relaxed);
+            count(&holder.counters().left_queue);
+            holder.counters().waiting.fetch_sub(1, Ordering::Relaxed);
         }
         None
     });
     if left.is_none() {
-        let answer = holder.compartment().core(holder.common()).answers.remove(&id);
+        let answer = holder.compartment().core(holder.counters()).answers.remove(&id);
         if let Some(Answer { result: Ok(ticket), .. }) = answer {
             exit(holder, ticket, None, true);
         }
@@ -232,6 +238,6 @@ pub(super) fn leave<H: Holder>(holder: &H, id: u64) {
 
 #[cold]
 #[inline(never)]
-fn serve<H: Holder>(holder: &H) {
-    change(holder, |_, _, _| None);
+fn serve<H: PermitOwner>(holder: &H) {
+    holder.compartment().change(holder, |_, _, _| None);
 }

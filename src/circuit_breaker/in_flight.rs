@@ -1,13 +1,13 @@
 //! Calls in flight, so that one that hangs counts as slow before it ends.
 
-use super::window::Stamp;
+use super::window::counts::Stamp;
 use crate::clock::Instant;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Calls in the order they began. Memory: the calls that began within one threshold, and those that hang.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Flights {
+pub(crate) struct InFlight {
     /// Number of the first in `begun`.
     first: u64,
     /// When each began; `None` once it ended.
@@ -16,7 +16,7 @@ pub(crate) struct Flights {
     counted: BTreeMap<u64, Stamp>,
 }
 
-impl Flights {
+impl InFlight {
     /// A call begins. Its number starts at 1.
     pub(crate) fn begin(&mut self, now: Instant) -> u64 {
         self.begun.push_back(Some(now));

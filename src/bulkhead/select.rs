@@ -1,21 +1,22 @@
 //! Which bulkhead a request goes through: always the same, or one that depends on the request.
 
 use super::handle::Bulkhead;
-use super::holder::Holder;
+use super::owner::Owner as _;
+use super::owner::PermitOwner;
 use crate::sync::Arc;
 use std::borrow::Cow;
 
 /// What chooses a request's permits. Not for others to implement.
-pub trait Choose<Request> {
+pub trait Select<Request> {
     /// What the permits are given out by.
-    type Holder: Holder + 'static;
+    type PermitOwner: PermitOwner + 'static;
 
     #[doc(hidden)]
-    fn choose<'a>(&'a self, request: &Request) -> Cow<'a, Self::Holder>;
+    fn select<'a>(&'a self, request: &Request) -> Cow<'a, Self::PermitOwner>;
 
     /// One for requests that take no permit.
     #[doc(hidden)]
-    fn any(&self) -> Cow<'_, Self::Holder>;
+    fn any(&self) -> Cow<'_, Self::PermitOwner>;
 
     /// Whether a request goes through without a permit.
     #[doc(hidden)]
@@ -32,11 +33,11 @@ pub trait Choose<Request> {
     }
 }
 
-impl<Request> Choose<Request> for Bulkhead {
-    type Holder = Self;
+impl<Request> Select<Request> for Bulkhead {
+    type PermitOwner = Self;
 
     #[inline]
-    fn choose<'a>(&'a self, _: &Request) -> Cow<'a, Self> {
+    fn select<'a>(&'a self, _: &Request) -> Cow<'a, Self> {
         Cow::Borrowed(self)
     }
 
@@ -68,14 +69,14 @@ impl<F> ByPartition<F> {
     }
 }
 
-impl<Request, F, N> Choose<Request> for ByPartition<F>
+impl<Request, F, N> Select<Request> for ByPartition<F>
 where
     F: Fn(&Request) -> N,
     N: AsRef<str>,
 {
-    type Holder = Bulkhead;
+    type PermitOwner = Bulkhead;
 
-    fn choose<'a>(&'a self, request: &Request) -> Cow<'a, Bulkhead> {
+    fn select<'a>(&'a self, request: &Request) -> Cow<'a, Bulkhead> {
         let name = (self.name)(request);
         let known = self.partitions.iter().find(|(known, _)| *known == name.as_ref());
         Cow::Borrowed(known.map_or(&self.whole, |(_, partition)| partition))
@@ -97,18 +98,18 @@ pub struct Bypass<B, F> {
     pub(super) bypasses: F,
 }
 
-impl<Request, B, F> Choose<Request> for Bypass<B, F>
+impl<Request, B, F> Select<Request> for Bypass<B, F>
 where
-    B: Choose<Request>,
+    B: Select<Request>,
     F: Fn(&Request) -> bool,
 {
-    type Holder = B::Holder;
+    type PermitOwner = B::PermitOwner;
 
-    fn choose<'a>(&'a self, request: &Request) -> Cow<'a, B::Holder> {
-        self.bulkhead.choose(request)
+    fn select<'a>(&'a self, request: &Request) -> Cow<'a, B::PermitOwner> {
+        self.bulkhead.select(request)
     }
 
-    fn any(&self) -> Cow<'_, B::Holder> {
+    fn any(&self) -> Cow<'_, B::PermitOwner> {
         self.bulkhead.any()
     }
 

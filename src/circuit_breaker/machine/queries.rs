@@ -2,8 +2,9 @@
 
 use super::{Machine, Mode};
 use crate::circuit_breaker::config::CircuitBreakerConfig;
-use crate::circuit_breaker::snapshot::{Snapshot, State};
-use crate::circuit_breaker::window::Counts;
+use crate::circuit_breaker::snapshot::Snapshot;
+use crate::circuit_breaker::state::State;
+use crate::circuit_breaker::window::counts::Counts;
 use crate::clock::Instant;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +110,7 @@ impl Machine {
             && (failed, slow, abandoned, self.consecutive_failures) == (0, 0, 0, 0)
     }
 
-    pub(super) fn evidence(&self) -> Snapshot {
+    pub(in crate::circuit_breaker) fn evidence(&self) -> Snapshot {
         let rules = &self.config.rules;
         let (counts, minimum, slow_minimum) = match &self.mode {
             Mode::HalfOpen(probes) => {
@@ -121,12 +122,12 @@ impl Machine {
         Snapshot::new(counts, u64::from(minimum), u64::from(slow_minimum), self.half_open_attempts)
     }
 
-    pub(super) fn is_judging(&self) -> bool {
+    pub(in crate::circuit_breaker) fn is_judging(&self) -> bool {
         matches!(self.mode, Mode::Closed { .. } | Mode::Shadow { .. })
     }
 }
 
 /// The time until a deadline; `None` where it never comes.
-pub(super) fn time_left(until: Instant, now: Instant) -> Option<Duration> {
+pub(in crate::circuit_breaker) fn time_left(until: Instant, now: Instant) -> Option<Duration> {
     (until != Instant::NEVER).then(|| until.saturating_duration_since(now))
 }

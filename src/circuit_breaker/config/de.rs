@@ -7,7 +7,9 @@ use std::fmt;
 use std::time::Duration;
 
 /// A number, or `false` to turn the rule off.
-pub(super) fn number_or_false<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+pub(in crate::circuit_breaker) fn number_or_false<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<f64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected a number, or false to turn the rule off")]
     enum Raw {
@@ -24,7 +26,7 @@ pub(super) fn number_or_false<'de, D: Deserializer<'de>>(deserializer: D) -> Res
 /// `"30s"`, or `{ initial = "5s", multiplier = 2.0, max = "5m" }`.
 ///
 /// A visitor, where `untagged` would do: that keeps to itself what is wrong with a duration or a table.
-pub(super) fn open_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OpenTime, D::Error> {
+pub(in crate::circuit_breaker) fn open_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OpenTime, D::Error> {
     deserializer.deserialize_any(OpenTimeVisitor)
 }
 

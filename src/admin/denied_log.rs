@@ -3,14 +3,14 @@
 //!
 //! Of strangers there is only the log.
 
-use super::guard::whose;
-use super::handle::Shared;
+use super::auth::whose;
 use crate::bulkhead::Bulkhead;
 use crate::clock::{Timestamp, timestamp};
 use crate::config::ConfigError;
 use crate::kill_switch::SwitchId;
+use crate::kill_switch::access::AccessList;
 use crate::kill_switch::audit::AuditRecord;
-use crate::sync::{Arc, Mutex};
+use crate::sync::Mutex;
 use http::header::HeaderMap;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,36 +20,36 @@ const QUIET: Duration = Duration::from_secs(60);
 /// How many things are remembered for that long.
 const KEYS_MAX: usize = 1_000;
 /// How long an answer waits for the audit.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(in crate::admin) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who was refused what lately.
-pub(super) struct TurnedAway {
+pub(super) struct DeniedLog {
     lately: Mutex<BTreeMap<(String, &'static str, &'static str), Timestamp>>,
     /// One is written down at a time; what comes meanwhile is not.
-    place: Bulkhead,
+    pub(super) place: Bulkhead,
 }
 
-impl TurnedAway {
+impl DeniedLog {
     pub(super) fn new() -> Result<Self, ConfigError> {
         let place = Bulkhead::builder("backstop-admin-refusals").max_concurrent_calls(1).build()?;
         Ok(Self { lately: Mutex::default(), place })
     }
 
     /// What there is to write down, if there is.
-    pub(super) fn facts(
+    pub(super) fn record(
         &self,
-        shared: &Shared,
+        access: &AccessList,
+        generation: u64,
         path: &'static str,
         about: Option<&str>,
         headers: &HeaderMap,
         code: &'static str,
     ) -> Option<AuditRecord> {
-        let actor = whose(&shared.access, headers)?;
+        let actor = whose(access, headers)?;
         let now = timestamp();
         if !self.is_new((actor.as_str().to_owned(), path, code), now) {
             return None;
         }
-        let generation = shared.switches.document().map_or(0, |document| document.generation());
         let mut facts = AuditRecord::new(now, actor.as_str(), path, generation);
         // What names no switch could be anything.
         facts.switch = about.filter(|id| SwitchId::new(id).is_ok()).map(str::to_owned);
@@ -68,32 +68,15 @@ impl TurnedAway {
     }
 }
 
-/// Writes it down, if nobody else is being written down.
-pub(super) async fn write_down(
-    shared: &Arc<Shared>,
-    path: &'static str,
-    about: Option<&str>,
-    headers: &HeaderMap,
-    code: &'static str,
-) {
-    let (Ok(permit), Ok(editor)) = (shared.turned_away.place.try_acquire(), shared.editor()) else { return };
-    let Some(facts) = shared.turned_away.facts(shared, path, about, headers, code) else { return };
-    let work = tokio::task::spawn_blocking(move || {
-        editor.write_down(facts);
-        drop(permit);
-    });
-    let _ = tokio::time::timeout(PATIENCE, work).await;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_same_thing_is_told_once_a_minute() {
-        let turned_away = TurnedAway::new().unwrap();
+        let denied_log = DeniedLog::new().unwrap();
         let at = |second| Timestamp::from_second(second).unwrap();
-        let is_new = |actor: &str, path, second| turned_away.is_new((actor.to_owned(), path, "wrong_verb"), at(second));
+        let is_new = |actor: &str, path, second| denied_log.is_new((actor.to_owned(), path, "wrong_verb"), at(second));
         assert!(is_new("vera", "engage", 0) && is_new("vera", "release", 0) && is_new("otto", "engage", 0));
         assert!(!is_new("vera", "engage", 59) && is_new("vera", "engage", 60) && !is_new("vera", "engage", 61));
         assert!((0..2_000).filter(|number| is_new(&number.to_string(), "engage", 61)).count() < KEYS_MAX);

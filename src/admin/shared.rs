@@ -1,0 +1,97 @@
+//! State that all routes share.
+
+use http::StatusCode;
+use http::header::HeaderMap;
+
+use crate::admin::denied_log::DeniedLog;
+use crate::admin::denied_log::PATIENCE;
+use crate::admin::problem::Problem;
+use crate::bulkhead::Bulkhead;
+use crate::clock::timestamp;
+use crate::kill_switch::Editor;
+use crate::kill_switch::KillSwitches;
+use crate::kill_switch::access::AccessList;
+use crate::kill_switch::audit::AuditRecord;
+use crate::registry::Registry;
+use crate::sync::Arc;
+use std::path::PathBuf;
+use std::time::Duration;
+pub(super) struct Shared {
+    pub(super) switches: KillSwitches,
+    pub(super) registry: Registry,
+    pub(super) access: AccessList,
+    pub(super) audit_file: Option<PathBuf>,
+    pub(super) timeout: Duration,
+    pub(super) denied_log: DeniedLog,
+    pub(super) at_once: Bulkhead,
+}
+
+impl Shared {
+    /// The audit record of a denied request; `None` if it was recorded lately, or its token is unknown.
+    pub(super) fn denied(
+        &self,
+        path: &'static str,
+        about: Option<&str>,
+        headers: &HeaderMap,
+        code: &'static str,
+    ) -> Option<AuditRecord> {
+        let generation = self.switches.document().map_or(0, |document| document.generation());
+        self.denied_log.record(&self.access, generation, path, about, headers, code)
+    }
+
+    pub(super) fn has_live_token(&self) -> bool {
+        let now = timestamp();
+        self.access.grants().iter().any(|grant| grant.is_live(now))
+    }
+
+    pub(super) fn editor(&self) -> Result<Editor, Problem> {
+        self.switches.editor().cloned().ok_or_else(Problem::no_store)
+    }
+
+    /// A place among the requests that are worked on.
+    pub(super) fn begin(&self) -> Result<crate::bulkhead::Permit, Problem> {
+        self.at_once.try_acquire().map_err(|_| Problem::busy())
+    }
+
+    /// Runs what blocks. The permit goes with it: a store that hangs holds up so many threads, and no more.
+    pub(super) async fn in_background<T: Send + 'static>(
+        &self,
+        permit: crate::bulkhead::Permit,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let work = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(permit);
+            done
+        });
+        match tokio::time::timeout(self.timeout, work).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(_)) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the store panicked")),
+            Err(_) => {
+                let detail =
+                    "the store takes too long: what was asked for may still happen, so look before you repeat it";
+                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "slow_store", detail))
+            }
+        }
+    }
+}
+
+/// Requests that are worked on at once. Operators are few.
+pub(super) const AT_ONCE: u32 = 16;
+
+/// Writes it down, if nobody else is being written down.
+pub(super) async fn write_down(
+    shared: &Arc<Shared>,
+    path: &'static str,
+    about: Option<&str>,
+    headers: &HeaderMap,
+    code: &'static str,
+) {
+    let (Ok(permit), Ok(editor)) = (shared.denied_log.place.try_acquire(), shared.editor()) else { return };
+    let Some(facts) = shared.denied(path, about, headers, code) else { return };
+    let work = tokio::task::spawn_blocking(move || {
+        editor.write_down(facts);
+        drop(permit);
+    });
+    let _ = tokio::time::timeout(PATIENCE, work).await;
+}

@@ -1,0 +1,265 @@
+//! Handle to the permits of one key.
+
+use crate::bulkhead::acquire;
+use crate::bulkhead::admission::Wait;
+use crate::bulkhead::call;
+use crate::bulkhead::compartment::Compartment;
+use crate::bulkhead::config::BulkheadConfig;
+use crate::bulkhead::config::check::WAIT_MAX;
+use crate::bulkhead::control;
+use crate::bulkhead::counters::Counters;
+use crate::bulkhead::counters::count;
+use crate::bulkhead::event::Event;
+use crate::bulkhead::keyed::group::Group;
+use crate::bulkhead::keyed::group::KeyedSnapshot;
+use crate::bulkhead::keyed::group::OfKey;
+use crate::bulkhead::owner::Owner;
+use crate::bulkhead::partitions::UNPARTITIONED;
+use crate::bulkhead::permit::Permit;
+use crate::bulkhead::sink::EventSink;
+use crate::bulkhead::snapshot::Snapshot;
+use crate::classify::AnyResult;
+use crate::classify::Classify;
+use crate::events::note;
+use crate::keyed_table::{Entry, Found, Key};
+use crate::reject::CallError;
+use crate::reject::Rejected;
+use crate::sync::Arc;
+use crate::sync::Ordering;
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::Hash;
+use std::time::Duration;
+/// One key's bulkhead. While one of these, or a permit of it, is held, the key is not evicted.
+pub struct KeyHandle<K> {
+    pub(super) group: Arc<Group<K>>,
+    pub(super) entry: Arc<Entry<K, Compartment>>,
+}
+
+impl<K> KeyHandle<K> {
+    pub(super) fn new(group: Arc<Group<K>>, entry: Arc<Entry<K, Compartment>>) -> Self {
+        Self { group, entry }
+    }
+
+    /// The key; `None` for the overflow bulkhead.
+    pub fn key(&self) -> Option<&K> {
+        self.entry.key.as_ref()
+    }
+}
+
+impl<K: Key> KeyHandle<K> {
+    /// Asks for a permit. See [`Bulkhead::try_acquire`](crate::Bulkhead::try_acquire).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`], under the name of the group.
+    pub fn try_acquire(&self) -> Result<Permit<Self>, Rejected> {
+        acquire::enter_at_once(self)
+    }
+
+    /// Asks for a permit, and waits for it. See [`Bulkhead::acquire`](crate::Bulkhead::acquire).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`], under the name of the group.
+    #[cfg(feature = "tokio")]
+    pub async fn acquire(&self) -> Result<Permit<Self>, Rejected> {
+        acquire::acquire(self, Wait::AsConfigured).await
+    }
+
+    /// Asks for a permit, and waits for it at most so long. See
+    /// [`Bulkhead::acquire_within`](crate::Bulkhead::acquire_within).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`], under the name of the group.
+    #[cfg(feature = "tokio")]
+    pub async fn acquire_within(&self, max_wait: Duration) -> Result<Permit<Self>, Rejected> {
+        acquire::acquire(self, Wait::Within(max_wait.min(WAIT_MAX))).await
+    }
+
+    /// Asks for a permit, and blocks this thread at most so long. See
+    /// [`Bulkhead::acquire_blocking`](crate::Bulkhead::acquire_blocking).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`], under the name of the group.
+    pub fn acquire_blocking(&self, max_wait: Duration) -> Result<Permit<Self>, Rejected> {
+        acquire::acquire_blocking(self, Wait::Within(max_wait.min(WAIT_MAX)))
+    }
+
+    /// Runs a future with a permit. See [`Bulkhead::call`](crate::Bulkhead::call).
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
+    pub fn call<T, E>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        self.call_with(future, &AnyResult)
+    }
+
+    /// Runs a future with a permit; `classifier` tells an adaptive limit how it went.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
+    pub fn call_with<T, E, C: Classify<T, E>>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+        classifier: &C,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        call::call_with(self, future, classifier)
+    }
+
+    /// Runs a closure with a permit. See [`Bulkhead::call_blocking`](crate::Bulkhead::call_blocking).
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
+    pub fn call_blocking<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
+        call::call_blocking(self, work)
+    }
+
+    /// Calls in flight, the limit, the queue of this key.
+    pub fn snapshot(&self) -> Snapshot {
+        self.entry.value.snapshot(self)
+    }
+
+    /// Takes every permit of this key away from its holder. See
+    /// [`Bulkhead::reset_in_flight`](crate::Bulkhead::reset_in_flight).
+    pub fn reset_in_flight(&self, reason: impl AsRef<str>) {
+        control::reset_in_flight(self, &note(reason.as_ref()));
+    }
+
+    /// Nobody will look at this key again.
+    pub(super) fn end_saturation(&self) {
+        self.entry.value.end_saturation(self);
+    }
+}
+
+impl<K: Key> EventSink for KeyHandle<K> {
+    fn counters(&self) -> &Counters {
+        &self.group.counters
+    }
+
+    fn push(&self, event: Event) {
+        self.group.events.push([OfKey { entry: Arc::clone(&self.entry), event }]);
+    }
+
+    fn dispatch(&self) {
+        self.group.events.dispatch(|of_key| crate::bulkhead::log::event(&of_key.event));
+    }
+
+    fn publish(&self) {
+        self.group.publish();
+    }
+
+    fn count_fallback(&self) {
+        count(&self.group.counters.fallbacks);
+    }
+
+    fn count_permit(&self) {
+        self.group.count_permit();
+    }
+
+    fn count_return(&self) {
+        self.group.count_return();
+    }
+
+    fn count_rejection(&self) {
+        count(&self.group.rejected);
+    }
+}
+
+impl<K: Key> Owner for KeyHandle<K> {
+    fn compartment(&self) -> &Compartment {
+        &self.entry.value
+    }
+
+    fn partition(&self) -> usize {
+        UNPARTITIONED
+    }
+}
+
+impl<K> Clone for KeyHandle<K> {
+    fn clone(&self) -> Self {
+        Self { group: Arc::clone(&self.group), entry: Arc::clone(&self.entry) }
+    }
+}
+
+impl<K: fmt::Debug> fmt::Debug for KeyHandle<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyBulkhead").field("key", &self.entry.key).finish_non_exhaustive()
+    }
+}
+
+impl<K: Key> Group<K> {
+    pub(super) fn reconfigure(self: &Arc<Self>, config: BulkheadConfig) {
+        let _one_after_the_other = self.reconfiguring.lock();
+        let config = Arc::new(config);
+        self.counters.set_config(Arc::clone(&config)); // first: a key that is made from now on has it
+        self.for_each(|entry| {
+            if !entry.value.refit_unused(&config) {
+                control::reconfigure(&KeyHandle::new(Arc::clone(self), Arc::clone(entry)), &config, || ());
+            }
+        });
+    }
+
+    pub(super) fn snapshot(self: &Arc<Self>) -> KeyedSnapshot {
+        // Returned first: between the two readings permits are only given.
+        // Acquire: pairs with the return, so that its permit has been counted.
+        let returned = self.returned.load(Ordering::Acquire);
+        KeyedSnapshot {
+            keys: self.len(),
+            in_flight: self.permitted.load(Ordering::Relaxed).saturating_sub(returned),
+            queue_depth: self.counters.waiting.load(Ordering::Relaxed),
+            limit_per_key: self.counters.config().first_limit(),
+            saturated: self.saturated().len() as u64,
+        }
+    }
+
+    /// The keys that have lately refused calls.
+    pub(super) fn saturated(self: &Arc<Self>) -> Vec<Option<K>> {
+        let mut saturated = Vec::new();
+        self.for_each(|entry| {
+            let is_saturated = || KeyHandle::new(Arc::clone(self), Arc::clone(entry)).snapshot().is_saturated;
+            if entry.value.is_rejecting() && is_saturated() {
+                saturated.push(entry.key.clone());
+            }
+        });
+        saturated
+    }
+}
+
+impl<K: Key> Group<K> {
+    pub(super) fn find_or_insert<Q>(self: &Arc<Self>, key: &Q) -> Arc<Entry<K, Compartment>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        if self.is_due.load(Ordering::Relaxed) && self.is_due.swap(false, Ordering::Relaxed) {
+            self.publish();
+        }
+        let make = || Compartment::new(&self.counters.config());
+        match self.table.get_or_insert(key, Compartment::is_idle, make) {
+            Found::Known(entry) => entry,
+            Found::New { entry, gone: None } => {
+                self.keys.fetch_add(1, Ordering::Relaxed);
+                entry
+            }
+            Found::New { entry, gone: Some(gone) } => {
+                self.evicted.fetch_add(1, Ordering::Relaxed);
+                if gone.value.is_rejecting() {
+                    KeyHandle::new(Arc::clone(self), gone).end_saturation();
+                }
+                entry
+            }
+            Found::NoRoom => {
+                self.overflowed.fetch_add(1, Ordering::Relaxed);
+                Arc::clone(&self.overflow)
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Owners of permits: a bulkhead, or one key of a group.
+
+use super::compartment::Compartment;
+use super::sink::EventSink;
+
+/// Owner of permits: a [`Bulkhead`](crate::bulkhead::Bulkhead), or one key of a group. Sealed.
+pub trait PermitOwner: Owner {
+    /// The name of the bulkhead or of the group.
+    fn name(&self) -> &'static str {
+        self.counters().name
+    }
+}
+
+impl<O: Owner> PermitOwner for O {}
+
+/// The parts of an owner that its permits use.
+pub trait Owner: EventSink + Clone {
+    /// The compartment that the permits are of.
+    fn compartment(&self) -> &Compartment;
+
+    /// Index of the partition whose share the permits are of.
+    fn partition(&self) -> usize;
+}

@@ -1,0 +1,164 @@
+//! Calls without Tower.
+
+use crate::circuit_breaker::future::finish;
+use crate::circuit_breaker::future::poll_call;
+use crate::circuit_breaker::handle::CircuitBreaker;
+use crate::circuit_breaker::owner::PermitOwner;
+use crate::circuit_breaker::permit::Permit;
+use crate::classify::Classified;
+use crate::classify::Classify;
+use crate::classify::Errors;
+use crate::classify::judge;
+use crate::outcome::Settle;
+use crate::reject::CallError;
+use crate::reject::Rejected;
+use pin_project_lite::pin_project;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+impl CircuitBreaker {
+    /// Runs a future if the circuit lets it: `Ok` is a success, `Err` a failure.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before its end, the call counts as abandoned; dropped before its first poll, as nothing.
+    pub fn call<T, E: 'static>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, CallError<E>>> {
+        self.call_with(future, &Errors)
+    }
+
+    /// Runs a future if the circuit lets it; `classifier` says how it ended.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub fn call_with<T, E, C: Classify<T, E>>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+        classifier: &C,
+    ) -> impl Future<Output = Result<C::Response<Permit>, CallError<E>>> {
+        call_with(|| self.try_acquire(), future, classifier)
+    }
+
+    /// Runs a future if the circuit lets it; a rejected or failed call is answered by `fallback`, which is counted.
+    ///
+    /// # Errors
+    ///
+    /// What `fallback` returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn call_or<T, E: 'static>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+        fallback: impl FnOnce(CallError<E>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.call_with_or(future, &Errors, fallback).await
+    }
+
+    /// Runs a future if the circuit lets it; `classifier` says how it ended. A rejected call, and one that
+    /// returned an error, is answered by `fallback`, which is counted.
+    ///
+    /// With reqwest and [`Auto`] it takes the response as it is sent, so that a 404 is no failure and a
+    /// `Retry-After` is heard; `error_for_status` would hide both.
+    ///
+    /// # Errors
+    ///
+    /// What `fallback` returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn call_with_or<T, E, C: Classify<T, E>>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+        classifier: &C,
+        fallback: impl FnOnce(CallError<E>) -> Result<C::Response<Permit>, E>,
+    ) -> Result<C::Response<Permit>, E> {
+        match self.call_with(future, classifier).await {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                self.shared.count_fallback();
+                fallback(error)
+            }
+        }
+    }
+
+    /// Runs a closure if the circuit lets it: `Ok` is a success, `Err` a failure. Needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
+    pub fn call_blocking<T, E: 'static>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
+        call_blocking(self.try_acquire(), work)
+    }
+}
+
+pin_project! {
+    /// A call without Tower, which asks for its permit when it is first polled.
+    struct Guarded<'a, F, C, G, A> {
+        #[pin]
+        future: F,
+        ask: Option<A>,
+        permit: Option<G>,
+        classifier: &'a C,
+    }
+}
+
+impl<F, C, R, E, G, A> Future for Guarded<'_, F, C, G, A>
+where
+    G: Settle,
+    F: Future<Output = Result<R, E>>,
+    C: Classify<R, E>,
+    A: FnOnce() -> Result<G, Rejected>,
+{
+    type Output = Result<C::Response<G>, CallError<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Some(ask) = this.ask.take() {
+            *this.permit = Some(ask()?);
+        }
+        let guard = this.permit.as_mut().expect("polled after it was ready");
+        let result = ready!(poll_call(this.future, guard, *this.classifier, cx));
+        let result = finish(result, this.permit, *this.classifier, |failed| (failed, false));
+        Poll::Ready(result.map_err(CallError::Inner))
+    }
+}
+
+/// Runs a future under the permit that `ask` gets.
+///
+/// A struct and no `async fn`: each of those holds the future twice.
+pub(super) fn call_with<T, E, C: Classify<T, E>, H: PermitOwner>(
+    ask: impl FnOnce() -> Result<Permit<H>, Rejected>,
+    future: impl Future<Output = Result<T, E>>,
+    classifier: &C,
+) -> impl Future<Output = Result<C::Response<Permit<H>>, CallError<E>>> {
+    Guarded { future, ask: Some(|| ask().map(Permit::into_carried)), permit: None, classifier }
+}
+
+/// Runs a closure under a permit.
+pub(super) fn call_blocking<T, E: 'static, H: PermitOwner>(
+    permit: Result<Permit<H>, Rejected>,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, CallError<E>> {
+    let mut permit = permit?;
+    let result = work();
+    if let Classified::Now(classification) = judge(&Errors, &result) {
+        permit.settle(classification);
+    }
+    result.map_err(CallError::Inner)
+}

@@ -1,0 +1,20 @@
+//! Counts of a window, and stamps of calls.
+
+/// Totals over a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) calls: u64,
+    pub(crate) failed: u64,
+    pub(crate) slow: u64,
+    /// Calls without an outcome; not among `calls`.
+    pub(crate) abandoned: u64,
+}
+
+/// Where in its window a call was counted, so that a later failure can be added to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(pub(super) u64);
+
+impl Stamp {
+    /// Of a call that is in no window.
+    pub(crate) const NONE: Self = Self(u64::MAX);
+}
