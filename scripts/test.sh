@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Everything that has to hold, step by step.
 #
-#   scripts/test.sh          all of it: 15 to 30 minutes on two cores from a clean clone
+#   scripts/test.sh          all of it
 #   scripts/test.sh quick    formatting, lints and the tests: what to run before a commit
 #
-# It needs Rust and, on Debian, installs the rest through apt-get. CARGO_TARGET_DIR is honoured. With BACKSTOP_TIDY set,
+# Slow work that rarely fails is sampled here and run whole by scripts/test_long.sh. It needs Rust and, on Debian, installs the rest through apt-get. CARGO_TARGET_DIR is honoured. With BACKSTOP_TIDY set,
 # what only one step needs is removed after it, for machines with little disk.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -66,7 +66,7 @@ tools() {
   fi
   cargo clippy --version >/dev/null 2>&1 || rustup component add clippy || return 1
   cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt || return 1
-  # A linker; promtool for tests/metrics.rs; callgrind for the count of instructions.
+  # A linker; promtool for the tests that name it; callgrind for the count of instructions.
   install cc build-essential promtool prometheus valgrind valgrind || return 1
   rustc --version
   promtool --version 2>&1 | head -n 1
@@ -81,19 +81,14 @@ features() {
   sed -n '/^\[features\]/,/^\[dep/s/^\([a-z-]*\) = .*/\1/p' Cargo.toml | grep -vx -e default -e full
 }
 
-# Each feature alone, and every two together.
-combinations() {
-  local all=() first second
-  mapfile -t all < <(features)
-  for first in "${!all[@]}"; do
-    printf '    %s' "${all[first]}"
-    for second in "${!all[@]}"; do
-      ((second < first)) && continue
-      ((second > first)) && printf ' +%s' "${all[second]}"
-      cargo clippy --quiet --lib --no-default-features --features "${all[first]},${all[second]}" -- -D warnings || return 1
-    done
-    printf '\n'
+# Each feature alone, and what README tells users to combine.
+each_feature() {
+  local set
+  for set in $(features) tokio,http grpc,tokio reqwest,tokio kill-switch,http file,http,axum; do
+    printf ' %s' "$set"
+    cargo clippy --quiet --lib --no-default-features --features "$set" -- -D warnings || return 1
   done
+  printf '\n'
 }
 
 # counted COMMAND...: runs tests, and fails if none ran.
@@ -112,7 +107,8 @@ counted() {
   rm -f "$output"
 }
 
-# In a target folder of its own, because the flag reaches every crate. The tests' dependencies are built with it
+# With at most one preemption in each model: the long script explores all. In a target folder of its own, because the flag
+# reaches every crate. The tests' dependencies are built with it
 # and not used: only what the models run is optimized.
 models() {
   local profile=profile.dev setting settings=()
@@ -121,7 +117,7 @@ models() {
     settings+=(--config "$profile.$setting")
   done
   RUSTFLAGS="${RUSTFLAGS-} --cfg backstop_loom" CARGO_TARGET_DIR=$target/loom \
-    cargo test "${settings[@]}" --lib --no-default-features loom_
+    LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS-1} cargo test "${settings[@]}" --lib --no-default-features loom_
 }
 
 documentation() {
@@ -147,17 +143,16 @@ step 'formatting' formatting
 step 'lints, all features' cargo clippy --all-targets --all-features -- -D warnings
 step 'lints, no feature' cargo clippy --lib --no-default-features -- -D warnings
 step 'tests, and the examples in the docs' cargo test --all-features --no-fail-fast
+step 'tests that need promtool' counted cargo test --all-features --test telemetry --test kill_switch -- --ignored promtool
 if [[ ! $quick ]]; then
-  step 'every feature, every two features' combinations
+  step 'each feature alone, and what users combine' each_feature
   step 'documentation' documentation
+  step 'public API' scripts/api.sh
   step 'examples' examples
-  step 'a million steps beside the reference models' counted \
-    env BACKSTOP_MODEL_STEPS=1000000 cargo test --release --test model --test bulkhead_model
-  step 'the canary' timeout 300 cargo run --quiet --release --example canary
-  tidy "$target/debug" "$target/release" "$target/doc"
-  step 'loom models' counted models
+  step 'the canary' timeout 300 cargo run --quiet --example canary
+  tidy "$target/debug" "$target/doc"
+  step 'loom models, the quick ones' counted models
   tidy "$target/loom"
-  step 'benches build' cargo check --manifest-path benches/Cargo.toml --benches --bins --features ours
   step 'instructions a call' scripts/instructions.sh
 fi
 

@@ -1,4 +1,4 @@
-//! What every mechanism's configuration shares: values that cannot be wrong, and errors that tell everything at once.
+//! Shared parts of configurations: values that cannot be wrong, and errors that list every problem at once.
 //!
 //! Setters take plain values and never fail; `build()` and `serde` go through the same check, which collects
 //! every [`Problem`] instead of stopping at the first.

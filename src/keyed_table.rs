@@ -1,4 +1,4 @@
-//! What is kept for each key: a bounded table in parts, each behind its own lock.
+//! Bounded table of keys in parts, each behind its own lock.
 //!
 //! A key that has to make room is found as by a clock's hand: whoever was used since the hand last passed is
 //! spared once. It looks at a few keys only, so that an insertion stays cheap when nothing can go.

@@ -1,4 +1,4 @@
-//! Runs foreign code whose panic must go no further.
+//! Containment of panics in foreign code.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,4 +1,4 @@
-//! How every mechanism's handle holds its shared state.
+//! Reference of a handle to its shared state.
 
 use crate::sync::Arc;
 use std::ops::Deref;

@@ -1,4 +1,4 @@
-//! Who may do what: the token of a request, and the browsers that are kept out.
+//! Authorization of requests: the token, and protection against other sites in a browser.
 
 use super::problem::Problem;
 use crate::clock::timestamp;

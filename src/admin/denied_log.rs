@@ -1,4 +1,4 @@
-//! What is refused to somebody with a token stands in the audit: once a minute for the same thing, so that nobody fills the
+//! Audit of denied requests: once a minute for the same denial, so that they cannot fill the
 //! disk, and in a place of its own, so that an audit that hangs keeps nobody from engaging.
 //!
 //! Of strangers there is only the log.

@@ -1,4 +1,4 @@
-//! What is answered where something went wrong: `application/problem+json`, with a code that stays the same.
+//! Errors as `application/problem+json`, with a stable code.
 
 use crate::config::ConfigError;
 use crate::kill_switch::store::StoreError;

@@ -1,4 +1,4 @@
-//! Which path is answered by what.
+//! Routes of the admin page.
 
 use super::auth;
 use super::change;

@@ -1,4 +1,4 @@
-//! What can be read: states from memory, documents from the store, the end of the audit from its file.
+//! Read-only routes: states from memory, documents from the store, the end of the audit from its file.
 
 use super::answer::{Answer, Params, json as answer};
 use super::audit_tail;

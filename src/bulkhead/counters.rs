@@ -1,4 +1,4 @@
-//! What all compartments of one name share: the settings, the clock and the counts that are not on the path of every call.
+//! Settings, clock and counts of all compartments of one name, apart from those on the path of every call.
 
 use super::config::BulkheadConfig;
 use super::snapshot::Totals;

@@ -1,4 +1,4 @@
-//! Which series a bulkhead has, and their values: two lists in the same order.
+//! Series of a bulkhead and their values: two lists in the same order.
 
 #[cfg(feature = "metrics")]
 pub(super) use publish::{Sample, publish, wait_seconds};

@@ -1,4 +1,4 @@
-//! When a bulkhead begins to reject calls, and when it has stopped.
+//! Beginning and end of a time in which calls are rejected.
 
 use crate::clock::Instant;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which bulkhead a request goes through: always the same, or one that depends on the request.
+//! Selection of the bulkhead for a request: always the same, or by the request.
 
 use super::handle::Bulkhead;
 use super::owner::Owner as _;

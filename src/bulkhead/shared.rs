@@ -1,4 +1,4 @@
-//! What the handles of one bulkhead share.
+//! State that the handles of one bulkhead share.
 
 use super::compartment::Compartment;
 use super::config::BulkheadConfig;

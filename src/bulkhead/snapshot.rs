@@ -1,4 +1,4 @@
-//! What a bulkhead tells about itself: values.
+//! Snapshot and totals of a bulkhead.
 
 /// The state of a bulkhead at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What can be done to a circuit by hand: the same for a breaker and for one key's circuit.
+//! Manual control: the same for a breaker and for one key's circuit.
 
 /// The commands. One that finds the state it asks for begins that state anew and tells nobody: the state has not
 /// changed. The type has a method `command(&self, Command, &str)`.

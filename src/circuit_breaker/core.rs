@@ -1,4 +1,4 @@
-//! What the lock of a breaker protects, and a reading of it.
+//! State behind the lock of a breaker, and a sample of it.
 
 use super::event::TRANSITIONS;
 use super::machine::Machine;

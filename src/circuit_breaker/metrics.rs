@@ -1,4 +1,4 @@
-//! Which series a breaker has, and their values: two lists in the same order.
+//! Series of a breaker and their values: two lists in the same order.
 
 #[cfg(feature = "metrics")]
 pub(crate) use publish::publish;

@@ -1,4 +1,4 @@
-//! How long a circuit stays open.
+//! Open times: fixed, growing, or from a function.
 
 use super::snapshot::Snapshot;
 use crate::clock::nanos;

@@ -1,4 +1,4 @@
-//! What the handles of one breaker share: a fast path of loads and plain stores, and the machine behind a lock.
+//! State that the handles of one breaker share: a fast path of loads and plain stores, and the machine behind a lock.
 //!
 //! The state is mirrored in one word that is only loaded while all is well. Whatever the word does not answer
 //! goes to the machine.

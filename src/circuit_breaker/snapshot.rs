@@ -1,4 +1,4 @@
-//! The values that leave a circuit breaker: states, reasons, counts, transitions.
+//! Snapshot of the evidence of a circuit.
 
 use super::window::counts::Counts;
 

@@ -1,4 +1,4 @@
-//! What a breaker, or a group of them, has counted and gone through.
+//! Totals, transition counts and open time of a breaker or a group.
 
 use super::event::Event;
 use super::event::{TRANSITIONS, transition_index};

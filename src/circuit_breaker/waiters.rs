@@ -1,4 +1,4 @@
-//! Who waits for a circuit to change: nobody, without load-balancer mode.
+//! Wakers of load-balancer mode; empty without it.
 
 #[cfg(feature = "tokio")]
 use crate::panic::catch_panic;

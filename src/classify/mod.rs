@@ -1,4 +1,4 @@
-//! What a response, the end of its body, or an error says about the dependency.
+//! Classification: the outcome of a call by its response, the end of its body, or its error.
 //!
 //! A breaker that takes a timeout for a success, or a caller's typing error for a failure, protects nothing.
 //! The response's type chooses the rules: [`Auto`] reads HTTP and gRPC, [`Errors`] looks at `Result` alone,

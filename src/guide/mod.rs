@@ -1,4 +1,4 @@
-//! How to use it well: chapters to read, each with examples that compile.
+//! Guide: chapters with examples that compile.
 //!
 //! - [`choosing_thresholds`]: which numbers, and why
 //! - [`sizing_bulkheads`]: how many calls, who waits, and for how long

@@ -1,4 +1,4 @@
-//! How the switches of a program are set up.
+//! Builder of the switches of a program.
 
 use super::audit::record::AuditRecord;
 use super::control::editor::{Audit, Editor};

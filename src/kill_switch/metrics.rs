@@ -1,4 +1,4 @@
-//! Which series switches have, and their values: two lists in the same order.
+//! Series of switches and their values: two lists in the same order.
 
 #[cfg(feature = "metrics")]
 pub(super) use publish::{publish_board, publish_point};

@@ -1,4 +1,4 @@
-//! What a board tells of itself: values.
+//! Status and events of the switches of a program.
 
 use super::model::document::Document;
 use super::model::engagement::Engagement;

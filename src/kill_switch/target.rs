@@ -1,4 +1,4 @@
-//! What a request says about itself.
+//! Target: the dimensions that a request states for the scope of a switch.
 
 use super::model::percent::KeyHash;
 

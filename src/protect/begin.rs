@@ -1,4 +1,4 @@
-//! How a call begins: which mechanism is asked when.
+//! Admission of a call: the mechanisms in their order.
 
 use super::guards::Guards;
 use super::targets::Targets;

@@ -1,4 +1,4 @@
-//! What a call holds: the permits of the mechanisms that let it through.
+//! Permits of one call.
 
 use crate::outcome::{Classification, Outcome, Settle};
 use crate::{bulkhead, circuit_breaker};

@@ -1,4 +1,4 @@
-//! What a kill switch is told of a request.
+//! Targets of requests, with and without the feature `kill-switch`.
 
 #[cfg(feature = "kill-switch")]
 pub(super) use crate::kill_switch::{Anyone, Targets};

@@ -1,4 +1,4 @@
-//! How a layer is told what a call's end means and what a rejected call gets: the same words for every mechanism.
+//! Setters of a layer for classification and rejections: the same for every mechanism.
 
 /// The setters of `Layer<.., C, P>`, whose first parameters follow its name: `answers!(Layer, K, F)`. The layer has
 /// a method `with(self, impl FnOnce(C, P) -> (D, Q))`.

@@ -1,4 +1,4 @@
-//! What a layer does with a call that it does not let through.
+//! Handling of rejected calls by a layer.
 
 use super::{BoxError, Rejected};
 

@@ -1,4 +1,4 @@
-//! Who rejected a call, and why.
+//! Reasons of rejections, and the mechanisms behind them.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Who asks for a change, and why.
+//! Arguments that name the author of a change and the reason.
 
 use super::output::Failure;
 use super::time_args;

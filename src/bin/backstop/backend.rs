@@ -1,4 +1,4 @@
-//! The one door to the switches: what commands read, and the one way in which they change something.
+//! Backend of the commands: a file, or a running program.
 
 use super::admin::Client;
 use super::author_args::Who;

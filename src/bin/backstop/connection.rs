@@ -1,4 +1,4 @@
-//! Where the switches are: in a file, or in a program that runs.
+//! Arguments that say where the switches are: in a file, or in a running program.
 
 use super::admin::Client;
 use super::backend::Backend;

@@ -1,4 +1,4 @@
-//! What a command has to say when it is done, and why it is not.
+//! Results and failures of a command.
 
 use backstop::kill_switch::{ChangeError, EditError};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! What people read: sentences about a switch, and columns that stand under each other.
+//! Text for people: sentences about a switch, and aligned columns.
 
 use super::time_args;
 use backstop::clock::Timestamp;

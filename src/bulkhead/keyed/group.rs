@@ -1,4 +1,4 @@
-//! What all keys share.
+//! State that all keys share.
 
 use crate::bulkhead::compartment::Compartment;
 use crate::bulkhead::config::BulkheadConfig;

@@ -1,4 +1,4 @@
-//! The one check of the settings.
+//! Checks of the settings of an adaptive limit.
 
 use super::AdaptiveLimit;
 use super::aimd::Aimd;

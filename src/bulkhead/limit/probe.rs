@@ -1,4 +1,4 @@
-//! When the no-load round trip is learned anew, and from which calls.
+//! Probes of the round trip without load: their times and their calls.
 
 use super::round::Round;
 

@@ -1,4 +1,4 @@
-//! What one step of an algorithm sees: a call, or some calls gathered.
+//! Input of one step of an algorithm: a call, or several calls gathered.
 
 use super::sample::Sample;
 

@@ -1,4 +1,4 @@
-//! What a bulkhead decides when a call cannot simply take a permit. Pure: state, input and time in, values out.
+//! Decisions of a bulkhead for calls that cannot take a permit at once. Pure: state, input and time in, values out.
 //!
 //! ```text
 //!              room                         ┌──▶ granted ──▶ in flight ──▶ exit

@@ -1,4 +1,4 @@
-//! The one check that every configuration goes through, wherever it came from.
+//! Checks of a configuration, from a builder or from a file.
 
 use super::builder::Settings;
 use super::{CircuitBreakerConfig, HalfOpen, HalfOpenDecision, ProbeLimit, Rules};

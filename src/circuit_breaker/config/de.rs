@@ -1,4 +1,4 @@
-//! How the settings that are no plain numbers read in a configuration file.
+//! Deserialization of settings that are not plain numbers.
 
 use crate::circuit_breaker::open_time::OpenTime;
 use serde::de::{self, IntoDeserializer};

@@ -1,4 +1,4 @@
-//! What all keys share, and how a call finds its way to its key's circuit.
+//! State that all keys share, and the way of a call to its key's circuit.
 
 use super::entry::{Circuit, Entry};
 use crate::circuit_breaker::config::CircuitBreakerConfig;

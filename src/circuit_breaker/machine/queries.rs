@@ -1,4 +1,4 @@
-//! What holders read.
+//! Getters of the machine.
 
 use super::{Machine, Mode};
 use crate::circuit_breaker::config::CircuitBreakerConfig;

@@ -1,4 +1,4 @@
-//! What goes into the machine and what comes out.
+//! Inputs and outputs of the machine.
 
 use crate::circuit_breaker::open_time::OpenTime;
 use crate::circuit_breaker::snapshot::Snapshot;

@@ -1,4 +1,4 @@
-//! What the last calls did: the evidence that a circuit breaker trips on.
+//! Windows of the last calls: the evidence that a circuit breaker trips on.
 //!
 //! Every method takes the time it needs and costs O(1) amortised; totals are exact. Successes may be counted
 //! elsewhere and handed in later in bulk ([`Window::add_successes`]): they belong to the bucket that was open

@@ -1,4 +1,4 @@
-//! What one token is good for.
+//! Rights of one token.
 
 use crate::clock::Timestamp;
 use crate::kill_switch::model::hash::Sha256;

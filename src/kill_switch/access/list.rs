@@ -1,4 +1,4 @@
-//! Who may do what: the grants, and the question that is asked of them.
+//! List of grants, and the check of a token against it.
 
 use super::grant::{Grant, Switches, Verb};
 use super::token::Token;

@@ -1,4 +1,4 @@
-//! Who may do what to which switch: tokens, and the list of what each of them is good for.
+//! Access to switches: tokens, and the list of their rights.
 //!
 //! A token is 256 random bits. It is shown once, when it is made; afterwards only its SHA-256 is known, so a
 //! list of access that leaks opens nothing. A hash without salt is enough: 256 random bits cannot be guessed.

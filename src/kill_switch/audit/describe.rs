@@ -1,4 +1,4 @@
-//! What the audit is told of a change.
+//! Audit record of a change.
 
 use super::record::AuditRecord;
 use crate::kill_switch::model::author::Author;

@@ -1,4 +1,4 @@
-//! What was done to which switch, by whom and why: lines that can only be added.
+//! Append-only log of all changes: author, switch, time and reason.
 //!
 //! Every line is one [`Entry`] as JSON. It carries the hash of the line before it and one of its own, so that a line
 //! that was changed, removed, added or moved is found by [`verify`]. Whoever can write the whole file can also make

@@ -1,4 +1,4 @@
-//! What an entry of the audit tells: who did what to which switch, and why.
+//! Body of an audit entry: author, switch, change and reason.
 
 use crate::clock::Timestamp;
 use serde_json::Value;

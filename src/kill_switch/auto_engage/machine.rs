@@ -1,4 +1,4 @@
-//! What is remembered from window to window, and the decision.
+//! State from window to window, and the decision.
 
 use super::config::{Kpi, KpiTriggerConfig};
 use super::judge::judge;

@@ -1,4 +1,4 @@
-//! When a KPI engages a switch, and what held it back when it did not.
+//! KPI triggers that engage a switch, and the guards that hold them back.
 //!
 //! A false alarm turns off a capability that worked, so a bad value alone is not enough. Every one of these guards
 //! has to agree:

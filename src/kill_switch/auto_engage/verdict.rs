@@ -1,4 +1,4 @@
-//! What comes of a window: an engagement, or what held it back.
+//! Verdict on a window: an engagement, or the guards that hold it back.
 
 use crate::clock::Timestamp;
 use crate::kill_switch::model::author::Author;

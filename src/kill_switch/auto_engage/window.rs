@@ -1,4 +1,4 @@
-//! What is observed: the KPIs of one window.
+//! KPIs of one window.
 
 use crate::clock::Timestamp;
 use crate::kill_switch::model::engage::Engage;

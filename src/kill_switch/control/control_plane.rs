@@ -1,4 +1,4 @@
-//! Where documents are read and changed, by whoever needs more than one step: here, or in a program elsewhere.
+//! Control plane: reads and changes documents here, or in another program.
 
 use super::editor::Editor;
 use super::error::{EditError, TRIES};

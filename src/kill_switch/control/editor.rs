@@ -1,4 +1,4 @@
-//! Where documents are changed: read, change, write if nobody was faster, and say so in the audit.
+//! Editor of documents: read, change, compare and set, audit.
 
 use super::error::{EditError, TRIES};
 use crate::kill_switch::audit::describe;

@@ -1,4 +1,4 @@
-//! Why a document was not changed.
+//! Errors of the editor.
 
 use crate::kill_switch::model::parse::ParseError;
 use crate::kill_switch::rules::error::ChangeError;

@@ -1,4 +1,4 @@
-//! Who takes part in a drill.
+//! Instances that take part in a drill.
 
 use crate::kill_switch::handle::KillSwitch;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! How a drill ends.
+//! Report and errors of a drill.
 
 use super::stats::PhaseReport;
 use crate::clock::Timestamp;

@@ -1,4 +1,4 @@
-//! What a drill showed: how long a switch takes to turn its capability off, and to be seen to have done so.
+//! Percentiles of a drill: time until a capability is off, and until that is seen.
 //!
 //! A percentile is the value at its nearest rank, so it is one that was measured. An instance that never answered
 //! took longer than all the others: where a percentile falls on one, there is no number for it. It is not left

@@ -1,4 +1,4 @@
-//! Who changes a document.
+//! Author of a change.
 
 use super::decode;
 use super::text;

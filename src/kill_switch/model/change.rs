@@ -1,4 +1,4 @@
-//! What can be done to a document.
+//! Changes of a document.
 
 use super::decode;
 use super::engage::Engage;

@@ -1,4 +1,4 @@
-//! The one versioned document that holds every switch.
+//! Model: one versioned document that holds every switch.
 //!
 //! ```text
 //!  bytes ──▶ size ──▶ JSON, no key twice ──▶ format ──▶ every field ──▶ hash ──▶ Document

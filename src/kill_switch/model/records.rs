@@ -1,4 +1,4 @@
-//! What a document remembers of what was done: the last change, pins, tombstones and drills.
+//! Records in a document: the last change, pins, tombstones and drills.
 
 use super::author::{ActorKind, Author};
 use super::decode;

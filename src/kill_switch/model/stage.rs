@@ -1,4 +1,4 @@
-//! Where an engagement is in force already.
+//! Stages: the part of the fleet in which an engagement is in force.
 
 use super::text;
 use crate::config::Problems;

@@ -1,4 +1,4 @@
-//! What the texts of a document may hold: they end up in logs, metrics and terminals.
+//! Checks of texts in a document, which end up in logs, metrics and terminals.
 
 use crate::config::Problems;
 

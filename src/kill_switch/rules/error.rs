@@ -1,4 +1,4 @@
-//! Why a change was not made, and what to do instead.
+//! Errors of changes, and what to do instead.
 
 use crate::config::ConfigError;
 use crate::kill_switch::model::hash::Sha256;

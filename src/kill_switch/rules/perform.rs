@@ -1,4 +1,4 @@
-//! What each change does to the switches, for whoever may do it.
+//! Effect of each change on the switches, after its author was checked.
 
 use super::error::ChangeError;
 use super::lookup::{engagement, in_force, unknown};

@@ -1,4 +1,4 @@
-//! What takes two persons, and what waits for the second.
+//! Two-person rule: changes that need an approval, and their approval.
 
 use super::error::ChangeError;
 use super::lookup::{self, engagement, in_force};

@@ -1,4 +1,4 @@
-//! Whether an instance takes a document that its store hands out.
+//! Check of a document from the store before it comes into force.
 //!
 //! What is refused leaves the current document in force, for ever if need be: a store that went back in time, was
 //! swapped or holds garbage must not release what is engaged.

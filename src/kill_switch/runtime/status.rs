@@ -1,4 +1,4 @@
-//! What a board tells of itself when it is asked, and its metrics.
+//! Status of the switches, and the publication of their metrics.
 
 use super::gate::Gate;
 use super::last_good::LastGoodFile;

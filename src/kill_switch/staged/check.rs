@@ -1,4 +1,4 @@
-//! What is looked at while a stage soaks.
+//! Checks while a stage soaks.
 
 use super::soak::Finding;
 use crate::kill_switch::model::stage::Stage;

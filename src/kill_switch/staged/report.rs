@@ -1,4 +1,4 @@
-//! How a staged engagement ends.
+//! Report and errors of a staged engagement.
 
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::stage::Stage;

@@ -1,4 +1,4 @@
-//! When a stage has been looked at for long enough, and when it must not go on.
+//! Soak of a stage: passed, held, or still watching.
 //!
 //! ```text
 //!            all good for `soak` without a break ──▶ Passed

@@ -1,4 +1,4 @@
-//! Why a store could not do what it was asked.
+//! Errors of a store.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! Where the document of all switches is kept: bytes and their generation, nothing more.
+//! Stores of the document: bytes and their generation, nothing more.
 //!
 //! A store does not know what a switch is. It hands on what is there, replaces it when the generation is still the
 //! one that the writer saw, keeps what was there before, and says when to look again. Whether the bytes are to be

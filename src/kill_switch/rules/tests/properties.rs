@@ -1,4 +1,4 @@
-//! What holds after any sequence of changes, by anybody.
+//! Properties that hold after any sequence of changes by any author.
 
 use super::cases::{at, breach, define, id, person, program};
 use crate::kill_switch::model::engagement::Expiry;

@@ -1,4 +1,4 @@
-//! Where engagements begin and how far they go: stages of the document, and what it leaves to programs and drills.
+//! Cases of stages: where engagements begin, how far they go, and the limits of programs and drills.
 
 use super::cases::{at, breach, engage, id, person, program};
 use crate::clock::Timestamp;

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Slow work that rarely fails, whole: an hour on two cores. scripts/test.sh samples it.
+#
+# BACKSTOP_MODEL_STEPS, BACKSTOP_STORE_KILLS and the seconds for the fuzzers (first argument) may be set.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export CARGO_TERM_PROGRESS_WHEN=never
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+
+step() {
+  printf '\n==> %s\n' "$1"
+  shift
+  "$@"
+}
+
+# Every two features together.
+pairs() {
+  local all=() first second
+  mapfile -t all < <(sed -n '/^\[features\]/,/^\[dep/s/^\([a-z-]*\) = .*/\1/p' Cargo.toml | grep -vx -e default -e full)
+  for first in "${!all[@]}"; do
+    for second in "${!all[@]}"; do
+      ((second > first)) || continue
+      echo "${all[first]},${all[second]}"
+      cargo clippy --quiet --lib --no-default-features --features "${all[first]},${all[second]}" -- -D warnings
+    done
+  done
+}
+
+step 'every two features' pairs
+step 'a million steps beside the reference models' \
+  env BACKSTOP_MODEL_STEPS="${BACKSTOP_MODEL_STEPS-1000000}" \
+  cargo test --release --test circuit_breaker --test bulkhead model
+step 'a thousand killed writers' \
+  env BACKSTOP_STORE_KILLS="${BACKSTOP_STORE_KILLS-1000}" cargo test --release --test kill_switch store
+step 'the canary, as README runs it' timeout 300 cargo run --release --example canary
+step 'loom models, every interleaving' \
+  env RUSTFLAGS="${RUSTFLAGS-} --cfg backstop_loom" CARGO_TARGET_DIR="$target/loom" \
+  cargo test --release --lib --no-default-features loom_
+step 'benches build' cargo check --manifest-path benches/Cargo.toml --benches --bins --features ours
+step 'fuzzers' scripts/fuzz.sh "${1-60}"

@@ -1,0 +1,8 @@
+//! The command `backstop` on real files and real admin pages.
+
+#[path = "../support/ran.rs"]
+mod ran;
+
+mod admin;
+mod file;
+mod fleet;

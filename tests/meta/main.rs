@@ -1,0 +1,5 @@
+//! Shape of the crate, its documents and its auto traits.
+
+mod auto_traits;
+mod docs;
+mod shape;

@@ -1,0 +1,12 @@
+//! Mechanisms in front of real servers and clients, together and by protocol.
+
+#[path = "../support/common.rs"]
+mod common;
+
+mod clients;
+mod config;
+mod grpc;
+mod http;
+mod load_balancer;
+mod protect;
+mod rejections;

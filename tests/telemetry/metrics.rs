@@ -1,0 +1,467 @@
+//! What a controller reads: names, labels, types and help as public API, and figures that are right after any history.
+
+#![expect(clippy::float_cmp, reason = "what is compared are whole numbers, and those are exact")]
+
+use crate::{exposition, promtool};
+
+use backstop::circuit_breaker::Permit;
+use backstop::circuit_breaker::{CircuitBreakerConfig, Event, State};
+use backstop::clock::{Clock, ManualClock};
+use backstop::telemetry::{METRICS, Metric, MetricKind, MetricUnit};
+use backstop::{CircuitBreaker, Outcome, Registry};
+use exposition::{Exporter, Scrape};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const CALLS: &str = "backstop_circuit_breaker_calls_total";
+const SLOW_CALLS: &str = "backstop_circuit_breaker_slow_calls_total";
+const TRANSITIONS: &str = "backstop_circuit_breaker_transitions_total";
+const OPEN_SECONDS: &str = "backstop_circuit_breaker_open_seconds_total";
+const KINDS: [&str; 7] = ["successful", "failed", "ignored", "abandoned", "not_permitted", "stale", "would_reject"];
+
+/// Names that a text format could stumble over.
+const WEIRD_NAMES: [&str; 6] = ["say \"hello\"", "a,b={c}", "заказы 订单 🦀", "back\\slash", " ", "# HELP"];
+
+// ---- public API
+
+/// Compares with `tests/snapshots/{name}`; with `BACKSTOP_UPDATE_SNAPSHOTS` set, writes it.
+fn assert_snapshot(name: &str, now: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
+    if std::env::var_os("BACKSTOP_UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, now).unwrap();
+    }
+    let then = std::fs::read_to_string(&path).unwrap_or_default();
+    let difference = then.lines().zip(now.lines()).find(|(then, now)| then != now);
+    assert!(
+        then == now,
+        "{name} is public API and has changed, first here: {difference:?}. If that is meant, tell it in \
+         CHANGELOG.md and run the test once with BACKSTOP_UPDATE_SNAPSHOTS=1. It is now:\n{now}"
+    );
+}
+
+/// The rows of one mechanism.
+fn metrics_of(mechanism: &str) -> impl Iterator<Item = &'static Metric> {
+    let prefix = format!("backstop_{mechanism}_");
+    METRICS.iter().filter(move |metric| metric.name.starts_with(&prefix))
+}
+
+/// The kind in words.
+fn kind(metric: &Metric) -> &'static str {
+    match metric.kind {
+        MetricKind::Counter => "counter",
+        MetricKind::Gauge => "gauge",
+        MetricKind::Histogram => "histogram",
+        other => panic!("{other:?} has no word in Prometheus"),
+    }
+}
+
+/// A mechanism's part of a scrape in the order of the table, series sorted.
+fn sorted(scrape: &Scrape, mechanism: &str) -> String {
+    let mut text = String::new();
+    for metric in metrics_of(mechanism) {
+        for head in ["HELP", "TYPE"] {
+            let start = format!("# {head} {} ", metric.name);
+            let line = scrape.text.lines().find(|line| line.starts_with(&start));
+            writeln!(text, "{}", line.unwrap_or_else(|| panic!("no {head} of {}", metric.name))).unwrap();
+        }
+        for (series, value) in scrape.series.iter().filter(|(series, _)| series.name == metric.name) {
+            let labels: Vec<_> = metric.labels.iter().map(|key| format!("{key}=\"{}\"", series.labels[*key])).collect();
+            writeln!(text, "{}{{{}}} {value}", metric.name, labels.join(",")).unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn names_labels_types_and_help_are_those_of_the_snapshot() {
+    let exporter = Exporter::new();
+    let _breaker = exporter.run(|| CircuitBreaker::new("example"));
+    let scrape = exporter.scrape();
+    let sorted = sorted(&scrape, "circuit_breaker");
+    assert_eq!(sorted.lines().count(), scrape.text.lines().filter(|line| !line.is_empty()).count());
+    assert_snapshot("metrics.txt", &sorted);
+}
+
+#[test]
+fn the_table_is_that_of_the_snapshot() {
+    let mut text = String::new();
+    for metric in METRICS {
+        let Metric { name, labels, unit, help, .. } = metric;
+        writeln!(text, "{} {name}{{{}}} {unit:?}: {help}", kind(metric), labels.join(",")).unwrap();
+    }
+    assert_snapshot("metrics_table.txt", &text);
+}
+
+#[test]
+fn every_metric_is_some_mechanisms_and_named_by_its_kind_and_unit() {
+    let known = metrics_of("circuit_breaker").chain(metrics_of("bulkhead")).chain(metrics_of("kill_switch"));
+    assert_eq!(known.count(), METRICS.len());
+    for metric in METRICS {
+        assert_eq!(metric.name.ends_with("_total"), metric.kind == MetricKind::Counter, "{}", metric.name);
+        assert_eq!(metric.name.contains("_seconds"), metric.unit == MetricUnit::Seconds, "{}", metric.name);
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_snapshot() {
+    assert_snapshot("circuit_breaker_config.txt", &format!("{:#?}\n", CircuitBreakerConfig::default()));
+}
+
+#[test]
+fn the_table_tells_what_is_scraped() {
+    let exporter = Exporter::new();
+    let _breaker = exporter.run(|| CircuitBreaker::new("example"));
+    let scrape = exporter.scrape();
+    for metric in metrics_of("circuit_breaker") {
+        assert!(scrape.text.contains(&format!("# TYPE {} {}\n", metric.name, kind(metric))), "{}", metric.name);
+        assert!(scrape.text.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{}", metric.name);
+    }
+    for series in scrape.series.keys() {
+        let metric = METRICS.iter().find(|metric| metric.name == series.name).unwrap();
+        let labels: BTreeSet<_> = series.labels.keys().map(String::as_str).collect();
+        assert_eq!(labels, metric.labels.iter().copied().collect(), "{}", metric.name);
+    }
+}
+
+#[test]
+fn the_table_in_the_docs_is_the_table() {
+    let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/telemetry/mod.rs")).unwrap();
+    let rows: Vec<_> = docs.lines().filter_map(|line| line.strip_prefix("//! | `")).collect();
+    assert_eq!(rows.len(), METRICS.len());
+    for (row, metric) in rows.iter().zip(METRICS) {
+        let start = format!("{}` | {}", metric.name, kind(metric));
+        let end = format!("| {} |", metric.labels.join(", "));
+        assert!(row.starts_with(&start) && row.ends_with(&end), "{row}\nis not of\n{metric:?}");
+    }
+}
+
+#[test]
+fn an_exporter_that_corrects_names_finds_nothing_to_correct() {
+    let names = |builder: PrometheusBuilder| {
+        let exporter = Exporter::of(builder);
+        let _breaker = exporter.run(|| CircuitBreaker::new("example"));
+        exporter.scrape().series.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(names(PrometheusBuilder::new()), names(PrometheusBuilder::new().with_recommended_naming(true)));
+}
+
+#[test]
+#[ignore = "needs promtool: scripts/test.sh"]
+fn promtool_accepts_the_exposition() {
+    let exporter = Exporter::new();
+    exporter.run(|| {
+        for name in WEIRD_NAMES.into_iter().chain(["plain"]) {
+            let breaker = CircuitBreaker::builder(name).build().unwrap();
+            breaker.try_acquire().unwrap().failure();
+            breaker.trip("promtool");
+            breaker.publish();
+        }
+    });
+    promtool::assert_accepts(&exporter.scrape().text);
+}
+
+#[test]
+fn a_name_reaches_the_label_as_it_is_and_a_line_break_is_refused() {
+    let exporter = Exporter::new();
+    exporter.run(|| {
+        for name in WEIRD_NAMES {
+            let _breaker = CircuitBreaker::builder(name).build().unwrap();
+        }
+    });
+    let scrape = exporter.scrape();
+    let names: BTreeSet<_> = scrape.series.keys().map(|series| series.labels["name"].as_str()).collect();
+    assert_eq!(names, WEIRD_NAMES.into_iter().collect());
+    for name in ["two\nlines", "a\rb", "tab\t", "\u{7f}", ""] {
+        assert!(CircuitBreaker::builder(name).build().is_err(), "{name:?}");
+    }
+}
+
+// ---- figures
+
+fn manual(name: &str) -> (CircuitBreaker, ManualClock) {
+    let (clock, time) = Clock::manual();
+    let builder = CircuitBreaker::builder(name).clock(clock).minimum_calls(10).open_time(Duration::from_secs(5));
+    let builder = builder.slow_call_duration_threshold(Duration::from_secs(1)).slow_call_rate_threshold(0.9);
+    (builder.half_open_max_calls(3).build().unwrap(), time)
+}
+
+#[test]
+fn every_series_is_there_at_zero_before_the_first_call() {
+    let exporter = Exporter::new();
+    let _breaker = exporter.run(|| CircuitBreaker::new("example"));
+    let scrape = exporter.scrape();
+    for (series, value) in &scrape.series {
+        let is_state = series.labels.get("state").is_some_and(|state| state == "closed");
+        assert!(*value == f64::from(u8::from(is_state)), "{series:?} begins at {value}");
+    }
+    for kind in KINDS {
+        scrape.value(CALLS, &[("kind", kind)]);
+    }
+    let all: usize = scrape.series.keys().filter(|series| series.name == TRANSITIONS).count();
+    assert_eq!(all, 11 + 30, "eleven changes that a breaker makes, and any state to any other by hand");
+}
+
+#[test]
+fn a_trip_needs_no_scrape_handler_to_be_seen() {
+    let exporter = Exporter::new();
+    exporter.run(|| {
+        let (breaker, _time) = manual("example");
+        for _ in 0..10 {
+            breaker.try_acquire().unwrap().failure();
+        }
+        let scrape = exporter.scrape();
+        assert_eq!(scrape.state("example"), "open");
+        assert_eq!(scrape.value(CALLS, &[("kind", "failed")]), 10.0);
+        assert_eq!(scrape.value("backstop_circuit_breaker_failure_rate", &[]), 1.0);
+        assert_eq!(scrape.value(TRANSITIONS, &[("from", "closed"), ("reason", "failure_rate")]), 1.0);
+    });
+}
+
+#[test]
+fn a_counter_tells_of_an_opening_between_two_scrapes() {
+    let exporter = Exporter::new();
+    exporter.run(|| {
+        let (breaker, time) = manual("example");
+        let before = exporter.scrape();
+        breaker.trip("a short outage");
+        time.advance(Duration::from_secs(6));
+        for _ in 0..3 {
+            breaker.try_acquire().unwrap().success();
+        }
+        let after = exporter.scrape();
+        assert_eq!((before.state("example").as_str(), after.state("example").as_str()), ("closed", "closed"));
+        let opened = |scrape: &Scrape| scrape.sum(TRANSITIONS, &[("to", "open")]);
+        assert_eq!((opened(&before), opened(&after)), (0.0, 1.0));
+        assert_eq!(after.value(TRANSITIONS, &[("to", "closed"), ("reason", "probes_succeeded")]), 1.0);
+    });
+}
+
+#[test]
+fn open_seconds_grow_while_open_and_are_those_of_the_clock() {
+    let exporter = Exporter::new();
+    exporter.run(|| {
+        let (breaker, time) = manual("example");
+        let seconds = || {
+            breaker.publish();
+            exporter.scrape().value(OPEN_SECONDS, &[])
+        };
+        time.advance(Duration::from_secs(100));
+        assert_eq!(seconds(), 0.0);
+        breaker.trip_for(Duration::from_secs(3_600), "outage");
+        time.advance(Duration::from_millis(2_700));
+        assert_eq!(seconds(), 2.0);
+        breaker.force_open("still"); // forced open is open: the stretch goes on
+        time.advance(Duration::from_millis(700));
+        assert_eq!(seconds(), 3.0);
+        breaker.reset("over");
+        time.advance(Duration::from_secs(100));
+        assert_eq!(seconds(), 3.0);
+        breaker.trip("again");
+        time.advance(Duration::from_millis(700)); // 3.4 s and 0.7 s: the parts are not cut one by one
+        assert_eq!(seconds(), 4.0);
+        assert!(breaker.open_time() == Duration::from_millis(4_100));
+    });
+}
+
+#[test]
+fn two_breakers_are_told_apart() {
+    let exporter = Exporter::new();
+    exporter.run(|| {
+        let registry = Registry::new();
+        let (one, two) = (manual("one").0, manual("two").0);
+        registry.add(one.clone()).unwrap();
+        registry.add(two.clone()).unwrap();
+        one.try_acquire().unwrap().success();
+        two.force_open("two");
+        assert!(two.try_acquire().is_err());
+        registry.publish();
+        let scrape = exporter.scrape();
+        assert_eq!((scrape.state("one").as_str(), scrape.state("two").as_str()), ("closed", "forced_open"));
+        let calls = |name, kind| scrape.value(CALLS, &[("name", name), ("kind", kind)]);
+        assert_eq!((calls("one", "successful"), calls("one", "not_permitted")), (1.0, 0.0));
+        assert_eq!((calls("two", "successful"), calls("two", "not_permitted")), (0.0, 1.0));
+    });
+}
+
+#[test]
+fn each_kind_of_call_has_its_counter() {
+    let exporter = Exporter::new();
+    exporter.run(|| {
+        let (breaker, time) = manual("example");
+        let begin = || breaker.try_acquire().unwrap();
+        begin().success();
+        begin().failure();
+        begin().end(Outcome::Panicked);
+        begin().ignore();
+        drop(begin());
+        let (slow, slower, stale) = (begin(), begin(), begin());
+        time.advance(Duration::from_secs(2));
+        slow.success();
+        slower.failure();
+        breaker.force_open("maintenance");
+        stale.success();
+        assert!(breaker.try_acquire().is_err());
+        let (value, fallbacks) =
+            block_on(breaker.call_or(async { Ok::<_, ()>(1) }, |_| Ok(2))).map(|v| (v, 1.0)).unwrap();
+        assert_eq!(value, 2);
+        breaker.publish();
+        let scrape = exporter.scrape();
+        let calls = KINDS.map(|kind| scrape.value(CALLS, &[("kind", kind)]));
+        assert_eq!(calls, [2.0, 3.0, 1.0, 1.0, 2.0, 1.0, 0.0]);
+        let slow = ["successful", "failed"].map(|kind| scrape.value(SLOW_CALLS, &[("kind", kind)]));
+        assert_eq!(slow, [1.0, 1.0]);
+        assert_eq!(scrape.value("backstop_circuit_breaker_fallbacks_total", &[]), fallbacks);
+    });
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+// ---- any history
+
+/// How often each change of state was heard of: from, to, reason.
+type Changes = HashMap<(State, State, String), u64>;
+
+/// What a test saw itself.
+#[derive(Default)]
+struct Seen {
+    ended: AtomicU64,
+    rejected: AtomicU64,
+}
+
+/// One random thing that can happen to a breaker.
+fn step(breaker: &CircuitBreaker, rng: &mut fastrand::Rng, held: &mut Vec<Permit>, seen: &Seen, advance: impl Fn(u64)) {
+    match rng.u32(0..100) {
+        0 => breaker.force_open("random"),
+        1 => breaker.disable("random"),
+        2 => breaker.shadow("random"),
+        3..6 => breaker.reset("random"),
+        6 => breaker.trip("random"),
+        7 => breaker.probe("random"),
+        8 => {
+            let config = CircuitBreakerConfig::builder().minimum_calls(rng.u32(1..20)).build().unwrap();
+            breaker.reconfigure(config);
+        }
+        9..20 => advance(rng.u64(0..2_000)),
+        20..60 => match breaker.try_acquire() {
+            Ok(permit) => held.push(permit),
+            Err(_) => drop(seen.rejected.fetch_add(1, Ordering::Relaxed)),
+        },
+        _ if held.is_empty() => {}
+        _ => {
+            let permit = held.swap_remove(rng.usize(0..held.len()));
+            match rng.u32(0..10) {
+                0 => drop(permit),
+                1 => permit.ignore(),
+                2 => permit.end(Outcome::Panicked),
+                3..6 => permit.failure(),
+                _ => permit.success(),
+            }
+            seen.ended.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The exporter, the breaker's own totals and what the test saw are the same.
+fn assert_same(scrape: &Scrape, breaker: &CircuitBreaker, seen: &Seen, transitions: &Changes) {
+    let name = breaker.name();
+    let totals = breaker.totals();
+    let counted = [
+        totals.successful,
+        totals.failed,
+        totals.ignored,
+        totals.abandoned,
+        totals.not_permitted,
+        totals.stale,
+        totals.would_reject,
+    ];
+    let scraped = KINDS.map(|kind| scrape.value(CALLS, &[("name", name), ("kind", kind)]));
+    assert_eq!(scraped, counted.map(|count| count as f64));
+    let ended = totals.successful + totals.failed + totals.ignored + totals.abandoned + totals.stale;
+    assert_eq!(ended, seen.ended.load(Ordering::Relaxed), "every call has one end: {totals:?}");
+    assert_eq!(totals.not_permitted, seen.rejected.load(Ordering::Relaxed));
+    let slow = ["successful", "failed"].map(|kind| scrape.value(SLOW_CALLS, &[("name", name), ("kind", kind)]));
+    assert_eq!(slow, [totals.slow_successful as f64, totals.slow_failed as f64]);
+    let told: u64 = transitions.values().sum();
+    assert_eq!(scrape.sum(TRANSITIONS, &[("name", name)]), told as f64);
+    for ((from, to, reason), count) in transitions {
+        let labels = [("name", name), ("from", from.as_str()), ("to", to.as_str()), ("reason", reason)];
+        assert_eq!(scrape.value(TRANSITIONS, &labels), *count as f64, "{labels:?}");
+    }
+}
+
+/// Counts the transitions that a listener hears.
+fn count_transitions(breaker: &CircuitBreaker) -> Arc<Mutex<Changes>> {
+    let heard = Arc::<Mutex<Changes>>::default();
+    let log = Arc::clone(&heard);
+    let listener = move |event: &Event| {
+        if let Event::Transition(change) = event {
+            let change = (change.from, change.to, change.reason.to_string());
+            *log.lock().unwrap().entry(change).or_default() += 1;
+        }
+    };
+    breaker.subscribe(listener).forever();
+    heard
+}
+
+#[test]
+fn after_any_history_one_state_is_hot_and_the_counters_are_the_totals() {
+    for seed in 0..4 {
+        let exporter = Exporter::new();
+        exporter.run(|| {
+            let (breaker, time) = manual("example");
+            let (mut rng, mut held, seen) = (fastrand::Rng::with_seed(seed), Vec::new(), Seen::default());
+            let transitions = count_transitions(&breaker);
+            for _ in 0..400 {
+                for _ in 0..rng.u32(1..6) {
+                    step(&breaker, &mut rng, &mut held, &seen, |millis| time.advance(Duration::from_millis(millis)));
+                }
+                exporter.scrape().state("example"); // one is hot, whatever has not been published yet
+                let state = breaker.state();
+                assert_eq!(exporter.scrape().state("example"), state.as_str(), "seed {seed}");
+            }
+            seen.ended.fetch_add(held.len() as u64, Ordering::Relaxed);
+            held.clear();
+            breaker.publish();
+            assert_same(&exporter.scrape(), &breaker, &seen, &transitions.lock().unwrap());
+        });
+    }
+}
+
+#[test]
+fn after_any_history_of_several_threads_too() {
+    for seed in 0..8 {
+        let exporter = Exporter::new();
+        let (breaker, time) = exporter.run(|| manual("example"));
+        let (seen, transitions) = (Seen::default(), count_transitions(&breaker));
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (exporter, breaker, time, seen) = (&exporter, &breaker, &time, &seen);
+                scope.spawn(move || {
+                    exporter.run(|| {
+                        let (mut rng, mut held) = (fastrand::Rng::with_seed(seed * 100 + thread), Vec::new());
+                        for _ in 0..5_000 {
+                            step(breaker, &mut rng, &mut held, seen, |millis| {
+                                time.advance(Duration::from_millis(millis));
+                            });
+                        }
+                        seen.ended.fetch_add(held.len() as u64, Ordering::Relaxed);
+                    });
+                });
+            }
+        });
+        exporter.run(|| {
+            let state = breaker.state();
+            breaker.publish();
+            let scrape = exporter.scrape();
+            assert_eq!(scrape.state("example"), state.as_str(), "seed {seed}");
+            assert_same(&scrape, &breaker, &seen, &transitions.lock().unwrap());
+        });
+    }
+}
