@@ -51,7 +51,7 @@ impl ControlPlane {
         let engage = Engage::new(id()?, Scope::all()).stage(Stage::instances([Arm::Canary.as_str()]));
         let (change, by) = verdict.engage(engage, NAME, Timestamp::now()).ok_or("the verdict is to wait")?;
         let document = self.change(change, by).await?;
-        let engaged = document.switch(SWITCH).and_then(|switch| switch.engaged());
+        let engaged = document.switch(SWITCH).and_then(|switch| switch.engaged.as_ref());
         engaged.cloned().ok_or_else(|| "the document says that it is released".into())
     }
 

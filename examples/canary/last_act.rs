@@ -126,13 +126,13 @@ impl Rollout {
 
 /// What the document says of the engagement.
 fn told(engagement: &Engagement) -> Result<String, BoxError> {
-    let Trigger::Kpi(breach) = engagement.trigger() else { return Err("the trigger is no KPI".into()) };
+    let Trigger::Kpi(ref breach) = engagement.trigger else { return Err("the trigger is no KPI".into()) };
     let (metric, value, threshold) = (breach.metric(), breach.value(), breach.threshold());
     let (window, samples) = (setting(breach.window()), breach.samples());
     Ok(format!(
         "ENGAGE: switch \"{SWITCH}\" on the canary's instance, by {}\n\
          trigger: {metric} at {value:.3}, threshold {threshold}, {samples} samples in a window of {window}",
-        engagement.by()
+        engagement.by
     ))
 }
 
@@ -147,7 +147,7 @@ impl Switched {
             self.worst_first.canary,
             self.worst_first.stable,
             time(self.judged.saturating_sub(self.released)),
-            self.engagement.by(),
+            self.engagement.by,
             time(self.first_unranked.saturating_sub(self.judged)),
             self.unranked.canary,
         )

@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
-use crate::admin::problem::Problem;
+use super::problem::Problem;
 pub(super) type Answer = Result<Response, Problem>;
 
 /// What stands in the place of `{..}` in a path; nothing where that is not UTF-8.

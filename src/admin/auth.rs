@@ -3,9 +3,9 @@
 use super::problem::Problem;
 use crate::clock::timestamp;
 use crate::kill_switch::access::{AccessList, Actor, Denied, Switches, Verb};
-use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+use http::StatusCode;
+use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
 use http::uri::{Authority, Uri};
-use http::{StatusCode, header::HeaderName};
 use std::net::IpAddr;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

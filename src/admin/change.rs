@@ -10,9 +10,7 @@ use super::shared::{Shared, write_down};
 use crate::clock::timestamp;
 use crate::kill_switch::access::Verb::{self, Approve, Define, Drill, Engage, Release};
 use crate::kill_switch::access::{Actor, Denied};
-use crate::kill_switch::{
-    Author, Change, Committed, Document, EditError, Editor, Switch, SwitchId, Trigger, gives_back,
-};
+use crate::kill_switch::{Author, Change, Committed, Document, EditError, Editor, SwitchId, Trigger, gives_back};
 use crate::sync::Arc;
 use axum::extract::Request;
 use http::StatusCode;
@@ -70,9 +68,10 @@ impl Ask {
     /// Whether it may be made on this document. Whoever ends a drill ends their own.
     fn may_be_made(self, document: Option<&Document>, change: &Change, actor: &Actor) -> bool {
         let Change::Release { switch } = change else { return true };
-        let engaged = document.and_then(|document| document.switch(switch.as_str())).and_then(Switch::engaged);
+        let engaged =
+            document.and_then(|document| document.switch(switch.as_str())).and_then(|switch| switch.engaged.as_ref());
         self.path != "end_drill"
-            || engaged.is_none_or(|engaged| engaged.trigger() == &Trigger::Drill && engaged.by() == actor.as_str())
+            || engaged.is_none_or(|engaged| engaged.trigger == Trigger::Drill && engaged.by == actor.as_str())
     }
 }
 
@@ -146,7 +145,7 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
             return Err(EditError::Moved { expected, found }.into());
         }
     };
-    let pending = document.changed().proposed();
+    let pending = document.changed().proposed;
     let told = json!({
         "generation": document.generation(),
         "hash": document.content_hash(),
@@ -161,6 +160,6 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
 fn switch_of(editor: &Editor, number: u64) -> Result<Option<SwitchId>, EditError> {
     let document = editor.document()?;
     let pending = document.as_ref().map(Document::pending).unwrap_or_default();
-    let proposal = pending.iter().find(|proposal| proposal.number() == number);
-    Ok(proposal.and_then(|proposal| proposal.change().switch().cloned()))
+    let proposal = pending.iter().find(|proposal| proposal.number == number);
+    Ok(proposal.and_then(|proposal| proposal.change.switch().cloned()))
 }

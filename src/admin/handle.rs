@@ -2,8 +2,7 @@
 
 use super::denied_log::DeniedLog;
 use super::routes;
-use crate::admin::shared::AT_ONCE;
-use crate::admin::shared::Shared;
+use super::shared::{AT_ONCE, Shared};
 use crate::bulkhead::Bulkhead;
 use crate::config::{ConfigError, Problems};
 use crate::kill_switch::KillSwitches;

@@ -1,13 +1,10 @@
 //! Routes of the admin page.
 
-use super::auth;
-use super::change;
-use super::change::Ask;
+use super::answer::Params;
+use super::change::{self, Ask};
 use super::problem::Problem;
-use super::restore;
 use super::shared::Shared;
-use super::views;
-use crate::admin::answer::Params;
+use super::{auth, restore, views};
 use crate::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};

@@ -3,15 +3,13 @@
 use http::StatusCode;
 use http::header::HeaderMap;
 
-use crate::admin::denied_log::DeniedLog;
-use crate::admin::denied_log::PATIENCE;
-use crate::admin::problem::Problem;
+use super::denied_log::{DeniedLog, PATIENCE};
+use super::problem::Problem;
 use crate::bulkhead::Bulkhead;
 use crate::clock::timestamp;
-use crate::kill_switch::Editor;
-use crate::kill_switch::KillSwitches;
 use crate::kill_switch::access::AccessList;
 use crate::kill_switch::audit::AuditRecord;
+use crate::kill_switch::{Editor, KillSwitches};
 use crate::registry::Registry;
 use crate::sync::Arc;
 use std::path::PathBuf;

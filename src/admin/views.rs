@@ -70,7 +70,7 @@ pub(super) async fn switches(State(shared): Shares, headers: HeaderMap) -> Answe
     };
     let document = shared.switches.document();
     let own = |document: &Document| {
-        let switches = document.switches().iter().filter(|switch| ids.contains(switch.id().as_str()));
+        let switches = document.switches().iter().filter(|switch| ids.contains(switch.id.as_str()));
         let switches: Vec<_> = switches.map(|switch| with_state(&shared, switch)).collect();
         json!({ "generation": document.generation(), "hash": document.content_hash(), "switches": switches })
     };
@@ -161,7 +161,7 @@ fn with_state(shared: &Shared, switch: &Switch) -> Value {
     told["here"] = json!({
         "instance": shared.switches.instance(),
         "region": shared.switches.region(),
-        "is_engaged": shared.switches.is_engaged(switch.id().as_str()),
+        "is_engaged": shared.switches.is_engaged(switch.id.as_str()),
     });
     told
 }

@@ -1,14 +1,14 @@
 //! Waiting for a permit: as a future with tokio's timer, or on a thread.
 
+use super::acquire;
 use super::admission::{Entry, Wait, enter, enter_blocked, leave, poll_answer, try_enter_fast};
 use super::compartment::Answer;
+use super::config::check::WAIT_MAX;
+use super::handle::Bulkhead;
 use super::owner::PermitOwner;
 use super::permit::Permit;
 use super::permit_word::Word;
 use super::timer::Timer;
-use crate::bulkhead::acquire;
-use crate::bulkhead::config::check::WAIT_MAX;
-use crate::bulkhead::handle::Bulkhead;
 use crate::clock::Instant;
 use crate::reject::{RejectReason, Rejected};
 use crate::sync::Arc;

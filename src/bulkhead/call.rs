@@ -1,16 +1,14 @@
 //! Calls without Tower.
 
-use super::acquire;
-use super::acquire::{Place, Waiting, enter_as_future};
+use super::acquire::{self, Place, Waiting, enter_as_future};
 use super::admission::{Entry, Wait};
+use super::call;
 use super::future::outcome;
+use super::handle::Bulkhead;
 use super::owner::PermitOwner;
 use super::permit::Permit;
 use super::sink::EventSink as _;
-use crate::bulkhead::call;
-use crate::bulkhead::handle::Bulkhead;
-use crate::classify::AnyResult;
-use crate::classify::Classify;
+use crate::classify::{AnyResult, Classify};
 use crate::outcome::on_behalf_of;
 use crate::reject::CallError;
 use pin_project_lite::pin_project;

@@ -1,18 +1,17 @@
 //! The bulkhead that users hold.
 
+use super::compartment::Compartment;
 use super::config::BulkheadConfig;
 use super::config::check::check_limit;
 use super::control;
-use super::counters::count;
+use super::counters::{Counters, count};
 use super::event::Event;
 use super::owner::Owner;
 use super::partitions::UNPARTITIONED;
 use super::permit::Permit;
 use super::shared::Shared;
+use super::sink::EventSink;
 use super::snapshot::{Snapshot, Totals};
-use crate::bulkhead::compartment::Compartment;
-use crate::bulkhead::counters::Counters;
-use crate::bulkhead::sink::EventSink;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Problem, Problems, intern};
 use crate::events::{Subscription, note};

@@ -94,8 +94,7 @@ mod sink;
 mod snapshot;
 mod timer;
 
-pub(crate) use acquire::Entered;
-pub(crate) use acquire::Waiting;
+pub(crate) use acquire::{Entered, Waiting};
 pub use config::BulkheadConfig;
 pub use config::builder::BulkheadBuilder;
 pub use event::Event;

@@ -23,7 +23,7 @@
 //! seen by the next.
 
 use super::config::check::LIMIT_MAX;
-use crate::bulkhead::in_flight::CallId;
+use super::in_flight::CallId;
 use crate::sync::{AtomicU64, Ordering};
 
 const IN_FLIGHT: u64 = (1 << 20) - 1;

@@ -1,8 +1,7 @@
 //! Selection of the bulkhead for a request: always the same, or by the request.
 
 use super::handle::Bulkhead;
-use super::owner::Owner as _;
-use super::owner::PermitOwner;
+use super::owner::{Owner as _, PermitOwner};
 use crate::sync::Arc;
 use std::borrow::Cow;
 

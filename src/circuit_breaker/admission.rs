@@ -1,11 +1,11 @@
 //! The first half of a call's path: whether it is let through.
 
+use super::handle::CircuitBreaker;
 use super::machine::types::{Admission, Denial};
+use super::permit::Permit;
 use super::shared::{ADMITS, GENERATION_SHIFT, REJECTS, STATE, Shared, TIMES};
 use super::state::State;
 use super::ticket::Ticket;
-use crate::circuit_breaker::handle::CircuitBreaker;
-use crate::circuit_breaker::permit::Permit;
 use crate::clock::Instant;
 use crate::outcome::RetryAfter;
 use crate::reject::{RejectReason, Rejected};

@@ -1,22 +1,15 @@
 //! Calls without Tower.
 
-use crate::circuit_breaker::future::finish;
-use crate::circuit_breaker::future::poll_call;
-use crate::circuit_breaker::handle::CircuitBreaker;
-use crate::circuit_breaker::owner::PermitOwner;
-use crate::circuit_breaker::permit::Permit;
-use crate::classify::Classified;
-use crate::classify::Classify;
-use crate::classify::Errors;
-use crate::classify::judge;
+use super::future::{finish, poll_call};
+use super::handle::CircuitBreaker;
+use super::owner::PermitOwner;
+use super::permit::Permit;
+use crate::classify::{Classified, Classify, Errors, judge};
 use crate::outcome::Settle;
-use crate::reject::CallError;
-use crate::reject::Rejected;
+use crate::reject::{CallError, Rejected};
 use pin_project_lite::pin_project;
 use std::pin::Pin;
-use std::task::Context;
-use std::task::Poll;
-use std::task::ready;
+use std::task::{Context, Poll, ready};
 impl CircuitBreaker {
     /// Runs a future if the circuit lets it: `Ok` is a success, `Err` a failure.
     ///

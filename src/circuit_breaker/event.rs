@@ -1,8 +1,7 @@
 //! Events: changes of state, and what a shadow breaker would have done.
 
-use crate::circuit_breaker::snapshot::Snapshot;
-use crate::circuit_breaker::state::Reason;
-use crate::circuit_breaker::state::State;
+use super::snapshot::Snapshot;
+use super::state::{Reason, State};
 use crate::clock::Instant;
 use std::sync::Arc;
 /// One change of state.

@@ -100,5 +100,4 @@ pub use snapshot::Snapshot;
 pub use state::{Reason, State};
 pub use throttle::Throttle;
 pub use totals::Totals;
-pub use window::kind::BucketAlignment;
-pub use window::kind::SlidingWindow;
+pub use window::kind::{BucketAlignment, SlidingWindow};

@@ -1,6 +1,6 @@
 //! Owners of permits: a circuit breaker, or one key of a group.
 
-use crate::circuit_breaker::ticket::Ticket;
+use super::ticket::Ticket;
 use crate::clock::Instant;
 use crate::outcome::Classification;
 /// What permits are given out by: a [`CircuitBreaker`], or one key's circuit. Not for others to implement.

@@ -1,8 +1,8 @@
 //! One admitted call.
 
 use super::handle::CircuitBreaker;
-use crate::circuit_breaker::owner::PermitOwner;
-use crate::circuit_breaker::ticket::Ticket;
+use super::owner::PermitOwner;
+use super::ticket::Ticket;
 use crate::outcome::{Classification, Outcome, Settle};
 use std::fmt;
 

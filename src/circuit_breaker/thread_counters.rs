@@ -11,8 +11,7 @@
 //! `base` before `generation` (release) and `generation` before the next count (release), so a reader that sees
 //! the tag sees the base that goes with it.
 
-use crate::sync::thread_local;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering, thread_local};
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

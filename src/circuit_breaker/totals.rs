@@ -1,7 +1,6 @@
 //! Totals, transition counts and open time of a breaker or a group.
 
-use super::event::Event;
-use super::event::{TRANSITIONS, transition_index};
+use super::event::{Event, TRANSITIONS, transition_index};
 use super::machine::types::{Kind, Recorded};
 use super::state::State;
 use crate::clock::Instant;

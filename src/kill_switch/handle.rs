@@ -1,13 +1,11 @@
 //! One switch, as the program holds it.
 
+use super::model::id::SwitchId;
 use super::model::switch::OnUnknown;
 use super::runtime::gate::{Gate, State};
 use super::switches::KillSwitches;
 use super::target::Target;
-use crate::config::ConfigError;
-use crate::config::Problem;
-use crate::config::intern;
-use crate::kill_switch::model::id::SwitchId;
+use crate::config::{ConfigError, Problem, intern};
 use crate::reject::{CallError, RejectReason, Rejected};
 use crate::sync::{Arc, Ordering};
 use std::fmt;

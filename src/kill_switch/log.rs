@@ -16,9 +16,9 @@ pub(super) fn event(event: &Event) {
                 target: TARGET,
                 generation = document.generation(),
                 ?source,
-                by = changed.by(),
-                what = changed.what(),
-                reason = changed.reason(),
+                by = changed.by,
+                what = changed.what,
+                reason = changed.reason,
                 "kill switches have a new document"
             );
         }

@@ -1,7 +1,6 @@
 //! Status and events of the switches of a program.
 
 use super::model::document::Document;
-use super::model::engagement::Engagement;
 use super::model::switch::{OnUnknown, Switch};
 use crate::clock::Timestamp;
 use crate::sync::Arc;
@@ -127,8 +126,8 @@ pub enum Event {
 
 /// Whether a switch is engaged for longer than its engagement said.
 pub(super) fn is_overdue(switch: &Switch, now: Timestamp) -> bool {
-    let expires = switch.engaged().and_then(Engagement::expires);
-    expires.is_some_and(|expiry| expiry.at() <= now) && switch.is_engaged(now)
+    let expires = switch.engaged.as_ref().and_then(|engaged| engaged.expires);
+    expires.is_some_and(|expiry| expiry.at <= now) && switch.is_engaged(now)
 }
 
 #[cfg(test)]

@@ -1,17 +1,15 @@
 //! Handle to all switches of a program.
 
+use super::control::editor::{Committed, Editor};
+use super::control::error::EditError;
+use super::model::author::Author;
+use super::model::change::Change;
+use super::model::document::Document;
+use super::model::id::SwitchId;
+use super::runtime::shared::Shared;
+use super::status::{Event, Status};
+use super::store::error::StoreError;
 use crate::events::Subscription;
-use crate::kill_switch::control::editor::Committed;
-use crate::kill_switch::control::editor::Editor;
-use crate::kill_switch::control::error::EditError;
-use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::runtime::shared::Shared;
-use crate::kill_switch::status::Event;
-use crate::kill_switch::status::Status;
-use crate::kill_switch::store::error::StoreError;
 use std::fmt;
 use std::sync::Arc;
 /// All switches of a program: a cheap handle to them, made by [`KillSwitches::builder`].

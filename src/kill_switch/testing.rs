@@ -82,7 +82,7 @@ impl TestSwitches {
     pub fn release(&self, id: &str) {
         let switch = self.known(id);
         let document = self.0.document();
-        if document.is_some_and(|document| document.switch(id).is_some_and(|switch| switch.engaged().is_some())) {
+        if document.is_some_and(|document| document.switch(id).is_some_and(|switch| switch.engaged.is_some())) {
             self.change(&Change::Release { switch });
         }
     }

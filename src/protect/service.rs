@@ -3,8 +3,7 @@
 use super::begin::{Begun, Deferred, Held, Mechanisms};
 use super::future::ResponseFuture;
 use super::guards::Guards;
-use super::targets::Anyone;
-use super::targets::Targets;
+use super::targets::{Anyone, Targets};
 use crate::bulkhead::EventSink as _;
 use crate::circuit_breaker::{CircuitBreaker, PermitOwner as _};
 use crate::classify::{Auto, Classified, Classify, judge};

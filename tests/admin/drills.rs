@@ -28,7 +28,7 @@ async fn an_engagement_begins_at_the_first_stage_unless_it_says_now() {
     let (_, told) = scene.post("mira", "/v1/switches/other/engage", now).await;
     assert_eq!(told["switch"]["engaged"]["stage"], "everywhere");
     let changed = scene.editor.document().unwrap().unwrap().changed().clone();
-    assert_eq!(changed.what(), "engage other now");
+    assert_eq!(changed.what, "engage other now");
     let audit = scene.get("vera", "/v1/audit").await.1;
     assert_eq!(audit["entries"].as_array().unwrap().last().unwrap()["change"]["engage"]["now"], true);
 }
@@ -58,8 +58,8 @@ async fn who_may_drill_ends_their_own_drill_and_turns_nothing_off_for_good() {
     let again = scene.post("dora", "/v1/switches/recs/drill", drill(within(60))).await;
     assert_eq!((again.0.as_u16(), &again.1["code"]), (409, &json!("already_engaged")));
     let document = scene.editor.document().unwrap().unwrap();
-    let engaged = document.switch("recs").unwrap().engaged().unwrap();
-    assert_eq!((engaged.trigger(), engaged.stage()), (&Trigger::Human, &Stage::Everywhere));
+    let engaged = document.switch("recs").unwrap().engaged.as_ref().unwrap();
+    assert_eq!((&engaged.trigger, &engaged.stage), (&Trigger::Human, &Stage::Everywhere));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,7 +86,7 @@ async fn every_change_has_a_route() {
         assert_eq!(status, 200, "{path}: {told}");
     }
     let changed = scene.editor.document().unwrap().unwrap().changed().clone();
-    assert_eq!((changed.what(), changed.by()), ("two_person true", "mira"));
+    assert_eq!((&*changed.what, &*changed.by), ("two_person true", "mira"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

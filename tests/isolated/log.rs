@@ -143,15 +143,15 @@ fn a_bulkhead_that_refuses_is_a_warning_and_its_recovery_is_told() {
         let held = bulkhead.try_acquire().unwrap();
         assert!(bulkhead.try_acquire().is_err());
         assert!(bulkhead.try_acquire().is_err());
-        assert_line(lines, &["WARN", "refuses calls", "name=\"reports\"", "in_flight=1", "limit=1"]);
+        assert_line(lines, &["WARN", "rejects calls", "name=\"reports\"", "in_flight=1", "limit=1"]);
         drop(held);
         bulkhead.publish();
         time.advance(Duration::from_secs(1));
         bulkhead.publish();
-        assert_line(lines, &["INFO", "refuses no calls any more", "name=\"reports\"", "refused=2"]);
+        assert_line(lines, &["INFO", "bulkhead recovered", "name=\"reports\"", "rejected=2"]);
         bulkhead.resize(2, "more room").unwrap();
         assert_line(lines, &["INFO", "resized", "from=1", "limit=2", "more room"]);
         bulkhead.reset_in_flight("leaked permits");
-        assert_line(lines, &["WARN", "took every permit away", "taken_away=0", "leaked permits"]);
+        assert_line(lines, &["WARN", "revoked every permit", "revoked=0", "leaked permits"]);
     });
 }

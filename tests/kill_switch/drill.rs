@@ -55,8 +55,8 @@ fn assert_released_and_recorded(editor: &Editor, rehearsal: &DrillReport, instan
     assert!(rehearsal.is_pass(), "{rehearsal}");
     let document = now(editor);
     let switch = document.switch("recs").unwrap();
-    let drilled = switch.drilled().unwrap();
-    assert_eq!((switch.engaged(), drilled.instances(), drilled.by()), (None, instances, "mira"));
+    let drilled = switch.drilled.as_ref().unwrap();
+    assert_eq!((&switch.engaged, drilled.instances(), drilled.by()), (&None, instances, "mira"));
     assert_eq!(rehearsal.generation, Some(document.generation()));
     assert!(drilled.time_to_disable() <= rehearsal.disable.time_to_disable.max.unwrap());
 }
@@ -73,7 +73,7 @@ fn every_instance_of_a_memory_store_goes_off_and_on_again_and_it_is_written_down
     assert!(said.contains("was off after") && said.contains("was on after"), "{said}");
     assert!(fleet.iter().all(|switch| !switch.is_engaged()));
     let engaged = editor.revision(now(&editor).generation() - 2).unwrap();
-    assert_eq!(engaged.switch("recs").unwrap().engaged().unwrap().trigger(), &Trigger::Drill);
+    assert_eq!(engaged.switch("recs").unwrap().engaged.as_ref().unwrap().trigger, Trigger::Drill);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn an_instance_that_never_answers_fails_the_drill_which_releases_and_does_not_co
     assert!(!rehearsal.is_pass() && rehearsal.generation.is_none());
     let document = now(&editor);
     let switch = document.switch("recs").unwrap();
-    assert_eq!((switch.engaged(), switch.drilled()), (None, None));
+    assert_eq!((&switch.engaged, &switch.drilled), (&None, &None));
 }
 
 #[test]
@@ -142,12 +142,12 @@ fn what_a_person_does_meanwhile_stops_the_drill_and_stands() {
     let all = Change::Engage(Engage::new(id(), Scope::all()));
     let (result, document) = during(&all);
     assert_eq!(result.unwrap_err().to_string(), "ana changed recs during the drill: it has stopped and left it so");
-    let engaged = document.switch("recs").unwrap().engaged().unwrap();
-    assert_eq!((engaged.by(), engaged.scope().is_all()), ("ana", true));
+    let engaged = document.switch("recs").unwrap().engaged.as_ref().unwrap();
+    assert_eq!((&*engaged.by, engaged.scope.is_all()), ("ana", true));
 
     let (result, document) = during(&Change::Release { switch: id() });
     assert!(matches!(result, Err(DrillError::Interrupted { by, .. }) if by == "ana"));
-    assert!(document.switch("recs").unwrap().engaged().is_none());
+    assert!(document.switch("recs").unwrap().engaged.is_none());
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_panic_in_the_middle_leaves_the_switch_released() {
     let result = catch_unwind(AssertUnwindSafe(|| drill().run(&editor, &[panics], &by("mira"))));
     assert!(result.is_err());
     store.panics_once.store(false, Ordering::Relaxed);
-    assert!(now(&editor).switch("recs").unwrap().engaged().is_none());
+    assert!(now(&editor).switch("recs").unwrap().engaged.is_none());
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn an_engagement_that_the_store_took_and_denied_is_taken_back() {
     let result = drill().run(&editor, &[seen(&web)], &by("mira"));
     assert!(matches!(result, Err(DrillError::NotEngaged { .. })), "{result:?}");
     let after = now(&editor);
-    assert!(after.switch("recs").unwrap().engaged().is_none());
+    assert!(after.switch("recs").unwrap().engaged.is_none());
     assert_eq!(after.generation(), before + 2, "it was engaged and released");
 }
 
@@ -249,8 +249,8 @@ fn an_engagement_of_a_drill_ends_by_itself_where_its_process_dies() {
     let looks = Instance::of(&web).verified(|| {
         if web.is_engaged() {
             let document = now(&editor);
-            let expires = document.switch("recs").unwrap().engaged().unwrap().expires().unwrap();
-            assert!(expires.at() <= Timestamp::now() + Duration::from_secs(2 * 20 + 60));
+            let expires = document.switch("recs").unwrap().engaged.as_ref().unwrap().expires.unwrap();
+            assert!(expires.at <= Timestamp::now() + Duration::from_secs(2 * 20 + 60));
             looked.store(true, Ordering::Relaxed);
         }
         Some(web.is_engaged())

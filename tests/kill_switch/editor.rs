@@ -69,7 +69,7 @@ fn who_goes_back_does_not_undo_what_somebody_else_has_just_done() {
     let refused = editor.revert(3, &by()).unwrap_err();
     assert!(matches!(refused, EditError::Moved { expected: 4, found: 5 }), "{refused}");
     let document = editor.document().unwrap().unwrap();
-    assert!(document.switch("payments").unwrap().engaged().is_some());
+    assert!(document.switch("payments").unwrap().engaged.is_some());
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn any_other_change_is_made_on_what_somebody_else_left() {
     store.strikes.store(true, Ordering::Relaxed);
     assert_eq!(engage(&editor, "recs").unwrap(), 5);
     let document = editor.document().unwrap().unwrap();
-    assert!(document.switches().iter().all(|switch| switch.engaged().is_some()));
+    assert!(document.switches().iter().all(|switch| switch.engaged.is_some()));
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn without_a_program_the_newest_of_the_history_comes_back_and_reaches_those_who_
     let lost = scene.editor.lost().unwrap();
     assert_eq!(lost.generation(), 3, "the present one is in no history");
     let document = scene.editor.restore(&lost, &by("the disk was full")).unwrap().document;
-    assert_eq!((document.generation(), document.changed().what()), (5, "restore generation 3"));
+    assert_eq!((document.generation(), &*document.changed().what), (5, "restore generation 3"));
     assert!(scene.is_off_for("globex") && scene.switches.status().generation == 5, "whoever had 4 takes it");
     assert!(matches!(scene.editor.lost(), Err(EditError::Sound(5))));
 }

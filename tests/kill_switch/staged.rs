@@ -45,7 +45,7 @@ fn good() -> Check<'static> {
 }
 
 fn stage_now(editor: &Editor) -> Option<Stage> {
-    editor.document().unwrap().unwrap().switch("recs").unwrap().engaged().map(|engaged| engaged.stage().clone())
+    editor.document().unwrap().unwrap().switch("recs").unwrap().engaged.as_ref().map(|engaged| engaged.stage.clone())
 }
 
 #[test]

@@ -44,8 +44,8 @@ impl Pending {
         let rows: Vec<_> = pending
             .iter()
             .map(|proposal| {
-                let (number, at) = (proposal.number().to_string(), time_args::relative(proposal.at(), now));
-                [number, at, proposal.by().to_owned(), proposal.change().to_string(), proposal.reason().to_owned()]
+                let (number, at) = (proposal.number.to_string(), time_args::relative(proposal.at, now));
+                [number, at, proposal.by.to_owned(), proposal.change.to_string(), proposal.reason.to_owned()]
             })
             .collect();
         let text = match &document {
@@ -78,10 +78,9 @@ impl Approve {
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let current = backend.document()?.ok_or(EditError::Empty)?;
         let number = self.number;
-        let proposal = current.pending().iter().find(|proposal| proposal.number() == number);
+        let proposal = current.pending().iter().find(|proposal| proposal.number == number);
         let proposal = proposal.ok_or(ChangeError::UnknownProposal { number })?;
-        let what =
-            format!("\"{}\", proposed by {} because \"{}\"", proposal.change(), proposal.by(), proposal.reason());
+        let what = format!("\"{}\", proposed by {} because \"{}\"", proposal.change, proposal.by, proposal.reason);
         let document = match self.document {
             Some(seen) => seen,
             None if current.generation() == number => current.content_hash(),

@@ -160,13 +160,13 @@ fn edit(editor: &Editor, generation: Option<u64>, change: &Change, by: &Author) 
     };
     let warning = changes.unrecorded.map(|why| format!("it is done, and the audit has no entry of it: {why}"));
     let document = changes.document;
-    let (generation, proposed) = (document.generation(), document.changed().proposed());
+    let (generation, proposed) = (document.generation(), document.changed().proposed);
     Ok(Committed { generation, document: Some(document), proposed, warning, told: Value::Null })
 }
 
 pub(super) fn waiting(document: Option<&Document>, change: &Change, number: u64) -> Report {
     let pending = document.map(Document::pending).unwrap_or_default();
-    let proposal = pending.iter().find(|proposal| proposal.number() == number);
+    let proposal = pending.iter().find(|proposal| proposal.number == number);
     let text = format!(
         "Nothing has changed yet: \"{change}\" takes two persons, and waits as proposal {number}.\n\
          Another person does it: backstop switch approve {number} --reason \"..\"",

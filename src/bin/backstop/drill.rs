@@ -9,11 +9,9 @@ use super::http::Page;
 use super::output::{Failure, Report};
 use super::scope_args::Whom;
 use super::stages::stage;
-use super::text;
-use super::text::state_of;
+use super::text::{self, state_of};
 use super::time_args::parse_length;
-use backstop::kill_switch::drill::{Drill as Rehearse, DrillError, DrillReport};
-use backstop::kill_switch::drill::{Limits, Percentiles, PhaseReport};
+use backstop::kill_switch::drill::{Drill as Rehearse, DrillError, DrillReport, Limits, Percentiles, PhaseReport};
 use backstop::kill_switch::{Change, ControlPlane as _, EditError, SwitchId, Trigger};
 use clap::Args;
 use std::time::Duration;
@@ -118,8 +116,8 @@ impl Drill {
 /// Releases what a drill has left.
 fn end(backend: &Backend, id: &SwitchId, who: &Who) -> Result<Report, Failure> {
     let document = backend.document()?.ok_or(EditError::Empty)?;
-    let engaged = document.switch(id.as_str()).and_then(|switch| switch.engaged());
-    if engaged.is_some_and(|engaged| engaged.trigger() != &Trigger::Drill) {
+    let engaged = document.switch(id.as_str()).and_then(|switch| switch.engaged.as_ref());
+    if engaged.is_some_and(|engaged| engaged.trigger != Trigger::Drill) {
         let message = format!("what {id} is engaged by is no drill: to release it, backstop switch release {id}");
         return Err(Failure::Refused { code: "no_drill", message });
     }

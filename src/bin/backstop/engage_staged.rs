@@ -52,7 +52,7 @@ impl Looks {
         let programs = fleet::programs(&self.instance, place.token_file(), id)?;
         let mut checks = self.check.iter().map(|url| fleet::page(url)).collect::<Result<Vec<_>, _>>()?;
         checks.extend(programs.iter().map(Program::check));
-        let was_engaged = before.switch(id.as_str()).is_some_and(|switch| switch.engaged().is_some());
+        let was_engaged = before.switch(id.as_str()).is_some_and(|switch| switch.engaged.is_some());
         let undo = if was_engaged {
             let generation = before.generation();
             format!("backstop switch revert {generation} --reason \"..\", and with it all that was changed since")

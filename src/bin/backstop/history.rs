@@ -47,17 +47,17 @@ fn line(document: &Document) -> Line<'_> {
 
 fn row(document: &Document, now: backstop::clock::Timestamp) -> [String; 6] {
     let changed = document.changed();
-    let note = match changed.approved_by() {
+    let note = match &changed.approved_by {
         Some(approver) => format!("approved by {approver}"),
-        None if changed.is_break_glass() => "without a second person".to_owned(),
+        None if changed.break_glass => "without a second person".to_owned(),
         None => String::new(),
     };
     [
         document.generation().to_string(),
-        time_args::relative(changed.at(), now),
-        changed.by().to_owned(),
-        changed.what().to_owned(),
-        changed.reason().to_owned(),
+        time_args::relative(changed.at, now),
+        changed.by.to_owned(),
+        changed.what.to_owned(),
+        changed.reason.to_owned(),
         note,
     ]
 }

@@ -4,7 +4,7 @@ use super::backend::Backend;
 use super::output::{Failure, Report};
 use super::{text, time_args};
 use backstop::clock::Timestamp;
-use backstop::kill_switch::{Document, Engagement, Switch};
+use backstop::kill_switch::{Document, Switch};
 use clap::Args;
 
 /// Lists the switches, those that are engaged first.
@@ -45,22 +45,22 @@ fn table(switches: &[Switch], now: Timestamp) -> (String, Vec<&Switch>) {
 }
 
 fn row(switch: &Switch, now: Timestamp) -> [String; 9] {
-    let engaged = switch.engaged().filter(|_| switch.is_engaged(now));
-    let expires = engaged.and_then(Engagement::expires).filter(|_| switch.pin().is_none());
-    let definition = switch.definition();
+    let engaged = switch.engaged.as_ref().filter(|_| switch.is_engaged(now));
+    let expires = engaged.and_then(|engaged| engaged.expires).filter(|_| switch.pin.is_none());
+    let definition = &switch.definition;
     let note = if definition.is_expired(now) {
         format!("look at it again: expired {}", time_args::relative(definition.expires(), now))
     } else {
         String::new()
     };
     [
-        switch.id().to_string(),
+        switch.id.to_string(),
         text::state(switch, now),
         engaged.map(text::whom).unwrap_or_default(),
-        engaged.map(|engaged| time_args::relative(engaged.at(), now)).unwrap_or_default(),
-        expires.map(|expiry| time_args::relative(expiry.at(), now)).unwrap_or_default(),
-        engaged.map(|engaged| engaged.by().to_owned()).unwrap_or_default(),
-        engaged.map(|engaged| engaged.reason().to_owned()).unwrap_or_default(),
+        engaged.map(|engaged| time_args::relative(engaged.at, now)).unwrap_or_default(),
+        expires.map(|expiry| time_args::relative(expiry.at, now)).unwrap_or_default(),
+        engaged.map(|engaged| engaged.by.to_owned()).unwrap_or_default(),
+        engaged.map(|engaged| engaged.reason.to_owned()).unwrap_or_default(),
         definition.owner().to_owned(),
         note,
     ]
@@ -68,7 +68,7 @@ fn row(switch: &Switch, now: Timestamp) -> [String; 9] {
 
 fn summary(document: &Document, now: Timestamp) -> String {
     let changed = document.changed();
-    let last = format!("\"{}\" by {}, {}", changed.what(), changed.by(), time_args::relative(changed.at(), now));
+    let last = format!("\"{}\" by {}, {}", changed.what, changed.by, time_args::relative(changed.at, now));
     let waiting = match document.pending().len() {
         0 => "",
         1 => " 1 change waits for approval: backstop switch pending",

@@ -36,33 +36,33 @@ pub(super) fn stage(stage: &Stage) -> String {
 
 /// For whom, where and until when, in a sentence.
 pub(super) fn engagement(switch: &Switch) -> String {
-    let Some(engaged) = switch.engaged() else { return format!("{} is released.", switch.id()) };
-    let until = engaged.expires().map_or_else(String::new, |expiry| {
-        let then = if expiry.then() == ExpiryAction::Release { "it is released" } else { "somebody has to look" };
-        format!(", until {}: then {then}", time_args::minute(expiry.at()))
+    let Some(ref engaged) = switch.engaged else { return format!("{} is released.", switch.id) };
+    let until = engaged.expires.map_or_else(String::new, |expiry| {
+        let then = if expiry.then == ExpiryAction::Release { "it is released" } else { "somebody has to look" };
+        format!(", until {}: then {then}", time_args::minute(expiry.at))
     });
-    format!("{} is engaged for {}{until}.", switch.id(), whom(engaged))
+    format!("{} is engaged for {}{until}.", switch.id, whom(&engaged))
 }
 
 /// For whom and where.
 pub(super) fn whom(engaged: &Engagement) -> String {
-    format!("{}{}", scope(engaged.scope()), stage(engaged.stage()))
+    format!("{}{}", scope(&engaged.scope), stage(&engaged.stage))
 }
 
 /// `engaged`, `released`, and whether it stays so.
 pub(super) fn state(switch: &Switch, now: Timestamp) -> String {
-    let is_drill = switch.engaged().is_some_and(|engaged| engaged.trigger() == &Trigger::Drill);
+    let is_drill = switch.engaged.as_ref().is_some_and(|engaged| engaged.trigger == Trigger::Drill);
     let state = match (switch.is_engaged(now), is_drill) {
         (true, true) => "a drill", // which ends by itself
         (true, false) => "engaged",
         (false, _) => "released",
     };
-    if switch.pin().is_some() { format!("{state}, pinned") } else { state.to_owned() }
+    if switch.pin.is_some() { format!("{state}, pinned") } else { state.to_owned() }
 }
 
 /// What to add where the rule of two persons was broken.
 pub(super) fn break_glass(changed: &ChangeRecord) -> &'static str {
-    if changed.is_break_glass() { "\nIt was done without a second person: somebody has to look at it." } else { "" }
+    if changed.break_glass { "\nIt was done without a second person: somebody has to look at it." } else { "" }
 }
 
 /// Rows under their headings, each column as wide as its widest cell. Columns that are empty all the way are left out.

@@ -1,7 +1,7 @@
 //! The setters: plain values, checked together at the end.
 
 use super::BulkheadConfig;
-use crate::bulkhead::config::check::Settings;
+use super::check::Settings;
 use crate::bulkhead::handle::Bulkhead;
 use crate::bulkhead::limit::AdaptiveLimit;
 use crate::bulkhead::partitions::PartitionTotal;

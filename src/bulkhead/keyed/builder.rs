@@ -1,9 +1,8 @@
 //! The settings of a group of bulkheads.
 
-use super::group::Group;
+use super::group::{Group, no_partitions};
 use super::handle::KeyedBulkhead;
 use crate::bulkhead::config::BulkheadConfig;
-use crate::bulkhead::keyed::group::no_partitions;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Named, Problems};
 use crate::keyed_table::Key;

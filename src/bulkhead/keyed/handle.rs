@@ -1,10 +1,9 @@
 //! The handles that users hold: of the group, and of one key's bulkhead.
 
-use super::group::no_partitions;
-use super::group::{Group, KeyedEvent, KeyedSnapshot, OfKey};
+use super::group::{Group, KeyedEvent, KeyedSnapshot, OfKey, no_partitions};
+use super::key::KeyHandle;
 use crate::bulkhead::config::BulkheadConfig;
 use crate::bulkhead::control;
-use crate::bulkhead::keyed::key::KeyHandle;
 use crate::bulkhead::layer::BulkheadLayer;
 use crate::bulkhead::select::Select;
 use crate::bulkhead::snapshot::Totals;
@@ -12,8 +11,7 @@ use crate::config::{ConfigError, Problems};
 use crate::events::{Subscription, note};
 use crate::keyed_table::Key;
 use crate::sync::Arc;
-use std::borrow::Borrow;
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::hash::Hash;
 

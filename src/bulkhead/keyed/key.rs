@@ -1,31 +1,23 @@
 //! Handle to the permits of one key.
 
-use crate::bulkhead::acquire;
+use super::group::{Group, KeyedSnapshot, OfKey};
 use crate::bulkhead::admission::Wait;
-use crate::bulkhead::call;
 use crate::bulkhead::compartment::Compartment;
 use crate::bulkhead::config::BulkheadConfig;
 use crate::bulkhead::config::check::WAIT_MAX;
-use crate::bulkhead::control;
-use crate::bulkhead::counters::Counters;
-use crate::bulkhead::counters::count;
+use crate::bulkhead::counters::{Counters, count};
 use crate::bulkhead::event::Event;
-use crate::bulkhead::keyed::group::Group;
-use crate::bulkhead::keyed::group::KeyedSnapshot;
-use crate::bulkhead::keyed::group::OfKey;
 use crate::bulkhead::owner::Owner;
 use crate::bulkhead::partitions::UNPARTITIONED;
 use crate::bulkhead::permit::Permit;
 use crate::bulkhead::sink::EventSink;
 use crate::bulkhead::snapshot::Snapshot;
-use crate::classify::AnyResult;
-use crate::classify::Classify;
+use crate::bulkhead::{acquire, call, control};
+use crate::classify::{AnyResult, Classify};
 use crate::events::note;
 use crate::keyed_table::{Entry, Found, Key};
-use crate::reject::CallError;
-use crate::reject::Rejected;
-use crate::sync::Arc;
-use crate::sync::Ordering;
+use crate::reject::{CallError, Rejected};
+use crate::sync::{Arc, Ordering};
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::Hash;

@@ -2,13 +2,11 @@
 
 use super::AdaptiveLimit;
 use super::aimd::Aimd;
-use super::gradient::Gradient2;
-use super::gradient::Slope;
+use super::gradient::{Gradient2, Slope};
 use super::probe::{Advice, Probe};
 use super::round::{CALLS_MIN, Enough, Gathered, Round, log10};
-use super::vegas::Queue;
-use super::vegas::Vegas;
-use crate::bulkhead::limit::sample::Sample;
+use super::sample::Sample;
+use super::vegas::{Queue, Vegas};
 use crate::config::{ConfigError, Problems};
 
 /// Learns a limit from the calls that end under it.

@@ -10,9 +10,8 @@ pub(super) use builder::CircuitBreakerBuilder;
 use super::open_time::OpenTime;
 use super::state::State;
 use super::throttle::Throttle;
-use crate::circuit_breaker::window::kind::SlidingWindow;
-use crate::config::ConfigOnly;
-use crate::config::Ratio;
+use super::window::kind::SlidingWindow;
+use crate::config::{ConfigOnly, Ratio};
 use std::time::Duration;
 
 /// Checked settings of a circuit breaker.

@@ -1,8 +1,7 @@
 //! The places of those circuits that may be open at once, and the circuits that nobody calls any more.
 
 use super::entry::Entry;
-use super::group::Group;
-use crate::circuit_breaker::keyed::group::is_due;
+use super::group::{Group, is_due};
 use crate::circuit_breaker::state::State;
 use crate::clock::Instant;
 use crate::keyed_table::Key;

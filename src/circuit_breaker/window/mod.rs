@@ -10,11 +10,9 @@ pub(super) mod kind;
 pub(super) mod time;
 
 use super::window::count::CountWindow;
-use super::window::kind::BucketAlignment;
-use super::window::kind::SlidingWindow;
+use super::window::counts::{Counts, Stamp};
+use super::window::kind::{BucketAlignment, SlidingWindow};
 use super::window::time::{TimeWindow, Tumbling};
-use crate::circuit_breaker::window::counts::Counts;
-use crate::circuit_breaker::window::counts::Stamp;
 use crate::clock::Instant;
 
 /// A window over the last calls or the last stretch of time.

@@ -4,35 +4,32 @@ use super::record::AuditRecord;
 use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::engagement::Engagement;
 use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::switch::Switch;
 use crate::kill_switch::rules::lookup;
-pub(in crate::kill_switch) use crate::kill_switch::rules::two_person::Proposal;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 pub(in crate::kill_switch) fn facts(before: &Document, after: &Document, change: &Change, by: &Author) -> AuditRecord {
-    let what = if after.changed().proposed().is_some() { "propose" } else { change.verb() };
+    let what = if after.changed().proposed.is_some() { "propose" } else { change.verb() };
     let mut facts = AuditRecord::new(by.at(), by.name(), what, after.generation());
     facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
-    facts.approvers = after.changed().approved_by().map(str::to_owned).into_iter().collect();
-    facts.break_glass = after.changed().is_break_glass();
+    facts.approvers = after.changed().approved_by.clone().into_iter().collect();
+    facts.break_glass = after.changed().break_glass;
     let proposal = match change {
         Change::Approve { number, .. } => lookup::proposal(before, *number).ok(),
         _ => None,
     };
-    let done = proposal.map_or(change, Proposal::change);
-    facts.proposed_by = proposal.map(|proposal| proposal.by().to_owned());
+    let done = proposal.map_or(change, |proposal| &proposal.change);
+    facts.proposed_by = proposal.map(|proposal| proposal.by.to_owned());
     facts.change = serde_json::to_value(done).ok();
     if let Some(switch) = done.switch() {
         facts.switch = Some(switch.to_string());
         (facts.scope_before, facts.scope_after) = (scope(before, switch), scope(after, switch));
-        let engaged = after.switch(switch.as_str()).and_then(Switch::engaged);
-        facts.trigger = engaged.and_then(|engaged| serde_json::to_value(engaged.trigger()).ok());
-        facts.incident = engaged.and_then(Engagement::incident).map(str::to_owned);
+        let engaged = after.switch(switch.as_str()).and_then(|switch| switch.engaged.as_ref());
+        facts.trigger = engaged.and_then(|engaged| serde_json::to_value(&engaged.trigger).ok());
+        facts.incident = engaged.and_then(|engaged| engaged.incident.clone());
     } else {
-        let all: BTreeSet<_> = before.switches().iter().chain(after.switches()).map(Switch::id).collect();
+        let all: BTreeSet<_> = before.switches().iter().chain(after.switches()).map(|switch| &switch.id).collect();
         let changed = |document| {
             let differing = all.iter().filter(|id| scope(before, id) != scope(after, id));
             differing.map(|id| (id.to_string(), scope(document, id).unwrap_or_default())).collect::<Value>()
@@ -47,7 +44,7 @@ pub(in crate::kill_switch) fn restored(before: &Document, after: &Document, by: 
     let mut facts = AuditRecord::new(by.at(), by.name(), "restore", after.generation());
     facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
     facts.change = Some(serde_json::json!({ "restore": { "generation": before.generation() } }));
-    facts.break_glass = after.changed().is_break_glass();
+    facts.break_glass = after.changed().break_glass;
     facts
 }
 
@@ -63,8 +60,8 @@ pub(in crate::kill_switch) fn refused(document: &Document, change: &Change, by: 
 
 /// For whom a switch is engaged in a document.
 fn scope(document: &Document, switch: &SwitchId) -> Option<Value> {
-    let engaged = document.switch(switch.as_str())?.engaged()?;
-    serde_json::to_value(engaged.scope()).ok()
+    let engaged = document.switch(switch.as_str())?.engaged.as_ref()?;
+    serde_json::to_value(&engaged.scope).ok()
 }
 
 #[cfg(test)]
@@ -100,7 +97,7 @@ mod tests {
         assert_eq!(facts_of_proposal.what, "propose");
         assert_eq!(facts_of_proposal.scope_after, facts_of_proposal.scope_before);
 
-        let number = proposed.pending()[0].number();
+        let number = proposed.pending()[0].number;
         let approve = Change::Approve { number, document: proposed.content_hash() };
         let after = apply(&proposed, &approve, &by("bo")).unwrap();
         let told = facts(&proposed, &after, &approve, &by("bo"));

@@ -181,11 +181,11 @@ mod tests {
     fn a_program_engages_as_far_as_the_definition_lets_it_and_says_which_kpi_it_was() {
         let document = document(|definition| definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere));
         let next = engaged(&document, 10.0).unwrap();
-        let engagement = next.switch("recs").unwrap().engaged().unwrap();
-        let Trigger::Kpi(breach) = engagement.trigger() else { panic!("{engagement:?}") };
+        let engagement = next.switch("recs").unwrap().engaged.as_ref().unwrap();
+        let Trigger::Kpi(breach) = &engagement.trigger else { panic!("{engagement:?}") };
         let said = (breach.metric(), breach.value(), breach.threshold(), breach.window(), breach.samples());
         assert_eq!(said, ("http_error_rate", 0.25, 0.05, Duration::from_secs(60), 900));
-        assert_eq!((engagement.by(), engagement.reason()), ("autopilot", "errors were past 0.05"));
+        assert_eq!((&*engagement.by, &*engagement.reason), ("autopilot", "errors were past 0.05"));
         assert!(matches!(engaged(&document, 10.1), Err(ChangeError::TooWide { .. })));
         assert!(matches!(engaged(&next, 1.0), Err(ChangeError::AlreadyEngaged { .. })));
     }

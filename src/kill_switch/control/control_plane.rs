@@ -6,9 +6,7 @@ use crate::clock::timestamp;
 use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::engagement::Engagement;
 use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::records::Pin;
 use std::error::Error;
 
 /// Where documents are read and changed: a [`Editor`], or a way to one that is in another program.
@@ -80,8 +78,8 @@ pub(in crate::kill_switch) fn change_while<O: ControlPlane>(
 /// Who changed a switch meanwhile: whoever pinned or engaged it, else whoever changed the document last.
 pub(in crate::kill_switch) fn who(document: Option<&Document>, switch: &SwitchId) -> String {
     let found = document.and_then(|document| document.switch(switch.as_str()));
-    let pinned = found.and_then(|switch| switch.pin()).map(Pin::by);
-    let engaged = found.and_then(|switch| switch.engaged()).map(Engagement::by);
-    let last = document.map_or("somebody", |document| document.changed().by());
+    let pinned = found.and_then(|switch| switch.pin.as_ref()).map(|pin| &*pin.by);
+    let engaged = found.and_then(|switch| switch.engaged.as_ref()).map(|engaged| &*engaged.by);
+    let last = document.map_or("somebody", |document| &document.changed().by);
     pinned.or(engaged).unwrap_or(last).to_owned()
 }

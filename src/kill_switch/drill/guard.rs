@@ -30,11 +30,10 @@ impl<O: ControlPlane> DrillGuard<'_, O> {
     pub(super) fn is_in(&self, document: &Document) -> bool {
         let switch = document.switch(self.switch.as_str());
         let is_ours = |engaged: &Engagement| {
-            let is_drill =
-                engaged.trigger() == &Trigger::Drill && engaged.expires() == Some(Expiry::release(self.ends));
-            is_drill && engaged.scope() == self.scope && engaged.stage() == self.stage
+            let is_drill = engaged.trigger == Trigger::Drill && engaged.expires == Some(Expiry::release(self.ends));
+            is_drill && engaged.scope == *self.scope && engaged.stage == *self.stage
         };
-        switch.is_some_and(|switch| switch.engaged().is_some_and(is_ours) && switch.pin().is_none())
+        switch.is_some_and(|switch| switch.engaged.as_ref().is_some_and(is_ours) && switch.pin.is_none())
     }
 
     /// Whether somebody else changed the switch. A store that cannot be read says nothing of it.
@@ -46,7 +45,7 @@ impl<O: ControlPlane> DrillGuard<'_, O> {
     /// Whether it is engaged again, by somebody else, after the drill has released it.
     pub(super) fn engaged_anew(&self) -> Option<DrillError> {
         let document = self.control_plane.document().ok().flatten()?;
-        let is_engaged = document.switch(self.switch.as_str()).is_some_and(|switch| switch.engaged().is_some());
+        let is_engaged = document.switch(self.switch.as_str()).is_some_and(|switch| switch.engaged.is_some());
         is_engaged.then(|| self.left_to(Some(&document)))
     }
 
@@ -77,7 +76,7 @@ impl<O: ControlPlane> DrillGuard<'_, O> {
 }
 
 fn is_released(document: &Document, switch: &SwitchId) -> bool {
-    document.switch(switch.as_str()).is_some_and(|switch| switch.engaged().is_none())
+    document.switch(switch.as_str()).is_some_and(|switch| switch.engaged.is_none())
 }
 
 impl<O: ControlPlane> Drop for DrillGuard<'_, O> {

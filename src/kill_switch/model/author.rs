@@ -1,7 +1,6 @@
 //! Author of a change.
 
-use super::decode;
-use super::text;
+use super::{decode, text};
 use crate::clock::Timestamp;
 use crate::config::Problems;
 

@@ -100,7 +100,7 @@ impl Document {
     ) -> Self {
         switches.sort_by(|one, other| one.id.cmp(&other.id));
         retired.sort_by(|one, other| one.id.cmp(&other.id));
-        pending.sort_by_key(Proposal::number);
+        pending.sort_by_key(|proposal| proposal.number);
         let hash = Sha256::of(&[]);
         let mut document = Self { store, generation, changed, switches, retired, pending, settings, hash };
         document.seal();
@@ -181,7 +181,7 @@ impl Document {
 
     /// Where the engagement of this switch goes next; `None` where it is everywhere, or there is none.
     pub fn next_stage(&self, id: &str) -> Option<Stage> {
-        self.stages().next(self.switch(id)?.engaged()?.stage())
+        self.stages().next(&self.switch(id)?.engaged.as_ref()?.stage)
     }
 
     pub(in crate::kill_switch) fn is_retired(&self, id: &SwitchId) -> bool {

@@ -1,9 +1,8 @@
 //! A switch that is engaged: for whom, where, why, and until when.
 
-use super::decode;
 use super::scope::Scope;
 use super::stage::Stage;
-use super::text;
+use super::{decode, text};
 use crate::clock::Timestamp;
 use crate::config::Problems;
 use std::time::Duration;
@@ -16,61 +15,30 @@ const WINDOW_MAX: u64 = 604_800;
 /// A switch that is engaged.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Engagement {
-    pub(in crate::kill_switch) scope: Scope,
-    pub(in crate::kill_switch) stage: Stage,
-    pub(in crate::kill_switch) by: String,
-    pub(in crate::kill_switch) reason: String,
+    /// For whom.
+    pub scope: Scope,
+    /// Where it is in force already.
+    pub stage: Stage,
+    /// Who engaged it.
+    pub by: String,
+    /// Why, in the words of whoever did it.
+    pub reason: String,
+    /// A link to the incident, or its number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::kill_switch) incident: Option<String>,
+    pub incident: Option<String>,
+    /// When it was engaged.
     #[serde(deserialize_with = "decode::time")]
-    pub(in crate::kill_switch) at: Timestamp,
+    pub at: Timestamp,
+    /// When it ends, and what happens then; `None` is never.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::kill_switch) expires: Option<Expiry>,
-    pub(in crate::kill_switch) trigger: Trigger,
+    pub expires: Option<Expiry>,
+    /// What set it off.
+    pub trigger: Trigger,
 }
 
 impl Engagement {
-    /// For whom.
-    pub const fn scope(&self) -> &Scope {
-        &self.scope
-    }
-
-    /// Where it is in force already.
-    pub const fn stage(&self) -> &Stage {
-        &self.stage
-    }
-
-    /// Who engaged it.
-    pub fn by(&self) -> &str {
-        &self.by
-    }
-
-    /// Why, in the words of whoever did it.
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    /// A link to the incident, or its number.
-    pub fn incident(&self) -> Option<&str> {
-        self.incident.as_deref()
-    }
-
-    /// When it was engaged.
-    pub const fn at(&self) -> Timestamp {
-        self.at
-    }
-
-    /// When it ends, and what happens then; `None` is never.
-    pub const fn expires(&self) -> Option<Expiry> {
-        self.expires
-    }
-
-    /// What set it off.
-    pub const fn trigger(&self) -> &Trigger {
-        &self.trigger
-    }
-
     /// Whether its time is over and it says that it then releases.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expiry| expiry.then == ExpiryAction::Release && now >= expiry.at)
@@ -104,11 +72,14 @@ pub(in crate::kill_switch) fn check_incident(at: &str, incident: Option<&str>, p
 /// When an engagement ends, and what happens then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 #[must_use = "pass it to a change"]
 pub struct Expiry {
+    /// When.
     #[serde(deserialize_with = "decode::time")]
-    pub(in crate::kill_switch) at: Timestamp,
-    pub(in crate::kill_switch) then: ExpiryAction,
+    pub at: Timestamp,
+    /// What happens at that time.
+    pub then: ExpiryAction,
 }
 
 impl Expiry {
@@ -120,16 +91,6 @@ impl Expiry {
     /// Stays engaged at this time and says so: an alert, not a change.
     pub const fn keep(at: Timestamp) -> Self {
         Self { at, then: ExpiryAction::Keep }
-    }
-
-    /// When.
-    pub const fn at(self) -> Timestamp {
-        self.at
-    }
-
-    /// What happens then.
-    pub const fn then(self) -> ExpiryAction {
-        self.then
     }
 }
 

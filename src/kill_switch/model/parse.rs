@@ -163,7 +163,7 @@ fn check(document: &Document, problems: &mut Problems) {
             problems.add(format!("retired[{id}].id"), id, "no switch's");
         }
     }
-    for number in document.pending.iter().map(Proposal::number).filter(|number| *number > generation) {
+    for number in document.pending.iter().map(|proposal| proposal.number).filter(|number| *number > generation) {
         problems.add(format!("pending[{number}].number"), number, "no later than the generation");
     }
 }

@@ -1,9 +1,8 @@
 //! Records in a document: the last change, pins, tombstones and drills.
 
 use super::author::{ActorKind, Author};
-use super::decode;
 use super::id::SwitchId;
-use super::text;
+use super::{decode, text};
 use crate::clock::Timestamp;
 use crate::config::Problems;
 use std::fmt;
@@ -12,19 +11,28 @@ use std::time::Duration;
 /// The change that made a document.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ChangeRecord {
+    /// When.
     #[serde(deserialize_with = "decode::time")]
-    pub(in crate::kill_switch) at: Timestamp,
-    pub(in crate::kill_switch) by: String,
-    pub(in crate::kill_switch) kind: ActorKind,
-    pub(in crate::kill_switch) what: String,
-    pub(in crate::kill_switch) reason: String,
+    pub at: Timestamp,
+    /// Who did it; of an approved proposal, who proposed it.
+    pub by: String,
+    /// Whether that is a person.
+    pub kind: ActorKind,
+    /// What was done: `engage recommendations`.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+    /// Who approved it, where it took two.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::kill_switch) approved_by: Option<String>,
+    pub approved_by: Option<String>,
+    /// The number of the proposal that it made, where nothing else was done: another person has to approve it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::kill_switch) proposed: Option<u64>,
+    pub proposed: Option<u64>,
+    /// Whether the two-person rule was bypassed, which needs a review.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(in crate::kill_switch) break_glass: bool,
+    pub break_glass: bool,
 }
 
 impl ChangeRecord {
@@ -36,84 +44,29 @@ impl ChangeRecord {
             text::name(&format!("{at}.approved_by"), name, problems);
         }
     }
-
-    /// When.
-    pub const fn at(&self) -> Timestamp {
-        self.at
-    }
-
-    /// Who did it; of an approved proposal, who proposed it.
-    pub fn by(&self) -> &str {
-        &self.by
-    }
-
-    /// Whether that is a person.
-    pub const fn kind(&self) -> ActorKind {
-        self.kind
-    }
-
-    /// What was done: `engage recommendations`.
-    pub fn what(&self) -> &str {
-        &self.what
-    }
-
-    /// Why.
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    /// Who approved it, where it took two.
-    pub fn approved_by(&self) -> Option<&str> {
-        self.approved_by.as_deref()
-    }
-
-    /// The number of the proposal that it made, where nothing else was done: another person has to approve it.
-    pub const fn proposed(&self) -> Option<u64> {
-        self.proposed
-    }
-
-    /// Whether the rule of two persons was broken, so that somebody has to look at it.
-    pub const fn is_break_glass(&self) -> bool {
-        self.break_glass
-    }
 }
 
 /// Keeps a switch as it is: automation cannot engage what is pinned released, and nobody releases what is pinned
 /// engaged before it is unpinned.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Pin {
-    pub(in crate::kill_switch) state: PinState,
-    pub(in crate::kill_switch) by: String,
-    pub(in crate::kill_switch) reason: String,
+    /// What it keeps the switch at.
+    pub state: PinState,
+    /// Who pinned it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Time of the pin.
     #[serde(deserialize_with = "decode::time")]
-    pub(in crate::kill_switch) at: Timestamp,
+    pub at: Timestamp,
 }
 
 impl Pin {
     pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
         text::name(&format!("{at}.by"), &self.by, problems);
         text::reason(&format!("{at}.reason"), &self.reason, problems);
-    }
-
-    /// What it keeps the switch at.
-    pub const fn state(&self) -> PinState {
-        self.state
-    }
-
-    /// Who pinned it.
-    pub fn by(&self) -> &str {
-        &self.by
-    }
-
-    /// Why.
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    /// When.
-    pub const fn at(&self) -> Timestamp {
-        self.at
     }
 }
 
@@ -139,31 +92,20 @@ impl fmt::Display for PinState {
 /// An id that was retired and is never used again.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Tombstone {
-    pub(in crate::kill_switch) id: SwitchId,
+    /// The id.
+    pub id: SwitchId,
+    /// When it was retired.
     #[serde(deserialize_with = "decode::time")]
-    pub(in crate::kill_switch) at: Timestamp,
-    pub(in crate::kill_switch) by: String,
+    pub at: Timestamp,
+    /// Name of the author.
+    pub by: String,
 }
 
 impl Tombstone {
     pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
         text::name(&format!("{at}.by"), &self.by, problems);
-    }
-
-    /// The id.
-    pub const fn id(&self) -> &SwitchId {
-        &self.id
-    }
-
-    /// When it was retired.
-    pub const fn at(&self) -> Timestamp {
-        self.at
-    }
-
-    /// Who retired it.
-    pub fn by(&self) -> &str {
-        &self.by
     }
 }
 

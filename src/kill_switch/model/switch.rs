@@ -1,29 +1,32 @@
 //! One switch: what it is, and whether it is engaged.
 
-use super::decode;
-use super::engagement::Engagement;
+use super::engagement::{Engagement, Trigger};
 use super::id::SwitchId;
-use super::percent;
-use super::percent::Percent;
+use super::percent::{self, Percent};
 use super::records::{DrillRecord, Pin, PinState};
 use super::stage::Spread;
-use super::text;
+use super::{decode, text};
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problems};
-use crate::kill_switch::model::engagement::Trigger;
 
 /// One switch of a document.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Switch {
-    pub(in crate::kill_switch) id: SwitchId,
-    pub(in crate::kill_switch) definition: Definition,
+    /// Its name.
+    pub id: SwitchId,
+    /// What it is.
+    pub definition: Definition,
+    /// How it is engaged, `None` while it is released. See also [`is_engaged`](Self::is_engaged).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::kill_switch) engaged: Option<Engagement>,
+    pub engaged: Option<Engagement>,
+    /// What keeps automation, and the other people, from changing it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::kill_switch) pin: Option<Pin>,
+    pub pin: Option<Pin>,
+    /// The last rehearsal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::kill_switch) drilled: Option<DrillRecord>,
+    pub drilled: Option<DrillRecord>,
 }
 
 impl Switch {
@@ -45,34 +48,9 @@ impl Switch {
 
     /// Index of the trigger behind the switch's present state; `None` if nothing is engaged any more.
     pub(in crate::kill_switch) fn trigger_index(&self, now: Timestamp) -> Option<usize> {
-        let trigger = self.engaged()?.trigger();
+        let trigger = &self.engaged.as_ref()?.trigger;
         // A pin keeps an engagement that has expired.
         Some(if self.is_engaged(now) { trigger.index() } else { Trigger::Expiry.index() })
-    }
-
-    /// Its name.
-    pub const fn id(&self) -> &SwitchId {
-        &self.id
-    }
-
-    /// What it is.
-    pub const fn definition(&self) -> &Definition {
-        &self.definition
-    }
-
-    /// How it is engaged, `None` while it is released. See also [`is_engaged`](Self::is_engaged).
-    pub const fn engaged(&self) -> Option<&Engagement> {
-        self.engaged.as_ref()
-    }
-
-    /// What keeps automation, and the other people, from changing it.
-    pub const fn pin(&self) -> Option<&Pin> {
-        self.pin.as_ref()
-    }
-
-    /// The last rehearsal.
-    pub const fn drilled(&self) -> Option<&DrillRecord> {
-        self.drilled.as_ref()
     }
 
     /// Whether it is engaged at this time: an engagement may say that it releases at some time, and a pin keeps it.

@@ -74,7 +74,7 @@ fn a_document_is_written_and_read_as_the_same_with_its_switches_in_order() {
     assert_eq!(document, full());
     assert_eq!(document.to_bytes(), full().to_bytes());
     assert!(text().ends_with("}\n"));
-    let ids: Vec<_> = document.switches().iter().map(|switch| switch.id().as_str()).collect();
+    let ids: Vec<_> = document.switches().iter().map(|switch| switch.id.as_str()).collect();
     assert_eq!(ids, ["ads", "recs"]);
     assert!(document.switch("recs").unwrap().is_engaged(at(1_000)), "the pin keeps what would be over");
     assert!(document.switch("old").is_none() && document.is_retired(&id("old")));

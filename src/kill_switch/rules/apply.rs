@@ -9,9 +9,10 @@
 //! Nothing here reads a clock or a store: who, when and why come with [`Author`], and the earlier document of a revert is
 //! fetched by the caller.
 
+use super::automation::may_automation;
 use super::error::ChangeError;
-use super::two_person;
-use super::two_person::Proposal;
+use super::lookup;
+use super::two_person::{self, Proposal};
 use crate::clock::Timestamp;
 use crate::config::Problems;
 use crate::kill_switch::model::author::{ActorKind, Author};
@@ -20,8 +21,6 @@ use crate::kill_switch::model::document::{Document, GENERATION_MAX, PENDING_MAX}
 use crate::kill_switch::model::engage::Engage;
 use crate::kill_switch::model::engagement::{ExpiryAction, Trigger};
 use crate::kill_switch::model::parse::ParseError;
-use crate::kill_switch::rules::automation::may_automation;
-use crate::kill_switch::rules::lookup;
 use std::time::Duration;
 
 /// What definitions and proposals leave free in a document, so that there is always room to engage.
@@ -159,7 +158,7 @@ pub(in crate::kill_switch) fn restored(
 pub fn earlier_generation(document: &Document, change: &Change) -> Option<u64> {
     match change {
         Change::Revert { generation } => Some(*generation),
-        Change::Approve { number, .. } => match lookup::proposal(document, *number).ok()?.change() {
+        Change::Approve { number, .. } => match &lookup::proposal(document, *number).ok()?.change {
             Change::Revert { generation } => Some(*generation),
             _ => None,
         },

@@ -1,7 +1,7 @@
 //! Limits of what automation may change.
 
-use super::lookup::engagement;
-use super::lookup::in_force;
+use super::error::ChangeError;
+use super::lookup::{engagement, find, in_force};
 use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
@@ -11,8 +11,6 @@ use crate::kill_switch::model::percent::Percent;
 use crate::kill_switch::model::scope::Scope;
 use crate::kill_switch::model::stage::Stage;
 use crate::kill_switch::model::switch::Switch;
-use crate::kill_switch::rules::error::ChangeError;
-use crate::kill_switch::rules::lookup::find;
 /// Whether a program may ask for a change: to engage within the definition's limits, to take its own engagement
 /// further, and to record a rehearsal; never over a pin.
 pub(in crate::kill_switch) fn may_automation(

@@ -102,7 +102,7 @@ pub fn check_update(current: Option<&Document>, bytes: &[u8]) -> Result<Update, 
         };
     }
     let is_gone = |id: &SwitchId| given.switch(id.as_str()).is_none() && !given.is_retired(id);
-    let engaged = current.switches().iter().filter(|switch| switch.engaged().is_some()).map(|switch| &switch.id);
+    let engaged = current.switches().iter().filter(|switch| switch.engaged.is_some()).map(|switch| &switch.id);
     let switches: Vec<_> = engaged.filter(|id| is_gone(id)).cloned().collect();
     if switches.is_empty() {
         Ok(Update::New(Box::new(given)))

@@ -3,9 +3,8 @@
 use crate::fs;
 use crate::kill_switch::model::document::Document;
 use crate::sync::Mutex;
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 /// A file that never goes back to an older document, however many threads keep theirs.
 pub(in crate::kill_switch) struct LastGoodFile {

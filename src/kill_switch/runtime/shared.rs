@@ -169,17 +169,17 @@ impl Shared {
                 None if active.document.as_ref().is_some_and(is_retired) => GateState::Released,
                 None => GateState::Unknown,
                 Some(switch) if !switch.is_engaged(now) => GateState::Released,
-                Some(switch) => match switch.engaged() {
-                    Some(engaged) if !engaged.stage().includes(&self.instance, self.region.as_deref()) => {
+                Some(switch) => match &switch.engaged {
+                    Some(engaged) if !engaged.stage.includes(&self.instance, self.region.as_deref()) => {
                         GateState::Released
                     }
-                    Some(engaged) if !engaged.scope().is_all() => {
-                        GateState::Scoped(CompiledScope::new(&gate.id, engaged.scope()))
+                    Some(engaged) if !engaged.scope.is_all() => {
+                        GateState::Scoped(CompiledScope::new(&gate.id, &engaged.scope))
                     }
                     _ => GateState::Engaged,
                 },
             };
-            if let Some(defined) = gate.compare(switch.map(|switch| switch.definition().on_unknown())) {
+            if let Some(defined) = gate.compare(switch.map(|switch| switch.definition.on_unknown())) {
                 let (name, declared) = (gate.name, gate.on_unknown);
                 self.events.push([Event::Differing { name, declared, defined }]);
             }

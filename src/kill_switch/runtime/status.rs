@@ -10,7 +10,6 @@ use crate::kill_switch::metrics;
 use crate::kill_switch::model::document::Document;
 #[cfg(feature = "metrics")]
 use crate::kill_switch::model::records::DrillRecord;
-use crate::kill_switch::model::switch::Switch;
 use crate::kill_switch::status::{Source, Status, is_overdue};
 use crate::sync::Ordering;
 use std::time::Duration;
@@ -28,7 +27,7 @@ impl Shared {
         let retired = named(&|gate| is_retired(gate));
         let differing = named(&|gate| gate.is_differing());
         let switches = document.map(Document::switches).unwrap_or_default();
-        let expired = switches.iter().filter(|switch| switch.definition().is_expired(now));
+        let expired = switches.iter().filter(|switch| switch.definition.is_expired(now));
         let overdue = switches.iter().filter(|switch| is_overdue(switch, now));
         let since_good = self.clock.now().saturating_duration_since(active.good_at);
         let is_unread = since_good > self.poll.saturating_mul(3); // the store hangs, or its thread is gone
@@ -44,8 +43,8 @@ impl Shared {
             snapshot: self.snapshot.as_ref().and_then(LastGoodFile::failure),
             unknown,
             retired,
-            expired: expired.map(|switch| switch.id().to_string()).collect(),
-            overdue: overdue.map(|switch| switch.id().to_string()).collect(),
+            expired: expired.map(|switch| switch.id.to_string()).collect(),
+            overdue: overdue.map(|switch| switch.id.to_string()).collect(),
             differing,
         }
     }
@@ -67,9 +66,9 @@ impl Shared {
         let now = self.now();
         let document = self.active.lock().document.clone();
         let switch = document.as_ref().and_then(|document| document.switch(gate.id.as_str()));
-        let is_expired = switch.is_some_and(|switch| switch.definition().is_expired(now));
+        let is_expired = switch.is_some_and(|switch| switch.definition.is_expired(now));
         let is_overdue = switch.is_some_and(|switch| is_overdue(switch, now));
-        let drilled = switch.and_then(Switch::drilled).map_or(Timestamp::UNIX_EPOCH, DrillRecord::at);
+        let drilled = switch.and_then(|switch| switch.drilled.as_ref()).map_or(Timestamp::UNIX_EPOCH, DrillRecord::at);
         let age = now.duration_since(drilled).as_secs_f64().max(0.0);
         gate.sample(is_expired, is_overdue, age)
     }

@@ -110,7 +110,7 @@ impl StagedEngage {
                 Err(_) => return Err(StagedError::Unknown(error.into())),
             },
         };
-        match (document.changed().proposed(), Progress::of(&document, &self.engage.switch)) {
+        match (document.changed().proposed, Progress::of(&document, &self.engage.switch)) {
             (Some(number), _) if before.is_none_or(|before| before.generation() < document.generation()) => {
                 Err(StagedError::Waits { number })
             }

@@ -25,7 +25,7 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn of(document: &Document, switch: &SwitchId) -> Option<Self> {
         let switch = document.switch(switch.as_str())?;
-        let (engaged, pin) = (switch.engaged().cloned()?, switch.pin().cloned());
+        let (engaged, pin) = (switch.engaged.clone()?, switch.pin.clone());
         Some(Self { engaged, pin, generation: document.generation() })
     }
 }

@@ -1,9 +1,8 @@
 //! Errors of a store.
 
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+use std::{fmt, io};
 
 /// Why a store could not do what it was asked.
 ///

@@ -116,17 +116,17 @@ fn assert_sound(old: &Document, new: &Document, change: &Change, by: &Author, ea
     assert_eq!(check_update(Some(old), &new.to_bytes()), Ok(Update::New(Box::new(new.clone()))));
 
     let done = what_is_done(old, change);
-    let is_revert = matches!(done, Change::Revert { .. }) && new.changed().proposed().is_none();
+    let is_revert = matches!(done, Change::Revert { .. }) && new.changed().proposed.is_none();
     for tombstone in old.retired() {
-        assert!(new.is_retired(tombstone.id()) || is_revert, "an id is used again");
+        assert!(new.is_retired(&tombstone.id) || is_revert, "an id is used again");
     }
     let is_drill_of = |engaged: &Engagement| engaged.trigger == Trigger::Drill && engaged.by == by.name;
     let is_alone = old.is_two_person() && !by.break_glass && !matches!(change, Change::Approve { .. });
     for was in old.switches() {
-        let is = new.switch(was.id().as_str());
-        assert!(is.is_some() || new.is_retired(was.id()), "an id is free again");
+        let is = new.switch(was.id.as_str());
+        assert!(is.is_some() || new.is_retired(&was.id), "an id is free again");
         let Some(engaged) = in_force(was, by) else { continue };
-        let is_kept = is.and_then(Switch::engaged).is_some_and(|now| now.covers(engaged));
+        let is_kept = is.and_then(|switch| switch.engaged.as_ref()).is_some_and(|now| now.covers(engaged));
         let by_program = by.kind == ActorKind::Automation;
         assert!(is_kept || !by_program, "released by automation");
         let is_need = engaged.trigger == Trigger::Drill && matches!(done, Change::Engage(_));
@@ -156,7 +156,7 @@ proptest! {
                 Step::Revert(index) => Change::Revert { generation: index.get(&history).generation() },
                 Step::Approve(_) if old.pending().is_empty() => continue,
                 Step::Approve(index) => {
-                    Change::Approve { number: index.get(old.pending()).number(), document: old.content_hash() }
+                    Change::Approve { number: index.get(old.pending()).number, document: old.content_hash() }
                 }
             };
             let find = |generation: u64| history.iter().find(|document| document.generation() == generation).cloned();
@@ -191,7 +191,7 @@ proptest! {
             prop_assert_eq!(reverted.switches(), to.switches());
             let again = back(&reverted, now).unwrap();
             prop_assert_eq!(again.switches(), now.switches());
-            prop_assert!(now.retired().iter().all(|tombstone| again.is_retired(tombstone.id())));
+            prop_assert!(now.retired().iter().all(|tombstone| again.is_retired(&tombstone.id)));
         }
     }
 }

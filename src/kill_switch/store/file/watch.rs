@@ -3,8 +3,7 @@
 //! The directory is watched and not the file: a file that is renamed over, or whose `..data` is swapped, is another
 //! file, and a watch on the old one hears nothing any more.
 
-use super::os;
-use super::os::Identity;
+use super::os::{self, Identity};
 use crate::kill_switch::store::Watch;
 use crate::panic::catch_panic;
 use crate::sync::{Arc, Mutex};
