@@ -1,6 +1,6 @@
 //! The only door to time.
 //!
-//! Mechanisms never ask what time it is: they are told, as an [`Instant`]. That makes every decision
+//! Mechanisms never read a clock: time comes in as an [`Instant`]. That makes every decision
 //! repeatable in a test and lets the hot path choose how exact, and how dear, a reading has to be.
 //!
 //! All readings are monotonic. The wall clock is never consulted, so setting it back can neither keep a
@@ -55,7 +55,7 @@ impl Instant {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whether a deadline at this point has come; [`Instant::NEVER`] never comes.
+    /// Returns whether a deadline at this point has come; [`Instant::NEVER`] never comes.
     pub const fn is_reached(self, now: Self) -> bool {
         now.0 >= self.0 && self.0 != u64::MAX
     }
@@ -66,7 +66,7 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Where a mechanism reads the time: the system's monotonic clock, or one that a test moves by hand.
+/// A clock: the system's monotonic clock, or one that a test moves by hand.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Source);
 

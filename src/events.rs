@@ -1,7 +1,7 @@
 //! Events leave the mechanisms here: as values, in order, outside every lock.
 //!
 //! A mechanism pushes an event while it still holds its own lock, which fixes the order, and dispatches after
-//! letting go. One thread at a time delivers; whoever comes meanwhile leaves its event with that one. So each
+//! letting go. One thread at a time delivers; other threads leave their events with that one. So each
 //! event's `from` is the `to` of the one before it, and a listener may call back into the mechanism.
 
 use crate::panic::catch_panic;
@@ -15,7 +15,7 @@ const QUEUE_MAX: usize = 1024;
 /// The longest reason that is kept, in characters.
 const NOTE_MAX: usize = 512;
 
-/// A reason that somebody gave, as events carry it.
+/// The reason of a manual change, as events carry it.
 pub(crate) fn note(reason: &str) -> Arc<str> {
     reason.chars().take(NOTE_MAX).collect::<String>().into()
 }

@@ -35,7 +35,8 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Puts a file with these bytes at a path, with the owner and mode of `like`; without it, for its owner alone (mode 0600)
+/// Puts a file with these bytes at a path, with the owner and mode of `like`; without it, for its owner alone (mode
+/// 0600)
 /// and given to the owner of the directory.
 pub(crate) fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> Result<(), Failure> {
     let directory = directory_of(path);
@@ -144,7 +145,7 @@ pub(crate) fn new_file() -> OpenOptions {
     options
 }
 
-/// Gives a file the owner and mode of the one that it replaces, so that whoever read that one can read this one.
+/// Gives a file the owner and mode of the one that it replaces, so that the same users can read it.
 ///
 /// Only the superuser may give a file away; others keep the group where they may, and their own otherwise.
 #[cfg(unix)]
@@ -251,7 +252,7 @@ mod lock {
         Ok(is_at(&file, path)?.then_some(file))
     }
 
-    /// Whether the locked file is still the one at the path: removing it in between makes two locks of one.
+    /// Returns whether the locked file is still the one at the path: removing it in between makes two locks of one.
     #[cfg(unix)]
     fn is_at(file: &File, path: &Path) -> io::Result<bool> {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -1,6 +1,6 @@
 //! Bounded table of keys in parts, each behind its own lock.
 //!
-//! A key that has to make room is found as by a clock's hand: whoever was used since the hand last passed is
+//! A key that has to make room is found as by a clock's hand: a key that was used since the hand last passed is
 //! spared once. It looks at a few keys only, so that an insertion stays cheap when nothing can go.
 
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
@@ -15,7 +15,7 @@ const PARTS_MAX: usize = 64;
 /// Keys that the hand looks at before it gives up.
 const LOOKS_MAX: usize = 32;
 
-/// What can be a key: anything that can be hashed, compared, cloned and shared between threads.
+/// A key: anything that can be hashed, compared, cloned and shared between threads.
 pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
@@ -56,7 +56,7 @@ impl<K, V> Entry<K, V> {
 pub(crate) struct Table<K, V> {
     parts: Box<[Mutex<Part<K, V>>]>,
     keys_per_part: usize,
-    /// Random keys for `SipHash`: whoever chooses keys cannot choose where they go.
+    /// Random keys for `SipHash`: callers that choose keys cannot choose where they go.
     hasher: RandomState,
 }
 
@@ -67,7 +67,7 @@ struct Part<K, V> {
     hand: usize,
 }
 
-/// Where a key was found.
+/// Result of looking up a key.
 #[derive(Debug)]
 pub(crate) enum Found<K, V> {
     /// It was there.
@@ -129,7 +129,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
         Found::New { entry, gone }
     }
 
-    /// Takes out the entries that are gone and that nobody uses.
+    /// Removes the entries that are gone and unused.
     pub(crate) fn sweep(&self, is_gone: impl Fn(&V) -> bool) -> Vec<Arc<Entry<K, V>>> {
         let mut swept = Vec::new();
         for part in &self.parts {

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | [`CircuitBreaker`] | calls away from a dependency that fails or is slow, until it has recovered |
 //! | [`Bulkhead`] | a slow dependency from taking the callers of the others: so many calls in flight, and no more |
-//! | a kill switch (feature `kill-switch`) | a capability off, for whom it hurts, from the moment that somebody says so |
+//! | a kill switch (feature `kill-switch`) | one capability off for a scope, at an operator's command |
 //!
 //! [`protect()`] is several of them as one layer.
 //!

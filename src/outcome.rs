@@ -1,9 +1,9 @@
-//! The words that every mechanism shares: how a call ended, and who has to be told.
+//! Outcomes of calls, and their reporting: the words that every mechanism shares.
 
 use crate::clock::{Instant, nanos};
 use std::time::Duration;
 
-/// How one call ended. Every admitted call ends in exactly one outcome.
+/// Outcome of one call. Every admitted call ends in exactly one outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -20,7 +20,7 @@ pub enum Outcome {
     Panicked,
 }
 
-/// What a classifier makes of a finished call.
+/// A classifier's view of a finished call.
 ///
 /// Two machine words, so that it travels in registers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl From<Outcome> for Classification {
     }
 }
 
-/// A call in progress that must be told how it ended.
+/// A call in progress that must be settled.
 ///
 /// A permit implements this; classifiers and response bodies hold one until the end is known. Dropping it
 /// instead reports [`Outcome::Abandoned`], or [`Outcome::Panicked`] after [`panicked`](Settle::panicked). `()` watches
@@ -124,7 +124,7 @@ pub trait Settle {
     /// A part of the answer's body came: a stall begins now at the earliest.
     fn progressed(&mut self) {}
 
-    /// Whether the body has given nothing for longer than the slow-call threshold, or 1 s without one.
+    /// Returns whether the body has given nothing for longer than the slow-call threshold, or 1 s without one.
     fn is_stalled(&self) -> bool {
         false
     }
@@ -138,7 +138,8 @@ pub trait Settle {
 
 /// Runs foreign code on behalf of a call, which hears of its panic.
 ///
-/// Only while the stack unwinds is there anything to do. To tell the guard before and after each poll was 80 of the 437
+/// Only while the stack unwinds is there anything to do. Notifying the guard before and after each poll was 80 of the
+/// 437
 /// instructions of a call through three mechanisms.
 #[inline]
 pub(crate) fn on_behalf_of<G: Settle, T>(guard: &mut G, foreign: impl FnOnce() -> T) -> T {

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What `run` returns; `None` if it panicked.
+/// Returns the result of `run`; `None` if it panicked.
 ///
 /// The panic's payload is forgotten: it is foreign too, and its drop could panic again.
 #[inline]

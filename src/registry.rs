@@ -1,4 +1,4 @@
-//! Handles by name, for whoever looks at all of them: a scrape, health checks, an admin page.
+//! Registry of handles by type and name, for a scrape, health checks, and an admin page.
 //!
 //! There is no hidden global: a program makes a registry and gives it what it wants to see there.
 //!
@@ -27,7 +27,7 @@ pub struct Registry {
     entries: Arc<Mutex<BTreeMap<&'static str, OfName>>>,
 }
 
-/// What has one name: at most one of a kind.
+/// Handles of one name: at most one of a kind.
 type OfName = Vec<Arc<dyn Handle>>;
 
 /// A handle that a registry takes: a circuit breaker, a bulkhead, a group of either, or kill switches. Sealed: each
@@ -49,7 +49,7 @@ pub trait Handle: Any + Send + Sync {
     /// Brings the metrics up to date.
     fn publish(&self);
 
-    /// Whether both handles are of the same mechanism.
+    /// Returns whether both handles are of the same mechanism.
     fn is_same(&self, other: &Self) -> bool
     where
         Self: Sized;
@@ -94,7 +94,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When another of its kind has that name: their metrics could not be told apart.
+    /// Another handle of its kind has that name: their metrics would be mixed.
     pub fn add<H: Registered + Clone>(&self, handle: H) -> Result<H, ConfigError> {
         let (mechanism, name) = (handle.mechanism(), handle.name());
         let mut entries = self.entries.lock();

@@ -9,7 +9,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use super::problem::Problem;
 pub(super) type Answer = Result<Response, Problem>;
 
-/// What stands in the place of `{..}` in a path; nothing where that is not UTF-8.
+/// Parameters of a path; empty if they are not UTF-8.
 pub(super) struct Params(Option<RawPathParams>);
 
 impl Params {

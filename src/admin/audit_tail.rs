@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-/// How far back is read, in bytes: one line of the audit may have 1 MiB.
+/// Bytes read from the end: one line of the audit may have 1 MiB.
 const BYTES_MAX: u64 = 4 << 20;
 
 /// The end of a file.
@@ -13,13 +13,13 @@ const BYTES_MAX: u64 = 4 << 20;
 pub(super) struct Lines {
     /// The newest last.
     pub(super) entries: Vec<Value>,
-    /// Lines among them that are no JSON: a writer was interrupted, or somebody changed the file.
+    /// Lines among them that are not JSON: a writer was interrupted, or the file was edited.
     pub(super) unreadable: usize,
 }
 
 /// # Errors
 ///
-/// What the system says, and what is not a regular file: a pipe would never end.
+/// Errors of the file system, and anything but a regular file: a pipe would never end.
 pub(super) fn lines(path: &Path, most: usize) -> io::Result<Lines> {
     if !std::fs::symlink_metadata(path)?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());

@@ -10,11 +10,11 @@ use std::net::IpAddr;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Who may do all of this to that switch; `None` where nobody needs a token, which is to read where there is none.
+/// The actor that may do all of this to that switch; `None` for reads without any token configured.
 ///
 /// # Errors
 ///
-/// 401 for a token that is good for nothing, 403 for one that is good for something else.
+/// 401 if the token is unknown or expired, 403 if it lacks the verb or the switch.
 pub(super) fn admit(
     access: &AccessList,
     headers: &HeaderMap,
@@ -40,7 +40,7 @@ pub(super) fn admit_some(access: &AccessList, headers: &HeaderMap, verb: Verb) -
     }
 }
 
-/// The switches that a request may see; `None` where nobody needs a token.
+/// The switches that a request may see; `None` if no token is configured.
 ///
 /// # Errors
 ///
@@ -52,12 +52,12 @@ pub(super) fn visible<'a>(access: &'a AccessList, headers: &HeaderMap) -> Result
     access.switches_of(presented(headers), Verb::View, timestamp()).map(Some).map_err(refused)
 }
 
-/// Whose token it is, whatever it is good for; nobody's where it is good for nothing.
+/// The actor of the token, whatever its rights; `None` if it is unknown or expired.
 pub(super) fn whose(access: &AccessList, headers: &HeaderMap) -> Option<Actor> {
     access.whose(presented(headers), timestamp())
 }
 
-/// The token of a request that has exactly one; otherwise nothing, which is a token of nobody's.
+/// The token of a request that has exactly one; otherwise the empty text, which is no known token.
 fn presented(headers: &HeaderMap) -> &str {
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let (Some(one), None) = (all.next(), all.next()) else { return "" };
@@ -89,7 +89,7 @@ pub(super) fn same_site(access: &AccessList, headers: &HeaderMap, uri: &Uri) -> 
     let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));
     let is_foreign = text(ORIGIN).is_some_and(|origin| !is_own(origin))
         || text(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none");
-    // A name of somebody else's that leads here: the browser takes this for that site's own page.
+    // A foreign name that resolves here: the browser takes this for that site's own page.
     let is_rebound = access.grants().is_empty() && !is_local(host);
     if is_foreign || is_rebound {
         return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", "pages of other sites are not answered"));

@@ -1,4 +1,4 @@
-//! Reading a body: of the right type, not too long, and not for ever.
+//! Reading of a body: its type, its length and a time limit.
 
 use super::problem::Problem;
 use axum::body::{Body, Bytes, HttpBody};

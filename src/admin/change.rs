@@ -39,7 +39,7 @@ impl Ask {
         Self::of("unpin", &[Release]),
         Self::of("define", &[Define]),
         Self::of("retire", &[Define]),
-        // A rehearsal ends by itself, and whoever rehearses releases nothing but that.
+        // A drill ends by itself, and its author releases nothing else.
         Self { path: "drill", change: "engage", needs: &[Drill] },
         Self { path: "end_drill", change: "release", needs: &[Drill] },
         Self::of("drilled", &[Drill]),
@@ -55,17 +55,17 @@ impl Ask {
         Self { path: change, change, needs }
     }
 
-    /// Whether its path names a switch.
+    /// Returns whether its path names a switch.
     pub(super) fn is_of_switch(self) -> bool {
         !matches!(self.path, "revert" | "two_person" | "stages" | "approve" | "reject")
     }
 
-    /// Whether it is about a proposal, whose switch only the document knows.
+    /// Returns whether it is about a proposal, whose switch only the document knows.
     fn is_of_proposal(self) -> bool {
         self.needs == [Approve]
     }
 
-    /// Whether it may be made on this document. Whoever ends a drill ends their own.
+    /// Returns whether it may be made on this document. Whoever ends a drill ends their own.
     fn may_be_made(self, document: Option<&Document>, change: &Change, actor: &Actor) -> bool {
         let Change::Release { switch } = change else { return true };
         let engaged =
@@ -75,7 +75,7 @@ impl Ask {
     }
 }
 
-/// The token is looked at before anything else: a stranger's body is not read, and takes nobody's place.
+/// The token is checked first: a stranger's body is not read, and takes no place of others.
 pub(super) async fn answer(shared: Arc<Shared>, ask: Ask, id: String, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let about = ask.is_of_switch().then_some(id.as_str());

@@ -1,5 +1,5 @@
 //! Audit of denied requests: once a minute for the same denial, so that they cannot fill the
-//! disk, and in a place of its own, so that an audit that hangs keeps nobody from engaging.
+//! disk, and in a place of its own, so that an audit that hangs blocks no engagement.
 //!
 //! Of strangers there is only the log.
 
@@ -15,14 +15,14 @@ use http::header::HeaderMap;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long the same thing is not written down again.
+/// Time in which the same denial is not recorded again.
 const QUIET: Duration = Duration::from_secs(60);
-/// How many things are remembered for that long.
+/// Denials remembered for that long, at most.
 const KEYS_MAX: usize = 1_000;
-/// How long an answer waits for the audit.
+/// Longest wait of an answer for the audit.
 pub(in crate::admin) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Who was refused what lately.
+/// Recent denials, by actor, path and reason.
 pub(super) struct DeniedLog {
     lately: Mutex<BTreeMap<(String, &'static str, &'static str), Timestamp>>,
     /// One is written down at a time; what comes meanwhile is not.
@@ -35,7 +35,7 @@ impl DeniedLog {
         Ok(Self { lately: Mutex::default(), place })
     }
 
-    /// What there is to write down, if there is.
+    /// The record of a denial; `None` if there is nothing to record.
     pub(super) fn record(
         &self,
         access: &AccessList,

@@ -55,7 +55,7 @@ impl Admin {
         routes::router(&self.shared)
     }
 
-    /// Whether somebody can change something: whether a token has not expired.
+    /// Returns whether changes are possible: whether a token is still valid.
     pub fn has_live_token(&self) -> bool {
         self.shared.has_live_token()
     }
@@ -88,7 +88,7 @@ impl AdminBuilder {
         self
     }
 
-    /// Who may do what. Default: nobody may change anything, and whoever is on this machine may read.
+    /// The access list. Default: no changes, and reads from this machine alone.
     #[must_use]
     pub fn access(mut self, access: AccessList) -> Self {
         self.access = access;
@@ -103,7 +103,7 @@ impl AdminBuilder {
         self
     }
 
-    /// How long each of these may take: the headers of a request, its body, the store, and the answer's way back.
+    /// Time limit of each step: the headers of a request, its body, the store, and the answer.
     /// Default: 10 s. Valid: 10 ms to 10 minutes.
     ///
     /// Smaller drops slow clients sooner; larger waits for a slow store.

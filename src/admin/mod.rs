@@ -2,7 +2,7 @@
 //!
 //! It runs in the program that it shows, beside what serves its users, with limits of its own: 16 requests at once,
 //! bodies of 64 KiB, 10 seconds for each step. It answers while the program's own bulkheads are full, and while the
-//! store hangs it still tells from memory how everything stands.
+//! store hangs it still answers from memory.
 //!
 //! Every path below is a `GET` that needs `view`, or a `POST` that needs the verbs in its row. A token is presented as
 //! `Authorization: Bearer bks_...`. What concerns no one switch takes a token for all switches.
@@ -22,7 +22,7 @@
 //! | `/v1/switches/{id}/define` | `definition` | `define` |
 //! | `/v1/switches/{id}/retire` | | `define` |
 //! | `/v1/switches/{id}/drill` | `scope`, `expires` (required, within the hour), `stage`, `now` | `drill` |
-//! | `/v1/switches/{id}/end_drill` | | `drill`, of whoever began it |
+//! | `/v1/switches/{id}/end_drill` | | `drill`, of the same actor |
 //! | `/v1/switches/{id}/drilled` | `instances`, `time_to_disable_ms`, `time_to_verify_ms` | `drill` |
 //! | `/v1/two_person` | `required` | `define`, for all switches |
 //! | `/v1/stages` | `stages` | `define`, for all switches |
@@ -37,14 +37,15 @@
 //!   with `generation`, and nothing changes: so a request can be sent again without harm. 0 is an empty store.
 //! - `break_glass`: does alone what takes two. The token needs `approve`, too.
 //!
-//! The answer tells the `generation` and `hash` of the new document, the `switch`, whether it was `audited`, and in
+//! The answer has the `generation` and `hash` of the new document, the `switch`, whether it was `audited`, and in
 //! `pending` the number under which it waits for a second person (status 202), or null. Who it was is what the token
-//! says; nothing in a body can change that. Changes that are refused to somebody with a token are in the audit, too, the same
+//! says; nothing in a body can change that. Changes that are denied to a known token are in the audit, too, the same
 //! one once a minute.
 //!
 //! Errors are `application/problem+json` with a `code`: 400 for fields that are wrong (all of them, in `problems`), 401
-//! for no token that is good for anything, 403 for one that is good for something else and for pages of other sites,
-//! 404, 405, 408, 409 (`behind` where the store has what cannot come into force here), 413, 415, 422 for what a rule forbids, and 503 where the store cannot be reached. A 503 with
+//! for an unknown or expired token, 403 for a token that lacks a right and for pages of other sites,
+//! 404, 405, 408, 409 (`behind` where the store has what cannot come into force here), 413, 415, 422 for what a rule
+//! forbids, and 503 where the store cannot be reached. A 503 with
 //! `not_durable` or `slow_store` says that the change is made, or may be.
 //!
 //! Without a token there are no routes that change anything, and reads answer under a local name only. Without a live

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 
-/// What went wrong. Nothing that was sent goes into a header.
+/// An error response. Nothing that was sent goes into a header.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -24,7 +24,7 @@ impl Problem {
         Self { status, code, detail: detail.into(), more: None }
     }
 
-    /// The one answer to whoever has no token that is good for anything, whatever the reason.
+    /// The only answer to an unknown or expired token, whatever the reason.
     pub(super) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "not authorized")
     }

@@ -15,7 +15,7 @@ use axum::extract::{Request, State};
 use http::StatusCode;
 use serde_json::json;
 
-/// What it may change is not known: it takes what a revert takes.
+/// Its effect is not known in advance: it needs the rights of a revert.
 const NEEDS: &[Verb] = &[Verb::Engage, Verb::Release, Verb::Define];
 
 pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Answer {

@@ -46,7 +46,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .with_state(Arc::clone(shared))
 }
 
-/// What surrounds every answer.
+/// Headers of every answer.
 async fn frame(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let mut response = match auth::same_site(&shared.access, request.headers(), request.uri()) {
         Ok(()) => next.run(request).await,

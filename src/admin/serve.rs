@@ -20,14 +20,14 @@ use tower_service::Service as _;
 const CONNECTIONS_MAX: usize = 256;
 /// The longest head of a request, in bytes.
 const HEAD_MAX: usize = 64 * 1024;
-/// How long to wait when the system gives no connection: it mostly has no file descriptor left.
+/// Pause after the system gives no connection: usually no file descriptor is left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Why an admin page is not served.
+/// Errors of serving an admin page.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// Others could reach it, and nobody has a token.
+    /// Others could reach it, and no token is configured.
     #[error(
         "{address} can be reached from other machines, and no token is live: give the admin page an access list, or \
          a loopback address such as 127.0.0.1:9901"

@@ -77,7 +77,7 @@ impl Shared {
 /// Requests that are worked on at once. Operators are few.
 pub(super) const AT_ONCE: u32 = 16;
 
-/// Writes it down, if nobody else is being written down.
+/// Records the denial, unless another one is being recorded.
 pub(super) async fn write_down(
     shared: &Arc<Shared>,
     path: &'static str,

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 type Shares = State<Arc<Shared>>;
 
-/// How many items are answered where nobody says, and at most.
+/// Items of an answer: by default, and at most.
 const LIMIT: usize = 50;
 const LIMIT_MAX: usize = 500;
 
@@ -62,7 +62,7 @@ pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
     Ok(ok(&told))
 }
 
-/// Those of the document in force. A token for some switches is told of those, and of nothing else that is in the
+/// Those of the document in force. A token for some switches sees those, and nothing else that is in the
 /// document.
 pub(super) async fn switches(State(shared): Shares, headers: HeaderMap) -> Answer {
     let Some(Switches::Only(ids)) = visible(&shared.access, &headers)? else {
@@ -153,7 +153,8 @@ fn in_force(shared: &Shared) -> Option<Value> {
     }))
 }
 
-/// A switch as the document has it, what the time makes of it, and how it stands on this instance: null where the program
+/// A switch as the document has it, what the time makes of it, and how it stands on this instance: null where the
+/// program
 /// has not asked for it.
 fn with_state(shared: &Shared, switch: &Switch) -> Value {
     let mut told = json!(switch);

@@ -217,7 +217,7 @@ impl Bulkhead {
     }
 }
 
-/// How a call fares that enters a bulkhead.
+/// Result of entering a bulkhead.
 pub(crate) enum Entered {
     Permit(Permit),
     Waiting(Waiting<Bulkhead>),

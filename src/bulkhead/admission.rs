@@ -15,7 +15,7 @@ use crate::sync::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
-/// Refusals after which whoever is refused publishes.
+/// Number of rejections after which the rejected caller publishes.
 const PUBLISH_EVERY: u64 = 256;
 
 /// Whether a call waits when it finds no permit.
@@ -34,7 +34,7 @@ pub(super) enum Entry {
     Refused(Rejected),
 }
 
-/// A call takes a permit, if that needs no thought; otherwise this tells what stands in the way.
+/// Lock-free fast path. `Err` is the state word that blocked it.
 #[inline]
 pub(super) fn try_enter_fast<H: PermitOwner>(holder: &H) -> Result<Ticket, Word> {
     let word = holder.compartment().permits.take(LOCKED | WAITERS)?;
@@ -133,7 +133,7 @@ fn enter_slow<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
     entry.unwrap_or_else(|reason| Entry::Refused(refuse(holder, reason)))
 }
 
-/// A call gives its permit back. `outcome` tells an adaptive limit how it went.
+/// Returns a permit. `outcome` is the sample of an adaptive limit.
 #[inline]
 pub(super) fn exit<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Option<Outcome>, is_abandoned: bool) {
     if ticket.hold != CallId::NONE {
@@ -178,7 +178,7 @@ pub(super) fn sample<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Outcom
     });
 }
 
-/// When a permit has been held for too long; `None` where nobody times it or it was taken away.
+/// The end of the permit's `max_hold`; `None` if it is not timed, or was revoked.
 #[cfg(feature = "http")]
 pub(super) fn held_until<H: PermitOwner>(holder: &H, ticket: Ticket) -> Option<Instant> {
     if ticket.hold == CallId::NONE {
@@ -187,7 +187,7 @@ pub(super) fn held_until<H: PermitOwner>(holder: &H, ticket: Ticket) -> Option<I
     holder.compartment().core(holder.counters()).machine.held_until(ticket.hold)
 }
 
-/// Whether a permit is still its holder's.
+/// Returns whether a permit is still its holder's.
 pub(super) fn is_held<H: PermitOwner>(holder: &H, ticket: Ticket) -> bool {
     let compartment = holder.compartment();
     let is_current = compartment.permits.word().epoch() == ticket.epoch;

@@ -105,7 +105,7 @@ impl Bulkhead {
         self.call_with(future, &AnyResult)
     }
 
-    /// Runs a future with a permit; `classifier` tells an [adaptive](super::limit) limit how it went.
+    /// Runs a future with a permit; `classifier` gives the outcome to an [adaptive](super::limit) limit.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl Bulkhead {
     ///
     /// # Errors
     ///
-    /// What `fallback` returns.
+    /// The error that `fallback` returns.
     ///
     /// # Cancel safety
     ///

@@ -2,7 +2,7 @@
 //!
 //! What the machine brings about, calls that are woken and events, is done without the lock.
 //!
-//! While calls wait, `WAITERS` is set and every permit is taken and handed on under the lock, so nobody is
+//! While calls wait, `WAITERS` is set and every permit is taken and handed on under the lock, so no call is
 //! overtaken. It is set before the queue is served for the first time: a permit that came back just before is
 //! seen there, one that comes back later sees the flag.
 
@@ -31,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct Compartment {
     pub(super) permits: PermitWord,
     pub(super) rejected: AtomicU64,
-    /// When to look whether calls are still refused, in nanoseconds.
+    /// Time of the next look whether calls are still rejected, in nanoseconds.
     look_at: AtomicU64,
     /// Made when first needed: most keys of a group never do.
     core: Mutex<Option<Box<Core>>>,
@@ -66,14 +66,14 @@ pub(super) struct Core {
     saturation: Option<Saturation>,
 }
 
-/// What became of a call that waited.
+/// Answer to a call that waited.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) result: Result<Ticket, RejectReason>,
     pub(super) waited: Duration,
 }
 
-/// What is left to do without the lock.
+/// Work that is left for after the lock is released.
 #[derive(Debug, Default)]
 pub(super) struct AfterUnlock {
     wakes: Vec<Waker>,
@@ -156,7 +156,7 @@ impl Compartment {
         Room { in_flight: self.permits.word().in_flight(), limit: self.permits.limit() }
     }
 
-    /// Whether a call would be refused now that does not wait.
+    /// Returns whether a call would be refused now that does not wait.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.permits.word().in_flight() >= self.permits.limit()
@@ -316,12 +316,12 @@ impl Compartment {
         (core.permitted.1, self.rejected.load(Ordering::Relaxed))
     }
 
-    /// Whether it has lately refused calls.
+    /// Returns whether it has lately refused calls.
     pub(super) fn is_rejecting(&self) -> bool {
         self.permits.word().has(REJECTING)
     }
 
-    /// Whether nobody is in it and nobody waits. No where that cannot be told at once.
+    /// Returns whether it is empty and has no queue. `false` if the lock is held.
     pub(super) fn is_idle(&self) -> bool {
         let core = self.core.try_lock();
         let is_quiet = |core: &Option<Box<Core>>| core.as_ref().is_none_or(|core| core.machine.queue_depth() == 0);

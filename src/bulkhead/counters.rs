@@ -77,7 +77,7 @@ impl Counters {
         let _ = waited;
     }
 
-    /// What is counted here.
+    /// The counts kept here.
     pub(super) fn totals(&self) -> Totals {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Totals {

@@ -17,7 +17,7 @@ pub(super) struct Deferred<S, Request, H: PermitOwner> {
     permit: Option<Permit<H>>,
 }
 
-/// What becomes of it.
+/// Outcome of a deferred request.
 pub(super) enum Resolved<F, Request, H: PermitOwner, E> {
     Called(F, Permit<H>),
     Rejected(Request, Rejected),

@@ -32,7 +32,7 @@ pin_project! {
 
 pin_project! {
     #[project = StateProjected]
-    /// How far the call has come.
+    /// Progress of the call.
     pub(super) enum State<S, Request, F, Refusal, G: PermitOwner> {
         Called { #[pin] future: F, permit: Option<Permit<G>> },
         Deferred { deferred: Box<Deferred<S, Request, G>> },
@@ -112,7 +112,7 @@ impl<S: Service<Request>, Request, Refusal, G: PermitOwner> State<S, Request, S:
     }
 }
 
-/// How the call went, for an adaptive limit.
+/// Outcome of the call, for an adaptive limit.
 #[inline]
 pub(super) fn outcome<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Outcome {
     match judge(classifier, result) {

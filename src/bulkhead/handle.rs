@@ -27,7 +27,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Bulkhead {
     pub(super) shared: SharedRef<Shared>,
-    /// Whose permits this handle takes first.
+    /// Index of the partition whose share this handle uses.
     pub(super) partition: u8,
 }
 
@@ -79,7 +79,7 @@ impl Bulkhead {
         &self.shared.counters.clock
     }
 
-    /// Whether both handles are of the same permits.
+    /// Returns whether both handles are of the same permits.
     pub fn is_same(&self, other: &Self) -> bool {
         self.shared.is_same(&other.shared)
     }
@@ -132,7 +132,7 @@ impl Bulkhead {
 
     // ---- for layers of several mechanisms
 
-    /// Whether it is not worth asking the inner service whether it is ready.
+    /// Returns whether it is not worth asking the inner service whether it is ready.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.shared.compartment.is_full()
@@ -145,7 +145,7 @@ impl Bulkhead {
         self.shared.compartment.snapshot(self)
     }
 
-    /// What has been counted since the bulkhead was made.
+    /// Totals since the bulkhead was made.
     pub fn totals(&self) -> Totals {
         let (permitted, rejected_full) = self.shared.compartment.counted(&self.shared.counters);
         let events_lost = self.shared.events.lost();
@@ -179,7 +179,7 @@ impl Bulkhead {
 
     // ---- by hand: each takes effect at once, from any thread
 
-    /// Sets the limit. Growing wakes calls that wait; shrinking waits for nobody: calls in flight end, and none is
+    /// Sets the limit. Growing wakes calls that wait; shrinking does not wait: calls in flight end, and none is
     /// let in before there is room again. An adaptive limit goes on from there.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Calls in flight, one by one: for bulkheads that time them.
 //!
 //! A place in the table is used again, so a permit names its place and how often that had been used before: one
-//! that was taken away comes back to nobody.
+//! that was revoked is not returned.
 
 use crate::clock::Instant;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const PLACE: u64 = (1 << PLACE_BITS) - 1;
 pub(crate) struct CallId(u64);
 
 impl CallId {
-    /// A call that nobody times.
+    /// A call that is not timed.
     pub(crate) const NONE: Self = Self(u64::MAX);
 
     fn new(place: usize, uses: u64) -> Self {
@@ -31,7 +31,7 @@ impl CallId {
     }
 }
 
-/// What a limit has been told of a call.
+/// State of a call's sample for the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reported {
     Nothing,
@@ -94,7 +94,7 @@ impl InFlight {
         Some(hold)
     }
 
-    /// When the oldest call in flight began.
+    /// Start of the oldest call in flight.
     pub(crate) fn oldest(&mut self) -> Option<Instant> {
         let began = |(_, slot): &(u64, Option<Timed>)| slot.map(|hold| hold.since);
         self.oldest_bound = self.places.iter().filter_map(began).min();

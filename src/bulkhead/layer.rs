@@ -10,7 +10,7 @@ use tower_layer::Layer;
 
 /// Puts a bulkhead in front of services. All of them share its permits.
 ///
-/// `B` chooses the permits, `H` says until when a call holds one, `C` tells an adaptive limit how calls went, `P`
+/// `B` chooses the permits, `H` says until when a call holds one, `C` gives outcomes to an adaptive limit, `P`
 /// answers rejected ones. Servers of axum and tonic want [`respond`](Self::respond), or one of the other answers:
 /// without, the compiler says ``the trait bound `Infallible: From<Box<dyn Error + Send + Sync>>` is not
 /// satisfied`` (axum) or ``expected `Infallible`, found `Box<dyn Error + Send + Sync>` `` (tonic).

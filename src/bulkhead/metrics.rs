@@ -20,7 +20,7 @@ mod publish {
         publisher.publish(&series(name), values(sample));
     }
 
-    /// The histogram, whose samples are told one by one.
+    /// The histogram, whose samples are recorded one by one.
     pub(in crate::bulkhead) fn wait_seconds(name: &'static str) -> Samples {
         Samples::new(&Series { metric: telemetry::BULKHEAD_WAIT_SECONDS, labels: [name, "", "", ""] })
     }

@@ -18,7 +18,7 @@
 //!
 //! All of them are explained on [`BulkheadBuilder`]; the guide says [how to choose
 //! them](crate::guide::sizing_bulkheads). Metrics are in [`telemetry`](crate::telemetry);
-//! [`Snapshot::saturation`] and the queue's depth tell whether a service should still be sent requests.
+//! [`Snapshot::saturation`] and the queue's depth show whether a service should receive more requests.
 //!
 //! # What it costs
 //!
@@ -30,7 +30,7 @@
 //! # Nesting
 //!
 //! A call that needs a second permit of the same bulkhead, or two bulkheads taken in opposite orders, could wait for
-//! each other. They do not for ever: a wait is bounded, and by default there is none.
+//! each other. The wait is bounded, and by default there is none.
 //!
 //! # Examples
 //!

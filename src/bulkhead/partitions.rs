@@ -17,7 +17,7 @@ pub enum PartitionTotal {
 /// The place of calls that belong to no partition: nothing is guaranteed to them.
 pub(crate) const UNPARTITIONED: usize = 0;
 
-/// Which calls are whose.
+/// Partitions of a bulkhead, and the calls in each.
 #[derive(Debug)]
 pub(crate) struct Partitions {
     total: PartitionTotal,
@@ -41,7 +41,7 @@ impl Partitions {
         }
     }
 
-    /// How many there are, those without a partition among them.
+    /// Number of partitions, with the one for calls without a partition.
     pub(crate) fn len(&self) -> usize {
         self.shares.len()
     }
@@ -74,7 +74,7 @@ impl Partitions {
         }
     }
 
-    /// Whether a partition uses less than is its own.
+    /// Returns whether a partition uses less than is its own.
     pub(crate) fn is_below_share(&self, partition: usize, limit: u32) -> bool {
         self.in_flight[partition] < self.guaranteed(partition, limit)
     }

@@ -10,8 +10,8 @@ use std::fmt;
 
 /// The right to have one call in flight. Dropping it gives the place back, exactly once.
 ///
-/// Where the limit is [adaptive](super::limit), [`end`](Self::end) tells it how the call went; a permit that is only
-/// dropped tells it nothing. One that is leaked (`std::mem::forget`) keeps its place until
+/// Where the limit is [adaptive](super::limit), [`end`](Self::end) gives it the outcome; a permit that is only
+/// dropped gives it none. One that is leaked (`std::mem::forget`) keeps its place until
 /// [`max_hold`](super::BulkheadBuilder::max_hold) is over or
 /// [`reset_in_flight`](super::Bulkhead::reset_in_flight) is called.
 ///
@@ -88,7 +88,7 @@ impl<H: PermitOwner> Permit<H> {
         }
     }
 
-    /// When the place has been held for too long; `None` where nobody times it or it was taken away.
+    /// The end of the permit's `max_hold`; `None` if it is not timed, or was revoked.
     #[cfg(feature = "http")]
     pub(super) fn held_until(&self) -> Option<crate::clock::Instant> {
         if self.phase == Phase::Bypass {
@@ -103,7 +103,7 @@ impl<H: PermitOwner> Permit<H> {
         self.holder.counters().clock.now()
     }
 
-    /// Whether the place is still this permit's: it may have been taken away after
+    /// Returns whether the place is still this permit's: it may have been taken away after
     /// [`max_hold`](super::BulkheadBuilder::max_hold).
     pub fn is_held(&self) -> bool {
         self.phase != Phase::Bypass && is_held(&self.holder, self.ticket())

@@ -10,7 +10,7 @@
 //!
 //! - *permitted* counts the permits given, so that counting them costs nothing. It wraps after some 16 million;
 //!   one in 1,024 callers adds up the difference.
-//! - *flags* tell the next caller that there is more to think about than the limit.
+//! - *flags* send the next caller to the slow path.
 //! - *seal* changes with the limit, which stands beside the word: an acquisition that read the old limit fails
 //!   to swap.
 //! - *epoch* changes when permits are taken away from those who hold them; a permit of an earlier epoch returns
@@ -38,7 +38,7 @@ const PERMITTED_MASK: u64 = u64::MAX >> PERMITTED_SHIFT;
 // Guaranteed shares may come on top of the limit: twice of it, and what rounding adds, fits.
 const _: () = assert!(2 * (LIMIT_MAX as u64 + 64) <= IN_FLIGHT);
 
-/// Permits after which whoever takes one is asked to publish.
+/// Permits after which the caller is asked to publish.
 const PUBLISH_EVERY: u64 = 1024;
 
 /// Calls wait: permits are handed to them, under the lock.
@@ -76,7 +76,7 @@ impl Word {
         ((self.0 & EPOCH) >> EPOCH_SHIFT) as u16
     }
 
-    /// Whether enough permits were given to publish their number.
+    /// Returns whether enough permits were given to publish their number.
     #[inline]
     pub(crate) const fn is_due(self) -> bool {
         self.0 & ((PUBLISH_EVERY - 1) << PERMITTED_SHIFT) == 0
@@ -107,7 +107,7 @@ impl PermitWord {
         }
     }
 
-    /// Takes a permit if there is one and none of the `barriers` is set; otherwise tells what stands in the way.
+    /// Takes a permit if there is one and none of the `barriers` is set; `Err` is the word that blocked it.
     #[inline]
     pub(crate) fn take(&self, barriers: u64) -> Result<Word, Word> {
         // Acquire: pairs with the seal in `set_limit`, so that the limit is at least as new as the word.

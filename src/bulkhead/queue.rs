@@ -13,7 +13,7 @@ use crate::reject::RejectReason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Who is served first.
+/// Order in which waiting calls are served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -31,7 +31,7 @@ pub enum QueueOrder {
 pub(crate) struct Waiter<W> {
     pub(crate) since: Instant,
     pub(crate) deadline: Instant,
-    /// What it is told when its time is over.
+    /// Reason of its rejection when its time is over.
     pub(crate) on_deadline: RejectReason,
     pub(crate) wake: W,
 }
@@ -64,7 +64,7 @@ impl<W> Queue<W> {
         self.deadlines.len()
     }
 
-    /// Whether nobody of a partition waits.
+    /// Returns whether no call of a partition waits.
     pub(crate) fn is_empty(&self, partition: usize) -> bool {
         self.waiting[partition].is_empty()
     }

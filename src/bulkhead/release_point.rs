@@ -4,7 +4,7 @@ use super::owner::PermitOwner;
 use super::permit::Permit;
 use crate::outcome::Outcome;
 
-/// What becomes of the permit when the response is there. Not for others to implement.
+/// Release of the permit after the response has come. Sealed.
 pub trait ReleasePoint<R> {
     /// The response that the caller gets.
     type Response<G: PermitOwner>;

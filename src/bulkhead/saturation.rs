@@ -13,7 +13,7 @@ pub(crate) struct Saturation {
     /// Rejections before it began, and when last looked at.
     before: u64,
     seen: u64,
-    /// When a new rejection was last noticed.
+    /// Time at which a new rejection was last noticed.
     changed_at: Instant,
 }
 
@@ -30,7 +30,7 @@ impl Saturation {
         Self { since: now, before: rejected, seen: rejected + 1, changed_at: now }
     }
 
-    /// Whether it is over, by all the rejections there have been.
+    /// Returns whether it is over, by all the rejections there have been.
     pub(crate) fn look(&mut self, now: Instant, rejected: u64) -> Option<Episode> {
         if rejected != self.seen {
             (self.seen, self.changed_at) = (rejected, now);

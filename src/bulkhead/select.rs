@@ -5,9 +5,9 @@ use super::owner::{Owner as _, PermitOwner};
 use crate::sync::Arc;
 use std::borrow::Cow;
 
-/// What chooses a request's permits. Not for others to implement.
+/// Selection of the bulkhead for a request. Sealed.
 pub trait Select<Request> {
-    /// What the permits are given out by.
+    /// Owner of the permits.
     type PermitOwner: PermitOwner + 'static;
 
     #[doc(hidden)]
@@ -17,14 +17,14 @@ pub trait Select<Request> {
     #[doc(hidden)]
     fn any(&self) -> Cow<'_, Self::PermitOwner>;
 
-    /// Whether a request goes through without a permit.
+    /// Returns whether a request goes through without a permit.
     #[doc(hidden)]
     #[inline]
     fn bypasses(&self, _: &Request) -> bool {
         false
     }
 
-    /// Whether it is not worth asking the inner service whether it is ready.
+    /// Returns whether it is not worth asking the inner service whether it is ready.
     #[doc(hidden)]
     #[inline]
     fn is_full(&self) -> bool {

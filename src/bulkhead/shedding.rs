@@ -10,7 +10,7 @@
 use crate::clock::Instant;
 use std::time::Duration;
 
-/// How long calls may queue before they are shed.
+/// Limits of the time in the queue, past which calls are shed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 #[must_use = "pass it to the builder"]
@@ -33,7 +33,7 @@ impl Shedding {
         Self::default()
     }
 
-    /// How long a call may wait in a queue that stands. Default: 5 ms. Valid: above 0, at most the interval.
+    /// Longest wait in a queue that does not empty. Default: 5 ms. Valid: above 0, at most the interval.
     ///
     /// Smaller keeps answers fresh and sheds more; larger answers more calls, later.
     pub fn target(mut self, target: Duration) -> Self {
@@ -50,7 +50,7 @@ impl Shedding {
         self
     }
 
-    /// How long a call that comes now may wait, if the queue was last empty then.
+    /// Longest wait of a call that arrives now, if the queue was last empty at that time.
     pub(crate) fn allowed_wait(&self, last_empty: Instant, now: Instant) -> Duration {
         let stands = now.saturating_duration_since(last_empty) > self.interval;
         if stands { self.target } else { self.interval }

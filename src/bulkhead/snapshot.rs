@@ -27,7 +27,7 @@ impl Snapshot {
     }
 }
 
-/// What a bulkhead has counted since it was made.
+/// Totals of a bulkhead since it was made.
 ///
 /// Every call offered is in exactly one of `permitted`, `rejected_full`, `timed_out`, `shed`, `left_queue` and
 /// `bypassed`, or still waits. Of those permitted, `abandoned` were dropped before their end, the others are in

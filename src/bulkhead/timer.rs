@@ -16,13 +16,13 @@ mod real {
     /// Ready once a time is over. Unset, and where there are no timers, it is never ready.
     #[derive(Debug, Default)]
     pub(in crate::bulkhead) struct Timer {
-        /// What it was set for.
+        /// Time that it was set for.
         until: Option<Instant>,
         sleep: Option<Pin<Box<Sleep>>>,
     }
 
     impl Timer {
-        /// Whether there are timers here: on a thread without tokio's runtime nobody can be made to wait for a time.
+        /// Whether there are timers here: a thread without tokio's runtime has none.
         pub(in crate::bulkhead) fn is_possible() -> bool {
             Handle::try_current().is_ok()
         }
@@ -31,7 +31,7 @@ mod real {
         pub(in crate::bulkhead) fn set(&mut self, until: Instant, after: Duration) {
             if self.until != Some(until) {
                 self.until = Some(until);
-                // A runtime may be without timers; tokio tells that by a panic.
+                // A runtime may have no timers; tokio reports that by a panic.
                 self.sleep = catch_panic(|| Self::is_possible().then(|| Box::pin(sleep(after)))).flatten();
             }
         }

@@ -49,7 +49,7 @@ impl Shared {
         (until > now && until != Instant::NEVER).then(|| RetryAfter::between(now, until))
     }
 
-    /// Whether the next call is certain to be rejected.
+    /// Returns whether the next call is certain to be rejected.
     #[inline]
     pub(crate) fn is_rejecting(&self) -> bool {
         // Acquire: pairs with the store in `mirror`.
@@ -75,7 +75,7 @@ impl Shared {
         until.is_reached(self.stopwatch.clock.coarse())
     }
 
-    /// Whether a call would be let through now; if not, the time until that can change by itself.
+    /// Returns whether a call would be let through now; if not, the time until that can change by itself.
     #[cfg(feature = "tokio")]
     pub(crate) fn permits(&self) -> Result<(), Option<Duration>> {
         // Acquire: pairs with the store in `mirror`.

@@ -48,7 +48,7 @@ impl CircuitBreaker {
     ///
     /// # Errors
     ///
-    /// What `fallback` returns.
+    /// The error that `fallback` returns.
     ///
     /// # Cancel safety
     ///
@@ -69,7 +69,7 @@ impl CircuitBreaker {
     ///
     /// # Errors
     ///
-    /// What `fallback` returns.
+    /// The error that `fallback` returns.
     ///
     /// # Cancel safety
     ///

@@ -1,6 +1,6 @@
 //! Manual control: the same for a breaker and for one key's circuit.
 
-/// The commands. One that finds the state it asks for begins that state anew and tells nobody: the state has not
+/// The commands. One that finds the state it asks for begins that state anew and reports nothing: the state has not
 /// changed. The type has a method `command(&self, Command, &str)`.
 macro_rules! manual_control {
     () => {

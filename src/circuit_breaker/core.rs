@@ -11,7 +11,7 @@ use crate::clock::Instant;
 use crate::panic::catch_panic;
 use std::time::Duration;
 
-/// What the lock protects.
+/// State behind the lock.
 pub(super) struct Core {
     pub(super) machine: Machine,
     pub(super) accumulated: Accumulator,

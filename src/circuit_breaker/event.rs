@@ -27,7 +27,7 @@ pub struct Transition {
     pub snapshot: Snapshot,
 }
 
-/// What a circuit breaker tells its listeners.
+/// An event of a circuit breaker.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(tag = "event", rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -35,7 +35,7 @@ pub enum Event {
     /// The state changed.
     Transition(Transition),
     /// In [`State::Shadow`] a rule was met that would have opened the circuit: `from` and `to` are both
-    /// `shadow`, the reason is the rule. Each rule is told once until the state changes.
+    /// `shadow`, the reason is the rule. Each rule is reported once until the state changes.
     WouldOpen(Transition),
 }
 

@@ -77,7 +77,7 @@ impl CircuitBreaker {
         self.shared.clock()
     }
 
-    /// Whether both handles are of the same circuit.
+    /// Returns whether both handles are of the same circuit.
     pub fn is_same(&self, other: &Self) -> bool {
         self.shared.is_same(&other.shared)
     }
@@ -98,7 +98,7 @@ impl CircuitBreaker {
         self.sample().snapshot
     }
 
-    /// What has been counted since the breaker was made.
+    /// Totals since the breaker was made.
     pub fn totals(&self) -> Totals {
         self.sample().totals
     }
@@ -143,7 +143,7 @@ impl CircuitBreaker {
         self.shared.reject_now()
     }
 
-    /// Whether it is not worth asking the inner service whether it is ready.
+    /// Returns whether it is not worth asking the inner service whether it is ready.
     #[inline]
     pub(crate) fn is_rejecting(&self) -> bool {
         self.shared.is_rejecting()
@@ -168,7 +168,7 @@ impl CircuitBreaker {
         self.shared.publish();
     }
 
-    // ---- by hand: each takes effect at once, from any thread, and holds until somebody says otherwise
+    // ---- by hand: each takes effect at once, from any thread, and holds until the next command
 
     manual_control!();
 

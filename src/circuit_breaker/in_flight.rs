@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(crate) struct InFlight {
     /// Number of the first in `begun`.
     first: u64,
-    /// When each began; `None` once it ended.
+    /// Start of each call; `None` once it has ended.
     begun: VecDeque<Option<Instant>>,
     /// Hung calls by number, and where the window counted them as slow.
     counted: BTreeMap<u64, Stamp>,

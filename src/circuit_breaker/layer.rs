@@ -28,7 +28,8 @@ use tower_layer::Layer;
 /// let (respond, too_many, cached, recovered) = (
 ///     payments.layer().respond(),
 ///     payments.layer().respond_into(|rejected| (StatusCode::TOO_MANY_REQUESTS, rejected.reason())),
-///     payments.layer().fallback(|request: Request<Body>, _| Ok(format!("{} of yesterday", request.uri()).into_response())),
+///     payments.layer().fallback(|request: Request<Body>, _| Ok(format!("{} of yesterday",
+/// request.uri()).into_response())),
 ///     payments.layer().respond().recover(|_failed: Result<Response, _>| Ok("of yesterday".into_response())),
 /// );
 /// let app: Router = Router::new()
@@ -65,7 +66,7 @@ impl<C, P> CircuitBreakerLayer<C, P> {
     /// Load-balancer mode: `poll_ready` is pending while calls would be rejected, and wakes when one may pass.
     ///
     /// For endpoints of a balancer, which then sends requests elsewhere. It needs tokio's timer. Readiness
-    /// reserves nothing: of several callers that were told so at once, some may still be rejected.
+    /// reserves nothing: of several callers that are woken at once, some may still be rejected.
     #[cfg(feature = "tokio")]
     pub fn pending_while_open(mut self) -> Self {
         self.pends = true;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 type Function = dyn Fn(u32, &Snapshot) -> Duration + Send + Sync;
 
-/// How long a circuit stays open before it lets probes through.
+/// Time for which a circuit stays open before it lets probes through.
 ///
 /// | kind | wait after the k-th trip in a row |
 /// |---|---|
@@ -16,7 +16,7 @@ type Function = dyn Fn(u32, &Snapshot) -> Duration + Send + Sync;
 /// | [`exponential`](OpenTime::exponential) | `initial * multiplier^(k-1)`, at most `max` |
 /// | [`from_fn`](OpenTime::from_fn) | what the function says |
 ///
-/// Trips count as "in a row" until the circuit closes. Waits beyond 584 years are for ever.
+/// Trips count as "in a row" until the circuit closes. Waits beyond 584 years do not end.
 ///
 /// # Examples
 ///
@@ -109,7 +109,7 @@ impl fmt::Debug for OpenTime {
 
 /// Lengthens a wait by up to `share` of itself; `random` is a number in [0, 1).
 ///
-/// Only ever longer: nobody is let in before the time that rejections promised.
+/// Only ever longer: no call is admitted before the time that rejections promised.
 pub(crate) fn with_jitter(wait: Duration, share: f64, random: f64) -> Duration {
     if share == 0.0 {
         return wait;

@@ -3,20 +3,20 @@
 use super::ticket::Ticket;
 use crate::clock::Instant;
 use crate::outcome::Classification;
-/// What permits are given out by: a [`CircuitBreaker`], or one key's circuit. Not for others to implement.
+/// Owner of permits: a [`CircuitBreaker`], or one key's circuit. Sealed.
 pub trait PermitOwner {
     /// The name of the circuit or the group.
     fn name(&self) -> &'static str;
     /// Records how a call ended.
     #[doc(hidden)]
     fn record(&self, ticket: &Ticket, classification: Classification, is_slow: bool);
-    /// Whether a call has been slow up to now.
+    /// Returns whether a call has been slow up to now.
     #[doc(hidden)]
     fn is_slow(&self, ticket: Ticket) -> bool;
     /// The time now, as of the last tick.
     #[doc(hidden)]
     fn now(&self) -> Instant;
-    /// Whether nothing has come since then for too long.
+    /// Returns whether nothing has come since then for too long.
     #[doc(hidden)]
     fn is_stalled(&self, ticket: Ticket) -> bool;
     /// A fallback answered.

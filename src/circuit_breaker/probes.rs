@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 /// The failure rate that reopens where no trip rule of the user's can be met by the failures of a round.
 const DEFAULT_FAILURE_RATE: f64 = 0.5;
 
-/// What a round decided.
+/// Decision of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     Close,

@@ -3,7 +3,7 @@
 use crate::clock::Instant;
 use std::time::Duration;
 
-/// How far the return of the traffic has come.
+/// Ramp of the traffic after closing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ramp {
     since: Instant,
@@ -21,7 +21,7 @@ impl Ramp {
         now.saturating_duration_since(self.since) >= length
     }
 
-    /// Whether the next call passes. Each call earns the share of an admission that the time allows.
+    /// Returns whether the next call passes. Each call earns the share of an admission that the time allows.
     pub(super) fn admits(&mut self, now: Instant, length: Duration) -> bool {
         if self.is_over(now, length) {
             return true;

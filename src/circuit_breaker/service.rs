@@ -26,7 +26,7 @@ pub struct CircuitBreakerService<S, C = Auto, P = AsError> {
     wait: Option<crate::circuit_breaker::readiness::Wait>,
 }
 
-/// What the last `poll_ready` found out about the inner service.
+/// Result of the last `poll_ready` on the inner service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readiness {
     /// It was polled, or the caller calls without polling and answers for it.
@@ -205,7 +205,7 @@ impl CircuitBreaker {
     /// Puts the breaker in front of a client of HTTP or gRPC: `layer().layer(service)`.
     ///
     /// Any other service needs a [classifier](CircuitBreakerLayer::classify), and one that takes requests of
-    /// many types, an axum `Router`, the layer: here the compiler could not tell which is meant.
+    /// many types, an axum `Router`, the layer: here the type would be ambiguous.
     ///
     /// ```compile_fail,E0277
     /// # use backstop::CircuitBreaker;

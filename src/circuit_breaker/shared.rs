@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     publish_lock: crate::telemetry::PublishLock,
 }
 
-/// What is left to do once the lock is released.
+/// Work that is left for after the lock is released.
 struct Aftermath {
     has_events: bool,
     wakes: bool,
@@ -175,7 +175,7 @@ impl Shared {
         });
     }
 
-    /// Whether the call has lasted longer than the slow-call threshold.
+    /// Returns whether the call has lasted longer than the slow-call threshold.
     #[inline]
     pub(crate) fn is_slow(&self, ticket: Ticket) -> bool {
         self.stopwatch.is_slow(ticket.started)

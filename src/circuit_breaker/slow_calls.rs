@@ -27,7 +27,7 @@ impl Stopwatch {
         self.threshold.store(threshold.map_or(u64::MAX, nanos), Ordering::Relaxed);
     }
 
-    /// Whether a body whose last part came then has stalled: for longer than the threshold, or 1 s without one.
+    /// Returns whether a body whose last part came then has stalled: for longer than the threshold, or 1 s without one.
     pub(crate) fn is_stalled(&self, since: Instant) -> bool {
         match self.threshold.load(Ordering::Relaxed) {
             u64::MAX => self.clock.coarse().saturating_duration_since(since) > DEFAULT_STALL,
@@ -40,13 +40,13 @@ impl Stopwatch {
         if exactly { self.clock.now() } else { self.clock.coarse() }
     }
 
-    /// When a call begins; [`Instant::NEVER`], without a look at the clock, where nobody needs to know.
+    /// Start of a call; [`Instant::NEVER`], without a clock read, if no setting needs it.
     #[inline]
     pub(crate) fn start(&self) -> Instant {
         if self.threshold.load(Ordering::Relaxed) == u64::MAX { Instant::NEVER } else { self.clock.now() }
     }
 
-    /// Whether a call that began then has lasted longer than the threshold.
+    /// Returns whether a call that began then has lasted longer than the threshold.
     #[inline]
     pub(crate) fn is_slow(&self, started: Instant) -> bool {
         started != Instant::NEVER && self.is_slow_since(started)

@@ -20,7 +20,7 @@ pub struct Snapshot {
     pub failure_rate: Option<f64>,
     /// Share of slow calls, 0 to 1; `None` below the minimum number of calls.
     pub slow_call_rate: Option<f64>,
-    /// How often the circuit has been half-open since it was last closed.
+    /// Times the circuit has been half-open since it was last closed.
     pub half_open_attempts: u32,
 }
 

@@ -10,7 +10,7 @@ pub enum State {
     Open,
     /// A few probes pass; their results decide.
     HalfOpen,
-    /// Calls are rejected until somebody says otherwise.
+    /// Calls are rejected until a command says otherwise.
     ForcedOpen,
     /// Calls pass and are not judged.
     Disabled,
@@ -42,7 +42,7 @@ impl std::fmt::Display for State {
     }
 }
 
-/// Why a circuit changed its state.
+/// Reason of a change of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]

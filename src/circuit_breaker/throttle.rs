@@ -119,7 +119,7 @@ impl Default for Throttle {
     }
 }
 
-/// What the throttle has seen in its window.
+/// Counts of the throttle in its window.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
     ring: VecDeque<(u64, u64, u64)>,

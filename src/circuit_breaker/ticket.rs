@@ -8,12 +8,12 @@ pub struct Ticket {
     pub(super) generation: u64,
     /// Its number among the calls that are followed in flight; 0 where none are.
     pub(super) flight: u64,
-    /// When the call began; `NEVER` where nobody needs to know.
+    /// Start of the call; `NEVER` if no setting needs it.
     pub(super) started: Instant,
 }
 
 impl Ticket {
-    /// Whether somebody needs to know when the call began.
+    /// Returns whether the call is timed.
     #[inline]
     pub(in crate::circuit_breaker) fn is_timed(&self) -> bool {
         self.started != Instant::NEVER

@@ -13,7 +13,7 @@ pub(crate) struct Accumulator {
     pub(crate) transitions: [u64; TRANSITIONS.len()],
     /// The number of the last event.
     sequence: u64,
-    /// How many circuits are open or forced open, since when at least one is, and for how long one was before.
+    /// Number of open circuits, the time since at least one is open, and the open time before that.
     open: u32,
     open_since: Instant,
     open_time: Duration,

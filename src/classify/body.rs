@@ -1,4 +1,4 @@
-//! A body that tells how the call ended.
+//! Body that settles its call at its end.
 
 use super::grpc;
 use crate::outcome::{Classification, Outcome, Settle, on_behalf_of};
@@ -40,7 +40,7 @@ struct Watch<G: Settle> {
     progress: Progress,
 }
 
-/// How far the body has come.
+/// Progress of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     /// Nobody has asked for a frame since the last one.
@@ -64,7 +64,7 @@ impl<B, G: Settle> WatchBody<B, G> {
 }
 
 impl<B, G: Settle> WatchBody<B, G> {
-    /// What is settled at the end, if it has not come.
+    /// Classification at the end of the body, if it has not come.
     pub(crate) fn guard(&self) -> Option<&G> {
         self.watch.guard.as_ref()
     }

@@ -8,7 +8,7 @@ use crate::outcome::{Classification, Outcome};
 use http::HeaderMap;
 use std::time::Duration;
 
-/// The outcome that headers or trailers tell; `None` where they hold no status.
+/// The outcome in headers or trailers; `None` without a status.
 pub(super) fn of_headers(headers: &HeaderMap) -> Option<Classification> {
     let status = headers.get("grpc-status")?;
     let code = status.to_str().ok().and_then(|text| text.trim().parse().ok());

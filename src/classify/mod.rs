@@ -81,7 +81,7 @@ use crate::outcome::Outcome;
 use crate::panic::catch_panic;
 use crate::reject::Rejected;
 
-/// What is known of a call when its response, or its error, is there.
+/// Classification of a response or error: now, or at the end of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Classified {
     /// The outcome.
@@ -288,7 +288,7 @@ pub(crate) fn judge<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, 
     catch_panic(|| classifier.classify(result)).unwrap_or(Outcome::Panicked.into())
 }
 
-/// Whether a type has no values, as `Infallible` has none: `Option<Infallible>` needs no room for it.
+/// Returns whether a type has no values, as `Infallible` has none: `Option<Infallible>` needs no room for it.
 const fn is_uninhabited<E>() -> bool {
     size_of::<E>() == 0 && size_of::<Option<E>>() == 0
 }

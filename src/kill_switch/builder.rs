@@ -17,7 +17,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a start waits for the store.
+/// Longest wait of a start for the store.
 const START_WITHIN: Duration = Duration::from_secs(5);
 
 /// Sets up the switches of a program. Setters never fail; `build` returns every problem at once.
@@ -48,16 +48,16 @@ impl KillSwitchesBuilder {
         }
     }
 
-    /// Where the document is kept. Default: nowhere, and every switch is unknown.
+    /// Store of the document. Default: none, and every switch is unknown.
     ///
-    /// Metrics of a switch are told apart by its id alone: switches of two stores in one program need different ids.
+    /// Metrics of a switch are labelled by its id alone: switches of two stores in one program need different ids.
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
         self.editor = Some(Editor::new(store));
         self
     }
 
-    /// Where changes that this program makes are written down. It needs a store. Default: nowhere.
+    /// Audit of the changes that this program makes. It needs a store. Default: none.
     #[must_use]
     pub fn audit(mut self, audit: impl Audit) -> Self {
         self.audit = Some(Held(Box::new(audit)));
@@ -65,7 +65,8 @@ impl KillSwitchesBuilder {
     }
 
     /// A file of this instance's own that keeps the last good document: the next start begins with it when the store
-    /// cannot be read. It is of one store: where the switches are meant to come from another one from now on, remove the
+    /// cannot be read. It is of one store: where the switches are meant to come from another one from now on, remove
+    /// the
     /// file, or it refuses that one as foreign. Default: none.
     #[must_use]
     pub fn snapshot(mut self, path: impl AsRef<Path>) -> Self {
@@ -151,7 +152,7 @@ impl KillSwitchesBuilder {
         let last_good = snapshot.as_ref().map_or(Ok(None), LastGoodFile::last_good);
         let store = editor.as_ref().map(|editor| Arc::clone(editor.store()));
         let unrecorded = editor.as_ref().map(|editor| Arc::clone(editor.unrecorded_count())).unwrap_or_default();
-        let shared = Arc::new(Shared::new(name, instance, region, store, unrecorded, snapshot, poll, clock));
+        let shared = Arc::new(Shared::new(name, (instance, region), store, unrecorded, snapshot, poll, clock));
         let last_good = last_good.unwrap_or_else(|why| {
             shared.events.push([Event::Refused { code: "snapshot", why }]);
             None

@@ -49,12 +49,12 @@ impl KillSwitch {
         &self.shared
     }
 
-    /// How the switch stands for a request. Nothing is counted.
+    /// State of the switch for a request. Nothing is counted.
     pub fn state(&self, target: &Target<'_>) -> State {
         self.gate.state(target)
     }
 
-    /// Whether the switch is engaged on this instance, for whomever.
+    /// Returns whether the switch is engaged on this instance, for any request.
     pub fn is_engaged(&self) -> bool {
         self.gate.is_engaged()
     }
@@ -69,13 +69,13 @@ impl KillSwitch {
         if self.gate.is_released() { Ok(State::Released) } else { self.check_with_care(target) }
     }
 
-    /// Whether every request is let through, and that is known.
+    /// Returns whether every request is let through, and that is known.
     #[inline]
     pub(crate) fn is_released(&self) -> bool {
         self.gate.is_released()
     }
 
-    /// Whether no request at all is let through.
+    /// Returns whether no request at all is let through.
     pub(crate) fn blocks_everybody(&self) -> bool {
         self.gate.blocks_everybody()
     }
@@ -155,7 +155,7 @@ impl KillSwitches {
     /// A switch of the program. `on_unknown` says what holds as long as no document knows it.
     ///
     /// A definition that says otherwise changes nothing: it is not there when it would count. [`Event::Differing`],
-    /// the log and [`Status::differing`] tell.
+    /// the log and [`Status::differing`] report it.
     ///
     /// # Errors
     ///

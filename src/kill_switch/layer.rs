@@ -27,11 +27,11 @@ impl Declared for crate::reject::Respond {}
 #[cfg(feature = "axum-core")]
 impl<F: Clone> Declared for crate::reject::RespondInto<F> {}
 
-/// What makes a response with a gRPC status of a rejection.
+/// Function that turns a rejection into a response with a gRPC status.
 #[cfg(feature = "grpc")]
 pub type MakeStatus = fn(&Rejected) -> http::Response<tonic::body::Body>;
 
-/// Puts a kill switch in front of services, once it has been told what happens when the switch is engaged.
+/// Puts a kill switch in front of services, with a declared degraded mode.
 ///
 /// # Examples
 ///
@@ -65,7 +65,7 @@ impl KillSwitchLayer {
 }
 
 impl<T, P> KillSwitchLayer<T, P> {
-    /// Says what a request tells about itself, for switches that are engaged for some. It is asked only while one is.
+    /// Sets the target of a request, for switches that are engaged for some. It is called only while one is.
     pub fn target<Request, F>(self, targets: F) -> KillSwitchLayer<F, P>
     where
         F: for<'a> Fn(&'a Request) -> Target<'a>,
@@ -83,7 +83,8 @@ impl<T, P> KillSwitchLayer<T, P> {
         self.declare(crate::reject::Respond)
     }
 
-    /// Engaged: gRPC's `UNAVAILABLE`, in front of a service that tonic made. Its body is made of nothing but tonic's own,
+    /// Engaged: gRPC's `UNAVAILABLE`, in front of a service that tonic made. Its body is made of nothing but tonic's
+    /// own,
     /// so [`respond`](Self::respond) does not fit there.
     #[cfg(feature = "grpc")]
     pub fn respond_status(self) -> KillSwitchLayer<T, RespondWith<MakeStatus>> {
@@ -162,7 +163,7 @@ impl<S, T: Clone, P: Declared> Layer<S> for KillSwitchLayer<T, P> {
 }
 
 impl KillSwitch {
-    /// A Tower layer, which has to be told what happens when the switch is engaged before it is one:
+    /// A Tower layer. It needs a degraded mode:
     /// [`respond`](KillSwitchLayer::respond), [`fallback`](KillSwitchLayer::fallback),
     /// [`respond_with`](KillSwitchLayer::respond_with), [`as_error`](KillSwitchLayer::as_error).
     ///

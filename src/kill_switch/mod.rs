@@ -1,6 +1,6 @@
 //! An emergency stop for one capability.
 //!
-//! A release goes wrong, a dependency answers nonsense, a feature costs more than it earns: somebody has to be able to
+//! A release goes wrong, a dependency answers nonsense, a feature costs more than it earns: an operator must be able to
 //! turn *that* off, for those whom it hurts, in seconds, without a deployment, and to turn it on again. A kill switch
 //! is no feature flag: it is either released, and the capability is on, or *engaged* for a scope.
 //!
@@ -10,15 +10,15 @@
 //!                                             hashed)                 one for ever)             nothing is engaged)
 //! ```
 //!
-//! - One [`Document`] holds every switch. Each change is a new generation, written only if nobody was faster, and every
+//! - One [`Document`] holds every switch. Each change is a new generation, written by compare and set, and every
 //!   generation that is kept can be brought back by one change, which is a generation itself.
 //! - What cannot be read, is damaged, comes from elsewhere, is older, or silently drops an engaged switch changes
 //!   nothing: an engaged switch stays engaged. [`Status`] and the metrics say how old the document in force is.
-//! - A gate has to be told what happens when it is engaged; until then it is no layer.
+//! - A gate needs a degraded mode; without one it is not a layer.
 //! - Not consulted is not released: as long as no document knows a switch its [`State`] is `Unknown`, and what then
 //!   happens is declared where the switch is asked for.
 //! - The kill itself can be the bug: where the document lays down [`Stages`], an engagement begins with some instances,
-//!   and goes on after a look, by hand or by itself ([`staged`]). Who says `now` leaves them out, and that is told.
+//!   and goes on after a look, by hand or by itself ([`staged`]). `now` skips them, and the history says so.
 //! - Automation may engage, within the bounds of a definition, and never release. A pin set by a person wins.
 //!
 //! | setting | default |

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::sync::Arc;
 use std::time::Duration;
 
-/// Where the document in force came from.
+/// Source of the document in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -21,24 +21,24 @@ pub enum Source {
     Store,
 }
 
-/// What a board knows of itself.
+/// Status of the switches of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
-    /// Where the document in force came from.
+    /// Source of the document in force.
     pub source: Source,
     /// Its generation; 0 without one.
     pub generation: u64,
     /// Since when the store has not been read successfully; zero while all is well. A store that hangs shows after
     /// three times the poll.
     pub stale_for: Duration,
-    /// Why the last thing in the store was not taken, if it was not.
+    /// Reason if the store's present document was rejected.
     pub refused: Option<String>,
     /// Documents refused since the program began.
     pub refusals: u64,
     /// Changes that this program made or refused and the audit has no entry of.
     pub unrecorded: u64,
-    /// Why the document in force is not kept for the next start, if it should be and is not.
+    /// Reason if the last-good file could not be written.
     pub snapshot: Option<String>,
     /// Switches of the program that the document does not know.
     pub unknown: Vec<&'static str>,
@@ -54,7 +54,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// What somebody should look at, a sentence each: warnings for readiness, none of which takes traffic away. Empty
+    /// Warnings for readiness, a sentence each; none of them takes traffic away. Empty
     /// while all is well.
     pub fn warnings(&self) -> Vec<String> {
         let of = |what: &str, names: &[String]| names.iter().map(|name| format!("kill switch {name} {what}")).collect();
@@ -89,42 +89,42 @@ pub enum Event {
     Applied {
         /// It.
         document: Arc<Document>,
-        /// Where it came from.
+        /// Source of the document.
         source: Source,
     },
-    /// What is in the store was not taken; what was in force stays.
+    /// The document in the store was rejected; the one in force stays.
     Refused {
-        /// Why, as a metric tells it.
+        /// Stable code of the reason.
         code: &'static str,
-        /// Why, in words.
+        /// The reason.
         why: String,
     },
     /// A change that this program made is in force, and the audit has no entry of it.
     Unrecorded {
         /// The generation that came of it.
         generation: u64,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// A switch of the program declares another `on_unknown` than its definition; told once as long as it does.
+    /// A switch of the program declares another `on_unknown` than its definition; reported once while it lasts.
     Differing {
         /// The switch.
         name: &'static str,
-        /// What the program declares: it holds while no document is known.
+        /// The program's `on_unknown`, which holds while no document is known.
         declared: OnUnknown,
-        /// What the definition says.
+        /// The definition's `on_unknown`.
         defined: OnUnknown,
     },
     /// A switch of the program changed for this instance.
     Switched {
         /// The switch.
         name: &'static str,
-        /// Whether it is engaged for anybody now.
+        /// Whether it is engaged for any request now.
         is_engaged: bool,
     },
 }
 
-/// Whether a switch is engaged for longer than its engagement said.
+/// Returns whether a switch is engaged for longer than its engagement said.
 pub(super) fn is_overdue(switch: &Switch, now: Timestamp) -> bool {
     let expires = switch.engaged.as_ref().and_then(|engaged| engaged.expires);
     expires.is_some_and(|expiry| expiry.at <= now) && switch.is_engaged(now)

@@ -37,13 +37,13 @@ impl KillSwitches {
         self.shared.region.as_deref()
     }
 
-    /// Whether a switch is engaged on this instance, for whomever; `None` where the program has asked for no such switch.
+    /// Whether a switch is engaged on this instance, for any request; `None` if the program has no such switch.
     pub fn is_engaged(&self, id: &str) -> Option<bool> {
         let id = SwitchId::new(id).ok()?;
         self.shared.gates.lock().get(&id).map(|gate| gate.is_engaged())
     }
 
-    /// Whether both handles are of the same switches.
+    /// Returns whether both handles are of the same switches.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
@@ -53,19 +53,21 @@ impl KillSwitches {
         self.shared.active.lock().document.clone()
     }
 
-    /// What the board knows of itself.
+    /// Status of the switches.
     pub fn status(&self) -> Status {
         self.shared.status()
     }
 
     /// Changes the document in the store, and applies it here at once.
     ///
-    /// An audit that cannot be written holds nothing up: [`Event::Unrecorded`], the log and a metric tell.
+    /// An audit that cannot be written holds nothing up: [`Event::Unrecorded`], the log and a metric report it.
     ///
     /// # Errors
     ///
-    /// As [`Editor::change`]; [`EditError::Empty`] where there is no store, [`EditError::Behind`] where what is in the store
-    /// could not come into force here. After [`StoreError::NotDurable`](crate::kill_switch::store::StoreError::NotDurable) the change is
+    /// As [`Editor::change`]; [`EditError::Empty`] where there is no store, [`EditError::Behind`] where what is in the
+    /// store
+    /// could not come into force here. After
+    /// [`StoreError::NotDurable`](crate::kill_switch::store::StoreError::NotDurable) the change is
     /// in force nevertheless.
     pub fn change(&self, change: &Change, by: &Author) -> Result<Arc<Document>, EditError> {
         match self.change_where(change, by, |_| true)? {
@@ -119,7 +121,7 @@ impl KillSwitches {
         Ok(Arc::new(document))
     }
 
-    /// Where documents are changed and earlier ones are read; `None` without a store.
+    /// The editor of the document; `None` without a store.
     pub fn editor(&self) -> Option<&Editor> {
         self.editor.as_ref()
     }
@@ -129,7 +131,8 @@ impl KillSwitches {
         self.shared.refresh();
     }
 
-    /// Calls `listener` with every event until the subscription is dropped. It runs outside every lock, on the thread of
+    /// Calls `listener` with every event until the subscription is dropped. It runs outside every lock, on the thread
+    /// of
     /// whoever changed something here, or on the board's own that tells: one that hangs holds up what is told, and no
     /// engagement.
     pub fn subscribe(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {

@@ -2,9 +2,9 @@
 
 use super::model::percent::KeyHash;
 
-/// What a request says about itself, as far as it is known: borrowed, and made for each request.
+/// Dimensions of a request, as far as they are known. Borrowed, and made for each request.
 ///
-/// What is not said is outside of every scope that asks for it.
+/// A missing dimension is outside every scope that asks for it.
 ///
 /// # Examples
 ///
@@ -54,7 +54,7 @@ impl<'a> Target<'a> {
         self
     }
 
-    /// What a percentage is taken of: a user's or an order's number. The same key is always on the same side.
+    /// Key of a percentage: a user's or an order's number. The same key is always on the same side.
     pub const fn key(mut self, key: &'a str) -> Self {
         self.key = Some(key);
         self
@@ -82,9 +82,9 @@ impl<Request> Targets<Request> for Anyone {
     }
 }
 
-/// What a gate knows of a request. Implemented by functions from a request to its [`Target`].
+/// Source of the target of a request. Implemented by functions from a request to its [`Target`].
 pub trait Targets<Request> {
-    /// What the request says about itself.
+    /// The target of the request.
     fn target<'a>(&self, request: &'a Request) -> Target<'a>;
 }
 

@@ -56,7 +56,7 @@ impl TestSwitches {
     ///
     /// # Panics
     ///
-    /// Where the id is none, as every method here: a test should fail then.
+    /// If the id is invalid, as every method here: a test should fail then.
     #[track_caller]
     pub fn engage(&self, id: &str) {
         self.engage_for(id, Scope::all());
@@ -66,7 +66,7 @@ impl TestSwitches {
     ///
     /// # Panics
     ///
-    /// Where the id or the scope is none.
+    /// If the id or the scope is invalid.
     #[track_caller]
     pub fn engage_for(&self, id: &str, scope: Scope) {
         let switch = self.known(id);
@@ -77,7 +77,7 @@ impl TestSwitches {
     ///
     /// # Panics
     ///
-    /// Where the id is none.
+    /// If the id is invalid.
     #[track_caller]
     pub fn release(&self, id: &str) {
         let switch = self.known(id);
@@ -91,7 +91,7 @@ impl TestSwitches {
     ///
     /// # Panics
     ///
-    /// Where the id is none, and as the test does.
+    /// If the id is invalid.
     ///
     /// # Cancel safety
     ///

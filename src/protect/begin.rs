@@ -18,7 +18,7 @@ pub(super) struct Mechanisms {
     pub(super) bulkhead: Option<Bulkhead>,
 }
 
-/// What a call that needs thought has come to.
+/// Result of the slow path of admission.
 pub(super) enum Begun {
     /// It may be made now.
     Free(Guards),
@@ -56,7 +56,7 @@ impl Mechanisms {
         Ok(())
     }
 
-    /// Whether it is not worth asking the service whether it is ready: what is off, or fails, may hang.
+    /// Returns whether it is not worth asking the service whether it is ready: what is off, or fails, may hang.
     #[inline]
     pub(super) fn is_refusing(&self) -> bool {
         self.is_off()
@@ -64,7 +64,7 @@ impl Mechanisms {
             || self.bulkhead.as_ref().is_some_and(Bulkhead::is_full)
     }
 
-    /// Whether the switch lets nobody through.
+    /// Returns whether the switch blocks every request.
     #[cfg_attr(not(feature = "kill-switch"), expect(clippy::unused_self, reason = "there is no switch to ask"))]
     #[inline]
     fn is_off(&self) -> bool {
@@ -103,7 +103,8 @@ impl Mechanisms {
         Some(Guards { breaker: breaker.map(|(breaker, ticket)| breaker.carry(ticket)), bulkhead })
     }
 
-    /// Asks the mechanisms in their order. A service that was not asked whether it is ready is asked before the circuit.
+    /// Asks the mechanisms in their order. A service that was not asked whether it is ready is asked before the
+    /// circuit.
     pub(super) fn enter(&self, is_ready: bool) -> Begun {
         if let Some(rejected) = self.breaker.as_ref().and_then(CircuitBreaker::reject_now) {
             return Begun::Refused(rejected);
@@ -148,7 +149,7 @@ pub(super) struct Deferred<S, Request> {
     held: Held,
 }
 
-/// What becomes of it.
+/// Outcome of a deferred request.
 pub(super) enum Undeferred<F, Request, E> {
     Called(F, Guards),
     Rejected(Request, Rejected),

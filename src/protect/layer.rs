@@ -47,7 +47,7 @@ impl<T, C, P> Protect<T, C, P> {
         self
     }
 
-    /// Says what a request tells the kill switch about itself; see
+    /// Sets the target of a request for the kill switch; see
     /// [`KillSwitchLayer::target`](crate::kill_switch::KillSwitchLayer::target).
     #[cfg(feature = "kill-switch")]
     pub fn target<Request, F>(self, targets: F) -> Protect<F, C, P>
@@ -87,7 +87,8 @@ impl<T, P> Protect<T, Auto, P> {
     /// [`BulkheadLayer::until_body_end`](crate::bulkhead::BulkheadLayer::until_body_end). A time limit of the bulkhead
     /// gives the place to another call here and does not break the body.
     ///
-    /// It is for responses that [`Auto`] watches, HTTP and gRPC: with another classifier afterwards, and for responses of
+    /// It is for responses that [`Auto`] watches, HTTP and gRPC: with another classifier afterwards, and for responses
+    /// of
     /// reqwest, the permit ends with the head.
     pub fn until_body_end(mut self) -> Self {
         self.holds_body = true;

@@ -14,7 +14,7 @@
 //!
 //! | setting | default |
 //! |---|---|
-//! | what tells how a call ended | the response's own protocol ([`Auto`]) |
+//! | classification | the response's own protocol ([`Auto`]) |
 //! | what answers a rejection | a boxed error; [`respond`](Protect::respond) for servers |
 //! | bulkhead's permit | until the response's head is there; [`until_body_end`](Protect::until_body_end) |
 //!

@@ -159,7 +159,7 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
 }
 
 impl Mechanisms {
-    /// Whoever rejected counts the fallback.
+    /// Counts a fallback at the mechanism that rejected.
     pub(super) fn count_fallback(&self, rejected: &Rejected) {
         #[cfg(feature = "kill-switch")]
         if let Some(switch) = &self.switch

@@ -3,7 +3,7 @@
 #[cfg(feature = "kill-switch")]
 pub(super) use crate::kill_switch::{Anyone, Targets};
 
-/// What a kill switch is told of a request. Without the feature `kill-switch` there is none to tell.
+/// Target of a request; empty without the feature `kill-switch`.
 #[cfg(not(feature = "kill-switch"))]
 pub trait Targets<Request> {}
 

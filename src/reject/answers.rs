@@ -4,7 +4,7 @@
 /// a method `with(self, impl FnOnce(C, P) -> (D, Q))`.
 macro_rules! answers {
     ($layer:ident $(, $parameter:ident)*) => {
-        /// Sets what tells how a call ended: [`Errors`](crate::classify::Errors), a closure over the result, or
+        /// Sets the classifier: [`Errors`](crate::classify::Errors), a closure over the result, or
         /// another classifier.
         ///
         /// A closure names its argument's type, `|result: &Result<Response, _>|`;
@@ -58,7 +58,8 @@ macro_rules! answers {
 
         /// Lets `recover` replace the result of a call that was let through and failed. Counted as a fallback.
         ///
-        /// The call still counts as failed. A failure that only the end of the body tells comes too late. To a breaker
+        /// The call still counts as failed. A failure that only shows at the end of the body comes too late. To a
+        /// breaker
         /// an ignored error is no failure; to a bulkhead every error is one here.
         pub fn recover<A, R, E>(self, recover: A) -> $layer<$($parameter,)* C, crate::reject::Recover<P, A>>
         where

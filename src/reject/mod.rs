@@ -146,12 +146,12 @@ impl Rejected {
         self.name
     }
 
-    /// Why.
+    /// The reason.
     pub const fn reason(&self) -> RejectReason {
         self.reason
     }
 
-    /// How long to wait before calling again, where that is known.
+    /// Time to wait before the next call, if it is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after.get()
     }

@@ -2,7 +2,7 @@
 
 use super::{BoxError, Rejected};
 
-/// How a layer answers a rejected call.
+/// Answer of a layer to a rejected call.
 ///
 /// It works in two steps so that a waiting future stays small: [`refuse`](OnReject::refuse) keeps what is
 /// needed of the request, [`answer`](OnReject::answer) makes the response when the future is polled.
@@ -17,7 +17,7 @@ use super::{BoxError, Rejected};
 pub trait OnReject<Request, R, O, E> {
     /// The layer's error.
     type Error;
-    /// What is kept between the two steps.
+    /// State between the two steps.
     type Refusal;
 
     /// Whether an answer counts as use of a fallback.
@@ -72,7 +72,7 @@ impl<Request, R, O, E: Into<BoxError>> OnReject<Request, R, O, E> for AsError {
 
 /// Answers with a response that a function makes of the rejection. It is of the service's own type.
 ///
-/// Put the rejection among the extensions of an HTTP response, so that an outer breaker can tell it from a
+/// Put the rejection among the extensions of an HTTP response, so that an outer breaker can distinguish it from a
 /// failure: `response.extensions_mut().insert(rejected.clone())`.
 #[derive(Clone, Copy, Debug)]
 pub struct RespondWith<F>(pub(crate) F);

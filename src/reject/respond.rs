@@ -20,7 +20,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Respond;
 
-/// What [`Respond`] keeps of the request.
+/// The protocol of the request, for [`Respond`].
 #[derive(Debug)]
 pub struct Refusal {
     rejected: Rejected,
@@ -93,7 +93,7 @@ impl axum_core::response::IntoResponse for Rejected {
     }
 }
 
-/// What a client speaks.
+/// Protocol of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
     Http,
@@ -119,7 +119,7 @@ impl Protocol {
     }
 }
 
-/// Whether headers speak of gRPC, whose status is among the headers or trailers. That of gRPC-web is not.
+/// Returns whether headers speak of gRPC, whose status is among the headers or trailers. That of gRPC-web is not.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     Protocol::of(headers) == Protocol::Grpc
 }

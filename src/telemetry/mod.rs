@@ -2,7 +2,7 @@
 //!
 //! Metrics go through the [`metrics`](https://docs.rs/metrics) facade, so any exporter shows them; the library
 //! installs none. It does not matter whether the recorder is installed before or after a mechanism is made:
-//! the totals are told from the beginning.
+//! the totals are published from the beginning.
 //!
 //! | metric | type | labels |
 //! |---|---|---|
@@ -36,7 +36,7 @@
 //! | `backstop_kill_switch_audit_failures_total` | counter | name |
 //!
 //! Every combination of labels is there, at 0 or without a sample, from the moment a mechanism is made: the first
-//! trip is an increase that a query can see, and `transitions_total` tells of an opening that came and went between
+//! trip is an increase that a query can see, and `transitions_total` shows an opening that came and went between
 //! two scrapes.
 //!
 //! # When they are brought up to date
@@ -48,14 +48,15 @@
 //! of a change of state may see both states at 1.
 //!
 //! A sample of a histogram is not kept: it goes at once to the recorder that is there, if one is. Exporters want to
-//! be told the buckets; that of Prometheus shows a summary otherwise (`PrometheusBuilder::set_buckets_for_metric`).
+//! be given the buckets; that of Prometheus shows a summary otherwise (`PrometheusBuilder::set_buckets_for_metric`).
 //!
 //! # The recorder is foreign code
 //!
-//! A value is stored when it changes. An exporter that drops series which nobody stores for a while (an idle
+//! A value is stored when it changes. An exporter that drops series without a new value for a while (an idle
 //! timeout) drops those of a healthy breaker: leave that off.
 //!
-//! It is called on the thread of the call that is due to publish or has a sample, without a lock that other calls or readers
+//! It is called on the thread of the call that is due to publish or has a sample, without a lock that other calls or
+//! readers
 //! wait for, so it may use the mechanism it hears of. A panic in it is caught; what was not published then is
 //! published the next time.
 //!
@@ -77,7 +78,7 @@ pub(crate) use publisher::{PublishLock, Publisher, Series, Value};
 #[cfg(feature = "metrics")]
 pub(crate) use samples::Samples;
 
-/// What a metric is.
+/// Kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricKind {
@@ -89,7 +90,7 @@ pub enum MetricKind {
     Histogram,
 }
 
-/// What a metric counts in.
+/// Unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricUnit {
@@ -109,13 +110,13 @@ pub enum MetricUnit {
 pub struct Metric {
     /// The name in Prometheus.
     pub name: &'static str,
-    /// What it is.
+    /// The definition.
     pub kind: MetricKind,
-    /// What its value is measured in.
+    /// The unit.
     pub unit: MetricUnit,
     /// The names of its labels.
     pub labels: &'static [&'static str],
-    /// What it says.
+    /// The help text.
     pub help: &'static str,
 }
 

@@ -46,8 +46,8 @@ const RECORDERS_MAX: usize = 4;
 
 /// Handles of one mechanism's series, and what was last published through them.
 ///
-/// A handle made before a recorder is installed leads nowhere for ever, so each recorder that is met gets
-/// handles of its own, and through them the totals from the beginning. Recorders are told apart by their
+/// A handle made before a recorder is installed never leads anywhere, so each recorder that is met gets
+/// handles of its own, and through them the totals from the beginning. Recorders are distinguished by their
 /// address: one that takes the place of another in memory is taken for it.
 #[derive(Debug, Default)]
 pub(crate) struct Publisher {
@@ -55,7 +55,7 @@ pub(crate) struct Publisher {
     bindings: Vec<Binding>,
 }
 
-/// What one recorder has been told.
+/// Values that one recorder has received.
 struct Binding {
     recorder: usize,
     /// Totals, by the counter's place. A breaker has some fifty counters, most of which never move.
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Binding {
 /// for one more each time.
 const ROUNDS_MAX: u32 = 16;
 
-/// Lets one thread publish at a time; whoever comes meanwhile leaves its news to that one, and waits for nothing.
+/// Lets one thread publish at a time; other threads leave their news to that one, and do not wait.
 #[derive(Debug, Default)]
 pub(crate) struct PublishLock {
     busy: AtomicBool,
@@ -88,7 +88,7 @@ impl PublishLock {
     pub(crate) fn run(&self, publish: impl Fn(&mut Publisher)) {
         self.again.store(true, Ordering::Relaxed);
         for _ in 0..ROUNDS_MAX {
-            // AcqRel, twice: whoever finds it busy has left word before, and that is seen after letting go.
+            // AcqRel, twice: a thread that finds it busy has set the flag before, which is seen after the release.
             if self.busy.swap(true, Ordering::AcqRel) {
                 return;
             }

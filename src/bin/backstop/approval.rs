@@ -45,7 +45,7 @@ impl Pending {
             .iter()
             .map(|proposal| {
                 let (number, at) = (proposal.number.to_string(), time_args::relative(proposal.at, now));
-                [number, at, proposal.by.to_owned(), proposal.change.to_string(), proposal.reason.to_owned()]
+                [number, at, proposal.by.clone(), proposal.change.to_string(), proposal.reason.clone()]
             })
             .collect();
         let text = match &document {

@@ -15,10 +15,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 pub(super) struct Define {
     /// Its name: a-z, 0-9, '.', '_' and '-'. It is never used for anything else.
     id: SwitchId,
-    /// Who answers for it.
+    /// The owner.
     #[arg(long, value_name = "TEAM")]
     owner: String,
-    /// What it turns off.
+    /// The capability that it disables.
     #[arg(long, value_name = "TEXT")]
     disables: String,
     /// What programs ought to do until they have seen the document. One that is built to do otherwise says so.
@@ -27,7 +27,7 @@ pub(super) struct Define {
     /// When somebody has to look at it again: 2027-01-31T00:00:00Z, or 90d from now.
     #[arg(long, value_name = "TIME", value_parser = When::parse)]
     expires: When,
-    /// How much it hurts while it is engaged.
+    /// Severity of an engagement.
     #[arg(long, default_value = "medium", value_name = "LEVEL", value_parser = severity())]
     severity: Severity,
     /// For how many percent automation may engage it. Default: not at all.

@@ -58,7 +58,7 @@ impl Program {
         Ok(Self { name: format!("{instance} at {}", http.place()), http, path, instance, region })
     }
 
-    /// Whether the switch is engaged on it, and the generation by which it is; why it does not say.
+    /// Returns whether the switch is engaged on it, and the generation by which it is; why it does not say.
     fn state(&self) -> Result<(bool, u64), String> {
         let answer = self.http.get(&self.path).map_err(|failure| failure.to_string())?;
         let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();

@@ -55,9 +55,9 @@ fn row(document: &Document, now: backstop::clock::Timestamp) -> [String; 6] {
     [
         document.generation().to_string(),
         time_args::relative(changed.at, now),
-        changed.by.to_owned(),
-        changed.what.to_owned(),
-        changed.reason.to_owned(),
+        changed.by.clone(),
+        changed.what.clone(),
+        changed.reason.clone(),
         note,
     ]
 }

@@ -59,8 +59,8 @@ fn row(switch: &Switch, now: Timestamp) -> [String; 9] {
         engaged.map(text::whom).unwrap_or_default(),
         engaged.map(|engaged| time_args::relative(engaged.at, now)).unwrap_or_default(),
         expires.map(|expiry| time_args::relative(expiry.at, now)).unwrap_or_default(),
-        engaged.map(|engaged| engaged.by.to_owned()).unwrap_or_default(),
-        engaged.map(|engaged| engaged.reason.to_owned()).unwrap_or_default(),
+        engaged.map(|engaged| engaged.by.clone()).unwrap_or_default(),
+        engaged.map(|engaged| engaged.reason.clone()).unwrap_or_default(),
         definition.owner().to_owned(),
         note,
     ]

@@ -41,7 +41,7 @@ pub(super) fn engagement(switch: &Switch) -> String {
         let then = if expiry.then == ExpiryAction::Release { "it is released" } else { "somebody has to look" };
         format!(", until {}: then {then}", time_args::minute(expiry.at))
     });
-    format!("{} is engaged for {}{until}.", switch.id, whom(&engaged))
+    format!("{} is engaged for {}{until}.", switch.id, whom(engaged))
 }
 
 /// For whom and where.

@@ -40,7 +40,7 @@ impl BulkheadBuilder<Named> {
         Self { settings: Settings::default(), target: Named::new(name) }
     }
 
-    /// Where the bulkhead reads the time. Default: the system's monotonic clock.
+    /// The clock. Default: the system's monotonic clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.target.clock = clock;
@@ -93,7 +93,7 @@ impl<T> BulkheadBuilder<T> {
         self
     }
 
-    /// Which of the waiting calls is served first. Default: the one that came first.
+    /// Order in which waiting calls are served. Default: first in, first out.
     #[must_use]
     pub fn queue_order(mut self, order: QueueOrder) -> Self {
         self.settings.queue_order = order;
@@ -108,7 +108,7 @@ impl<T> BulkheadBuilder<T> {
         self
     }
 
-    /// How long a call may hold its permit. Default: for ever. Valid: 1 ms to 1 day.
+    /// Longest time a call may hold its permit. Default: no limit. Valid: 1 ms to 1 day.
     ///
     /// Past it the permit is taken away as soon as another call wants one, and a response body that holds it
     /// breaks with [`HoldExpired`](crate::bulkhead::HoldExpired), where the feature `tokio` has a timer for it. It is for clients that read their response a byte
@@ -130,7 +130,7 @@ impl<T> BulkheadBuilder<T> {
         self
     }
 
-    /// Whether guaranteed shares may exceed the limit while others borrow them. Default: never.
+    /// Returns whether guaranteed shares may exceed the limit while others borrow them. Default: never.
     #[must_use]
     pub fn partition_total(mut self, total: PartitionTotal) -> Self {
         self.settings.partition_total = total;

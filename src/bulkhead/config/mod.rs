@@ -60,7 +60,7 @@ impl BulkheadConfig {
         self.max_concurrent_calls
     }
 
-    /// How long a call may wait for a permit.
+    /// Longest wait of a call for a permit.
     pub const fn max_wait(&self) -> Duration {
         self.max_wait
     }
@@ -70,22 +70,22 @@ impl BulkheadConfig {
         self.max_queue
     }
 
-    /// Which of the waiting calls is served first.
+    /// Order in which waiting calls are served.
     pub const fn queue_order(&self) -> QueueOrder {
         self.queue_order
     }
 
-    /// How calls are shed that queue for too long.
+    /// Shedding of calls that queue for too long.
     pub const fn shedding(&self) -> Option<Shedding> {
         self.shedding
     }
 
-    /// Whether guaranteed shares may exceed the limit.
+    /// Returns whether guaranteed shares may exceed the limit.
     pub const fn partition_total(&self) -> PartitionTotal {
         self.partition_total
     }
 
-    /// How long a permit may be held.
+    /// Longest time a permit may be held.
     pub const fn max_hold(&self) -> Option<Duration> {
         self.max_hold
     }
@@ -95,17 +95,17 @@ impl BulkheadConfig {
         self.partitions.iter().copied()
     }
 
-    /// What adapts the limit, if something does.
+    /// The adaptive limit, if there is one.
     pub const fn adaptive(&self) -> Option<&AdaptiveLimit> {
         self.adaptive.as_ref()
     }
 
-    /// Whether more is noted of each call than that it is in flight.
+    /// Returns whether more is noted of each call than that it is in flight.
     pub(crate) fn needs_lock(&self) -> bool {
         self.max_hold.is_some() || self.adaptive.is_some() || !self.partitions.is_empty()
     }
 
-    /// Whether calls wait unless they ask for something else.
+    /// Returns whether calls wait unless they ask for something else.
     pub(crate) fn queues(&self) -> bool {
         !self.max_wait.is_zero() && self.max_queue > 0
     }
@@ -119,7 +119,7 @@ impl BulkheadConfig {
         self.partitions.iter().map(|(_, share)| share.get())
     }
 
-    /// What adapts the limit, beginning as near to `start` as its bounds allow.
+    /// The adaptive limit, starting as near to `start` as its bounds allow.
     pub(crate) fn limiter(&self, start: u32) -> Option<Limiter> {
         let adaptive = self.adaptive.clone()?;
         let (min, max) = adaptive.bounds();

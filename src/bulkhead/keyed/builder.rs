@@ -42,7 +42,7 @@ impl<K> KeyedBulkheadBuilder<K> {
         self
     }
 
-    /// Where the bulkheads read the time. Default: the system's monotonic clock.
+    /// The clock. Default: the system's monotonic clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.target.clock = clock;

@@ -25,7 +25,7 @@ const PUBLISH_EVERY: u64 = 1024;
 pub struct KeyedEvent<K> {
     /// The key; `None` for the overflow bulkhead.
     pub key: Option<K>,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
@@ -136,7 +136,7 @@ impl<K: Key> Group<K> {
         self.table.for_each(visit);
     }
 
-    /// The sums as metrics tell them.
+    /// The sums for metrics.
     #[cfg(feature = "metrics")]
     fn sums(&self) -> Snapshot {
         let whole = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);

@@ -30,7 +30,7 @@ impl<K: Key> KeyedBulkhead<K> {
         self.group.counters.name
     }
 
-    /// Whether both handles are of the same group.
+    /// Returns whether both handles are of the same group.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.group, &other.group)
     }
@@ -57,12 +57,12 @@ impl<K: Key> KeyedBulkhead<K> {
         BulkheadLayer::new(ByKey { bulkheads: self.clone(), key })
     }
 
-    /// How many keys are known.
+    /// Number of known keys.
     pub fn len(&self) -> u64 {
         self.group.len()
     }
 
-    /// Whether no key is known.
+    /// Returns whether no key is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -87,7 +87,7 @@ impl<K: Key> KeyedBulkhead<K> {
         self.group.evicted()
     }
 
-    /// What has been counted over all keys, those that are gone among them.
+    /// Totals over all keys, evicted ones among them.
     pub fn totals(&self) -> Totals {
         self.group.totals()
     }

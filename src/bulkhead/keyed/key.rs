@@ -92,7 +92,7 @@ impl<K: Key> KeyHandle<K> {
         self.call_with(future, &AnyResult)
     }
 
-    /// Runs a future with a permit; `classifier` tells an adaptive limit how it went.
+    /// Runs a future with a permit; `classifier` gives the outcome to an adaptive limit.
     ///
     /// # Errors
     ///

@@ -4,7 +4,7 @@
 //! each key permits of its own, with the same settings for every key.
 //!
 //! Keys come from requests, so they are bounded: at [`max_keys`](KeyedBulkheadBuilder::max_keys) a key that has
-//! nothing in flight and nobody waiting makes room; if none is found quickly, the new key shares one overflow
+//! nothing in flight and no queue makes room; if none is found quickly, the new key shares one overflow
 //! bulkhead with all others that found no room. Keys never become metric labels: the metrics of a group are sums
 //! over its keys, and its limit is that of one key.
 //!

@@ -65,7 +65,7 @@ impl Aimd {
         self
     }
 
-    /// What a drop multiplies the limit by. Default: 0.9. Valid: from 0.5, below 1.
+    /// Factor of the limit after a drop. Default: 0.9. Valid: from 0.5, below 1.
     ///
     /// Smaller gets out of an overload sooner and wastes more capacity after each drop.
     #[must_use]

@@ -24,7 +24,7 @@ const WARM_UP: u32 = 10;
 /// | `queue_size` | a fifteenth of the limit, at least 1, from 225 on the square root | 1 to 500,000 calls |
 /// | `smoothing` | 0.2 | above 0, at most 1 |
 /// | `long_window` | 600 steps | 1 to 500,000 |
-/// | `window` | as many calls as tell the queue | 1 to 500,000 calls |
+/// | `window` | as many calls as show the queue | 1 to 500,000 calls |
 /// | `probe_interval` | 100 round trips | 0 (never) to 500,000 |
 ///
 /// Source: `Gradient2Limit` of Netflix' concurrency-limits for the formula, `smoothing`, `queue_size` and
@@ -86,7 +86,7 @@ impl Gradient2 {
         self
     }
 
-    /// How many times the long round trip is still no queue. Default: 1.02. Valid: 1 to 10.
+    /// Multiple of the long round trip that does not count as a queue. Default: 1.02. Valid: 1 to 10.
     ///
     /// Smaller takes round trips that vary for a queue; larger lets the dependency slow down that far. Where the work
     /// of calls varies as an exponential does, 1.1 keeps the limit from sinking below the knee. The published 1.5 lets
@@ -126,9 +126,9 @@ impl Gradient2 {
     }
 
     /// Calls that [`observe`](super::Limiter::observe) gathers for one step. Default: a round trip's worth, and more
-    /// until their mean tells the queue ([the module](super#rounds)). Valid: 1 to 500,000.
+    /// until their mean shows the queue ([the module](super#rounds)). Valid: 1 to 500,000.
     ///
-    /// Smaller follows sooner and takes a call that is slow by nature for a queue; larger tells the two apart.
+    /// Smaller follows sooner and takes a call that is slow by nature for a queue; larger distinguishes the two.
     #[must_use]
     pub const fn window(mut self, calls: u32) -> Self {
         self.window = Some(calls);
@@ -153,7 +153,7 @@ impl Default for Gradient2 {
     }
 }
 
-/// What the gradient remembers.
+/// State of the gradient.
 #[derive(Clone, Debug)]
 pub(super) struct Slope {
     pub(super) limit: f64,

@@ -9,7 +9,7 @@ const EARLY: u64 = 2;
 /// Calls between two probes at the least, however low the limit is.
 const CALLS_MIN: u64 = 500;
 
-/// Calls after which a probe that nobody keeps to gives up, as a multiple of the limit.
+/// Calls after which a probe that is not followed gives up, as a multiple of the limit.
 const PATIENCE: u64 = 20;
 
 /// Round trips between two probes, as a multiple of those that the last one took: the share of the capacity lost is
@@ -43,7 +43,7 @@ struct Cut {
     beyond: u64,
 }
 
-/// What to do with a round.
+/// Use of a round.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Advice {
     /// As the algorithm says.
@@ -58,7 +58,7 @@ impl Probe {
         self.cut.map(|cut| cut.limit)
     }
 
-    /// Whether a call began before the limit was halved, or right after, and says nothing.
+    /// Returns whether a call began before the limit was halved, or right after, and says nothing.
     pub(super) fn skips(&mut self, call: &Round) -> bool {
         let Some(cut) = &mut self.cut else { return false };
         if call.is_dropped {

@@ -16,7 +16,7 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// Whether enough of the limit was used to say anything about it.
+    /// Returns whether enough of the limit was used to say anything about it.
     pub(super) fn is_busy(&self, limit: f64) -> bool {
         f64::from(self.in_flight) * 2.0 >= limit
     }
@@ -30,7 +30,7 @@ impl From<Sample> for Round {
     }
 }
 
-/// When enough calls were gathered.
+/// Number of calls that completes a round.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Enough {
     /// After so many.

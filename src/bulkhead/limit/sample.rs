@@ -1,7 +1,7 @@
 //! Samples of round trips.
 
 use std::time::Duration;
-/// What is known about a call that has ended.
+/// A call that has ended: its round trip, the calls in flight, and whether it was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     pub(super) round_trip: Duration,

@@ -2,7 +2,7 @@
 
 use super::round::{Round, log10};
 
-/// How far [`Vegas`] goes down in one step.
+/// Decrease of [`Vegas`] in one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -35,7 +35,7 @@ pub enum Decrease {
 /// | `beta` | `6 * log10(limit)` | `alpha` to 500,000 |
 /// | `decrease` | by `log10(limit)` | |
 /// | `smoothing` | 1 (none) | above 0, at most 1 |
-/// | `window` | as many calls as tell the queue | 1 to 500,000 calls |
+/// | `window` | as many calls as show the queue | 1 to 500,000 calls |
 /// | `probe_interval` | 100 round trips | 0 (never) to 500,000 |
 ///
 /// `log10` is rounded down and at least 1. Source: Brakmo and Peterson, "TCP Vegas" (1995); `VegasLimit` of Netflix'
@@ -119,7 +119,7 @@ impl Vegas {
         self
     }
 
-    /// How far a step goes down. Default: by `log10(limit)`.
+    /// Decrease in one step. Default: by `log10(limit)`.
     ///
     /// Half gets out of an overload at once and wastes capacity each time.
     #[must_use]
@@ -138,9 +138,9 @@ impl Vegas {
     }
 
     /// Calls that [`observe`](super::Limiter::observe) gathers for one step. Default: a round trip's worth, as in the
-    /// paper, and more until their mean tells the queue ([the module](super#rounds)). Valid: 1 to 500,000.
+    /// paper, and more until their mean shows the queue ([the module](super#rounds)). Valid: 1 to 500,000.
     ///
-    /// Smaller follows sooner and takes a call that is slow by nature for a queue; larger tells the two apart.
+    /// Smaller follows sooner and takes a call that is slow by nature for a queue; larger distinguishes the two.
     #[must_use]
     pub const fn window(mut self, calls: u32) -> Self {
         self.window = Some(calls);
@@ -185,7 +185,7 @@ fn whole(limit: f64) -> u32 {
     limit as u32
 }
 
-/// What Vegas remembers.
+/// State of Vegas.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     pub(super) limit: f64,

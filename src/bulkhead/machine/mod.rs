@@ -32,12 +32,12 @@ pub(crate) struct Room {
     pub(crate) limit: u32,
 }
 
-/// How a call ended that was in flight.
+/// End of a call that was in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exit {
     /// Its permit had been taken away.
     pub(crate) is_late: bool,
-    /// What the limit is now, if it changed.
+    /// The new limit, if it changed.
     pub(crate) limit: Option<u32>,
 }
 
@@ -45,12 +45,12 @@ pub(crate) struct Exit {
 pub(crate) struct Machine<W> {
     config: Arc<BulkheadConfig>,
     queue: Queue<W>,
-    /// When each partition's queue was last seen empty.
+    /// Time at which each partition's queue was last empty.
     last_empty: Vec<Instant>,
     partitions: Partitions,
     holds: InFlight,
     limiter: Option<Limiter>,
-    /// What round trips usually take: a moving mean of about the last eight.
+    /// Usual round trip: a moving mean of about the last eight.
     usual: Duration,
 }
 
@@ -117,7 +117,7 @@ impl<W> Machine<W> {
 
     // ---- calls in flight
 
-    /// Whether a call may take a permit now. The queue has been served.
+    /// Returns whether a call may take a permit now. The queue has been served.
     pub(crate) fn may_enter(&self, partition: usize, room: Room) -> bool {
         self.partitions.may_enter(partition, room.in_flight, room.limit)
     }
@@ -187,19 +187,19 @@ impl<W> Machine<W> {
         (over.len(), (limit != before && self.limiter.is_some()).then_some(limit))
     }
 
-    /// When a permit has been held for too long; `None` where it was taken away.
+    /// The end of the permit's `max_hold`; `None` if it was revoked.
     #[cfg(feature = "http")]
     pub(crate) fn held_until(&mut self, id: CallId) -> Option<Instant> {
         let since = self.holds.get_mut(id)?.since;
         Some(self.config.max_hold.map_or(Instant::NEVER, |max_hold| since.saturating_add(max_hold)))
     }
 
-    /// Whether a permit is still its holder's.
+    /// Returns whether a permit is still its holder's.
     pub(crate) fn is_held(&mut self, id: CallId) -> bool {
         self.holds.get_mut(id).is_some()
     }
 
-    /// Whether calls are timed that may have to give their permits back.
+    /// Returns whether calls are timed that may have to give their permits back.
     pub(crate) fn times_holds(&self) -> bool {
         self.config.max_hold.is_some() && self.holds.oldest_bound().is_some()
     }

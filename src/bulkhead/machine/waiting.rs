@@ -7,7 +7,7 @@ use crate::clock::Instant;
 use crate::reject::RejectReason;
 use std::time::Duration;
 
-/// What happens to the next of the waiting calls.
+/// Decision on the next of the waiting calls.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next<W> {
     /// Its time is over.
@@ -47,7 +47,7 @@ impl<W> Machine<W> {
         Ok(self.queue.push(partition, Waiter { since: now, deadline, on_deadline, wake }))
     }
 
-    /// What happens next among the calls that wait; nothing as long as they have to.
+    /// The next decision among the waiting calls; `None` while they have to wait.
     pub(crate) fn next(&mut self, room: Room, now: Instant) -> Option<Next<W>> {
         if let Some(gone) = self.queue.expire(now) {
             self.note_empty(now);
@@ -83,7 +83,7 @@ impl<W> Machine<W> {
         Some(gone)
     }
 
-    /// What wakes each of the calls that wait: when it is time to look again may have changed.
+    /// The wakers of all waiting calls: the time of their next look may have changed.
     pub(crate) fn wakes(&mut self) -> impl Iterator<Item = &mut W> {
         self.queue.iter_mut().map(|waiter| &mut waiter.wake)
     }

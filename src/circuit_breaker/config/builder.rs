@@ -119,7 +119,7 @@ impl CircuitBreakerBuilder<Named> {
         Self { settings: Settings::default(), target: Named::new(name) }
     }
 
-    /// Where the breaker reads the time. Default: the system's monotonic clock.
+    /// The clock. Default: the system's monotonic clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.target.clock = clock;
@@ -142,7 +142,7 @@ impl<T> CircuitBreakerBuilder<T> {
     /// The window that calls are judged over. Default: the last 100 calls.
     ///
     /// Smaller reacts sooner on less evidence. A time window suits traffic that comes and goes: old failures
-    /// leave it although nobody calls.
+    /// leave it although there are no calls.
     #[must_use]
     pub fn window(mut self, window: SlidingWindow) -> Self {
         self.settings.window = window;
@@ -234,7 +234,7 @@ impl<T> CircuitBreakerBuilder<T> {
         self
     }
 
-    /// What an abandoned call counts as. Default: [`AbandonedPolicy::Judge`].
+    /// Outcome of an abandoned call. Default: [`AbandonedPolicy::Judge`].
     #[must_use]
     pub fn on_abandoned(mut self, abandonment: AbandonedPolicy) -> Self {
         self.settings.on_abandoned = abandonment;
@@ -250,14 +250,14 @@ impl<T> CircuitBreakerBuilder<T> {
         self
     }
 
-    /// What a call that panicked counts as. Default: a failure.
+    /// Outcome of a call that panicked. Default: a failure.
     #[must_use]
     pub fn on_panic(mut self, policy: PanicPolicy) -> Self {
         self.settings.on_panic = policy;
         self
     }
 
-    /// How long the circuit stays open. Default: 60 s. Takes a `Duration` or an [`OpenTime`].
+    /// Time for which the circuit stays open. Default: 60 s. Takes a `Duration` or an [`OpenTime`].
     ///
     /// Shorter recovers sooner and probes a sick dependency more often.
     #[must_use]
@@ -282,7 +282,7 @@ impl<T> CircuitBreakerBuilder<T> {
         self
     }
 
-    /// What a `Retry-After` of the dependency does. Default: it sets the open time of the trip it comes with.
+    /// Use of the dependency's `Retry-After`. Default: it sets the open time of the trip it comes with.
     #[must_use]
     pub fn retry_after(mut self, policy: RetryAfterPolicy) -> Self {
         self.settings.retry_after = policy;
@@ -298,7 +298,7 @@ impl<T> CircuitBreakerBuilder<T> {
 
     /// Shows `half_open` as soon as the open time is over, instead of at the next call. Default: off.
     ///
-    /// Nothing runs in the background: whoever reads the state or calls makes the change.
+    /// Nothing runs in the background: the next call or read of the state makes the change.
     #[must_use]
     pub fn automatic_half_open(mut self, on: bool) -> Self {
         self.settings.automatic_half_open = on;
@@ -312,14 +312,14 @@ impl<T> CircuitBreakerBuilder<T> {
         self
     }
 
-    /// Whether that number holds for the whole round or for one moment. Default: for the round.
+    /// Returns whether that number holds for the whole round or for one moment. Default: for the round.
     #[must_use]
     pub fn half_open_limit(mut self, limit: ProbeLimit) -> Self {
         self.settings.half_open_limit = limit;
         self
     }
 
-    /// When probes have said enough. Default: the trip thresholds over `half_open_max_calls` results.
+    /// Decision of a half-open round. Default: the trip thresholds over `half_open_max_calls` results.
     #[must_use]
     pub fn half_open_decision(mut self, decision: HalfOpenDecision) -> Self {
         self.settings.half_open_decision = Some(decision);
@@ -342,7 +342,7 @@ impl<T> CircuitBreakerBuilder<T> {
         self
     }
 
-    /// Where a half-open circuit goes when that time is over. Default: open.
+    /// State after that time is over. Default: open.
     #[must_use]
     pub fn half_open_timeout_to(mut self, to: TimeoutTo) -> Self {
         self.settings.half_open_timeout_to = to;

@@ -54,7 +54,7 @@ pub struct CircuitBreakerConfig {
     pub(crate) initial_state: State,
 }
 
-/// What trips the circuit: any of these.
+/// Trip rules: any of these opens the circuit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) failure_rate: Option<Ratio>,
@@ -67,7 +67,7 @@ pub(crate) struct Rules {
     pub(crate) abandoned_rate: Ratio,
 }
 
-/// How a half-open circuit probes.
+/// Settings of the half-open state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HalfOpen {
     pub(crate) max_calls: u32,
@@ -94,7 +94,7 @@ impl CircuitBreakerConfig {
         CircuitBreakerBuilder::config_only()
     }
 
-    /// Whether a closed circuit that has seen successes only needs no memory of its own.
+    /// Returns whether a closed circuit that has seen successes only needs no memory of its own.
     pub(crate) fn can_fold(&self) -> bool {
         self.throttle.is_none() && !self.detect_slow_calls_in_flight && self.initial_state == State::Closed
     }
@@ -124,7 +124,7 @@ impl CircuitBreakerConfig {
         self.slow_call_duration_threshold
     }
 
-    /// How long the circuit stays open.
+    /// Time for which the circuit stays open.
     pub const fn open_time(&self) -> &OpenTime {
         &self.open_time
     }
@@ -152,14 +152,14 @@ pub enum EvaluateOn {
     Failure,
 }
 
-/// What an abandoned call counts as.
+/// Outcome of an abandoned call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum AbandonedPolicy {
     /// A failure when it had lasted longer than the slow-call threshold; otherwise it is set aside, and the
     /// circuit trips when the share of calls set aside reaches
     /// [`abandoned_rate_threshold`](CircuitBreakerBuilder::abandoned_rate_threshold). The default: one client
-    /// that goes away means nothing, a dependency that answers nobody in time does.
+    /// that goes away means nothing, a dependency that answers no call in time does.
     #[default]
     Judge,
     /// Nothing. A dependency that is dead behind callers' timeouts then never trips the circuit.
@@ -168,7 +168,7 @@ pub enum AbandonedPolicy {
     Failure,
 }
 
-/// What a call that panicked counts as.
+/// Outcome of a call that panicked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum PanicPolicy {
@@ -179,7 +179,7 @@ pub enum PanicPolicy {
     Ignore,
 }
 
-/// What a `Retry-After` of the dependency does.
+/// Use of the dependency's `Retry-After`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum RetryAfterPolicy {
@@ -193,18 +193,19 @@ pub enum RetryAfterPolicy {
     OpensAtOnce,
 }
 
-/// How the number of probes is limited.
+/// Limit on the number of probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum ProbeLimit {
-    /// At most `half_open_max_calls` in one half-open round; a probe without a result gives its place back. The default.
+    /// At most `half_open_max_calls` in one half-open round; a probe without a result gives its place back. The
+    /// default.
     #[default]
     PerRound,
     /// At most `half_open_max_calls` at the same time.
     InFlight,
 }
 
-/// When probes have said enough.
+/// Decision of a half-open round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -216,24 +217,24 @@ pub enum HalfOpenDecision {
     /// The trip thresholds, over `calls` results; a round without a threshold for failures that it can reach
     /// takes 0.5.
     Rate {
-        /// How many results. At most `half_open_max_calls` with [`ProbeLimit::PerRound`], where no more can come.
+        /// Number of results. At most `half_open_max_calls` with [`ProbeLimit::PerRound`].
         calls: u32,
     },
     /// This many successes in a row close; one failure opens.
     ConsecutiveSuccesses {
-        /// How many.
+        /// Number of successes in a row.
         calls: u32,
     },
     /// `successes` of the last `of` results close; as soon as that is out of reach, open.
     Successes {
-        /// How many must succeed.
+        /// Number of successes.
         successes: u32,
         /// Of how many.
         of: u32,
     },
 }
 
-/// Where a half-open circuit goes whose probes did not decide in time.
+/// State after a half-open round that was not decided in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum TimeoutTo {

@@ -64,7 +64,7 @@ impl<K> KeyedCircuitBreakerBuilder<K> {
         self
     }
 
-    /// Where the circuits read the time. Default: the system's monotonic clock.
+    /// The clock. Default: the system's monotonic clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;

@@ -17,7 +17,7 @@ pub(super) struct Circuit {
     slot: Mutex<Slot>,
 }
 
-/// A circuit that is closed and has seen successes only is told by two numbers.
+/// A circuit that is closed and has seen successes only is described by two numbers.
 #[derive(Debug)]
 pub(super) struct Slot {
     generation: u64,
@@ -34,13 +34,13 @@ impl Circuit {
         self.slot.lock()
     }
 
-    /// Whether nothing would be lost with it, if nobody uses it.
+    /// Returns whether nothing is lost by forgetting an unused circuit.
     pub(super) fn is_forgettable(&self, now: Instant) -> bool {
         let slot = self.slot.try_lock();
         slot.is_some_and(|mut slot| slot.machine.as_mut().is_none_or(|machine| machine.is_forgettable(now)))
     }
 
-    /// Whether it is open or half-open and could be forgotten.
+    /// Returns whether it is open or half-open and could be forgotten.
     pub(super) fn is_dead(&self, now: Instant) -> bool {
         let slot = self.slot.try_lock();
         slot.is_some_and(|mut slot| {
@@ -50,7 +50,7 @@ impl Circuit {
     }
 }
 
-/// Whether a circuit in this state takes one of the places of those that may be open.
+/// Returns whether a circuit in this state takes one of the places of those that may be open.
 pub(super) fn is_open(state: State) -> bool {
     matches!(state, State::Open | State::HalfOpen)
 }
@@ -80,7 +80,7 @@ impl Slot {
         self.machine.is_none().then_some(self.generation)
     }
 
-    /// Counts a success of a circuit that is not written out; more than fill the window tell nothing.
+    /// Counts a success of a circuit that is not written out; those past a full window add nothing.
     pub(super) fn count_success(&mut self, window: u32) {
         self.successes = self.successes.saturating_add(1).min(window);
     }

@@ -33,7 +33,7 @@ use std::time::Duration;
 pub struct KeyedEvent<K> {
     /// The key; `None` for the overflow circuit.
     pub key: Option<K>,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Group<K> {
     foldable: AtomicU64,
     /// Whether calls are timed while they are in flight.
     follows_flights: AtomicBool,
-    /// When the metrics were last published, and when dead circuits were last looked for.
+    /// Times of the last publication and of the last sweep for dead circuits.
     published_at: AtomicU64,
     pub(super) swept_at: AtomicU64,
     pub(super) table: Table<K, Circuit>,
@@ -354,7 +354,7 @@ impl<K: Key> Group<K> {
     }
 }
 
-/// Whether so much time has passed since this was last true.
+/// Returns whether so much time has passed since this was last true.
 pub(in crate::circuit_breaker) fn is_due(last: &AtomicU64, interval: Duration, now: Instant) -> bool {
     let before = Instant::from_nanos(last.load(Ordering::Relaxed));
     let is_due = before.saturating_add(interval).is_reached(now);

@@ -30,7 +30,7 @@ pub struct KeyedCircuitBreaker<K> {
     group: Arc<Group<K>>,
 }
 
-/// What a key has to be.
+/// Requirements on a key.
 impl<K: Key> KeyedCircuitBreaker<K> {
     pub(super) fn new(group: Arc<Group<K>>) -> Self {
         Self { group }
@@ -41,7 +41,7 @@ impl<K: Key> KeyedCircuitBreaker<K> {
         self.group.name()
     }
 
-    /// Whether both are handles of the same group.
+    /// Returns whether both are handles of the same group.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.group, &other.group)
     }
@@ -64,17 +64,17 @@ impl<K: Key> KeyedCircuitBreaker<K> {
         Some(KeyHandle { group: Arc::clone(&self.group), entry })
     }
 
-    /// How many keys are known.
+    /// Number of known keys.
     pub fn len(&self) -> u64 {
         self.group.len()
     }
 
-    /// Whether no key is known.
+    /// Returns whether no key is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many circuits are open or half-open.
+    /// Number of circuits that are open or half-open.
     pub fn open_len(&self) -> u64 {
         self.group.open_len()
     }
@@ -99,7 +99,7 @@ impl<K: Key> KeyedCircuitBreaker<K> {
         self.group.suppressed()
     }
 
-    /// What has been counted over all keys.
+    /// Totals over all keys.
     pub fn totals(&self) -> Totals {
         self.group.totals()
     }

@@ -7,7 +7,7 @@
 //!
 //! Keys come from requests, so they are bounded: at [`max_keys`](KeyedCircuitBreakerBuilder::max_keys) a key
 //! that is idle, closed and without failures in its window makes room, and so does one that is open but that
-//! nobody has called for longer than its open time and a half-open round; if none is found quickly, the new key
+//! has had no call for longer than its open time and a half-open round; if none is found quickly, the new key
 //! shares one overflow circuit with all others that found no room. A count window remembers a failure until
 //! further calls push it out: where keys come and go, a time window lets them go as well. Keys never become
 //! metric labels.

@@ -1,4 +1,4 @@
-//! The places of those circuits that may be open at once, and the circuits that nobody calls any more.
+//! The places of those circuits that may be open at once, and the circuits without calls.
 
 use super::entry::Entry;
 use super::group::{Group, is_due};
@@ -31,7 +31,7 @@ impl<K: Key> Group<K> {
         taken.is_ok()
     }
 
-    /// Forgets open circuits that nobody calls any more: their hosts are gone, and their places are wanted.
+    /// Forgets open circuits without calls: their hosts are gone, and their places are needed.
     pub(in crate::circuit_breaker) fn sweep(&self, now: Instant) {
         if self.open_len() > 0 && is_due(&self.swept_at, SWEEP_INTERVAL, now) {
             let gone = self.table.sweep(|circuit| circuit.is_dead(now));

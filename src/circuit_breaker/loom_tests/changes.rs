@@ -1,4 +1,4 @@
-//! One transition for one cause, told in order to whoever listens, waits or reads the metrics.
+//! One transition for one cause, in order for listeners, waiters and metrics.
 
 use super::{OPEN_TIME, admitted, breaker, call, join, listen, model, path, spawn, warm};
 use crate::circuit_breaker::open_time::OpenTime;

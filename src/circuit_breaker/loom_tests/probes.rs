@@ -1,4 +1,4 @@
-//! As many probes as there are places, whoever comes and however they end.
+//! As many probes as there are places, whatever comes and however they end.
 
 use super::{about_to_probe, admitted, breaker, join, listen, model, spawn};
 use crate::circuit_breaker::config::PanicPolicy;

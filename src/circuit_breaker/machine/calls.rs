@@ -29,7 +29,7 @@ impl Machine {
         Ok(Admission { generation: self.generation, flight, would_reject })
     }
 
-    /// Why the next call is not let through. Takes a probe's place, or a share of the ramp, if it is.
+    /// Admits the next call, and takes a probe's place or a share of the ramp; `Err` is the reason of a rejection.
     pub(super) fn refusal(&mut self) -> Option<Denial> {
         let now = self.latest;
         let throttled = self.is_throttled();
@@ -50,7 +50,7 @@ impl Machine {
         reason.map(|reason| Denial { reason, retry_after: None })
     }
 
-    /// Whether a call would be let through, without letting one through. A share of the calls may still not be.
+    /// Returns whether a call would be let through, without letting one through. A share of the calls may still not be.
     #[cfg(feature = "tokio")]
     pub(crate) fn is_permitting(&mut self, now: Instant) -> bool {
         self.poll(now);
@@ -98,7 +98,7 @@ impl Machine {
         Recorded { kind, is_slow }
     }
 
-    /// Whether the outcome counts as a failure; `None` where it counts as nothing.
+    /// Returns whether the outcome counts as a failure; `None` where it counts as nothing.
     pub(super) fn verdict(&self, outcome: Outcome, is_slow: bool) -> Option<bool> {
         match outcome {
             Outcome::Success => Some(false),

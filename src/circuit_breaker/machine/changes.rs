@@ -71,7 +71,7 @@ impl Machine {
         }
     }
 
-    /// Whether a circuit that nobody uses can be forgotten: it is as it was when it was made, or its probes have
+    /// Whether an unused circuit can be forgotten: it is as it was when it was made, or its probes have
     /// been due for longer than a round may last.
     pub(crate) fn is_forgettable(&mut self, now: Instant) -> bool {
         self.latest = self.latest.max(now);
@@ -91,7 +91,7 @@ impl Machine {
         }
     }
 
-    /// Makes a change that somebody asked for. It wins over whatever the circuit was about to do.
+    /// Applies a manual command. It wins over whatever the circuit was about to do.
     pub(crate) fn command(&mut self, command: Command, note: &Arc<str>, now: Instant) {
         self.poll(now);
         let told = self.events.len();

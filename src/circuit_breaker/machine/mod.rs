@@ -41,7 +41,7 @@ use crate::clock::Instant;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where a function of the user's should have said how long.
+/// Open time until the user's function has answered.
 const FALLBACK_OPEN_TIME: Duration = Duration::from_secs(60);
 
 /// The state of one circuit.
@@ -57,11 +57,11 @@ pub(crate) struct Machine {
     /// Trips since the circuit was last closed.
     trips: u32,
     half_open_attempts: u32,
-    /// Rules that a shadow breaker has told of.
+    /// Rules that a shadow breaker has reported.
     announced: u16,
     /// Whether the holder is asked before a rule opens the circuit: a group limits how many are open.
     asks: bool,
-    /// What would have opened it.
+    /// Rules that would have opened it.
     wanted: Option<(Reason, Option<Duration>)>,
     random: fastrand::Rng,
     tripped_by: Option<Box<Snapshot>>,
@@ -145,7 +145,7 @@ impl Machine {
         }
     }
 
-    /// What the user's function has to be asked, once for each opening.
+    /// The question to the user's function, once for each opening.
     pub(crate) fn take_open_time_question(&mut self) -> Option<OpenTimeQuestion> {
         match &mut self.mode {
             Mode::Open { asks, .. } if *asks == Asks::Now => *asks = Asks::Already,

@@ -29,7 +29,7 @@ impl Machine {
         &self.config
     }
 
-    /// When the open time is over; [`Instant::NEVER`] in every other state.
+    /// End of the open time; [`Instant::NEVER`] in every other state.
     pub(crate) fn open_until(&self) -> Instant {
         match self.mode {
             Mode::Open { until, .. } => until,
@@ -37,7 +37,7 @@ impl Machine {
         }
     }
 
-    /// When time alone will change the state or let a call through; [`Instant::NEVER`] where it will not.
+    /// Time at which the state changes, or a call passes, without a call; [`Instant::NEVER`] if there is none.
     #[cfg(feature = "tokio")]
     pub(crate) fn next_change(&self) -> Instant {
         match &self.mode {
@@ -62,7 +62,7 @@ impl Machine {
         }
     }
 
-    /// Whether calls can be admitted without asking: nothing but a recorded result can change the answer.
+    /// Returns whether calls can be admitted without asking: nothing but a recorded result can change the answer.
     pub(crate) fn admits_freely(&self) -> bool {
         let is_watched = self.config.throttle.is_some() || self.config.detect_slow_calls_in_flight;
         match self.mode {
@@ -93,17 +93,17 @@ impl Machine {
         (self.generation, self.open_until(), self.has_free_probe())
     }
 
-    /// Whether calls are timed while they are in flight.
+    /// Returns whether calls are timed while they are in flight.
     pub(crate) fn follows_flights(&self) -> bool {
         self.config.detect_slow_calls_in_flight
     }
 
-    /// Whether a half-open circuit can let one more probe through.
+    /// Returns whether a half-open circuit can let one more probe through.
     pub(crate) fn has_free_probe(&self) -> bool {
         matches!(&self.mode, Mode::HalfOpen(probes) if probes.has_place())
     }
 
-    /// Whether the circuit is closed and has seen successes only: its number of calls tells all.
+    /// Returns whether the circuit is closed and has seen successes only: the number of calls describes it.
     pub(crate) fn is_pristine(&self) -> bool {
         let Counts { failed, slow, abandoned, .. } = self.window.counts();
         matches!(self.mode, Mode::Closed { ramp: None })

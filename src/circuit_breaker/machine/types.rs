@@ -48,7 +48,7 @@ pub(crate) enum Kind {
     Stale,
 }
 
-/// A change that somebody asked for.
+/// A manual command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Reset,

@@ -10,7 +10,7 @@ pub(crate) struct Counts {
     pub(crate) abandoned: u64,
 }
 
-/// Where in its window a call was counted, so that a later failure can be added to it.
+/// Position of a call in its window, so that a later failure can be added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(pub(super) u64);
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub enum SlidingWindow {
     /// The last `calls` calls, truly sliding. Valid: 1 to 1,000,000.
     Count {
-        /// How many calls.
+        /// Number of calls.
         calls: u32,
     },
     /// The last `duration`, in `buckets` that are forgotten one at a time. Valid: 1 to 1,000 buckets of at
@@ -24,7 +24,7 @@ pub enum SlidingWindow {
         /// Into how many parts it is cut.
         #[cfg_attr(feature = "serde", serde(default = "ten"))]
         buckets: u32,
-        /// Where buckets begin.
+        /// Alignment of the buckets.
         #[cfg_attr(feature = "serde", serde(default))]
         alignment: BucketAlignment,
     },
@@ -50,7 +50,7 @@ impl SlidingWindow {
     }
 }
 
-/// Where the buckets of a time window begin.
+/// Alignment of the buckets of a time window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum BucketAlignment {

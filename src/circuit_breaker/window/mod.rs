@@ -2,7 +2,7 @@
 //!
 //! Every method takes the time it needs and costs O(1) amortised; totals are exact. Successes may be counted
 //! elsewhere and handed in later in bulk ([`Window::add_successes`]): they belong to the bucket that was open
-//! when the window was last told the time.
+//! when the window last saw the time.
 
 pub(super) mod count;
 pub(super) mod counts;

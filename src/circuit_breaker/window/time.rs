@@ -16,7 +16,7 @@ pub(crate) struct TimeWindow {
     width: u64,
     buckets: u64,
     alignment: BucketAlignment,
-    /// When the bucket that counts now began. `None` before the first.
+    /// Start of the present bucket; `None` before the first.
     head: Option<Instant>,
     ring: VecDeque<Bucket>,
     totals: Counts,

@@ -57,7 +57,7 @@ impl AccessList {
     ///
     /// # Errors
     ///
-    /// A text above 1 MiB; one that is no JSON of this shape, where only the first problem is told; then
+    /// A text above 1 MiB; one that is not JSON of this structure, with the first problem only; then
     /// everything that is wrong with any grant. What stands in the place of a token's hash is never repeated.
     pub fn from_json(json: &[u8], now: Timestamp) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
@@ -128,7 +128,7 @@ impl Entry {
     }
 }
 
-/// What the parser says, unless that repeats a token.
+/// The parser's message, unless it repeats a token.
 fn no_list(error: &serde_json::Error) -> Problem {
     let place = format!("line {} column {}", error.line(), error.column());
     let text = error.to_string();

@@ -43,7 +43,7 @@ impl Verb {
     }
 }
 
-/// Which switches a grant is for.
+/// Switches of a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Switches {
     /// Every switch, those that are yet to be defined among them.
@@ -58,7 +58,7 @@ impl Switches {
         Self::Only(ids.into_iter().map(Into::into).collect())
     }
 
-    /// Whether a switch is among them. What concerns no one switch in particular is only for [`Switches::All`].
+    /// Returns whether a switch is among them. What concerns no one switch in particular is only for [`Switches::All`].
     pub fn contains(&self, switch: Option<&str>) -> bool {
         match self {
             Self::All => true,
@@ -67,7 +67,7 @@ impl Switches {
     }
 }
 
-/// What one token is good for, whose it is, and until when.
+/// Rights of one token: its actor, verbs, switches and expiry.
 ///
 /// Nothing is checked before it is in an [`AccessList`](super::AccessList).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Grant {
         Self { actor: actor.into(), token, verbs, switches, expires }
     }
 
-    /// What it lets its holder do. Default: nothing. Valid: one verb at least.
+    /// The verbs. Default: none. Valid: one at least.
     pub fn verbs(mut self, verbs: impl IntoIterator<Item = Verb>) -> Self {
         self.verbs = verbs.into_iter().collect();
         self
@@ -99,7 +99,7 @@ impl Grant {
         self
     }
 
-    /// Whether it has not expired.
+    /// Returns whether it has not expired.
     pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires
     }

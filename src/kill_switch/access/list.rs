@@ -43,14 +43,14 @@ impl AccessList {
         &self.grants
     }
 
-    /// Whether the holder of this text may do this to that switch now, and who that is.
+    /// Returns whether the holder of this text may do this to that switch now, and who that is.
     ///
     /// `None` for the switch asks for what concerns no one switch in particular. The text is compared with every
     /// grant, in a time that does not depend on which of them it belongs to.
     ///
     /// # Errors
     ///
-    /// Why not, which is not to be told to whoever asked.
+    /// The reason, which must not be shown to the client.
     pub fn authorize(
         &self,
         presented: &str,
@@ -68,12 +68,12 @@ impl AccessList {
         }
     }
 
-    /// Whose this text is, whatever it is good for now; nobody's where it is good for nothing.
+    /// The actor of this token; `None` if it is unknown or expired.
     pub fn whose(&self, presented: &str, now: Timestamp) -> Option<Actor> {
         self.live_grant(presented, now).ok().map(|grant| Actor(grant.actor.as_str().into()))
     }
 
-    /// Whether the holder of this text may do this to some switches, and to which.
+    /// Returns whether the holder of this text may do this to some switches, and to which.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl AccessList {
     }
 }
 
-/// Whose token it was: the name that the audit keeps.
+/// Name of an actor, as the audit keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Actor(Arc<str>);
 
@@ -116,20 +116,20 @@ impl fmt::Display for Actor {
     }
 }
 
-/// Why somebody may not. All of them read the same, so that a stranger learns nothing from the answer.
+/// Reason of a denial. All have the same text, so that a stranger learns nothing from the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("not authorized")]
 #[non_exhaustive]
 pub enum Denied {
     /// No token was presented.
     NoToken,
-    /// What was presented is no token, or one of nobody's.
+    /// The text is not a token, or the token is unknown.
     Unknown,
-    /// The token is no longer good for anything.
+    /// The token has expired.
     Expired,
-    /// The token is not good for doing this.
+    /// The token lacks the verb.
     WrongVerb,
-    /// The token is not good for this switch.
+    /// The token lacks the switch.
     WrongSwitch,
 }
 

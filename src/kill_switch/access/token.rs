@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use std::fmt;
 
-/// What a token begins with, so that scanners for leaked secrets know one when they see it.
+/// Prefix of a token, by which scanners for leaked secrets recognize it.
 const PREFIX: &str = "bks_";
 
 /// A secret of 256 bits that an administrator presents.
@@ -40,7 +40,7 @@ impl Token {
         format!("{PREFIX}{}", BASE64URL.encode(self.0))
     }
 
-    /// What is kept of it: the SHA-256 of its text, as `printf %s "$TOKEN" | sha256sum` prints it.
+    /// The SHA-256 of its text, as `printf %s "$TOKEN" | sha256sum` prints it.
     pub fn hash(&self) -> Sha256 {
         Sha256::of(self.reveal().as_bytes())
     }

@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 /// The longest line, in bytes, with the new line at its end: 1 MiB.
 pub const LINE_MAX: usize = 1 << 20;
 
-/// What the first line has in the place of the hash of the line before it.
+/// Previous hash of the first line.
 const NOTHING: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
-/// What stands between that which is hashed and its hash.
+/// Separator between the hashed bytes and the `hash` field.
 const BEFORE_HASH: &str = ",\"hash\":\"";
-/// What stands after the hash.
+/// Text after the hash.
 const AFTER_HASH: &str = "\"}";
 
 /// A line of the audit.
@@ -32,7 +32,7 @@ impl Entry {
         self.seq
     }
 
-    /// What it tells.
+    /// Body of the entry.
     pub const fn facts(&self) -> &AuditRecord {
         &self.facts
     }
@@ -56,7 +56,7 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// The problem.
     pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
         /// The two fields that are no facts. What a later version adds is no error: it is hashed all the same.
         #[derive(serde::Deserialize)]
@@ -110,18 +110,19 @@ pub fn append(previous: Option<&Entry>, facts: AuditRecord) -> Entry {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Verified {
-    /// How many entries it has.
+    /// Number of entries.
     pub entries: u64,
-    /// The last of them. Its [`hash`](Entry::hash), compared with one kept elsewhere, tells whether later lines were cut
+    /// The last of them. Its [`hash`](Entry::hash), compared with one kept elsewhere, shows whether later lines were
+    /// cut
     /// off, or the whole file written anew: from inside neither can be seen.
     pub last: Option<Entry>,
 }
 
-/// What is wrong with a file. Lines are counted from 1.
+/// Problem of an audit file. Lines are counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
-    /// The last line has no end or is no JSON: whoever wrote it was killed. All lines before it are as they were.
+    /// The last line has no end or is not JSON: its writer was killed. All lines before it are as they were.
     #[error("line {line} is torn: its writer was interrupted; the lines before it are as they were written")]
     TornLastLine {
         /// The line.
@@ -132,7 +133,7 @@ pub enum AuditError {
     Tampered {
         /// The line.
         line: u64,
-        /// What gives it away.
+        /// The evidence.
         why: String,
     },
 }
@@ -336,7 +337,7 @@ mod tests {
             match verify(&bytes) {
                 Ok(_) => prop_assert!(false, "not found"),
                 Err(AuditError::Tampered { line: found, .. }) => prop_assert_eq!(found, line),
-                // Of the last line nobody can tell whether it is torn or was made to look so.
+                // A last line that is torn cannot be told from one made to look so.
                 Err(AuditError::TornLastLine { .. }) => prop_assert_eq!(line, reasons.len() as u64),
             }
         }

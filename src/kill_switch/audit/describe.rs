@@ -20,7 +20,7 @@ pub(in crate::kill_switch) fn facts(before: &Document, after: &Document, change:
         _ => None,
     };
     let done = proposal.map_or(change, |proposal| &proposal.change);
-    facts.proposed_by = proposal.map(|proposal| proposal.by.to_owned());
+    facts.proposed_by = proposal.map(|proposal| proposal.by.clone());
     facts.change = serde_json::to_value(done).ok();
     if let Some(switch) = done.switch() {
         facts.switch = Some(switch.to_string());

@@ -37,12 +37,12 @@ impl AuditLog {
         Self { path: path.into(), last: Mutex::new(None), failures: AtomicU64::new(0) }
     }
 
-    /// Where the entries are.
+    /// Path of the entries.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How many entries could not be appended.
+    /// Number of entries that could not be appended.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
@@ -104,7 +104,7 @@ impl AuditLog {
         Ok(entry)
     }
 
-    /// What the next entry goes after: the last of the file or, where that is older or not sound, our own last.
+    /// The entry before the next one: the last of the file or, if that is older or unsound, our own last.
     fn previous(&self, tail: &Tail<'_>, has_more: bool) -> Result<Option<Entry>, AuditLogError> {
         let own = self.last.lock().clone();
         let unsound = |why| AuditLogError::Unsound { path: self.path.clone(), why };
@@ -143,18 +143,18 @@ impl AuditLog {
     }
 }
 
-/// Why an entry was not appended, or may not be on the disk.
+/// Error of appending an entry.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditLogError {
     /// The file system said no.
     #[error("cannot {doing} the audit log {}", path.display())]
     Io {
-        /// What was tried.
+        /// The failed step.
         doing: &'static str,
         /// The path of the log.
         path: PathBuf,
-        /// What the file system said.
+        /// Error of the file system.
         source: io::Error,
     },
     /// Another process has held its lock for a second.
@@ -163,7 +163,7 @@ pub enum AuditLogError {
         /// The path of the log.
         path: PathBuf,
     },
-    /// What is there is a directory, a pipe or a device.
+    /// The path is a directory, a pipe or a device.
     #[error("{} is no regular file", path.display())]
     NotAFile {
         /// The path.
@@ -175,12 +175,12 @@ pub enum AuditLogError {
         /// Its length, with the new line.
         bytes: usize,
     },
-    /// The last line is no entry, so nothing can go after it. Keep the file for whoever looks into it, elsewhere.
+    /// The last line is not an entry, so nothing can follow it. Keep the file elsewhere for an investigation.
     #[error("the audit log {} cannot be continued: {why}", path.display())]
     Unsound {
         /// The path of the log.
         path: PathBuf,
-        /// What is wrong with the last line.
+        /// Problem of the last line.
         why: String,
     },
 }

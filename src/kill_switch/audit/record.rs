@@ -3,13 +3,13 @@
 use crate::clock::Timestamp;
 use serde_json::Value;
 
-/// What an entry tells.
+/// Body of an audit entry.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct AuditRecord {
-    /// When it was done.
+    /// Time of the change.
     pub at: Timestamp,
-    /// Who did it: the name of an actor.
+    /// Name of the actor.
     pub by: String,
     /// What was done, in one word: `engage`, `release`; `propose` where it waits for a second person, and nothing is
     /// done yet.
@@ -18,19 +18,19 @@ pub struct AuditRecord {
     pub change: Option<Value>,
     /// The switch that it was done to, unless it concerns no one switch.
     pub switch: Option<String>,
-    /// Why, in the words of whoever did it.
+    /// Reason, as the actor gave it.
     pub reason: Option<String>,
-    /// Where the incident is written down.
+    /// Link to the incident.
     pub incident: Option<String>,
-    /// What was off before; where it concerns no one switch, by the switches that it made a difference to.
+    /// Scope before the change; for changes of several switches, by switch.
     pub scope_before: Option<Value>,
-    /// What is off now, in the same way.
+    /// Scope after the change, in the same form.
     pub scope_after: Option<Value>,
-    /// What made them do it: a person, a KPI, an expiry, a drill.
+    /// Trigger: a person, a KPI, an expiry, a drill.
     pub trigger: Option<Value>,
-    /// Who asked for it, where somebody else agreed to it and is whom it is by.
+    /// The proposer, if `by` is the approver.
     pub proposed_by: Option<String>,
-    /// Who agreed to it.
+    /// The approvers.
     pub approvers: Vec<String>,
     /// Whether it was done without an approval that it should have had.
     pub break_glass: bool,

@@ -2,12 +2,12 @@
 
 use super::chain::{Entry, is_torn};
 
-/// What the end of a file is made of.
+/// End of an audit file.
 #[derive(Debug, PartialEq)]
 pub(super) struct Tail<'a> {
     /// The last whole line, unless there is none.
     pub(super) last: Option<&'a [u8]>,
-    /// What an interrupted writer left behind it; mostly nothing. It may end with a new line.
+    /// Rest of an interrupted write, usually empty. It may end with a new line.
     pub(super) torn: &'a [u8],
 }
 

@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Which values are bad.
+/// Direction in which a KPI becomes worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -105,7 +105,7 @@ impl Kpi {
         self
     }
 
-    /// How long the capability has to have been on: cold caches are slow. Default: 5 min. Valid: at most 1 day.
+    /// Warm-up of the capability: cold caches are slow. Default: 5 min. Valid: at most 1 day.
     ///
     /// Smaller takes a cold start for a bad release; larger cannot see a release that is bad from the start.
     pub fn warm_up(mut self, warm_up: Duration) -> Self {
@@ -114,7 +114,7 @@ impl Kpi {
     }
 
     /// How many times as bad as the baseline the canary has to be; what makes both bad is not the capability.
-    /// Default: 2. Valid: 1 to 1,000, or `None` where nobody is without the capability and so there is no baseline.
+    /// Default: 2. Valid: 1 to 1,000, or `None` without a baseline, if every user has the capability.
     ///
     /// Smaller engages when both are nearly as bad; larger lets a shared trouble hide that of the canary.
     pub fn baseline_factor(mut self, factor: impl Into<Option<f64>>) -> Self {
@@ -123,7 +123,7 @@ impl Kpi {
     }
 }
 
-/// When KPIs engage a switch: checked settings.
+/// Checked settings of a KPI trigger.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(try_from = "Settings")]
 pub struct KpiTriggerConfig(pub(in crate::kill_switch) Settings);
@@ -228,7 +228,7 @@ impl KpiTriggerConfigBuilder {
         self
     }
 
-    /// How long a window is. Default: 60 s. Valid: 1 s to 1 hour.
+    /// Length of a window. Default: 60 s. Valid: 1 s to 1 hour.
     ///
     /// Smaller decides sooner; larger gathers more samples.
     pub fn window(mut self, window: Duration) -> Self {
@@ -236,7 +236,7 @@ impl KpiTriggerConfigBuilder {
         self
     }
 
-    /// How many automatic engagements there may be within a time; afterwards somebody has to look.
+    /// Largest number of automatic engagements within a time; past it a person has to act.
     /// Default: 1 in an hour. Valid: 1 to 100, within 1 s to 30 days.
     ///
     /// Fewer leave more to people; more let a switch flap.

@@ -5,7 +5,7 @@ use super::verdict::{Guard, GuardResult};
 use super::window::{Reading, Window};
 use std::time::Duration;
 
-/// What the guards of a KPI say.
+/// Results of the guards of a KPI.
 pub(in crate::kill_switch) struct Judgement {
     pub(in crate::kill_switch) guards: Vec<GuardResult>,
     /// Whether the window is one of those in a row.

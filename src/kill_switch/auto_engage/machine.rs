@@ -10,7 +10,8 @@ use std::time::Duration;
 
 /// Decides for one switch whether its KPIs engage it.
 ///
-/// It takes an engagement for done when it says so; where it was not made, [`refused`](Self::refused) tells it. Give it
+/// An `Engage` verdict counts against the rate limit at once. Call [`refused`](Self::refused) if it was rejected. Give
+/// it
 /// windows while the switch is released.
 #[derive(Clone, Debug)]
 pub struct KpiTrigger {
@@ -38,7 +39,8 @@ impl KpiTrigger {
         self.in_row.fill(0);
     }
 
-    /// The engagement that the last window's verdict asked for was not made: it does not count among those that there may
+    /// The engagement that the last window's verdict asked for was not made: it does not count among those that there
+    /// may
     /// be. The KPIs have to be bad in as many windows again.
     pub fn refused(&mut self) {
         if std::mem::take(&mut self.has_just_engaged) {
@@ -80,14 +82,14 @@ impl KpiTrigger {
         verdict
     }
 
-    /// Whether the window goes on from the last one; where it does not, the rows begin anew.
+    /// Returns whether the window goes on from the last one; where it does not, the rows begin anew.
     fn order(&mut self, at: Timestamp) -> GuardResult {
         let length = self.config.0.window;
         let last = self.last.unwrap_or(Timestamp::MIN);
         let (later, earlier) = (elapsed(last, at), elapsed(at, last));
         let overlaps = later.max(earlier) < length / 2;
         if !overlaps {
-            // Also where time went back: otherwise one window from the future would be the last for ever.
+            // Also if time went back: otherwise one window from the future would be the last.
             self.last = Some(at);
             if later < length / 2 || later >= 2 * length {
                 self.in_row.fill(0);

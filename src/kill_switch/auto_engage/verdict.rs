@@ -56,7 +56,7 @@ impl fmt::Display for Guard {
     }
 }
 
-/// What one guard says about a window.
+/// Result of one guard for a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GuardResult {
@@ -66,11 +66,11 @@ pub struct GuardResult {
     pub kpi: Option<String>,
     /// Whether it holds the engagement back.
     pub holds: bool,
-    /// Why, or why not: one sentence.
+    /// The reason, in one sentence.
     pub sentence: String,
 }
 
-/// What comes of a window.
+/// Verdict on a window.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -83,9 +83,9 @@ pub enum Verdict {
         metric: String,
         /// The canary's value in the last window.
         value: f64,
-        /// What it is past.
+        /// The threshold.
         threshold: f64,
-        /// How long a window is.
+        /// Length of the window.
         window: Duration,
         /// The canary's samples in the last window, rounded down.
         samples: u64,

@@ -21,7 +21,7 @@ impl Reading {
     }
 }
 
-/// How much an engagement would turn off.
+/// Blast radius of an engagement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use = "pass it to a window"]
 pub struct BlastRadius {
@@ -36,7 +36,7 @@ impl BlastRadius {
     }
 
     /// That of an engagement, by its share of the keys and its stage: the most it may be. Routes, tenants and the like
-    /// make it smaller, and nobody here knows how much. One that names no stage may be everywhere.
+    /// make it smaller by an unknown amount. One that names no stage may be everywhere.
     pub fn of(engage: &Engage) -> Self {
         let spread = engage.stage.as_ref().map_or(Spread::Everywhere, Stage::spread);
         Self { percent: engage.scope.share().map_or(100.0, Percent::get), spread }

@@ -9,11 +9,11 @@ use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::id::SwitchId;
 use std::error::Error;
 
-/// Where documents are read and changed: a [`Editor`], or a way to one that is in another program.
+/// A way to read and change documents: an [`Editor`], or the admin page of another program.
 ///
 /// Drills and staged engagements need nothing more, so the command runs them by way of a program's admin page, too.
 pub trait ControlPlane {
-    /// Why something was not done.
+    /// The error of a failed call.
     type Error: Error + Send + Sync + 'static;
 
     /// The document as it is; `None` where there is none.
@@ -27,10 +27,10 @@ pub trait ControlPlane {
     ///
     /// # Errors
     ///
-    /// It was not done, or nobody knows: then the document tells.
+    /// It was not done, or its result is unknown: then read the document.
     fn change(&self, generation: Option<u64>, change: &Change, by: &Author) -> Result<Document, Self::Error>;
 
-    /// Whether this says that the document was of another generation.
+    /// Returns whether this says that the document was of another generation.
     fn has_moved(error: &Self::Error) -> bool;
 }
 
@@ -75,7 +75,7 @@ pub(in crate::kill_switch) fn change_while<O: ControlPlane>(
     }
 }
 
-/// Who changed a switch meanwhile: whoever pinned or engaged it, else whoever changed the document last.
+/// The actor that changed a switch: the author of its pin or engagement, else of the document's last change.
 pub(in crate::kill_switch) fn who(document: Option<&Document>, switch: &SwitchId) -> String {
     let found = document.and_then(|document| document.switch(switch.as_str()));
     let pinned = found.and_then(|switch| switch.pin.as_ref()).map(|pin| &*pin.by);

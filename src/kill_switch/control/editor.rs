@@ -14,7 +14,7 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
-/// Changes the document of a store, for whoever is allowed to: the command, an admin page, the program itself.
+/// Changes the document of a store, on behalf of the command, an admin page, or the program itself.
 ///
 /// It blocks on the store: it does not belong on an async thread.
 ///
@@ -44,17 +44,17 @@ pub struct Editor {
     audit: Option<Arc<dyn Audit>>,
     /// Entries that the audit is missing, of all clones.
     unrecorded: Arc<AtomicU64>,
-    /// What was refused last: a program that asks again and again is written down once for each document.
+    /// The last rejected change: a program that repeats it is recorded once for each document.
     refused: Arc<Mutex<Option<(u64, String, Change)>>>,
 }
 
-/// Where it is written down who did what and why. See [`audit`](crate::kill_switch::audit).
+/// An audit: a log of changes. See [`audit`](crate::kill_switch::audit).
 pub trait Audit: Send + Sync + 'static {
-    /// Writes an entry down. A failure never holds a change up: it is told by whoever keeps the audit.
+    /// Appends an entry. A failure never holds up a change.
     ///
     /// # Errors
     ///
-    /// Why it could not be written.
+    /// The entry could not be written.
     fn record(&self, facts: AuditRecord) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 }
 
@@ -72,7 +72,7 @@ impl Audit for crate::kill_switch::audit::log::AuditLog {
 pub struct Committed {
     /// The document now.
     pub document: Document,
-    /// Why the audit has no entry of it, if it has none.
+    /// The reason if the audit has no entry of it.
     pub unrecorded: Option<String>,
 }
 
@@ -86,14 +86,14 @@ impl Editor {
         Self { store, audit: None, unrecorded: Arc::default(), refused: Arc::default() }
     }
 
-    /// Writes every change down here, before anybody hears that it is done, and those that a rule refuses.
+    /// Records every change here before it is reported as done, and those that a rule rejects.
     #[must_use]
     pub fn audited(mut self, audit: impl Audit) -> Self {
         self.audit = Some(Arc::new(audit));
         self
     }
 
-    /// Whether changes are written down anywhere.
+    /// Returns whether changes are written down anywhere.
     pub fn is_audited(&self) -> bool {
         self.audit.is_some()
     }
@@ -130,11 +130,12 @@ impl Editor {
         self.change_and_tell(change, by).map(|changes| changes.document)
     }
 
-    /// As [`change`](Self::change), and tells whether the audit has an entry of it.
+    /// As [`change`](Self::change), and reports whether the audit has an entry of it.
     ///
     /// # Errors
     ///
-    /// As [`change`](Self::change). An audit that cannot be written is no error: an engagement must not wait for a disk.
+    /// As [`change`](Self::change). An audit that cannot be written is no error: an engagement must not wait for a
+    /// disk.
     pub fn change_and_tell(&self, change: &Change, by: &Author) -> Result<Committed, EditError> {
         match self.change_where(change, by, |_| true)? {
             Ok(changes) => Ok(changes),
@@ -193,7 +194,7 @@ impl Editor {
                     let unrecorded = self.record(&base, &after, change, by);
                     return Ok(Ok(Committed { document: after, unrecorded }));
                 }
-                // Whoever goes back has not seen what somebody else has just changed: it would be undone, too.
+                // The author of a revert has not seen a change that came meanwhile: it would be undone, too.
                 Err(StoreError::Conflict { .. }) if matches!(change, Change::Revert { .. }) => {
                     let (expected, document) = (base.generation(), self.document()?);
                     let found = document.as_ref().map_or(0, Document::generation);
@@ -224,7 +225,7 @@ impl Editor {
     ///
     /// # Errors
     ///
-    /// What the store says.
+    /// Errors of the store.
     pub fn restore(&self, document: &Document, by: &Author) -> Result<Committed, EditError> {
         let newest = self.store.revisions()?.last().copied().unwrap_or(0).max(document.generation());
         // One above what is known may be in force somewhere, as the document that was lost.
@@ -283,7 +284,7 @@ impl Editor {
         self.latest_told(most, |document| document)
     }
 
-    /// As [`latest`](Self::latest), with what there is to tell of each: they are not all held at once.
+    /// As [`latest`](Self::latest), mapped one by one: they are not all held at once.
     pub(crate) fn latest_told<T>(&self, most: usize, tell: impl Fn(Document) -> T) -> Result<Vec<T>, EditError> {
         let generations = self.store.revisions()?;
         let readable = generations.into_iter().rev().filter_map(|generation| self.revision(generation).ok());
@@ -323,7 +324,7 @@ impl Editor {
         self.unrecorded.load(Ordering::Relaxed)
     }
 
-    /// The first document of an empty store. Its identity tells it from every other store's.
+    /// The first document of an empty store. Its identity is unique.
     fn first(&self, by: &Author) -> Result<Document, EditError> {
         if !self.store.revisions()?.is_empty() {
             return Err(EditError::Gone);

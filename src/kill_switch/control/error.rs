@@ -4,14 +4,14 @@ use crate::kill_switch::model::parse::ParseError;
 use crate::kill_switch::rules::error::ChangeError;
 use crate::kill_switch::store::error::StoreError;
 
-/// Why a document was not changed. The one in the store is as it was.
+/// Error of a change that was not made. The document in the store is as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EditError {
     /// The store said no.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What is in the store is no document.
+    /// The store holds something else than a document.
     #[error("what is in the store cannot be read: {0}")]
     Unreadable(#[from] ParseError),
     /// The change is not allowed, or makes no sense now.
@@ -23,7 +23,7 @@ pub enum EditError {
     /// There is no document any more, and its history is there: a new one would be foreign to everybody who knows it.
     #[error("the document is gone, and its history is there: restore it first")]
     Gone,
-    /// What is in the store could not come into force where it is asked for: nobody would see the change.
+    /// The document in the store could not come into force here, and neither could the change.
     #[error(
         "generation {in_force} is in force here, and the store has {}: restore the document first",
         generation_told(*found)

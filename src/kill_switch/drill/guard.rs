@@ -18,7 +18,7 @@ pub(super) struct DrillGuard<'a, O: ControlPlane> {
     pub(super) switch: &'a SwitchId,
     pub(super) scope: &'a Scope,
     pub(super) stage: &'a Stage,
-    /// When it ends by itself. To the nanosecond, it tells this drill from others.
+    /// Time at which it ends by itself. To the nanosecond, it identifies this drill.
     pub(super) ends: Timestamp,
     pub(super) by: &'a Author,
     /// Whether a release was asked for that may have been made, whatever the answer was.
@@ -36,13 +36,13 @@ impl<O: ControlPlane> DrillGuard<'_, O> {
         switch.is_some_and(|switch| switch.engaged.as_ref().is_some_and(is_ours) && switch.pin.is_none())
     }
 
-    /// Whether somebody else changed the switch. A store that cannot be read says nothing of it.
+    /// Returns an error if another author changed the switch; a store that cannot be read counts as unchanged.
     pub(super) fn interrupted(&self) -> Option<DrillError> {
         let document = self.control_plane.document().ok().flatten()?;
         (!self.is_in(&document)).then(|| self.left_to(Some(&document)))
     }
 
-    /// Whether it is engaged again, by somebody else, after the drill has released it.
+    /// Returns an error if another author engaged it after the drill released it.
     pub(super) fn engaged_anew(&self) -> Option<DrillError> {
         let document = self.control_plane.document().ok().flatten()?;
         let is_engaged = document.switch(self.switch.as_str()).is_some_and(|switch| switch.engaged.is_some());
@@ -66,7 +66,7 @@ impl<O: ControlPlane> DrillGuard<'_, O> {
         let was_tried = std::mem::replace(&mut self.is_tried, true);
         match released? {
             Ok(_) => {}
-            // The release before had no answer that told so.
+            // The release before succeeded without an answer.
             Err(Some(document)) if was_tried && is_released(&document, self.switch) => {}
             Err(document) => return Err(self.left_to(document.as_ref())),
         }

@@ -1,4 +1,4 @@
-//! Rehearsals: a switch is engaged for real, and how long it takes until every instance is off and on again is told.
+//! Drills: a switch is engaged for real, and the times until every instance is off and on again are measured.
 //!
 //! ```text
 //!  engage (trigger: drill) ──▶ all off, or time is up ──▶ release ──▶ all on, or time is up ──▶ write it down
@@ -6,7 +6,7 @@
 //!
 //! A switch that nobody dares to try is one that nobody can rely on. A drill does not leave its engagement behind: it
 //! releases when time is up and when something panics, and what it engaged ends by itself where the whole process dies.
-//! What somebody else engaged, widened or pinned meanwhile is not the drill's: it stops and leaves that alone.
+//! A change by another author ends the drill and is left alone.
 
 mod guard;
 mod instance;

@@ -8,20 +8,20 @@ use crate::reject::BoxError;
 use std::fmt;
 use std::time::Duration;
 
-/// What a rehearsal showed.
+/// Report of a drill.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct DrillReport {
-    /// How long it took until all was off.
+    /// Times until the capability was off.
     pub disable: PhaseReport,
-    /// How long it took until all was on again.
+    /// Times until the capability was on again.
     pub restore: PhaseReport,
     /// The generation that it is recorded in; `None` where an instance never answered.
     pub generation: Option<u64>,
 }
 
 impl DrillReport {
-    /// Whether it went off and on again, everywhere and within the limits.
+    /// Returns whether it went off and on again, everywhere and within the limits.
     pub const fn is_pass(&self) -> bool {
         self.disable.is_pass && self.restore.is_pass
     }
@@ -44,20 +44,20 @@ impl fmt::Display for DrillReport {
     }
 }
 
-/// Why there is no report of a rehearsal.
+/// Error of a drill that has no report.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DrillError {
     /// Nobody would have noticed anything.
     #[error("no instance takes part: name at least one")]
     NoInstances,
-    /// It was not engaged, as far as anybody knows.
+    /// It was not engaged, as far as is known.
     #[error("the drill has not begun: {why}{}", .ends.map(|ends| format!("; what it may have engaged ends by itself at {ends}")).unwrap_or_default())]
     NotEngaged {
-        /// What the store said.
+        /// Error of the store.
         #[source]
         why: BoxError,
-        /// When it ends, where it may be engaged all the same and could not be released.
+        /// End of the engagement, if it may be in force and could not be released.
         ends: Option<Timestamp>,
     },
     /// Somebody changed the switch during the drill. What they did stands.
@@ -65,7 +65,7 @@ pub enum DrillError {
     Interrupted {
         /// The switch.
         switch: SwitchId,
-        /// Who it was.
+        /// Name of the actor.
         by: String,
     },
     /// The store did not take the release.
@@ -73,10 +73,10 @@ pub enum DrillError {
     NotReleased {
         /// The switch.
         switch: SwitchId,
-        /// What the store said.
+        /// Error of the store.
         #[source]
         why: BoxError,
-        /// When the engagement ends.
+        /// End of the engagement.
         ends: Timestamp,
     },
     /// The drill is over and the switch released, but that it took place is not in the document.

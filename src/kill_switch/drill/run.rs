@@ -17,13 +17,13 @@ use crate::panic::catch_panic;
 use std::thread;
 use std::time::Duration;
 
-/// How often instances are asked.
+/// Interval between two questions to the instances.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 /// How often the store is asked whether the engagement is still the drill's. Seldom: instances are not asked meanwhile.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often a release that failed is tried again.
+/// Interval between two attempts to release.
 const TRY_EVERY: Duration = Duration::from_millis(200);
-/// What an engagement outlives the drill by, where the drill cannot release it.
+/// Time by which an engagement outlives a drill that cannot release it.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// A rehearsal of one switch.
@@ -67,19 +67,20 @@ impl Drill {
         Self { switch, scope, stage: Stage::default(), limits, time_limit: Duration::from_secs(30) }
     }
 
-    /// Where it is engaged: the instances that take part have to be there. Default: everywhere.
+    /// Stage of the engagement, which includes the instances that take part. Default: everywhere.
     pub fn stage(mut self, stage: Stage) -> Self {
         self.stage = stage;
         self
     }
 
-    /// How long it may take, off and on again each. Default: 5 s until instances say so, 10 s until it is seen.
+    /// Limits for off and for on again. Default: 5 s until instances report it, 10 s until it is seen.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// How long instances are waited for, twice. Default: 30 s. Valid: up to 29 min, as a drill is engaged for an hour at
+    /// How long instances are waited for, twice. Default: 30 s. Valid: up to 29 min, as a drill is engaged for an hour
+    /// at
     /// most.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
@@ -89,7 +90,8 @@ impl Drill {
     /// Engages, waits, releases, waits, and writes it down; on this thread, which it blocks. The time of `by` is not
     /// looked at: every step has its own.
     ///
-    /// It leaves the document's stages out, if there are any: it is a drill's own [`stage`](Self::stage) that counts. A drill
+    /// It leaves the document's stages out, if there are any: it is a drill's own [`stage`](Self::stage) that counts.
+    /// A drill
     /// in which an instance never answered is not recorded: the switch stays as stale as it was.
     ///
     /// # Errors
@@ -104,7 +106,7 @@ impl Drill {
         if instances.is_empty() {
             return Err(DrillError::NoInstances);
         }
-        // Whoever may not see the document could not tell when to release.
+        // Without the document there is no way to know when to release.
         control_plane.document().map_err(|error| DrillError::NotEngaged { why: error.into(), ends: None })?;
         let clock = Clock::system();
         let now = || Author { at: timestamp(), ..by.clone() };
@@ -130,7 +132,7 @@ impl Drill {
         let document = match document {
             Ok(document) => document,
             Err(error) => {
-                // Whether it was engaged nobody knows: it is taken back, if it was.
+                // It may have been engaged: it is released if it was.
                 let is_left = guard.release().is_err_and(|error| matches!(error, DrillError::NotReleased { .. }));
                 guard.is_done = !is_left;
                 let ends = is_left.then_some(ends);

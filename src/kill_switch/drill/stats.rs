@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What one instance did in a drill. Times count from the command to engage.
+/// Times of one instance in a drill, from the command to engage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "make a report of it"]
 pub struct Sample {
@@ -24,7 +24,7 @@ impl Sample {
     }
 }
 
-/// How long it may take 99 of 100 instances.
+/// Time limits for 99 of 100 instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     time_to_disable: Duration,
@@ -38,7 +38,7 @@ impl Limits {
     }
 }
 
-/// How a time is distributed over the instances. `None` is longer than the drill took.
+/// Percentiles of a time over the instances. `None` is longer than the drill took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Percentiles {
@@ -67,11 +67,11 @@ impl Percentiles {
     }
 }
 
-/// What a drill showed.
+/// Percentiles of one phase of a drill.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct PhaseReport {
-    /// How many instances took part.
+    /// Number of instances that took part.
     pub instances: usize,
     /// From the command until the capability was off.
     pub time_to_disable: Percentiles,
@@ -91,7 +91,8 @@ impl PhaseReport {
         Self::worded(samples, limits, "off")
     }
 
-    /// Of how the capability came back: as [`of`](Self::of), with times that count from the command to release, and until
+    /// Of how the capability came back: as [`of`](Self::of), with times that count from the command to release, and
+    /// until
     /// it was on again.
     pub fn restored(samples: impl IntoIterator<Item = Sample>, limits: Limits) -> Self {
         Self::worded(samples, limits, "on")
@@ -163,7 +164,7 @@ fn instances_shown(count: usize) -> String {
     if count == 1 { "1 instance".to_owned() } else { format!("{count} instances") }
 }
 
-/// Whether a switch was last drilled so long ago that nobody knows whether it still works.
+/// Returns whether a switch was last drilled too long ago to rely on.
 ///
 /// Never is too long ago. A drill in the future, by a clock that was wrong, counts as far away as it is.
 pub fn is_stale(last_drill: Option<Timestamp>, now: Timestamp, max_age: Duration) -> bool {

@@ -4,7 +4,7 @@ use super::{decode, text};
 use crate::clock::Timestamp;
 use crate::config::Problems;
 
-/// Who changes a document, when and why.
+/// Author of a change, with the time and the reason.
 ///
 /// Valid: a name of 1 to 128 bytes, a time since 1970, a reason of 1 to 512 characters; none has control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +28,13 @@ impl Author {
         Self { kind: ActorKind::Automation, ..Self::person(name, at) }
     }
 
-    /// Why: required.
+    /// The reason. Required.
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
         self
     }
 
-    /// Does alone what takes two persons; the document says so, and somebody has to look at it later.
+    /// Bypasses the two-person rule; the document records it for a review.
     pub fn break_glass(mut self) -> Self {
         self.break_glass = true;
         self
@@ -45,22 +45,22 @@ impl Author {
         &self.name
     }
 
-    /// Whether it is a person.
+    /// Returns whether it is a person.
     pub const fn kind(&self) -> ActorKind {
         self.kind
     }
 
-    /// When.
+    /// The time.
     pub const fn at(&self) -> Timestamp {
         self.at
     }
 
-    /// Why.
+    /// The reason.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Whether the rule of two persons is broken.
+    /// Returns whether the rule of two persons is broken.
     pub const fn is_break_glass(&self) -> bool {
         self.break_glass
     }

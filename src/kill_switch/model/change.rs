@@ -21,10 +21,10 @@ pub enum Change {
     Define {
         /// The switch.
         switch: SwitchId,
-        /// What it is.
+        /// The definition.
         definition: Definition,
     },
-    /// Takes a switch away for ever; its id is never used again.
+    /// Retires a switch; its id is never used again.
     Retire {
         /// The switch.
         switch: SwitchId,
@@ -35,7 +35,7 @@ pub enum Change {
     Advance {
         /// The switch.
         switch: SwitchId,
-        /// Where it is in force from now on.
+        /// The stage from now on.
         stage: Stage,
     },
     /// Gives a capability back.
@@ -55,7 +55,7 @@ pub enum Change {
     Pin {
         /// The switch.
         switch: SwitchId,
-        /// What it is, and stays.
+        /// The state to keep.
         state: PinState,
     },
     /// Takes a pin away; the switch stays as it is.
@@ -72,7 +72,7 @@ pub enum Change {
     Drilled {
         /// The switch.
         switch: SwitchId,
-        /// How many instances took part.
+        /// Number of instances that took part.
         instances: u64,
         /// Until the slowest instance had the capability off, in milliseconds.
         time_to_disable_ms: u64,

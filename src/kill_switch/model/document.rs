@@ -47,7 +47,7 @@ pub struct Document {
     hash: Sha256,
 }
 
-/// What holds for all switches.
+/// Settings for all switches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::kill_switch) struct Settings {
@@ -128,7 +128,7 @@ impl Document {
         bytes
     }
 
-    /// Which store it belongs to.
+    /// Identity of its store.
     pub fn store(&self) -> &str {
         &self.store
     }
@@ -164,22 +164,22 @@ impl Document {
         &self.retired
     }
 
-    /// What waits for another person, in the order in which it was proposed.
+    /// Proposals that wait for another person, in their order.
     pub fn pending(&self) -> &[Proposal] {
         &self.pending
     }
 
-    /// Whether releasing, retiring, extending and overriding take two persons.
+    /// Returns whether releasing, retiring, extending and overriding take two persons.
     pub const fn is_two_person(&self) -> bool {
         self.settings.two_person
     }
 
-    /// Where engagements go before they are everywhere.
+    /// Stages that engagements pass before they are everywhere.
     pub const fn stages(&self) -> &Stages {
         &self.settings.stages
     }
 
-    /// Where the engagement of this switch goes next; `None` where it is everywhere, or there is none.
+    /// Next stage of the switch's engagement; `None` if it is everywhere, or there is none.
     pub fn next_stage(&self, id: &str) -> Option<Stage> {
         self.stages().next(&self.switch(id)?.engaged.as_ref()?.stage)
     }

@@ -47,21 +47,24 @@ impl Engage {
         self.trigger.check_at(&format!("{at}.trigger"), problems);
     }
 
-    /// From the first of the document's [`Stages`](crate::kill_switch::Stages) on, without an end, by a person's decision.
+    /// From the first of the document's [`Stages`](crate::kill_switch::Stages) on, without an end, by a person's
+    /// decision.
     pub fn new(switch: SwitchId, scope: Scope) -> Self {
         let (incident, expires, trigger) = (None, None, Trigger::default());
         Self { switch, scope, stage: None, now: false, incident, expires, trigger }
     }
 
-    /// Where it begins. Default: at the first of the document's [`Stages`](crate::kill_switch::Stages), which is everywhere where it names none; where
+    /// Where it begins. Default: at the first of the document's [`Stages`](crate::kill_switch::Stages), which is
+    /// everywhere where it names none; where
     /// the switch is engaged already, at what that has come to.
     pub fn stage(mut self, stage: Stage) -> Self {
         self.stage = Some(stage);
         self
     }
 
-    /// Leaves the document's [`Stages`](crate::kill_switch::Stages) out: everywhere at once, or where [`stage`](Self::stage) says. The history and the
-    /// audit tell. Only people may.
+    /// Leaves the document's [`Stages`](crate::kill_switch::Stages) out: everywhere at once, or where
+    /// [`stage`](Self::stage) says. The history and the
+    /// audit record it. Only people may.
     pub fn now(mut self) -> Self {
         self.now = true;
         self
@@ -73,13 +76,13 @@ impl Engage {
         self
     }
 
-    /// When it ends, and what happens then. Default: never.
+    /// Expiry, and the action then. Default: none.
     pub fn expires(mut self, expires: Expiry) -> Self {
         self.expires = Some(expires);
         self
     }
 
-    /// What set it off. Default: a human.
+    /// The trigger. Default: a human.
     pub fn trigger(mut self, trigger: Trigger) -> Self {
         self.trigger = trigger;
         self

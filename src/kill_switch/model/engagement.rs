@@ -19,32 +19,32 @@ const WINDOW_MAX: u64 = 604_800;
 pub struct Engagement {
     /// For whom.
     pub scope: Scope,
-    /// Where it is in force already.
+    /// The stage it has reached.
     pub stage: Stage,
-    /// Who engaged it.
+    /// Name of the author.
     pub by: String,
-    /// Why, in the words of whoever did it.
+    /// Reason, as the actor gave it.
     pub reason: String,
     /// A link to the incident, or its number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incident: Option<String>,
-    /// When it was engaged.
+    /// Time of the engagement.
     #[serde(deserialize_with = "decode::time")]
     pub at: Timestamp,
-    /// When it ends, and what happens then; `None` is never.
+    /// Expiry, and the action then; `None` is never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Expiry>,
-    /// What set it off.
+    /// The trigger.
     pub trigger: Trigger,
 }
 
 impl Engagement {
-    /// Whether its time is over and it says that it then releases.
+    /// Returns whether its time is over and it says that it then releases.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expiry| expiry.then == ExpiryAction::Release && now >= expiry.at)
     }
 
-    /// Whether it keeps everything off that the other keeps off, for as long.
+    /// Returns whether it keeps everything off that the other keeps off, for as long.
     pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
         self.scope.check_at(&format!("{at}.scope"), problems);
         self.stage.check_at(&format!("{at}.stage"), problems);
@@ -69,16 +69,16 @@ pub(in crate::kill_switch) fn check_incident(at: &str, incident: Option<&str>, p
     }
 }
 
-/// When an engagement ends, and what happens then.
+/// Expiry of an engagement, and the action then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 #[must_use = "pass it to a change"]
 pub struct Expiry {
-    /// When.
+    /// The time.
     #[serde(deserialize_with = "decode::time")]
     pub at: Timestamp,
-    /// What happens at that time.
+    /// Action at that time.
     pub then: ExpiryAction,
 }
 
@@ -94,18 +94,18 @@ impl Expiry {
     }
 }
 
-/// What happens when an engagement's time is over.
+/// Action when an engagement expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum ExpiryAction {
     /// The capability comes back.
     Release,
-    /// It stays off, and an alert says that somebody should look.
+    /// It stays off, and an alert asks for a review.
     Keep,
 }
 
-/// What set an engagement off.
+/// Trigger of an engagement.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -160,7 +160,7 @@ pub struct Breach {
 }
 
 impl Breach {
-    /// What was measured, in how long a window (whole seconds count) and of how many samples.
+    /// A measured value, its threshold, the window in whole seconds, and the number of samples.
     pub fn new(metric: impl Into<String>, value: f64, threshold: f64, window: Duration, samples: u64) -> Self {
         Self { metric: metric.into(), value, threshold, window_seconds: window.as_secs(), samples }
     }
@@ -170,12 +170,12 @@ impl Breach {
         &self.metric
     }
 
-    /// What was measured.
+    /// The measured value.
     pub const fn value(&self) -> f64 {
         self.value
     }
 
-    /// What it should not have passed.
+    /// The threshold.
     pub const fn threshold(&self) -> f64 {
         self.threshold
     }

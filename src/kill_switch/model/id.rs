@@ -10,7 +10,8 @@ const ALLOWED: &str = "1 to 128 of a-z, 0-9, '.', '_' and '-', a letter or digit
 
 /// The name of a switch: 1 to 128 of `a-z`, `0-9`, `.`, `_` and `-`, beginning with a letter or digit.
 ///
-/// An id means the same thing for ever. One that is retired is kept as a [tombstone](crate::kill_switch::Tombstone) and refused
+/// An id always means the same thing. One that is retired is kept as a [tombstone](crate::kill_switch::Tombstone) and
+/// refused
 /// when somebody defines it anew: a flag that was used again once cost its owner 440 million dollars in 45 minutes.
 ///
 /// # Examples

@@ -12,22 +12,22 @@ use crate::config::{ConfigError, Problems};
 /// More would say no more, and a log line has an end.
 const PROBLEMS_MAX: usize = 100;
 
-/// Why bytes are no document.
+/// Error of bytes that are not a document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
     /// There are too many of them.
     #[error("the document has {size} bytes, and at most {limit} are allowed")]
     TooLarge {
-        /// How many there are.
+        /// Number of bytes.
         size: usize,
-        /// How many are allowed.
+        /// Largest number allowed.
         limit: usize,
     },
     /// They are no JSON, or an object has a key twice.
     #[error("the document is no JSON that can be read: {message}")]
     Syntax {
-        /// What is wrong, with line and column.
+        /// The problem, with line and column.
         message: String,
     },
     /// A newer program wrote them.
@@ -133,7 +133,7 @@ fn shortened(error: &ConfigError) -> ConfigError {
     problems.into_error()
 }
 
-/// What no field can tell alone.
+/// Checks across fields.
 fn check(document: &Document, problems: &mut Problems) {
     let generation = document.generation;
     text::name("store", &document.store, problems);

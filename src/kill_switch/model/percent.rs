@@ -2,7 +2,7 @@
 //!
 //! A key is hashed once per request. Each switch mixes that hash with a seed of its own, so that two switches at
 //! 10 % have 1 % of the keys in common and not 10 %; a key is inside when the result is below a threshold that
-//! grows with the percentage, so that whoever was inside 1 % is inside 10 %.
+//! grows with the percentage, so that a key inside 1 % is inside 10 %.
 
 use super::id::SwitchId;
 use crate::config::{ConfigError, Problem};

@@ -12,13 +12,13 @@ use crate::config::Problems;
 pub struct Proposal {
     /// Its number: the generation in which it was proposed.
     pub number: u64,
-    /// What it would do.
+    /// The proposed change.
     pub change: Change,
-    /// Who asked for it.
+    /// Name of the proposer.
     pub by: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When.
+    /// The time.
     #[serde(deserialize_with = "decode::time")]
     pub at: Timestamp,
     /// Hash of the document that the change was proposed on.

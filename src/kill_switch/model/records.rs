@@ -13,18 +13,18 @@ use std::time::Duration;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ChangeRecord {
-    /// When.
+    /// The time.
     #[serde(deserialize_with = "decode::time")]
     pub at: Timestamp,
-    /// Who did it; of an approved proposal, who proposed it.
+    /// Name of the author; of an approved proposal, of the proposer.
     pub by: String,
     /// Whether that is a person.
     pub kind: ActorKind,
-    /// What was done: `engage recommendations`.
+    /// The change: `engage recommendations`.
     pub what: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Who approved it, where it took two.
+    /// Name of the approver of a two-person change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
     /// The number of the proposal that it made, where nothing else was done: another person has to approve it.
@@ -52,11 +52,11 @@ impl ChangeRecord {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Pin {
-    /// What it keeps the switch at.
+    /// State that the pin keeps.
     pub state: PinState,
-    /// Who pinned it.
+    /// Name of the author of the pin.
     pub by: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// Time of the pin.
     #[serde(deserialize_with = "decode::time")]
@@ -70,7 +70,7 @@ impl Pin {
     }
 }
 
-/// What a pin keeps a switch at.
+/// State that a pin keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PinState {
@@ -96,7 +96,7 @@ impl fmt::Display for PinState {
 pub struct Tombstone {
     /// The id.
     pub id: SwitchId,
-    /// When it was retired.
+    /// Time of the retirement.
     #[serde(deserialize_with = "decode::time")]
     pub at: Timestamp,
     /// Name of the author.
@@ -126,27 +126,27 @@ impl DrillRecord {
         text::name(&format!("{at}.by"), &self.by, problems);
     }
 
-    /// When it ended.
+    /// End of the drill.
     pub const fn at(&self) -> Timestamp {
         self.at
     }
 
-    /// Who ran it.
+    /// Name of the author.
     pub fn by(&self) -> &str {
         &self.by
     }
 
-    /// How many instances took part.
+    /// Number of instances that took part.
     pub const fn instances(&self) -> u64 {
         self.instances
     }
 
-    /// How long it took until the slowest instance had the capability off, in milliseconds.
+    /// Time until the slowest instance had the capability off, in milliseconds.
     pub const fn time_to_disable(&self) -> Duration {
         Duration::from_millis(self.time_to_disable_ms)
     }
 
-    /// How long it took until that was seen from outside, in milliseconds.
+    /// Time until that was seen from outside, in milliseconds.
     pub const fn time_to_verify(&self) -> Duration {
         Duration::from_millis(self.time_to_verify_ms)
     }

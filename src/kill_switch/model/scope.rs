@@ -17,7 +17,7 @@ const ROUTE_MAX: usize = 512;
 /// that names nothing is refused: everything has to be said, with [`Scope::all`].
 ///
 /// Valid: at most 100 values in a dimension, each of 1 to 128 bytes (a route 1 to 512) without control characters;
-/// 0.0001 to 100 percent. Setters take everything; [`check`](Self::check) tells what is wrong, and so does the
+/// 0.0001 to 100 percent. Setters take everything; [`check`](Self::check) reports every problem, and so does the
 /// change that uses the scope.
 ///
 /// # Examples
@@ -90,7 +90,7 @@ impl Scope {
         self
     }
 
-    /// Whether it is everybody, everywhere.
+    /// Returns whether it is everybody, everywhere.
     pub const fn is_all(&self) -> bool {
         self.all
     }
@@ -171,7 +171,7 @@ impl Scope {
         }
     }
 
-    /// Whether everybody inside the other is inside this one, as far as their values tell.
+    /// Returns whether every request inside the other is inside this one, as far as their values show.
     pub fn covers(&self, other: &Self) -> bool {
         let has_route = |route: &String| {
             let prefixes = self.routes.iter().filter_map(|own| own.strip_suffix('*'));

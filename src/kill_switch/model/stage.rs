@@ -8,7 +8,8 @@ use std::fmt;
 
 const NAMES_MAX: usize = 100;
 
-/// Where an engagement is in force: the kill itself can be the mistake, so it may begin with one instance.
+/// Part of the fleet in which an engagement is in force: the kill itself can be the mistake, so it may begin with one
+/// instance.
 ///
 /// ```text
 ///  Instances ──▶ Regions ──▶ Everywhere        an engagement only ever goes to the right, or to more names
@@ -44,7 +45,7 @@ impl Stage {
         Self::Regions { regions: names.into_iter().map(Into::into).collect(), instances: BTreeSet::new() }
     }
 
-    /// Whether it has come to an instance of this name in this region.
+    /// Returns whether it has come to an instance of this name in this region.
     pub fn includes(&self, instance: &str, region: Option<&str>) -> bool {
         match self {
             Self::Instances(names) => names.contains(instance),
@@ -55,7 +56,7 @@ impl Stage {
         }
     }
 
-    /// How far through the fleet that is.
+    /// Spread of the stage.
     pub const fn spread(&self) -> Spread {
         match self {
             Self::Instances(_) => Spread::Instances,
@@ -64,7 +65,7 @@ impl Stage {
         }
     }
 
-    /// The next stage of an engagement: nobody that it was in force for is let go, whatever region they are in.
+    /// The next stage of an engagement: it stays in force wherever it was, in any region.
     pub(in crate::kill_switch) fn after(self, earlier: &Self) -> Self {
         match (self, earlier) {
             (
@@ -78,7 +79,7 @@ impl Stage {
         }
     }
 
-    /// Whether it is as far as the other, or further.
+    /// Returns whether it is as far as the other, or further.
     pub(in crate::kill_switch) fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Everywhere, _) => true,
@@ -183,7 +184,7 @@ impl Serialize for Stage {
     }
 }
 
-/// How far through the fleet something goes.
+/// Spread through the fleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use crate::config::{ConfigError, Problems};
 
 const STAGES_MAX: usize = 10;
 
-/// Where engagements go before they are everywhere: the kill itself can be the mistake.
+/// Stages that engagements pass before they are everywhere: the kill itself can be the mistake.
 ///
 /// ```text
 ///  engage ──▶ first ──look──▶ next ──look──▶ … ──look──▶ everywhere
@@ -52,23 +52,23 @@ impl Stages {
         &self.0
     }
 
-    /// Whether there are none: an engagement is everywhere at once.
+    /// Returns whether there are none: an engagement is everywhere at once.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Where an engagement begins.
+    /// The first stage.
     pub fn first(&self) -> Stage {
         self.0.first().cloned().unwrap_or_default()
     }
 
-    /// Where an engagement goes from there; `None` from everywhere.
+    /// The stage after this one; `None` after everywhere.
     pub fn next(&self, from: &Stage) -> Option<Stage> {
         let all = self.0.iter().cloned().chain([Stage::Everywhere]);
         all.map(|stage| stage.after(from)).find(|stage| stage != from && stage.covers(from))
     }
 
-    /// Whether who begins there leaves stages out. Naming instances never does, whichever they are.
+    /// Returns whether who begins there leaves stages out. Naming instances never does, whichever they are.
     pub(in crate::kill_switch) fn are_skipped_by(&self, stage: &Stage) -> bool {
         !self.is_empty() && !matches!(stage, Stage::Instances(_)) && !self.first().covers(stage)
     }

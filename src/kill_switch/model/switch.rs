@@ -16,12 +16,12 @@ use crate::config::{ConfigError, Problems};
 pub struct Switch {
     /// Its name.
     pub id: SwitchId,
-    /// What it is.
+    /// The definition.
     pub definition: Definition,
-    /// How it is engaged, `None` while it is released. See also [`is_engaged`](Self::is_engaged).
+    /// The engagement; `None` while it is released. See also [`is_engaged`](Self::is_engaged).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engaged: Option<Engagement>,
-    /// What keeps automation, and the other people, from changing it.
+    /// The pin, which keeps automation and other people from changing the switch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
     /// The last rehearsal.
@@ -63,9 +63,9 @@ impl Switch {
     }
 }
 
-/// What a switch is: who answers for it, what it turns off, and what holds before anything is known.
+/// Definition of a switch: its owner, what it disables, and its state before a document is known.
 ///
-/// Setters take everything; [`check`](Self::check) tells what is wrong, and so does the change that uses it.
+/// Setters take everything; [`check`](Self::check) reports every problem, and so does the change that uses it.
 ///
 /// # Examples
 ///
@@ -109,7 +109,7 @@ impl Definition {
         Self { owner, disables, severity, on_unknown, expires, max_automatic: None, max_automatic_spread }
     }
 
-    /// How much it hurts while it is engaged. Default: medium.
+    /// Severity of an engagement. Default: medium.
     pub fn severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
@@ -122,38 +122,38 @@ impl Definition {
         self
     }
 
-    /// How far through the fleet automation may engage it. Default: some instances.
+    /// Largest spread for automation. Default: some instances.
     pub fn max_automatic_spread(mut self, spread: Spread) -> Self {
         self.max_automatic_spread = spread;
         self
     }
 
-    /// Who answers for it.
+    /// The owner.
     pub fn owner(&self) -> &str {
         &self.owner
     }
 
-    /// What it turns off.
+    /// The capability that it disables.
     pub fn disables(&self) -> &str {
         &self.disables
     }
 
-    /// How much it hurts while it is engaged.
+    /// Severity of an engagement.
     pub const fn severity_level(&self) -> Severity {
         self.severity
     }
 
-    /// What holds while nothing is known.
+    /// State while no document is known.
     pub const fn on_unknown(&self) -> OnUnknown {
         self.on_unknown
     }
 
-    /// When somebody has to look at it again. Past it there is an alert, and nothing changes.
+    /// Expiry of the definition, which then needs a review. Past it there is an alert, and nothing changes.
     pub const fn expires(&self) -> Timestamp {
         self.expires
     }
 
-    /// Whether somebody should have looked at it by now.
+    /// Returns whether its review is due.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now >= self.expires
     }
@@ -163,7 +163,7 @@ impl Definition {
         self.max_automatic.and_then(|percent| Percent::new(percent).ok())
     }
 
-    /// How far through the fleet automation may engage it, where it may at all.
+    /// Largest spread for automation, if it may engage the switch.
     pub const fn automatic_spread(&self) -> Spread {
         self.max_automatic_spread
     }
@@ -191,7 +191,7 @@ impl Definition {
     }
 }
 
-/// How much it hurts while a switch is engaged.
+/// Severity of an engaged switch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -207,7 +207,7 @@ pub enum Severity {
     Critical,
 }
 
-/// What holds while nothing is known of a switch.
+/// State of a switch while no document is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum OnUnknown {

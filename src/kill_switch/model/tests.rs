@@ -1,4 +1,4 @@
-//! A document from outside: what is taken, what is refused and how it is told.
+//! Documents from outside: accepted, rejected, and the errors.
 
 use super::change::Change;
 use super::document::Settings;

@@ -6,7 +6,8 @@
 //!                                                  └─yes─▶ proposal ┘ approved by another person
 //! ```
 //!
-//! Nothing here reads a clock or a store: who, when and why come with [`Author`], and the earlier document of a revert is
+//! Nothing here reads a clock or a store: who, when and why come with [`Author`], and the earlier document of a revert
+//! is
 //! fetched by the caller.
 
 use super::automation::may_automation;
@@ -23,7 +24,7 @@ use crate::kill_switch::model::engagement::{ExpiryAction, Trigger};
 use crate::kill_switch::model::parse::ParseError;
 use std::time::Duration;
 
-/// What definitions and proposals leave free in a document, so that there is always room to engage.
+/// Bytes that definitions and proposals leave free, so that there is always room to engage.
 const RESERVE: usize = Document::SIZE_MAX / 4;
 /// How long a rehearsal may be engaged: whoever may rehearse turns off for no longer without doing it again, which the
 /// history tells.
@@ -123,15 +124,15 @@ pub fn apply_with(
     if bytes.len() > most {
         return Err(ChangeError::TooLarge { size: bytes.len(), most });
     }
-    // What nobody could read would be refused by every instance, and every later change with it.
+    // An unreadable document would be rejected by every instance, and every later change with it.
     match Document::parse(&bytes, Document::SIZE_MAX) {
         Err(ParseError::Invalid(invalid)) => Err(invalid.into()),
         _ => Ok(next),
     }
 }
 
-/// The same document again, as a later generation: in place of one that was lost, of which nobody can say what it changed.
-/// Where something takes two persons, it counts as done without the second.
+/// The same document again, as a later generation: in place of one that was lost, whose changes are unknown.
+/// A two-person change counts as done without the second person.
 pub(in crate::kill_switch) fn restored(
     document: &Document,
     generation: u64,
@@ -189,7 +190,7 @@ fn proposed(document: &Document, change: &Change, by: &Author) -> Result<Documen
     Ok(next)
 }
 
-/// What can be told without the document.
+/// Checks that need no document.
 fn check(change: &Change, by: &Author) -> Result<(), ChangeError> {
     let mut problems = Problems::default();
     by.check(&mut problems);

@@ -6,11 +6,11 @@ use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::records::PinState;
 use crate::kill_switch::model::stage::Spread;
 
-/// Why a change was not made, and what to do instead. The document stays as it is.
+/// Error of a change that was not made, and what to do instead. The document stays as it is.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeError {
-    /// What the change says is out of range: everything at once.
+    /// Values of the change are out of range: all of them at once.
     #[error(transparent)]
     Invalid(#[from] ConfigError),
     /// There is no such switch.
@@ -30,7 +30,7 @@ pub enum ChangeError {
     AlreadyEngaged {
         /// The switch.
         switch: SwitchId,
-        /// What to do.
+        /// The alternative.
         instead: &'static str,
     },
     /// The switch is not engaged.
@@ -44,9 +44,9 @@ pub enum ChangeError {
     Pinned {
         /// The switch.
         switch: SwitchId,
-        /// What it is kept at.
+        /// State that the pin keeps.
         state: PinState,
-        /// Who pinned it.
+        /// Name of the author of the pin.
         by: String,
     },
     /// The switch has no pin.
@@ -78,7 +78,7 @@ pub enum ChangeError {
     TooWide {
         /// The switch.
         switch: SwitchId,
-        /// What the definition allows, in percent; 0 is nothing.
+        /// Limit of the definition, in percent; 0 allows nothing.
         allowed: f64,
     },
     /// A program asked for more of the fleet than the definition leaves to programs.
@@ -86,7 +86,7 @@ pub enum ChangeError {
     TooFar {
         /// The switch.
         switch: SwitchId,
-        /// What the definition allows.
+        /// Limit of the definition.
         allowed: Spread,
     },
     /// The engagement would leave out stages that the document lays down.
@@ -106,15 +106,15 @@ pub enum ChangeError {
     SamePerson {
         /// The proposal.
         number: u64,
-        /// Who it is.
+        /// Name of the person.
         by: String,
     },
     /// The document changed after the approver saw it.
     #[error("the approver saw the document {seen}, and it is {current} now: look again")]
     StaleApproval {
-        /// What was seen.
+        /// Hash that the approver has seen.
         seen: Sha256,
-        /// What there is.
+        /// Hash of the document.
         current: Sha256,
     },
     /// The same waits for approval already.
@@ -131,7 +131,7 @@ pub enum ChangeError {
     TooMany {
         /// Of what.
         what: &'static str,
-        /// How many it holds.
+        /// Number that it holds.
         most: usize,
     },
     /// The document would have too many bytes.
@@ -139,9 +139,9 @@ pub enum ChangeError {
         "the document would have {size} bytes, and at most {most} are allowed: name fewer values or retire switches"
     )]
     TooLarge {
-        /// How many it would have.
+        /// Number of bytes that it would have.
         size: usize,
-        /// How many are allowed.
+        /// Largest number allowed.
         most: usize,
     },
     /// The earlier document is not there, or is not what it should be.

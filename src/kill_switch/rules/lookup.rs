@@ -16,7 +16,7 @@ pub(in crate::kill_switch) fn proposal(document: &Document, number: u64) -> Resu
     found.ok_or(ChangeError::UnknownProposal { number })
 }
 
-/// What an engagement would be on this document.
+/// The engagement that a change would make on this document.
 pub(in crate::kill_switch) fn engagement(
     document: &Document,
     engage: &Engage,
@@ -25,7 +25,7 @@ pub(in crate::kill_switch) fn engagement(
     let stages = document.stages();
     let skips = || Err(ChangeError::SkipsStages { switch: engage.switch.clone() });
     let old = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
-    // What a drill has come to, nobody has looked at.
+    // The stage of a drill has not been checked.
     let old = old.filter(|old| old.trigger != Trigger::Drill && !stages.is_empty());
     let stage = match (&engage.stage, old) {
         (Some(stage), _) if !engage.now && stages.are_skipped_by(stage) => return skips(),

@@ -190,7 +190,7 @@ fn unpin(switch: &mut Switch, by: &Author) -> Result<(), ChangeError> {
     if switch.pin.take().is_none() {
         return Err(ChangeError::NotPinned { switch: switch.id.clone() });
     }
-    // The switch stays as it is: what the pin kept past its end goes on until somebody releases it.
+    // The switch stays as it is: what the pin kept past its end goes on until it is released.
     if let Some(engaged) = &mut switch.engaged
         && engaged.is_over(by.at)
     {
@@ -199,7 +199,7 @@ fn unpin(switch: &mut Switch, by: &Author) -> Result<(), ChangeError> {
     Ok(())
 }
 
-/// What somebody else makes of a rehearsal is not whoever rehearses' any more: then it has to be engaged anew.
+/// An engagement that another author changed is no drill any more: it has to be engaged anew.
 fn is_no_drill(engaged: &Engagement, id: &SwitchId) -> Result<(), ChangeError> {
     let instead = "it is a drill, which ends by itself: engage it for real";
     match engaged.trigger {

@@ -32,7 +32,7 @@ pub(in crate::kill_switch) fn revert(
     Ok(())
 }
 
-/// Whether going back would release, retire, redefine or unpin something, or end the rule of two persons.
+/// Returns whether going back would release, retire, redefine or unpin something, or end the rule of two persons.
 pub(in crate::kill_switch) fn loosens(document: &Document, earlier: &Document) -> bool {
     let is_kept = document.switches.iter().all(|now| {
         earlier.switch(now.id.as_str()).is_some_and(|then| {

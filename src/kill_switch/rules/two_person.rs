@@ -28,7 +28,7 @@ pub(in crate::kill_switch) fn approve<'a>(
     if seen == current { Ok(proposal) } else { Err(ChangeError::StaleApproval { seen, current }) }
 }
 
-/// Whether engaging lets somebody in again, as it replaces what is engaged already. A drill keeps nobody out for good, and
+/// Whether engaging narrows the present engagement, which re-enables the capability for some requests. A drill
 /// is refused where something is engaged.
 pub(crate) fn gives_back(document: &Document, change: &Change, by: &Author) -> bool {
     let Change::Engage(engage) = change else { return false };
@@ -37,7 +37,7 @@ pub(crate) fn gives_back(document: &Document, change: &Change, by: &Author) -> b
     engaged.is_some_and(|old| engagement(document, engage, by).is_ok_and(|new| !new.covers(old)))
 }
 
-/// Whether a change takes two persons: taking a capability away never does, unless it gives part of one back.
+/// Returns whether a change takes two persons: taking a capability away never does, unless it gives part of one back.
 pub(in crate::kill_switch) fn takes_two(
     document: &Document,
     change: &Change,

@@ -1,6 +1,6 @@
 //! Check of a document from the store before it comes into force.
 //!
-//! What is refused leaves the current document in force, for ever if need be: a store that went back in time, was
+//! A rejected document leaves the current one in force without a time limit: a store that went back in time, was
 //! swapped or holds garbage must not release what is engaged.
 
 use crate::kill_switch::model::document::Document;
@@ -8,7 +8,7 @@ use crate::kill_switch::model::hash::Sha256;
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::parse::ParseError;
 
-/// What an instance does with a document that is not refused.
+/// Effect of a document that is accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Update {
     /// It takes it.
@@ -17,7 +17,7 @@ pub enum Update {
     Same,
 }
 
-/// Why an instance keeps the document that it has.
+/// Reason to reject a document and keep the one in force.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentRejected {
@@ -50,10 +50,10 @@ pub enum DocumentRejected {
         /// Its hash.
         given: Sha256,
     },
-    /// Switches that are engaged are gone, and nobody retired them.
+    /// Engaged switches are missing without a tombstone.
     #[error("engaged switches are gone without a tombstone: {}", list(switches))]
     DropsEngaged {
-        /// Which ones, in order.
+        /// Their ids, in order.
         switches: Vec<SwitchId>,
     },
 }
@@ -79,7 +79,8 @@ impl DocumentRejected {
 ///
 /// # Errors
 ///
-/// Everything that would be a step back; see [`DocumentRejected`]. The first document may be of any store and generation.
+/// Everything that would be a step back; see [`DocumentRejected`]. The first document may be of any store and
+/// generation.
 pub fn check_update(current: Option<&Document>, bytes: &[u8]) -> Result<Update, DocumentRejected> {
     let given = Document::parse(bytes, Document::SIZE_MAX)?;
     let Some(current) = current else { return Ok(Update::New(Box::new(given))) };

@@ -7,14 +7,14 @@ use crate::kill_switch::status::{Event, Source};
 use crate::kill_switch::store::error::StoreError;
 use crate::sync::Arc;
 
-/// What a store said when it was read.
+/// Result of reading a store.
 pub(in crate::kill_switch) type Reading = Result<Option<Vec<u8>>, StoreError>;
 
-/// What is in force.
+/// The document in force.
 pub(in crate::kill_switch) struct ActiveDocument {
     pub(in crate::kill_switch) document: Option<Arc<Document>>,
     pub(in crate::kill_switch) source: Source,
-    /// When the store was last read and what it said was taken, or was the same.
+    /// Time at which the store was last read with success.
     pub(in crate::kill_switch) good_at: Instant,
     pub(in crate::kill_switch) refused: Option<(&'static str, String)>,
     pub(in crate::kill_switch) refusals: u64,

@@ -46,7 +46,7 @@ impl CompiledScope {
         }
     }
 
-    /// Whether a request is inside. `hash` is [`Target::key_hash`] of the same target.
+    /// Returns whether a request is inside. `hash` is [`Target::key_hash`] of the same target.
     pub fn matches(&self, target: &Target<'_>, hash: &mut KeyHash<'_>) -> bool {
         !self.is_never
             && self.routes.as_ref().is_none_or(|routes| target.route.is_some_and(|route| routes.contain(route)))

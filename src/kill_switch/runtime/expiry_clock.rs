@@ -1,13 +1,13 @@
 //! The time on the wall, as far as it can be trusted.
 //!
-//! An engagement that says when it ends must not end early because somebody set the clock. So the time that expiry
+//! An engagement with an expiry must not end early because the clock was set. So the time that expiry
 //! goes by starts at the wall clock's and goes on with the monotonic one; a wall clock that is behind it is believed,
 //! one that jumped ahead is not. A clock that is wrong at start is wrong until the program starts again.
 
 use crate::clock::{Instant, Timestamp};
 use std::time::Duration;
 
-/// Where the time began.
+/// Start of the clock.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::kill_switch) struct ExpiryClock {
     at: Timestamp,

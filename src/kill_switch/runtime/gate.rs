@@ -12,7 +12,7 @@ use crate::reject::{Mechanism, RejectReason, Rejected};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 
-/// What is known of a switch.
+/// State of a switch for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -43,7 +43,7 @@ pub(in crate::kill_switch) struct Gate {
     pub(in crate::kill_switch) fallbacks: AtomicU64,
     /// To engaged and to released, by trigger.
     transitions: [AtomicU64; 8],
-    /// What it is, or was last, engaged by.
+    /// Index of the present or last trigger.
     engaged_by: AtomicU64,
     /// Whether the definition in force has another `on_unknown`.
     is_differing: AtomicBool,
@@ -67,7 +67,7 @@ pub(in crate::kill_switch) struct GateSample {
     pub(in crate::kill_switch) transitions: [u64; 8],
 }
 
-/// How a switch stands on this instance.
+/// State of a switch on this instance.
 #[derive(Debug)]
 pub(in crate::kill_switch) enum GateState {
     Released,
@@ -101,7 +101,7 @@ impl Gate {
         }
     }
 
-    /// Counts a change on this instance; `trigger` is its place among them. Without one somebody released the switch: the
+    /// Counts a change on this instance; `trigger` is its place among them. Without one the switch was released: the
     /// drill that had engaged it, or a person, as nothing else releases.
     pub(in crate::kill_switch) fn count_transition(&self, is_engaged: bool, trigger: Option<usize>) {
         let was_drill = self.engaged_by.load(Ordering::Relaxed) == Trigger::DRILL as u64;
@@ -123,7 +123,7 @@ impl Gate {
         differing.filter(|_| !has_differed)
     }
 
-    /// Whether the definition in force has another `on_unknown`. The program's own holds.
+    /// Returns whether the definition in force has another `on_unknown`. The program's own holds.
     pub(in crate::kill_switch) fn is_differing(&self) -> bool {
         self.is_differing.load(Ordering::Relaxed)
     }
@@ -165,13 +165,13 @@ impl Gate {
         self.word.store(word, Ordering::Release);
     }
 
-    /// Whether every request is let through, and that is known.
+    /// Returns whether every request is let through, and that is known.
     #[inline]
     pub(in crate::kill_switch) fn is_released(&self) -> bool {
         self.word.load(Ordering::Relaxed) == RELEASED
     }
 
-    /// How it stands for a request.
+    /// The state for a request.
     #[inline(never)]
     pub(in crate::kill_switch) fn state(&self, target: &Target<'_>) -> State {
         // Acquire: pairs with the store in `set`.
@@ -188,12 +188,12 @@ impl Gate {
         }
     }
 
-    /// Whether no request at all is let through.
+    /// Returns whether no request at all is let through.
     pub(in crate::kill_switch) fn blocks_everybody(&self) -> bool {
         matches!(self.word.load(Ordering::Relaxed), ENGAGED | UNKNOWN_BLOCKED)
     }
 
-    /// How it stands for requests that say nothing of themselves, and whether it is engaged for any.
+    /// The state for requests without a target, and whether it is engaged for any.
     pub(in crate::kill_switch) fn is_engaged(&self) -> bool {
         matches!(self.word.load(Ordering::Acquire), ENGAGED | SCOPED)
     }

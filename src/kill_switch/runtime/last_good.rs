@@ -15,7 +15,7 @@ pub(in crate::kill_switch) struct LastGoodFile {
 #[derive(Default)]
 struct Kept {
     generation: Option<u64>,
-    /// Why the last one was not kept, so that it is told once.
+    /// Failure of the last write, so that it is reported once.
     failure: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl LastGoodFile {
     ///
     /// # Errors
     ///
-    /// Why what is there is of no use.
+    /// The file is unusable.
     pub(in crate::kill_switch) fn last_good(&self) -> Result<Option<Document>, String> {
         if let Some((directory, name)) = self.path.parent().zip(self.path.file_name()) {
             fs::remove_temporaries(directory, |target| target == name.as_encoded_bytes());
@@ -53,7 +53,7 @@ impl LastGoodFile {
         Ok(Some(document))
     }
 
-    /// Why the last document was not kept, if it was not.
+    /// Failure of the last write, if it failed.
     pub(in crate::kill_switch) fn failure(&self) -> Option<String> {
         self.kept.lock().failure.clone()
     }
@@ -63,7 +63,7 @@ impl LastGoodFile {
     ///
     /// # Errors
     ///
-    /// Why not, the first time only.
+    /// The failure, once until it changes.
     pub(in crate::kill_switch) fn keep(&self, document: &Document) -> Result<(), String> {
         let mut kept = self.kept.lock(); // over the writing: what is on disk is what the generation says
         let is_kept = kept.generation.is_some_and(|generation| document.generation() <= generation);

@@ -1,11 +1,11 @@
-//! The threads that keep a board up to date: one reads the store, the other tells of it.
+//! Threads that keep the switches up to date: one reads the store, the other reports.
 //!
 //! ```text
 //!  reader: read ──▶ words are set ──▶ wakes ──▶ teller: listeners, log, metrics, snapshot
 //!    ▲ the store's watch, and every poll          ▲ every poll, so that a reader that hangs shows
 //! ```
 //!
-//! What the teller runs is foreign code and a disk, and may hang; then nobody hears anything, and engagements still come
+//! The reporter runs foreign code and writes to a disk, which may hang; engagements still come
 //! into force.
 
 use super::shared::Shared;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// Starts the threads, and waits until the store was read for the first time, or for so long. They end with the board.
 ///
-/// Where the system gives no thread, what was read stays in force, and its age shows.
+/// If the system gives no thread, the document that was read stays in force, and its age shows.
 pub(in crate::kill_switch) fn start(shared: &Arc<Shared>, poll: Duration, within: Duration) {
     let weak = Arc::downgrade(shared);
     let teller = spawn("backstop-tells", {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A thread of its own reads: whenever the store says that there may be something new, and every second. What cannot be
-//! read, or is refused, changes nothing; how old the document in force is can be seen. Another thread tells: a listener,
+//! read, or is refused, changes nothing; how old the document in force is can be seen. Another thread tells: a
+//! listener,
 //! a recorder or a disk that hangs holds up what is told, and no engagement.
 
 use super::active::ActiveDocument;
@@ -35,11 +36,11 @@ pub(in crate::kill_switch) struct Shared {
     /// Changes of this program that the audit has no entry of.
     pub(in crate::kill_switch) unrecorded: Arc<AtomicU64>,
     pub(in crate::kill_switch) snapshot: Option<LastGoodFile>,
-    /// How often the store is read.
+    /// Interval between two reads of the store.
     pub(in crate::kill_switch) poll: Duration,
     pub(in crate::kill_switch) clock: Clock,
     expiry_clock: ExpiryClock,
-    /// The threads that read the store and tell of it.
+    /// The threads that read the store and report.
     pub(in crate::kill_switch) threads: Mutex<Vec<Thread>>,
     /// Whether the store was read, or could not be, for the first time.
     pub(in crate::kill_switch) has_begun: AtomicBool,
@@ -53,8 +54,7 @@ pub(in crate::kill_switch) struct Shared {
 impl Shared {
     pub(in crate::kill_switch) fn new(
         name: &'static str,
-        instance: String,
-        region: Option<String>,
+        (instance, region): (String, Option<String>),
         store: Option<Arc<dyn Store>>,
         unrecorded: Arc<AtomicU64>,
         snapshot: Option<LastGoodFile>,
@@ -82,7 +82,7 @@ impl Shared {
         }
     }
 
-    /// Whether what comes after this document in the store can come into force here.
+    /// Returns whether what comes after this document in the store can come into force here.
     pub(in crate::kill_switch) fn follows(&self, found: Option<&Document>) -> bool {
         let active = self.active.lock();
         let Some(own) = active.document.as_deref().filter(|_| active.source != Source::BakedIn) else { return true };
@@ -92,7 +92,7 @@ impl Shared {
         })
     }
 
-    /// Whether this document, or a later one of its store, is in force.
+    /// Returns whether this document, or a later one of its store, is in force.
     pub(in crate::kill_switch) fn is_past(&self, document: &Document) -> bool {
         let active = self.active.lock();
         let own = active.document.as_deref();
@@ -113,7 +113,7 @@ impl Shared {
         self.bring_into_force();
     }
 
-    /// Reads the store, puts into force what it says, and tells of it, on this thread.
+    /// Reads the store, applies it, and reports, on this thread.
     pub(in crate::kill_switch) fn refresh(&self) {
         self.read();
         self.tell();
@@ -165,7 +165,7 @@ impl Shared {
             let switch = active.document.as_ref().and_then(|document| document.switch(gate.id.as_str()));
             let is_retired = |document: &Arc<Document>| document.is_retired(&gate.id);
             let standing = match switch {
-                // What was given up for good is on for good: nobody can say anything else of it any more.
+                // A retired switch is permanently released.
                 None if active.document.as_ref().is_some_and(is_retired) => GateState::Released,
                 None => GateState::Unknown,
                 Some(switch) if !switch.is_engaged(now) => GateState::Released,

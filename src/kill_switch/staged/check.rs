@@ -5,11 +5,11 @@ use crate::kill_switch::model::stage::Stage;
 use crate::panic::catch_panic;
 use std::fmt;
 
-/// Where a staged engagement has come to, for whoever looks.
+/// Progress of a staged engagement, for its checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reached {
-    /// Where it is in force.
+    /// The stage that it has reached.
     pub stage: Stage,
     /// The generation of the document that says so: an instance with an older one has not heard of it.
     pub generation: u64,
@@ -23,7 +23,7 @@ pub struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    /// A check, by a name that stands in the report. It is told what was reached, and has to answer soon: all are asked one
+    /// A check, by its name in the report. It is given the progress, and must answer soon: all are asked one
     /// after the other.
     pub fn new(name: impl Into<String>, find: impl Fn(&Reached) -> Finding + 'a) -> Self {
         Self { name: name.into(), find: Box::new(find) }

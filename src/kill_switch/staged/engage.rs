@@ -28,7 +28,7 @@ impl StagedEngage {
         Self { engage, patience: Patience { soak, strikes: 3, time_limit }, look_every: Duration::from_millis(500) }
     }
 
-    /// How long every check has to be good at a stage, without a break. Default: 10 s.
+    /// Time for which every check must be good at a stage, without a break. Default: 10 s.
     ///
     /// Smaller is everywhere sooner; larger sees what takes a while to go wrong.
     pub fn soak(mut self, soak: Duration) -> Self {
@@ -44,19 +44,20 @@ impl StagedEngage {
         self
     }
 
-    /// How long a stage may take until all is good; the soak comes on top. Default: 60 s.
+    /// Time limit of a stage until all checks are good; the soak comes on top. Default: 60 s.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.patience.time_limit = limit;
         self
     }
 
-    /// How often the checks are asked. Default: 500 ms.
+    /// Interval of the checks. Default: 500 ms.
     pub fn look_every(mut self, every: Duration) -> Self {
         self.look_every = every;
         self
     }
 
-    /// Engages, looks and goes on until it is everywhere and well there; on this thread, which it blocks. The time of `by`
+    /// Engages, looks and goes on until it is everywhere and well there; on this thread, which it blocks. The time of
+    /// `by`
     /// is not looked at: every step has its own.
     ///
     /// # Errors
@@ -103,7 +104,7 @@ impl StagedEngage {
         let now = Author { at: timestamp(), ..by.clone() };
         let document = match control_plane.change(None, &Change::Engage(self.engage.clone()), &now) {
             Ok(document) => document,
-            // It may have been engaged, whatever the answer was: then the document tells.
+            // It may have been engaged, whatever the answer was: the document shows it.
             Err(error) => match control_plane.document() {
                 Ok(Some(document)) if self.is_begun(before, &document, by) => document,
                 Ok(_) => return Err(StagedError::NotEngaged(error.into())),
@@ -119,7 +120,7 @@ impl StagedEngage {
         }
     }
 
-    /// Whether a document has this engagement, and that before had not.
+    /// Returns whether a document has this engagement, and that before had not.
     fn is_begun(&self, before: Option<&Document>, now: &Document, by: &Author) -> bool {
         let engaged = |document: &Document| Progress::of(document, &self.engage.switch).map(|at| at.engaged);
         engaged(now).is_some_and(|engaged_now| {

@@ -14,7 +14,7 @@ pub struct StagedReport {
     pub stages: Vec<Stage>,
 }
 
-/// Why a staged engagement did not go all the way. What was engaged by then stays engaged.
+/// Error of a staged engagement that did not reach everywhere. It stays engaged where it is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StagedError {
@@ -38,11 +38,11 @@ pub enum StagedError {
     Held {
         /// The switch.
         switch: SwitchId,
-        /// Where it is engaged.
+        /// The stage that it has reached.
         stage: Stage,
         /// The check.
         check: String,
-        /// What it found.
+        /// Finding of the check.
         why: String,
     },
     /// Somebody changed the switch meanwhile. What they did stands.
@@ -50,17 +50,17 @@ pub enum StagedError {
     Interrupted {
         /// The switch.
         switch: SwitchId,
-        /// Who it was.
+        /// Name of the actor.
         by: String,
     },
-    /// The stage was well, and the store did not take the next one, as far as anybody knows.
+    /// The stage was well, and the store did not take the next one, as far as is known.
     #[error("{switch} is well at {stage}, and could not be taken further: {why}")]
     NotAdvanced {
         /// The switch.
         switch: SwitchId,
-        /// Where it is engaged.
+        /// The stage that it has reached.
         stage: Stage,
-        /// What the store said.
+        /// Error of the store.
         #[source]
         why: BoxError,
     },

@@ -42,7 +42,7 @@ pub(super) struct Run<'a, 'c, O: ControlPlane> {
 }
 
 impl<O: ControlPlane> Run<'_, '_, O> {
-    /// Whether a document has the engagement as this run has left it, and nobody has pinned it since.
+    /// Returns whether a document has the engagement as this run has left it, without a pin since.
     fn is_in(&self, document: &Document) -> bool {
         let switch = document.switch(self.switch.as_str());
         let at = Progress::of(document, self.switch);

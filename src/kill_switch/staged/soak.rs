@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-/// What a check finds at a stage.
+/// Finding of a check at a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
@@ -20,7 +20,7 @@ pub enum Finding {
     Bad(String),
 }
 
-/// How long and how strictly a stage is looked at.
+/// Limits of a soak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Patience {
     pub(super) soak: Duration,
@@ -28,12 +28,12 @@ pub(super) struct Patience {
     pub(super) time_limit: Duration,
 }
 
-/// What comes of a look.
+/// Result of a look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Watching,
     Passed,
-    /// Which check, and why.
+    /// The check, and its finding.
     Held {
         check: String,
         why: String,
@@ -90,7 +90,7 @@ mod tests {
     const PATIENCE: Patience =
         Patience { soak: Duration::from_secs(3), strikes: 2, time_limit: Duration::from_secs(10) };
 
-    /// What comes of looks at these seconds: `g`ood, `w`aiting or `b`ad for each check.
+    /// Results of looks at these seconds: `g`ood, `w`aiting or `b`ad for each check.
     fn outcome(looks: &[(u64, &str)]) -> Outcome {
         let mut soak = Soak::new(PATIENCE, looks.first().map_or(0, |(_, all)| all.len()));
         let mut outcome = Outcome::Watching;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{fmt, io};
 
-/// Why a store could not do what it was asked.
+/// Error of a store.
 ///
 /// After every error but [`NotDurable`](Self::NotDurable) the document is what it was before.
 #[derive(Debug, thiserror::Error)]
@@ -23,17 +23,17 @@ pub enum StoreError {
     TooLarge {
         /// The path, or what else it is.
         what: String,
-        /// How many bytes there are, or more, where they were not counted to the end.
+        /// Number of bytes, or a lower bound of it.
         size: u64,
-        /// How many are allowed.
+        /// Largest number allowed.
         limit: u64,
     },
     /// The bytes to be written are of another generation than the writer says.
     #[error("generation: {generation} is not allowed, must be that of the bytes, {}", Generation(written))]
     Mismatch {
-        /// What the writer says.
+        /// Generation of the writer.
         generation: u64,
-        /// What the bytes say; `None` when they say nothing.
+        /// Generation in the bytes; `None` if there is none.
         written: Option<u64>,
     },
     /// The generation to be written is not above the one that it replaces.
@@ -49,10 +49,10 @@ pub enum StoreError {
     NotAFile {
         /// The path.
         path: PathBuf,
-        /// What is there.
+        /// Kind of the file.
         found: &'static str,
     },
-    /// What is there has no generation, so nothing can be compared. It is never overwritten.
+    /// The file has no generation to compare with. It is never overwritten.
     #[error("{} is no document: repair it, or move it away and write without an expected generation", path.display())]
     Unversioned {
         /// The path.
@@ -69,7 +69,7 @@ pub enum StoreError {
     Locked {
         /// The path of the lock.
         path: PathBuf,
-        /// How long this writer has waited.
+        /// Time for which this writer has waited.
         waited: Duration,
     },
     /// The new document is in place, and a power cut may still undo it.
@@ -77,20 +77,20 @@ pub enum StoreError {
     NotDurable {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The system said no.
     #[error("{doing} {}: {source}", path.display())]
     Io {
-        /// What was being done: "opening".
+        /// The failed step: "opening".
         doing: &'static str,
         /// To what.
         path: PathBuf,
-        /// Why not.
+        /// The error.
         source: io::Error,
     },
-    /// What another kind of store says.
+    /// Error of another kind of store.
     #[error(transparent)]
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -116,7 +116,7 @@ impl fmt::Display for Generation<'_> {
 }
 
 impl StoreError {
-    /// Whether there is no room left where it was written.
+    /// Returns whether there is no room left where it was written.
     #[cfg(feature = "file")]
     pub(super) fn is_full(&self) -> bool {
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];

@@ -115,7 +115,7 @@ impl Shared {
         Ok(())
     }
 
-    /// What was before the document went back to an older one goes first, then the oldest.
+    /// Removes revisions from before a return to an older document first, then the oldest.
     fn tidy(&mut self) {
         let present = self.document.as_deref().and_then(generation_of).unwrap_or(u64::MAX);
         while self.history.len() > HISTORY_LIMIT {

@@ -2,7 +2,7 @@
 //!
 //! A store does not know what a switch is. It hands on what is there, replaces it when the generation is still the
 //! one that the writer saw, keeps what was there before, and says when to look again. Whether the bytes are to be
-//! trusted (their hash, whose they are, what they drop) is decided by whoever reads them.
+//! trusted (their hash, whose they are, what they drop) is decided by the reader.
 //!
 //! | store | for |
 //! |---|---|
@@ -46,7 +46,7 @@ pub const HISTORY_LIMIT: usize = 1_000;
 ///
 /// Every method may block, on a disk or a network: none belongs on an async thread.
 pub trait Store: Send + Sync + 'static {
-    /// What is there now, untested; `None` where there is nothing.
+    /// The present bytes, unchecked; `None` if there are none.
     ///
     /// # Errors
     ///
@@ -91,7 +91,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Calls `wake` whenever there may be something new, until the returned guard is dropped.
     ///
-    /// A hint: `wake` may be called for nothing, or, when the system loses a notice, not at all. So read once after this
+    /// A hint: `wake` may be called for nothing, or, when the system loses a notice, not at all. So read once after
+    /// this
     /// has returned, and again every second. `wake` runs on a thread that is not the caller's: it has to return at
     /// once, and to leave the reading to a thread of its own.
     fn watch(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Watch;
@@ -142,7 +143,7 @@ impl Watch {
         Self { end: Some(Box::new(end)) }
     }
 
-    /// Whether the store can watch at all.
+    /// Returns whether the store can watch at all.
     pub fn is_some(&self) -> bool {
         self.end.is_some()
     }
@@ -171,7 +172,7 @@ fn generation_of(bytes: &[u8]) -> Option<u64> {
     serde_json::from_slice(bytes).ok().map(|Head { generation }| generation)
 }
 
-/// What every store refuses to write, whatever is there: it could not be read back, or compared with, later.
+/// Checks of every write: bytes that could not be read back or compared with later are rejected.
 fn check(expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
     let size = bytes.len() as u64;
     if size > SIZE_LIMIT {

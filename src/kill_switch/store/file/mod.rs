@@ -23,7 +23,8 @@ use std::path::Path;
 /// switches.json.damaged    what could not be read when a document was put back in its place
 /// ```
 ///
-/// **Reading** opens the path anew each time and follows links, so that a mounted `ConfigMap` works. Only a regular file
+/// **Reading** opens the path anew each time and follows links, so that a mounted `ConfigMap` works. Only a regular
+/// file
 /// of at most 1 MiB is read; a FIFO or a device is refused without being opened. What looks half written is read again
 /// a few times, within 15 ms, and then handed on as it is.
 ///
@@ -32,8 +33,9 @@ use std::path::Path;
 /// replaces, renamed over it, and the directory is synced. Temporary files of writers that were killed are removed by
 /// the next. A path that is a symbolic link is only read.
 ///
-/// **Watching** is told of every change in the directory, which survives renaming over, writing in place and the swap of
-/// a `ConfigMap`'s `..data`. One thread serves all stores of the process. A directory that was deleted and made again is
+/// **Watching** sees every change in the directory, which survives renaming over, writing in place and the swap of
+/// a `ConfigMap`'s `..data`. One thread serves all stores of the process. A directory that was deleted and made again
+/// is
 /// noticed by the next [`read`](Store::read). Not noticed, and left to the reading every second: a change behind a
 /// symbolic link to another directory, and a change by another host on a network file system.
 ///

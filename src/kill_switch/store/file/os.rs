@@ -67,7 +67,7 @@ mod other {
     use std::io;
     use std::path::{Path, PathBuf};
 
-    /// A directory that was made again goes for the same; that it went is told by the watch itself.
+    /// A directory that was made again counts as the same; the watch itself reports that it went.
     pub(in super::super) type Identity = PathBuf;
 
     pub(in super::super) fn identity(_: &Metadata, path: &Path) -> Identity {

@@ -1,4 +1,4 @@
-//! Reads a file that anybody may be writing, or that may be no file at all.
+//! Reading of a file that may be written meanwhile, or may not be a regular file.
 
 use super::os;
 use crate::kill_switch::store::SIZE_LIMIT;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(1), Duration::from_millis(2), Duration::from_millis(4), Duration::from_millis(8)];
 
-/// What one look has found.
+/// Result of one look.
 enum Look {
     Nothing,
     Whole(Vec<u8>),
@@ -41,7 +41,7 @@ pub(super) fn document(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 }
 
 fn look(path: &Path) -> Result<Look, StoreError> {
-    // To open some devices and FIFOs does something already, so they are told by their metadata first.
+    // To open some devices and FIFOs has an effect, so their metadata is read first.
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(nothing(path)),
@@ -70,7 +70,7 @@ fn nothing(path: &Path) -> Look {
     if path.is_symlink() { Look::Dangling } else { Look::Nothing }
 }
 
-/// A regular file that is not too large, told before a byte is read.
+/// Checks that it is a regular file and not too large, before a byte is read.
 fn check(path: &Path, metadata: &std::fs::Metadata) -> Result<(), StoreError> {
     if !metadata.is_file() {
         return Err(StoreError::NotAFile { path: path.to_owned(), found: os::kind(metadata.file_type()) });

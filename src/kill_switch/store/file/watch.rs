@@ -14,7 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// What Kubernetes renames over to swap all files of a mount at once.
+/// Link that Kubernetes replaces to swap all files of a mount at once.
 const SWAPPED: &str = "..data";
 
 static HUB: LazyLock<Hub> = LazyLock::new(Hub::default);
@@ -29,7 +29,7 @@ type Wake = Arc<dyn Fn() + Send + Sync>;
 /// All watching of the process.
 ///
 /// The watcher is locked while notify's thread answers, and that thread takes the table's lock: so the watcher's
-/// lock comes first, and nobody holds the table's while asking the watcher.
+/// lock comes first, and the table's is never held while asking the watcher.
 #[derive(Default)]
 struct Hub {
     watcher: Mutex<Option<RecommendedWatcher>>,
@@ -133,7 +133,7 @@ impl Hub {
         self.table.lock().subscribers.values().any(|subscriber| subscriber.directory == directory)
     }
 
-    /// Ends the watching of directories that nobody wants to hear of, and notify's thread with the last one.
+    /// Ends the watching of directories without subscribers, and notify's thread with the last one.
     fn sweep(&self, watcher: &mut Option<RecommendedWatcher>) {
         let (unwanted, is_over) = {
             let mut table = self.table.lock();
@@ -194,9 +194,9 @@ impl Table {
         self.armed.extract_if(|identity, _| !wanted.contains(identity)).map(|(_, path)| path).collect()
     }
 
-    /// Who has to be told of an event.
+    /// Wakers for an event.
     fn wakes(&mut self, event: notify::Result<Event>) -> Vec<Wake> {
-        // An error or an overflow: something was lost, and it may have been anybody's.
+        // An error or an overflow: something was lost, for any of them.
         let Some(event) = event.ok().filter(|event| !event.need_rescan()) else {
             return self.subscribers.values().map(|subscriber| Arc::clone(&subscriber.wake)).collect();
         };
@@ -222,7 +222,7 @@ impl Table {
     }
 }
 
-/// Not every event is a change: to read a file is an event, too, and would wake its reader for ever.
+/// Not every event is a change: to read a file is an event, too, and would wake its reader again and again.
 fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
