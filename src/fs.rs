@@ -322,7 +322,7 @@ mod tests {
         use std::time::Duration;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("list.json.lock");
-        let held = Lock::acquire(&path, Duration::ZERO).unwrap().expect("nobody holds it");
+        let held = Lock::acquire(&path, Duration::ZERO).unwrap().expect("it is free");
         assert!(Lock::acquire(&path, Duration::from_millis(20)).unwrap().is_none());
         drop(held);
         assert!(Lock::acquire(&path, Duration::ZERO).unwrap().is_some());

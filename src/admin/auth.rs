@@ -69,7 +69,7 @@ fn presented(headers: &HeaderMap) -> &str {
 
 fn refused(denied: Denied) -> Problem {
     #[cfg(feature = "tracing")]
-    tracing::debug!(target: "backstop::admin", code = denied.code(), "admin refused a request");
+    tracing::debug!(target: "backstop::admin", code = denied.code(), "admin denied a request");
     match denied {
         Denied::WrongVerb | Denied::WrongSwitch => Problem::forbidden(denied.code()),
         _ => Problem::unauthorized(),

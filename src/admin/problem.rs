@@ -30,11 +30,11 @@ impl Problem {
     }
 
     pub(super) fn forbidden(code: &'static str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, code, "the token is not good for this")
+        Self::new(StatusCode::FORBIDDEN, code, "the token does not allow this")
     }
 
     pub(super) fn unknown_switch() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "unknown_switch", "there is no such switch")
+        Self::new(StatusCode::NOT_FOUND, "unknown_switch", "unknown switch")
     }
 
     pub(super) fn busy() -> Self {

@@ -103,7 +103,7 @@ pub(super) async fn history(State(shared): Shares, RawQuery(query): RawQuery, he
 
 pub(super) async fn revision(State(shared): Shares, params: Params, headers: HeaderMap) -> Answer {
     admit(&shared.access, &headers, &[Verb::View], None)?;
-    let unknown = |_| Problem::new(StatusCode::NOT_FOUND, "unknown_revision", "there is no such generation");
+    let unknown = |_| Problem::new(StatusCode::NOT_FOUND, "unknown_revision", "unknown generation");
     let generation = params.last().parse().map_err(unknown)?;
     let (permit, editor) = (shared.begin()?, shared.editor()?);
     let work = move || Ok(answer(StatusCode::OK, editor.revision(generation)?.to_bytes()));

@@ -97,7 +97,7 @@ impl Bulkhead {
     ///     .partition("batch", 0.3)
     ///     .build()?;
     /// let live = bulkhead.partition("live").expect("it was named above");
-    /// let permit = live.try_acquire().expect("nobody is there yet");
+    /// let permit = live.try_acquire().expect("the first call");
     /// assert_eq!(live.partition_permits(), Some((1, 7)));
     /// # Ok::<(), backstop::ConfigError>(())
     /// ```

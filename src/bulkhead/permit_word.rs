@@ -223,7 +223,7 @@ mod tests {
             permits.take(0).unwrap();
             permits.revoke();
         }
-        assert!(permits.give_back(permits.word().epoch()).is_none(), "nobody is there to give anything back");
+        assert!(permits.give_back(permits.word().epoch()).is_none(), "a second return has no effect");
         let word = permits.word();
         assert!(word.has(QUEUES) && !word.has(WAITERS | LOCKED | REJECTING));
         assert_eq!((word.in_flight(), word.epoch(), permits.limit()), (0, 5_000 % 4_096, 9));

@@ -3,7 +3,7 @@
 use super::ticket::Ticket;
 use crate::clock::Instant;
 use crate::outcome::Classification;
-/// Owner of permits: a [`CircuitBreaker`], or one key's circuit. Sealed.
+/// Owner of permits: a [`CircuitBreaker`](super::CircuitBreaker), or one key's circuit. Sealed.
 pub trait PermitOwner {
     /// The name of the circuit or the group.
     fn name(&self) -> &'static str;

@@ -204,7 +204,7 @@ impl<S: tonic::server::NamedService, C, P> tonic::server::NamedService for Circu
 impl CircuitBreaker {
     /// Puts the breaker in front of a client of HTTP or gRPC: `layer().layer(service)`.
     ///
-    /// Any other service needs a [classifier](CircuitBreakerLayer::classify), and one that takes requests of
+    /// Any other service needs a [classifier](super::CircuitBreakerLayer::classify), and one that takes requests of
     /// many types, an axum `Router`, the layer: here the type would be ambiguous.
     ///
     /// ```compile_fail,E0277

@@ -21,7 +21,7 @@ use std::future::Future;
 /// let switches = KillSwitches::builder("shop").build()?;
 /// let recommendations = switches.switch("recommendations", OnUnknown::Allow)?;
 /// match recommendations.check(&Target::new().tenant("acme")) {
-///     Ok(State::Unknown) => println!("nobody has defined it yet: allowed, as declared above"),
+///     Ok(State::Unknown) => println!("not defined yet: allowed, as declared above"),
 ///     Ok(_) => println!("on"),
 ///     Err(rejected) => println!("off: {rejected}"),
 /// }
@@ -154,8 +154,8 @@ impl fmt::Debug for KillSwitch {
 impl KillSwitches {
     /// A switch of the program. `on_unknown` says what holds as long as no document knows it.
     ///
-    /// A definition that says otherwise changes nothing: it is not there when it would count. [`Event::Differing`],
-    /// the log and [`Status::differing`] report it.
+    /// A definition that says otherwise changes nothing: it is not there when it would count. [`Event::Differing`](super::Event::Differing),
+    /// the log and [`Status::differing`](super::Status::differing) report it.
     ///
     /// # Errors
     ///

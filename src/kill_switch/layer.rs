@@ -13,7 +13,7 @@ pub struct Undeclared(());
 
 /// A degraded mode: an answer to requests that come while the switch is engaged. Not for others to implement.
 #[diagnostic::on_unimplemented(
-    message = "this kill switch has not been told what happens when it is engaged",
+    message = "this kill switch has no degraded mode for when it is engaged",
     label = "no degraded mode",
     note = "say so: `.respond()`, `.fallback(|request, rejected| ..)`, `.respond_with(|rejected| ..)` or `.as_error()`"
 )]
@@ -173,7 +173,7 @@ impl KillSwitch {
     /// # let recommendations = switches.switch("recommendations", OnUnknown::Allow).unwrap();
     /// # let service = tower::service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) });
     /// tower::Layer::layer(&recommendations.layer(), service);
-    /// // error[E0277]: this kill switch has not been told what happens when it is engaged
+    /// // error[E0277]: this kill switch has no degraded mode for when it is engaged
     /// ```
     pub fn layer(&self) -> KillSwitchLayer {
         KillSwitchLayer::new(self.clone())

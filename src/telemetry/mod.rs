@@ -191,7 +191,7 @@ table! {
     KILL_SWITCH_STORE_STALE_SECONDS = "backstop_kill_switch_store_stale_seconds", Gauge, Seconds, ["name"],
         "Time since the store was last read and taken; 0 while all is well.";
     KILL_SWITCH_REFUSED_DOCUMENTS = "backstop_kill_switch_refused_documents_total", Counter, Count, ["name"],
-        "Times that what is in the store could not be read, or was refused.";
+        "Documents in the store that could not be read or were rejected.";
     KILL_SWITCH_AUDIT_FAILURES = "backstop_kill_switch_audit_failures_total", Counter, Count, ["name"],
         "Changes made by this instance that the audit has no entry of.";
 }

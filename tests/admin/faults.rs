@@ -264,7 +264,7 @@ async fn tokens_are_never_logged() {
         assert_eq!((status.as_u16(), &told["code"]), (400, &json!("token_in_body")));
     }
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(logged.contains("refused a request"), "{logged}");
+    assert!(logged.contains("denied a request"), "{logged}");
     for actor in ["mira", "vera", "otto", "evi", "zoe"] {
         assert!(!logged.contains(&token(actor)[4..20]), "{actor}");
     }

@@ -244,7 +244,7 @@ fn a_token_is_good_for_what_it_was_given_for() {
     let engage = ["engage", "recs", "--all", "--reason", "x"];
     program.run("vera", &["list"]).succeeds();
     program.run("vera", &engage).fails(3, "error (wrong_verb)");
-    program.run("stranger", &engage).fails(3, "error (unauthorized): the token is good for nothing here");
+    program.run("stranger", &engage).fails(3, "error (unauthorized): the token is unknown or expired here");
     let nobody = run(command(&engage).env("BACKSTOP_ADMIN", &program.url));
     nobody.fails(3, "error (unauthorized): it takes a token: set BACKSTOP_TOKEN");
     program.run("otto", &["list"]).fails(3, "error (wrong_verb)");
@@ -265,7 +265,7 @@ fn a_token_comes_from_a_file_or_the_environment_and_goes_to_this_machine_alone()
     run(&mut command(&by_file)).succeeds();
     run(command(&by_file).env("BACKSTOP_TOKEN", token("stranger"))).succeeds();
     fs::write(&file, format!("{}x", token("mira"))).unwrap();
-    run(&mut command(&by_file)).fails(2, "is no token");
+    run(&mut command(&by_file)).fails(2, "holds no token");
     run(&mut command(&["list", "--admin", &program.url, "--token-file", "/no/such"])).fails(2, "/no/such");
     for (url, says) in [
         ("http://shop.example:9901", "not sent over plain http"),

@@ -1,4 +1,5 @@
-//! What stands in the log: a trip is a warning that tells what and why, other changes are information, a call is nothing.
+//! What stands in the log: a trip is a warning that tells what and why, other changes are information, a call is
+//! nothing.
 
 use backstop::CircuitBreaker;
 use backstop::circuit_breaker::State;
@@ -135,7 +136,7 @@ fn a_note_cannot_forge_a_line() {
 }
 
 #[test]
-fn a_bulkhead_that_refuses_is_a_warning_and_its_recovery_is_told() {
+fn a_saturated_bulkhead_is_a_warning_and_its_recovery_is_information() {
     use backstop::Bulkhead;
     with_log(|lines| {
         let (clock, time) = Clock::manual();

@@ -145,7 +145,7 @@ impl kill_switch::ControlPlane for Steps<'_> {
         let failed =
             |why: &dyn std::fmt::Display| Failure::Store(format!("{change} is done, and cannot be seen: {why}"));
         let document = self.backend.document().map_err(|why| failed(&why))?;
-        document.ok_or_else(|| failed(&"there is no document any more"))
+        document.ok_or_else(|| failed(&"the document is gone"))
     }
 
     fn has_moved(failure: &Failure) -> bool {

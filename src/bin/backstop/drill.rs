@@ -118,7 +118,7 @@ fn end(backend: &Backend, id: &SwitchId, who: &Who) -> Result<Report, Failure> {
     let document = backend.document()?.ok_or(EditError::Empty)?;
     let engaged = document.switch(id.as_str()).and_then(|switch| switch.engaged.as_ref());
     if engaged.is_some_and(|engaged| engaged.trigger != Trigger::Drill) {
-        let message = format!("what {id} is engaged by is no drill: to release it, backstop switch release {id}");
+        let message = format!("{id} is engaged, and not by a drill: release it with backstop switch release {id}");
         return Err(Failure::Refused { code: "no_drill", message });
     }
     let change = Change::Release { switch: id.clone() };

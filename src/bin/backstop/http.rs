@@ -111,7 +111,7 @@ impl Http {
             (401, _) if self.token.is_none() => {
                 (3, "it takes a token: set BACKSTOP_TOKEN, or give --token-file PATH".to_owned())
             }
-            (401, _) => (3, "the token is good for nothing here: unknown, or expired".to_owned()),
+            (401, _) => (3, "the token is unknown or expired here".to_owned()),
             (404, "not_found") => {
                 let why = "is the prefix of its routes in the URL, and has it a token that is live?";
                 (3, format!("{} has no such route: {why}", self.base))

@@ -25,7 +25,7 @@ impl Pin {
         // Should it change meanwhile, the pin is refused.
         let state = if is_engaged { PinState::Engaged } else { PinState::Released };
         let change = Change::Pin { switch: self.id.clone(), state };
-        backend.change(&change, &self.who, |_| format!("{} stays {state} until somebody unpins it.", self.id))
+        backend.change(&change, &self.who, |_| format!("{} stays {state} until it is unpinned.", self.id))
     }
 }
 

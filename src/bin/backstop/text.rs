@@ -38,7 +38,8 @@ pub(super) fn stage(stage: &Stage) -> String {
 pub(super) fn engagement(switch: &Switch) -> String {
     let Some(ref engaged) = switch.engaged else { return format!("{} is released.", switch.id) };
     let until = engaged.expires.map_or_else(String::new, |expiry| {
-        let then = if expiry.then == ExpiryAction::Release { "it is released" } else { "somebody has to look" };
+        let then =
+            if expiry.then == ExpiryAction::Release { "it is released" } else { "it stays engaged and needs a review" };
         format!(", until {}: then {then}", time_args::minute(expiry.at))
     });
     format!("{} is engaged for {}{until}.", switch.id, whom(engaged))
@@ -62,7 +63,7 @@ pub(super) fn state(switch: &Switch, now: Timestamp) -> String {
 
 /// What to add where the rule of two persons was broken.
 pub(super) fn break_glass(changed: &ChangeRecord) -> &'static str {
-    if changed.break_glass { "\nIt was done without a second person: somebody has to look at it." } else { "" }
+    if changed.break_glass { "\nIt was done without a second person and needs a review." } else { "" }
 }
 
 /// Rows under their headings, each column as wide as its widest cell. Columns that are empty all the way are left out.

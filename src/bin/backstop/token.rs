@@ -23,7 +23,7 @@ pub(super) fn read(path: Option<&Path>) -> Result<Option<Token>, Failure> {
             None => return Ok(None),
         }
     };
-    let wrong = |_| Failure::Usage(format!("what is in {of} is no token: one begins with bks_ and has 47 characters"));
+    let wrong = |_| Failure::Usage(format!("{of} holds no token: a token begins with bks_ and has 47 characters"));
     Token::parse(text.trim()).map(Some).map_err(wrong)
 }
 

@@ -267,7 +267,7 @@ mod tests {
         let next = machine.enqueue(0, WAIT, at(1), ()).unwrap();
         match machine.next(one_free(10), at(50)) {
             Some(Next::Refused(gone)) => assert_eq!((gone.id, gone.on_deadline), (late, RejectReason::WaitTimeout)),
-            other => panic!("it was not told: {other:?}"),
+            other => panic!("not reported: {other:?}"),
         }
         assert_eq!(granted(machine.next(one_free(10), at(50))), next);
     }

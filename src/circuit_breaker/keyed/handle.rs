@@ -94,7 +94,7 @@ impl<K: Key> KeyedCircuitBreaker<K> {
         self.group.evicted()
     }
 
-    /// Openings that [`max_open_fraction`](KeyedCircuitBreakerBuilder::max_open_fraction) did not allow.
+    /// Openings that [`max_open_fraction`](super::KeyedCircuitBreakerBuilder::max_open_fraction) did not allow.
     pub fn suppressed(&self) -> u64 {
         self.group.suppressed()
     }

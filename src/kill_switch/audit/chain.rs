@@ -71,8 +71,8 @@ impl Entry {
             return Err("its hash is not that of its content".to_owned());
         }
         let line = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
-        let Link { seq, prev_hash } = serde_json::from_str(line).map_err(|error| format!("it is no entry: {error}"))?;
-        let facts = serde_json::from_str(line).map_err(|error| format!("it is no entry: {error}"))?;
+        let Link { seq, prev_hash } = serde_json::from_str(line).map_err(|error| format!("not an entry: {error}"))?;
+        let facts = serde_json::from_str(line).map_err(|error| format!("not an entry: {error}"))?;
         Ok(Self { seq, facts, prev_hash, hash, line: line.to_owned() })
     }
 

@@ -164,7 +164,7 @@ pub enum AuditLogError {
         path: PathBuf,
     },
     /// The path is a directory, a pipe or a device.
-    #[error("{} is no regular file", path.display())]
+    #[error("{} is not a regular file", path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,

@@ -88,7 +88,7 @@ impl Says<'_> {
 
     fn baseline(&mut self, canary: Reading, baseline: Option<&Reading>) {
         let Some(factor) = self.kpi.baseline_factor else {
-            return self.say(Guard::Baseline, true, "there is no baseline to compare with".to_owned());
+            return self.say(Guard::Baseline, true, "no baseline to compare with".to_owned());
         };
         let Some(baseline) = baseline else {
             return self.say(Guard::Baseline, false, "the baseline has no value".to_owned());

@@ -80,6 +80,6 @@ pub(in crate::kill_switch) fn who(document: Option<&Document>, switch: &SwitchId
     let found = document.and_then(|document| document.switch(switch.as_str()));
     let pinned = found.and_then(|switch| switch.pin.as_ref()).map(|pin| &*pin.by);
     let engaged = found.and_then(|switch| switch.engaged.as_ref()).map(|engaged| &*engaged.by);
-    let last = document.map_or("somebody", |document| &document.changed().by);
+    let last = document.map_or("another author", |document| &document.changed().by);
     pinned.or(engaged).unwrap_or(last).to_owned()
 }

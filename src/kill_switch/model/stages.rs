@@ -129,7 +129,7 @@ mod tests {
         let both = Stage::instances(["web-1", "web-2"]);
         assert_eq!(way, [one(), both.clone(), eu().after(&both), Stage::Everywhere]);
         let elsewhere = Stage::instances(["web-7"]);
-        assert_eq!(stages.next(&elsewhere), Some(eu().after(&elsewhere)), "nobody is let go");
+        assert_eq!(stages.next(&elsewhere), Some(eu().after(&elsewhere)), "it stays in force everywhere");
         assert_eq!(Stages::default().next(&one()), Some(Stage::Everywhere));
         assert_eq!(Stages::default().first(), Stage::Everywhere);
     }

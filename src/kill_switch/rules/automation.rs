@@ -35,7 +35,7 @@ pub(in crate::kill_switch) fn may_automation(
     let stages = document.stages();
     match (change, in_force(switch, by)) {
         (Change::Engage(_), Some(_)) => {
-            Err(ChangeError::AlreadyEngaged { switch: id.clone(), instead: "leave it to whoever did" })
+            Err(ChangeError::AlreadyEngaged { switch: id.clone(), instead: "leave it as it is" })
         }
         (Change::Engage(engage), None) => {
             within(&engage.scope)?;

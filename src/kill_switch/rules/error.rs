@@ -14,7 +14,7 @@ pub enum ChangeError {
     #[error(transparent)]
     Invalid(#[from] ConfigError),
     /// There is no such switch.
-    #[error("there is no switch {switch}: define it first")]
+    #[error("unknown switch {switch}: define it first")]
     UnknownSwitch {
         /// The id that was given.
         switch: SwitchId,
@@ -96,7 +96,7 @@ pub enum ChangeError {
         switch: SwitchId,
     },
     /// There is no such proposal.
-    #[error("there is no proposal {number}: it was approved or rejected, or never made")]
+    #[error("unknown proposal {number}: it was approved or rejected, or never made")]
     UnknownProposal {
         /// The number that was given.
         number: u64,
@@ -145,13 +145,13 @@ pub enum ChangeError {
         most: usize,
     },
     /// The earlier document is not there, or is not what it should be.
-    #[error("there is no generation {generation} of this store to go back to: choose one from the history")]
+    #[error("generation {generation} is not in the history of this store: choose one that is")]
     UnknownRevision {
         /// The generation that was given.
         generation: u64,
     },
     /// The generations are used up.
-    #[error("there is no generation after this one: begin a new store")]
+    #[error("this is the last possible generation: begin a new store")]
     LastGeneration,
 }
 

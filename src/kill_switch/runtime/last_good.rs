@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
         fs::remove_file(&path).unwrap();
         again.keep(&document(9)).unwrap();
-        assert_eq!(generation(), 9, "it is written again when somebody has removed it");
+        assert_eq!(generation(), 9, "it is written again after it was removed");
         fs::write(&path, "{").unwrap();
         assert!(again.last_good().unwrap_err().contains("is of no use"));
     }

@@ -22,7 +22,7 @@ use std::time::Duration;
 /// If the system gives no thread, the document that was read stays in force, and its age shows.
 pub(in crate::kill_switch) fn start(shared: &Arc<Shared>, poll: Duration, within: Duration) {
     let weak = Arc::downgrade(shared);
-    let teller = spawn("backstop-tells", {
+    let teller = spawn("backstop-reports", {
         let weak = Weak::clone(&weak);
         move || {
             thread::park_timeout(poll); // whoever starts the board tells of the beginning

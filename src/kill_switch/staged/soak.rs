@@ -95,7 +95,7 @@ mod tests {
         let mut soak = Soak::new(PATIENCE, looks.first().map_or(0, |(_, all)| all.len()));
         let mut outcome = Outcome::Watching;
         for (second, findings) in looks {
-            assert_eq!(outcome, Outcome::Watching, "nobody looks on");
+            assert_eq!(outcome, Outcome::Watching, "still watching");
             let finding = |(number, letter)| {
                 let finding = match letter {
                     'g' => Finding::Good,

@@ -53,7 +53,7 @@ pub enum StoreError {
         found: &'static str,
     },
     /// The file has no generation to compare with. It is never overwritten.
-    #[error("{} is no document: repair it, or move it away and write without an expected generation", path.display())]
+    #[error("{} is not a document: repair it, or move it away and write without an expected generation", path.display())]
     Unversioned {
         /// The path.
         path: PathBuf,
