@@ -84,6 +84,8 @@ mod on_reject;
 mod reason;
 #[cfg(feature = "http")]
 mod respond;
+#[cfg(feature = "grpc")]
+mod status;
 
 pub(crate) use answers::answers;
 pub use on_reject::{AsError, Fallback, OnReject, Recover, RespondWith};
@@ -245,16 +247,8 @@ impl PartialEq for Rejected {
     }
 }
 
-impl Error for Rejected {
-    /// With feature `grpc`, the `tonic::Status` that says the same: tonic looks for one among the causes, and
-    /// answers with it instead of resetting the stream.
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        #[cfg(feature = "grpc")]
-        return Some(&**self.status.get_or_init(|| Box::new(respond::grpc_status(self))));
-        #[cfg(not(feature = "grpc"))]
-        None
-    }
-}
+#[cfg(not(feature = "grpc"))]
+impl Error for Rejected {}
 
 /// A call through a mechanism either was rejected or failed by itself.
 #[derive(Debug, thiserror::Error)]

@@ -170,30 +170,9 @@ fn whole_seconds(after: Duration) -> u64 {
     after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0))
 }
 
-fn whole_millis(after: Duration) -> u64 {
+pub(super) fn whole_millis(after: Duration) -> u64 {
     let rounded = after.checked_add(Duration::from_nanos(999_999)).unwrap_or(after);
     u64::try_from(rounded.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The rejection as tonic says it.
-#[cfg(feature = "grpc")]
-pub(super) fn grpc_status(rejected: &Rejected) -> tonic::Status {
-    let code = tonic::Code::from_bytes(rejected.by().grpc_code().as_bytes());
-    let mut status = tonic::Status::new(code, rejected.to_string());
-    if let Some(after) = rejected.retry_after() {
-        status.metadata_mut().insert("grpc-retry-pushback-ms", whole_millis(after).into());
-    }
-    status
-}
-
-/// With `?` in a tonic service: `let permit = payments.try_acquire()?;`.
-#[cfg(feature = "grpc")]
-impl From<Rejected> for tonic::Status {
-    fn from(rejected: Rejected) -> Self {
-        let mut status = grpc_status(&rejected);
-        status.set_source(std::sync::Arc::new(rejected));
-        status
-    }
 }
 
 #[cfg(test)]
@@ -234,14 +213,6 @@ mod tests {
         let response = http(&full);
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(!response.headers().contains_key(RETRY_AFTER));
-    }
-
-    #[cfg(feature = "grpc")]
-    #[test]
-    fn a_status_of_tonic_has_the_code_of_the_response() {
-        let code = |by| grpc_status(&Rejected::new(by, "stock", RejectReason::Full, None)).code();
-        assert_eq!(code(Mechanism::CircuitBreaker), tonic::Code::Unavailable);
-        assert_eq!(code(Mechanism::Bulkhead), tonic::Code::ResourceExhausted);
     }
 
     #[test]

@@ -20,11 +20,20 @@ pub struct BulkheadBuilder<T> {
     target: T,
 }
 
-impl BulkheadBuilder<ConfigOnly> {
-    pub(super) fn config_only() -> Self {
-        Self { settings: Settings::default(), target: ConfigOnly(()) }
+impl Default for BulkheadConfig {
+    fn default() -> Self {
+        Settings::default().check().expect("the defaults are in their own ranges: a test builds them")
     }
+}
 
+impl BulkheadConfig {
+    /// Starts from the defaults.
+    pub fn builder() -> BulkheadBuilder<ConfigOnly> {
+        BulkheadBuilder { settings: Settings::default(), target: ConfigOnly(()) }
+    }
+}
+
+impl BulkheadBuilder<ConfigOnly> {
     /// Checks the settings.
     ///
     /// # Errors

@@ -3,20 +3,18 @@
 pub(super) mod builder;
 pub(super) mod check;
 
-pub(super) use builder::BulkheadBuilder;
-
 use super::limit::AdaptiveLimit;
 use super::limit::limiter::Limiter;
 use super::partitions::PartitionTotal;
 use super::queue::QueueOrder;
 use super::shedding::Shedding;
-use crate::config::{ConfigOnly, Ratio};
+use crate::config::Ratio;
 use std::time::Duration;
 
 /// Checked settings of a bulkhead.
 ///
 /// Made by [`BulkheadConfig::builder`] or read from a file (feature `serde`); both go through the same check.
-/// The settings are described where they are set, on [`BulkheadBuilder`].
+/// The settings are described where they are set, on [`BulkheadBuilder`](super::BulkheadBuilder).
 ///
 /// # Examples
 ///
@@ -50,11 +48,6 @@ pub struct BulkheadConfig {
 }
 
 impl BulkheadConfig {
-    /// Starts from the defaults.
-    pub fn builder() -> BulkheadBuilder<ConfigOnly> {
-        BulkheadBuilder::config_only()
-    }
-
     /// Calls in flight at most; where the limit is adaptive, those that it begins with.
     pub const fn max_concurrent_calls(&self) -> u32 {
         self.max_concurrent_calls
@@ -124,11 +117,5 @@ impl BulkheadConfig {
         let adaptive = self.adaptive.clone()?;
         let (min, max) = adaptive.bounds();
         Some(Limiter::new(adaptive, start.clamp(min, max)).expect("the settings were checked, and it is within them"))
-    }
-}
-
-impl Default for BulkheadConfig {
-    fn default() -> Self {
-        check::Settings::default().check().expect("the defaults are in their own ranges: a test builds them")
     }
 }

@@ -99,11 +99,20 @@ pub struct CircuitBreakerBuilder<T> {
     target: T,
 }
 
-impl CircuitBreakerBuilder<ConfigOnly> {
-    pub(super) fn config_only() -> Self {
-        Self { settings: Settings::default(), target: ConfigOnly(()) }
+impl Default for CircuitBreakerConfig {
+    fn default() -> Self {
+        Settings::default().check().expect("the defaults are in their own ranges: a test builds them")
     }
+}
 
+impl CircuitBreakerConfig {
+    /// Starts from the defaults.
+    pub fn builder() -> CircuitBreakerBuilder<ConfigOnly> {
+        CircuitBreakerBuilder { settings: Settings::default(), target: ConfigOnly(()) }
+    }
+}
+
+impl CircuitBreakerBuilder<ConfigOnly> {
     /// Checks the settings.
     ///
     /// # Errors

@@ -5,19 +5,17 @@ pub(super) mod check;
 #[cfg(feature = "serde")]
 pub(super) mod de;
 
-pub(super) use builder::CircuitBreakerBuilder;
-
 use super::open_time::OpenTime;
 use super::state::State;
 use super::throttle::Throttle;
 use super::window::kind::SlidingWindow;
-use crate::config::{ConfigOnly, Ratio};
+use crate::config::Ratio;
 use std::time::Duration;
 
 /// Checked settings of a circuit breaker.
 ///
 /// Made by [`CircuitBreakerConfig::builder`] or read from a file (feature `serde`); both go through the same
-/// check. The settings are described where they are set, on [`CircuitBreakerBuilder`].
+/// check. The settings are described where they are set, on [`CircuitBreakerBuilder`](super::CircuitBreakerBuilder).
 ///
 /// # Examples
 ///
@@ -89,12 +87,7 @@ impl HalfOpen {
 }
 
 impl CircuitBreakerConfig {
-    /// Starts from the defaults.
-    pub fn builder() -> CircuitBreakerBuilder<ConfigOnly> {
-        CircuitBreakerBuilder::config_only()
-    }
-
-    /// Returns whether a closed circuit that has seen successes only needs no memory of its own.
+    /// Whether a closed circuit that has seen successes only needs no memory of its own.
     pub(crate) fn can_fold(&self) -> bool {
         self.throttle.is_none() && !self.detect_slow_calls_in_flight && self.initial_state == State::Closed
     }
@@ -135,12 +128,6 @@ impl CircuitBreakerConfig {
     }
 }
 
-impl Default for CircuitBreakerConfig {
-    fn default() -> Self {
-        builder::Settings::default().check().expect("the defaults are in their own ranges: a test builds them")
-    }
-}
-
 /// After which calls the trip rules are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
@@ -158,8 +145,8 @@ pub enum EvaluateOn {
 pub enum AbandonedPolicy {
     /// A failure when it had lasted longer than the slow-call threshold; otherwise it is set aside, and the
     /// circuit trips when the share of calls set aside reaches
-    /// [`abandoned_rate_threshold`](CircuitBreakerBuilder::abandoned_rate_threshold). The default: one client
-    /// that goes away means nothing, a dependency that answers no call in time does.
+    /// [`abandoned_rate_threshold`](super::CircuitBreakerBuilder::abandoned_rate_threshold). The default: one client
+    /// that goes away means nothing, a dependency that answers nobody in time does.
     #[default]
     Judge,
     /// Nothing. A dependency that is dead behind callers' timeouts then never trips the circuit.
