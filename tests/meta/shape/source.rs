@@ -1,11 +1,10 @@
 //! What a source file names: every path in it, as seen from the crate's root.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The last segment of `use a::*`.
-const ALL: &str = "(all)";
+pub(crate) const ALL: &str = "(all)";
 
 /// One file of `src`, without its tests, attributes, comments and strings.
 #[derive(Debug)]
@@ -15,11 +14,26 @@ pub(crate) struct Source {
     pub(crate) lines: usize,
     /// What is named: `["crate", "clock", "Instant"]`, `["std", "fs"]`, or a word alone: `["async"]`.
     pub(crate) paths: Vec<Vec<String>>,
-    pub(crate) module: Vec<String>,
-    /// Re-exports of a `mod.rs` or `lib.rs`: the path behind each name.
-    pub(crate) exports: BTreeMap<String, Vec<String>>,
+    pub(crate) imports: Vec<Import>,
+    /// The paths outside of imports, each with the module that it is in.
+    pub(crate) mentions: Vec<(Vec<String>, Vec<String>)>,
+    /// Its own module and the inline ones.
+    pub(crate) modules: Vec<Vec<String>>,
+    /// The structs, enums, unions and traits defined here.
+    pub(crate) types: Vec<String>,
+    /// Compiled for tests alone.
+    pub(crate) is_test: bool,
     /// Modules in files of their own that are compiled for tests alone.
     tests: Vec<Vec<String>>,
+}
+
+/// `use path as name;`
+#[derive(Debug)]
+pub(crate) struct Import {
+    pub(crate) module: Vec<String>,
+    pub(crate) name: String,
+    pub(crate) path: Vec<String>,
+    pub(crate) is_reexport: bool,
 }
 
 impl Source {
@@ -28,11 +42,21 @@ impl Source {
     /// When the text is not Rust.
     pub(crate) fn parse(file: &str, text: &str) -> Self {
         let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
-        let is_index = file == "lib.rs" || file.ends_with("/mod.rs");
-        let mut walk = Walk { module: module_of(file), is_index, ..Walk::default() };
+        let module = module_of(file);
+        let source = Self {
+            file: file.to_owned(),
+            lines: text.lines().count(),
+            paths: Vec::new(),
+            imports: Vec::new(),
+            mentions: Vec::new(),
+            modules: vec![module.clone()],
+            types: Vec::new(),
+            is_test: false,
+            tests: Vec::new(),
+        };
+        let mut walk = Walk { module, source };
         walk.tokens(tokens);
-        let Walk { module, paths, exports, tests, .. } = walk;
-        Self { file: file.to_owned(), lines: text.lines().count(), paths, module, exports, tests }
+        walk.source
     }
 
     /// The folder or file right under `src`.
@@ -78,53 +102,56 @@ pub(crate) fn all() -> Vec<Source> {
 }
 
 /// Of the files that are tests only the length is left.
-fn without_tests(mut sources: Vec<Source>) -> Vec<Source> {
+pub(crate) fn without_tests(mut sources: Vec<Source>) -> Vec<Source> {
     let tests: Vec<_> = sources.iter().flat_map(|source| source.tests.clone()).collect();
-    for source in sources.iter_mut().filter(|source| tests.iter().any(|test| source.module.starts_with(test))) {
+    for source in sources.iter_mut().filter(|source| tests.iter().any(|test| source.modules[0].starts_with(test))) {
+        source.is_test = true;
         source.paths.clear();
+        source.imports.clear();
+        source.mentions.clear();
+        source.types.clear();
     }
     sources
 }
 
-/// `a/b.rs` and `a/b/mod.rs` are `a::b`.
+/// `a/b.rs`, `a/b/mod.rs` and `a/b/main.rs` are `a::b`.
 fn module_of(file: &str) -> Vec<String> {
     let path = file.strip_suffix(".rs").unwrap_or(file);
-    let path = path.strip_suffix("/mod").unwrap_or(path);
+    let path = path.strip_suffix("/mod").or_else(|| path.strip_suffix("/main")).unwrap_or(path);
     if path == "lib" { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
 }
 
-#[derive(Default)]
 struct Walk {
-    /// The module of the present token.
+    /// Where we are.
     module: Vec<String>,
-    /// Whether the file is a `mod.rs` or `lib.rs`.
-    is_index: bool,
-    /// Whether the next token is public.
-    is_public: bool,
-    paths: Vec<Vec<String>>,
-    exports: BTreeMap<String, Vec<String>>,
-    tests: Vec<Vec<String>>,
+    source: Source,
 }
 
 impl Walk {
     fn tokens(&mut self, tokens: TokenStream) {
         let tokens: Vec<_> = tokens.into_iter().collect();
         let mut rest = &tokens[..];
+        let mut is_public = false;
         while let Some(token) = rest.first() {
-            let was_public = std::mem::take(&mut self.is_public);
+            let was_public = std::mem::take(&mut is_public);
             rest = match token {
                 token if is_punct(Some(token), '#') => self.attribute(rest),
                 TokenTree::Ident(word) if word == "use" && !is_punct(rest.get(1), '<') => {
-                    self.is_public = was_public && self.is_index;
-                    self.imports(&rest[1..])
+                    self.imports(&rest[1..], was_public)
                 }
                 TokenTree::Ident(word) if word == "mod" => self.module(&rest[1..]),
                 TokenTree::Ident(word) if word == "pub" => {
-                    self.is_public = true;
+                    is_public = true;
                     match rest.get(1) {
                         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => &rest[2..],
                         _ => &rest[1..],
                     }
+                }
+                TokenTree::Ident(word) if ["struct", "enum", "union", "trait"].iter().any(|kind| word == kind) => {
+                    if let Some(TokenTree::Ident(name)) = rest.get(1) {
+                        self.source.types.push(name.to_string());
+                    }
+                    &rest[1..]
                 }
                 TokenTree::Ident(_) => self.path(rest),
                 TokenTree::Group(group) => {
@@ -154,7 +181,7 @@ impl Walk {
         if let [.., TokenTree::Ident(keyword), TokenTree::Ident(name), TokenTree::Punct(_)] = item
             && keyword == "mod"
         {
-            self.tests.push([&self.module[..], &[name.to_string()]].concat());
+            self.source.tests.push([&self.module[..], &[name.to_string()]].concat());
         }
         rest
     }
@@ -163,6 +190,7 @@ impl Walk {
     fn module<'a>(&mut self, rest: &'a [TokenTree]) -> &'a [TokenTree] {
         if let [TokenTree::Ident(name), TokenTree::Group(body), rest @ ..] = rest {
             self.module.push(name.to_string());
+            self.source.modules.push(self.module.clone());
             self.tokens(body.stream());
             self.module.pop();
             return rest;
@@ -181,30 +209,33 @@ impl Walk {
                 _ => break,
             }
         }
-        self.add(path);
+        let path = self.add(path);
+        self.source.mentions.push((self.module.clone(), path));
         rest
     }
 
     /// `use a::{b, c::d as e};`
-    fn imports<'a>(&mut self, rest: &'a [TokenTree]) -> &'a [TokenTree] {
+    fn imports<'a>(&mut self, rest: &'a [TokenTree], is_reexport: bool) -> &'a [TokenTree] {
         let end = rest.iter().position(|token| is_punct(Some(token), ';')).unwrap_or(rest.len());
-        self.import(&[], &rest[..end]);
-        self.is_public = false;
+        self.import(&[], &rest[..end], is_reexport);
         rest.get(end + 1..).unwrap_or_default()
     }
 
-    fn import(&mut self, prefix: &[String], tree: &[TokenTree]) {
+    fn import(&mut self, prefix: &[String], tree: &[TokenTree], is_reexport: bool) {
         for branch in tree.split(|token| is_punct(Some(token), ',')).filter(|branch| !branch.is_empty()) {
             let mut path = prefix.to_vec();
-            let mut has_branches = false;
-            for token in branch {
+            let (mut has_branches, mut alias) = (false, None);
+            for (at, token) in branch.iter().enumerate() {
                 match token {
-                    TokenTree::Ident(word) if word == "as" => break,
+                    TokenTree::Ident(word) if word == "as" => {
+                        alias = branch.get(at + 1).map(ToString::to_string);
+                        break;
+                    }
                     TokenTree::Ident(word) if word == "self" && !path.is_empty() => {}
                     TokenTree::Ident(word) => path.push(word.to_string()),
                     TokenTree::Group(group) => {
                         let inner: Vec<_> = group.stream().into_iter().collect();
-                        self.import(&path, &inner);
+                        self.import(&path, &inner, is_reexport);
                         has_branches = true;
                     }
                     token if is_punct(Some(token), '*') => path.push(ALL.to_owned()),
@@ -212,13 +243,15 @@ impl Walk {
                 }
             }
             if !has_branches {
-                self.add(path);
+                let path = self.add(path);
+                let name = alias.unwrap_or_else(|| path[path.len() - 1].clone());
+                self.source.imports.push(Import { module: self.module.clone(), name, path, is_reexport });
             }
         }
     }
 
-    /// Notes a path as seen from the root.
-    fn add(&mut self, mut path: Vec<String>) {
+    /// Notes a path as seen from the root, and returns it.
+    fn add(&mut self, mut path: Vec<String>) -> Vec<String> {
         let mut base = self.module.clone();
         let is_relative = match path[0].as_str() {
             "self" if path.len() > 1 => {
@@ -232,6 +265,12 @@ impl Walk {
                 }
                 true
             }
+            // The command is a crate of its own.
+            "crate" if base.first().is_some_and(|top| top == "bin") => {
+                path.remove(0);
+                base.truncate(2);
+                true
+            }
             _ => false,
         };
         if is_relative {
@@ -239,14 +278,8 @@ impl Walk {
             base.append(&mut path);
             path = base;
         }
-        if self.is_public {
-            let absolute = match path[0].as_str() {
-                "crate" => path.clone(),
-                _ => [&["crate".to_owned()], &self.module[..], &path[..]].concat(),
-            };
-            self.exports.insert(path.last().cloned().unwrap_or_default(), absolute);
-        }
-        self.paths.push(path);
+        self.source.paths.push(path.clone());
+        path
     }
 }
 
@@ -332,6 +365,7 @@ mod tests {
     fn the_folder_is_the_module() {
         assert_eq!(module_of("a/b.rs"), ["a", "b"]);
         assert_eq!(module_of("a/mod.rs"), ["a"]);
+        assert_eq!(module_of("bin/a/main.rs"), ["bin", "a"]);
         assert_eq!(module_of("lib.rs"), [""; 0]);
         assert_eq!(Source::parse("a/b/c.rs", "").top(), "a");
         assert_eq!(Source::parse("clock.rs", "").top(), "clock");
