@@ -38,22 +38,27 @@ pub trait Registered: Handle {}
 
 impl<H: Handle> Registered for H {}
 
-/// A handle as the registry uses it.
-pub trait Handle: Any + Send + Sync {
-    /// The kind: names are unique within one.
-    fn mechanism(&self) -> Mechanism;
+mod sealed {
+    use super::{Any, Mechanism};
 
-    /// The name in metrics and rejections.
-    fn name(&self) -> &'static str;
+    /// A handle as the registry uses it.
+    pub trait Handle: Any + Send + Sync {
+        /// The kind: names are unique within one.
+        fn mechanism(&self) -> Mechanism;
 
-    /// Brings the metrics up to date.
-    fn publish(&self);
+        /// The name in metrics and rejections.
+        fn name(&self) -> &'static str;
 
-    /// Returns whether both handles are of the same mechanism.
-    fn is_same(&self, other: &Self) -> bool
-    where
-        Self: Sized;
+        /// Brings the metrics up to date.
+        fn publish(&self);
+
+        /// Whether both handles are of the same mechanism.
+        fn is_same(&self, other: &Self) -> bool
+        where
+            Self: Sized;
+    }
 }
+pub(crate) use sealed::Handle;
 
 /// Implements [`Handle`] by the methods that every handle has.
 macro_rules! registered {
