@@ -1,11 +1,11 @@
-//! The only door to time.
+//! Source of time for the whole crate: the system's clocks, and one that tests advance by hand.
 //!
-//! Mechanisms never read a clock: time comes in as an [`Instant`]. That makes every decision
-//! repeatable in a test and lets the hot path choose how exact, and how dear, a reading has to be.
+//! Decisions never read a clock: they take an [`Instant`] as an argument. That makes them reproducible in a test and
+//! lets the hot path choose between an exact reading and a cheap one.
 //!
-//! All readings are monotonic. The wall clock is never consulted, so setting it back can neither keep a
-//! circuit open nor empty a window. On Linux the clock stands still while the machine is suspended: an
-//! open circuit may then last longer than its open time says, measured on a clock on the wall.
+//! Deadlines and windows use monotonic time only, so setting the wall clock back can neither keep a circuit open nor
+//! empty a window. On Linux the monotonic clock stops while the machine is suspended: in wall time, an open circuit may
+//! then last longer than its open time.
 //!
 //! # Examples
 //!
@@ -25,7 +25,7 @@ use std::time::Duration;
 
 /// A point in monotonic time, in nanoseconds since its clock's own zero.
 ///
-/// Arithmetic saturates: no sum overflows, and [`Instant::NEVER`] is later than every deadline that can be reached.
+/// Arithmetic saturates: no sum overflows, and [`Instant::NEVER`] is later than every reachable deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Instant(u64);
@@ -44,18 +44,18 @@ impl Instant {
         self.0
     }
 
-    /// This point plus `duration`, or [`Instant::NEVER`] where that does not fit.
+    /// This point plus `duration`, or [`Instant::NEVER`] if the sum overflows.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(nanos(duration)))
     }
 
-    /// Time since `earlier`; zero where `earlier` is later.
+    /// Time since `earlier`; zero if `earlier` is later.
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// Returns whether a deadline at this point has come; [`Instant::NEVER`] never comes.
+    /// Whether a deadline at this point has passed; [`Instant::NEVER`] never passes.
     pub const fn is_reached(self, now: Self) -> bool {
         now.0 >= self.0 && self.0 != u64::MAX
     }
@@ -66,7 +66,7 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A clock: the system's monotonic clock, or one that a test moves by hand.
+/// A mechanism's time source: the system's monotonic clock, or one that a test advances by hand.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Source);
 
@@ -83,13 +83,13 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock that stands still until the returned [`ManualClock`] moves it.
+    /// A clock that does not advance until the returned [`ManualClock`] moves it.
     pub fn manual() -> (Self, ManualClock) {
         let nanos = Arc::new(AtomicU64::new(0));
         (Self(Source::Manual(Arc::clone(&nanos))), ManualClock(nanos))
     }
 
-    /// The time now, as exact as the system gives it (about 22 ns to read on Linux).
+    /// The current time at the system's full precision (about 22 ns to read on Linux).
     pub fn now(&self) -> Instant {
         match &self.0 {
             Source::System => system::precise(),
@@ -97,8 +97,8 @@ impl Clock {
         }
     }
 
-    /// The time at the last tick of the kernel: never ahead of [`Clock::now`], usually less than 10 ms behind
-    /// it, and about 4 ns to read. The same as [`Clock::now`] where the system has no such clock.
+    /// The time at the kernel's last tick: never ahead of [`Clock::now`], usually less than 10 ms behind it, and about
+    /// 4 ns to read. The same as [`Clock::now`] on systems without such a clock.
     pub fn coarse(&self) -> Instant {
         match &self.0 {
             Source::System => system::coarse(),
@@ -107,29 +107,29 @@ impl Clock {
     }
 }
 
-/// Moves a manual [`Clock`]. Clones move the same clock.
+/// Advances a manual [`Clock`]. Clones advance the same clock.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    /// Moves the clock on; it stops at the end of time instead of wrapping.
+    /// Advances the clock; it saturates at [`Instant::NEVER`] instead of wrapping.
     pub fn advance(&self, by: Duration) {
         let add = |now| Some(Instant(now).saturating_add(by).0);
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 }
 
-/// A time on the wall, as kill switches write it into their documents.
+/// A wall-clock time, as in the documents of kill switches.
 #[cfg(feature = "kill-switch")]
 pub use jiff::Timestamp;
 
-/// The time on the wall, for what people and other machines read.
+/// The current wall-clock time, for documents, audit and tokens.
 #[cfg(feature = "kill-switch")]
 pub(crate) fn timestamp() -> Timestamp {
     Timestamp::now()
 }
 
-/// The time on the wall, for dates that a peer sends. Nothing else may depend on it.
+/// The current wall-clock time, to read the dates that a peer sends. Nothing else may depend on it.
 #[cfg(feature = "http")]
 pub(crate) fn wall() -> std::time::SystemTime {
     std::time::SystemTime::now()
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manual_clock_stops_at_the_end_of_time() {
+    fn a_manual_clock_saturates() {
         let (clock, time) = Clock::manual();
         time.advance(Duration::MAX);
         time.advance(Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! Shared parts of configurations: values that cannot be wrong, and errors that list every problem at once.
+//! Shared parts of every mechanism's configuration: checked values, and errors that report every problem at once.
 //!
 //! Setters take plain values and never fail; `build()` and `serde` go through the same check, which collects
 //! every [`Problem`] instead of stopping at the first.
@@ -33,11 +33,11 @@ use std::time::Duration;
 pub struct Ratio(f64);
 
 impl Ratio {
-    /// Makes a ratio of a number above 0 and at most 1.
+    /// Returns the ratio of a number above 0 and at most 1.
     ///
     /// # Errors
     ///
-    /// Anything else, NaN among it, is refused, not clamped.
+    /// Any other number, including NaN, is rejected rather than clamped.
     pub fn new(value: f64) -> Result<Self, ConfigError> {
         if value > 0.0 && value <= 1.0 {
             Ok(Self(value))
@@ -56,7 +56,7 @@ impl Ratio {
     }
 }
 
-/// One setting that is out of its range.
+/// A setting outside its range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     field: Cow<'static, str>,
@@ -83,7 +83,7 @@ impl Problem {
         &self.value
     }
 
-    /// What is allowed; empty if the value is a sentence that says it.
+    /// The values that are allowed; empty if [`value`](Self::value) is a sentence that includes them.
     pub fn allowed(&self) -> &str {
         &self.allowed
     }
@@ -98,7 +98,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a configuration.
+/// All problems of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
@@ -109,7 +109,7 @@ impl ConfigError {
         Self { problems: vec![problem] }
     }
 
-    /// The same problems, without a prefix that their fields have in common.
+    /// The same problems, with a common prefix removed from their fields.
     #[cfg(feature = "kill-switch")]
     pub(crate) fn without_prefix(mut self, prefix: &str) -> Self {
         for problem in &mut self.problems {
@@ -139,11 +139,11 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// A builder with this makes settings.
+/// Marks a builder whose `build` returns settings alone.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigOnly(pub(crate) ());
 
-/// A builder with this makes a mechanism of this name.
+/// Marks a builder whose `build` returns a mechanism of this name.
 #[derive(Clone, Debug)]
 pub struct Named {
     name: String,
@@ -155,7 +155,7 @@ impl Named {
         Self { name, clock: Clock::system() }
     }
 
-    /// Puts what is wrong with the name before what is wrong with the settings.
+    /// Checks the name and combines both results; problems of the name come first.
     pub(crate) fn with<T>(&self, settings: Result<T, ConfigError>) -> Result<(&'static str, T), ConfigError> {
         let mut problems = Problems::default();
         let name = intern("name", &self.name).unwrap_or_else(|error| {
@@ -209,7 +209,7 @@ impl Problems {
         if self.0.is_empty() { Ok(value) } else { Err(ConfigError { problems: self.0 }) }
     }
 
-    /// Call it when a problem is known to be there.
+    /// The error; call it only after a problem was added.
     pub(crate) fn into_error(self) -> ConfigError {
         ConfigError { problems: self.0 }
     }
@@ -222,10 +222,10 @@ impl Problems {
 /// The longest name, in bytes. Names become metric labels and log fields.
 const NAME_MAX: usize = 128;
 
-/// Keeps a name for the rest of the process, once however often it is used.
+/// Leaks a name, once per distinct name.
 ///
-/// Names come from code and configuration, so there are few; a name that needs no reference count makes a
-/// rejection cheap. Names in other than ASCII are allowed; control characters are not.
+/// Names come from code and configuration, so there are few; a name without a reference count keeps a rejection
+/// cheap. Non-ASCII names are allowed, control characters are not.
 pub(crate) fn intern(field: &'static str, name: &str) -> Result<&'static str, ConfigError> {
     static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
 
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ratio_refuses_what_is_no_share() {
+    fn a_ratio_rejects_other_numbers() {
         for wrong in [f64::NAN, 0.0, -0.0, -0.1, 1.000_000_1, f64::INFINITY] {
             assert!(Ratio::new(wrong).is_err(), "{wrong}");
         }

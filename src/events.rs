@@ -1,18 +1,18 @@
-//! Events leave the mechanisms here: as values, in order, outside every lock.
+//! Delivery of events to listeners: as values, in order, outside every lock.
 //!
 //! A mechanism pushes an event while it still holds its own lock, which fixes the order, and dispatches after
-//! letting go. One thread at a time delivers; other threads leave their events with that one. So each
-//! event's `from` is the `to` of the one before it, and a listener may call back into the mechanism.
+//! releasing it. One thread at a time delivers; a thread that dispatches meanwhile leaves its event to that one. Each
+//! event's `from` is therefore the `to` of the one before it, and a listener may call back into the mechanism.
 
 use crate::panic::catch_panic;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::collections::VecDeque;
 use std::sync::Weak;
 
-/// Events that wait for a slow listener; older ones are dropped, and counted, beyond this.
+/// Capacity of the queue in front of a slow listener. Beyond it the oldest event is dropped and counted.
 const QUEUE_MAX: usize = 1024;
 
-/// The longest reason that is kept, in characters.
+/// Maximum length of a reason, in characters; the rest is cut.
 const NOTE_MAX: usize = 512;
 
 /// The reason of a manual change, as events carry it.
@@ -22,10 +22,10 @@ pub(crate) fn note(reason: &str) -> Arc<str> {
 
 type Listener<E> = Arc<dyn Fn(&E) + Send + Sync>;
 
-/// Listeners by the number of their subscription.
+/// Listeners, each with the id of its subscription.
 type Listeners<E> = Mutex<Vec<(u64, Listener<E>)>>;
 
-/// An ordered queue of events and those who listen to it.
+/// An ordered queue of events, and its listeners.
 pub(crate) struct Events<E> {
     queue: Mutex<VecDeque<E>>,
     dispatching: AtomicBool,
@@ -47,7 +47,7 @@ impl<E> Default for Events<E> {
 }
 
 impl<E: 'static> Events<E> {
-    /// Queues events. The caller holds its own lock, so that their order is that of its state.
+    /// Queues events. The caller holds its own lock, so that the order is that of its state changes.
     pub(crate) fn push(&self, events: impl IntoIterator<Item = E>) {
         let mut queue = self.queue.lock();
         for event in events {
@@ -59,11 +59,11 @@ impl<E: 'static> Events<E> {
         }
     }
 
-    /// Delivers what is queued: `first` sees each event before the listeners do. Call it without a lock.
+    /// Delivers the queued events: `first` gets each before the listeners do. Call it without a lock.
     pub(crate) fn dispatch(&self, first: impl Fn(&E)) {
         loop {
             if self.dispatching.swap(true, Ordering::AcqRel) {
-                return; // whoever delivers now looks at the queue again after letting go
+                return; // the thread that delivers now checks the queue again after it clears the flag
             }
             loop {
                 let next = self.queue.lock().pop_front();
@@ -72,11 +72,12 @@ impl<E: 'static> Events<E> {
                 let listeners: Vec<_> = self.listeners.lock().iter().map(|(_, l)| Arc::clone(l)).collect();
                 for listener in listeners {
                     let event = &event;
-                    self.guarded(move || listener(event)); // by value: it may be the last of a listener
+                    self.guarded(move || listener(event)); // by value: this may drop the listener
                 }
                 self.guarded(move || drop(event));
             }
-            // AcqRel: a swap in between pushed before it, so the queue is seen with that event in it.
+            // AcqRel: pairs with the swap above. A thread whose swap came in between pushed before it, so the check
+            // below sees its event.
             self.dispatching.swap(false, Ordering::AcqRel);
             if self.queue.lock().is_empty() {
                 return;
@@ -84,7 +85,7 @@ impl<E: 'static> Events<E> {
         }
     }
 
-    /// Runs foreign code: its panic is counted and goes no further.
+    /// Runs user code: a panic is counted and caught.
     fn guarded(&self, deliver: impl FnOnce()) {
         if catch_panic(deliver).is_none() {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -99,7 +100,7 @@ impl<E: 'static> Events<E> {
         Subscription { cancel: Some(Box::new(move || cancel(&listeners, id))) }
     }
 
-    /// Deliveries that did not happen: a listener panicked, or the queue was full.
+    /// Number of lost deliveries: a listener panicked, or the queue was full.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
@@ -109,20 +110,20 @@ fn cancel<E>(listeners: &Weak<Listeners<E>>, id: u64) {
     let Some(listeners) = listeners.upgrade() else { return };
     let mut listeners = listeners.lock();
     let gone = listeners.iter().position(|(known, _)| *known == id).map(|i| listeners.remove(i));
-    drop(listeners); // before `gone`: what a listener owns may run code of the user's when it is dropped
+    drop(listeners); // before `gone`: dropping a listener may run user code
     drop(gone);
 }
 
 /// Keeps a listener subscribed; dropping it ends the subscription.
 ///
-/// A delivery that has already begun on another thread may still reach the listener.
+/// A delivery in progress on another thread may still reach the listener.
 #[must_use = "dropping a subscription ends it; call `forever` to keep it"]
 pub struct Subscription {
     cancel: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl Subscription {
-    /// Keeps the listener for as long as what it listens to.
+    /// Keeps the listener for as long as the mechanism lives.
     pub fn forever(mut self) {
         self.cancel = None;
     }
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_that_pushes_is_served_after_the_event_it_hears() {
+    fn an_event_pushed_by_a_listener_is_delivered_next() {
         let events = Arc::new(Events::<u32>::default());
         let heard = Arc::new(Mutex::new(Vec::new()));
         let (again, log) = (Arc::clone(&events), Arc::clone(&heard));
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panicking_listener_is_counted_and_the_others_still_hear() {
+    fn a_panicking_listener_is_counted_and_the_others_get_the_event() {
         let events = Events::<u32>::default();
         let heard = Arc::new(AtomicU64::new(0));
         let _loud = events.subscribe(Arc::new(|_| panic!("listener")));

@@ -1,38 +1,38 @@
-//! Bounded table of keys in parts, each behind its own lock.
+//! Bounded hash table of per-key state, sharded into parts with a lock each.
 //!
-//! A key that has to make room is found as by a clock's hand: a key that was used since the hand last passed is
-//! spared once. It looks at a few keys only, so that an insertion stays cheap when nothing can go.
+//! Eviction follows the CLOCK algorithm: an entry used since the hand last passed is spared once. The hand looks at a
+//! few entries only, so that an insertion stays cheap if none can be evicted.
 
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use hashbrown::HashTable;
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
 
-/// Keys per part below which more parts are not worth it.
+/// Minimum number of keys per part: smaller parts are not worth a lock.
 const KEYS_PER_PART: usize = 64;
 const PARTS_MAX: usize = 64;
 
-/// Keys that the hand looks at before it gives up.
+/// Entries that the hand examines before it gives up.
 const LOOKS_MAX: usize = 32;
 
-/// A key: anything that can be hashed, compared, cloned and shared between threads.
+/// A key: any type that can be hashed, compared, cloned and shared between threads.
 pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
 
-/// A key and what is kept for it.
+/// A key and its value.
 #[derive(Debug)]
 pub(crate) struct Entry<K, V> {
-    /// `None` for that of keys which found no room.
+    /// `None` in the entry shared by keys without a place of their own.
     pub(crate) key: Option<K>,
     hash: u64,
     pub(crate) value: V,
-    /// Whether it was used since the hand last passed.
+    /// Whether the entry was used since the hand last passed.
     touched: AtomicBool,
 }
 
 impl<K, V> Entry<K, V> {
-    /// One that is in no table, for all keys that find no room in it.
+    /// The entry outside the table that all keys share for which there is no room.
     pub(crate) fn of_overflow(value: V) -> Self {
         Self::new(None, 0, value)
     }
@@ -41,7 +41,7 @@ impl<K, V> Entry<K, V> {
         Self { key, hash, value, touched: AtomicBool::new(true) }
     }
 
-    /// A reference; the hand will spare the entry once.
+    /// A new reference; marks the entry, so that the hand spares it once.
     fn touch(self: &Arc<Self>) -> Arc<Self> {
         self.touched.store(true, Ordering::Relaxed);
         Arc::clone(self)
@@ -56,25 +56,25 @@ impl<K, V> Entry<K, V> {
 pub(crate) struct Table<K, V> {
     parts: Box<[Mutex<Part<K, V>>]>,
     keys_per_part: usize,
-    /// Random keys for `SipHash`: callers that choose keys cannot choose where they go.
+    /// `SipHash` with random keys: a client that chooses keys cannot make them collide.
     hasher: RandomState,
 }
 
 #[derive(Debug)]
 struct Part<K, V> {
     entries: HashTable<Arc<Entry<K, V>>>,
-    /// The place that the clock's hand is at.
+    /// Position of the CLOCK hand, as a bucket's index.
     hand: usize,
 }
 
-/// Result of looking up a key.
+/// Result of a lookup that inserts.
 #[derive(Debug)]
 pub(crate) enum Found<K, V> {
-    /// It was there.
+    /// The key was present.
     Known(Arc<Entry<K, V>>),
-    /// It was not, and has been made; another may have made room for it.
-    New { entry: Arc<Entry<K, V>>, gone: Option<Arc<Entry<K, V>>> },
-    /// It was not, and nothing near could be forgotten.
+    /// The key was inserted; `evicted` made room for it.
+    New { entry: Arc<Entry<K, V>>, evicted: Option<Arc<Entry<K, V>>> },
+    /// The key is absent, and none of the examined entries could be evicted.
     NoRoom,
 }
 
@@ -99,13 +99,13 @@ impl<K: Hash + Eq, V> Table<K, V> {
         part.find(hash, key).map(Entry::touch)
     }
 
-    /// The entry of a key, made if it is not there.
+    /// The entry of a key, inserted if absent.
     ///
-    /// The closures run under a lock that other keys share: `is_forgettable` says no where it would have to wait.
+    /// The closures run under a lock that other keys share: `is_evictable` returns `false` instead of blocking.
     pub(crate) fn get_or_insert<Q>(
         &self,
         key: &Q,
-        is_forgettable: impl Fn(&V) -> bool,
+        is_evictable: impl Fn(&V) -> bool,
         make: impl FnOnce() -> V,
     ) -> Found<K, V>
     where
@@ -117,25 +117,25 @@ impl<K: Hash + Eq, V> Table<K, V> {
         if let Some(found) = part.find(hash, key) {
             return Found::Known(found.touch());
         }
-        let mut gone = None;
+        let mut evicted = None;
         if part.entries.len() >= self.keys_per_part {
-            gone = part.make_room(is_forgettable);
-            if gone.is_none() {
+            evicted = part.make_room(is_evictable);
+            if evicted.is_none() {
                 return Found::NoRoom;
             }
         }
         let entry = Arc::new(Entry::new(Some(key.to_owned()), hash, make()));
         part.entries.insert_unique(hash, Arc::clone(&entry), |entry| entry.hash);
-        Found::New { entry, gone }
+        Found::New { entry, evicted }
     }
 
-    /// Removes the entries that are gone and unused.
-    pub(crate) fn sweep(&self, is_gone: impl Fn(&V) -> bool) -> Vec<Arc<Entry<K, V>>> {
+    /// Removes and returns the unused entries for which `is_stale` holds.
+    pub(crate) fn sweep(&self, is_stale: impl Fn(&V) -> bool) -> Vec<Arc<Entry<K, V>>> {
         let mut swept = Vec::new();
         for part in &self.parts {
             part.lock().entries.retain(|entry| {
-                // Nobody can take another reference: that needs the lock of this part.
-                let stays = Arc::strong_count(entry) > 1 || !is_gone(&entry.value);
+                // The count cannot rise meanwhile: cloning a reference needs the lock of this part.
+                let stays = Arc::strong_count(entry) > 1 || !is_stale(&entry.value);
                 if !stays {
                     swept.push(Arc::clone(entry));
                 }
@@ -154,7 +154,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     }
 
     fn part(&self, hash: u64) -> &Mutex<Part<K, V>> {
-        // The low bits choose the place within a part.
+        // The low bits choose the bucket within a part.
         let index = (hash >> 48) as usize % self.parts.len();
         &self.parts[index]
     }
@@ -171,17 +171,17 @@ impl<K: Hash + Eq, V> Part<K, V> {
         self.entries.find(hash, is_it)
     }
 
-    /// Takes out an entry that can be forgotten, if one is found soon.
-    fn make_room(&mut self, is_forgettable: impl Fn(&V) -> bool) -> Option<Arc<Entry<K, V>>> {
+    /// Evicts the first evictable entry, if one is among the next few.
+    fn make_room(&mut self, is_evictable: impl Fn(&V) -> bool) -> Option<Arc<Entry<K, V>>> {
         let places = self.entries.num_buckets();
         let mut looks = LOOKS_MAX.min(2 * self.entries.len());
-        // Twice round at most: who is spared once is not the second time.
+        // Two rounds at most: an entry is spared once.
         for _ in 0..2 * places {
             let place = self.hand;
             self.hand = (place + 1) % places;
             let Some(entry) = self.entries.get_bucket(place) else { continue };
-            // Nobody can take another reference: that needs the lock of this part.
-            if !entry.was_touched() && Arc::strong_count(entry) == 1 && is_forgettable(&entry.value) {
+            // The count cannot rise meanwhile: cloning a reference needs the lock of this part.
+            if !entry.was_touched() && Arc::strong_count(entry) == 1 && is_evictable(&entry.value) {
                 let found = self.entries.get_bucket_entry(place).ok()?;
                 return Some(found.remove().0);
             }
@@ -198,15 +198,15 @@ impl<K: Hash + Eq, V> Part<K, V> {
 mod tests {
     use super::*;
 
-    /// The value says whether it may be forgotten.
-    fn insert(table: &Table<u32, bool>, key: u32, is_forgettable: bool) -> Found<u32, bool> {
-        table.get_or_insert(&key, |value| *value, || is_forgettable)
+    /// The value is whether the entry may be evicted.
+    fn insert(table: &Table<u32, bool>, key: u32, is_evictable: bool) -> Found<u32, bool> {
+        table.get_or_insert(&key, |value| *value, || is_evictable)
     }
 
-    /// The key that made room for this one.
-    fn gone_for(table: &Table<u32, bool>, key: u32) -> Option<u32> {
+    /// The key evicted for this one.
+    fn evicted_for(table: &Table<u32, bool>, key: u32) -> Option<u32> {
         match insert(table, key, true) {
-            Found::New { gone, .. } => gone.and_then(|gone| gone.key),
+            Found::New { evicted, .. } => evicted.and_then(|evicted| evicted.key),
             other => panic!("{key} is not new: {other:?}"),
         }
     }
@@ -222,9 +222,9 @@ mod tests {
         for max_keys in [1, 3, 64, 128, 1_000] {
             let table = Table::new(max_keys);
             let has_no_room = |key| matches!(insert(&table, key, false), Found::NoRoom);
-            let refused = (0..20_000).filter(|key| has_no_room(*key)).count();
+            let rejected = (0..20_000).filter(|key| has_no_room(*key)).count();
             let len = len(&table);
-            assert_eq!(len + refused, 20_000);
+            assert_eq!(len + rejected, 20_000);
             assert!(len <= max_keys && len * 10 >= max_keys * 9, "{len} of {max_keys}");
         }
     }
@@ -239,13 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_forgettable_makes_room() {
+    fn only_an_evictable_entry_makes_room() {
         let table = Table::new(10);
         for key in 0..10 {
             insert(&table, key, key == 3);
         }
-        assert_eq!(gone_for(&table, 10), Some(3));
-        assert_eq!(gone_for(&table, 11), Some(10));
+        assert_eq!(evicted_for(&table, 10), Some(3));
+        assert_eq!(evicted_for(&table, 11), Some(10));
         let mut kept = Vec::new();
         table.for_each(|entry| kept.extend(entry.key.filter(|key| *key < 10)));
         kept.sort_unstable();
@@ -253,22 +253,22 @@ mod tests {
     }
 
     #[test]
-    fn what_was_touched_is_spared_once() {
+    fn a_used_entry_is_spared_once() {
         let table = Table::new(3);
         for key in 0..3 {
-            assert_eq!(gone_for(&table, key), None);
+            assert_eq!(evicted_for(&table, key), None);
         }
-        let first = gone_for(&table, 3).expect("all are new, so the hand goes round once");
+        let first = evicted_for(&table, 3).expect("all are new, so the hand goes round once");
         let [spared, other] = (0..3).filter(|key| *key != first).collect::<Vec<_>>()[..] else {
             unreachable!("of three")
         };
         table.get(&spared);
-        assert_eq!(gone_for(&table, 4), Some(other), "3 and the touched one were used since the hand passed");
+        assert_eq!(evicted_for(&table, 4), Some(other), "3 and the touched one were used since the hand passed");
         assert!(matches!(insert(&table, spared, true), Found::Known(_)));
     }
 
     #[test]
-    fn what_somebody_holds_stays() {
+    fn an_entry_in_use_stays() {
         let table = Table::new(2);
         let held: Vec<_> = (0..2)
             .map(|key| {
@@ -279,17 +279,17 @@ mod tests {
         assert!(matches!(insert(&table, 2, true), Found::NoRoom));
         assert!(table.sweep(|_| true).is_empty());
         drop(held);
-        assert!(matches!(insert(&table, 2, true), Found::New { gone: Some(_), .. }));
+        assert!(matches!(insert(&table, 2, true), Found::New { evicted: Some(_), .. }));
         assert_eq!((table.sweep(|_| true).len(), len(&table)), (2, 0));
     }
 
     #[test]
-    fn a_sweep_takes_what_is_gone_and_nothing_else() {
+    fn a_sweep_removes_stale_entries_only() {
         let table = Table::new(1_000);
         for key in 0..500 {
             insert(&table, key, key % 2 == 0);
         }
-        let swept = table.sweep(|is_gone| *is_gone);
+        let swept = table.sweep(|is_stale| *is_stale);
         assert!(swept.iter().all(|entry| entry.value));
         assert_eq!((swept.len(), len(&table)), (250, 250));
         assert!(table.get(&0).is_none() && table.get(&1).is_some());

@@ -1,4 +1,4 @@
-//! Outcomes of calls, and their reporting: the words that every mechanism shares.
+//! Outcomes of calls, and the trait of guards that report them: shared by every mechanism.
 
 use crate::clock::{Instant, nanos};
 use std::time::Duration;
@@ -8,35 +8,35 @@ use std::time::Duration;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The dependency did what was asked.
+    /// The dependency served the call.
     Success,
     /// The dependency failed.
     Failure,
-    /// Says nothing about the dependency: a caller's mistake, or a rejection by an inner layer.
+    /// No evidence about the dependency: a caller's mistake, or a rejection by an inner layer.
     Ignored,
-    /// The future or permit was dropped before an outcome was known: a timeout or a caller that went away.
+    /// The future or permit was dropped before an outcome was known: a timeout, or a caller that disconnected.
     Abandoned,
     /// The call panicked.
     Panicked,
 }
 
-/// A classifier's view of a finished call.
+/// A classifier's verdict on a finished call: the outcome, and a requested wait.
 ///
-/// Two machine words, so that it travels in registers.
+/// Two machine words, so that it is passed in registers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Classification {
     outcome: Outcome,
     retry_after: RetryAfter,
 }
 
-/// A time to be left alone, if any, in one machine word: nanoseconds, or the maximum. Cut at 584 years.
+/// An optional wait in one machine word: nanoseconds, or the maximum for none. Saturates at 584 years.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RetryAfter(u64);
 
 impl RetryAfter {
     pub(crate) const NONE: Self = Self(u64::MAX);
 
-    /// From now until then.
+    /// The time from `now` until `then`.
     #[inline]
     pub(crate) fn between(now: Instant, then: Instant) -> Self {
         Self(then.as_nanos().saturating_sub(now.as_nanos()).min(u64::MAX - 1))
@@ -70,14 +70,14 @@ impl Classification {
         Self { outcome, retry_after: RetryAfter::NONE }
     }
 
-    /// Adds the time for which the dependency asked to be left alone (`Retry-After`, gRPC pushback). Cut at 584 years.
+    /// Adds the wait that the dependency asked for (`Retry-After`, gRPC pushback). Saturates at 584 years.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after).into();
         self
     }
 
-    /// A success that says nothing else.
+    /// Whether it is a success without a requested wait.
     #[inline]
     pub(crate) const fn is_plain_success(self) -> bool {
         matches!(self, Self { outcome: Outcome::Success, retry_after: RetryAfter::NONE })
@@ -89,7 +89,7 @@ impl Classification {
         self.outcome
     }
 
-    /// The time for which the dependency asked to be left alone.
+    /// The wait that the dependency asked for.
     pub const fn requested_wait(self) -> Option<Duration> {
         self.retry_after.get()
     }
@@ -108,38 +108,36 @@ impl From<Outcome> for Classification {
     }
 }
 
-/// A call in progress that must be settled.
+/// The guard of a call in progress: it reports the outcome.
 ///
-/// A permit implements this; classifiers and response bodies hold one until the end is known. Dropping it
-/// instead reports [`Outcome::Abandoned`], or [`Outcome::Panicked`] after [`panicked`](Settle::panicked). `()` watches
-/// nothing.
+/// Permits implement it; futures and response bodies hold one until the outcome is known. Dropping it before reports
+/// [`Outcome::Abandoned`], or [`Outcome::Panicked`] after [`panicked`](Settle::panicked). `()` reports nothing.
 pub trait Settle {
-    /// Reports the outcome. It is reported once, however often this is called.
+    /// Reports the outcome. Only the first call counts.
     fn settle(&mut self, classification: Classification);
 
-    /// The dependency has answered; the rest is the answer's body. A call's duration ends here, so that a
+    /// Records that the response's head has arrived and the body follows. The call's duration ends here, so that a
     /// large download is not a slow call.
     fn answered(&mut self) {}
 
-    /// A part of the answer's body came: a stall begins now at the earliest.
+    /// Records a frame of the response's body, which restarts the stall timer.
     fn progressed(&mut self) {}
 
-    /// Returns whether the body has given nothing for longer than the slow-call threshold, or 1 s without one.
+    /// Whether the body has stalled: no frame for longer than the slow-call threshold, or 1 s if there is none.
     fn is_stalled(&self) -> bool {
         false
     }
 
-    /// A fallback answered instead of the call's own result.
+    /// Records that a fallback replaced the call's result.
     fn fallback_used(&mut self) {}
 
-    /// Foreign code that ran on behalf of the call has panicked.
+    /// Records that user code panicked while it ran for the call.
     fn panicked(&mut self) {}
 }
 
-/// Runs foreign code on behalf of a call, which hears of its panic.
+/// Runs user code for a call, and reports a panic in it to the call's guard.
 ///
-/// Only while the stack unwinds is there anything to do. Notifying the guard before and after each poll was 80 of the
-/// 437
+/// Work is needed only while the stack unwinds. Setting a flag in the guard before and after each poll took 80 of the 437
 /// instructions of a call through three mechanisms.
 #[inline]
 pub(crate) fn on_behalf_of<G: Settle, T>(guard: &mut G, foreign: impl FnOnce() -> T) -> T {

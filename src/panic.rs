@@ -1,10 +1,10 @@
-//! Containment of panics in foreign code.
+//! Containment of panics in user code: listeners, classifiers, recorders.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Returns the result of `run`; `None` if it panicked.
+/// Runs user code and returns its result; `None` if it panicked.
 ///
-/// The panic's payload is forgotten: it is foreign too, and its drop could panic again.
+/// The panic's payload is leaked: it is user code too, and dropping it could panic again.
 #[inline]
 pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(run)) {

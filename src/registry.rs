@@ -1,6 +1,6 @@
-//! Registry of handles by type and name, for a scrape, health checks, and an admin page.
+//! Handles by name, for code that visits all of them: a scrape, health checks, an admin page.
 //!
-//! There is no hidden global: a program makes a registry and gives it what it wants to see there.
+//! There is no hidden global: a program creates a registry and adds the handles that it wants in there.
 //!
 //! # Examples
 //!
@@ -27,13 +27,13 @@ pub struct Registry {
     entries: Arc<Mutex<BTreeMap<&'static str, OfName>>>,
 }
 
-/// Handles of one name: at most one of a kind.
+/// The handles of one name: at most one per mechanism.
 type OfName = Vec<Arc<dyn Handle>>;
 
-/// A handle that a registry takes: a circuit breaker, a bulkhead, a group of either, or kill switches. Sealed: each
+/// A handle that a registry accepts: a circuit breaker, a bulkhead, a group of either, or kill switches. Sealed: each
 /// mechanism implements it for its own handles.
 ///
-/// A mechanism and its keyed form are of one kind: they share names, as their metrics do.
+/// Names are unique within a mechanism, its keyed form included, as they are in its metrics.
 pub trait Registered: Handle {}
 
 impl<H: Handle> Registered for H {}
@@ -43,7 +43,7 @@ mod sealed {
 
     /// A handle as the registry uses it.
     pub trait Handle: Any + Send + Sync {
-        /// The kind: names are unique within one.
+        /// The mechanism, within which names are unique.
         fn mechanism(&self) -> Mechanism;
 
         /// The name in metrics and rejections.
@@ -52,7 +52,7 @@ mod sealed {
         /// Brings the metrics up to date.
         fn publish(&self);
 
-        /// Whether both handles are of the same mechanism.
+        /// Whether both handles share their state.
         fn is_same(&self, other: &Self) -> bool
         where
             Self: Sized;
@@ -60,7 +60,7 @@ mod sealed {
 }
 pub(crate) use sealed::Handle;
 
-/// Implements [`Handle`] by the methods that every handle has.
+/// Implements [`Handle`] by the inherent methods that every handle has.
 macro_rules! registered {
     ($handle:ty, $mechanism:ident $(, $key:ident)?) => {
         impl$(<$key: $crate::keyed_table::Key>)? $crate::registry::Handle for $handle {
@@ -95,11 +95,11 @@ impl Registry {
         Self::default()
     }
 
-    /// Adds a handle and gives it back. To add the same again changes nothing.
+    /// Adds a handle and returns it. Adding the same handle again is a no-op.
     ///
     /// # Errors
     ///
-    /// Another handle of its kind has that name: their metrics would be mixed.
+    /// Another handle of this mechanism has that name: their metrics could not be told apart.
     pub fn add<H: Registered + Clone>(&self, handle: H) -> Result<H, ConfigError> {
         let (mechanism, name) = (handle.mechanism(), handle.name());
         let mut entries = self.entries.lock();
@@ -115,10 +115,10 @@ impl Registry {
         Ok(handle)
     }
 
-    /// Takes out everything of this name. False where there was nothing.
+    /// Removes every handle of this name. Returns `false` if there was none.
     pub fn remove(&self, name: &str) -> bool {
         let removed = self.entries.lock().remove(name);
-        removed.is_some() // it is dropped without the lock: what its listeners own may use the registry
+        removed.is_some() // dropped after the lock is released: a listener's captures may use the registry
     }
 
     /// The handle of this type and name: `registry.get::<CircuitBreaker>("payments")`.
@@ -126,12 +126,12 @@ impl Registry {
         self.entries.lock().get(name)?.iter().find_map(as_a).cloned()
     }
 
-    /// All handles of this type, by name. A group of circuit breakers is of another type than one breaker.
+    /// All handles of this type, by name. Groups have a type of their own: breakers do not include keyed ones.
     pub fn all<H: Registered + Clone>(&self) -> Vec<H> {
         self.entries.lock().values().flatten().filter_map(as_a).cloned().collect()
     }
 
-    /// Brings the metrics of everything here up to date. Call it before rendering a scrape.
+    /// Publishes the metrics of every handle. Call it before rendering a scrape.
     pub fn publish(&self) {
         let handles: Vec<_> = self.entries.lock().values().flatten().cloned().collect();
         for handle in handles {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_removed_breaker_owns_may_use_the_registry() {
+    fn a_listener_dropped_with_its_breaker_may_use_the_registry() {
         let registry = Registry::new();
         let breaker = registry.add(CircuitBreaker::new("owner")).unwrap();
         let owned = Owned(registry.clone());
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_given_once() {
+    fn a_name_is_unique_within_a_mechanism() {
         let registry = Registry::new();
         let breaker = registry.add(CircuitBreaker::new("twice")).unwrap();
         assert!(registry.add(breaker).is_ok(), "the same circuit again");
@@ -194,7 +194,7 @@ mod tests {
         assert!(registry.get::<CircuitBreaker>("shared").is_none());
     }
 
-    /// Of another kind.
+    /// A handle of another mechanism.
     #[derive(Clone, Default)]
     struct Other(Arc<Mutex<u32>>);
 
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn two_kinds_may_have_one_name_and_go_together() {
+    fn two_mechanisms_may_share_a_name_and_are_removed_together() {
         let registry = Registry::new();
         registry.add(CircuitBreaker::new("payments")).unwrap();
         let other = registry.add(Other::default()).unwrap();

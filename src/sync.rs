@@ -1,6 +1,6 @@
-//! The only door to locks and atomics: `parking_lot` and `std`, or `loom` in a model (`--cfg backstop_loom`).
+//! Locks and atomics for the whole crate: `parking_lot` and `std`, or `loom` in a model (`--cfg backstop_loom`).
 //!
-//! The cfg is our own: a global `--cfg loom` takes parts out of tokio, and hyper-util then fails to build.
+//! The cfg is our own: a global `--cfg loom` removes parts of tokio, and hyper-util then fails to build.
 
 #[cfg(not(backstop_loom))]
 mod real {
@@ -14,7 +14,7 @@ mod real {
     pub(crate) use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64};
 
-    /// `loom`'s, which does not know `const`.
+    /// `loom::thread_local!` with std's `const` syntax, which it lacks.
     macro_rules! local {
         ($(#[$attribute:meta])* static $name:ident: $type:ty = const $value:block;) => {
             loom::thread_local! { $(#[$attribute])* static $name: $type = $value; }
@@ -23,7 +23,7 @@ mod real {
     }
     pub(crate) use local as thread_local;
 
-    /// `loom`'s mutex with `parking_lot`'s face: no poisoning.
+    /// `loom`'s mutex with `parking_lot`'s API: no poisoning.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 

@@ -237,14 +237,14 @@ impl<K: Key> Group<K> {
         let make = || Compartment::new(&self.counters.config());
         match self.table.get_or_insert(key, Compartment::is_idle, make) {
             Found::Known(entry) => entry,
-            Found::New { entry, gone: None } => {
+            Found::New { entry, evicted: None } => {
                 self.keys.fetch_add(1, Ordering::Relaxed);
                 entry
             }
-            Found::New { entry, gone: Some(gone) } => {
+            Found::New { entry, evicted: Some(evicted) } => {
                 self.evicted.fetch_add(1, Ordering::Relaxed);
-                if gone.value.is_rejecting() {
-                    KeyHandle::new(Arc::clone(self), gone).end_saturation();
+                if evicted.value.is_rejecting() {
+                    KeyHandle::new(Arc::clone(self), evicted).end_saturation();
                 }
                 entry
             }

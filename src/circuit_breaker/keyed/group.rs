@@ -132,10 +132,10 @@ impl<K: Key> Group<K> {
         let now = LazyCell::new(|| self.stopwatch.clock.coarse());
         match self.table.get_or_insert(key, |circuit| circuit.is_forgettable(*now), Circuit::new) {
             Found::Known(entry) => entry,
-            Found::New { entry, gone } => {
+            Found::New { entry, evicted } => {
                 self.keys.fetch_add(1, Ordering::Relaxed);
-                if let Some(gone) = gone {
-                    self.forget(&gone);
+                if let Some(evicted) = evicted {
+                    self.forget(&evicted);
                 }
                 entry
             }
