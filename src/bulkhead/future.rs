@@ -5,7 +5,7 @@ use super::handle::Bulkhead;
 use super::owner::PermitOwner;
 use super::permit::Permit;
 use super::release_point::{ReleasePoint, UntilResponse};
-use crate::classify::{Classified, Classify, judge};
+use crate::classify::{Classified, Classify, classify};
 use crate::outcome::{Outcome, on_behalf_of};
 use crate::reject::OnReject;
 use pin_project_lite::pin_project;
@@ -115,7 +115,7 @@ impl<S: Service<Request>, Request, Refusal, G: PermitOwner> State<S, Request, S:
 /// Outcome of the call, for an adaptive limit.
 #[inline]
 pub(super) fn outcome<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Outcome {
-    match judge(classifier, result) {
+    match classify(classifier, result) {
         Classified::Now(classification) => classification.outcome(),
         Classified::AtEnd => Outcome::Success, // the answer has come: that was the round trip
     }

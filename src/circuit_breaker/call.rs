@@ -4,7 +4,7 @@ use super::future::{finish, poll_call};
 use super::handle::CircuitBreaker;
 use super::owner::PermitOwner;
 use super::permit::Permit;
-use crate::classify::{Classified, Classify, Errors, judge};
+use crate::classify::{Classified, Classify, Errors, classify};
 use crate::outcome::Settle;
 use crate::reject::{CallError, Rejected};
 use pin_project_lite::pin_project;
@@ -150,7 +150,7 @@ pub(super) fn call_blocking<T, E: 'static, H: PermitOwner>(
 ) -> Result<T, CallError<E>> {
     let mut permit = permit?;
     let result = work();
-    if let Classified::Now(classification) = judge(&Errors, &result) {
+    if let Classified::Now(classification) = classify(&Errors, &result) {
         permit.settle(classification);
     }
     result.map_err(CallError::Inner)

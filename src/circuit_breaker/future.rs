@@ -1,7 +1,7 @@
 //! The future of a call in front of which a breaker stands.
 
 use super::permit::Permit;
-use crate::classify::{Classified, Classify, judge};
+use crate::classify::{Classified, Classify, classify};
 use crate::outcome::{Outcome, Settle, on_behalf_of};
 use crate::reject::OnReject;
 use pin_project_lite::pin_project;
@@ -93,20 +93,20 @@ where
 {
     let result = ready!(on_behalf_of(permit, || future.poll(cx)));
     permit.answered();
-    let judged = judge(classifier, &result);
-    Poll::Ready((result, judged))
+    let classified = classify(classifier, &result);
+    Poll::Ready((result, classified))
 }
 
 /// Settles the call, or hands the permit on to the response's body.
 #[expect(clippy::inline_always, reason = "as `poll_call`")]
 #[inline(always)]
 pub(super) fn finish<C: Classify<R, E>, R, E, G: Settle>(
-    (result, judged): Judged<R, E>,
+    (result, classified): Judged<R, E>,
     permit: &mut Option<G>,
     classifier: &C,
     recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
 ) -> Result<C::Response<G>, E> {
-    let classification = match (judged, &result) {
+    let classification = match (classified, &result) {
         (Classified::Now(classification), _) => classification,
         (Classified::AtEnd, Ok(_)) => return result.map(|response| classifier.watch(response, permit.take())),
         (Classified::AtEnd, Err(_)) => Outcome::Failure.into(), // an error has no body to wait for

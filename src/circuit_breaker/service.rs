@@ -5,7 +5,7 @@ use super::handle::CircuitBreaker;
 use super::owner::PermitOwner;
 use super::permit::Permit;
 use super::ticket::Ticket;
-use crate::classify::{Auto, Classified, Classify, judge};
+use crate::classify::{Auto, Classified, Classify, classify};
 use crate::outcome::{Settle, on_behalf_of};
 use crate::reject::{AsError, OnReject, Rejected};
 use std::task::{Context, Poll, ready};
@@ -166,7 +166,7 @@ impl<S, C, P> CircuitBreakerService<S, C, P> {
     {
         let result = Err(error);
         if let Ok(permit) = self.breaker.try_acquire() {
-            match judge(&self.classifier, &result) {
+            match classify(&self.classifier, &result) {
                 Classified::Now(classification) => permit.end(classification),
                 Classified::AtEnd => permit.failure(),
             }
@@ -211,7 +211,7 @@ impl CircuitBreaker {
     /// # use backstop::CircuitBreaker;
     /// # let inventory = CircuitBreaker::new("inventory");
     /// inventory.wrap(tower::service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) }));
-    /// // error[E0277]: `Auto` cannot tell how a call ended whose result is `Result<u32, std::io::Error>`
+    /// // error[E0277]: `Auto` cannot classify a call whose result is `Result<u32, std::io::Error>`
     /// ```
     pub fn wrap<S, Request>(&self, service: S) -> CircuitBreakerService<S>
     where

@@ -1,4 +1,4 @@
-//! Body that settles its call at its end.
+//! Response body that reports the outcome of its call.
 
 use super::grpc;
 use crate::outcome::{Classification, Outcome, Settle, on_behalf_of};
@@ -11,10 +11,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pin_project! {
-    /// A response body that settles a call when it ends, breaks or is dropped.
+    /// A response body that settles its call when it ends, fails or is dropped.
     ///
-    /// It holds the call's permit until then: an endless stream keeps a half-open probe's place until it ends
-    /// or the half-open time is over.
+    /// It holds the call's permit until then: an endless stream occupies a half-open probe until it ends or the
+    /// half-open time is over.
     pub struct WatchBody<B, G: Settle> {
         #[pin]
         inner: Inner<B>,
@@ -33,23 +33,23 @@ pin_project! {
 /// Settles the guard when it is dropped.
 struct Watch<G: Settle> {
     guard: Option<G>,
-    /// A gRPC body without a status has failed, and one that is dropped before it is abandoned.
+    /// A gRPC body that ends without a status is a failure; one dropped before its trailers is abandoned.
     is_grpc: bool,
-    /// A frame has come.
+    /// Whether a frame has arrived.
     has_flowed: bool,
     progress: Progress,
 }
 
-/// Progress of the body.
+/// State of the body, to classify a drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
-    /// Nobody has asked for a frame since the last one.
+    /// No frame was requested since the last one.
     Idle,
-    /// It is being polled; left so, it panicked.
+    /// In a poll; a body left in this state panicked.
     Inside,
-    /// It owes its first frame.
+    /// The first frame is pending.
     Begun,
-    /// It owes a further frame.
+    /// A further frame is pending.
     Flowing,
 }
 
@@ -64,12 +64,12 @@ impl<B, G: Settle> WatchBody<B, G> {
 }
 
 impl<B, G: Settle> WatchBody<B, G> {
-    /// Classification at the end of the body, if it has not come.
+    /// The guard, until it is settled.
     pub(crate) fn guard(&self) -> Option<&G> {
         self.watch.guard.as_ref()
     }
 
-    /// Lets the guard go, as if the body had been dropped before its end.
+    /// Drops the guard, as if the body had been dropped before its end.
     pub(crate) fn abandon(self: Pin<&mut Self>) {
         self.project().watch.guard = None;
     }
@@ -82,7 +82,7 @@ impl<G: Settle> Watch<G> {
         }
     }
 
-    /// The body ended without a word about the outcome.
+    /// Settles at an end without a status.
     fn end(&mut self) {
         self.settle(if self.is_grpc { Outcome::Failure } else { Outcome::Success });
     }
@@ -94,7 +94,7 @@ impl<G: Settle> Watch<G> {
             Some(Ok(frame)) => match frame.trailers_ref().map(grpc::of_headers) {
                 None => {}
                 Some(Some(status)) => self.settle(status),
-                Some(None) => self.end(), // nothing comes after trailers, and nobody need look
+                Some(None) => self.end(), // nothing follows trailers
             },
         }
     }
@@ -103,13 +103,13 @@ impl<G: Settle> Watch<G> {
 impl<G: Settle> Drop for Watch<G> {
     fn drop(&mut self) {
         let keeps_verdict = match self.progress {
-            Progress::Idle => true, // nobody wanted more
+            Progress::Idle => true, // the caller needed no more of it
             Progress::Inside | Progress::Begun => false,
-            // Who leaves a stream that flows says nothing about it; who leaves one that stalls does.
+            // A caller that drops a flowing stream says nothing about it; one that drops a stalled stream does.
             Progress::Flowing => !self.guard.is_stalled(),
         };
         if keeps_verdict && !self.is_grpc {
-            self.settle(Outcome::Success); // as the headers said
+            self.settle(Outcome::Success); // by the status: others were settled when the head arrived
         }
     }
 }
@@ -136,7 +136,7 @@ impl<B: Body<Data = Bytes>, G: Settle> Body for WatchBody<B, G> {
         this.watch.guard.progressed();
         this.watch.see(frame.as_ref());
         if body.is_end_stream() {
-            this.watch.end(); // hyper need not poll for the last `None`
+            this.watch.end(); // hyper may not poll for the final `None`
         }
         polled
     }
@@ -156,7 +156,7 @@ impl<B: Body<Data = Bytes>, G: Settle> Body for WatchBody<B, G> {
     }
 }
 
-/// A body of its own, that watches nothing.
+/// A body without a call to settle, as of a rejection.
 impl<B, G: Settle> From<Bytes> for WatchBody<B, G> {
     fn from(bytes: Bytes) -> Self {
         Self {

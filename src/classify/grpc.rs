@@ -1,4 +1,4 @@
-//! The outcome of a gRPC status. Only the numbers are needed; a gRPC library just for the calls of its clients.
+//! Outcomes of gRPC statuses. The numeric codes suffice; tonic is needed only to classify calls of its clients.
 
 #[cfg(feature = "grpc")]
 use super::{Auto, Classified, Classify};
@@ -8,7 +8,7 @@ use crate::outcome::{Classification, Outcome};
 use http::HeaderMap;
 use std::time::Duration;
 
-/// The outcome in headers or trailers; `None` without a status.
+/// The outcome by headers or trailers; `None` if they contain no status.
 pub(super) fn of_headers(headers: &HeaderMap) -> Option<Classification> {
     let status = headers.get("grpc-status")?;
     let code = status.to_str().ok().and_then(|text| text.trim().parse().ok());
@@ -17,7 +17,7 @@ pub(super) fn of_headers(headers: &HeaderMap) -> Option<Classification> {
     Some(of_pushback(outcome, headers))
 }
 
-/// Adds the time for which a failed server asked to be left alone.
+/// Adds the pushback that a server sent with a failure.
 fn of_pushback(outcome: Outcome, headers: &HeaderMap) -> Classification {
     let pushback = headers
         .get("grpc-retry-pushback-ms")
@@ -30,8 +30,8 @@ fn of_pushback(outcome: Outcome, headers: &HeaderMap) -> Classification {
     }
 }
 
-/// A call of tonic's client, without Tower. The messages of a stream are not watched: a channel that is
-/// [wrapped](crate::CircuitBreaker::wrap) sees a stream's end.
+/// Calls of tonic's clients, without Tower. The messages of a stream are not watched; a
+/// [wrapped](crate::CircuitBreaker::wrap) channel sees the end of a stream.
 #[cfg(feature = "grpc")]
 impl<T> Classify<tonic::Response<T>, tonic::Status> for Auto {
     type Response<G: Settle> = tonic::Response<T>;
@@ -50,22 +50,22 @@ impl<T> Classify<tonic::Response<T>, tonic::Status> for Auto {
     }
 }
 
-/// tonic's own timeouts, of clients and servers, are `CANCELLED` with this message (0.14); percent-encoded on
-/// the way. They say what a `DEADLINE_EXCEEDED` says.
+/// Whether it is the message of tonic's own timeouts: clients and servers send `CANCELLED` with it (0.14), percent-encoded
+/// on the wire. They mean `DEADLINE_EXCEEDED`.
 fn is_timeout(message: &[u8]) -> bool {
     matches!(message, b"Timeout expired" | b"Timeout%20expired")
 }
 
 const UNKNOWN: u32 = 2;
 
-/// The codes by which a server says that it could not do its work; those that blame the request succeed.
+/// The outcome of a code: codes that blame the server fail, codes that blame the request succeed.
 fn of_code(code: u32) -> Outcome {
     match code {
-        1 => Outcome::Ignored, // CANCELLED: the caller went away
+        1 => Outcome::Ignored, // CANCELLED: the caller disconnected
         // UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE, DATA_LOSS
         UNKNOWN | 4 | 8 | 13..=15 => Outcome::Failure,
         0..=16 => Outcome::Success,
-        _ => Outcome::Failure, // no such code: as UNKNOWN, says the protocol
+        _ => Outcome::Failure, // no such code: the protocol treats it as UNKNOWN
     }
 }
 
@@ -100,14 +100,15 @@ mod tests {
     }
 
     #[test]
-    fn pushback_is_the_time_to_be_left_alone() {
+    fn pushback_is_the_requested_wait() {
         let mut pushed = headers("14");
         pushed.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("1500"));
         assert_eq!(of_headers(&pushed).unwrap().requested_wait(), Some(Duration::from_millis(1_500)));
     }
+
     #[cfg(feature = "grpc")]
     #[test]
-    fn a_rejection_said_as_a_status_is_ignored_and_a_servers_own_is_a_failure() {
+    fn a_rejection_as_a_status_is_ignored_and_a_status_of_the_server_is_a_failure() {
         use crate::reject::{BoxError, Mechanism, RejectReason, Rejected};
         let classify = |status| Auto.classify(&Err::<tonic::Response<()>, tonic::Status>(status));
         for by in [Mechanism::CircuitBreaker, Mechanism::Bulkhead] {

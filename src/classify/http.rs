@@ -1,4 +1,4 @@
-//! The outcome of an HTTP response: from its head, and from its body where the head is not the end of it.
+//! Outcomes of HTTP responses: by the head and, if that is a success, by the body.
 
 use super::body::WatchBody;
 use super::{Auto, Classified, Classify, grpc, of_error};
@@ -23,8 +23,8 @@ impl<B: Body, E: 'static> Classify<Response<B>, E> for Auto {
     }
 }
 
-/// As [`Auto`], by the head of the response alone: the body goes through untouched, and one that breaks is
-/// not seen. A gRPC call whose status comes in its trailers counts as a success.
+/// Classifies as [`Auto`] does, by the response's head alone. The body passes through untouched: one that fails is not
+/// noticed, and a gRPC call whose status is in the trailers counts as a success.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HttpHead;
 
@@ -43,7 +43,7 @@ impl<B, E: 'static> Classify<Response<B>, E> for HttpHead {
     }
 }
 
-/// As [`Auto`], with other outcomes for some statuses.
+/// Classifies as [`Auto`] does, with other outcomes for some statuses.
 ///
 /// # Examples
 ///
@@ -61,7 +61,7 @@ pub struct StatusRules {
 }
 
 impl StatusRules {
-    /// No rule yet: as [`Auto`].
+    /// Without rules: the same as [`Auto`].
     pub fn new() -> Self {
         Self::default()
     }
@@ -93,11 +93,11 @@ impl<B: Body, E: 'static> Classify<Response<B>, E> for StatusRules {
     }
 }
 
-/// Which answers speak of overload, for an [adaptive](crate::bulkhead::limit) limit: 429, 503 and 504 are failures,
-/// other statuses successes; an error says nothing, and neither does a rejection of this crate.
+/// Classifies by signs of overload, for an [adaptive](crate::bulkhead::limit) limit: 429, 503 and 504 are failures, other
+/// statuses successes; errors and rejections of this crate are ignored.
 ///
-/// A limit that shrank at every 500 would be held down by a bug. For gRPC and other signs of overload, a timeout of
-/// your client for example, use a closure.
+/// A limit that shrank at every 500 would be held down by a bug. For gRPC and other signs of overload, such as a timeout
+/// of your client, use a closure.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Overload;
 
@@ -120,7 +120,7 @@ impl<B, E> Classify<Response<B>, E> for Overload {
     }
 }
 
-/// A reqwest response is judged by its head: watching its body would lose its URL and box it.
+/// Classifies a reqwest response by its head: watching its body would lose its URL and box the body.
 #[cfg(feature = "reqwest")]
 impl<E: 'static> Classify<reqwest::Response, E> for Auto {
     type Response<G: Settle> = reqwest::Response;
@@ -163,7 +163,7 @@ fn of_head<B>(response: &Response<B>, of_status: impl Fn(StatusCode) -> Outcome)
     of_parts(response.status(), response.headers(), response.extensions(), of_status)
 }
 
-/// The outcome, where the head is enough to know it; a success of the head is not.
+/// The outcome by the head; `None` if it is a success, which the body may still undo.
 fn of_parts(
     status: StatusCode,
     headers: &HeaderMap,
@@ -196,7 +196,7 @@ fn of_status(status: StatusCode) -> Outcome {
     }
 }
 
-/// `Retry-After` as seconds, however many, or as a date.
+/// The wait of `Retry-After`, given in seconds (any number) or as a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -264,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn overload_is_told_by_the_status_and_never_by_a_rejection_of_ours() {
-        let told = |status: u16, rejected: bool| {
+    fn overload_is_seen_by_the_status_and_never_by_a_rejection_of_this_crate() {
+        let classified = |status: u16, rejected: bool| {
             let mut response = Response::new(());
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
             if rejected {
@@ -278,9 +278,9 @@ mod tests {
         for (status, outcome) in
             [(200, Outcome::Success), (404, Outcome::Success), (500, Outcome::Success), (503, Outcome::Failure)]
         {
-            assert_eq!(told(status, false), outcome.into(), "{status}");
+            assert_eq!(classified(status, false), outcome.into(), "{status}");
         }
-        assert_eq!(told(503, true), Outcome::Ignored.into());
+        assert_eq!(classified(503, true), Outcome::Ignored.into());
         assert_eq!(Overload.classify(&Err::<Response<()>, _>(())), Outcome::Ignored.into());
     }
 }

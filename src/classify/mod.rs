@@ -1,22 +1,22 @@
-//! Classification: the outcome of a call by its response, the end of its body, or its error.
+//! Classification of calls: the outcome of a response, of the end of its body, or of an error.
 //!
-//! A breaker that takes a timeout for a success, or a caller's typing error for a failure, protects nothing.
-//! The response's type chooses the rules: [`Auto`] reads HTTP and gRPC, [`Errors`] looks at `Result` alone,
-//! and a closure over the result says anything else.
+//! A breaker that takes a timeout for a success, or a caller's typo for a failure, protects nothing. The response's
+//! type chooses the rules: [`Auto`] reads HTTP and gRPC, [`Errors`] looks at `Result` alone, and a closure over the
+//! result decides everything else.
 //!
-//! | what [`Auto`] sees | outcome |
+//! | [`Auto`] sees | outcome |
 //! |---|---|
 //! | a rejection of this crate, as error or response | ignored |
 //! | a request that reqwest could not build | ignored |
 //! | any other error | failure |
 //! | HTTP 5xx, 429 | failure, with the `Retry-After` |
-//! | any other HTTP status | success, when the body ends well; a body that breaks is a failure |
-//! | an HTTP body dropped unread, or while it flows | as its status says |
-//! | an HTTP body dropped before its first part, or after it stalled (the slow-call threshold, or 1 s) | abandoned |
-//! | gRPC status in the headers or trailers | `UNKNOWN`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS` fail, `CANCELLED` is ignored unless it is a timeout of tonic's, the others succeed |
+//! | any other HTTP status | success if the body ends well; a body that ends in an error is a failure |
+//! | an HTTP body dropped unread, or while frames arrive | that of the status |
+//! | an HTTP body dropped before its first frame, or after it stalled (the slow-call threshold, or 1 s) | abandoned |
+//! | gRPC status in the headers or trailers | `UNKNOWN`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS` fail, `CANCELLED` is ignored unless it is a timeout of tonic, the others succeed |
 //! | a gRPC body that ends without a status | failure |
 //! | a gRPC body dropped before its trailers | abandoned |
-//! | gRPC-web | as HTTP: its status is hidden in the body. Inside `GrpcWebLayer` it is gRPC |
+//! | gRPC-web | as HTTP: its status is in the body. Inside `GrpcWebLayer` it is gRPC |
 //!
 //! # Examples
 //!
@@ -32,8 +32,8 @@
 //! });
 //! ```
 //!
-//! A closure has to name its argument's type. Without it the compiler says `type annotations needed`, or
-//! E0631, `type mismatch in closure arguments`. The error's type may be left out:
+//! A closure has to name the type of its argument. Otherwise the compiler reports `type annotations needed`, or E0631,
+//! `type mismatch in closure arguments`. The error's type may be left out:
 //!
 //! ```
 //! # #[cfg(feature = "http")] {
@@ -75,18 +75,17 @@ mod http;
 pub use self::body::WatchBody;
 #[cfg(feature = "http")]
 pub use self::http::{HttpHead, Overload, StatusRules};
-pub use crate::outcome::{Classification, Settle};
 
-use crate::outcome::Outcome;
+use crate::outcome::{Classification, Outcome, Settle};
 use crate::panic::catch_panic;
 use crate::reject::Rejected;
 
-/// Classification of a response or error: now, or at the end of the body.
+/// A classifier's result: the outcome, or that it depends on the response's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Classified {
     /// The outcome.
     Now(Classification),
-    /// The end of the response's body decides.
+    /// The end of the response's body decides the outcome.
     AtEnd,
 }
 
@@ -96,21 +95,22 @@ impl<T: Into<Classification>> From<T> for Classified {
     }
 }
 
-/// Tells how a call ended.
+/// Classifies the result of a call.
 ///
-/// Implemented by [`Auto`], [`Errors`] and every closure `Fn(&Result<R, E>) -> impl Into<Classification>`. A
-/// panic in it counts as a panic of the call. It is cloned into each call's future: put state that is dear to
-/// clone behind an `Arc`.
+/// Implemented by [`Auto`], [`Errors`] and every closure `Fn(&Result<R, E>) -> impl Into<Classification>`. A panic in it
+/// counts as a panic of the call. It is cloned into each call's future: put state that is expensive to clone behind an
+/// `Arc`.
 ///
 /// # Examples
 ///
-/// A classifier that knows the application's own answers:
+/// A classifier for an application's own response type:
 ///
 /// ```
-/// use backstop::classify::{Classified, Classify, Settle};
+/// use backstop::classify::{Classified, Classify};
+/// use backstop::outcome::Settle;
 /// use backstop::{CircuitBreaker, Outcome};
 ///
-/// /// What the stock service answers.
+/// /// Response of the stock service.
 /// enum Stock {
 ///     Left(u32),
 ///     DatabaseDown,
@@ -137,19 +137,19 @@ impl<T: Into<Classification>> From<T> for Classified {
 /// let layer = CircuitBreaker::new("stock").layer().classify(ByAnswer);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot tell how a call ended whose result is `Result<{R}, {E}>`",
-    label = "does not say whether this call failed",
+    message = "`{Self}` cannot classify a call whose result is `Result<{R}, {E}>`",
+    label = "does not classify this result",
     note = "`Auto`, the default, reads responses of HTTP and gRPC; for another response say which calls fail:",
     note = "`.classify(Errors)` counts each `Err`, `.classify(|result: &Result<Response, _>| ..)` returns an `Outcome`"
 )]
 pub trait Classify<R, E> {
-    /// The response that the caller gets: `R`, or `R` with a body that is watched by `G`.
+    /// The response returned to the caller: `R`, or `R` with a body watched by `G`.
     type Response<G: Settle>;
 
-    /// Looks at a result.
+    /// Classifies a result.
     fn classify(&self, result: &Result<R, E>) -> Classified;
 
-    /// Hands the response on. With a guard, the response must settle it in the end.
+    /// Converts the response. With a guard, the returned response must settle it at its end.
     fn watch<G: Settle>(&self, response: R, guard: Option<G>) -> Self::Response<G>;
 }
 
@@ -170,27 +170,27 @@ where
     }
 }
 
-/// By the response's own protocol: HTTP and gRPC. The default.
+/// Classifies by the response's own protocol: HTTP or gRPC. The default.
 ///
-/// For a type that is no such response use [`Errors`] or a closure. The compiler says so:
+/// For any other type of response use [`Errors`] or a closure. The compiler asks for it:
 ///
 /// ```compile_fail,E0277
 /// # use backstop::{CircuitBreaker, classify::Auto};
 /// # async fn example(breaker: CircuitBreaker) {
 /// breaker.call_with(async { Ok::<_, std::io::Error>(7) }, &Auto).await;
-/// // error[E0277]: `Auto` cannot tell how a call ended whose result is `Result<{integer}, std::io::Error>`
+/// // error[E0277]: `Auto` cannot classify a call whose result is `Result<{integer}, std::io::Error>`
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Auto;
 
-/// `Ok` is a success, `Err` a failure; a rejection of this crate is ignored.
+/// Classifies `Ok` as a success and `Err` as a failure; a rejection of this crate is ignored.
 ///
 /// It finds a rejection in boxed errors, `std::io::Error`, `tonic::Status`, `reqwest::Error` and a
-/// [`CallError`](crate::CallError) of one of them. It cannot look into other types: for an error type of your
-/// own that may wrap a rejection use [`Causes`].
+/// [`CallError`](crate::CallError) of one of them. It cannot look into other types: for an error type of your own that
+/// may wrap a rejection use [`Causes`].
 ///
-/// It would never see a failure of a service whose error is `Infallible`, as in axum. That does not compile:
+/// A service whose error is `Infallible`, as in axum, never returns a failure that it could see. That does not compile:
 ///
 /// ```compile_fail,E0080
 /// # use backstop::{CircuitBreaker, classify::Errors};
@@ -225,7 +225,7 @@ impl<R, E: 'static> Classify<R, E> for Errors {
     }
 }
 
-/// As [`Errors`], for an error type of your own: a rejection is also found among its causes.
+/// Classifies as [`Errors`] does, and also finds a rejection among the sources of an error type of your own.
 ///
 /// # Examples
 ///
@@ -265,7 +265,7 @@ impl<R, E: std::error::Error + 'static> Classify<R, E> for Causes {
     }
 }
 
-/// Every answer is a success, an error says nothing. The default of bulkheads: it fits every service.
+/// Classifies every response as a success and ignores errors. The default of bulkheads: it fits every service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnyResult;
 
@@ -281,19 +281,19 @@ impl<R, E> Classify<R, E> for AnyResult {
     }
 }
 
-/// A classifier that panics has failed to see a success; the caller still gets the result.
+/// Runs the classifier. A panic in it counts as one of the call; the caller still gets the result.
 #[expect(clippy::inline_always, reason = "one frame instead of two on the path of a call")]
 #[inline(always)]
-pub(crate) fn judge<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Classified {
+pub(crate) fn classify<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Classified {
     catch_panic(|| classifier.classify(result)).unwrap_or(Outcome::Panicked.into())
 }
 
-/// Returns whether a type has no values, as `Infallible` has none: `Option<Infallible>` needs no room for it.
+/// Whether a type has no values, such as `Infallible`: `Option<Infallible>` has size 0.
 const fn is_uninhabited<E>() -> bool {
     size_of::<E>() == 0 && size_of::<Option<E>>() == 0
 }
 
-/// An error is a failure, unless an inner layer rejected the call or it was never made.
+/// Classifies an error: a failure, unless an inner layer rejected the call or the request was never sent.
 pub(crate) fn of_error<E: 'static>(error: &E) -> Classified {
     if Rejected::find_any(error).is_some() || is_unsent(error) {
         Outcome::Ignored.into()
@@ -302,7 +302,7 @@ pub(crate) fn of_error<E: 'static>(error: &E) -> Classified {
     }
 }
 
-/// reqwest could not build the request, from a wrong URL for example: the caller's mistake.
+/// Whether reqwest could not build the request, from an invalid URL for example: the caller's mistake.
 #[cfg(feature = "reqwest")]
 fn is_unsent<E: 'static>(error: &E) -> bool {
     let error = crate::reject::as_error(error);
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn infallible_is_told_from_a_unit_error() {
+    fn infallible_differs_from_a_unit_error() {
         assert!(is_uninhabited::<std::convert::Infallible>());
         assert!(!is_uninhabited::<()>());
         assert!(!is_uninhabited::<std::fmt::Error>());

@@ -2,7 +2,7 @@
 
 use super::begin::{Deferred, Undeferred};
 use super::guards::Guards;
-use crate::classify::{Classified, Classify, judge};
+use crate::classify::{Classified, Classify, classify};
 use crate::outcome::{Outcome, Settle, on_behalf_of};
 use crate::reject::OnReject;
 use pin_project_lite::pin_project;
@@ -72,9 +72,9 @@ where
             StateProjected::Called { future, guards } => {
                 let result = ready!(on_behalf_of(guards, || future.poll(cx)));
                 guards.answered();
-                let judged = judge(classifier, &result);
+                let classified = classify(classifier, &result);
                 let recover = |failed| on_reject.recover(failed);
-                let result = finish(result, judged, guards, classifier, *this.holds_body, recover);
+                let result = finish(result, classified, guards, classifier, *this.holds_body, recover);
                 Poll::Ready(result.map_err(P::carry))
             }
             StateProjected::Refused { refusal } => {
@@ -117,7 +117,7 @@ impl<S: Service<Request>, Request, Refusal> State<S, Request, S::Future, Refusal
 #[cold]
 fn broken<C: Classify<R, E>, R, E>(error: E, mut guards: Guards, classifier: &C) -> E {
     let result = Err(error);
-    guards.settle(match judge(classifier, &result) {
+    guards.settle(match classify(classifier, &result) {
         Classified::Now(classification) => classification,
         Classified::AtEnd => Outcome::Failure.into(),
     });
@@ -134,13 +134,13 @@ fn broken<C: Classify<R, E>, R, E>(error: E, mut guards: Guards, classifier: &C)
 #[inline]
 fn finish<C: Classify<R, E>, R, E>(
     result: Result<R, E>,
-    judged: Classified,
+    classified: Classified,
     guards: &mut Guards,
     classifier: &C,
     holds_body: bool,
     recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
 ) -> Result<C::Response<Guards>, E> {
-    let classification = match (judged, &result) {
+    let classification = match (classified, &result) {
         (Classified::Now(classification), _) => classification,
         (Classified::AtEnd, Ok(_)) => {
             match &guards.bulkhead {

@@ -6,7 +6,7 @@ use super::guards::Guards;
 use super::targets::{Anyone, Targets};
 use crate::bulkhead::EventSink as _;
 use crate::circuit_breaker::{CircuitBreaker, PermitOwner as _};
-use crate::classify::{Auto, Classified, Classify, judge};
+use crate::classify::{Auto, Classified, Classify, classify};
 use crate::outcome::on_behalf_of;
 use crate::reject::{AsError, Mechanism, OnReject, Rejected};
 use std::task::{Context, Poll, ready};
@@ -143,7 +143,7 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     {
         let result = Err(error);
         if let Some(Ok(permit)) = self.mechanisms.breaker.as_ref().map(CircuitBreaker::try_acquire) {
-            match judge(&self.classifier, &result) {
+            match classify(&self.classifier, &result) {
                 Classified::Now(classification) => permit.end(classification),
                 Classified::AtEnd => permit.failure(),
             }

@@ -1,33 +1,32 @@
-//! Setters of a layer for classification and rejections: the same for every mechanism.
+//! Setters of a layer's classifier and responder, the same for every mechanism.
 
 /// The setters of `Layer<.., C, P>`, whose first parameters follow its name: `answers!(Layer, K, F)`. The layer has
 /// a method `with(self, impl FnOnce(C, P) -> (D, Q))`.
 macro_rules! answers {
     ($layer:ident $(, $parameter:ident)*) => {
-        /// Sets the classifier: [`Errors`](crate::classify::Errors), a closure over the result, or
-        /// another classifier.
+        /// Sets the classifier: [`Errors`](crate::classify::Errors), a closure over the result, or your own.
         ///
-        /// A closure names its argument's type, `|result: &Result<Response, _>|`;
+        /// A closure names the type of its argument, `|result: &Result<Response, _>|`;
         /// [`classify`](crate::classify#examples) has examples.
         pub fn classify<D>(self, classifier: D) -> $layer<$($parameter,)* D, P> {
             self.with(|_, on_reject| (classifier, on_reject))
         }
 
-        /// Sets what answers rejected requests.
+        /// Sets the responder for rejected requests.
         pub fn on_reject<Q>(self, on_reject: Q) -> $layer<$($parameter,)* C, Q> {
             self.with(|classifier, _| (classifier, on_reject))
         }
 
-        /// Answers rejected requests in their own protocol: 503 with `Retry-After` and problem+json, or a status of
-        /// gRPC. The layer's error is then the service's own.
+        /// Answers rejected requests in their own protocol: 503 with `Retry-After` and problem+json, or a gRPC status.
+        /// The layer's error is then the service's own.
         #[cfg(feature = "http")]
         pub fn respond(self) -> $layer<$($parameter,)* C, crate::reject::Respond> {
             self.on_reject(crate::reject::Respond)
         }
 
-        /// Answers rejected requests with a response that `make` builds; it is of the service's own type.
+        /// Answers rejected requests with a response of the service's own type, built by `make`.
         ///
-        /// An outer breaker ignores an HTTP response that has the rejection among its extensions:
+        /// An outer breaker ignores an HTTP response with the rejection among its extensions:
         /// `response.extensions_mut().insert(rejected.clone())`.
         pub fn respond_with<A, R>(self, make: A) -> $layer<$($parameter,)* C, crate::reject::RespondWith<A>>
         where
@@ -36,7 +35,7 @@ macro_rules! answers {
             self.on_reject(crate::reject::RespondWith(make))
         }
 
-        /// Answers rejected requests with whatever axum can turn into a response.
+        /// Answers rejected requests with any value that axum can convert into a response.
         #[cfg(feature = "axum-core")]
         pub fn respond_into<A, R>(self, make: A) -> $layer<$($parameter,)* C, crate::reject::RespondInto<A>>
         where
@@ -46,9 +45,10 @@ macro_rules! answers {
             self.on_reject(crate::reject::RespondInto(make))
         }
 
-        /// Answers rejected requests with what `answer` makes of the request: cached data, a default. Counted.
+        /// Answers rejected requests with the result of `answer`, which gets the request: cached data, a default. Each
+        /// use is counted as a fallback.
         ///
-        /// A closure that looks into the request names its type: `|request: Request<Body>, rejected|`.
+        /// A closure that reads the request names its type: `|request: Request<Body>, rejected|`.
         pub fn fallback<A, Request, R, E>(self, answer: A) -> $layer<$($parameter,)* C, crate::reject::Fallback<A>>
         where
             A: Fn(Request, crate::reject::Rejected) -> Result<R, E>,
@@ -56,11 +56,10 @@ macro_rules! answers {
             self.on_reject(crate::reject::Fallback(answer))
         }
 
-        /// Lets `recover` replace the result of a call that was let through and failed. Counted as a fallback.
+        /// Lets `recover` replace the result of an admitted call that failed. Each use is counted as a fallback.
         ///
-        /// The call still counts as failed. A failure that only shows at the end of the body comes too late. To a
-        /// breaker
-        /// an ignored error is no failure; to a bulkhead every error is one here.
+        /// The call still counts as a failure. A failure that is known only at the end of the body comes too late for it.
+        /// A breaker does not call `recover` for an ignored error; a bulkhead calls it for every error.
         pub fn recover<A, R, E>(self, recover: A) -> $layer<$($parameter,)* C, crate::reject::Recover<P, A>>
         where
             A: Fn(Result<R, E>) -> Result<R, E>,

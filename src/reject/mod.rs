@@ -1,12 +1,11 @@
-//! Rejections: what a mechanism says when it does not let a call through, and how a caller hears it.
+//! Rejections of calls: as errors, as responses, and as fallbacks.
 //!
-//! By default a layer's error is a boxed [`Rejected`], as in the rest of Tower. A responder
-//! ([`Respond`], [`RespondInto`], [`Fallback`]) answers instead and leaves the service's error as it is; that
-//! is what axum and tonic servers want.
+//! By default a layer's error is a boxed [`Rejected`], as in the rest of Tower. A responder ([`Respond`],
+//! [`RespondInto`], [`Fallback`]) answers the request instead and leaves the service's error as it is, which servers of
+//! axum and tonic need.
 //!
-//! A rejection says nothing about the dependency. So that an outer breaker does not count it and an outer
-//! retry does not repeat it, it can be found again: [`Rejected::find`] in a chain of errors, and in the
-//! extensions of a response.
+//! A rejection is no evidence about the dependency. [`Rejected::find`] finds it in a chain of errors, and a response
+//! carries it among its extensions, so that an outer breaker does not count it and an outer retry does not repeat it.
 //!
 //! # Examples
 //!
@@ -58,10 +57,10 @@
 //! # }
 //! ```
 //!
-//! # What the compiler says without a responder
+//! # Compiler errors without a responder
 //!
-//! Servers of axum and tonic want services that never fail. A layer whose error is boxed does not fit, and
-//! the messages are not ours to word:
+//! Servers of axum and tonic need services that never fail. A layer whose error is boxed does not fit, and this crate
+//! cannot change the messages:
 //!
 //! | where | message | cure |
 //! |---|---|---|
@@ -75,9 +74,8 @@
 //! let app: Router = Router::new().route("/pay", get(|| async { "paid" })).layer(payments.layer());
 //! ```
 //!
-//! `tonic::transport::Server::layer` and every client take the boxed error: tonic finds the status that a
-//! [`Rejected`] carries, with the pushback: `UNAVAILABLE` of a circuit breaker, `RESOURCE_EXHAUSTED` of a
-//! bulkhead.
+//! `tonic::transport::Server::layer` and every client accept the boxed error: tonic finds the status that a [`Rejected`]
+//! carries, with the pushback: `UNAVAILABLE` for a circuit breaker, `RESOURCE_EXHAUSTED` for a bulkhead.
 
 mod answers;
 mod on_reject;
@@ -106,9 +104,9 @@ use std::time::Duration;
 /// A boxed error, as in Tower.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A mechanism did not let a call through.
+/// The rejection of a call by a mechanism.
 ///
-/// Small and free of allocations, so that rejecting stays cheap.
+/// Small and made without allocation, so that rejecting stays cheap.
 #[derive(Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Rejected {
@@ -138,12 +136,12 @@ impl Rejected {
         }
     }
 
-    /// The kind of mechanism.
+    /// The mechanism that rejected the call.
     pub const fn by(&self) -> Mechanism {
         self.by
     }
 
-    /// The mechanism's name.
+    /// The name of that circuit breaker, bulkhead or kill switch.
     pub const fn name(&self) -> &'static str {
         self.name
     }
@@ -153,14 +151,14 @@ impl Rejected {
         self.reason
     }
 
-    /// Time to wait before the next call, if it is known.
+    /// How long to wait before the next call; `None` if unknown.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after.get()
     }
 
-    /// Finds a rejection in an error or in what caused it.
+    /// Finds a rejection in an error or among its sources.
     ///
-    /// It also looks into `std::io::Error`, which hides what it wraps from the chain of sources.
+    /// It also looks into `std::io::Error`, which leaves the error that it wraps out of the chain of sources.
     pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -176,13 +174,13 @@ impl Rejected {
         None
     }
 
-    /// Finds a rejection in an error of a type that is only known to be `'static`.
+    /// Finds a rejection in an error of any `'static` type.
     pub(crate) fn find_any<E: 'static>(error: &E) -> Option<&Self> {
         as_error(error).and_then(Self::find)
     }
 }
 
-/// An error of a type that is only known to be `'static`, where it is one of those that wrap others.
+/// The value as an error, if its type is one of those known to wrap others.
 pub(crate) fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     let known = plain(error)
         .or_else(|| called::<BoxError>(error))
@@ -212,7 +210,7 @@ fn plain(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     known
 }
 
-/// The error of a call through another mechanism.
+/// The value as the error of a call through another mechanism.
 fn called<E: 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     match error.downcast_ref::<CallError<E>>()? {
         CallError::Rejected(rejected) => Some(rejected),
@@ -250,19 +248,19 @@ impl PartialEq for Rejected {
 #[cfg(not(feature = "grpc"))]
 impl Error for Rejected {}
 
-/// A call through a mechanism either was rejected or failed by itself.
+/// Error of a call through a mechanism: a rejection, or the call's own error.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError<E> {
-    /// It was not let through.
+    /// The call was rejected.
     #[error("{0}")]
     Rejected(#[from] Rejected),
-    /// It was let through and returned this error.
+    /// The call was admitted and returned this error.
     #[error("{0}")]
     Inner(#[source] E),
 }
 
 impl<E> CallError<E> {
-    /// The rejection, if it is one.
+    /// Returns the rejection, if it is one.
     pub fn rejected(&self) -> Option<&Rejected> {
         match self {
             Self::Rejected(rejected) => Some(rejected),
@@ -270,7 +268,7 @@ impl<E> CallError<E> {
         }
     }
 
-    /// The call's own error, if it is one.
+    /// Returns the call's own error, if it is one.
     pub fn into_inner(self) -> Option<E> {
         match self {
             Self::Rejected(_) => None,
@@ -280,7 +278,7 @@ impl<E> CallError<E> {
 }
 
 impl<E> CallError<CallError<E>> {
-    /// A call through two mechanisms, one round the other: rejected by either, or failed by itself.
+    /// Merges the errors of a call through two nested mechanisms.
     ///
     /// # Examples
     ///

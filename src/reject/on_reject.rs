@@ -1,13 +1,13 @@
-//! Handling of rejected calls by a layer.
+//! Responders: the answers of a layer to rejected calls.
 
 use super::{BoxError, Rejected};
 
-/// Answer of a layer to a rejected call.
+/// Answers rejected calls for a layer.
 ///
-/// It works in two steps so that a waiting future stays small: [`refuse`](OnReject::refuse) keeps what is
-/// needed of the request, [`answer`](OnReject::answer) makes the response when the future is polled.
+/// It works in two steps so that a waiting future stays small: [`reject`](OnReject::reject) keeps the needed parts of the
+/// request, [`answer`](OnReject::answer) makes the response when the future is polled.
 ///
-/// `R` is the service's own response, `O` what the layer returns: the same, or a response with a watched body.
+/// `R` is the service's own response, `O` that of the layer: the same, or a response with a watched body.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot answer for a service whose response is `{R}`",
     label = "does not fit this service",
@@ -17,30 +17,30 @@ use super::{BoxError, Rejected};
 pub trait OnReject<Request, R, O, E> {
     /// The layer's error.
     type Error;
-    /// State between the two steps.
+    /// The state between the two steps.
     type Refusal;
 
-    /// Whether an answer counts as use of a fallback.
+    /// Whether an answer counts as a fallback.
     const IS_FALLBACK: bool = false;
 
-    /// Takes the request that is not let through.
+    /// Takes the rejected request.
     fn refuse(&self, request: Request, rejected: Rejected) -> Self::Refusal;
 
-    /// Makes the answer. `pass` turns a response of the service's type into one of the layer's.
+    /// Makes the answer. `pass` converts a response of the service's type into one of the layer's.
     ///
     /// # Errors
     ///
-    /// The layer's error, where that is the answer.
+    /// The layer's error, if that is the answer.
     fn answer(&self, refusal: Self::Refusal, pass: impl FnOnce(R) -> O) -> Result<O, Self::Error>;
 
-    /// Carries an error of the service on.
+    /// Converts an error of the service into one of the layer.
     fn carry(error: E) -> Self::Error;
 
-    /// Replaces the result of a call that failed; `true` where a fallback did.
+    /// Replaces the result of a failed call; `true` if a fallback did.
     ///
     /// # Errors
     ///
-    /// The service's error, where nothing replaces it.
+    /// The service's error, if it is not replaced.
     fn recover(&self, failed: Result<R, E>) -> (Result<R, E>, bool) {
         (failed, false)
     }
@@ -48,8 +48,8 @@ pub trait OnReject<Request, R, O, E> {
 
 /// Returns the rejection as the layer's error, boxed with the service's own errors. The default.
 ///
-/// For clients, and for stacks whose errors are boxed anyway. Servers of axum and tonic do not take it; the
-/// [module](super) shows what the compiler then says, and the cure.
+/// For clients, and for stacks whose errors are boxed anyway. Servers of axum and tonic do not accept it; the
+/// [module](super) shows the compiler's message and the cure.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsError;
 
@@ -70,10 +70,10 @@ impl<Request, R, O, E: Into<BoxError>> OnReject<Request, R, O, E> for AsError {
     }
 }
 
-/// Answers with a response that a function makes of the rejection. It is of the service's own type.
+/// Answers with a response of the service's own type that a function makes from the rejection.
 ///
-/// Put the rejection among the extensions of an HTTP response, so that an outer breaker can distinguish it from a
-/// failure: `response.extensions_mut().insert(rejected.clone())`.
+/// Insert the rejection into the extensions of an HTTP response, so that an outer breaker does not count it as a failure:
+/// `response.extensions_mut().insert(rejected.clone())`.
 #[derive(Clone, Copy, Debug)]
 pub struct RespondWith<F>(pub(crate) F);
 
@@ -94,7 +94,7 @@ impl<Request, R, O, E, F: Fn(&Rejected) -> R> OnReject<Request, R, O, E> for Res
     }
 }
 
-/// Answers with what a function makes of the request: cached data, a default response. Its use is counted.
+/// Answers with the result of a function of the request: cached data, a default response. Each use is counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Fallback<F>(pub(crate) F);
 
@@ -120,7 +120,7 @@ where
     }
 }
 
-/// Adds to another answer a function that may replace the result of a call that was let through and failed.
+/// Adds to another responder a function that may replace the result of an admitted call that failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Recover<P, F> {
     pub(crate) on_reject: P,

@@ -1,8 +1,8 @@
-//! Reasons of rejections, and the mechanisms behind them.
+//! Mechanism and reason of a rejection.
 
 use std::fmt;
 
-/// A kind of mechanism.
+/// A mechanism of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -25,12 +25,12 @@ impl Mechanism {
         }
     }
 
-    /// The code of its rejections in gRPC.
+    /// The gRPC code of its rejections.
     #[cfg(feature = "http")]
     pub(super) const fn grpc_code(self) -> &'static str {
         match self {
-            Self::CircuitBreaker | Self::KillSwitch => "14", // UNAVAILABLE: the dependency cannot answer now
-            Self::Bulkhead => "8",                           // RESOURCE_EXHAUSTED: it could, and too many calls ask
+            Self::CircuitBreaker | Self::KillSwitch => "14", // UNAVAILABLE: the dependency cannot serve calls
+            Self::Bulkhead => "8",                           // RESOURCE_EXHAUSTED: too many calls at once
         }
     }
 }
@@ -42,28 +42,28 @@ impl Mechanism {
 pub enum RejectReason {
     /// The circuit is open.
     Open,
-    /// The circuit is half-open and has its probes.
+    /// The circuit is half-open, and all its probes are taken.
     HalfOpen,
-    /// Somebody opened the circuit by hand.
+    /// The circuit was opened by hand.
     ForcedOpen,
-    /// The circuit has just closed and admits a growing share.
+    /// The circuit has just closed and admits a growing share of calls.
     Ramp,
-    /// Adaptive throttling drew this call.
+    /// Adaptive throttling picked this call.
     Throttled,
-    /// The circuit let the call through, but the inner service had not been asked whether it is ready: the
-    /// open time ended between `poll_ready` and `call`. The next call probes.
+    /// The circuit would admit the call as a probe, but the inner service was not polled ready: the open time ended
+    /// between `poll_ready` and `call`. The next call probes.
     NotReady,
-    /// The bulkhead has no permit left, and no queue.
+    /// All permits are in use, and there is no queue.
     Full,
-    /// The bulkhead has no permit left, and as many calls wait as may.
+    /// All permits are in use, and the queue is full.
     QueueFull,
-    /// The call has waited in the bulkhead's queue for as long as it may.
+    /// The call waited in the queue for the longest time allowed.
     WaitTimeout,
-    /// The bulkhead's queue has not emptied for too long: the call would only have waited in vain.
+    /// The queue has not been empty for too long: the call would have waited in vain.
     Shed,
-    /// Somebody, or an automation, has taken the capability away.
+    /// The kill switch is engaged, by a person or an automation.
     Engaged,
-    /// No document is known that says whether the switch is engaged, and it was declared to block then.
+    /// No known document contains the switch, and it was declared to block in that case.
     SwitchUnknown,
 }
 
@@ -107,7 +107,7 @@ mod tests {
     use crate::reject::Rejected;
 
     #[test]
-    fn a_message_tells_who_rejected_and_why() {
+    fn a_message_names_mechanism_and_reason() {
         let message = |by, reason| Rejected::new(by, "stock", reason, None).to_string();
         let by_breaker = message(Mechanism::CircuitBreaker, RejectReason::Open);
         assert_eq!(by_breaker, "circuit breaker stock rejected the call: open");

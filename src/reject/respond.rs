@@ -10,17 +10,17 @@ use std::time::Duration;
 /// Answers a rejected request in its own protocol.
 ///
 /// HTTP: 503 with `Retry-After` (whole seconds, rounded up) and an `application/problem+json` body (RFC 9457).
-/// gRPC and gRPC-web, known by the request's content type: `UNAVAILABLE` for a circuit breaker,
-/// `RESOURCE_EXHAUSTED` for a bulkhead, with `grpc-retry-pushback-ms`. The response carries the [`Rejected`] among
-/// its extensions, so that an outer layer of this crate does not take it for a failure.
+/// gRPC and gRPC-web, recognized by the request's content type: `UNAVAILABLE` for a circuit breaker,
+/// `RESOURCE_EXHAUSTED` for a bulkhead, with `grpc-retry-pushback-ms`. The response carries the [`Rejected`] among its
+/// extensions, so that an outer layer of this crate does not count it as a failure.
 ///
-/// The body of the response is made of `Bytes`: every body that is watched can be, and axum's own. tonic's own
-/// cannot: in front of a tonic service, a classifier that watches no body goes with
+/// The response's body must be `From<Bytes>`: watched bodies and axum's are, tonic's is not. In front of a tonic
+/// service, combine a classifier that watches no body with
 /// `respond_with(|rejected| Status::from(rejected.clone()).into_http())`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Respond;
 
-/// The protocol of the request, for [`Respond`].
+/// State of [`Respond`] between its two steps.
 #[derive(Debug)]
 pub struct Refusal {
     rejected: Rejected,
@@ -54,7 +54,7 @@ impl<B, R, O: From<Bytes>, E> OnReject<Request<B>, R, Response<O>, E> for Respon
     }
 }
 
-/// Answers with what a function makes of the rejection, anything that axum can turn into a response.
+/// Answers with any value that a function makes from the rejection and axum can convert into a response.
 #[cfg(feature = "axum-core")]
 #[derive(Clone, Copy, Debug)]
 pub struct RespondInto<F>(pub(crate) F);
@@ -83,7 +83,7 @@ where
     }
 }
 
-/// `Ok(payments.call(..).await?)` in a handler whose error is a `Rejected`: as [`Respond`] answers HTTP.
+/// For handlers whose error is a `Rejected`, as in `Ok(payments.call(..).await?)`: the HTTP answer of [`Respond`].
 #[cfg(feature = "axum-core")]
 impl axum_core::response::IntoResponse for Rejected {
     fn into_response(self) -> axum_core::response::Response {
@@ -93,7 +93,7 @@ impl axum_core::response::IntoResponse for Rejected {
     }
 }
 
-/// Protocol of a client.
+/// The protocol of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
     Http,
@@ -103,7 +103,7 @@ enum Protocol {
 }
 
 impl Protocol {
-    /// By the content type without its suffix and parameters: `application/grpc-web+proto` is not gRPC.
+    /// Detects the protocol by the content type without suffix and parameters: `application/grpc-web+proto` is not gRPC.
     fn of(headers: &HeaderMap) -> Self {
         let Some(content_type) = headers.get(CONTENT_TYPE) else { return Self::Http };
         let essence = content_type.as_bytes().split(|byte| b"+; ".contains(byte)).next().unwrap_or_default();
@@ -119,7 +119,7 @@ impl Protocol {
     }
 }
 
-/// Returns whether headers speak of gRPC, whose status is among the headers or trailers. That of gRPC-web is not.
+/// Whether headers are those of gRPC, whose status is among headers or trailers. In gRPC-web it is in the body.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     Protocol::of(headers) == Protocol::Grpc
 }
@@ -139,7 +139,7 @@ fn http(rejected: &Rejected) -> Response<Bytes> {
     response
 }
 
-/// A response without a body whose headers are its trailers.
+/// A trailers-only response: no body, and the status among the headers.
 fn grpc(rejected: &Rejected, content_type: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
@@ -152,20 +152,20 @@ fn grpc(rejected: &Rejected, content_type: &'static str) -> Response<Bytes> {
     response
 }
 
-/// Percent-encodes as gRPC's `grpc-message` asks: all but printable ASCII, and the percent sign.
+/// Percent-encodes all bytes but printable ASCII, and the percent sign, as `grpc-message` requires.
 fn message(text: &str) -> HeaderValue {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if (b' '..=b'~').contains(&byte) && byte != b'%' {
             encoded.push(char::from(byte));
         } else {
-            let _ = write!(encoded, "%{byte:02X}"); // a String takes all
+            let _ = write!(encoded, "%{byte:02X}"); // a String never fails
         }
     }
     HeaderValue::try_from(encoded).unwrap_or_else(|_| HeaderValue::from_static("rejected"))
 }
 
-/// Seconds, rounded up: who waits them is not early.
+/// Seconds, rounded up, so that a client that waits them is not early.
 fn whole_seconds(after: Duration) -> u64 {
     after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0))
 }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn http_says_when_to_come_back_and_why_in_valid_json() {
+    fn http_has_retry_after_and_the_reason_in_valid_json() {
         let response = http(&rejected("pay\"ments"));
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[RETRY_AFTER], "2");
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn grpc_says_unavailable_in_its_headers() {
+    fn grpc_is_unavailable_in_its_headers() {
         let response = grpc(&rejected("zahlung 100 % ö"), "application/grpc");
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["grpc-status"], "14");
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn grpc_says_resource_exhausted_for_a_bulkhead_and_http_stays_the_same() {
+    fn grpc_is_resource_exhausted_for_a_bulkhead_and_http_stays_503() {
         let full = Rejected::new(Mechanism::Bulkhead, "stock", RejectReason::Full, None);
         let response = grpc(&full, "application/grpc");
         assert_eq!(response.headers()["grpc-status"], "8");
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn grpc_web_is_not_taken_for_grpc() {
+    fn grpc_web_is_not_mistaken_for_grpc() {
         let protocol = |content_type: &'static str| {
             Protocol::of(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]))
         };

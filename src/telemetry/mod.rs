@@ -1,8 +1,8 @@
-//! The names that a controller reads: one table.
+//! Metrics: their names, labels, units and help in one table.
 //!
-//! Metrics go through the [`metrics`](https://docs.rs/metrics) facade, so any exporter shows them; the library
-//! installs none. It does not matter whether the recorder is installed before or after a mechanism is made:
-//! the totals are published from the beginning.
+//! They go through the [`metrics`](https://docs.rs/metrics) facade, so any exporter works; the library installs none.
+//! The recorder may be installed before or after a mechanism is made: counters always report the total since the
+//! mechanism was made.
 //!
 //! | metric | type | labels |
 //! |---|---|---|
@@ -35,30 +35,30 @@
 //! | `backstop_kill_switch_refused_documents_total` | counter | name |
 //! | `backstop_kill_switch_audit_failures_total` | counter | name |
 //!
-//! Every combination of labels is there, at 0 or without a sample, from the moment a mechanism is made: the first
-//! trip is an increase that a query can see, and `transitions_total` shows an opening that came and went between
-//! two scrapes.
+//! Every combination of labels exists from the moment a mechanism is made, at 0 or without a sample: the first trip is
+//! an increase that a query can see, and `transitions_total` records an opening that came and went between two
+//! scrapes.
 //!
-//! # When they are brought up to date
+//! # Publishing
 //!
-//! Mechanisms keep their own counts, which costs a call next to nothing, and publish them: at every change of
-//! state, after some 1,000 calls of a thread, every quarter of a second while failures come in, and when
-//! [`Registry::publish`](crate::Registry::publish) is called. A scrape handler that calls it first shows exact
-//! figures; otherwise the last few calls of a service that falls silent are missing. A scrape in the middle
-//! of a change of state may see both states at 1.
+//! Mechanisms keep their own counts, which costs a call next to nothing, and publish them at every change of state,
+//! after some 1,000 calls of a thread, every quarter of a second while failures arrive, and when
+//! [`Registry::publish`](crate::Registry::publish) is called. Call it in the scrape handler for exact figures;
+//! otherwise the last few calls of a service that becomes idle are missing. A scrape during a change of state may see
+//! both states at 1.
 //!
-//! A sample of a histogram is not kept: it goes at once to the recorder that is there, if one is. Exporters want to
-//! be given the buckets; that of Prometheus shows a summary otherwise (`PrometheusBuilder::set_buckets_for_metric`).
+//! Samples of a histogram are not stored: each goes to the current recorder at once, or is lost if there is none.
+//! Exporters need the buckets to be configured; Prometheus's renders a summary otherwise
+//! (`PrometheusBuilder::set_buckets_for_metric`).
 //!
-//! # The recorder is foreign code
+//! # The recorder is user code
 //!
-//! A value is stored when it changes. An exporter that drops series without a new value for a while (an idle
-//! timeout) drops those of a healthy breaker: leave that off.
+//! A value is stored when it changes. An exporter that drops series without recent updates (an idle timeout) drops
+//! those of a healthy breaker: leave that off.
 //!
-//! It is called on the thread of the call that is due to publish or has a sample, without a lock that other calls or
-//! readers
-//! wait for, so it may use the mechanism it hears of. A panic in it is caught; what was not published then is
-//! published the next time.
+//! The recorder is called on the thread of the call that is due to publish or has a sample. No lock is held that other
+//! calls or readers wait for, so it may use the mechanism itself. A panic in it is caught, and the values that were
+//! not published then are published the next time.
 //!
 //! # Examples
 //!
@@ -78,15 +78,15 @@ pub(crate) use publisher::{PublishLock, Publisher, Series, Value};
 #[cfg(feature = "metrics")]
 pub(crate) use samples::Samples;
 
-/// Kind of a metric.
+/// Type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricKind {
-    /// Only ever grows.
+    /// A total that only grows.
     Counter,
-    /// Goes up and down.
+    /// A value that rises and falls.
     Gauge,
-    /// Samples, counted by their size.
+    /// Samples, counted by bucket.
     Histogram,
 }
 
@@ -94,29 +94,29 @@ pub enum MetricKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricUnit {
-    /// Calls, changes: things that happened.
+    /// A number of calls or events.
     Count,
     /// 0 or 1.
     Flag,
     /// A share, 0 to 1.
     Ratio,
-    /// Seconds: whole ones in a counter, else with their fraction.
+    /// Seconds: whole in a counter, fractional otherwise.
     Seconds,
 }
 
-/// One row of the table.
+/// A metric: one row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metric {
     /// The name in Prometheus.
     pub name: &'static str,
-    /// The definition.
+    /// Its type.
     pub kind: MetricKind,
-    /// The unit.
+    /// Its unit.
     pub unit: MetricUnit,
     /// The names of its labels.
     pub labels: &'static [&'static str],
-    /// The help text.
+    /// Its help text.
     pub help: &'static str,
 }
 
@@ -143,7 +143,7 @@ table! {
     CIRCUIT_BREAKER_TRANSITIONS = "backstop_circuit_breaker_transitions_total", Counter, Count,
         ["name", "from", "to", "reason"], "Changes of state.";
     CIRCUIT_BREAKER_CALLS = "backstop_circuit_breaker_calls_total", Counter, Count, ["name", "kind"],
-        "Calls by how they ended, or that they were not permitted.";
+        "Calls by outcome, rejected calls included.";
     CIRCUIT_BREAKER_SLOW_CALLS = "backstop_circuit_breaker_slow_calls_total", Counter, Count, ["name", "kind"],
         "Calls that took longer than the slow-call threshold.";
     CIRCUIT_BREAKER_FAILURE_RATE = "backstop_circuit_breaker_failure_rate", Gauge, Ratio, ["name"],
@@ -159,39 +159,39 @@ table! {
     BULKHEAD_IN_FLIGHT_CALLS = "backstop_bulkhead_in_flight_calls", Gauge, Count, ["name"],
         "Calls in flight.";
     BULKHEAD_QUEUE_DEPTH = "backstop_bulkhead_queue_depth", Gauge, Count, ["name"],
-        "Calls that wait in the queue.";
+        "Calls waiting in the queue.";
     BULKHEAD_CALLS = "backstop_bulkhead_calls_total", Counter, Count, ["name", "kind"],
-        "Calls by whether they were let through, or why not.";
+        "Calls by whether they were admitted, or why they were rejected.";
     BULKHEAD_WAIT_SECONDS = "backstop_bulkhead_wait_seconds", Histogram, Seconds, ["name"],
-        "Time that calls waited in the queue; calls that found a permit free are not in it.";
+        "Time that calls waited in the queue; calls that got a permit at once are not included.";
     BULKHEAD_OLDEST_CALL_SECONDS = "backstop_bulkhead_oldest_call_seconds", Gauge, Seconds, ["name"],
-        "Age of the oldest call in flight where calls are timed, otherwise 0.";
+        "Age of the oldest call in flight if calls are timed, otherwise 0.";
     BULKHEAD_FALLBACKS = "backstop_bulkhead_fallbacks_total", Counter, Count, ["name"],
         "Calls answered by a fallback.";
     BULKHEAD_PERMITS_REVOKED = "backstop_bulkhead_permits_revoked_total", Counter, Count, ["name"],
-        "Permits taken away from calls that held them for too long, or by hand; those calls count as abandoned.";
+        "Permits revoked from calls that held them too long, or by hand; those calls count as abandoned.";
     KILL_SWITCH_ENGAGED = "backstop_kill_switch_engaged", Gauge, Flag, ["name"],
         "1 while the switch is engaged on this instance, for all or for some.";
     KILL_SWITCH_TRANSITIONS = "backstop_kill_switch_transitions_total", Counter, Count, ["name", "to", "trigger"],
-        "Changes of a switch on this instance.";
+        "Changes of the switch on this instance.";
     KILL_SWITCH_BLOCKED = "backstop_kill_switch_blocked_total", Counter, Count, ["name"],
-        "Requests that the switch did not let through.";
+        "Requests blocked by the switch.";
     KILL_SWITCH_FALLBACKS = "backstop_kill_switch_fallbacks_total", Counter, Count, ["name"],
         "Requests answered by the degraded mode's fallback.";
     KILL_SWITCH_UNKNOWN = "backstop_kill_switch_unknown", Gauge, Flag, ["name"],
-        "1 while no document is known that has the switch.";
+        "1 while no known document contains the switch.";
     KILL_SWITCH_DEFINITION_EXPIRED = "backstop_kill_switch_definition_expired", Gauge, Flag, ["name"],
         "1 once the definition of the switch has expired.";
     KILL_SWITCH_ENGAGEMENT_OVERDUE = "backstop_kill_switch_engagement_overdue", Gauge, Flag, ["name"],
-        "1 while the switch is engaged though the time of its engagement is over.";
+        "1 while the switch is still engaged after its engagement has expired.";
     KILL_SWITCH_DRILL_AGE_SECONDS = "backstop_kill_switch_drill_age_seconds", Gauge, Seconds, ["name"],
-        "Time since the switch was last rehearsed; since 1970 where it never was.";
+        "Time since the last drill of the switch; since 1970 if there was none.";
     KILL_SWITCH_GENERATION = "backstop_kill_switch_generation", Gauge, Count, ["name"],
-        "Generation of the document that this instance has applied; the name is that of its switches together.";
+        "Generation of the document that this instance has applied; name is that of the set of switches.";
     KILL_SWITCH_STORE_STALE_SECONDS = "backstop_kill_switch_store_stale_seconds", Gauge, Seconds, ["name"],
-        "Time since the store was last read and taken; 0 while all is well.";
+        "Time since the last successful read of the store; 0 while reads succeed.";
     KILL_SWITCH_REFUSED_DOCUMENTS = "backstop_kill_switch_refused_documents_total", Counter, Count, ["name"],
-        "Documents in the store that could not be read or were rejected.";
+        "Reads of the store that failed or returned a document that was rejected.";
     KILL_SWITCH_AUDIT_FAILURES = "backstop_kill_switch_audit_failures_total", Counter, Count, ["name"],
-        "Changes made by this instance that the audit has no entry of.";
+        "Changes made by this instance without an entry in the audit.";
 }

@@ -1,4 +1,4 @@
-//! Carries a mechanism's own counts to the `metrics` facade.
+//! Publication of a mechanism's own counts through the `metrics` facade.
 
 use super::{Metric, MetricKind, MetricUnit};
 use crate::panic::catch_panic;
@@ -6,11 +6,11 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use std::collections::HashSet;
 
-/// A metric, and the values of its labels.
+/// A metric with the values of its labels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Series {
     pub(crate) metric: Metric,
-    /// In the order of the metric's labels; empty beyond them.
+    /// In the order of the metric's labels; empty strings after them.
     pub(crate) labels: [&'static str; 4],
 }
 
@@ -22,10 +22,10 @@ impl Series {
     }
 }
 
-/// The value of one series; a histogram has none.
+/// The value of one series. A histogram has none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value {
-    /// A total since the mechanism was made.
+    /// A counter's total since the mechanism was made.
     Total(u64),
     /// A gauge's value.
     Now(f64),
@@ -41,26 +41,26 @@ impl Value {
     }
 }
 
-/// Recorders whose handles are kept: the program's, and those that tests set for one thread each.
+/// Maximum number of recorders whose handles are kept: the program's, and those that tests install per thread.
 const RECORDERS_MAX: usize = 4;
 
-/// Handles of one mechanism's series, and what was last published through them.
+/// Handles of one mechanism's series, and the values last published through them.
 ///
-/// A handle made before a recorder is installed never leads anywhere, so each recorder that is met gets
-/// handles of its own, and through them the totals from the beginning. Recorders are distinguished by their
-/// address: one that takes the place of another in memory is taken for it.
+/// A handle made before a recorder is installed stays a no-op, so each recorder gets handles of its own, and through
+/// them the full totals. Recorders are distinguished by address: one that is allocated where another was is mistaken
+/// for it.
 #[derive(Debug, Default)]
 pub(crate) struct Publisher {
-    /// The one used last comes first.
+    /// Most recently used first.
     bindings: Vec<Binding>,
 }
 
-/// Values that one recorder has received.
+/// The handles of one recorder, and the values that it has received.
 struct Binding {
     recorder: usize,
-    /// Totals, by the counter's place. A breaker has some fifty counters, most of which never move.
+    /// Totals, by the counter's index. A breaker has some fifty counters, most of which never change.
     published: Box<[u64]>,
-    /// Handles of those that have, by the same place.
+    /// Handles of those that have changed, each with that index.
     counters: Vec<(usize, Counter)>,
     gauges: Box<[(Gauge, f64)]>,
 }
@@ -71,11 +71,11 @@ impl std::fmt::Debug for Binding {
     }
 }
 
-/// Publications that one thread makes in a row for others: a recorder that uses the mechanism it hears of asks
-/// for one more each time.
+/// Maximum number of publications in a row by one thread on behalf of others. It ends the loop with a recorder that
+/// uses the mechanism: each publication then requests another.
 const ROUNDS_MAX: u32 = 16;
 
-/// Lets one thread publish at a time; other threads leave their news to that one, and do not wait.
+/// Lets one thread publish at a time. Others request another round of it and never block.
 #[derive(Debug, Default)]
 pub(crate) struct PublishLock {
     busy: AtomicBool,
@@ -84,11 +84,12 @@ pub(crate) struct PublishLock {
 }
 
 impl PublishLock {
-    /// Publishes what `publish` reads when it is called.
+    /// Runs `publish`, or has the thread that publishes now run its own once more.
     pub(crate) fn run(&self, publish: impl Fn(&mut Publisher)) {
         self.again.store(true, Ordering::Relaxed);
         for _ in 0..ROUNDS_MAX {
-            // AcqRel, twice: a thread that finds it busy has set the flag before, which is seen after the release.
+            // AcqRel: pairs with the swap below. A thread that finds `busy` set has set `again` before, and the publishing
+            // thread sees that after it clears `busy`.
             if self.busy.swap(true, Ordering::AcqRel) {
                 return;
             }
@@ -103,11 +104,10 @@ impl PublishLock {
 }
 
 impl Publisher {
-    /// Publishes `values`; the totals are in the order of the counters among `series`, the others in that of
-    /// the gauges.
+    /// Publishes `values`: totals in the order of the counters among `series`, the others in that of the gauges.
     ///
-    /// The recorder is foreign code: a panic in it ends this publication and goes no further. What was not
-    /// published then is part of the next.
+    /// The recorder is user code: a panic in it ends this publication and is caught. The values that were not
+    /// published are part of the next one.
     pub(crate) fn publish(
         &mut self,
         series: &(impl Iterator<Item = Series> + Clone),
@@ -117,14 +117,14 @@ impl Publisher {
             metrics::with_recorder(|recorder| {
                 let binding = self.bind(recorder, series.clone());
                 binding.publish_totals(recorder, series, values.clone().filter_map(Value::total));
-                // What rises comes first: a scrape in the middle of a change of state sees both states, never none.
+                // Rising values first: a scrape during a change of state sees both states, never none.
                 binding.publish_gauges(values.clone().filter_map(Value::now), |from, to| to > from || from.is_nan());
                 binding.publish_gauges(values.filter_map(Value::now), |from, to| to < from);
             });
         });
     }
 
-    /// The binding of this recorder, which may be new.
+    /// The binding of this recorder, made if there is none.
     fn bind(&mut self, recorder: &dyn Recorder, series: impl Iterator<Item = Series>) -> &mut Binding {
         let address = std::ptr::from_ref(recorder).addr();
         match self.bindings.iter().position(|known| known.recorder == address) {
@@ -142,7 +142,7 @@ impl Publisher {
 }
 
 impl Binding {
-    /// Registers every series, at 0 or without a sample.
+    /// Registers every series: at 0, or without a sample.
     fn new(recorder: &dyn Recorder, series: impl Iterator<Item = Series>) -> Self {
         let mut described = HashSet::new();
         let (mut counters, mut gauges) = (0, Vec::new());

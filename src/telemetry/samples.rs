@@ -1,12 +1,12 @@
-//! Hands the samples of a histogram to the `metrics` facade, one by one.
+//! Samples of histograms, passed to the `metrics` facade one by one.
 
 use super::publisher::{METADATA, Series};
 use crate::panic::catch_panic;
 use metrics::Key;
 
-/// One series of a histogram, its key made once.
+/// One series of a histogram; its key is made once.
 ///
-/// Nothing is kept for a recorder that comes later, and no handle: whichever recorder is there gets the sample.
+/// It keeps neither samples nor a handle: the recorder installed at the time gets the sample.
 #[derive(Debug)]
 pub(crate) struct Samples {
     key: Key,
@@ -17,8 +17,8 @@ impl Samples {
         Self { key: series.key() }
     }
 
-    /// Takes one sample, from any thread. The recorder is foreign code: a panic in it loses the sample and goes no
-    /// further, and no lock of ours is held.
+    /// Records one sample, from any thread. The recorder is user code: a panic in it is caught and loses the sample,
+    /// and no lock of ours is held.
     pub(crate) fn record(&self, value: f64) {
         catch_panic(|| {
             metrics::with_recorder(|recorder| recorder.register_histogram(&self.key, &METADATA).record(value));
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_is_there_before_its_first_sample_and_takes_no_value() {
+    fn a_histogram_exists_before_its_first_sample_and_takes_no_value() {
         let recorder = prometheus();
         metrics::with_local_recorder(&recorder, publish);
         let text = recorder.handle().render();
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_all_threads_reach_the_recorder_that_is_there() {
+    fn samples_of_all_threads_reach_the_installed_recorder() {
         let recorder = prometheus();
         let wait = Samples::new(&WAIT);
         wait.record(9.0); // before there was one
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_handed_on_as_it_is_in_seconds() {
+    fn a_sample_is_passed_on_unchanged_in_seconds() {
         let recorder = DebuggingRecorder::new();
         metrics::with_local_recorder(&recorder, || {
             publish();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_the_recorder_goes_no_further() {
+    fn a_panic_in_the_recorder_is_caught() {
         metrics::with_local_recorder(&Broken, || Samples::new(&WAIT).record(0.5));
     }
 }

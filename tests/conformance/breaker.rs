@@ -17,8 +17,8 @@ use backstop::circuit_breaker::{
     AbandonedPolicy, BucketAlignment, EvaluateOn, Event, HalfOpenDecision, OpenTime, ProbeLimit, Reason,
     RetryAfterPolicy, SlidingWindow, Snapshot, State, TimeoutTo,
 };
-use backstop::classify::Classification;
 use backstop::clock::{Clock, ManualClock};
+use backstop::outcome::Classification;
 use backstop::{CircuitBreaker, ConfigError, Outcome};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
