@@ -55,7 +55,7 @@ impl Instant {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whether a deadline at this point has passed; [`Instant::NEVER`] never passes.
+    /// Returns whether a deadline at this point has passed; [`Instant::NEVER`] never passes.
     pub const fn is_reached(self, now: Self) -> bool {
         now.0 >= self.0 && self.0 != u64::MAX
     }

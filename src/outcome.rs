@@ -77,7 +77,7 @@ impl Classification {
         self
     }
 
-    /// Whether it is a success without a requested wait.
+    /// Returns whether it is a success without a requested wait.
     #[inline]
     pub(crate) const fn is_plain_success(self) -> bool {
         matches!(self, Self { outcome: Outcome::Success, retry_after: RetryAfter::NONE })
@@ -123,7 +123,7 @@ pub trait Settle {
     /// Records a frame of the response's body, which restarts the stall timer.
     fn progressed(&mut self) {}
 
-    /// Whether the body has stalled: no frame for longer than the slow-call threshold, or 1 s if there is none.
+    /// Returns whether the body has stalled: no frame for longer than the slow-call threshold, or 1 s if there is none.
     fn is_stalled(&self) -> bool {
         false
     }
@@ -137,8 +137,8 @@ pub trait Settle {
 
 /// Runs user code for a call, and reports a panic in it to the call's guard.
 ///
-/// Work is needed only while the stack unwinds. Setting a flag in the guard before and after each poll took 80 of the 437
-/// instructions of a call through three mechanisms.
+/// Work is needed only while the stack unwinds. Setting a flag in the guard before and after each poll took 80 of the
+/// 437 instructions of a call through three mechanisms.
 #[inline]
 pub(crate) fn on_behalf_of<G: Settle, T>(guard: &mut G, foreign: impl FnOnce() -> T) -> T {
     struct Unwinding<'a, G: Settle>(&'a mut G);

@@ -52,7 +52,7 @@ mod sealed {
         /// Brings the metrics up to date.
         fn publish(&self);
 
-        /// Whether both handles share their state.
+        /// Returns whether both handles share their state.
         fn is_same(&self, other: &Self) -> bool
         where
             Self: Sized;

@@ -5,8 +5,8 @@ use std::ops::Deref;
 
 /// A reference to shared state: counted, or leaked and `'static`.
 ///
-/// A reference count costs about 10 ns a request, and 30 to 70 ns if two threads share it; a handle that lives as long as
-/// the process need not pay for one.
+/// A reference count costs about 10 ns a request, and 30 to 70 ns if two threads share it; a handle that lives as long
+/// as the process need not pay for one.
 #[derive(Debug)]
 pub(crate) enum SharedRef<T: 'static> {
     Counted(Arc<T>),

@@ -50,8 +50,8 @@ impl<T> Classify<tonic::Response<T>, tonic::Status> for Auto {
     }
 }
 
-/// Whether it is the message of tonic's own timeouts: clients and servers send `CANCELLED` with it (0.14), percent-encoded
-/// on the wire. They mean `DEADLINE_EXCEEDED`.
+/// Returns whether it is the message of tonic's own timeouts: clients and servers send `CANCELLED` with it (0.14),
+/// percent-encoded on the wire. They mean `DEADLINE_EXCEEDED`.
 fn is_timeout(message: &[u8]) -> bool {
     matches!(message, b"Timeout expired" | b"Timeout%20expired")
 }

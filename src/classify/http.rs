@@ -93,11 +93,11 @@ impl<B: Body, E: 'static> Classify<Response<B>, E> for StatusRules {
     }
 }
 
-/// Classifies by signs of overload, for an [adaptive](crate::bulkhead::limit) limit: 429, 503 and 504 are failures, other
-/// statuses successes; errors and rejections of this crate are ignored.
+/// Classifies by signs of overload, for an [adaptive](crate::bulkhead::limit) limit: 429, 503 and 504 are failures,
+/// other statuses successes; errors and rejections of this crate are ignored.
 ///
-/// A limit that shrank at every 500 would be held down by a bug. For gRPC and other signs of overload, such as a timeout
-/// of your client, use a closure.
+/// A limit that shrank at every 500 would be held down by a bug. For gRPC and other signs of overload, such as a
+/// timeout of your client, use a closure.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Overload;
 

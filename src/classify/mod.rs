@@ -97,9 +97,9 @@ impl<T: Into<Classification>> From<T> for Classified {
 
 /// Classifies the result of a call.
 ///
-/// Implemented by [`Auto`], [`Errors`] and every closure `Fn(&Result<R, E>) -> impl Into<Classification>`. A panic in it
-/// counts as a panic of the call. It is cloned into each call's future: put state that is expensive to clone behind an
-/// `Arc`.
+/// Implemented by [`Auto`], [`Errors`] and every closure `Fn(&Result<R, E>) -> impl Into<Classification>`. A panic in
+/// it counts as a panic of the call. It is cloned into each call's future: put state that is expensive to clone behind
+/// an `Arc`.
 ///
 /// # Examples
 ///
@@ -288,7 +288,7 @@ pub(crate) fn classify<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<
     catch_panic(|| classifier.classify(result)).unwrap_or(Outcome::Panicked.into())
 }
 
-/// Whether a type has no values, such as `Infallible`: `Option<Infallible>` has size 0.
+/// Returns whether a type has no values, such as `Infallible`: `Option<Infallible>` has size 0.
 const fn is_uninhabited<E>() -> bool {
     size_of::<E>() == 0 && size_of::<Option<E>>() == 0
 }
@@ -302,7 +302,7 @@ pub(crate) fn of_error<E: 'static>(error: &E) -> Classified {
     }
 }
 
-/// Whether reqwest could not build the request, from an invalid URL for example: the caller's mistake.
+/// Returns whether reqwest could not build the request, from an invalid URL for example: the caller's mistake.
 #[cfg(feature = "reqwest")]
 fn is_unsent<E: 'static>(error: &E) -> bool {
     let error = crate::reject::as_error(error);

@@ -58,8 +58,8 @@ macro_rules! answers {
 
         /// Lets `recover` replace the result of an admitted call that failed. Each use is counted as a fallback.
         ///
-        /// The call still counts as a failure. A failure that is known only at the end of the body comes too late for it.
-        /// A breaker does not call `recover` for an ignored error; a bulkhead calls it for every error.
+        /// The call still counts as a failure. A failure that is known only at the end of the body comes too late for
+        /// it. A breaker does not call `recover` for an ignored error; a bulkhead calls it for every error.
         pub fn recover<A, R, E>(self, recover: A) -> $layer<$($parameter,)* C, crate::reject::Recover<P, A>>
         where
             A: Fn(Result<R, E>) -> Result<R, E>,

@@ -74,8 +74,8 @@
 //! let app: Router = Router::new().route("/pay", get(|| async { "paid" })).layer(payments.layer());
 //! ```
 //!
-//! `tonic::transport::Server::layer` and every client accept the boxed error: tonic finds the status that a [`Rejected`]
-//! carries, with the pushback: `UNAVAILABLE` for a circuit breaker, `RESOURCE_EXHAUSTED` for a bulkhead.
+//! `tonic::transport::Server::layer` and every client accept the boxed error: tonic finds the status that a
+//! [`Rejected`] carries, with the pushback: `UNAVAILABLE` for a circuit breaker, `RESOURCE_EXHAUSTED` for a bulkhead.
 
 mod answers;
 mod on_reject;

@@ -4,8 +4,8 @@ use super::{BoxError, Rejected};
 
 /// Answers rejected calls for a layer.
 ///
-/// It works in two steps so that a waiting future stays small: [`reject`](OnReject::reject) keeps the needed parts of the
-/// request, [`answer`](OnReject::answer) makes the response when the future is polled.
+/// It works in two steps so that a waiting future stays small: [`reject`](OnReject::reject) keeps the needed parts of
+/// the request, [`answer`](OnReject::answer) makes the response when the future is polled.
 ///
 /// `R` is the service's own response, `O` that of the layer: the same, or a response with a watched body.
 #[diagnostic::on_unimplemented(
@@ -72,8 +72,8 @@ impl<Request, R, O, E: Into<BoxError>> OnReject<Request, R, O, E> for AsError {
 
 /// Answers with a response of the service's own type that a function makes from the rejection.
 ///
-/// Insert the rejection into the extensions of an HTTP response, so that an outer breaker does not count it as a failure:
-/// `response.extensions_mut().insert(rejected.clone())`.
+/// Insert the rejection into the extensions of an HTTP response, so that an outer breaker does not count it as a
+/// failure: `response.extensions_mut().insert(rejected.clone())`.
 #[derive(Clone, Copy, Debug)]
 pub struct RespondWith<F>(pub(crate) F);
 

@@ -103,7 +103,8 @@ enum Protocol {
 }
 
 impl Protocol {
-    /// Detects the protocol by the content type without suffix and parameters: `application/grpc-web+proto` is not gRPC.
+    /// Detects the protocol by the content type without suffix and parameters: `application/grpc-web+proto` is not
+    /// gRPC.
     fn of(headers: &HeaderMap) -> Self {
         let Some(content_type) = headers.get(CONTENT_TYPE) else { return Self::Http };
         let essence = content_type.as_bytes().split(|byte| b"+; ".contains(byte)).next().unwrap_or_default();
@@ -119,7 +120,7 @@ impl Protocol {
     }
 }
 
-/// Whether headers are those of gRPC, whose status is among headers or trailers. In gRPC-web it is in the body.
+/// Returns whether headers are those of gRPC, whose status is among headers or trailers. In gRPC-web it is in the body.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     Protocol::of(headers) == Protocol::Grpc
 }

@@ -88,8 +88,8 @@ impl PublishLock {
     pub(crate) fn run(&self, publish: impl Fn(&mut Publisher)) {
         self.again.store(true, Ordering::Relaxed);
         for _ in 0..ROUNDS_MAX {
-            // AcqRel: pairs with the swap below. A thread that finds `busy` set has set `again` before, and the publishing
-            // thread sees that after it clears `busy`.
+            // AcqRel: pairs with the swap below. A thread that finds `busy` set has set `again` before, and the
+            // publishing thread sees that after it clears `busy`.
             if self.busy.swap(true, Ordering::AcqRel) {
                 return;
             }

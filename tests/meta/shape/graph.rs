@@ -116,7 +116,7 @@ impl<'a> Graph<'a> {
         self
     }
 
-    /// Whether the import exists and closes a circle.
+    /// Returns whether the import exists and closes a circle.
     pub(crate) fn is_closed_by(&self, Arrow { from, to, .. }: &Arrow) -> bool {
         let exists = self.arrows.get(from).is_some_and(|targets| targets.contains_key(to));
         exists && reached(&self.uses(|_| true), to).contains(from)

@@ -23,7 +23,7 @@ impl Exception {
         self.file == file && (starts_with(path, self.names) || is_imported)
     }
 
-    /// Whether its file still does what it excuses.
+    /// Returns whether its file still does what it excuses.
     pub(crate) fn is_used(&self, sources: &[Source], lines_max: usize) -> bool {
         let mut of_file = sources.iter().filter(|source| source.file == self.file);
         of_file.any(|source| if self.names == LINES { source.lines > lines_max } else { source.names(self.names) })

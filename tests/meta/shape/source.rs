@@ -65,13 +65,13 @@ impl Source {
         top.strip_suffix(".rs").unwrap_or(top)
     }
 
-    /// Whether some path begins with this one, written with colons.
+    /// Returns whether some path begins with this one, written with colons.
     pub(crate) fn names(&self, start: &str) -> bool {
         self.paths.iter().any(|path| starts_with(path, start))
     }
 }
 
-/// Whether a path begins with another, written with colons. A last segment that ends with a star stands for
+/// Returns whether a path begins with another, written with colons. A last segment that ends with a star stands for
 /// every word that begins so.
 pub(crate) fn starts_with(path: &[String], start: &str) -> bool {
     let start: Vec<_> = start.split("::").collect();
