@@ -70,7 +70,7 @@ pub(super) fn acquire_blocking<H: PermitOwner>(holder: &H, wait: Wait) -> Result
 
     let mut place = match enter(holder, wait, || true) {
         Entry::Permit(ticket) => return Ok(Permit::new(holder.clone(), ticket)),
-        Entry::Refused(rejected) => return Err(rejected),
+        Entry::Rejected(rejected) => return Err(rejected),
         Entry::Queued(id) => Place::new(holder.clone(), id),
     };
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
@@ -122,7 +122,7 @@ pub(super) fn enter_as_future<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
 pub(super) async fn acquire<H: PermitOwner>(holder: &H, wait: Wait) -> Result<Permit<H>, Rejected> {
     match enter_as_future(holder, wait) {
         Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
-        Entry::Refused(rejected) => Err(rejected),
+        Entry::Rejected(rejected) => Err(rejected),
         Entry::Queued(id) => {
             let mut waiting = Waiting::new(Place::new(holder.clone(), id));
             std::future::poll_fn(|cx| waiting.poll(cx)).await
@@ -143,7 +143,7 @@ pub(super) fn enter_at_once<H: PermitOwner>(holder: &H) -> Result<Permit<H>, Rej
 fn enter_at_once_with_care<H: PermitOwner>(holder: &H, word: Word) -> Result<Permit<H>, Rejected> {
     match enter_blocked(holder, word, Wait::No, || false) {
         Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
-        Entry::Refused(rejected) => Err(rejected),
+        Entry::Rejected(rejected) => Err(rejected),
         Entry::Queued(id) => {
             debug_assert!(false, "who does not wait is not put in the queue");
             leave(holder, id);
@@ -206,7 +206,7 @@ impl Bulkhead {
         match acquire::enter_as_future(self, Wait::AsConfigured) {
             Entry::Permit(ticket) => Entered::Permit(Permit::new(self.clone(), ticket).carried()),
             Entry::Queued(id) => Entered::Waiting(Waiting::new(Place::new(self.clone(), id))),
-            Entry::Refused(rejected) => Entered::Refused(rejected),
+            Entry::Rejected(rejected) => Entered::Rejected(rejected),
         }
     }
 
@@ -221,5 +221,5 @@ impl Bulkhead {
 pub(crate) enum Entered {
     Permit(Permit),
     Waiting(Waiting<Bulkhead>),
-    Refused(Rejected),
+    Rejected(Rejected),
 }

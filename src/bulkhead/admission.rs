@@ -1,6 +1,6 @@
 //! The path of a call: it enters, perhaps waits, and exits.
 //!
-//! [`enter`] takes a permit with one swap, or refuses after one load. Everything that needs thought, calls that wait,
+//! [`enter`] takes a permit with one swap, or rejects after one load. Everything that needs thought, calls that wait,
 //! partitions, calls that are timed, goes through the lock of its [compartment](crate::bulkhead::compartment).
 
 use super::compartment::{AfterUnlock, Answer, count_exit, follow_up};
@@ -31,7 +31,7 @@ pub(super) enum Entry {
     Permit(Ticket),
     /// It waits, under this number.
     Queued(u64),
-    Refused(Rejected),
+    Rejected(Rejected),
 }
 
 /// Lock-free fast path. `Err` is the state word that blocked it.
@@ -66,10 +66,10 @@ pub(super) fn enter_blocked<H: PermitOwner>(
     if word.has(LOCKED | WAITERS) || may_wait || !word.has(REJECTING) {
         return enter_slow(holder, if can_wait() { wait } else { Wait::No });
     }
-    Entry::Refused(refuse(holder, RejectReason::Full))
+    Entry::Rejected(reject(holder, RejectReason::Full))
 }
 
-fn refuse<H: PermitOwner>(holder: &H, reason: RejectReason) -> Rejected {
+fn reject<H: PermitOwner>(holder: &H, reason: RejectReason) -> Rejected {
     let rejected = holder.compartment().rejected.fetch_add(1, Ordering::Relaxed) + 1;
     holder.count_rejection();
     if rejected.is_multiple_of(PUBLISH_EVERY) {
@@ -130,7 +130,7 @@ fn enter_slow<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
     {
         compartment.look(holder, false);
     }
-    entry.unwrap_or_else(|reason| Entry::Refused(refuse(holder, reason)))
+    entry.unwrap_or_else(|reason| Entry::Rejected(reject(holder, reason)))
 }
 
 /// Returns a permit. `outcome` is the sample of an adaptive limit.

@@ -47,7 +47,7 @@ impl<T, E, H: PermitOwner, F: Future<Output = Result<T, E>>, C: Classify<T, E>> 
                         *this.stage = Stage::Waiting(Waiting::new(Place::new(this.holder.clone(), id)));
                         continue;
                     }
-                    Entry::Refused(rejected) => return Poll::Ready(Err(rejected.into())),
+                    Entry::Rejected(rejected) => return Poll::Ready(Err(rejected.into())),
                 },
                 Stage::Waiting(waiting) => ready!(waiting.poll(cx))?,
                 Stage::Called(_) | Stage::Episode => break,

@@ -23,7 +23,7 @@ use std::ops::{Deref, DerefMut};
 use std::task::Waker;
 use std::time::Duration;
 
-/// Looks at whether calls are still refused.
+/// Looks at whether calls are still rejected.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The permits of one bulkhead or key.
@@ -156,7 +156,7 @@ impl Compartment {
         Room { in_flight: self.permits.word().in_flight(), limit: self.permits.limit() }
     }
 
-    /// Returns whether a call would be refused now that does not wait.
+    /// Returns whether a call would be rejected now that does not wait.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.permits.word().in_flight() >= self.permits.limit()
@@ -188,7 +188,7 @@ impl Compartment {
         let times_holds = core.machine.times_holds();
         while let Some(next) = core.machine.next(self.room(), now) {
             let (gone, result) = match next {
-                Next::Refused(gone) => {
+                Next::Rejected(gone) => {
                     self.note_rejection(core, sink, now, after);
                     core.late += 1;
                     sink.counters().count_late(gone.on_deadline);
@@ -253,7 +253,7 @@ impl Compartment {
         }
     }
 
-    /// Nobody will look again: calls are refused no more.
+    /// Nobody will look again: calls are rejected no more.
     pub(super) fn end_saturation<S: EventSink>(&self, sink: &S) {
         self.change(sink, |_, core, now| {
             let over = core.saturation.take()?.end(self.rejections(core));
@@ -262,7 +262,7 @@ impl Compartment {
         });
     }
 
-    /// Looks, now and then, whether calls are still refused.
+    /// Looks, now and then, whether calls are still rejected.
     pub(super) fn look<S: EventSink>(&self, sink: &S, at_once: bool) {
         let now = sink.counters().clock.coarse();
         if !at_once && now.as_nanos() < self.look_at.load(Ordering::Relaxed) {
@@ -316,7 +316,7 @@ impl Compartment {
         (core.permitted.1, self.rejected.load(Ordering::Relaxed))
     }
 
-    /// Returns whether it has lately refused calls.
+    /// Returns whether it has lately rejected calls.
     pub(super) fn is_rejecting(&self) -> bool {
         self.permits.word().has(REJECTING)
     }

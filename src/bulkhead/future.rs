@@ -21,9 +21,9 @@ pin_project! {
     ///
     /// Dropped before its end, it leaves the queue or gives its place back at once.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<S, Request, F, H, C, P, Refusal, G: PermitOwner = Bulkhead> {
+    pub struct ResponseFuture<S, Request, F, H, C, P, Rejection, G: PermitOwner = Bulkhead> {
         #[pin]
-        pub(super) state: State<S, Request, F, Refusal, G>,
+        pub(super) state: State<S, Request, F, Rejection, G>,
         pub(super) hold: H,
         pub(super) classifier: C,
         pub(super) on_reject: P,
@@ -33,14 +33,14 @@ pin_project! {
 pin_project! {
     #[project = StateProjected]
     /// Progress of the call.
-    pub(super) enum State<S, Request, F, Refusal, G: PermitOwner> {
+    pub(super) enum State<S, Request, F, Rejection, G: PermitOwner> {
         Called { #[pin] future: F, permit: Option<Permit<G>> },
         Deferred { deferred: Box<Deferred<S, Request, G>> },
-        Refused { refusal: Option<Refusal> },
+        Rejected { rejection: Option<Rejection> },
     }
 }
 
-impl<S, Request, F, Refusal, G: PermitOwner> State<S, Request, F, Refusal, G> {
+impl<S, Request, F, Rejection, G: PermitOwner> State<S, Request, F, Rejection, G> {
     #[inline]
     pub(super) fn called(future: F, permit: Permit<G>) -> Self {
         Self::Called { future, permit: Some(permit) }
@@ -51,7 +51,7 @@ impl<S, Request, F, Refusal, G: PermitOwner> State<S, Request, F, Refusal, G> {
     }
 }
 
-impl<S, Request, H, C, P, G> Future for ResponseFuture<S, Request, S::Future, H, C, P, P::Refusal, G>
+impl<S, Request, H, C, P, G> Future for ResponseFuture<S, Request, S::Future, H, C, P, P::Rejection, G>
 where
     S: Service<Request>,
     H: ReleasePoint<S::Response>,
@@ -79,22 +79,22 @@ where
                     failed => finish_failed(failed, outcome, permit, hold, on_reject),
                 })
             }
-            StateProjected::Refused { refusal } => {
-                let refusal = refusal.take().expect("polled after it was ready");
+            StateProjected::Rejected { rejection } => {
+                let rejection = rejection.take().expect("polled after it was ready");
                 let pass = |response| hold.hold(response, Outcome::Ignored, &mut None);
-                Poll::Ready(on_reject.answer(refusal, pass))
+                Poll::Ready(on_reject.answer(rejection, pass))
             }
             StateProjected::Deferred { .. } => unreachable!("it has been waited for"),
         }
     }
 }
 
-impl<S: Service<Request>, Request, Refusal, G: PermitOwner> State<S, Request, S::Future, Refusal, G> {
-    /// Waits until the call is made or refused. The error is that of a service that is finished.
+impl<S: Service<Request>, Request, Rejection, G: PermitOwner> State<S, Request, S::Future, Rejection, G> {
+    /// Waits until the call is made or rejected. The error is that of a service that is finished.
     #[inline(never)]
     fn poll_deferred<P, O>(mut self: Pin<&mut Self>, on_reject: &P, cx: &mut Context<'_>) -> Poll<Option<S::Error>>
     where
-        P: OnReject<Request, S::Response, O, S::Error, Refusal = Refusal>,
+        P: OnReject<Request, S::Response, O, S::Error, Rejection = Rejection>,
     {
         let StateProjected::Deferred { deferred } = self.as_mut().project() else { return Poll::Ready(None) };
         let next = match ready!(deferred.poll(cx)) {
@@ -103,7 +103,7 @@ impl<S: Service<Request>, Request, Refusal, G: PermitOwner> State<S, Request, S:
                 if P::IS_FALLBACK {
                     deferred.count_fallback();
                 }
-                Self::Refused { refusal: Some(on_reject.refuse(request, rejected)) }
+                Self::Rejected { rejection: Some(on_reject.reject(request, rejected)) }
             }
             Resolved::Broken(error) => return Poll::Ready(Some(error)),
         };

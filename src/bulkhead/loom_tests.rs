@@ -137,7 +137,7 @@ fn loom_a_call_that_waits_is_served_whatever_another_does() {
             match enter(&waiting, LONG, || true) {
                 Entry::Permit(ticket) => drop(Permit::new(waiting, ticket)),
                 Entry::Queued(id) => drop(Place::new(waiting, id)), // leaves, or gives back what it was given
-                Entry::Refused(rejected) => panic!("there is room in the queue: {rejected}"),
+                Entry::Rejected(rejected) => panic!("there is room in the queue: {rejected}"),
             }
         });
         let entry = enter(&bulkhead, LONG, || true);
@@ -168,7 +168,7 @@ fn loom_a_permit_taken_away_and_given_back_at_once_is_counted_back_once() {
 }
 
 #[test]
-fn loom_two_first_refusals_are_one_event() {
+fn loom_two_first_rejections_are_one_event() {
     model(|| {
         let bulkhead = bulkhead(1);
         let events = Arc::new(AtomicU32::new(0));
@@ -181,9 +181,9 @@ fn loom_two_first_refusals_are_one_event() {
             .forever();
         let _held = bulkhead.try_acquire().unwrap();
         let other = bulkhead.clone();
-        let refused = thread::spawn(move || assert!(other.try_acquire().is_err()));
+        let rejected = thread::spawn(move || assert!(other.try_acquire().is_err()));
         assert!(bulkhead.try_acquire().is_err());
-        refused.join().unwrap();
+        rejected.join().unwrap();
         assert_eq!((events.load(Ordering::SeqCst), bulkhead.totals().rejected_full), (1, 2));
     });
 }

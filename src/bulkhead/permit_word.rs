@@ -47,7 +47,7 @@ pub(crate) const WAITERS: u64 = 1 << 36;
 pub(crate) const LOCKED: u64 = 1 << 37;
 /// Calls that find no permit may wait.
 pub(crate) const QUEUES: u64 = 1 << 38;
-/// Calls have lately been refused.
+/// Calls have lately been rejected.
 pub(crate) const REJECTING: u64 = 1 << 39;
 
 #[derive(Debug)]

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_over_a_second_after_the_last_refusal_was_noticed() {
+    fn it_is_over_a_second_after_the_last_rejection_was_noticed() {
         let at = |millis| Instant::default().saturating_add(Duration::from_millis(millis));
         let mut saturation = Saturation::begin(at(0), 5);
         assert_eq!(saturation.look(at(10), 6), None);
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn one_refusal_alone_is_over_after_a_second_whenever_somebody_looks() {
+    fn one_rejection_alone_is_over_after_a_second_whenever_somebody_looks() {
         let at = |millis| Instant::default().saturating_add(Duration::from_millis(millis));
         let mut saturation = Saturation::begin(at(0), 5);
         assert_eq!(saturation.look(at(60_000), 6), Some(Episode { rejected: 1, lasted: Duration::ZERO }));

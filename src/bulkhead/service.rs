@@ -59,7 +59,7 @@ where
 {
     type Response = H::Response<B::PermitOwner>;
     type Error = P::Error;
-    type Future = ResponseFuture<S, Request, S::Future, H, C, P, P::Refusal, B::PermitOwner>;
+    type Future = ResponseFuture<S, Request, S::Future, H, C, P, P::Rejection, B::PermitOwner>;
 
     /// A full bulkhead is ready: it answers, or lets the request wait. Whether the inner service is ready matters
     /// only to a request that is let through.
@@ -106,7 +106,7 @@ impl<S: Clone> Inner<'_, S> {
         holder: Cow<'_, G>,
         bypasses: bool,
         on_reject: &P,
-    ) -> State<S, Request, S::Future, P::Refusal, G>
+    ) -> State<S, Request, S::Future, P::Rejection, G>
     where
         S: Service<Request>,
         P: OnReject<Request, S::Response, O, S::Error>,
@@ -122,11 +122,11 @@ impl<S: Clone> Inner<'_, S> {
                     let place = Place::new(holder.into_owned(), id);
                     return State::deferred(Deferred::waiting(service, request, is_ready, place));
                 }
-                Entry::Refused(rejected) => {
+                Entry::Rejected(rejected) => {
                     if P::IS_FALLBACK {
                         holder.count_fallback();
                     }
-                    return State::Refused { refusal: Some(on_reject.refuse(request, rejected)) };
+                    return State::Rejected { rejection: Some(on_reject.reject(request, rejected)) };
                 }
             }
         };

@@ -11,7 +11,7 @@ pub struct Snapshot {
     pub limit: u32,
     /// Calls that wait.
     pub queue_depth: u32,
-    /// Whether calls were refused within the last second or so.
+    /// Whether calls were rejected within the last second or so.
     pub is_saturated: bool,
 }
 

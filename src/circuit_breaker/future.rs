@@ -17,9 +17,9 @@ pin_project! {
     ///
     /// Dropped before its end, the call counts as abandoned and its probe's place is free at once.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, C, P, Refusal, Request, G = Permit> {
+    pub struct ResponseFuture<F, C, P, Rejection, Request, G = Permit> {
         #[pin]
-        state: State<F, Refusal, G>,
+        state: State<F, Rejection, G>,
         classifier: C,
         on_reject: P,
         request: PhantomData<fn(Request)>,
@@ -28,26 +28,26 @@ pin_project! {
 
 pin_project! {
     #[project = StateProjected]
-    enum State<F, Refusal, G> {
+    enum State<F, Rejection, G> {
         Called { #[pin] future: F, permit: Option<G> },
-        Refused { refusal: Option<Refusal> },
+        Rejected { rejection: Option<Rejection> },
     }
 }
 
-impl<F, C, P, Refusal, Request, G> ResponseFuture<F, C, P, Refusal, Request, G> {
+impl<F, C, P, Rejection, Request, G> ResponseFuture<F, C, P, Rejection, Request, G> {
     #[inline]
     pub(super) fn called(future: F, permit: G, classifier: C, on_reject: P) -> Self {
         let state = State::Called { future, permit: Some(permit) };
         Self { state, classifier, on_reject, request: PhantomData }
     }
 
-    pub(super) fn refused(refusal: Refusal, classifier: C, on_reject: P) -> Self {
-        let state = State::Refused { refusal: Some(refusal) };
+    pub(super) fn rejected(rejection: Rejection, classifier: C, on_reject: P) -> Self {
+        let state = State::Rejected { rejection: Some(rejection) };
         Self { state, classifier, on_reject, request: PhantomData }
     }
 }
 
-impl<F, C, P, Request, R, E, G> Future for ResponseFuture<F, C, P, P::Refusal, Request, G>
+impl<F, C, P, Request, R, E, G> Future for ResponseFuture<F, C, P, P::Rejection, Request, G>
 where
     G: Settle,
     F: Future<Output = Result<R, E>>,
@@ -66,9 +66,9 @@ where
                 let result = ready!(poll_call(future, guard, classifier, cx));
                 Poll::Ready(finish(result, permit, classifier, |failed| on_reject.recover(failed)).map_err(P::carry))
             }
-            StateProjected::Refused { refusal } => {
-                let refusal = refusal.take().expect("polled after it was ready");
-                Poll::Ready(on_reject.answer(refusal, |response| classifier.watch(response, None)))
+            StateProjected::Rejected { rejection } => {
+                let rejection = rejection.take().expect("polled after it was ready");
+                Poll::Ready(on_reject.answer(rejection, |response| classifier.watch(response, None)))
             }
         }
     }
@@ -93,20 +93,20 @@ where
 {
     let result = ready!(on_behalf_of(permit, || future.poll(cx)));
     permit.answered();
-    let classified = classify(classifier, &result);
-    Poll::Ready((result, classified))
+    let verdict = classify(classifier, &result);
+    Poll::Ready((result, verdict))
 }
 
 /// Settles the call, or hands the permit on to the response's body.
 #[expect(clippy::inline_always, reason = "as `poll_call`")]
 #[inline(always)]
 pub(super) fn finish<C: Classify<R, E>, R, E, G: Settle>(
-    (result, classified): Judged<R, E>,
+    (result, verdict): Judged<R, E>,
     permit: &mut Option<G>,
     classifier: &C,
     recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
 ) -> Result<C::Response<G>, E> {
-    let classification = match (classified, &result) {
+    let classification = match (verdict, &result) {
         (Classified::Now(classification), _) => classification,
         (Classified::AtEnd, Ok(_)) => return result.map(|response| classifier.watch(response, permit.take())),
         (Classified::AtEnd, Err(_)) => Outcome::Failure.into(), // an error has no body to wait for

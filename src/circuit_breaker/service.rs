@@ -78,7 +78,7 @@ where
 {
     type Response = C::Response<Permit>;
     type Error = P::Error;
-    type Future = ResponseFuture<S::Future, C, P, P::Refusal, Request>;
+    type Future = ResponseFuture<S::Future, C, P, P::Rejection, Request>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
         #[cfg(feature = "tokio")]
@@ -102,7 +102,7 @@ where
             Some(ticket) => ticket,
             None => match self.admit() {
                 Ok(ticket) => ticket,
-                Err(rejected) => return refuse(request, &self.breaker, rejected, classifier, on_reject),
+                Err(rejected) => return reject(request, &self.breaker, rejected, classifier, on_reject),
             },
         };
         start(&mut self.inner, request, Permit::carried(self.breaker.clone(), ticket), classifier, on_reject)
@@ -111,13 +111,13 @@ where
 
 /// Calls the service under a permit.
 #[inline]
-pub(super) fn start<S, Request, C, P, Refusal, G>(
+pub(super) fn start<S, Request, C, P, Rejection, G>(
     inner: &mut S,
     request: Request,
     mut permit: G,
     classifier: C,
     on_reject: P,
-) -> ResponseFuture<S::Future, C, P, Refusal, Request, G>
+) -> ResponseFuture<S::Future, C, P, Rejection, Request, G>
 where
     S: Service<Request>,
     G: Settle,
@@ -126,14 +126,14 @@ where
     ResponseFuture::called(future, permit, classifier, on_reject)
 }
 
-/// Refuses the request.
-pub(super) fn refuse<F, Request, C, P, R, E, G, H>(
+/// Rejects the request.
+pub(super) fn reject<F, Request, C, P, R, E, G, H>(
     request: Request,
     holder: &H,
     rejected: Rejected,
     classifier: C,
     on_reject: P,
-) -> ResponseFuture<F, C, P, P::Refusal, Request, G>
+) -> ResponseFuture<F, C, P, P::Rejection, Request, G>
 where
     C: Classify<R, E>,
     P: OnReject<Request, R, C::Response<G>, E>,
@@ -143,8 +143,8 @@ where
     if P::IS_FALLBACK {
         holder.count_fallback();
     }
-    let refusal = on_reject.refuse(request, rejected);
-    ResponseFuture::refused(refusal, classifier, on_reject)
+    let rejection = on_reject.reject(request, rejected);
+    ResponseFuture::rejected(rejection, classifier, on_reject)
 }
 
 impl<S, C, P> CircuitBreakerService<S, C, P> {

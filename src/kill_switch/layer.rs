@@ -136,16 +136,16 @@ impl<P: Clone> Declared for Custom<P> {}
 
 impl<Request, R, O, E, P: OnReject<Request, R, O, E>> OnReject<Request, R, O, E> for Custom<P> {
     type Error = P::Error;
-    type Refusal = P::Refusal;
+    type Rejection = P::Rejection;
 
     const IS_FALLBACK: bool = P::IS_FALLBACK;
 
-    fn refuse(&self, request: Request, rejected: Rejected) -> P::Refusal {
-        self.0.refuse(request, rejected)
+    fn reject(&self, request: Request, rejected: Rejected) -> P::Rejection {
+        self.0.reject(request, rejected)
     }
 
-    fn answer(&self, refusal: P::Refusal, pass: impl FnOnce(R) -> O) -> Result<O, P::Error> {
-        self.0.answer(refusal, pass)
+    fn answer(&self, rejection: P::Rejection, pass: impl FnOnce(R) -> O) -> Result<O, P::Error> {
+        self.0.answer(rejection, pass)
     }
 
     fn carry(error: E) -> P::Error {

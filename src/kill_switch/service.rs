@@ -12,15 +12,15 @@ use tower_service::Service;
 
 /// A service with a kill switch in front. Clones share the switch.
 ///
-/// The decision is taken once for each request, in `call`. While everybody is refused, the service is not asked whether it
-/// is ready: what is turned off may hang. A switch that is released between the two refuses that one request as not ready.
+/// The decision is taken once for each request, in `call`. While everybody is rejected, the service is not asked whether it
+/// is ready: what is turned off may hang. A switch that is released between the two rejects that one request as not ready.
 #[derive(Debug)]
 pub struct KillSwitchService<S, T = Anyone, P = crate::reject::AsError> {
     switch: KillSwitch,
     inner: S,
     targets: T,
     degraded: P,
-    /// Whether the inner service was not asked whether it is ready, because everybody is refused.
+    /// Whether the inner service was not asked whether it is ready, because everybody is rejected.
     is_unasked: bool,
 }
 
@@ -56,7 +56,7 @@ where
 {
     type Response = S::Response;
     type Error = P::Error;
-    type Future = ResponseFuture<S::Future, P, P::Refusal, Request>;
+    type Future = ResponseFuture<S::Future, P, P::Rejection, Request>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
@@ -80,7 +80,7 @@ where
 
 impl<S, T, P> KillSwitchService<S, T, P> {
     #[inline(never)]
-    fn call_with_care<Request>(&mut self, request: Request) -> ResponseFuture<S::Future, P, P::Refusal, Request>
+    fn call_with_care<Request>(&mut self, request: Request) -> ResponseFuture<S::Future, P, P::Rejection, Request>
     where
         S: Service<Request>,
         T: Targets<Request>,
@@ -97,8 +97,8 @@ impl<S, T, P> KillSwitchService<S, T, P> {
                 if P::IS_FALLBACK {
                     self.switch.count_fallback();
                 }
-                let refusal = self.degraded.refuse(request, rejected);
-                State::Refused { refused: Some((refusal, self.degraded.clone())) }
+                let rejection = self.degraded.reject(request, rejected);
+                State::Rejected { rejected: Some((rejection, self.degraded.clone())) }
             }
         };
         ResponseFuture { state, request: PhantomData }
@@ -112,22 +112,22 @@ pin_project! {
     ///
     /// That of the service's own future.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, P, Refusal, Request> {
+    pub struct ResponseFuture<F, P, Rejection, Request> {
         #[pin]
-        state: State<F, P, Refusal>,
+        state: State<F, P, Rejection>,
         request: PhantomData<fn(Request)>,
     }
 }
 
 pin_project! {
     #[project = StateProjected]
-    enum State<F, P, Refusal> {
+    enum State<F, P, Rejection> {
         Called { #[pin] future: F },
-        Refused { refused: Option<(Refusal, P)> },
+        Rejected { rejected: Option<(Rejection, P)> },
     }
 }
 
-impl<F, P, Request, R, E> Future for ResponseFuture<F, P, P::Refusal, Request>
+impl<F, P, Request, R, E> Future for ResponseFuture<F, P, P::Rejection, Request>
 where
     F: Future<Output = Result<R, E>>,
     P: OnReject<Request, R, R, E>,
@@ -138,9 +138,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjected::Called { future } => Poll::Ready(ready!(future.poll(cx)).map_err(P::carry)),
-            StateProjected::Refused { refused } => {
-                let (refusal, degraded) = refused.take().expect("polled after it was ready");
-                Poll::Ready(degraded.answer(refusal, |response| response))
+            StateProjected::Rejected { rejected } => {
+                let (rejection, degraded) = rejected.take().expect("polled after it was ready");
+                Poll::Ready(degraded.answer(rejection, |response| response))
             }
         }
     }

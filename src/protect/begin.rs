@@ -24,7 +24,7 @@ pub(super) enum Begun {
     Free(Guards),
     /// It holds the bulkhead's permit, or waits for it; the circuit is asked last.
     Held(Held),
-    Refused(Rejected),
+    Rejected(Rejected),
 }
 
 /// A call's way through the bulkhead.
@@ -58,7 +58,7 @@ impl Mechanisms {
 
     /// Returns whether it is not worth asking the service whether it is ready: what is off, or fails, may hang.
     #[inline]
-    pub(super) fn is_refusing(&self) -> bool {
+    pub(super) fn is_rejecting(&self) -> bool {
         self.is_off()
             || self.breaker.as_ref().is_some_and(CircuitBreaker::is_rejecting)
             || self.bulkhead.as_ref().is_some_and(Bulkhead::is_full)
@@ -107,10 +107,10 @@ impl Mechanisms {
     /// circuit.
     pub(super) fn enter(&self, is_ready: bool) -> Begun {
         if let Some(rejected) = self.breaker.as_ref().and_then(CircuitBreaker::reject_now) {
-            return Begun::Refused(rejected);
+            return Begun::Rejected(rejected);
         }
         let bulkhead = match self.bulkhead.as_ref().map(Bulkhead::enter) {
-            Some(Entered::Refused(rejected)) => return Begun::Refused(rejected),
+            Some(Entered::Rejected(rejected)) => return Begun::Rejected(rejected),
             Some(Entered::Waiting(waiting)) => return Begun::Held(Held::Waiting(waiting)),
             Some(Entered::Permit(permit)) => Some(permit),
             None => None,
@@ -120,7 +120,7 @@ impl Mechanisms {
         }
         match self.last(bulkhead) {
             Ok(guards) => Begun::Free(guards),
-            Err(rejected) => Begun::Refused(rejected),
+            Err(rejected) => Begun::Rejected(rejected),
         }
     }
 

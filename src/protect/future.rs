@@ -18,9 +18,9 @@ pin_project! {
     ///
     /// Dropped before its end, the call counts as abandoned, and every place it holds is free at once.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<S, Request, F, C, P, Refusal> {
+    pub struct ResponseFuture<S, Request, F, C, P, Rejection> {
         #[pin]
-        state: State<S, Request, F, Refusal>,
+        state: State<S, Request, F, Rejection>,
         classifier: C,
         on_reject: P,
         holds_body: bool,
@@ -29,14 +29,14 @@ pin_project! {
 
 pin_project! {
     #[project = StateProjected]
-    enum State<S, Request, F, Refusal> {
+    enum State<S, Request, F, Rejection> {
         Called { #[pin] future: F, guards: Guards },
         Deferred { deferred: Box<Deferred<S, Request>> },
-        Refused { refusal: Option<Refusal> },
+        Rejected { rejection: Option<Rejection> },
     }
 }
 
-impl<S, Request, F, C, P, Refusal> ResponseFuture<S, Request, F, C, P, Refusal> {
+impl<S, Request, F, C, P, Rejection> ResponseFuture<S, Request, F, C, P, Rejection> {
     #[inline]
     pub(super) fn called(future: F, guards: Guards, classifier: C, on_reject: P, holds_body: bool) -> Self {
         Self { state: State::Called { future, guards }, classifier, on_reject, holds_body }
@@ -46,12 +46,12 @@ impl<S, Request, F, C, P, Refusal> ResponseFuture<S, Request, F, C, P, Refusal> 
         Self { state: State::Deferred { deferred: Box::new(deferred) }, classifier, on_reject, holds_body }
     }
 
-    pub(super) fn refused(refusal: Refusal, classifier: C, on_reject: P) -> Self {
-        Self { state: State::Refused { refusal: Some(refusal) }, classifier, on_reject, holds_body: false }
+    pub(super) fn rejected(rejection: Rejection, classifier: C, on_reject: P) -> Self {
+        Self { state: State::Rejected { rejection: Some(rejection) }, classifier, on_reject, holds_body: false }
     }
 }
 
-impl<S, Request, C, P> Future for ResponseFuture<S, Request, S::Future, C, P, P::Refusal>
+impl<S, Request, C, P> Future for ResponseFuture<S, Request, S::Future, C, P, P::Rejection>
 where
     S: Service<Request>,
     C: Classify<S::Response, S::Error>,
@@ -72,22 +72,22 @@ where
             StateProjected::Called { future, guards } => {
                 let result = ready!(on_behalf_of(guards, || future.poll(cx)));
                 guards.answered();
-                let classified = classify(classifier, &result);
+                let verdict = classify(classifier, &result);
                 let recover = |failed| on_reject.recover(failed);
-                let result = finish(result, classified, guards, classifier, *this.holds_body, recover);
+                let result = finish(result, verdict, guards, classifier, *this.holds_body, recover);
                 Poll::Ready(result.map_err(P::carry))
             }
-            StateProjected::Refused { refusal } => {
-                let refusal = refusal.take().expect("polled after it was ready");
-                Poll::Ready(on_reject.answer(refusal, |response| classifier.watch(response, None)))
+            StateProjected::Rejected { rejection } => {
+                let rejection = rejection.take().expect("polled after it was ready");
+                Poll::Ready(on_reject.answer(rejection, |response| classifier.watch(response, None)))
             }
             StateProjected::Deferred { .. } => unreachable!("it has been waited for"),
         }
     }
 }
 
-impl<S: Service<Request>, Request, Refusal> State<S, Request, S::Future, Refusal> {
-    /// Waits until the call is made or refused. The error is that of a service that is finished.
+impl<S: Service<Request>, Request, Rejection> State<S, Request, S::Future, Rejection> {
+    /// Waits until the call is made or rejected. The error is that of a service that is finished.
     #[inline(never)]
     fn poll_deferred<P, O>(
         mut self: Pin<&mut Self>,
@@ -95,7 +95,7 @@ impl<S: Service<Request>, Request, Refusal> State<S, Request, S::Future, Refusal
         cx: &mut Context<'_>,
     ) -> Poll<Option<(S::Error, Guards)>>
     where
-        P: OnReject<Request, S::Response, O, S::Error, Refusal = Refusal>,
+        P: OnReject<Request, S::Response, O, S::Error, Rejection = Rejection>,
     {
         let StateProjected::Deferred { deferred } = self.as_mut().project() else { return Poll::Ready(None) };
         let next = match ready!(deferred.poll(cx)) {
@@ -104,7 +104,7 @@ impl<S: Service<Request>, Request, Refusal> State<S, Request, S::Future, Refusal
                 if P::IS_FALLBACK {
                     deferred.mechanisms().count_fallback(&rejected);
                 }
-                Self::Refused { refusal: Some(on_reject.refuse(request, rejected)) }
+                Self::Rejected { rejection: Some(on_reject.reject(request, rejected)) }
             }
             Undeferred::Broken(error, guards) => return Poll::Ready(Some((error, guards))),
         };
@@ -134,13 +134,13 @@ fn broken<C: Classify<R, E>, R, E>(error: E, mut guards: Guards, classifier: &C)
 #[inline]
 fn finish<C: Classify<R, E>, R, E>(
     result: Result<R, E>,
-    classified: Classified,
+    verdict: Classified,
     guards: &mut Guards,
     classifier: &C,
     holds_body: bool,
     recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
 ) -> Result<C::Response<Guards>, E> {
-    let classification = match (classified, &result) {
+    let classification = match (verdict, &result) {
         (Classified::Now(classification), _) => classification,
         (Classified::AtEnd, Ok(_)) => {
             match &guards.bulkhead {

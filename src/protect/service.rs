@@ -24,7 +24,7 @@ pub struct ProtectService<S, T = Anyone, C = Auto, P = AsError> {
     classifier: C,
     on_reject: P,
     holds_body: bool,
-    /// The inner service was not asked whether it is ready: the call was going to be refused.
+    /// The inner service was not asked whether it is ready: the call was going to be rejected.
     is_unasked: bool,
 }
 
@@ -60,11 +60,11 @@ where
 {
     type Response = C::Response<Guards>;
     type Error = P::Error;
-    type Future = ResponseFuture<S, Request, S::Future, C, P, P::Refusal>;
+    type Future = ResponseFuture<S, Request, S::Future, C, P, P::Rejection>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
-        self.is_unasked = self.mechanisms.is_refusing();
+        self.is_unasked = self.mechanisms.is_rejecting();
         if self.is_unasked {
             return Poll::Ready(Ok(()));
         }
@@ -74,7 +74,7 @@ where
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         if let Err(rejected) = self.mechanisms.check_switch(&self.targets, &request) {
-            return self.refuse(request, rejected);
+            return self.reject(request, rejected);
         }
         if !self.is_unasked
             && let Some(guards) = self.mechanisms.try_enter_fast()
@@ -84,18 +84,18 @@ where
         match self.mechanisms.enter(!self.is_unasked) {
             Begun::Free(guards) => self.start(request, guards),
             Begun::Held(held) => self.defer(request, held),
-            Begun::Refused(rejected) => self.refuse(request, rejected),
+            Begun::Rejected(rejected) => self.reject(request, rejected),
         }
     }
 }
 
 impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     #[inline]
-    fn start<Request, Refusal>(
+    fn start<Request, Rejection>(
         &mut self,
         request: Request,
         mut guards: Guards,
-    ) -> ResponseFuture<S, Request, S::Future, C, P, Refusal>
+    ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection>
     where
         S: Service<Request>,
     {
@@ -105,11 +105,11 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
 
     #[cold]
     #[inline(never)]
-    fn defer<Request, Refusal>(
+    fn defer<Request, Rejection>(
         &mut self,
         request: Request,
         held: Held,
-    ) -> ResponseFuture<S, Request, S::Future, C, P, Refusal>
+    ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection>
     where
         S: Service<Request> + Clone,
     {
@@ -120,11 +120,11 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     }
 
     #[inline(never)]
-    fn refuse<Request, O>(
+    fn reject<Request, O>(
         &self,
         request: Request,
         rejected: Rejected,
-    ) -> ResponseFuture<S, Request, S::Future, C, P, P::Refusal>
+    ) -> ResponseFuture<S, Request, S::Future, C, P, P::Rejection>
     where
         S: Service<Request>,
         P: OnReject<Request, S::Response, O, S::Error>,
@@ -132,8 +132,8 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
         if P::IS_FALLBACK {
             self.mechanisms.count_fallback(&rejected);
         }
-        let refusal = self.on_reject.refuse(request, rejected);
-        ResponseFuture::refused(refusal, self.classifier.clone(), self.on_reject.clone())
+        let rejection = self.on_reject.reject(request, rejected);
+        ResponseFuture::rejected(rejection, self.classifier.clone(), self.on_reject.clone())
     }
 
     /// A service that says it is finished has failed a call.

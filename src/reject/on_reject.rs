@@ -18,20 +18,20 @@ pub trait OnReject<Request, R, O, E> {
     /// The layer's error.
     type Error;
     /// The state between the two steps.
-    type Refusal;
+    type Rejection;
 
     /// Whether an answer counts as a fallback.
     const IS_FALLBACK: bool = false;
 
     /// Takes the rejected request.
-    fn refuse(&self, request: Request, rejected: Rejected) -> Self::Refusal;
+    fn reject(&self, request: Request, rejected: Rejected) -> Self::Rejection;
 
     /// Makes the answer. `pass` converts a response of the service's type into one of the layer's.
     ///
     /// # Errors
     ///
     /// The layer's error, if that is the answer.
-    fn answer(&self, refusal: Self::Refusal, pass: impl FnOnce(R) -> O) -> Result<O, Self::Error>;
+    fn answer(&self, rejection: Self::Rejection, pass: impl FnOnce(R) -> O) -> Result<O, Self::Error>;
 
     /// Converts an error of the service into one of the layer.
     fn carry(error: E) -> Self::Error;
@@ -55,14 +55,14 @@ pub struct AsError;
 
 impl<Request, R, O, E: Into<BoxError>> OnReject<Request, R, O, E> for AsError {
     type Error = BoxError;
-    type Refusal = Rejected;
+    type Rejection = Rejected;
 
-    fn refuse(&self, _: Request, rejected: Rejected) -> Rejected {
+    fn reject(&self, _: Request, rejected: Rejected) -> Rejected {
         rejected
     }
 
-    fn answer(&self, refusal: Rejected, _: impl FnOnce(R) -> O) -> Result<O, BoxError> {
-        Err(refusal.into())
+    fn answer(&self, rejection: Rejected, _: impl FnOnce(R) -> O) -> Result<O, BoxError> {
+        Err(rejection.into())
     }
 
     fn carry(error: E) -> BoxError {
@@ -79,14 +79,14 @@ pub struct RespondWith<F>(pub(crate) F);
 
 impl<Request, R, O, E, F: Fn(&Rejected) -> R> OnReject<Request, R, O, E> for RespondWith<F> {
     type Error = E;
-    type Refusal = Rejected;
+    type Rejection = Rejected;
 
-    fn refuse(&self, _: Request, rejected: Rejected) -> Rejected {
+    fn reject(&self, _: Request, rejected: Rejected) -> Rejected {
         rejected
     }
 
-    fn answer(&self, refusal: Rejected, pass: impl FnOnce(R) -> O) -> Result<O, E> {
-        Ok(pass((self.0)(&refusal)))
+    fn answer(&self, rejection: Rejected, pass: impl FnOnce(R) -> O) -> Result<O, E> {
+        Ok(pass((self.0)(&rejection)))
     }
 
     fn carry(error: E) -> E {
@@ -103,16 +103,16 @@ where
     F: Fn(Request, Rejected) -> Result<R, E>,
 {
     type Error = E;
-    type Refusal = Result<R, E>;
+    type Rejection = Result<R, E>;
 
     const IS_FALLBACK: bool = true;
 
-    fn refuse(&self, request: Request, rejected: Rejected) -> Result<R, E> {
+    fn reject(&self, request: Request, rejected: Rejected) -> Result<R, E> {
         (self.0)(request, rejected)
     }
 
-    fn answer(&self, refusal: Result<R, E>, pass: impl FnOnce(R) -> O) -> Result<O, E> {
-        refusal.map(pass)
+    fn answer(&self, rejection: Result<R, E>, pass: impl FnOnce(R) -> O) -> Result<O, E> {
+        rejection.map(pass)
     }
 
     fn carry(error: E) -> E {
@@ -133,16 +133,16 @@ where
     F: Fn(Result<R, E>) -> Result<R, E>,
 {
     type Error = P::Error;
-    type Refusal = P::Refusal;
+    type Rejection = P::Rejection;
 
     const IS_FALLBACK: bool = P::IS_FALLBACK;
 
-    fn refuse(&self, request: Request, rejected: Rejected) -> P::Refusal {
-        self.on_reject.refuse(request, rejected)
+    fn reject(&self, request: Request, rejected: Rejected) -> P::Rejection {
+        self.on_reject.reject(request, rejected)
     }
 
-    fn answer(&self, refusal: P::Refusal, pass: impl FnOnce(R) -> O) -> Result<O, P::Error> {
-        self.on_reject.answer(refusal, pass)
+    fn answer(&self, rejection: P::Rejection, pass: impl FnOnce(R) -> O) -> Result<O, P::Error> {
+        self.on_reject.answer(rejection, pass)
     }
 
     fn carry(error: E) -> P::Error {

@@ -22,7 +22,7 @@ pub struct Respond;
 
 /// State of [`Respond`] between its two steps.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct Rejection {
     rejected: Rejected,
     protocol: Protocol,
 }
@@ -30,14 +30,14 @@ pub struct Refusal {
 #[diagnostic::do_not_recommend]
 impl<B, R, O: From<Bytes>, E> OnReject<Request<B>, R, Response<O>, E> for Respond {
     type Error = E;
-    type Refusal = Refusal;
+    type Rejection = Rejection;
 
-    fn refuse(&self, request: Request<B>, rejected: Rejected) -> Refusal {
-        Refusal { rejected, protocol: Protocol::of(request.headers()) }
+    fn reject(&self, request: Request<B>, rejected: Rejected) -> Rejection {
+        Rejection { rejected, protocol: Protocol::of(request.headers()) }
     }
 
-    fn answer(&self, refusal: Refusal, _: impl FnOnce(R) -> Response<O>) -> Result<Response<O>, E> {
-        let Refusal { rejected, protocol } = refusal;
+    fn answer(&self, rejection: Rejection, _: impl FnOnce(R) -> Response<O>) -> Result<Response<O>, E> {
+        let Rejection { rejected, protocol } = rejection;
         let response = match protocol {
             Protocol::Http => http(&rejected),
             Protocol::Grpc => grpc(&rejected, "application/grpc"),
@@ -66,15 +66,15 @@ where
     T: axum_core::response::IntoResponse,
 {
     type Error = E;
-    type Refusal = Rejected;
+    type Rejection = Rejected;
 
-    fn refuse(&self, _: Request, rejected: Rejected) -> Rejected {
+    fn reject(&self, _: Request, rejected: Rejected) -> Rejected {
         rejected
     }
 
-    fn answer(&self, refusal: Rejected, pass: impl FnOnce(axum_core::response::Response) -> O) -> Result<O, E> {
-        let mut response = (self.0)(&refusal).into_response();
-        response.extensions_mut().insert(refusal);
+    fn answer(&self, rejection: Rejected, pass: impl FnOnce(axum_core::response::Response) -> O) -> Result<O, E> {
+        let mut response = (self.0)(&rejection).into_response();
+        response.extensions_mut().insert(rejection);
         Ok(pass(response))
     }
 

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_all_at_once() {
+    fn nonsense_is_rejected_all_at_once() {
         let error = Bulkhead::builder("a\nb")
             .max_concurrent_calls(0)
             .max_wait(Duration::MAX)
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_contradict_each_other_are_refused() {
+    fn settings_that_contradict_each_other_are_rejected() {
         let error = Bulkhead::builder("x").shedding(Shedding::new()).build().unwrap_err();
         assert_eq!(
             error.to_string(),

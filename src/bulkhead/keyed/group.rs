@@ -48,7 +48,7 @@ pub struct KeyedSnapshot {
     pub queue_depth: u64,
     /// Calls in flight at most, of each key: where the limit is adaptive, that which a key begins with.
     pub limit_per_key: u32,
-    /// Keys that have lately refused calls.
+    /// Keys that have lately rejected calls.
     pub saturated: u64,
 }
 

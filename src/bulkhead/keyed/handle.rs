@@ -72,7 +72,7 @@ impl<K: Key> KeyedBulkhead<K> {
         self.group.snapshot()
     }
 
-    /// The keys that have lately refused calls; `None` is the overflow bulkhead. Looks at every key.
+    /// The keys that have lately rejected calls; `None` is the overflow bulkhead. Looks at every key.
     pub fn saturated(&self) -> Vec<Option<K>> {
         self.group.saturated()
     }

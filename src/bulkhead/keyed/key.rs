@@ -212,7 +212,7 @@ impl<K: Key> Group<K> {
         }
     }
 
-    /// The keys that have lately refused calls.
+    /// The keys that have lately rejected calls.
     pub(super) fn saturated(self: &Arc<Self>) -> Vec<Option<K>> {
         let mut saturated = Vec::new();
         self.for_each(|entry| {

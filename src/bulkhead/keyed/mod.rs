@@ -8,7 +8,7 @@
 //! bulkhead with all others that found no room. Keys never become metric labels: the metrics of a group are sums
 //! over its keys, and its limit is that of one key.
 //!
-//! A key that has never refused a call, has no queue and is not timed takes about 130 bytes and its own key.
+//! A key that has never rejected a call, has no queue and is not timed takes about 130 bytes and its own key.
 //!
 //! | setting | default |
 //! |---|---|

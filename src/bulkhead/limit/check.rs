@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_all_at_once() {
+    fn nonsense_is_rejected_all_at_once() {
         let aimd = Aimd::new().min(0).max(0).backoff_ratio(f64::NAN).timeout(Duration::ZERO).window(0);
         let names = ["min", "max", "backoff_ratio", "timeout", "window"].map(|name| format!("adaptive.{name}"));
         assert_eq!(fields(aimd), names);

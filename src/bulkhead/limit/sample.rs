@@ -15,7 +15,7 @@ impl Sample {
         Self { round_trip, in_flight, is_dropped: false }
     }
 
-    /// The call was dropped: it timed out, or was refused for overload.
+    /// The call was dropped: it timed out, or was rejected for overload.
     #[must_use]
     pub const fn dropped(mut self) -> Self {
         self.is_dropped = true;

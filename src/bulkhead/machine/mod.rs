@@ -6,7 +6,7 @@
 //!    └── no room ──▶ waiting ───────────────────┘
 //!           │           ├──▶ out of time, shed: `next`
 //!           │           └──▶ left
-//!           └── no wait, or the queue is full ──▶ refused
+//!           └── no wait, or the queue is full ──▶ rejected
 //! ```
 //!
 //! How many calls are in flight stands in the [permits](super::permits), where calls that need no thought count
@@ -266,8 +266,8 @@ mod tests {
         let late = machine.enqueue(0, WAIT, at(0), ()).unwrap();
         let next = machine.enqueue(0, WAIT, at(1), ()).unwrap();
         match machine.next(one_free(10), at(50)) {
-            Some(Next::Refused(gone)) => assert_eq!((gone.id, gone.on_deadline), (late, RejectReason::WaitTimeout)),
-            other => panic!("not reported: {other:?}"),
+            Some(Next::Rejected(gone)) => assert_eq!((gone.id, gone.on_deadline), (late, RejectReason::WaitTimeout)),
+            other => panic!("it was not told: {other:?}"),
         }
         assert_eq!(granted(machine.next(one_free(10), at(50))), next);
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next<W> {
     /// Its time is over.
-    Refused(Dequeued<W>),
+    Rejected(Dequeued<W>),
     /// It gets a permit, which the caller takes.
     Granted(Dequeued<W>, CallId),
 }
@@ -51,7 +51,7 @@ impl<W> Machine<W> {
     pub(crate) fn next(&mut self, room: Room, now: Instant) -> Option<Next<W>> {
         if let Some(gone) = self.queue.expire(now) {
             self.note_empty(now);
-            return Some(Next::Refused(gone));
+            return Some(Next::Rejected(gone));
         }
         let partition = self.next_partition(room)?;
         let id = self.queue.next(partition, self.config.queue_order)?;

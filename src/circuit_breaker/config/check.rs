@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_all_at_once() {
+    fn nonsense_is_rejected_all_at_once() {
         let error = CircuitBreaker::builder("")
             .window(SlidingWindow::time(Duration::ZERO, 1_000_000_000))
             .failure_rate_threshold(f64::NAN)
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minimum_above_the_window_is_refused_and_the_default_follows_the_window() {
+    fn a_minimum_above_the_window_is_rejected_and_the_default_follows_the_window() {
         let small = CircuitBreakerConfig::builder().window(SlidingWindow::count(5));
         assert_eq!(small.clone().build().unwrap().minimum_calls(), 5);
         let error = small.minimum_calls(10).build().unwrap_err();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_breaker_that_could_never_trip_is_refused() {
+    fn a_breaker_that_could_never_trip_is_rejected() {
         assert!(CircuitBreakerConfig::builder().failure_rate_threshold(None).build().is_err());
     }
 }

@@ -3,7 +3,7 @@
 use super::handle::{KeyHandle, KeyedCircuitBreaker};
 use crate::circuit_breaker::future::ResponseFuture;
 use crate::circuit_breaker::permit::Permit;
-use crate::circuit_breaker::service::{refuse, start};
+use crate::circuit_breaker::service::{reject, start};
 use crate::classify::{Auto, Classify};
 use crate::keyed_table::Key;
 use crate::reject::{AsError, OnReject, answers};
@@ -75,7 +75,7 @@ where
 {
     type Response = C::Response<Permit<KeyHandle<K>>>;
     type Error = P::Error;
-    type Future = ResponseFuture<S::Future, C, P, P::Refusal, Request, Permit<KeyHandle<K>>>;
+    type Future = ResponseFuture<S::Future, C, P, P::Rejection, Request, Permit<KeyHandle<K>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
         self.inner.poll_ready(cx).map_err(P::carry)
@@ -87,7 +87,7 @@ where
         let (classifier, on_reject) = (classifier.clone(), on_reject.clone());
         match circuit.try_acquire() {
             Ok(permit) => start(&mut self.inner, request, permit.into_carried(), classifier, on_reject),
-            Err(rejected) => refuse(request, &circuit, rejected, classifier, on_reject),
+            Err(rejected) => reject(request, &circuit, rejected, classifier, on_reject),
         }
     }
 }

@@ -20,7 +20,7 @@ impl Machine {
         if self.open_until().is_reached(self.latest) {
             self.enter(State::HalfOpen, Reason::OpenTimeElapsed, self.latest, None);
         }
-        let would_reject = match self.refusal() {
+        let would_reject = match self.rejection() {
             Some(denial) if self.state() != State::Shadow => return Err(denial),
             would_reject => would_reject.is_some(),
         };
@@ -30,7 +30,7 @@ impl Machine {
     }
 
     /// Admits the next call, and takes a probe's place or a share of the ramp; `Err` is the reason of a rejection.
-    pub(super) fn refusal(&mut self) -> Option<Denial> {
+    pub(super) fn rejection(&mut self) -> Option<Denial> {
         let now = self.latest;
         let throttled = self.is_throttled();
         let reason = match &mut self.mode {
