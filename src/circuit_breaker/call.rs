@@ -64,8 +64,8 @@ impl CircuitBreaker {
     /// Runs a future if the circuit lets it; `classifier` says how it ended. A rejected call, and one that
     /// returned an error, is answered by `fallback`, which is counted.
     ///
-    /// With reqwest and [`Auto`](crate::classify::Auto) it takes the response as it is sent, so that a 404 is no failure and a
-    /// `Retry-After` is heard; `error_for_status` would hide both.
+    /// With reqwest and [`Auto`](crate::classify::Auto) it takes the response as it is sent, so that a 404 is no
+    /// failure and a `Retry-After` is heard; `error_for_status` would hide both.
     ///
     /// # Errors
     ///

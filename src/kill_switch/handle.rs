@@ -154,8 +154,9 @@ impl fmt::Debug for KillSwitch {
 impl KillSwitches {
     /// A switch of the program. `on_unknown` says what holds as long as no document knows it.
     ///
-    /// A definition that says otherwise changes nothing: it is not there when it would count. [`Event::Differing`](super::Event::Differing),
-    /// the log and [`Status::differing`](super::Status::differing) report it.
+    /// A definition that says otherwise changes nothing: the declaration decides while no document is known.
+    /// [`Event::Differing`](super::Event::Differing), the log and [`Status::differing`](super::Status::differing)
+    /// report it.
     ///
     /// # Errors
     ///
