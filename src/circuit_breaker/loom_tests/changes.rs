@@ -59,7 +59,7 @@ fn a_listener_may_use_the_breaker_while_another_thread_does() {
         let (breaker, _time) = breaker(SlidingWindow::count(1), |builder| builder);
         let handle = breaker.clone();
         let subscription = breaker.subscribe(move |event| {
-            if event.details().to() == State::Open {
+            if event.details().to == State::Open {
                 handle.reset("model");
             }
         });

@@ -103,8 +103,8 @@ fn path(told: &std::sync::Mutex<Vec<Event>>, breaker: &CircuitBreaker) -> Vec<St
     let mut path = vec![State::Closed];
     for (event, sequence) in told.lock().expect("no panic in it").iter().zip(1..) {
         let details = event.details();
-        assert_eq!((details.sequence(), details.from()), (sequence, *path.last().expect("never empty")));
-        path.push(details.to());
+        assert_eq!((details.sequence, details.from), (sequence, *path.last().expect("never empty")));
+        path.push(details.to);
     }
     assert_eq!(path.last(), Some(&breaker.state()));
     path

@@ -66,7 +66,7 @@ fn one_decision_ends_a_round() {
         let probes = [admitted(&breaker), admitted(&breaker)];
         let threads = probes.map(|probe| thread::spawn(move || probe.failure()));
         join(threads);
-        let states: Vec<_> = told.lock().unwrap().iter().map(|event| event.details().to()).collect();
+        let states: Vec<_> = told.lock().unwrap().iter().map(|event| event.details().to).collect();
         assert_eq!(states, [State::HalfOpen, State::Open]);
     });
 }
@@ -84,7 +84,7 @@ fn the_time_in_half_open_ends_once() {
             thread::spawn(move || hung.success()),
         ];
         join(threads);
-        let states: Vec<_> = told.lock().unwrap().iter().map(|event| event.details().to()).collect();
+        let states: Vec<_> = told.lock().unwrap().iter().map(|event| event.details().to).collect();
         assert_eq!(states, [State::Open]);
         assert_eq!(breaker.totals().stale, 1);
     });
