@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use backstop::circuit_breaker::{CircuitBreakerBuilder, SlidingWindow};
-use backstop::config::Named;
 use backstop::classify::Errors;
+use backstop::config::Named;
 use backstop::{CircuitBreaker, Rejected};
 use tower_layer::Layer;
 
