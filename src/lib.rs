@@ -2,8 +2,8 @@
 //! readable by a rollback controller.
 //!
 //! ```text
-//!  request ──▶ layer ──▶ service ──▶ handle ──▶ machine        the machine is pure: state, input and time in,
-//!              (thin, Tower)        (shared,    (decides)      state and transition out; everything else carries
+//!  request ──▶ layer ──▶ service ──▶ handle ──▶ machine        the machine is pure: input and time in,
+//!              (thin, Tower)        (shared,    (decides)      transition out
 //!                                    lock-free
 //!                                    fast path)
 //!                                       │ transitions, outcomes: values
@@ -14,7 +14,7 @@
 //! | mechanism | keeps |
 //! |---|---|
 //! | [`CircuitBreaker`] | calls away from a dependency that fails or is slow, until it has recovered |
-//! | [`Bulkhead`] | a slow dependency from taking the callers of the others: so many calls in flight, and no more |
+//! | [`Bulkhead`] | a slow dependency from blocking callers of the others: it limits calls in flight |
 //! | a kill switch (feature `kill-switch`) | one capability off for a scope, at an operator's command |
 //!
 //! [`protect()`] is several of them as one layer.
@@ -41,7 +41,7 @@
 //! |---|---|
 //! | `metrics` (default) | metrics through the `metrics` facade |
 //! | `tracing` | transitions in the log |
-//! | `tokio` | what needs a timer: calls that wait in a bulkhead, load-balancer mode |
+//! | `tokio` | timers: calls that wait in a bulkhead, load-balancer mode |
 //! | `http` | classification of HTTP and gRPC responses, `.respond()` |
 //! | `grpc` | tonic: `NamedService`, rejections as `tonic::Status` |
 //! | `axum-core` | `.respond_into()` anything that is `IntoResponse` |
@@ -51,7 +51,7 @@
 //! | `kill-switch` | kill switches: documents, stores in memory, gates |
 //! | `file` | kill switches in a file, their audit |
 //! | `full` | all of the above |
-//! | `cli` | the command `backstop`; no part of `full`, and of no use to a library |
+//! | `cli` | the command `backstop`; not part of `full`, and not for libraries |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

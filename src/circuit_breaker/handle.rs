@@ -5,7 +5,7 @@ use super::control::manual_control;
 use super::core::Sample;
 use super::event::Event;
 use super::machine::types::Command;
-use super::owner::PermitOwner;
+use super::owner::Owner;
 use super::permit::Permit;
 use super::shared::Shared;
 use super::snapshot::Snapshot;
@@ -187,8 +187,8 @@ impl CircuitBreaker {
     }
 }
 
-impl PermitOwner for CircuitBreaker {
-    fn name(&self) -> &'static str {
+impl Owner for CircuitBreaker {
+    fn label(&self) -> &'static str {
         self.shared.name()
     }
 

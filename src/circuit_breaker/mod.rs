@@ -64,7 +64,7 @@ mod loom_tests;
 mod machine;
 mod metrics;
 mod open_time;
-mod owner;
+pub(crate) mod owner;
 mod permit;
 mod probes;
 mod ramp;

@@ -1,8 +1,8 @@
 //! An admission of a call.
 
 use crate::clock::Instant;
+
 /// An admission, small enough to travel with the call.
-#[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
     pub(super) generation: u64,

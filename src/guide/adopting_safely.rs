@@ -65,4 +65,4 @@
 //! ## 4. Keep a hand on it
 //!
 //! When in doubt, `disable` lets everything through and `force_open` nothing, at once, from any thread, until
-//! somebody says otherwise. Each takes a reason that stands in the log.
+//! changed by hand. Each takes a reason that is logged.

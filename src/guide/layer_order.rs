@@ -37,7 +37,7 @@
 //!
 //! Inside, one call of the breaker is up to n attempts: it sees failures n times too late, and a probe becomes
 //! n probes. Outside, every attempt is judged, and an open circuit stops the retries at once, as long as the
-//! retry policy does not take a rejection for an error worth repeating. It can tell:
+//! retry policy does not retry a rejection. It can distinguish them:
 //!
 //! ```
 //! use backstop::{BoxError, Rejected};

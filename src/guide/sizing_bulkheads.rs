@@ -71,11 +71,11 @@
 //! let database = Bulkhead::builder("database")
 //!     .max_concurrent_calls(40)
 //!     .partition("live", 0.7)
-//!     .partition("batch", 0.2) // the rest, 4 permits, is for whoever comes first
+//!     .partition("batch", 0.2) // the rest, 4 permits, is shared
 //!     .build()?;
 //! let batch = database.partition("batch").expect("it was named above");
 //! let borrowed: Vec<_> = (0..40).map_while(|_| batch.try_acquire().ok()).collect();
-//! assert_eq!(borrowed.len(), 40); // nobody else was there
+//! assert_eq!(borrowed.len(), 40); // the other partition was idle
 //!
 //! let live = database.partition("live").expect("it was named above");
 //! assert!(live.try_acquire().is_err()); // until a call of the batch ends
@@ -118,7 +118,7 @@
 //!
 //! Until the head of the response is there. That is right for a client that reads small bodies at once. On a server,
 //! and for downloads, [`until_body_end`](crate::bulkhead::BulkheadLayer::until_body_end) counts the body, too: a
-//! thousand clients that read slowly are a thousand responses in memory. Then somebody may read a byte a minute and
+//! thousand clients that read slowly are a thousand responses in memory. A client may then read a byte a minute and
 //! keep a permit for ever; [`max_hold`](crate::bulkhead::BulkheadBuilder::max_hold) bounds that. Choose it well above
 //! the longest body that is all right: it breaks the others.
 //!
@@ -142,7 +142,7 @@
 //! | question | metric |
 //! |---|---|
 //! | How full is it? | `backstop_bulkhead_in_flight_calls / backstop_bulkhead_max_concurrent_calls` |
-//! | Are calls refused? | `rate(backstop_bulkhead_calls_total{kind=~"rejected_full\|timed_out\|shed"}[5m])` |
+//! | Are calls rejected? | `rate(backstop_bulkhead_calls_total{kind=~"rejected_full\|timed_out\|shed"}[5m])` |
 //! | Do they wait? | `backstop_bulkhead_wait_seconds`, `backstop_bulkhead_queue_depth` |
 //! | Does a call hang, or leak its permit? | `backstop_bulkhead_oldest_call_seconds`, where calls are timed ([when](crate::Bulkhead::oldest_call)) |
 //! | Has the adaptive limit lost its way? | `backstop_bulkhead_max_concurrent_calls` at its `min` or `max` |
@@ -150,8 +150,8 @@
 //! The metrics of a [group of keys](crate::bulkhead::keyed) are sums over its keys, and its `max_concurrent_calls` is
 //! that of one key: there the first question has no answer, and the others do.
 //!
-//! Alert on refused calls, as a share of the offered ones, over some minutes: one in a thousand is a burst, one in
-//! twenty is an incident. Being full is a warning. In a rollout, refusals in the canary and none in
+//! Alert on rejected calls as a share of all calls, over some minutes: one in a thousand is a burst, one in
+//! twenty is an incident. Being full is a warning. In a rollout, rejections in the canary and none in
 //! the baseline are a reason to roll back; the example `canary` does.
 //!
 //! ## Adopting it safely

@@ -1,31 +1,30 @@
 //! An emergency stop for one capability.
 //!
-//! A release goes wrong, a dependency answers nonsense, a feature costs more than it earns: an operator must be able to
-//! turn *that* off, for those whom it hurts, in seconds, without a deployment, and to turn it on again. A kill switch
-//! is no feature flag: it is either released, and the capability is on, or *engaged* for a scope.
+//! A release goes wrong, a dependency answers nonsense, a feature costs more than it earns: an operator turns one
+//! capability off for a scope, within seconds and without a deployment, and on again. Unlike a feature flag, a kill
+//! switch has two states only: *released* (the capability is on) or *engaged* for a scope.
 //!
 //! ```text
-//!  desk: define, engage, release, revert ──▶ document ──▶ store ──▶ board of every instance ──▶ gates
-//!   (who, why, for whom, until when)         (versioned,             (keeps the last good      (one load while
-//!                                             hashed)                 one for ever)             nothing is engaged)
+//!  Editor: define, engage, release, revert ──▶ Document ──▶ store ──▶ KillSwitches of every ──▶ gates
+//!   (author, reason, scope, expiry)           (versioned,              instance: keep the      (one load while
+//!                                              hashed)                 last good document       nothing is engaged)
 //! ```
 //!
-//! - One [`Document`] holds every switch. Each change is a new generation, written by compare and set, and every
-//!   generation that is kept can be brought back by one change, which is a generation itself.
-//! - What cannot be read, is damaged, comes from elsewhere, is older, or silently drops an engaged switch changes
-//!   nothing: an engaged switch stays engaged. [`Status`] and the metrics say how old the document in force is.
-//! - A gate needs a degraded mode; without one it is not a layer.
-//! - Not consulted is not released: as long as no document knows a switch its [`State`] is `Unknown`, and what then
-//!   happens is declared where the switch is asked for.
-//! - The kill itself can be the bug: where the document lays down [`Stages`], an engagement begins with some instances,
-//!   and goes on after a look, by hand or by itself ([`staged`]). `now` skips them, and the history says so.
-//! - Automation may engage, within the bounds of a definition, and never release. A pin set by a person wins.
+//! - One [`Document`] holds every switch. Each change is a new generation, written by compare and set. Reverting to
+//!   a kept generation is a change, and a generation, too.
+//! - A document that is damaged, foreign, older, or silently drops an engaged switch is rejected and changes nothing.
+//!   [`Status`] and the metrics have the age of the document in force.
+//! - A layer requires a degraded mode: without one it does not compile.
+//! - Until a document contains a switch, its [`State`] is `Unknown`; [`OnUnknown`] says what that does.
+//! - With [`Stages`] in the document, an engagement begins on some instances and advances after a check, by hand or
+//!   automatically ([`staged`]). `now` skips them, and the history records that.
+//! - Automation may engage, within the limits of a definition, and never release. A person's pin takes precedence.
 //!
 //! | setting | default |
 //! |---|---|
-//! | the store is read | when it says that there is something new, and every second |
+//! | the store is read | on its notification, and every second |
 //! | history kept | 1,000 generations |
-//! | stages before everywhere | none ([`Change::Stages`]) |
+//! | stages | none ([`Change::Stages`]) |
 //! | two persons to release, retire, extend, override | off ([`Change::TwoPerson`]) |
 //!
 //! # Examples

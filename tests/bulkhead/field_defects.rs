@@ -1,7 +1,7 @@
 //! The defects of other bulkheads, each as a test that this one does not have it.
 //!
 //! Found in their code, their issues, or by running them. Idle keep-alive connections and `NamedService` are in
-//! `bulkhead_http.rs` with real ones; that a rejection allocates nothing in `allocations.rs`.
+//! `http.rs` with real ones; that a rejection allocates nothing in `costs/`.
 
 use crate::exposition;
 use crate::scene;

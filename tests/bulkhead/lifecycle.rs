@@ -1,8 +1,8 @@
 //! What can go wrong round a bulkhead: groups A and B of the fault catalogue.
 //!
-//! Not here: real servers and clients (B8, B10) in `bulkhead_http.rs`; threads, panics and runtimes that go down (A1,
-//! A9, A11) in `bulkhead_storm.rs`; events in any order (A9, A10) in `bulkhead_model.rs`; limits, queues and listeners
-//! (C, D, E) in `faults_bulkhead_limits.rs`.
+//! Not here: real servers and clients (B8, B10) in `http.rs`; threads, panics and runtimes that go down (A1,
+//! A9, A11) in `storm.rs`; events in any order (A9, A10) in `model.rs`; limits, queues and listeners
+//! (C, D, E) in `limit_faults.rs`.
 
 use crate::common;
 use crate::scene;

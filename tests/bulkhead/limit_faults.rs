@@ -1,7 +1,7 @@
 //! Limits, queues and listeners of a bulkhead: groups C, D and E of the fault catalogue.
 //!
-//! Not here: bodies (D1 to D5) in `bulkhead_http.rs`; waits that end while permits come free (D7), and limits below
-//! what is in flight (D8), in any order, in `bulkhead_model.rs`.
+//! Not here: bodies (D1 to D5) in `http.rs`; waits that end while permits come free (D7), and limits below
+//! what is in flight (D8), in any order, in `model.rs`.
 
 use crate::common;
 use crate::scene;

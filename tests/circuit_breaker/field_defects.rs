@@ -1,18 +1,18 @@
 //! The defects of other circuit breakers, each as a test that this one does not have it.
 //!
-//! Found in their code, their issues, or by running them. Bulkheads are in `field_defects_bulkhead.rs`, series and
-//! gauges in `metrics.rs`, gRPC's trailers and `NamedService` in `grpc.rs`, rejections as responses in `rejections.rs`.
+//! Found in their code, their issues, or by running them. Bulkheads are in `bulkhead/field_defects.rs`, probes in `half_open.rs`, series and
+//! gauges in `telemetry/`, gRPC and rejections as responses in `stack/`.
 
 use crate::scene;
 
 use backstop::circuit_breaker::Permit;
-use backstop::circuit_breaker::{HalfOpenDecision, OpenTime, ProbeLimit, Reason, SlidingWindow, State, Throttle};
+use backstop::circuit_breaker::{HalfOpenDecision, OpenTime, Reason, SlidingWindow, State, Throttle};
 use backstop::classify::Errors;
 use backstop::reject::RejectReason;
 use backstop::{CallError, CircuitBreaker};
 use scene::{
-    Do, JUST_OPEN, MILLISECOND, OPEN_TIME, PROBE_TIME, about_to_probe, breaker, call, ended, events, fail, guarded,
-    is_ready, panics, path, poll_once, rejection, succeed, try_now,
+    Do, JUST_OPEN, MILLISECOND, OPEN_TIME, PROBE_TIME, about_to_probe, breaker, ended, events, fail, guarded, is_ready,
+    panics, path, rejection, succeed, try_now,
 };
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
@@ -44,141 +44,6 @@ fn a_time_window_with_forgotten_permits_still_trips() {
     assert_eq!(breaker.snapshot().calls, 0);
     fail(&breaker, 4);
     assert_eq!(breaker.state(), State::Open);
-}
-
-// ---- results of another time
-
-/// Resilience4j, Polly, tower-resilience, linkerd, failsafe-go: a call begun before the trip closed the circuit,
-/// or opened it again.
-#[test]
-fn a_result_from_before_the_trip_decides_nothing_in_half_open() {
-    let (breaker, time) = breaker(|builder| builder);
-    let early: [Permit; 3] = std::array::from_fn(|_| breaker.try_acquire().unwrap());
-    about_to_probe(&breaker, &time);
-    let probe = breaker.try_acquire().unwrap();
-    let [success, failure, neutral] = early;
-    success.success();
-    failure.failure();
-    neutral.ignore();
-    assert_eq!((breaker.state(), breaker.totals().stale), (State::HalfOpen, 3));
-    probe.success();
-    assert_eq!(breaker.state(), State::Closed);
-}
-
-/// Resilience4j: a late result that counts as nothing gave back a place that it had never taken.
-#[test]
-fn a_late_neutral_result_mints_no_probe() {
-    let (breaker, time) = breaker(|builder| builder);
-    let (early, dropped) = (breaker.try_acquire().unwrap(), breaker.try_acquire().unwrap());
-    about_to_probe(&breaker, &time);
-    let _probe = breaker.try_acquire().unwrap();
-    early.ignore();
-    drop(dropped);
-    assert_eq!(breaker.try_acquire().unwrap_err().reason(), RejectReason::HalfOpen);
-}
-
-// ---- probes that come to nothing: Polly, Resilience4j, Hystrix, Sentinel, linkerd, tower-resilience
-
-/// Makes the only probe come to nothing, as `waste` does, and lets `after` pass: the next call must be a probe
-/// again, and close the circuit.
-fn recovers<T>(waste: impl FnOnce(&mut scene::Guarded) -> T, after: Duration) {
-    let (breaker, time) = breaker(|builder| builder);
-    about_to_probe(&breaker, &time);
-    let mut service = guarded(&breaker);
-    let _kept = waste(&mut service);
-    time.advance(after);
-    let result = try_now(&mut service, Do::Answer).expect("it is over at once");
-    assert!(result.is_ok(), "{result:?} in {:?}", breaker.state());
-    assert_eq!(breaker.state(), State::Closed);
-}
-
-#[test]
-fn a_cancelled_probe_frees_its_place_at_once() {
-    recovers(|service| assert!(try_now(service, Do::Hang).is_none()), Duration::ZERO);
-}
-
-#[test]
-fn a_probe_that_is_never_polled_frees_its_place_when_it_is_dropped() {
-    recovers(|service| drop(call(service, Do::Answer)), Duration::ZERO);
-}
-
-#[test]
-fn a_probe_that_counts_as_nothing_frees_its_place_at_once() {
-    recovers(|service| assert!(try_now(service, Do::Refuse).unwrap().is_err()), Duration::ZERO);
-}
-
-#[test]
-fn a_probe_that_panics_has_failed_and_the_next_round_probes_again() {
-    for request in [Do::Panic, Do::PanicInCall] {
-        recovers(|service| assert!(panics(|| try_now(service, request))), OPEN_TIME);
-    }
-}
-
-#[test]
-fn a_probe_that_hangs_for_ever_holds_up_its_own_round_only() {
-    let hang = |service: &mut scene::Guarded| {
-        let mut probe = call(service, Do::Hang);
-        assert!(poll_once(&mut probe).is_pending());
-        probe
-    };
-    recovers(hang, PROBE_TIME + OPEN_TIME);
-}
-
-#[test]
-fn a_probe_that_is_kept_and_never_polled_holds_up_its_own_round_only() {
-    recovers(|service| call(service, Do::Answer), PROBE_TIME + OPEN_TIME);
-}
-
-#[test]
-fn a_probe_that_is_forgotten_holds_up_its_own_round_only() {
-    recovers(|service| std::mem::forget(call(service, Do::Answer)), PROBE_TIME + OPEN_TIME);
-}
-
-/// As Resilience4j in production: 49,607 rejections over six days, because one probe never ended.
-#[test]
-fn six_days_with_hung_probes_never_reject_for_longer_than_a_round_and_its_open_time() {
-    let (breaker, time) = breaker(|builder| builder);
-    about_to_probe(&breaker, &time);
-    let (mut hung, mut rejected_in_a_row) = (Vec::new(), 0);
-    let step = Duration::from_secs(5);
-    for _ in 0..6 * 24 * 60 * 60 / step.as_secs() {
-        match breaker.try_acquire() {
-            Ok(probe) => {
-                hung.push(probe);
-                rejected_in_a_row = 0;
-            }
-            Err(_) => rejected_in_a_row += 1,
-        }
-        assert!(step * rejected_in_a_row < OPEN_TIME + PROBE_TIME);
-        time.advance(step);
-    }
-    time.advance(OPEN_TIME + PROBE_TIME);
-    breaker.try_acquire().unwrap().success();
-    assert_eq!(breaker.state(), State::Closed);
-}
-
-/// Polly, Resilience4j, tower-resilience; recloser and failsafe let all of them through.
-#[test]
-fn no_more_than_n_probes_pass_however_many_threads_wait_for_the_instant_of_expiry() {
-    const PROBES: usize = 3;
-    const THREADS: usize = 16;
-    for limit in [ProbeLimit::PerRound, ProbeLimit::InFlight] {
-        let (breaker, time) = breaker(|builder| builder.half_open_max_calls(3).half_open_limit(limit));
-        for _ in 0..50 {
-            breaker.trip("test");
-            time.advance(OPEN_TIME);
-            let start = Barrier::new(THREADS);
-            let contend = || {
-                start.wait();
-                breaker.try_acquire().ok()
-            };
-            let admitted: Vec<Permit> = thread::scope(|scope| {
-                let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(contend)).collect();
-                threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
-            });
-            assert_eq!(admitted.len(), PROBES, "{limit:?}");
-        }
-    }
 }
 
 // ---- what is seen at all
@@ -287,22 +152,6 @@ fn a_whole_life_needs_no_runtime() {
     assert_eq!(breaker.state(), State::HalfOpen);
     assert!(try_now(&mut service, Do::Hang).is_none());
     assert!(try_now(&mut service, Do::Answer).unwrap().is_ok());
-    assert_eq!(breaker.state(), State::Closed);
-}
-
-/// vector#26457: keep-alive connections that had only polled ready held all permits of `ConcurrencyLimit`.
-#[test]
-fn a_hundred_idle_connections_that_polled_ready_hold_no_probe() {
-    let (breaker, time) = breaker(|builder| builder);
-    about_to_probe(&breaker, &time);
-    breaker.probe("test");
-    let service = guarded(&breaker);
-    let mut idle: Vec<_> = (0..100).map(|_| service.clone()).collect();
-    for connection in &mut idle {
-        assert!(is_ready(connection));
-    }
-    let mut late = service.clone();
-    assert!(try_now(&mut late, Do::Answer).unwrap().is_ok());
     assert_eq!(breaker.state(), State::Closed);
 }
 
@@ -431,37 +280,6 @@ fn failures_that_race_open_the_circuit_once() {
         assert_eq!((totals.failed, totals.stale), (2, THREADS as u64 - 2));
         time.advance(MILLISECOND);
         assert_eq!(breaker.retry_after(), Some(JUST_OPEN), "nor did they extend the wait");
-    }
-}
-
-/// Many: a probe that succeeded slowly closed a circuit that slowness had opened, and it opened again: flapping.
-#[test]
-fn a_slow_probe_does_not_close_a_circuit_that_slowness_opened() {
-    let decisions = [
-        HalfOpenDecision::Rate { calls: 1 },
-        HalfOpenDecision::ConsecutiveSuccesses { calls: 1 },
-        HalfOpenDecision::Successes { successes: 1, of: 1 },
-    ];
-    let slow = Duration::from_secs(1);
-    for decision in decisions {
-        let (breaker, time) = breaker(|builder| {
-            let rules = builder.slow_call_duration_threshold(slow).slow_call_rate_threshold(0.5);
-            rules.half_open_decision(decision)
-        });
-        let succeed_slowly = || {
-            let permit = breaker.try_acquire().unwrap();
-            time.advance(slow + MILLISECOND);
-            permit.success();
-        };
-        succeed_slowly();
-        succeed_slowly();
-        assert_eq!((breaker.state(), breaker.snapshot().slow), (State::Open, 2));
-        time.advance(OPEN_TIME);
-        succeed_slowly();
-        assert_eq!(breaker.state(), State::Open, "{decision:?}");
-        time.advance(OPEN_TIME);
-        succeed(&breaker, 1);
-        assert_eq!(breaker.state(), State::Closed, "{decision:?}");
     }
 }
 

@@ -9,8 +9,8 @@ use backstop::circuit_breaker::{AbandonedPolicy, PanicPolicy, Reason, SlidingWin
 use backstop::classify::Errors;
 use futures_util::FutureExt;
 use scene::{
-    Bell, Builder, Do, MILLISECOND, OPEN_TIME, PROBE_TIME, about_to_probe, breaker, call, ended, events, fail, guarded,
-    panics, path, poll_once, quiet_panic, succeed, try_now,
+    Bell, Builder, Do, MILLISECOND, about_to_probe, breaker, call, ended, events, fail, guarded, panics, path,
+    poll_once, quiet_panic, succeed, try_now,
 };
 use std::cell::Cell;
 use std::future::pending;
@@ -97,18 +97,6 @@ fn a3_forgotten_calls_cost_a_closed_circuit_nothing() {
     }
     fail(&breaker, 2);
     assert_eq!(breaker.state(), State::Open);
-}
-
-#[test]
-fn a3_forgotten_probes_are_replaced_when_their_round_is_over() {
-    let (breaker, time) = breaker(|builder| builder.half_open_max_calls(3));
-    about_to_probe(&breaker, &time);
-    (0..3).for_each(|_| std::mem::forget(breaker.try_acquire().unwrap()));
-    assert!(breaker.try_acquire().is_err());
-    time.advance(PROBE_TIME + OPEN_TIME);
-    let probes: Vec<_> = (0..3).map(|_| breaker.try_acquire().unwrap()).collect();
-    assert!(breaker.try_acquire().is_err(), "three again, not six");
-    drop(probes);
 }
 
 #[test]

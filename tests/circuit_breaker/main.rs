@@ -4,6 +4,7 @@
 mod scene;
 
 mod field_defects;
+mod half_open;
 mod keyed;
 mod lifecycle;
 mod model;

@@ -1,6 +1,6 @@
 //! What happens while the breaker runs somebody else's code: group E of the fault catalogue.
 //!
-//! Not here: E4 and E5, recorders, in `metrics_recorders.rs`; E7, no timers and no tasks, in `field_defects.rs`;
+//! Not here: E4 and E5, recorders, in `isolated/recorders.rs`; E7, no timers and no tasks, in `field_defects.rs`;
 //! E8 is a lint that the build denies.
 
 use crate::scene;

@@ -8,8 +8,8 @@ use crate::scene;
 
 use backstop::circuit_breaker::Permit;
 use backstop::circuit_breaker::{
-    CircuitBreakerBuilder, CircuitBreakerConfig, Event, HalfOpenDecision, OpenTime, ProbeLimit, Reason,
-    RetryAfterPolicy, SlidingWindow, State, Throttle, TimeoutTo,
+    CircuitBreakerBuilder, CircuitBreakerConfig, HalfOpenDecision, OpenTime, Reason, RetryAfterPolicy, SlidingWindow,
+    State, Throttle,
 };
 use backstop::classify::Errors;
 use backstop::clock::Clock;
@@ -19,10 +19,9 @@ use backstop::outcome::Classification;
 use backstop::{BoxError, CircuitBreaker, Outcome, Rejected};
 use futures_util::FutureExt;
 use scene::{
-    Builder, Failure, JUST_PROBING, MILLISECOND, OPEN_TIME, about_to_probe, breaker, ended, events, fail, panics, path,
-    quiet_panic, succeed, try_now,
+    Builder, Failure, MILLISECOND, OPEN_TIME, about_to_probe, breaker, ended, events, fail, panics, path, quiet_panic,
+    succeed, try_now,
 };
-use std::collections::BTreeSet;
 use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
@@ -30,60 +29,6 @@ use std::thread;
 use std::time::Duration;
 use tower::retry::{Policy, RetryLayer};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
-
-// ---- C1, C2, C3: half-open
-
-#[test]
-fn c1_ten_thousand_tasks_at_the_instant_of_expiry_are_never_more_than_n_probes_at_once() {
-    const TASKS: usize = 10_000;
-    let (breaker, time) = breaker(|builder| {
-        let limited = builder.half_open_max_calls(3).half_open_limit(ProbeLimit::InFlight);
-        limited.half_open_decision(HalfOpenDecision::ConsecutiveSuccesses { calls: 9_000 })
-    });
-    about_to_probe(&breaker, &time);
-    let (now, peak) = (AtomicU64::new(0), AtomicU64::new(0));
-    let probe = async || {
-        peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        tokio::task::yield_now().await;
-        now.fetch_sub(1, Ordering::SeqCst);
-        Ok::<_, Failure>(())
-    };
-    let runtimes: Vec<_> = (0..4).map(|_| tokio::runtime::Builder::new_current_thread().build().unwrap()).collect();
-    let start = Barrier::new(runtimes.len());
-    let batch = |runtime: &tokio::runtime::Runtime| {
-        start.wait();
-        let tasks = (0..TASKS / 4).map(|_| breaker.call(probe()));
-        runtime.block_on(futures_util::future::join_all(tasks));
-    };
-    thread::scope(|scope| runtimes.iter().for_each(|runtime| drop(scope.spawn(|| batch(runtime)))));
-    assert!((1..=3).contains(&peak.load(Ordering::SeqCst)), "{peak:?}");
-    assert_eq!(ended(&breaker) + breaker.totals().not_permitted, TASKS as u64 + 2);
-}
-
-#[test]
-fn c2_c3_half_open_lasts_no_longer_than_its_limit_with_or_without_traffic() {
-    for (to, state) in [(TimeoutTo::Open, State::Open), (TimeoutTo::Closed, State::Closed)] {
-        for probes in 0..=1 {
-            let (breaker, time) = breaker(|builder| builder.half_open_timeout_to(to));
-            breaker.probe("test");
-            let _hung: Vec<Permit> = (0..probes).map(|_| breaker.try_acquire().unwrap()).collect();
-            time.advance(JUST_PROBING);
-            assert_eq!(breaker.state(), State::HalfOpen);
-            time.advance(MILLISECOND);
-            assert_eq!(breaker.state(), state);
-        }
-    }
-}
-
-#[test]
-fn c3_without_a_limit_half_open_waits_for_traffic_for_ever() {
-    let (breaker, time) = breaker(|builder| builder.half_open_timeout(Duration::MAX));
-    breaker.probe("test");
-    time.advance(Duration::from_secs(100 * 365 * 24 * 60 * 60));
-    assert_eq!(breaker.state(), State::HalfOpen);
-    succeed(&breaker, 1);
-    assert_eq!(breaker.state(), State::Closed);
-}
 
 // ---- C4, C5, C6: races
 
@@ -163,7 +108,7 @@ fn c6_the_operator_wins_against_failures_that_race() {
 
 type Settings = CircuitBreakerBuilder<ConfigOnly>;
 
-fn config(configure: impl FnOnce(Settings) -> Settings) -> CircuitBreakerConfig {
+pub(crate) fn config(configure: impl FnOnce(Settings) -> Settings) -> CircuitBreakerConfig {
     configure(CircuitBreakerConfig::builder()).build().unwrap()
 }
 
@@ -180,21 +125,6 @@ fn c7_new_settings_keep_the_evidence_and_are_looked_at_with_the_next_call() {
     assert_eq!((breaker.snapshot().failed, breaker.totals().stale), (1, 0), "f s s s f: one left as one came");
     fail(&breaker, 1);
     assert_eq!((breaker.state(), breaker.snapshot().failure_rate), (State::Open, Some(0.5)));
-}
-
-#[test]
-fn c7_new_settings_keep_the_time_that_is_left_and_the_probes_in_flight() {
-    let (breaker, time) = breaker(|builder| builder);
-    fail(&breaker, 2);
-    time.advance(OPEN_TIME / 4);
-    breaker.reconfigure(config(|builder| builder.open_time(OPEN_TIME * 100).half_open_max_calls(1)));
-    assert_eq!((breaker.state(), breaker.retry_after()), (State::Open, Some(OPEN_TIME * 3 / 4)));
-    time.advance(OPEN_TIME * 3 / 4);
-    let probe = breaker.try_acquire().unwrap();
-    breaker.reconfigure(config(|builder| builder.half_open_max_calls(1)));
-    assert!(breaker.try_acquire().is_err(), "no second probe by new settings");
-    probe.success();
-    assert_eq!(breaker.state(), State::Closed);
 }
 
 #[test]
@@ -329,39 +259,6 @@ fn c10_open_times_of_a_function_may_be_anything() {
 
 // ---- C14: time jumps
 
-#[test]
-fn c14_hours_at_once_empty_the_window_and_begin_one_half_open_round() {
-    let (breaker, time) = breaker(|builder| builder.window(SlidingWindow::time(OPEN_TIME, 10)).minimum_calls(3));
-    fail(&breaker, 2);
-    time.advance(Duration::from_secs(36_000));
-    fail(&breaker, 1);
-    assert_eq!((breaker.state(), breaker.snapshot().calls), (State::Closed, 1));
-    fail(&breaker, 2);
-    let told = events(&breaker);
-    time.advance(Duration::from_secs(36_000));
-    let admitted = (0..100).filter_map(|_| breaker.try_acquire().ok()).collect::<Vec<_>>();
-    assert_eq!(admitted.len(), 1);
-    assert_eq!(path(&told), [(State::Open, State::HalfOpen, Reason::OpenTimeElapsed)]);
-}
-
-/// Nothing runs in the background, so a night without calls is caught up with at once, in bounded steps.
-#[test]
-fn c14_a_night_of_unwatched_half_open_rounds_is_caught_up_with_in_few_steps() {
-    let (breaker, time) = breaker(|builder| builder.automatic_half_open(true));
-    fail(&breaker, 2);
-    let told = events(&breaker);
-    time.advance(Duration::from_secs(12 * 60 * 60));
-    let state = breaker.state();
-    let path = path(&told);
-    assert!(path.len() <= 20, "{} steps", path.len());
-    assert!(path.windows(2).all(|pair| pair[0].1 == pair[1].0) && path.last().unwrap().1 == state);
-    let times: Vec<_> = told.lock().unwrap().iter().map(|event| event.details().at).collect();
-    assert!(times.is_sorted() && *times.last().unwrap() <= breaker.clock().now());
-    time.advance(breaker.retry_after().unwrap_or_default());
-    breaker.try_acquire().unwrap().success();
-    assert_eq!(breaker.state(), State::Closed);
-}
-
 /// C15 as far as it can be seen from outside: readings that do not move on.
 #[test]
 fn c15_a_clock_that_stands_still_breaks_nothing() {
@@ -406,19 +303,6 @@ fn c18_a_classifier_that_panics_has_seen_a_failure_and_the_result_arrives() {
 }
 
 // ---- C19, C20, C21: herds, retries, flapping
-
-#[test]
-fn c19_replicas_probe_at_different_times_and_a_seed_makes_that_repeatable() {
-    let wait = |seed: u64| {
-        let (breaker, _) = breaker(|builder| builder.open_time_jitter(0.5).jitter_seed(seed));
-        fail(&breaker, 2);
-        breaker.retry_after().unwrap()
-    };
-    let waits: BTreeSet<Duration> = (0..100).map(wait).collect();
-    assert!(waits.len() > 90, "{} different waits of 100", waits.len());
-    assert!(waits.iter().all(|wait| (OPEN_TIME..OPEN_TIME * 3 / 2).contains(wait)), "longer, never shorter");
-    assert_eq!(wait(7), wait(7));
-}
 
 #[test]
 fn c19_after_closing_the_share_of_calls_grows_step_by_step_to_all() {
@@ -473,24 +357,6 @@ fn c20_retries_do_not_multiply_over_an_open_circuit() {
     }
     assert_eq!((arrived.load(Ordering::Relaxed), breaker.totals().failed), (10, 10));
     assert_eq!(breaker.totals().not_permitted, 1_000 - 5, "one rejection for each call after the first five");
-}
-
-#[test]
-fn c21_a_dependency_that_fails_for_hours_is_probed_ever_less_often() {
-    let grows = OpenTime::exponential(OPEN_TIME, 2.0, Duration::from_secs(600));
-    let (breaker, time) = breaker(|builder| builder.open_time(grows));
-    let told = events(&breaker);
-    let arrived = (0..24 * 60 * 60).filter(|_| {
-        time.advance(Duration::from_secs(1));
-        breaker.try_acquire().is_ok_and(|permit| {
-            permit.failure();
-            true
-        })
-    });
-    let arrived = arrived.count();
-    assert!(arrived <= 2 + 8 + 24 * 6, "{arrived} calls reached it in a day");
-    let transitions = told.lock().unwrap().iter().filter(|event| matches!(event, Event::Transition(_))).count();
-    assert!(transitions <= 2 * arrived);
 }
 
 // ---- the laws, over threads

@@ -1,7 +1,7 @@
 //! What other layers and services may do to a breaker between them: group B of the fault catalogue.
 //!
-//! Not here: B12, which needs two limits that wait; B8 against axum, tonic, hyper and reqwest, which `http.rs`,
-//! `grpc.rs` and `clients.rs` do with the real ones.
+//! Not here: B12, which needs two limits that wait; B8 against axum, tonic, hyper and reqwest, which `stack/http.rs`,
+//! `stack/grpc.rs` and `stack/clients.rs` cover with the real ones.
 
 use crate::scene;
 
@@ -105,17 +105,6 @@ async fn b5_a_service_that_is_finished_says_so_and_has_failed() {
     assert_eq!(error.to_string(), "finished");
     assert_eq!((breaker.totals().failed, ended(&breaker)), (1, 1));
     assert_eq!(path(&told), [(State::Closed, State::Open, Reason::FailureRate)]);
-}
-
-#[tokio::test]
-async fn b5_a_probe_that_finds_the_service_finished_opens_again() {
-    let (breaker, time) = breaker(|builder| builder);
-    about_to_probe(&breaker, &time);
-    let (service, mut handle) = mock::pair::<(), ()>();
-    let mut service = breaker.layer().classify(Errors).layer(service);
-    handle.send_error("finished");
-    assert!(service.ready().await.is_err());
-    assert_eq!((breaker.state(), breaker.retry_after()), (State::Open, Some(OPEN_TIME)));
 }
 
 #[tokio::test]

@@ -41,12 +41,12 @@ impl Client {
     /// Those that the token is for.
     pub(super) fn switches(&self) -> Result<Vec<Switch>, Failure> {
         let foreign = || self.http.foreign("does not answer with switches");
-        let told: Value = serde_json::from_slice(&self.http.get("/v1/switches")?.body).map_err(|_| foreign())?;
-        let Some(switches) = told["switches"].as_array() else {
-            return if told.is_null() { Ok(Vec::new()) } else { Err(foreign()) }; // no document yet
+        let response: Value = serde_json::from_slice(&self.http.get("/v1/switches")?.body).map_err(|_| foreign())?;
+        let Some(switches) = response["switches"].as_array() else {
+            return if response.is_null() { Ok(Vec::new()) } else { Err(foreign()) }; // no document yet
         };
-        let switch = |told: &Value| {
-            let mut switch = told.clone();
+        let switch = |response: &Value| {
+            let mut switch = response.clone();
             if let Value::Object(fields) = &mut switch {
                 fields.retain(|field, _| !matches!(field.as_str(), "is_engaged" | "here"));
             }
@@ -58,10 +58,10 @@ impl Client {
     /// Puts what is in force there into its store; the generation that it has then.
     pub(super) fn restore(&self, by: &Author) -> Result<u64, Failure> {
         let Answer { body, .. } = self.http.post("/v1/restore", &json!({ "reason": by.reason() }))?;
-        let told: Value = serde_json::from_slice(&body).unwrap_or_default();
-        told["generation"]
+        let response: Value = serde_json::from_slice(&body).unwrap_or_default();
+        response["generation"]
             .as_u64()
-            .ok_or_else(|| self.http.foreign("does not tell a generation: look whether it is done"))
+            .ok_or_else(|| self.http.foreign("has no generation: check whether the change was made"))
     }
 
     /// Makes a change, where it is of this generation if one is given.
@@ -73,20 +73,20 @@ impl Client {
         purpose: Purpose,
     ) -> Result<Committed, Failure> {
         let Answer { status, body } = self.http.post(&path(change, purpose), &body(change, by, generation))?;
-        let told: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let Some(generation) = told["generation"].as_u64() else {
-            return Err(self.http.foreign("does not tell a generation: look whether it is done"));
+        let response: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let Some(generation) = response["generation"].as_u64() else {
+            return Err(self.http.foreign("has no generation: check whether the change was made"));
         };
-        let is_audited = told["audited"].as_bool() == Some(true);
+        let is_audited = response["audited"].as_bool() == Some(true);
         let warning = "the audit has no entry of it: the program keeps none, or could not write it";
         Ok(Committed {
             generation,
             // The very document that was made. What is done is done, whether or not it can be read: a token may be for
             // changes alone, or for one switch.
             document: self.revision(generation).ok().flatten(),
-            proposed: told["pending"].as_u64().filter(|_| status == 202),
+            proposed: response["pending"].as_u64().filter(|_| status == 202),
             warning: (!is_audited).then(|| warning.to_owned()),
-            told,
+            response,
         })
     }
 }
@@ -135,16 +135,16 @@ mod tests {
     fn a_body_has_what_neither_the_path_nor_the_token_says() {
         let engage = Change::Engage(Engage::new(SwitchId::new("recs").unwrap(), Scope::all()));
         assert_eq!(path(&engage, Purpose::Need), "/v1/switches/recs/engage");
-        let told = json!({ "scope": { "all": true }, "reason": "why" });
-        assert_eq!(body(&engage, &by(), None), told);
+        let response = json!({ "scope": { "all": true }, "reason": "why" });
+        assert_eq!(body(&engage, &by(), None), response);
     }
 
     #[test]
     fn what_was_decided_by_reading_is_for_the_generation_that_was_read() {
         let revert = Change::Revert { generation: 2 };
         assert_eq!(path(&revert, Purpose::Need), "/v1/revert");
-        let told = json!({ "generation": 2, "reason": "why", "if_generation": 7, "break_glass": true });
-        assert_eq!(body(&revert, &by().break_glass(), Some(7)), told);
+        let response = json!({ "generation": 2, "reason": "why", "if_generation": 7, "break_glass": true });
+        assert_eq!(body(&revert, &by().break_glass(), Some(7)), response);
     }
 
     #[test]

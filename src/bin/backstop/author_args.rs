@@ -6,7 +6,7 @@ use backstop::kill_switch::Author;
 use clap::Args;
 use std::env::var;
 
-const BY: &str = "Who you are. Nobody checks it: whoever may write the file may be anybody. Not with --admin, where \
+const BY: &str = "Who you are. It is not verified: write access to the file is enough. Not with --admin, where \
                   your token says it. Default: your user name [env: BACKSTOP_ACTOR]";
 
 /// Who asks for a change, and why.
@@ -18,7 +18,7 @@ pub(super) struct Who {
     pub(super) reason: String,
     #[arg(long, value_name = "NAME", help = BY)]
     pub(super) by: Option<String>,
-    /// Does alone what takes two persons. It is recorded, and somebody has to look at it later.
+    /// Makes alone a change that takes two persons. It is audited for review.
     #[arg(long)]
     pub(super) break_glass: bool,
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 /// Where the switches are looked after.
 pub(super) enum Backend {
-    /// Here: whoever may write the file may do everything.
+    /// A file on this machine: write access is enough for every change.
     File(Editor),
     /// In a program that runs: the token says who may do what.
     Admin(Client),
@@ -28,7 +28,7 @@ impl Backend {
         }
     }
 
-    /// The switches that the token is for, of a program that tells of no more.
+    /// The switches that the token covers; the program lists no others.
     pub(super) fn switches(&self) -> Result<Vec<Switch>, Failure> {
         match self {
             Self::File(editor) => {
@@ -61,7 +61,7 @@ impl Backend {
         })
     }
 
-    /// Makes a change, and reports it: `done` tells people what holds now.
+    /// Makes a change and reports it; `done` is the text for people.
     pub(super) fn change(
         &self,
         change: &Change,
@@ -80,7 +80,7 @@ impl Backend {
         done: impl FnOnce(&Document) -> String,
     ) -> Result<Report, Failure> {
         let made = self.make(generation, change, &self.by(who)?, Purpose::Need)?;
-        let Committed { generation, document, proposed, warning, told } = made;
+        let Committed { generation, document, proposed, warning, response } = made;
         let document = document.as_ref();
         let report = if let Some(number) = proposed {
             waiting(document, change, number)
@@ -91,7 +91,7 @@ impl Backend {
                 let switch = change.switch().and_then(|switch| document.switch(switch.as_str()));
                 switch.map_or_else(|| document_json(document), json)
             };
-            let json = document.map_or_else(|| json(&told), switch);
+            let json = document.map_or_else(|| json(&response), switch);
             Report { text: format!("{done}{note}\nGeneration {generation}."), json, ..Report::default() }
         };
         Ok(Report { warning, ..report })
@@ -141,7 +141,7 @@ impl kill_switch::ControlPlane for Steps<'_> {
         if let Some(document) = made.document {
             return Ok(document);
         }
-        // What is done is done: the present document has it, unless somebody has changed it since.
+        // The change is made: the present document has it, unless it was changed since.
         let failed =
             |why: &dyn std::fmt::Display| Failure::Store(format!("{change} is done, and cannot be seen: {why}"));
         let document = self.backend.document().map_err(|why| failed(&why))?;
@@ -161,7 +161,7 @@ fn edit(editor: &Editor, generation: Option<u64>, change: &Change, by: &Author) 
     let warning = changes.unrecorded.map(|why| format!("it is done, and the audit has no entry of it: {why}"));
     let document = changes.document;
     let (generation, proposed) = (document.generation(), document.changed().proposed);
-    Ok(Committed { generation, document: Some(document), proposed, warning, told: Value::Null })
+    Ok(Committed { generation, document: Some(document), proposed, warning, response: Value::Null })
 }
 
 pub(super) fn waiting(document: Option<&Document>, change: &Change, number: u64) -> Report {

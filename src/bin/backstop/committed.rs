@@ -6,14 +6,14 @@ use serde_json::Value;
 /// A change that was made, or that waits.
 pub(super) struct Committed {
     pub(super) generation: u64,
-    /// The document after it; `None` where whoever made it may not read it.
+    /// The document after it; `None` if its author may not read it.
     pub(super) document: Option<Document>,
     /// The number under which it waits for another person.
     pub(super) proposed: Option<u64>,
     /// What did not work and is no reason to fail.
     pub(super) warning: Option<String>,
-    /// What a program told of it.
-    pub(super) told: Value,
+    /// The program's response.
+    pub(super) response: Value,
 }
 
 /// What changes are made for: whoever rehearses may not do it for good.

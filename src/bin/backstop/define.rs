@@ -24,7 +24,7 @@ pub(super) struct Define {
     /// What programs ought to do until they have seen the document. One that is built to do otherwise says so.
     #[arg(long, value_name = "allow|block", value_parser = on_unknown(), hide_possible_values = true)]
     on_unknown: OnUnknown,
-    /// When somebody has to look at it again: 2027-01-31T00:00:00Z, or 90d from now.
+    /// Date of review: 2027-01-31T00:00:00Z, or 90d from now.
     #[arg(long, value_name = "TIME", value_parser = When::parse)]
     expires: When,
     /// Severity of an engagement.
@@ -80,7 +80,7 @@ impl Define {
         backend.change(&change, &self.who, |_| {
             let id = self.id;
             format!(
-                "{id} is defined; somebody has to look at it again by {}.\n\
+                "{id} is defined; review it by {}.\n\
                  To engage it: backstop switch engage {id} --all --reason \"..\"",
                 minute(expires)
             )

@@ -1,4 +1,4 @@
-//! `drill`: a switch is engaged and released for real, and how long that took everywhere is told.
+//! `drill`: engages and releases a switch for real, and reports the times over all instances.
 
 use super::author_args::Who;
 use super::backend::{Backend, Steps};
@@ -16,7 +16,7 @@ use backstop::kill_switch::{Change, ControlPlane as _, EditError, SwitchId, Trig
 use clap::Args;
 use std::time::Duration;
 
-/// Rehearses a switch: engages it for real, waits until it is off everywhere, releases it, and tells how long it took.
+/// Runs a drill: engages a switch for real, waits until every instance has it, releases it, and reports the times.
 #[derive(Args)]
 #[command(after_help = "\
 What it engaged it releases. Where it is interrupted itself, --end releases it, and it ends by itself a minute after twice
@@ -85,7 +85,7 @@ impl Drill {
             drill.run(&steps, &instances, &by)
         });
         let rehearsal = rehearsal.map_err(failure)?;
-        let text = format!("{id} was rehearsed for {}.\n{}", text::scope(&scope), told(&rehearsal));
+        let text = format!("{id} was rehearsed for {}.\n{}", text::scope(&scope), summary(&rehearsal));
         let exit_code = if rehearsal.is_pass() { 0 } else { 6 };
         Ok(Report { exit_code, warning: steps.warning(), ..Report::of(text, &rehearsal) })
     }
@@ -125,8 +125,8 @@ fn end(backend: &Backend, id: &SwitchId, who: &Who) -> Result<Report, Failure> {
     let steps = Steps::new(backend, Purpose::Drill);
     let released = steps.change(Some(document.generation()), &change, &backend.by(who)?)?;
     let text = format!("The drill is over.\n{}\nGeneration {}.", state_of(&released, id), released.generation());
-    let told = serde_json::json!({ "generation": released.generation() });
-    Ok(Report { warning: steps.warning(), ..Report::of(text, &told) })
+    let response = serde_json::json!({ "generation": released.generation() });
+    Ok(Report { warning: steps.warning(), ..Report::of(text, &response) })
 }
 
 fn failure(error: DrillError) -> Failure {
@@ -141,7 +141,7 @@ fn failure(error: DrillError) -> Failure {
     }
 }
 
-fn told(rehearsal: &DrillReport) -> String {
+fn summary(rehearsal: &DrillReport) -> String {
     let row = |name: &str, times: Percentiles| {
         let shown = |time: Option<Duration>| {
             time.map_or_else(|| "never".to_owned(), |time| format!("{} ms", time.as_nanos().div_ceil(1_000_000)))

@@ -33,13 +33,13 @@ pub(super) struct Engage {
     /// `stages`.
     #[arg(long, value_name = "STAGE")]
     stage: Vec<String>,
-    /// Everywhere at once, or where --stage says, whatever the stages are. The history and the audit tell.
+    /// Skips the stages: everywhere at once, or what --stage names. History and audit record it.
     #[arg(long, conflicts_with_all = ["check", "instance"])]
     now: bool,
     /// After how long it ends: 30m, 2h, 1d. Default: never.
     #[arg(long = "for", value_name = "LENGTH", value_parser = parse_length)]
     length: Option<Duration>,
-    /// What happens then: release gives it back, keep tells somebody to look.
+    /// What happens on expiry: release ends the engagement, keep only warns.
     #[arg(long, requires = "length", default_value = "release", value_name = "release|keep",
         value_parser = PossibleValuesParser::new(["release", "keep"]), hide_possible_values = true)]
     then: String,
@@ -78,8 +78,8 @@ impl Engage {
             let next = document.next_stage(self.id.as_str()).map(|stage| {
                 format!("\nThe next stage is {stage}: backstop switch advance {} --reason \"..\"", self.id)
             });
-            let told = text::state_of(document, &self.id);
-            format!("{told}{}\nTo undo it: backstop switch revert --reason \"..\"", next.unwrap_or_default())
+            let state = text::state_of(document, &self.id);
+            format!("{state}{}\nTo undo it: backstop switch revert --reason \"..\"", next.unwrap_or_default())
         })
     }
 }

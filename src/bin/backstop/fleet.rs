@@ -44,8 +44,8 @@ pub(super) fn programs(urls: &[String], token_file: Option<&Path>, switch: &Swit
 impl Program {
     pub(super) fn at(http: Http, switch: &SwitchId) -> Result<Self, Failure> {
         let path = format!("/v1/switches/{switch}");
-        let told: Value = serde_json::from_slice(&http.get(&path)?.body).unwrap_or_default();
-        let here = &told["switch"]["here"];
+        let response: Value = serde_json::from_slice(&http.get(&path)?.body).unwrap_or_default();
+        let here = &response["switch"]["here"];
         let Some(instance) = here["instance"].as_str().map(str::to_owned) else {
             return Err(http.foreign("does not say which instance it is"));
         };
@@ -61,9 +61,9 @@ impl Program {
     /// Returns whether the switch is engaged on it, and the generation by which it is; why it does not say.
     fn state(&self) -> Result<(bool, u64), String> {
         let answer = self.http.get(&self.path).map_err(|failure| failure.to_string())?;
-        let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let is_engaged = told["switch"]["here"]["is_engaged"].as_bool();
-        is_engaged.zip(told["generation"].as_u64()).ok_or_else(|| "it does not say".to_owned())
+        let response: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let is_engaged = response["switch"]["here"]["is_engaged"].as_bool();
+        is_engaged.zip(response["generation"].as_u64()).ok_or_else(|| "it does not say".to_owned())
     }
 
     /// That it has what the stage gives it, and nothing that the stage does not.
@@ -111,7 +111,7 @@ impl Seen {
     fn get(&self) -> Option<bool> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
-            told => Some(told == 2),
+            response => Some(response == 2),
         }
     }
 }
@@ -126,9 +126,9 @@ fn ask<'scope>(
     let asked = Arc::downgrade(asked);
     scope.spawn(move || {
         while asked.strong_count() > 0 {
-            let told = ask();
+            let response = ask();
             if let Some(seen) = asked.upgrade() {
-                seen.set(told);
+                seen.set(response);
             }
             std::thread::sleep(pause);
         }

@@ -1,4 +1,4 @@
-//! Requests to an admin address: to whom a token is shown, how long to wait, and what a refusal means.
+//! Requests to an admin address: where a token is sent, timeouts, and the meaning of an error status.
 
 use super::output::Failure;
 use backstop::kill_switch::Document;
@@ -23,7 +23,7 @@ pub(super) struct Http {
     token: Option<Token>,
 }
 
-/// An answer that is no refusal.
+/// A successful response.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
@@ -44,7 +44,7 @@ impl Http {
                            `ssh -L 9901:127.0.0.1:9901 HOST` makes, to http://127.0.0.1:9901";
             return Err(usage(message));
         }
-        // It is not told what it was: there may be a password in it.
+        // The value is not printed: it may contain a password.
         if scheme != "http" || uri.query().is_some() || authority.as_str().contains('@') {
             return Err(wrong());
         }
@@ -192,11 +192,11 @@ fn is_code(text: &str) -> bool {
 
 /// The fields of a body that are wrong.
 fn fields(problem: &Value) -> String {
-    let told = |problem: &Value| {
+    let problem_text = |problem: &Value| {
         let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
         format!("\n  {} is {}, and valid is {}", text("field"), text("value"), text("allowed"))
     };
-    problem["problems"].as_array().map(|all| all.iter().map(told).collect()).unwrap_or_default()
+    problem["problems"].as_array().map(|all| all.iter().map(problem_text).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

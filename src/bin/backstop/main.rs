@@ -57,7 +57,7 @@ fn main() -> ExitCode {
             let warning = warning.map(|warning| format!("warning: {warning}")).unwrap_or_default();
             (exit_code, if is_json { json } else { text }, warning)
         }
-        Err(failure) => (failure.exit_code(), String::new(), told(&failure, is_json)),
+        Err(failure) => (failure.exit_code(), String::new(), error_text(&failure, is_json)),
     };
     // Whoever closed the pipe does not want to hear it, and what was done is done: no reason to fail, or to panic.
     let _ = write_line(std::io::stdout().lock(), &stdout);
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn told(failure: &Failure, is_json: bool) -> String {
+fn error_text(failure: &Failure, is_json: bool) -> String {
     let (code, message) = (failure.code(), failure.to_string());
     if is_json {
         serde_json::json!({ "error": { "code": code, "message": message } }).to_string()

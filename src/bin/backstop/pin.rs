@@ -22,7 +22,7 @@ impl Pin {
         let document = backend.document()?;
         let switch = document.as_ref().and_then(|document| document.switch(self.id.as_str()));
         let is_engaged = switch.is_some_and(|switch| switch.is_engaged(time_args::now()));
-        // Should it change meanwhile, the pin is refused.
+        // If it changes meanwhile, the pin is rejected.
         let state = if is_engaged { PinState::Engaged } else { PinState::Released };
         let change = Change::Pin { switch: self.id.clone(), state };
         backend.change(&change, &self.who, |_| format!("{} stays {state} until it is unpinned.", self.id))

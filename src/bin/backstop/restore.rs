@@ -32,8 +32,8 @@ impl Restore {
                      the audit.\nGeneration {generation}.",
                 );
                 let unrecorded = |why| format!("it is done, and the audit has no entry of it: {why}");
-                let told = serde_json::json!({ "restored": from, "generation": generation });
-                Ok(Report { warning: changes.unrecorded.map(unrecorded), ..Report::of(text, &told) })
+                let response = serde_json::json!({ "restored": from, "generation": generation });
+                Ok(Report { warning: changes.unrecorded.map(unrecorded), ..Report::of(text, &response) })
             }
             Backend::Admin(client) => {
                 let generation = client.restore(&by)?;

@@ -14,12 +14,12 @@ From nothing to engaged to reverted:
   backstop switch engage recs --all --reason \"wrong prices shown\"
   backstop switch revert --reason \"it was another service\"
 
-The same in a running program, as whoever your token is for:
+The same in a running program, as the holder of your token:
   export BACKSTOP_ADMIN=http://127.0.0.1:9901 BACKSTOP_TOKEN=$(cat my-token)
 
 Exit codes:
   0  done
-  1  refused by a rule; its code stands in the message
+  1  rejected by a rule; its code is in the message
   2  bad usage, or what the admin address has no route for
   3  the store cannot be read or written; the admin address does not answer, or the token is not good for it
   4  waits for the approval of another person

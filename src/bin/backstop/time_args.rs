@@ -53,7 +53,7 @@ fn length(text: &str) -> Option<Duration> {
     number.checked_mul(unit).map(Duration::from_secs)
 }
 
-/// `2 h ago`, `in 89 d`: as far as somebody who looks at a list wants to know.
+/// `2 h ago`, `in 89 d`: rounded for a list.
 pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     let seconds = at.as_second().saturating_sub(now.as_second());
     let (number, unit) = match seconds.unsigned_abs() {
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_list_tells_how_far_away_a_time_is() {
         let now: Timestamp = "2026-11-20T20:00:00Z".parse().unwrap();
-        for (seconds, told) in [
+        for (seconds, text) in [
             (0, "now"),
             (-4, "now"),
             (-5, "5 s ago"),
@@ -110,7 +110,7 @@ mod tests {
             (-172_800, "2 d ago"),
         ] {
             let at = Timestamp::from_second(now.as_second() + seconds).unwrap();
-            assert_eq!(relative(at, now), told);
+            assert_eq!(relative(at, now), text);
         }
         assert_eq!(minute(now), "2026-11-20 20:00 UTC");
     }

@@ -13,7 +13,7 @@ const BYTES_MAX: u64 = 1024;
 ///
 /// # Errors
 ///
-/// A file that cannot be read, and what is no token. It is never told what it was instead: it may be another secret.
+/// A file that cannot be read or is not a token. The content is never printed: it may be another secret.
 pub(super) fn read(path: Option<&Path>) -> Result<Option<Token>, Failure> {
     let (text, of) = if let Some(path) = path {
         (of_file(path)?, path.display().to_string())

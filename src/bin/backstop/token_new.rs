@@ -20,7 +20,7 @@ Example:
   backstop switch token mira --verb view --verb engage --switch recs --expires 90d --access access.json"
 )]
 pub(super) struct NewToken {
-    /// Whose it is: the name that the history and the audit tell.
+    /// The holder's name, for history and audit.
     actor: String,
     /// What it lets them do: view, drill, engage, release, define or approve. May be given again.
     #[arg(long, value_name = "VERB", required = true, value_parser = verb(), hide_possible_values = true)]
@@ -69,7 +69,7 @@ impl NewToken {
              from now on.",
             token.reveal()
         );
-        let told = serde_json::json!({ "token": token.reveal(), "actor": actor, "expires": expires.to_string() });
-        Ok(Report::of(text, &told))
+        let response = serde_json::json!({ "token": token.reveal(), "actor": actor, "expires": expires.to_string() });
+        Ok(Report::of(text, &response))
     }
 }

@@ -6,7 +6,7 @@ use crate::circuit_breaker::call;
 use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::control::manual_control;
 use crate::circuit_breaker::machine::types::Command;
-use crate::circuit_breaker::owner::PermitOwner;
+use crate::circuit_breaker::owner::Owner;
 use crate::circuit_breaker::permit::Permit;
 use crate::circuit_breaker::snapshot::Snapshot;
 use crate::circuit_breaker::state::State;
@@ -213,8 +213,8 @@ impl<K: Key> KeyHandle<K> {
     }
 }
 
-impl<K: Key> PermitOwner for KeyHandle<K> {
-    fn name(&self) -> &'static str {
+impl<K: Key> Owner for KeyHandle<K> {
+    fn label(&self) -> &'static str {
         self.group.name()
     }
 
