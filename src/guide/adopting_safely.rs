@@ -1,7 +1,8 @@
 //! # Adopting safely: shadow first
 //!
-//! A breaker with wrong numbers is an outage that waits. In [`State::Shadow`](crate::circuit_breaker::State)
-//! it judges every call, says what it would have done, and rejects nothing.
+//! A breaker with wrong thresholds is an outage waiting to happen. In
+//! [`State::Shadow`](crate::circuit_breaker::State) it evaluates every call, records what it would have done, and
+//! rejects nothing.
 //!
 //! ## 1. Watch
 //!
@@ -12,25 +13,25 @@
 //! let breaker = CircuitBreaker::builder("payments").initial_state(State::Shadow).build()?;
 //!
 //! for _ in 0..100 {
-//!     breaker.try_acquire().expect("a shadow rejects nothing").failure();
+//!     breaker.try_acquire().expect("shadow rejects nothing").failure();
 //! }
-//! let _ = breaker.try_acquire().expect("still nothing").success();
+//! let _ = breaker.try_acquire().expect("shadow rejects nothing").success();
 //! assert_eq!(breaker.totals().would_reject, 1);
 //! # Ok::<(), backstop::ConfigError>(())
 //! ```
 //!
-//! Let it run through a few ordinary days, a deployment and, if you can arrange it, a drill. Look at
+//! Leave it in shadow through a few ordinary days, a deployment and, if you can arrange it, a drill. Then look at:
 //!
 //! - `backstop_circuit_breaker_calls_total{kind="would_reject"}`: calls it would have rejected,
 //! - `backstop_circuit_breaker_failure_rate` and `_slow_call_rate`: how far normal is from the threshold,
-//! - the log, where each rule that is met is a warning (feature `tracing`).
+//! - the log, with a warning each time a trip rule is met (feature `tracing`).
 //!
-//! It is ready when it would have opened in the incidents you remember and at no other time.
+//! The settings are ready when the breaker would have opened in the incidents you remember and at no other time.
 //!
 //! ## 2. Decide what a caller gets
 //!
-//! A rejected call needs an answer before the first rejection: cached data, a default, an honest 503. Write
-//! and test it now, because a fallback that first runs in an incident is a second incident.
+//! Decide what a rejected call returns before the first rejection: cached data, a default, an honest 503. Write and
+//! test it now, because a fallback that first runs in an incident is a second incident.
 //!
 //! ```
 //! use backstop::{CallError, CircuitBreaker};
@@ -49,7 +50,8 @@
 //!
 //! ## 3. Arm it, one instance first
 //!
-//! Arming is a command, not a deployment: `reset` ends the shadow. New numbers do not need a restart either.
+//! Arming is a method call, not a deployment: `reset` leaves shadow mode. New settings do not need a restart
+//! either.
 //!
 //! ```
 //! use backstop::CircuitBreaker;
@@ -62,7 +64,7 @@
 //! # Ok::<(), backstop::ConfigError>(())
 //! ```
 //!
-//! ## 4. Keep a hand on it
+//! ## 4. Know the manual overrides
 //!
-//! When in doubt, `disable` lets everything through and `force_open` nothing, at once, from any thread, until
-//! changed by hand. Each takes a reason that is logged.
+//! When in doubt, `disable` lets every call through and `force_open` rejects every call. Both take effect at once,
+//! from any thread, and last until `reset`. Each takes a reason, which is logged.

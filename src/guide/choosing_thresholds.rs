@@ -1,12 +1,12 @@
 //! # Choosing thresholds
 //!
-//! The defaults (half of at least 100 calls failed; open for 60 s) are meant to be wrong in the harmless
-//! direction: they trip late. Four questions lead to better numbers.
+//! The defaults (half of at least 100 calls failed; open for 60 s) are meant to be wrong in the harmless direction:
+//! they trip late. Four questions lead to better numbers.
 //!
-//! ## How fast do calls come?
+//! ## How many calls a second?
 //!
-//! A window should hold the calls of a few seconds. At 500 calls a second the last 100 calls are 0.2 s: one
-//! burst of errors trips. At one call a second they are almost two minutes: an outage is over before it is seen.
+//! A window should hold the calls of a few seconds. At 500 calls a second the last 100 calls span 0.2 s: one burst
+//! of errors trips. At one call a second they span almost two minutes: an outage is over before it is seen.
 //!
 //! | calls a second | window | minimum |
 //! |---|---|---|
@@ -15,8 +15,8 @@
 //! | 20 to 500 | `SlidingWindow::count(200)` or `time(10 s, 10)` | 100 |
 //! | above 500 | `SlidingWindow::time(10 s, 10)` | 500 |
 //!
-//! A time window forgets by itself, a count window remembers until calls push the past out. Where traffic stops
-//! at night, last night's failures should not meet this morning's first call: take a time window.
+//! A time window forgets as time passes; a count window keeps old results until new calls replace them. If traffic
+//! stops at night, use a time window, so that last night's failures do not count against this morning's first call.
 //!
 //! ```
 //! use backstop::CircuitBreaker;
@@ -36,23 +36,24 @@
 //!
 //! ## How many failures are normal?
 //!
-//! Measure it; then leave room. With a true failure rate p and a minimum of n calls, the observed rate strays
-//! by about `2 * sqrt(p * (1 - p) / n)`. At 5 % and 20 calls that is 10 points either way, so a threshold of
-//! 15 % trips on luck alone; with 500 calls it is 2 points. A threshold of three to five times the normal rate,
-//! and a minimum that makes the noise small beside the distance, rarely errs. Below 20 calls count failures in
-//! a row instead of rates.
+//! Measure the normal rate, then leave room. With a true failure rate p and a minimum of n calls, the observed rate
+//! varies by about `2 * sqrt(p * (1 - p) / n)`. At 5 % and 20 calls that is 10 points either way, so a threshold of
+//! 15 % trips by chance alone; with 500 calls it is 2 points. A threshold of three to five times the normal rate,
+//! with a minimum that keeps the noise small compared to the distance, rarely trips by mistake. Below 20 calls,
+//! count consecutive failures instead of rates.
 //!
-//! Count from the caller's side: a page that makes ten calls one after another is lost when one of them fails.
-//! At 10 % failed calls, two pages in three are lost, and a threshold of half never trips. Many calls a request
-//! want a threshold far below 0.5. Probes are judged by the same rate: at 0.2, nine of ten must succeed.
+//! Count from the caller's side: a page that makes ten calls one after another is lost when one of them fails. At
+//! 10 % failed calls, two pages in three are lost, and a threshold of half never trips. With many calls per
+//! request, use a threshold far below 0.5. Probes are judged by the same rate: at 0.2, nine of ten must succeed.
 //!
 //! ## What is slow?
 //!
-//! A dependency that hangs does more harm than one that fails: it holds callers. The slow-call threshold
-//! belongs between the p99 of good days and the caller's timeout. Calls that outlast the threshold and are then
-//! dropped by a timeout outside count as failures (see
-//! [`AbandonedPolicy::Judge`](crate::circuit_breaker::AbandonedPolicy::Judge)); without a threshold, the circuit trips
-//! when half of all calls are abandoned. Where calls hang for minutes, let them count before they end:
+//! A dependency that hangs does more harm than one that fails, because it holds its callers. The slow-call
+//! threshold belongs between the p99 of good days and the caller's timeout. Calls that exceed the threshold and are
+//! then dropped by an outer timeout count as failures (see
+//! [`AbandonedPolicy::Judge`](crate::circuit_breaker::AbandonedPolicy::Judge)); without a threshold, the circuit
+//! trips when half of all calls are abandoned. If calls can hang for minutes, count them while they are still in
+//! flight:
 //!
 //! ```
 //! use backstop::CircuitBreaker;
@@ -66,12 +67,12 @@
 //! # Ok::<(), backstop::ConfigError>(())
 //! ```
 //!
-//! ## How long does it take to heal?
+//! ## How long does recovery take?
 //!
-//! The open time is how long users go without when the dependency is back, and how often it is probed while it
-//! is not. A restart takes seconds, a failover half a minute, a bad deployment many minutes: an exponential
+//! The open time is how long users go without the dependency after it has recovered, and how often it is probed
+//! until then. A restart takes seconds, a failover half a minute, a bad deployment many minutes: an exponential
 //! open time fits all three. Replicas that tripped together probe together, so add jitter. If a cold dependency
-//! falls over when all traffic returns at once, add a ramp.
+//! fails again when all traffic returns at once, add a ramp.
 //!
 //! ```
 //! use backstop::CircuitBreaker;
@@ -90,6 +91,6 @@
 //!
 //! ## Trip, or throttle?
 //!
-//! Where a dependency serves part of its calls well (overload, one bad replica of many), rejecting everything
-//! is more than needed. [`Throttle`](crate::circuit_breaker::Throttle) rejects the share that would fail and
-//! never opens.
+//! If a dependency still serves part of its calls well (overload, one bad replica of many), rejecting everything is
+//! more than needed. [`Throttle`](crate::circuit_breaker::Throttle) rejects the share that would fail and never
+//! opens.

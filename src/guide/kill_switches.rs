@@ -1,14 +1,15 @@
 //! # Kill switches
 //!
-//! A breaker protects you from what you can measure. A kill switch is for everything else: wrong prices, a page that
-//! offends, a model that answers nonsense, a bill that grows. A person, or a rule that a person wrote, turns *one
-//! capability* off.
+//! A breaker protects you from what you can measure. A kill switch is for everything else: wrong prices, an
+//! offensive page, a model that answers nonsense, a growing bill. A person, or a rule that a person wrote, turns
+//! *one capability* off.
 //!
 //! ## What gets a switch
 //!
-//! What the business can do without for an hour: recommendations, exports, a new checkout, one expensive query. Not
-//! the whole service; that has a load balancer. A capability is ready for a switch once its degraded mode is known: what
-//! the page shows without it. So the layer does not compile without one:
+//! A capability the business can do without for an hour: recommendations, exports, a new checkout, one expensive
+//! query. Not the whole service; that has a load balancer. If you cannot say what the page looks like without the
+//! capability, it is not ready for a switch, which is why a gate becomes a layer only after you have declared its
+//! answer while engaged:
 //!
 //! ```
 //! use axum::{Router, extract::Request, routing::get};
@@ -25,37 +26,37 @@
 //!                 let tenant = request.headers().get("x-tenant").and_then(|tenant| tenant.to_str().ok());
 //!                 Target::new().route(request.uri().path()).tenant(tenant.unwrap_or_default())
 //!             })
-//!             .respond(), // 503 with problem+json, like every other rejection
+//!             .respond(), // 503, in the format of every other rejection
 //!     );
 //! # Ok::<(), backstop::ConfigError>(())
 //! ```
 //!
-//! In a handler the fallback is an argument of the call:
+//! In a handler, pass that answer to `call_or`:
 //!
 //! ```
 //! use backstop::kill_switch::{KillSwitch, Target};
 //!
 //! async fn page(recommendations: &KillSwitch, tenant: &str) -> Result<String, std::io::Error> {
 //!     let ask = async { Ok("for you: …".to_owned()) };
-//!     recommendations.call_or(&Target::new().tenant(tenant), ask, |_| Ok("what everybody buys".to_owned())).await
+//!     recommendations.call_or(&Target::new().tenant(tenant), ask, |_| Ok("bestsellers".to_owned())).await
 //! }
 //! ```
 //!
-//! ## Unknown
+//! ## Before the first document
 //!
-//! A switch is *engaged*, *released*, or **unknown**: no document has been read that defines it. Unknown is not
-//! the same as released: what it does is declared when the handle is created. `OnUnknown::Allow` suits a capability that
-//! worked before it had a switch. `OnUnknown::Block` suits one that must not run without a way to stop it: a start
-//! without the store is then a start without the capability. A snapshot of the last good document on disk
-//! (`KillSwitchesBuilder::snapshot`) makes that rare; a document embedded in the binary makes it rarer.
+//! A switch is *engaged*, *released*, or **unknown**: no document that defines it has been read. Unknown is never
+//! silently treated as released; you declare what happens when you create the switch. `OnUnknown::Allow` is for
+//! capabilities that existed before the switch. `OnUnknown::Block` is for those that must not run unless they can
+//! be stopped: a start without the store is then a start without the capability. A snapshot on disk of the last
+//! good document (`KillSwitchesBuilder::snapshot`) makes that rare, and a document baked into the binary makes it
+//! rarer.
 //!
 //! ## How much to turn off
 //!
-//! As little as stops the damage. A scope names routes, tenants, regions, audiences, and a share of the keys, all of
-//! which must match. A scope that names nothing is rejected; everybody is `Scope::all()`. A key inside 1 % is also inside
-//! 10 %: a larger share keeps every key of the smaller one.
-//! The share is by the key of the target (a user, a tenant), hashed together with the switch's id, so two switches do
-//! not hit the same people.
+//! As little as stops the damage. A scope names routes, tenants, regions, audiences, and a share of the keys, and a
+//! request has to match all of them. An empty scope is rejected; to engage for everyone, write `Scope::all()`. Keys
+//! inside 1 % are inside 10 %: widening a scope never drops a key. The share is taken from a hash of the target's
+//! key (a user, a tenant) together with the switch's id, so two switches do not hit the same people.
 //!
 //! ```
 //! use backstop::kill_switch::Scope;
@@ -65,57 +66,59 @@
 //! assert!(Scope::all().covers(&for_one) && !for_one.covers(&for_some));
 //! ```
 //!
-//! ## Stages
+//! ## Engaging in stages
 //!
-//! An engagement can cause an outage itself: its degraded mode was never tried, or is slow, or fills a log. With stages in
-//! the document, every engagement begins at the first:
+//! A kill switch can cause the outage: its degraded answer was never tried, or is slow, or fills a log. Define
+//! stages in the document, and every engagement begins at the first one:
 //!
 //! ```console
 //! $ backstop switch stages instance:web-1 region:eu --reason "one, then Europe, then all"
 //! $ backstop switch engage recommendations --all --reason "wrong prices" --check http://127.0.0.1:8080/health
 //! ```
 //!
-//! With a check, the command advances by itself while the check passes and stops where it fails: then a person reverts or
-//! advances (`advance`). In a program it is [`StagedEngage`](crate::kill_switch::staged::StagedEngage). When there is no
-//! time, `--now` skips the stages; history and audit record that.
+//! With `--check`, the command advances by itself while the checks pass. When one fails it stays at the current
+//! stage, and a person decides whether to revert or to `advance`. In a program, use
+//! [`StagedEngage`](crate::kill_switch::staged::StagedEngage). When there is no time, `--now` skips the stages, and
+//! the history and the audit record it.
 //!
 //! ## Where the document is
 //!
-//! A file that every instance can read: in Kubernetes a mounted `ConfigMap`, elsewhere whatever copies files. The
-//! store follows a rename, the swap of `..data` and a write in place. A document that cannot be read changes nothing,
-//! and an engaged switch stays engaged; `backstop_kill_switch_store_stale_seconds` says how old the last good reading is.
-//! One store holds one document; several stores need several `KillSwitches`.
+//! In a file that every instance can read: in Kubernetes a mounted `ConfigMap`, elsewhere a file distributed by
+//! your own tools. The store follows a rename, the swap of `..data` and a write in place. A document that cannot be
+//! read changes nothing, and what is engaged stays engaged; `backstop_kill_switch_store_stale_seconds` is the age
+//! of the last good read. Build one `KillSwitches` for each document; several documents need several of them.
 //!
-//! When the document itself is damaged, deleted, or brought back from an older time, running instances
-//! keep the document in force, and a change that could not come into force is rejected. `backstop switch restore` repairs
-//! the store: given the admin address of a running program, with the document in force there; from the file alone, with
-//! the newest of its history.
+//! If the document is damaged, deleted, or replaced by an older one, the document in force in each program does not
+//! change, and a change that could not take effect is rejected rather than acknowledged. To recover, run `backstop
+//! switch restore`: with the admin address of a running program it writes the document in force there; with the
+//! file alone, the newest of its history.
 //!
 //! ## Permissions
 //!
-//! Engaging is cheap and reversible and needs no approval. Releasing, retiring and extending bring incidents back;
-//! [`Change::TwoPerson`](crate::kill_switch::Change::TwoPerson) requires a second person for these, and break-glass
-//! overrides it and is audited as such. Every change has an author and a reason, is a generation of its own, and has a
-//! line in the audit with the hash of the line before it.
+//! Engaging is cheap and reversible and should need no approval. Releasing, retiring and extending are where
+//! incidents come back; [`Change::TwoPerson`](crate::kill_switch::Change::TwoPerson) requires a second person for
+//! these, and break-glass bypasses it, visibly. Every change names its author and reason, is a generation of its
+//! own, and is recorded in the audit, where each line holds the hash of the line before it.
 //!
-//! Over HTTP ([`admin`](crate::admin)) a token names its holder and their verbs: `backstop switch token` makes one, and
-//! only its hash is kept. A rejected change of a token's holder is audited, too.
+//! Over HTTP ([`admin`](crate::admin)) a token identifies its holder and grants verbs: `backstop switch token`
+//! creates one, and only its hash is stored. Rejected requests that carried a known token are audited, too.
 //!
-//! Automation may engage, within the definition's `max_automatic` and `max_automatic_spread`, through the same stages as
-//! people, and never release: the symptom may be gone *because* the switch is engaged. [`auto_engage`](crate::kill_switch::auto_engage)
-//! has the guards. A pin set by a person stops it.
+//! Automation may engage, within the definition's `max_automatic` and `max_automatic_spread`, through the same
+//! stages as people, and may never release: the symptom it watches may be gone *because* the switch is engaged.
+//! [`auto_engage`](crate::kill_switch::auto_engage) has the guards. A pin set by a person stops it from trying.
 //!
 //! ## Drills
 //!
-//! A switch that was never engaged may not work. Test both states, run a [drill](crate::kill_switch::drill) in production
-//! on a quiet day (it records the time to engage and to verify), and give the definition a date of review: `expires`. An
-//! expired definition still works; it is a warning in the metrics.
+//! A switch that was never used is a hope. Test both states, engage it in production on a quiet day (a
+//! [drill](crate::kill_switch::drill) records the times to disable and to verify), and set the definition's
+//! `expires`, the date by which its owner confirms that it is still needed. An expired definition still works; it
+//! is a warning in the metrics, not an outage.
 //!
 //! ```console
 //! $ backstop switch drill recommendations --tenant drill --reason "november" \
 //!     --instance http://127.0.0.1:9901 --page http://127.0.0.1:8080/recommendations --header "x-tenant: drill"
 //! ```
 //!
-//! engages the switch, waits until every instance reports it engaged and the page shows it, releases it, and waits
-//! again. It prints the percentiles of all four times. If it is interrupted, `drill --end` releases the engagement, which
-//! also expires by itself.
+//! engages the switch for real, waits until every instance reports it engaged and the page shows it, releases it,
+//! and waits again. It reports the percentiles of all four times. If the command is interrupted, `drill --end`
+//! releases its engagement; otherwise the engagement expires by itself.

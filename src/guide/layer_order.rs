@@ -4,20 +4,20 @@
 //!
 //! ```text
 //! outside   fallback / response to the user
-//!           deadline           bounds all that follows: waiting, attempts, pauses
-//!           retry              sees rejections, and must not repeat them
-//!           kill switch        what is off costs nothing further in
-//!           bulkhead           lets so many in at once; who waits, waits here
-//!           circuit breaker    judges each attempt
-//!           timeout            makes a hang an error that the breaker sees
+//!           deadline           bounds everything below: queueing, attempts, pauses
+//!           retry              sees rejections and must not retry them
+//!           kill switch        blocks before the layers below do any work
+//!           bulkhead           bounds the calls in flight; calls queue here
+//!           circuit breaker    records each attempt
+//!           timeout            turns a hang into an error that the breaker records
 //! inside    the call
 //! ```
 //!
 //! ## The timeout inside the breaker
 //!
-//! Inside, a timeout is an error like any other: the breaker counts a failure. Outside, it drops the breaker's
-//! future: an abandoned call. Both open the circuit of a dead dependency, the first at once by the failure
-//! rate, the second by the rules for abandoned calls. When you can choose, put it inside.
+//! Inside, a timeout is an error like any other: the breaker records a failure. Outside, it drops the breaker's
+//! future, and the call is recorded as abandoned. Both open the circuit of a dead dependency: the first at once by
+//! the failure rate, the second by the rules for abandoned calls. If you can choose, put it inside.
 //!
 //! ```
 //! use backstop::CircuitBreaker;
@@ -35,16 +35,16 @@
 //!
 //! ## Retries outside the breaker
 //!
-//! Inside, one call of the breaker is up to n attempts: it sees failures n times too late, and a probe becomes
-//! n probes. Outside, every attempt is judged, and an open circuit stops the retries at once, as long as the
-//! retry policy does not retry a rejection. It can distinguish them:
+//! Inside, one call of the breaker is up to n attempts: it sees failures n times too late, and a probe becomes n
+//! probes. Outside, every attempt is recorded, and an open circuit stops the retries at once, provided that the
+//! retry policy does not treat a rejection as an error to retry:
 //!
 //! ```
 //! use backstop::{BoxError, Rejected};
 //!
 //! fn is_worth_repeating(error: &BoxError) -> bool {
 //!     match Rejected::find(&**error) {
-//!         Some(_) => false, // nothing was sent; come back after `retry_after`
+//!         Some(_) => false, // nothing was sent; try again after `retry_after`
 //!         None => true,
 //!     }
 //! }
@@ -52,20 +52,20 @@
 //!
 //! ## One breaker inside another
 //!
-//! A rejection says nothing about the dependency. An outer breaker of this crate ignores the rejections of an
-//! inner one, found in the error or among the response's extensions. A breaker of another make sees a 503.
+//! A rejection says nothing about the dependency. An outer breaker of this crate ignores the rejections of an inner
+//! one, which it finds in the error or in the response's extensions. A breaker of another library sees a 503.
 //!
 //! ## The bulkhead outside the breaker
 //!
-//! A breaker measures how long a call takes. Time in a queue inside it is measured, too: the bulkhead fills, calls
-//! wait, the breaker takes the waiting for slowness of the dependency and opens. Outside, the breaker's watch starts
-//! when the permit is there. While the circuit is open, calls come back at once and their permits with them, so the
-//! queue outside it empties by itself.
+//! A breaker measures how long a call takes. With the bulkhead inside, that includes the time in its queue: the
+//! bulkhead fills, calls wait, and the breaker takes the wait for a slow dependency and opens. With the bulkhead
+//! outside, the breaker's measurement starts once the permit is acquired. While the circuit is open, calls return
+//! at once and release their permits, so the queue empties by itself.
 //!
-//! Two times bound a call. The timeout of the attempt is inside both: it ends a call that hangs, and so gives the
-//! permit back. The deadline of the caller is outside both, because it has to count the wait as well; who is dropped
-//! by it leaves the queue. Retries are outside, too: an attempt takes a permit of its own, and the pause between two
-//! takes none.
+//! Two times bound a call. The timeout of the attempt is inside both layers: it ends a call that hangs, and so
+//! releases the permit. The deadline of the caller is outside both, because it includes the wait; a call that it
+//! drops leaves the queue. Retries are outside, too: each attempt acquires a permit of its own, and the pause
+//! between two attempts holds none.
 //!
 //! ```
 //! use backstop::{Bulkhead, CircuitBreaker};
@@ -74,19 +74,19 @@
 //! use tower::{ServiceBuilder, service_fn};
 //!
 //! let bulkhead = Bulkhead::builder("inventory").max_wait(Duration::from_millis(100)).build()?;
-//! let breaker = CircuitBreaker::new("inventory"); // a name is unique for each kind
+//! let breaker = CircuitBreaker::new("inventory"); // names are unique within a mechanism
 //! let service = ServiceBuilder::new()
-//!     .timeout(Duration::from_secs(1))               // what the caller has
+//!     .timeout(Duration::from_secs(1))               // deadline of the caller
 //!     .layer(bulkhead.layer())
 //!     .layer(breaker.layer().classify(Errors))
-//!     .timeout(Duration::from_millis(500))           // what the call may take
+//!     .timeout(Duration::from_millis(500))           // timeout of the attempt
 //!     .service(service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) }));
 //! # let _: tower::util::BoxCloneService<u32, u32, backstop::BoxError> = tower::util::BoxCloneService::new(service);
 //! # Ok::<(), backstop::ConfigError>(())
 //! ```
 //!
-//! A bulkhead that rejects at once may stand inside the breaker as well. Its rejection says nothing about the
-//! dependency: the breaker ignores it, and where it was a probe, its place is given back.
+//! A bulkhead that rejects at once may be inside the breaker as well. Its rejection says nothing about the
+//! dependency: the breaker ignores it, and if the call was a probe, its slot is released.
 //!
 //! ```
 //! use backstop::classify::Errors;
@@ -106,9 +106,9 @@
 //!
 //! ## All in one layer
 //!
-//! [`protect()`](crate::protect()) is breaker and bulkhead at once, behind a kill switch if you have one, and better
-//! than any nesting: an open circuit rejects before the queue, and the circuit is asked again after it, just before
-//! the call.
+//! [`protect()`](crate::protect()) combines breaker and bulkhead, behind a kill switch if you have one, and is
+//! better than any nesting: an open circuit rejects before the queue, and the circuit is checked again after it,
+//! just before the call.
 //!
 //! ```
 //! use backstop::classify::Errors;
@@ -125,13 +125,13 @@
 //! ## Tower's own limit
 //!
 //! Tower's `ConcurrencyLimit` queues without a bound and takes its permit in `poll_ready`. Outside the breaker it
-//! queues calls that will only be rejected; inside, an open circuit does not poll it, so an idle connection holds
-//! none on account of the breaker.
+//! queues calls that will only be rejected. Inside, an open circuit does not poll it, so an idle connection does
+//! not hold a permit because of the breaker.
 //!
 //! ## On a server
 //!
-//! In front of your own handlers a breaker protects you from yourself: it sheds load from a route that fails.
-//! It belongs inside tracing and metrics layers, which should see the 503, and outside whatever does the work.
+//! In front of your own handlers a breaker protects you from yourself: it sheds load from a route that fails. It
+//! belongs inside tracing and metrics layers, which should see the 503, and outside the handlers that do the work.
 //!
 //! ```
 //! use axum::{Router, routing::get};

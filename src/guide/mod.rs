@@ -1,9 +1,9 @@
 //! Guide: chapters with examples that compile.
 //!
 //! - [`choosing_thresholds`]: which numbers, and why
-//! - [`sizing_bulkheads`]: how many calls, who waits, and for how long
-//! - [`layer_order`]: what goes outside what
-//! - [`kill_switches`]: what gets one, how much to turn off, who may
+//! - [`sizing_bulkheads`]: how many calls, which callers wait, and for how long
+//! - [`layer_order`]: the order of the layers, and what each of them sees
+//! - [`kill_switches`]: what gets one, how much to turn off, permissions
 //! - [`adopting_safely`]: shadow first
 
 pub mod adopting_safely;
