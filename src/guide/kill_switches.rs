@@ -107,7 +107,7 @@
 //! stages as people, and may never release: the symptom it watches may be gone *because* the switch is engaged.
 //! [`auto_engage`](crate::kill_switch::auto_engage) has the guards. A pin set by a person stops it from trying.
 //!
-//! ## Drills
+//! ## Does it work?
 //!
 //! A switch that was never used is a hope. Test both states, engage it in production on a quiet day (a
 //! [drill](crate::kill_switch::drill) records the times to disable and to verify), and set the definition's
