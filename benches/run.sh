@@ -3,7 +3,7 @@
 #
 #   ./run.sh [--ours] [--only REGEX] [--patient] [COLUMN...]
 #
-#   --ours         adds our own crate (feature `ours`)
+#   --ours         adds our own crate and whole requests (feature `end-to-end`)
 #   --only REGEX   only the subjects whose whole name matches, for example 'bare|recloser.*'
 #   --patient      on a busy machine: takes disturbed samples again until they are quiet. No bound on the time
 #   COLUMN         closed-1 closed-2 open-1 open-2 allocations instructions; default: all.
@@ -25,13 +25,16 @@ every_column=(admitting-1 admitting-2 rejecting-1 rejecting-2 allocations instru
 tables='circuit-breaker|Circuit breakers
 bulkhead|Bulkheads
 stack|Breaker over bulkhead
-kill-switch|Kill switches'
+kill-switch|Kill switches
+route|An axum route, in process
+grpc|A unary call of tonic, client and server in one process
+client|A request of reqwest over loopback'
 columns=()
 only='.*'
 ours=
 while (($#)); do
   case $1 in
-    --ours) ours=ours ;;
+    --ours) ours=end-to-end ;;
     --patient) export BENCH_RETRIES=1000000 ;;
     --only) only=${2:?--only needs a regular expression}; shift ;;
     -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0"; exit ;;

@@ -7,6 +7,8 @@
 
 pub mod allocations;
 pub mod bare;
+#[cfg(feature = "ours")]
+pub mod end_to_end;
 pub mod measure;
 #[cfg(feature = "ours")]
 pub mod ours;
@@ -23,7 +25,7 @@ pub fn subjects() -> Vec<Subject> {
     #[cfg_attr(not(feature = "ours"), expect(unused_mut, reason = "ours is the only addition"))]
     let mut subjects = peers::subjects();
     #[cfg(feature = "ours")]
-    subjects.extend(ours::subjects());
+    subjects.extend([ours::subjects(), end_to_end::subjects()].concat());
     subjects
 }
 

@@ -26,6 +26,12 @@ pub enum Mechanism {
     Stack,
     /// A kill switch or a feature flag, on or off.
     KillSwitch,
+    /// A request to an axum route, with each of them in front.
+    Route,
+    /// A unary call through tonic's client and server, with each of them in front.
+    Grpc,
+    /// A request of reqwest's client over loopback, with each of them in front.
+    Client,
 }
 
 impl Mechanism {
@@ -40,6 +46,9 @@ impl Mechanism {
             Self::Bulkhead => "bulkhead",
             Self::Stack => "stack",
             Self::KillSwitch => "kill-switch",
+            Self::Route => "route",
+            Self::Grpc => "grpc",
+            Self::Client => "client",
         }
     }
 
@@ -47,7 +56,7 @@ impl Mechanism {
     pub const fn cases(self) -> [&'static str; 2] {
         match self {
             Self::CircuitBreaker => ["closed", "open"],
-            Self::Bare | Self::Bulkhead | Self::Stack | Self::KillSwitch => ["admitting", "rejecting"],
+            _ => ["admitting", "rejecting"],
         }
     }
 }

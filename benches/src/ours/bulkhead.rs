@@ -55,7 +55,7 @@ pub(super) fn subjects() -> Vec<Subject> {
     ]
 }
 
-pub(super) fn roomy() -> Bulkhead {
+pub(crate) fn roomy() -> Bulkhead {
     Bulkhead::builder("payments").max_concurrent_calls(LIMIT.into()).build().expect("the settings are in their ranges")
 }
 

@@ -70,7 +70,7 @@ fn build(builder: CircuitBreakerBuilder<Named>) -> CircuitBreaker {
     builder.build().expect("the settings are in their ranges")
 }
 
-pub(super) fn count() -> CircuitBreaker {
+pub(crate) fn count() -> CircuitBreaker {
     build(builder(SlidingWindow::count(100)))
 }
 

@@ -54,7 +54,7 @@ pub(super) fn subjects() -> Vec<Subject> {
 }
 
 /// One that is released, and known to be.
-pub(super) fn released() -> KillSwitch {
+pub(crate) fn released() -> KillSwitch {
     switches(1, None).remove(0)
 }
 

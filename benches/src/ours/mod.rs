@@ -1,8 +1,8 @@
 //! Our own rows.
 
-mod bulkhead;
-mod circuit_breaker;
-mod kill_switch;
+pub(crate) mod bulkhead;
+pub(crate) mod circuit_breaker;
+pub(crate) mod kill_switch;
 mod stack;
 
 use crate::Subject;

@@ -10,7 +10,7 @@ mod open_feature;
 mod recloser;
 mod seatbelt;
 mod tower;
-mod tower_resilience;
+pub(crate) mod tower_resilience;
 
 use crate::bare::{Works, serve};
 use crate::{Instance, Mechanism, Subject};

@@ -60,7 +60,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 /// `layer()` makes new state each time unless the layer was built together with a handle.
-fn breaker_layer() -> CircuitBreakerLayer {
+pub(crate) fn breaker_layer() -> CircuitBreakerLayer {
     let (layer, _handle) = circuit_breaker_builder()
         .name("payments")
         .wait_duration_in_open(OPEN_TIME)
