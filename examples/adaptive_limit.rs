@@ -1,6 +1,6 @@
-//! A limit that finds by itself about how many calls the dependency serves at full speed: 8 of them here.
+//! An adaptive limit that finds the number of calls the dependency serves at full speed: about 8 here.
 //!
-//! Now and then it is halved for a moment, to measure a round trip without a queue.
+//! From time to time the limit is halved briefly, to measure a round trip without a queue.
 //!
 //! `cargo run --example adaptive_limit`
 
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-/// Calls that the dependency serves at a time; further ones queue there.
+/// Calls that the dependency serves at a time; more queue there.
 const WORKERS: usize = 8;
 
 #[tokio::main]
@@ -28,29 +28,26 @@ async fn main() -> Result<(), BoxError> {
     tokio::spawn(async { axum::serve(listener, Router::new().route("/", get(answer))).await });
 
     let search = Bulkhead::builder("search")
-        .max_concurrent_calls(64) // to begin with, and far too many
+        .max_concurrent_calls(64) // initial limit, far too high
         .max_wait(Duration::from_secs(1))
-        .adaptive(Vegas::new().alpha(2).beta(3).max(100)) // close to the knee, which is low here
+        .adaptive(Vegas::new().alpha(2).beta(3).max(100)) // tight, because the capacity is low
         .build()?;
     let client = reqwest::Client::new();
     for _ in 0..64 {
         let (search, client, url) = (search.clone(), client.clone(), url.clone());
         tokio::spawn(async move {
             loop {
-                let _ = search.call(client.get(&url).send()).await; // a caller always wants more
+                let _ = search.call(client.get(&url).send()).await; // callers retry without a pause
             }
         });
     }
     for look in 0..60 {
         let now = search.snapshot();
-        println!(
-            "at most {:>2} calls in flight, {:>2} are, {:>2} wait here",
-            now.limit, now.in_flight, now.queue_depth
-        );
+        println!("limit {:>2}: {:>2} calls in flight, {:>2} queued", now.limit, now.in_flight, now.queue_depth);
         if look >= 7 && now.limit < 40 {
-            return Ok(()); // it may take longer where the machine is busy with other things
+            return Ok(()); // may take longer on a busy machine
         }
         sleep(Duration::from_millis(500)).await;
     }
-    Err(format!("the limit has not come down: {search:?}").into())
+    Err(format!("the limit did not decrease: {search:?}").into())
 }

@@ -31,6 +31,6 @@ async fn main() -> Result<(), BoxError> {
     println!("{}", rejection.text().await?);
 
     let totals = payments.totals();
-    assert_eq!((totals.failed, totals.not_permitted), (3, 2)); // the database had to answer 3 of 5 requests
+    assert_eq!((totals.failed, totals.not_permitted), (3, 2)); // the handler ran for 3 of 5 requests
     Ok(())
 }

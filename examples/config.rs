@@ -1,4 +1,4 @@
-//! Settings from TOML files: one that is right, and one whose every problem is told.
+//! Settings from TOML files: a valid one, and one whose error lists every problem.
 //!
 //! `cargo run --example config`
 

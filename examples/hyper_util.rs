@@ -1,4 +1,4 @@
-//! hyper-util's pooling client: a response counts when its body has ended.
+//! hyper-util's pooling client: a response is recorded when its body ends.
 //!
 //! `cargo run --example hyper_util`
 
@@ -25,14 +25,14 @@ async fn main() -> Result<(), BoxError> {
     let get = |path| http::Request::get(format!("http://{address}{path}")).body(Empty::new());
 
     let body = client.ready().await?.call(get("/text")?).await?.into_body();
-    assert_eq!(stock.totals().successful, 0); // it may still break
+    assert_eq!(stock.totals().successful, 0); // the body may still fail
     println!("{:?}", body.collect().await?.to_bytes());
     assert_eq!(stock.totals().successful, 1);
 
     println!("{}", client.ready().await?.call(get("/busy")?).await?.status());
     let error = client.ready().await?.call(get("/text")?).await.unwrap_err();
     let rejected = Rejected::find(&*error).expect("the circuit is open");
-    println!("{rejected}"); // for as long as the server asked
+    println!("{rejected}"); // for the time in the server's Retry-After
     assert!(rejected.retry_after() <= Some(std::time::Duration::from_secs(7)));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! One circuit for each host: the shard that fails is rejected, the others go on.
+//! One circuit per host: calls to the failing shard are rejected, the others continue.
 //!
 //! `cargo run --example keyed_hosts`
 
@@ -17,7 +17,7 @@ async fn main() -> Result<(), BoxError> {
     let hosts = KeyedCircuitBreaker::<String>::builder("shards")
         .config(config)
         .max_keys(1_000)
-        .max_open_fraction(0.5) // when most shards seem to fail, the fault is likely ours
+        .max_open_fraction(0.5) // if most shards seem to fail, the fault is likely on our side
         .build()?;
 
     let client = reqwest::Client::new();
@@ -40,7 +40,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// A server on loopback that always answers with this status.
+/// Starts a server on loopback that always answers with `status`.
 async fn serve(status: StatusCode) -> std::io::Result<String> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();

@@ -1,9 +1,9 @@
-//! A kill switch through an incident: one tenant, 10 % of the users, everybody, and back again.
+//! A kill switch during an incident: engaged for one tenant, for 10 % of the users, for all, and released.
 //!
 //! `cargo run --example kill_switch`
 //!
-//! Everything is real: an axum server on loopback, the document in a file, the audit beside it. The example ends with 1
-//! as soon as something is not as it says.
+//! An axum server on loopback, the document in a file, the audit beside it. The example exits with 1 if a step does not
+//! give the expected answers.
 
 use axum::extract::Request;
 use axum::{Router, response::IntoResponse, routing::get};
@@ -25,7 +25,7 @@ async fn main() -> Result<(), BoxError> {
     let directory = tempfile::tempdir()?;
     let (document, audit) = (directory.path().join("switches.json"), directory.path().join("audit.jsonl"));
 
-    // ---- the program: a risky route, and what it answers while the switch is engaged
+    // ---- the program: a risky route, and its fallback while the switch is engaged
     let switches =
         KillSwitches::builder("shop").store(FileStore::new(&document)?).audit(AuditLog::new(&audit)).build()?;
     let recommendations = switches.switch("recommendations", OnUnknown::Allow)?;
@@ -41,7 +41,7 @@ async fn main() -> Result<(), BoxError> {
     let shop = Shop::new(format!("http://{}/recommendations", listener.local_addr()?));
     tokio::spawn(async { axum::serve(listener, app).await });
 
-    // ---- the operator: in a program of their own, as a rule, on the same file
+    // ---- the operator: usually another program, on the same file
     let id = SwitchId::new("recommendations")?;
     let next_year = Timestamp::now() + Duration::from_secs(365 * 86_400);
     let definition = Definition::new("team-recs", "the recommendations on every page", next_year, OnUnknown::Allow);
@@ -49,18 +49,18 @@ async fn main() -> Result<(), BoxError> {
     let engage = |scope| Change::Engage(Engage::new(id.clone(), scope).incident("INC-1204"));
     let change = async |change: Change, by: &str, reason: &str| {
         let (switches, by) = (switches.clone(), Author::person(by, Timestamp::now()).because(reason));
-        // Stores block: changes do not belong on an async thread.
+        // Stores block, so changes run on a blocking thread.
         tokio::task::spawn_blocking(move || switches.change(&change, &by)).await?.map_err(BoxError::from)
     };
 
     println!("{:34} acme   globex", "");
     change(Change::Define { switch: id.clone(), definition }, "mira", "recommendations go live").await?;
-    shop.expect("all is well", 0, 0).await?;
+    shop.expect("before the incident", 0, 0).await?;
 
     let for_acme = change(engage(Scope::new().tenant("acme")), "mira", "acme sees wrong prices").await?;
     shop.expect("engaged for one tenant", 100, 0).await?;
 
-    change(engage(Scope::new().percent(10.0)), "jonas", "it is not only acme: shed some load").await?;
+    change(engage(Scope::new().percent(10.0)), "jonas", "not only acme: shed some load").await?;
     let some = shop.expect("engaged for 10 % of the users", 10, 10).await?;
 
     change(engage(Scope::all()), "jonas", "the model serves garbage").await?;
@@ -70,22 +70,22 @@ async fn main() -> Result<(), BoxError> {
     shop.expect("released", 0, 0).await?;
 
     let generation = for_acme.generation();
-    change(Change::Revert { generation }, "mira", "acme has the new model still").await?;
+    change(Change::Revert { generation }, "mira", "acme still has the new model").await?;
     shop.expect(&format!("back to generation {generation}"), 100, 0).await?;
 
-    change(Change::Release { switch: id.clone() }, "mira", "acme has the old model, too").await?;
+    change(Change::Release { switch: id.clone() }, "mira", "acme has the old model again").await?;
     change(engage(Scope::new().percent(10.0)), "jonas", "the same 10 % again?").await?;
-    ensure(some == shop.expect("10 % once more: the same users", 10, 10).await?, "they are other users")?;
-    change(Change::Release { switch: id.clone() }, "mira", "over").await?;
+    ensure(some == shop.expect("10 % again: the same users", 10, 10).await?, "different users are inside 10 %")?;
+    change(Change::Release { switch: id.clone() }, "mira", "incident closed").await?;
 
-    // ---- afterwards: does the switch still work?
+    // ---- afterwards: a drill, to check that the switch still works
     let probed = recommendations.clone();
-    let board = switches.clone();
+    let control = switches.clone();
     let drill = Drill::new(id, Scope::new().tenant("drill"));
     let rehearsal = tokio::task::spawn_blocking(move || {
         let by = Author::person("mira", Timestamp::now()).because("the drill after the incident");
         let is_off = || Some(probed.check(&Target::new().tenant("drill")).is_err());
-        let editor = board.editor().expect("there is a store");
+        let editor = control.editor().expect("there is a store");
         drill.run(editor, &[Instance::of(&probed).verified(is_off)], &by)
     });
     let rehearsal = rehearsal.await??;
@@ -100,17 +100,17 @@ async fn main() -> Result<(), BoxError> {
         println!("  {:>4} {:6} {:8} {:40} {scope}", entry["generation"], word("by"), word("what"), word("reason"));
     }
     let verified = verify(&std::fs::read(&audit)?)?;
-    // The first change of an empty store makes two generations: the document, and what is in it.
+    // The first change of an empty store makes two generations: the empty document, and the change.
     ensure(verified.entries + 1 == switches.status().generation, "an entry is missing")?;
     println!(
-        "\n{} entries, and the chain is whole; {} requests were degraded",
+        "\n{} entries, the hash chain is intact; {} requests were degraded",
         verified.entries,
         recommendations.blocked()
     );
     Ok(())
 }
 
-/// Those who visit the shop.
+/// Client of the shop, as all its users.
 struct Shop {
     url: String,
     client: reqwest::Client,
@@ -121,7 +121,8 @@ impl Shop {
         Self { url, client: reqwest::Client::new() }
     }
 
-    /// Says who gets the degraded answer, and that it is as many percent as expected; the users of globex that do.
+    /// Prints how many users of each tenant get the degraded answer, checks it against the expected percentages, and
+    /// returns those of globex.
     async fn expect(&self, what: &str, acme: usize, globex: usize) -> Result<Vec<usize>, BoxError> {
         let started = Instant::now();
         let (of_acme, of_globex) = (self.degraded("acme").await?, self.degraded("globex").await?);
@@ -138,7 +139,7 @@ impl Shop {
             shown(&of_globex),
             started.elapsed()
         );
-        // A share of so few users is only about right; none and all are exact.
+        // With so few users a share is approximate; none and all are exact.
         let is_near = |users, expected| match expected {
             0 | 100 => percent(users) == expected,
             _ => percent(users).abs_diff(expected) <= 6,
@@ -154,7 +155,7 @@ impl Shop {
             match request.send().await?.error_for_status()?.text().await?.as_str() {
                 "bestsellers" => users.push(user),
                 "made for you" => {}
-                other => return Err(format!("nobody makes this answer: {other}").into()),
+                other => return Err(format!("unexpected answer: {other}").into()),
             }
         }
         Ok(users)
@@ -162,5 +163,5 @@ impl Shop {
 }
 
 fn ensure(is_so: bool, what: &str) -> Result<(), BoxError> {
-    if is_so { Ok(()) } else { Err(format!("not as said: {what}").into()) }
+    if is_so { Ok(()) } else { Err(format!("unexpected result: {what}").into()) }
 }

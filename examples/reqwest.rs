@@ -1,4 +1,4 @@
-//! An outbound reqwest client, without Tower and with it.
+//! An outgoing reqwest client, without Tower and with it.
 //!
 //! `cargo run --example reqwest`
 
@@ -17,7 +17,7 @@ async fn main() -> Result<(), BoxError> {
     let stock = CircuitBreaker::builder("stock").consecutive_failures_threshold(2).build()?;
     let client = reqwest::Client::new();
 
-    // A call keeps reqwest's builder. `Auto` judges the response; `stock.call(..)` would judge errors only.
+    // Around a call, with reqwest's own builder. `Auto` classifies the response; `stock.call(..)` looks at errors only.
     for _ in 0..3 {
         match stock.call_with(client.get(&url).send(), &Auto).await {
             Ok(response) => println!("{}", response.status()),
@@ -26,7 +26,7 @@ async fn main() -> Result<(), BoxError> {
         }
     }
 
-    // The same circuit in front of the client as a service.
+    // The same circuit around the client as a Tower service.
     let mut service = stock.wrap(client.clone());
     let error = service.ready().await?.call(client.get(&url).build()?).await.unwrap_err();
     assert!(Rejected::find(&*error).is_some());

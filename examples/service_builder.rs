@@ -1,4 +1,4 @@
-//! A stack of Tower layers round a plain function: the breaker stands outside the timeout and sees it fail.
+//! Tower layers around a plain function: the breaker is outside the timeout and records its errors.
 //!
 //! `cargo run --example service_builder`
 
@@ -18,14 +18,14 @@ async fn look_up(id: u32) -> Result<String, std::io::Error> {
 async fn main() -> Result<(), backstop::BoxError> {
     let items = CircuitBreaker::builder("items").consecutive_failures_threshold(2).build()?;
     let mut service = ServiceBuilder::new()
-        .layer(items.layer().classify(Errors)) // a `String` says nothing about itself: each `Err` is a failure
+        .layer(items.layer().classify(Errors)) // every `Err` is a failure; a `String` needs no classification
         .timeout(Duration::from_millis(50))
         .service(service_fn(look_up));
 
     for id in [1, 10, 11, 2] {
         match service.ready().await?.call(id).await {
             Ok(item) => println!("{item}"),
-            Err(error) if Rejected::find(&*error).is_some() => println!("not even tried: {error}"),
+            Err(error) if Rejected::find(&*error).is_some() => println!("rejected: {error}"),
             Err(error) => println!("failed: {error}"),
         }
     }

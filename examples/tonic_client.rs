@@ -1,4 +1,4 @@
-//! A gRPC client: the channel is wrapped, and each call is judged by its status, wherever that comes.
+//! A gRPC client: a wrapped channel, with each call classified by its status, in the headers or the trailers.
 //!
 //! `cargo run --example tonic_client`
 
@@ -23,7 +23,7 @@ async fn main() -> Result<(), BoxError> {
     let mut client = HealthClient::new(health.wrap(channel));
 
     println!("{:?}", client.check(HealthCheckRequest::default()).await?.into_inner().status());
-    // "No such service" is the caller's mistake: the dependency did what was asked.
+    // NOT_FOUND is the caller's mistake: the dependency works.
     let unknown = HealthCheckRequest { service: "unknown".into() };
     println!("{:?}", client.check(unknown).await.unwrap_err().code());
     assert_eq!(health.totals().successful, 2);

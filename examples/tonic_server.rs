@@ -1,4 +1,4 @@
-//! A gRPC server: a breaker for one service, and rejections that every gRPC client understands.
+//! A gRPC server: a breaker for one service, with rejections that every gRPC client understands.
 //!
 //! `cargo run --example tonic_server`
 

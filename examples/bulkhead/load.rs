@@ -1,4 +1,4 @@
-//! The callers: so many requests a second, whether the earlier ones are answered or not, as they come from people.
+//! Load generator: a steady rate of requests, whether the earlier ones are answered or not, as people send them.
 
 use crate::shop::WITHOUT;
 use backstop::BoxError;
@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// A request for each route as often as this: 200 requests a second together.
+/// Interval of the requests for each route: 200 requests a second together.
 const INTERVAL: Duration = Duration::from_millis(10);
-/// A caller gives up after this long.
+/// Time after which a caller gives up.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,23 +39,23 @@ pub(crate) enum Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Full,
-    /// A page without what a bulkhead rejected.
+    /// A page without recommendations, because the bulkhead rejected the call.
     Without,
     /// An error, or no answer before the deadline.
     None,
 }
 
-/// A request and what became of it.
+/// A request and its answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// When it was sent.
+    /// The phase in which it was sent.
     pub(crate) phase: Phase,
     pub(crate) route: Route,
     pub(crate) took: Duration,
     pub(crate) answer: Answer,
 }
 
-/// The first requests, which open connections and are not measured.
+/// Sends the first requests, which open connections and are not measured.
 pub(crate) async fn warm_up(shop: SocketAddr) -> Result<(), BoxError> {
     for route in [Route::Products, Route::Pay].repeat(3) {
         let sample = request(client()?, shop, route, Phase::Before).await;
@@ -66,12 +66,12 @@ pub(crate) async fn warm_up(shop: SocketAddr) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Sends the requests of all phases; `begin` is told of each.
+/// Sends the requests of all phases; calls `begin` at the start of each.
 pub(crate) async fn run(shop: SocketAddr, begin: impl Fn(Phase)) -> Result<Vec<Sample>, BoxError> {
     let client = client()?;
     let mut requests = JoinSet::new();
     let mut ticks = interval(INTERVAL);
-    // What a busy machine kept us from sending is not made up for: that would be a burst.
+    // Ticks missed on a busy machine are not made up for: that would be a burst.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for phase in Phase::ALL {
         ticks.tick().await; // the last requests of the phase before have reached the dependency

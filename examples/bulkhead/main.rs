@@ -1,4 +1,4 @@
-//! One slow dependency, and what it does to the calls of another: without bulkheads and with them.
+//! A slow dependency and its effect on calls to another one, without bulkheads and with them.
 //!
 //! ```text
 //!                          ┌────────── shop ──────────┐
@@ -7,16 +7,16 @@
 //!                          └──────────────────────────┘
 //! ```
 //!
-//! Each request of the shop holds one of the 24 connections of its database pool until it is answered, as it does
-//! wherever a handler calls another service inside a transaction; so callers of `/products` that wait for a slow
-//! `recommendations` leave none to those who only want to pay. Everything is real HTTP on loopback. The same load
-//! comes twice, 4 seconds each, and `recommendations` is slow in the middle.
+//! Each request of the shop holds one of the 24 connections of its database pool until it is answered, as in any
+//! handler that calls another service inside a transaction. Callers of `/products` that wait for a slow
+//! `recommendations` therefore leave no connection to those who only want to pay. Everything is HTTP on loopback. The
+//! same load runs twice, 4 seconds each, and `recommendations` is slow in the middle.
 //!
 //! ```text
 //! cargo run --release --example bulkhead
 //! ```
 //!
-//! It exits with 1 when payments suffer with the bulkheads, or do not without.
+//! It exits with 1 if payments become slow with the bulkheads, or do not without them.
 
 mod load;
 mod report;
@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
 async fn show() -> Result<(), BoxError> {
     println!("{}", report::head());
     let without = run("without bulkheads", None).await?;
-    // When all is well, 100 calls a second of 20 ms each are 2 at a time (Little's law): 8 is room for bursts.
+    // 100 calls a second of 20 ms each are 2 at a time (Little's law); 8 leaves room for bursts.
     let bulkhead = |name: &str| Bulkhead::builder(name).max_concurrent_calls(8).build();
     let bulkheads = Bulkheads { recommendations: bulkhead("recommendations")?, payments: bulkhead("payments")? };
     let with = run("with bulkheads of 8 calls", Some(bulkheads)).await?;
@@ -51,17 +51,17 @@ async fn show() -> Result<(), BoxError> {
     report::check(&without, &with)
 }
 
-/// The whole load once, on servers of its own.
+/// Runs the whole load once, on new servers.
 async fn run(title: &str, bulkheads: Option<Bulkheads>) -> Result<Figures, BoxError> {
     let recommendations = Dependency::start().await?;
     let payments = Dependency::start().await?;
     let shop = shop::start(&recommendations, &payments, bulkheads).await?;
     load::warm_up(shop).await?;
     let samples = load::run(shop, |phase| {
-        recommendations.takes(if phase == Phase::Slow { shop::SLOW } else { shop::USUAL });
+        recommendations.set_time(if phase == Phase::Slow { shop::SLOW } else { shop::USUAL });
     })
     .await;
-    tokio::time::sleep(Duration::from_millis(100)).await; // hung-up calls end: the next run begins in quiet
+    tokio::time::sleep(Duration::from_millis(100)).await; // dropped calls end before the next run begins
     let figures = Figures::of(&samples?);
     print!("{}", report::rows(title, &figures));
     Ok(figures)

@@ -1,11 +1,11 @@
-//! The table, the sentence under it, and whether the example has shown what it is there to show.
+//! The table, its conclusion, and the check that the effect was visible.
 
 use crate::load::{Answer, DEADLINE, Phase, Route, Sample};
 use backstop::BoxError;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// Above the table.
+/// Header of the table.
 pub(crate) fn head() -> String {
     format!(
         "{:26}products, 100/s{:13}payments, 100/s\n{:24}{:>7}{:>10}{:>11}{:>9}{:>9}{:>9}",
@@ -13,17 +13,17 @@ pub(crate) fn head() -> String {
     )
 }
 
-/// Below it.
+/// Legend of the table.
 pub(crate) fn legend() -> String {
-    format!("rejected: shown at once without recommendations; no answer: the caller gave up after {DEADLINE:?}")
+    format!("rejected: page shown at once without recommendations; no answer: the caller gave up after {DEADLINE:?}")
 }
 
-/// Payments suffer when their p99 is this many times what it was, or half the deadline.
+/// Payments are slow if their p99 is this many times the earlier one, or half the deadline.
 const FACTOR: u32 = 5;
-/// A busy machine alone brings about a p99 of this.
+/// A p99 that a busy machine alone may cause.
 const AT_LEAST: Duration = Duration::from_millis(40);
 
-/// What the requests of each phase have come to, in their order.
+/// Results of each phase, in order.
 pub(crate) struct Figures([Row; 3]);
 
 struct Row {
@@ -31,7 +31,7 @@ struct Row {
     products: [usize; 3],
     payments: usize,
     paid: usize,
-    /// Ascending. A request that was given up counts with the time until it was.
+    /// Ascending. A request that timed out counts with its deadline.
     latencies: Vec<Duration>,
 }
 
@@ -40,12 +40,12 @@ impl Figures {
         Self(Phase::ALL.map(|phase| Row::of(phase, samples)))
     }
 
-    /// The p99 of payments before, and while `recommendations` was slow.
+    /// The p99 of payments before and while `recommendations` was slow.
     fn p99s(&self) -> (Duration, Duration) {
         (self.0[0].percentile(99), self.0[1].percentile(99))
     }
 
-    fn suffers(&self) -> bool {
+    fn is_slow(&self) -> bool {
         let (before, slow) = self.p99s();
         slow > (before.max(AT_LEAST) * FACTOR).min(DEADLINE / 2)
     }
@@ -66,7 +66,7 @@ impl Row {
         }
     }
 
-    /// The time that this percentage of the payments did not exceed.
+    /// Percentile of the latency of payments.
     fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.latencies.len() * percent).div_ceil(100);
         self.latencies.get(rank.saturating_sub(1)).copied().unwrap_or_default()
@@ -89,7 +89,7 @@ pub(crate) fn rows(title: &str, figures: &Figures) -> String {
     text
 }
 
-/// What the figures say.
+/// The result in one sentence.
 pub(crate) fn conclusion(without: &Figures, with: &Figures) -> String {
     let change = |figures: &Figures| {
         let (before, slow) = figures.p99s();
@@ -105,16 +105,16 @@ pub(crate) fn conclusion(without: &Figures, with: &Figures) -> String {
 }
 
 pub(crate) fn check(without: &Figures, with: &Figures) -> Result<(), BoxError> {
-    if with.suffers() {
-        return Err(format!("payments suffered in spite of the bulkheads: more than {FACTOR} times the p99").into());
+    if with.is_slow() {
+        return Err(format!("payments were slow in spite of the bulkheads: more than {FACTOR} times the p99").into());
     }
-    if !without.suffers() {
-        return Err("payments did not suffer without bulkheads: nothing is shown".into());
+    if !without.is_slow() {
+        return Err("payments were not slow without bulkheads: the example shows nothing".into());
     }
     Ok(())
 }
 
-/// 12 ms, 1.05 s.
+/// Formats a time: 12 ms, 1.05 s.
 fn time(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1e3;
     match ms {

@@ -1,4 +1,4 @@
-//! The servers: two dependencies, and a shop whose requests share one pool.
+//! Servers: two dependencies, and a shop whose requests share one pool.
 
 use axum::Router;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-/// How long a dependency takes when all is well, and when it is slow.
+/// Usual and slow response time of a dependency.
 pub(crate) const USUAL: Duration = Duration::from_millis(20);
 pub(crate) const SLOW: Duration = Duration::from_secs(2);
 /// Connections of the shop's database pool.
@@ -21,7 +21,7 @@ const CONNECTIONS: usize = 24;
 /// Marks a page that is shown without recommendations.
 pub(crate) const WITHOUT: &str = "x-without";
 
-/// A server that answers after a while.
+/// A server with an adjustable response time.
 pub(crate) struct Dependency {
     address: SocketAddr,
     millis: Arc<AtomicU64>,
@@ -36,24 +36,24 @@ impl Dependency {
         };
         let app = Router::new().route("/", get(answer)).with_state(Arc::clone(&millis));
         let dependency = Self { address: serve(app).await?, millis };
-        dependency.takes(USUAL);
+        dependency.set_time(USUAL);
         Ok(dependency)
     }
 
-    /// From now on, a call takes this long.
-    pub(crate) fn takes(&self, time: Duration) {
+    /// Sets the response time.
+    pub(crate) fn set_time(&self, time: Duration) {
         self.millis.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
-/// One for each dependency.
+/// A bulkhead for each dependency.
 pub(crate) struct Bulkheads {
     pub(crate) recommendations: Bulkhead,
     pub(crate) payments: Bulkhead,
 }
 
 struct Shop {
-    /// Stands for the database pool: who handles a request holds one.
+    /// Simulates the database pool: a request holds one permit while it is handled.
     connections: Semaphore,
     client: reqwest::Client,
     recommendations: String,
@@ -77,7 +77,7 @@ pub(crate) async fn start(
     serve(app).await
 }
 
-/// A page that is shown without recommendations rather than not at all.
+/// A page that is shown without recommendations if the bulkhead rejects the call.
 async fn products(State(shop): State<Arc<Shop>>) -> Response {
     let _connection = shop.connections.acquire().await;
     let bulkhead = shop.bulkheads.as_ref().map(|all| &all.recommendations);
@@ -99,7 +99,7 @@ async fn pay(State(shop): State<Arc<Shop>>) -> Response {
 }
 
 impl Shop {
-    /// The permit is held until the body has been read: the whole call is one future.
+    /// Calls a dependency. The whole call is one future, so the permit is held until the body has been read.
     async fn ask(&self, url: &str, bulkhead: Option<&Bulkhead>) -> Result<String, CallError<reqwest::Error>> {
         let call = async { self.client.get(url).send().await?.error_for_status()?.text().await };
         match bulkhead {
@@ -109,7 +109,7 @@ impl Shop {
     }
 }
 
-/// Serves on loopback for as long as the program runs.
+/// Serves on loopback until the program ends.
 async fn serve(app: Router) -> Result<SocketAddr, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

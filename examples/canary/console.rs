@@ -1,12 +1,11 @@
-//! What the person at the terminal sees while it runs: a line for each event and, on a terminal, one below
-//! that tells how things stand.
+//! Output during the run: a line for each event and, on a terminal, a status line below.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// What a line means.
+/// Tone of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Plain,
@@ -26,10 +25,10 @@ impl Tone {
     }
 }
 
-/// Standard output; the live line is on it where one can be drawn and wiped away.
+/// Standard output, with a status line if the terminal can redraw it.
 pub(crate) struct Console {
     is_live: bool,
-    /// The live line that stands there now.
+    /// The status line on screen.
     status: Mutex<String>,
 }
 
@@ -41,7 +40,7 @@ impl Console {
         Self { is_live, status: Mutex::new(String::new()) }
     }
 
-    /// Says what happened, `at` this time of the run.
+    /// Prints an event, `at` this time of the run.
     pub(crate) fn say(&self, at: Duration, who: &str, tone: Tone, text: &str) {
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default();
@@ -58,17 +57,17 @@ impl Console {
     }
 
     pub(crate) fn print(&self, text: &str) {
-        let status = self.status.lock().expect("nobody panics while printing");
+        let status = self.status.lock().expect("printing does not panic");
         let mut out = std::io::stdout().lock();
-        // A reader that has gone (`| head`) is no reason to stop.
+        // A reader that has gone (`| head`) does not stop the run.
         let _ = if status.is_empty() { writeln!(out, "{text}") } else { write!(out, "\r\x1b[K{text}\n{status}") };
         let _ = out.flush();
     }
 
-    /// Draws the live line anew; an empty one wipes it away.
+    /// Redraws the status line; an empty text erases it.
     pub(crate) fn status(&self, text: &str) {
         if self.is_live {
-            let mut status = self.status.lock().expect("nobody panics while printing");
+            let mut status = self.status.lock().expect("printing does not panic");
             *status = if text.is_empty() { String::new() } else { format!("\x1b[2m{text}\x1b[0m") };
             let mut out = std::io::stdout().lock();
             let _ = write!(out, "\r\x1b[K{status}");

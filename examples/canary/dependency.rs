@@ -1,8 +1,8 @@
 //! The dependency: a ratings service with a real capacity.
 //!
-//! Each API key has [`SLOTS`] calls served at a time, [`WORK`] long. Further calls queue for as long as
-//! [`PATIENCE`]; who has not got a slot by then gets 503. So overload comes from load alone, and one caller's
-//! overload leaves the other's slots free.
+//! For each API key it serves [`SLOTS`] calls at a time, each taking [`WORK`]. Further calls queue for up to
+//! [`PATIENCE`] and then get 503. So overload comes from load alone, and one caller's overload does not take slots from
+//! another.
 
 use crate::process::{self, Message};
 use axum::extract::{Query, State};
@@ -30,7 +30,7 @@ pub(crate) const SLOTS: usize = 2;
 pub(crate) const WORK: Duration = Duration::from_millis(10);
 pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 
-/// What one API key may use, and what it has used.
+/// Slots and call count of one API key.
 struct Quota {
     slots: Semaphore,
     calls: AtomicU64,
@@ -42,7 +42,7 @@ pub(crate) async fn run() -> Result<(), BoxError> {
     let quotas: Quotas = Arc::new(["stable", "canary"].map(|key| (key, Quota::new())).into());
     let app = Router::new().route("/ratings", get(ratings)).route("/metrics", get(metrics)).with_state(quotas);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    process::tell(&Message::Listening(listener.local_addr()?));
+    process::report(&Message::Listening(listener.local_addr()?));
     Ok(axum::serve(listener, app).await?)
 }
 
@@ -61,7 +61,7 @@ async fn ratings(
         return StatusCode::UNAUTHORIZED.into_response();
     };
     quota.calls.fetch_add(1, Ordering::Relaxed);
-    // The semaphore is fair, and a caller that hangs up drops this future and with it its place in the queue.
+    // The semaphore is fair; a caller that hangs up drops this future and so leaves the queue.
     let Ok(slot) = tokio::time::timeout(PATIENCE, quota.slots.acquire()).await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };

@@ -1,27 +1,27 @@
-//! The KPI: how many page views end in an order. No circuit breaker sees it, for every answer is quick and 200.
+//! The KPI: orders per page view. No circuit breaker sees it, because every answer is fast and 200.
 
 use crate::scrape::{Look, Reading};
 use crate::verdict::since;
 use std::fmt;
 
-/// Looks that make a window: five come in a second.
+/// Scrapes per window; there are five a second.
 const LOOKS: u32 = 5;
 
-/// Cuts time into windows that touch.
+/// Splits the run into consecutive windows.
 pub(crate) struct Windows {
-    /// With which the window began.
+    /// The scrape that began the window.
     begin: Look,
     looks: u32,
 }
 
-/// What people did in both arms between two looks.
+/// Page views and orders of both arms between two scrapes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Orders {
     pub(crate) canary: Share,
     pub(crate) stable: Share,
 }
 
-/// Of one arm.
+/// Page views and orders of one arm.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
     pub(crate) orders: u64,
@@ -33,7 +33,7 @@ impl Windows {
         Self { begin, looks: 0 }
     }
 
-    /// Takes another look; the one that ends a window tells what happened in it.
+    /// Adds a scrape; returns the counts of the window that it ends.
     pub(crate) fn observe(&mut self, look: &Look) -> Option<Orders> {
         self.looks += 1;
         if self.looks < LOOKS {
@@ -57,7 +57,7 @@ impl Share {
         Self { orders, page_views }
     }
 
-    /// Orders for each page view; not a number where nobody has viewed one.
+    /// Orders per page view; NaN without page views.
     pub(crate) fn value(self) -> f64 {
         self.orders as f64 / self.page_views as f64
     }
@@ -75,8 +75,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_there_is_not_a_number() {
-        assert!(Share { orders: 0, page_views: 0 }.value().is_nan(), "which no guard takes for a bad value");
+    fn no_page_views_are_not_a_number() {
+        assert!(Share { orders: 0, page_views: 0 }.value().is_nan(), "no guard takes it for a bad value");
         assert_eq!(Share { orders: 2, page_views: 8 }.to_string(), "2 of 8 (25 %)");
     }
 }

@@ -1,4 +1,4 @@
-//! The last act: a KPI that no breaker sees goes wrong, and the switch is engaged automatically.
+//! The last act: a KPI that no breaker measures falls, and the switch is engaged automatically.
 
 use crate::autopilot::{Autopilot, THRESHOLD};
 use crate::console::Tone;
@@ -13,7 +13,7 @@ use backstop::kill_switch::auto_engage::Verdict;
 use backstop::kill_switch::{Engagement, Trigger};
 use std::time::Duration;
 
-/// How the act ended. Times count from the start of the run.
+/// Result of the act. Times are measured from the start of the run.
 pub(crate) struct Switched {
     released: Duration,
     judged: Duration,
@@ -24,7 +24,7 @@ pub(crate) struct Switched {
 }
 
 impl Rollout {
-    /// The next release, until orders are back.
+    /// Runs the next release until orders have recovered.
     pub(crate) async fn last_act(&mut self) -> Result<Switched, BoxError> {
         let released = step("the next release goes out", self.release_worst_first()).await?;
         let mut autopilot = Autopilot::new(step("a scrape of the next release", self.scraper.next()).await?)?;
@@ -33,21 +33,21 @@ impl Rollout {
 
         let judged = self.story.now();
         let engagement = step("the autopilot engages the switch", self.control_plane.engage(&verdict)).await?;
-        self.story.mark("judge", Tone::Bad, "judge: ENGAGE", &told(&engagement)?);
+        self.story.mark("judge", Tone::Bad, "judge: ENGAGE", &describe(&engagement)?);
         let first_unranked = step("the canary's gate closes", self.until_unranked()).await?;
         let [_, second] = STAGES;
         self.load.set(second, Phase::Unranked);
         let text = format!(
-            "pages come without the ranking, {} after the verdict: products stand as in the catalogue",
+            "pages are served without the ranking, {} after the verdict: products are in catalogue order",
             time(first_unranked.saturating_sub(judged))
         );
         self.story.mark("canary", Tone::Plain, "pages without ranking", &text);
 
-        let unranked = step("orders are back", self.until_orders_are_back()).await?;
-        let text = format!("orders are BACK: canary {}, stable {}", unranked.canary, unranked.stable);
-        self.story.mark("judge", Tone::Good, "orders are back", &text);
-        let refusal = step("a program may not release", self.control_plane.refusal_to_release()).await?;
-        self.story.say("judge", Tone::Plain, &format!("asks for the release and is refused: {refusal}"));
+        let unranked = step("orders recover", self.until_orders_recover()).await?;
+        let text = format!("orders RECOVERED: canary {}, stable {}", unranked.canary, unranked.stable);
+        self.story.mark("judge", Tone::Good, "orders recovered", &text);
+        let error = step("automation may not release", self.control_plane.rejected_release()).await?;
+        self.story.say("judge", Tone::Plain, &format!("tries to release the switch; rejected: {error}"));
         self.check(released)?;
         let text = format!("switch \"{SWITCH}\" stays engaged until a person releases it");
         self.story.say("rollout", Tone::Plain, &text);
@@ -59,7 +59,7 @@ impl Rollout {
         request.send().await?.error_for_status()?;
         let [_, second] = STAGES;
         self.load.set(second, Phase::WorstFirst);
-        let text = "canary's next release ranks the products of a page the wrong way round, the worst first";
+        let text = "canary's next release ranks the products of a page in reverse, worst first";
         Ok(self.story.mark("rollout", Tone::Plain, "canary ranks the worst first", text))
     }
 
@@ -75,12 +75,13 @@ impl Rollout {
                 self.story.say("judge", Tone::Plain, &text);
                 return Ok((orders, verdict));
             };
-            let held: Vec<_> = guards.iter().filter(|said| said.holds).map(|said| said.guard.as_str()).collect();
+            let held: Vec<_> =
+                guards.iter().filter(|result| result.holds).map(|result| result.guard.as_str()).collect();
             self.story.say("judge", Tone::Plain, &format!("{text}; held by {}", held.join(" and ")));
         }
     }
 
-    /// When the first page without its ranking has reached its caller.
+    /// Time at which the first page without its ranking reached its caller.
     async fn until_unranked(&self) -> Result<Duration, BoxError> {
         loop {
             let samples = self.load.samples(Duration::ZERO);
@@ -91,7 +92,7 @@ impl Rollout {
         }
     }
 
-    async fn until_orders_are_back(&self) -> Result<Orders, BoxError> {
+    async fn until_orders_recover(&self) -> Result<Orders, BoxError> {
         let mut windows = Windows::new(self.scraper.next().await?);
         let mut looks = self.scraper.looks.clone();
         looks.mark_unchanged();
@@ -105,7 +106,7 @@ impl Rollout {
         }
     }
 
-    /// That nothing else could have seen it, and that stable has kept its ranking.
+    /// Checks that no circuit changed and that stable kept its ranking.
     fn check(&self, released: Duration) -> Result<(), BoxError> {
         let samples = self.load.samples(released);
         let is_page = |s: &&Sample| s.route == Route::Page && matches!(s.phase, Phase::WorstFirst | Phase::Unranked);
@@ -118,15 +119,15 @@ impl Rollout {
             ("stable keeps its ranking", !samples.iter().any(|s| s.arm == Arm::Stable && s.is_unranked)),
         ];
         match checks.iter().find(|(_, holds)| !holds) {
-            Some((step, _)) => Err(format!("step \"{step}\": it does not").into()),
+            Some((step, _)) => Err(format!("step \"{step}\": this failed").into()),
             None => Ok(()),
         }
     }
 }
 
-/// What the document says of the engagement.
-fn told(engagement: &Engagement) -> Result<String, BoxError> {
-    let Trigger::Kpi(ref breach) = engagement.trigger else { return Err("the trigger is no KPI".into()) };
+/// The engagement as the document records it.
+fn describe(engagement: &Engagement) -> Result<String, BoxError> {
+    let Trigger::Kpi(ref breach) = engagement.trigger else { return Err("the trigger is not a KPI".into()) };
     let (metric, value, threshold) = (breach.metric(), breach.value(), breach.threshold());
     let (window, samples) = (setting(breach.window()), breach.samples());
     Ok(format!(
@@ -137,13 +138,13 @@ fn told(engagement: &Engagement) -> Result<String, BoxError> {
 }
 
 impl Switched {
-    /// How the story ends, in a few sentences.
+    /// The act in a few sentences.
     pub(crate) fn conclusion(&self) -> String {
         format!(
-            "Then the canary ranked the worst first: {} page views with an order, stable {}; no circuit opened.\n\
-             The switch \"{SWITCH}\" was engaged automatically by this KPI, {} after the release, by {}; {} later pages came\n\
-             without the ranking, and orders were back: {}. It stays engaged: only a person releases it, with\n  \
-             backstop switch --file switches.json release {SWITCH} --by NAME --reason \"the order is right again\"",
+            "Then the canary ranked the worst first: {} page views had an order, on stable {}; no circuit opened.\n\
+             This KPI engaged the switch \"{SWITCH}\" {} after the release, by {}; {} later pages were served without\n\
+             the ranking, and orders recovered: {}. The switch stays engaged until a person releases it:\n  \
+             backstop switch --file switches.json release {SWITCH} --by NAME --reason \"the ranking is fixed\"",
             self.worst_first.canary,
             self.worst_first.stable,
             time(self.judged.saturating_sub(self.released)),

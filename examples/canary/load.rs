@@ -1,6 +1,6 @@
-//! The callers: a steady number of pages a second, split by weight, each with a deadline, and a checkout now and then.
+//! Load generator: a steady rate of pages, split by weight, each with a deadline, and some checkouts.
 //!
-//! The load is open: requests come when they come, however long the earlier ones take, as they do from people.
+//! The load is open: requests are sent on schedule, however long the earlier ones take, as people do.
 
 use crate::service;
 use backstop::BoxError;
@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Pages a second, both arms together.
+/// Pages a second over both arms.
 pub(crate) const RATE: u32 = 100;
-/// Of so many callers of pages, one checks out if the page showed something good first.
+/// One in this many page views leads to a checkout if the page showed a good product first.
 pub(crate) const CHECKOUT: u32 = 4;
-/// Of so many of those, one knows what to buy, whatever the page shows.
+/// One in this many of those checks out whatever the page shows.
 const DECIDED: u32 = 3;
-/// A product with so many stars is good.
+/// Stars from which a product is good.
 const GOOD: u8 = 4;
-/// A caller gives up after this long.
+/// Time after which a caller gives up.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Arm {
     }
 }
 
-/// What is asked for.
+/// Path of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Page,
@@ -46,21 +46,21 @@ pub(crate) enum Route {
 /// The part of the run in which a request was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// The first stage: all is well.
+    /// The first stage: no problem yet.
     Before,
-    /// The second stage: more than the canary's quota bears.
+    /// The second stage: beyond the canary's quota.
     Overload,
     /// The second stage, with the canary's circuit open.
     Open,
     /// Rolled back: no traffic to the canary.
     Shifted,
-    /// Fixed, a little traffic probes the canary.
+    /// Fixed: a little traffic probes the canary.
     Probing,
     /// The second stage again, with the fix.
     After,
-    /// The canary's next release ranks the wrong way round.
+    /// The canary's next release ranks in reverse.
     WorstFirst,
-    /// The switch has taken the ranking from the canary.
+    /// The switch has turned the canary's ranking off.
     Unranked,
 }
 
@@ -72,10 +72,10 @@ pub(crate) enum Answer {
     Error,
 }
 
-/// One request and what became of it.
+/// One request and its answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// When it was made, from the start of the run.
+    /// Time at which it was sent, from the start of the run.
     pub(crate) at: Duration,
     pub(crate) arm: Arm,
     pub(crate) route: Route,
@@ -95,17 +95,17 @@ pub(crate) struct Load {
 struct Shared {
     started: Instant,
     client: reqwest::Client,
-    /// Of both arms, up to the path.
+    /// Base URLs of the arms.
     urls: [String; 2],
-    /// The canary's share in percent, the phase, and when they were set: the last entry holds.
+    /// Stages so far; the last one is current.
     stages: Mutex<Vec<Stage>>,
     samples: Mutex<Vec<Sample>>,
     in_flight: AtomicU64,
-    /// Whether the last page of an arm, stable or canary, showed something good first.
+    /// Whether the last page of each arm, stable and canary, showed a good product first.
     is_tempting: [AtomicBool; 2],
 }
 
-/// The traffic from a time on.
+/// The canary's share in percent, and the phase, from a time on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stage {
     pub(crate) at: Duration,
@@ -114,7 +114,7 @@ pub(crate) struct Stage {
 }
 
 impl Load {
-    /// Starts traffic, of which `weight` percent go to the canary.
+    /// Starts traffic with `weight` percent for the canary.
     pub(crate) fn start(started: Instant, stable: String, canary: String, weight: u32) -> Result<Self, BoxError> {
         let client = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build()?;
         let stage = Stage { at: started.elapsed(), weight, phase: Phase::Before };
@@ -135,7 +135,7 @@ impl Load {
     /// Shifts traffic.
     pub(crate) fn set(&self, weight: u32, phase: Phase) {
         let at = self.shared.started.elapsed();
-        self.shared.stages.lock().expect("nobody panics here").push(Stage { at, weight, phase });
+        self.shared.stages.lock().expect("no panic while locked").push(Stage { at, weight, phase });
     }
 
     pub(crate) fn stage(&self) -> Stage {
@@ -143,25 +143,25 @@ impl Load {
     }
 
     pub(crate) fn stages(&self) -> Vec<Stage> {
-        self.shared.stages.lock().expect("nobody panics here").clone()
+        self.shared.stages.lock().expect("no panic while locked").clone()
     }
 
-    /// What has been answered, or given up, since `since`.
+    /// Requests that were answered, or given up, since `since`.
     pub(crate) fn samples(&self, since: Duration) -> Vec<Sample> {
-        let samples = self.shared.samples.lock().expect("nobody panics here");
+        let samples = self.shared.samples.lock().expect("no panic while locked");
         samples.iter().filter(|sample| sample.at + sample.took >= since).copied().collect()
     }
 
-    /// Pages of a phase that an arm answered in full.
+    /// Number of pages of a phase that an arm answered in full.
     pub(crate) fn answered_in_full(&self, arm: Arm, phase: Phase) -> usize {
         let is_page = |s: &&Sample| s.arm == arm && s.route == Route::Page && s.phase == phase;
         let is_full = |s: &&Sample| is_page(s) && s.answer == Answer::Full;
-        self.shared.samples.lock().expect("nobody panics here").iter().filter(is_full).count()
+        self.shared.samples.lock().expect("no panic while locked").iter().filter(is_full).count()
     }
 
-    /// Stops the traffic and waits for what is under way: at most the deadline.
+    /// Stops the traffic and waits for the requests in flight, at most until their deadline.
     pub(crate) async fn stop(&self) -> Vec<Sample> {
-        self.task.lock().expect("nobody panics here").abort_all();
+        self.task.lock().expect("no panic while locked").abort_all();
         while self.shared.in_flight.load(Ordering::Acquire) > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -171,7 +171,7 @@ impl Load {
 
 impl Shared {
     fn stage(&self) -> Stage {
-        *self.stages.lock().expect("nobody panics here").last().expect("there is a first stage")
+        *self.stages.lock().expect("no panic while locked").last().expect("there is a first stage")
     }
 
     async fn request(&self, arm: Arm, route: Route, mut phase: Phase) {
@@ -184,14 +184,14 @@ impl Shared {
             self.is_tempting[arm as usize].store(first.is_some_and(|stars| stars >= GOOD), Ordering::Relaxed);
         }
         if phase == Phase::Before {
-            phase = self.stage().phase; // caught by the overload, it belongs there
+            phase = self.stage().phase; // ended during the overload: counts there
         }
         let at = begun.saturating_duration_since(self.started);
         let sample = Sample { at, arm, route, phase, took: begun.elapsed(), answer, is_unranked };
-        self.samples.lock().expect("nobody panics here").push(sample);
+        self.samples.lock().expect("no panic while locked").push(sample);
     }
 
-    /// The answer, whether it is a page without its ranking, and its body.
+    /// Returns the answer, whether it is a page without its ranking, and its body.
     async fn answer(&self, url: &str) -> Result<(Answer, bool, Vec<u8>), reqwest::Error> {
         let response = self.client.get(url).send().await?.error_for_status()?;
         let is_fallback = response.headers().contains_key(service::FALLBACK);
@@ -203,14 +203,14 @@ impl Shared {
 
 async fn generate(shared: Arc<Shared>) {
     let mut ticks = interval(Duration::from_secs(1) / RATE);
-    // What a busy machine kept us from sending is not made up for: the burst would overload stable, too.
+    // Ticks missed on a busy machine are not made up for: the burst would overload stable, too.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut credit = 0;
     let mut pages = [0; 2];
     loop {
         ticks.tick().await;
         let Stage { weight, phase, .. } = shared.stage();
-        // By turns rather than by chance: each arm's share is the weight, at every moment.
+        // In turns rather than at random: each arm's share is exact at any moment.
         credit += weight;
         let arm = if credit >= 100 { Arm::Canary } else { Arm::Stable };
         credit %= 100;

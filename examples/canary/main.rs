@@ -1,9 +1,10 @@
-//! The main job, end to end: a canary overloads its dependency, its bulkhead fills, its circuit breaker opens, a judge
-//! says ROLLBACK; its next release spoils a KPI that no breaker sees, and a kill switch is engaged automatically.
+//! A canary rollout, end to end: the canary overloads its dependency, its bulkhead fills, its circuit opens, and a
+//! judge says ROLLBACK. Its next release lowers a KPI that no breaker measures, and a kill switch is engaged
+//! automatically.
 //!
 //! ```text
-//!                      /metrics                          judge: "full or open in canary,
-//!             ┌─────────────────────────────┬──────────▶         and not in baseline"
+//!                      /metrics                          judge: "full or open in the canary,
+//!             ┌─────────────────────────────┬──────────▶         and not in the baseline"
 //!             │                             │                         │ weight
 //!       ┌─────┴──────┐                ┌─────┴──────┐                  ▼
 //!       │   stable   │◀── 100 req/s ──│   canary   │◀──────── load, real clients
@@ -17,35 +18,36 @@
 //!       └──────────────────────────────────────────┘
 //! ```
 //!
-//! The boxes are processes of their own, started from this binary, and the arrows are HTTP on loopback. Nothing is
-//! switched to "broken": the canary asks for each product's rating one by one (the N+1 query that a harmless
-//! refactoring brings in), which its quota bears at 5 % of the traffic and not at 50 %. The ratings service
-//! keeps a quota for each API key, as shared services do, and that is why stable does not suffer.
+//! The boxes are separate processes, started from this binary, and the arrows are HTTP on loopback. No fault is
+//! injected: the canary fetches each product's rating one by one (an N+1 query, as a harmless refactoring introduces),
+//! which fits its quota at 5 % of the traffic and not at 50 %. The ratings service has a quota for each API key, as
+//! shared services do, so stable is not affected.
 //!
 //! Each arm handles a bounded number of requests at a time. Some of them are checkouts, which need no ratings; without
-//! a bulkhead they wait behind pages that wait for ratings.
+//! a bulkhead they queue behind pages that wait for ratings.
 //!
 //! The same traffic runs twice so that the figures can be compared: first with the breakers in shadow, where they
-//! watch and reject nothing, and with bulkheads that are never full; then armed. Both runs together take half a minute.
+//! measure and reject nothing, and with bulkheads that are never full; then armed. Both runs together take half a
+//! minute.
 //!
-//! The armed run has a last act. The canary's next release ranks the products of a page the wrong way round: every
-//! answer is quick and 200, and people order less. Each arm counts page views and orders among its metrics; the autopilot
-//! compares them window by window and engages the switch before the ranking, on the canary's instance:
+//! The armed run has a last act. The canary's next release ranks the products of a page in reverse: every answer is
+//! fast and 200, and orders fall. Each arm exports page views and orders as metrics; the autopilot compares them window
+//! by window and engages the switch of the ranking, on the canary's instance only:
 //!
 //! ```text
-//!   /metrics of both ──▶ autopilot ──ENGAGE──▶ switches.json ──▶ gate in each arm: the ranking, or the catalogue's order
+//!   /metrics of both ──▶ autopilot ──ENGAGE──▶ switches.json ──▶ gate in each arm: ranking, or catalogue order
 //! ```
 //!
-//! Pages go on without the ranking. The switch stays engaged at the end: to release it is for a person.
+//! Pages are then served without the ranking. The switch stays engaged at the end: only a person may release it.
 //!
-//! The judge here is the plain rule "bulkhead full or circuit open in canary and not in baseline, several looks in a
-//! row"; it knows no statistics and would not see a canary that is a little worse without either.
+//! The judge here is the simple rule "bulkhead full or circuit open in the canary and not in the baseline, in several
+//! scrapes in a row"; it uses no statistics and would miss a canary that is slightly worse but trips neither.
 //!
 //! ```text
 //! cargo run --release --example canary
 //! ```
 //!
-//! It exits with 1, naming the step, when anything does not happen in its time.
+//! It exits with 1 and names the step if a step does not happen in time.
 
 mod autopilot;
 mod console;
@@ -80,7 +82,7 @@ async fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match args[..] {
         [] => show().await,
-        // what the example starts for itself
+        // the processes that the example starts
         [dependency::ROLE] => dependency::run().await,
         [service::ROLE, name, lookup, guards, ratings, switches] => {
             service::run(name, lookup, guards, ratings, switches).await
@@ -99,9 +101,8 @@ async fn main() -> ExitCode {
 async fn show() -> Result<(), BoxError> {
     let console = Arc::new(Console::new());
     console.print(&intro());
-    console.heading(
-        "Without: the breaker is in shadow, it watches and lets everything pass, and the bulkhead is never full",
-    );
+    console
+        .heading("Without: the breaker is in shadow (it measures and rejects nothing), and the bulkhead is never full");
     let control = rollout::run(Guards::Shadow, Arc::new(Story::new(&console))).await?;
     console.heading("With the breaker and the bulkhead");
     let protected = rollout::run(Guards::Armed, Arc::new(Story::new(&console))).await?;
@@ -114,16 +115,16 @@ async fn show() -> Result<(), BoxError> {
     console.print("");
     console.print(&report::conclusion(&control, &protected));
     console.print("");
-    console.print(&protected.switched.ok_or("the last act was not played")?.conclusion());
+    console.print(&protected.switched.ok_or("the last act did not run")?.conclusion());
     Ok(())
 }
 
 fn intro() -> String {
     format!(
-        "A shop rolls out a canary that asks the ratings service {products} times for each page; stable asks once.\n\
-         {rate} pages/s and a checkout for every {checkout} of them; a caller waits {deadline}. Ratings serves {slots} calls of {work} at a time for each key\n\
-         and refuses a call that has waited {patience}. An arm handles {workers} requests at a time, of which the bulkhead\n\
-         leaves {in_flight} to ratings. Everything is real HTTP on loopback, in processes of its own.",
+        "A shop rolls out a canary that calls the ratings service {products} times for each page; stable calls it once.\n\
+         {rate} pages/s and a checkout for every {checkout} of them; callers time out after {deadline}. Ratings serves {slots} calls\n\
+         of {work} at a time for each key and rejects a call after {patience} in its queue. An arm handles {workers} requests\n\
+         at a time, of which the bulkhead allows {in_flight} to call ratings. All of it is HTTP between processes on loopback.",
         products = service::PRODUCTS,
         rate = load::RATE,
         checkout = load::CHECKOUT,

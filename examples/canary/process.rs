@@ -1,7 +1,7 @@
-//! The servers are child processes of the same binary: one process has one metrics recorder, and so has each arm.
+//! Child processes of the same binary: a process has one metrics recorder, and each arm needs its own.
 //!
-//! A child says what happens to it on its standard output, a JSON line each. It ends when its standard input
-//! does, so that none outlives the example, however that ends.
+//! A child reports events on its standard output, a JSON line each. It exits when its standard input closes, so that
+//! none outlives the example, however that ends.
 
 use backstop::BoxError;
 use serde_json::{Value, json};
@@ -11,13 +11,13 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-/// What a child says.
+/// Event reported by a child process.
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
     Listening(SocketAddr),
-    /// A call to the dependency has failed for the first time.
+    /// The first failed call to the dependency.
     FirstFailure(String),
-    /// The bulkhead refuses calls: so many are in flight.
+    /// The bulkhead rejects calls at this number in flight.
     Full {
         in_flight: u32,
     },
@@ -28,7 +28,7 @@ pub(crate) enum Message {
         calls: u64,
         failed: u64,
     },
-    /// In shadow, the circuit would have opened.
+    /// The circuit would have opened, but is in shadow.
     WouldOpen {
         reason: String,
         calls: u64,
@@ -36,9 +36,9 @@ pub(crate) enum Message {
     },
 }
 
-/// Says it to the parent.
-pub(crate) fn tell(said: &Message) {
-    let line = match said {
+/// Sends an event to the parent.
+pub(crate) fn report(message: &Message) {
+    let line = match message {
         Message::Listening(address) => json!({ "listening": address.to_string() }),
         Message::FirstFailure(why) => json!({ "first_failure": why }),
         Message::Full { in_flight } => json!({ "full": in_flight }),
@@ -49,9 +49,9 @@ pub(crate) fn tell(said: &Message) {
             json!({ "reason": reason, "calls": calls, "failed": failed })
         }
     };
-    // A parent that is gone does not listen; this process is about to end, too.
+    // If the parent is gone, this process is about to exit, too.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
-    if matches!(said, Message::Listening(_)) {
+    if matches!(message, Message::Listening(_)) {
         std::thread::spawn(|| {
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
             std::process::exit(0);
@@ -63,52 +63,56 @@ pub(crate) fn tell(said: &Message) {
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
-    said: mpsc::UnboundedReceiver<(Instant, Message)>,
+    messages: mpsc::UnboundedReceiver<(Instant, Message)>,
     _child: Killed,
 }
 
-/// Kills the child when it goes, and takes it off the system's table.
+/// Kills the child on drop and reaps it.
 struct Killed(Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        let _ = self.0.kill(); // it may have ended by itself
+        let _ = self.0.kill(); // may have exited already
         let _ = self.0.wait();
     }
 }
 
 impl Server {
-    /// Starts a child and waits until it listens. `overhear` is told at once of whatever it says later.
+    /// Starts a child and waits until it listens. `on_message` is called for each later event, without delay.
     pub(crate) async fn start(
         name: &'static str,
         args: &[&str],
-        overhear: impl Fn(Instant, &Message) + Send + 'static,
+        on_message: impl Fn(Instant, &Message) + Send + 'static,
     ) -> Result<Self, BoxError> {
         let mut child =
             Command::new(std::env::current_exe()?).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let stdout = child.stdout.take().expect("it was asked for above");
-        let child = Killed(child); // holds its standard input open, too
-        let (sender, mut said) = mpsc::unbounded_channel();
-        std::thread::spawn(move || listen(stdout, &sender, overhear));
-        let Some((_, Message::Listening(address))) = said.recv().await else {
-            return Err(format!("{name} ended before it listened").into());
+        let stdout = child.stdout.take().expect("it is piped above");
+        let child = Killed(child); // also holds its standard input open
+        let (sender, mut messages) = mpsc::unbounded_channel();
+        std::thread::spawn(move || listen(stdout, &sender, on_message));
+        let Some((_, Message::Listening(address))) = messages.recv().await else {
+            return Err(format!("{name} exited before it listened").into());
         };
-        Ok(Self { name, address, said, _child: child })
+        Ok(Self { name, address, messages, _child: child })
     }
 
-    /// Waits until the child has said, at `since` or later, what `pick` picks.
-    pub(crate) async fn heard(&mut self, since: Instant, pick: impl Fn(&Message) -> bool) -> Result<Instant, BoxError> {
-        while let Some((at, said)) = self.said.recv().await {
-            if at >= since && pick(&said) {
+    /// Waits for an event, at `since` or later, that `is_wanted` accepts.
+    pub(crate) async fn wait_for(
+        &mut self,
+        since: Instant,
+        is_wanted: impl Fn(&Message) -> bool,
+    ) -> Result<Instant, BoxError> {
+        while let Some((at, message)) = self.messages.recv().await {
+            if at >= since && is_wanted(&message) {
                 return Ok(at);
             }
         }
-        Err(format!("{} has ended", self.name).into())
+        Err(format!("{} has exited", self.name).into())
     }
 
     /// Waits until the circuit changes to a state.
     pub(crate) async fn circuit(&mut self, since: Instant, state: &str) -> Result<Instant, BoxError> {
-        self.heard(since, |said| matches!(said, Message::Circuit { to, .. } if to == state)).await
+        self.wait_for(since, |message| matches!(message, Message::Circuit { to, .. } if to == state)).await
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -116,22 +120,22 @@ impl Server {
     }
 }
 
-/// Runs until the child's standard output ends: on a thread of its own, so that a busy runtime delays no time stamp.
+/// Reads the child's standard output to its end, on a thread, so that a busy runtime does not delay the time stamps.
 fn listen(
     stdout: ChildStdout,
     sender: &mpsc::UnboundedSender<(Instant, Message)>,
-    overhear: impl Fn(Instant, &Message) + Send + 'static,
+    on_message: impl Fn(Instant, &Message) + Send + 'static,
 ) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         let at = Instant::now();
-        if let Some(said) = serde_json::from_str(&line).ok().and_then(|line| understand(&line)) {
-            overhear(at, &said);
-            let _ = sender.send((at, said)); // nobody waits for it: the run is over
+        if let Some(message) = serde_json::from_str(&line).ok().and_then(|line| parse(&line)) {
+            on_message(at, &message);
+            let _ = sender.send((at, message)); // fails once the run is over
         }
     }
 }
 
-fn understand(line: &Value) -> Option<Message> {
+fn parse(line: &Value) -> Option<Message> {
     let text = |field: &str| Some(line.get(field)?.as_str()?.to_owned());
     let count = |field: &str| line.get(field)?.as_u64();
     if let Some(address) = text("listening") {

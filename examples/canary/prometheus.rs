@@ -1,4 +1,4 @@
-//! Reads the text format of Prometheus: as much of it as counters and gauges need.
+//! Parser of the Prometheus text format, as far as counters and gauges need it.
 
 use backstop::BoxError;
 
@@ -14,7 +14,7 @@ struct Series {
 }
 
 impl Scrape {
-    /// Reads the text format: `name{label="value",…} number`, and lines that begin with `#`.
+    /// Parses lines of the form `name{label="value",…} number`; lines that begin with `#` are skipped.
     pub(crate) fn parse(text: &str) -> Result<Self, BoxError> {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines
@@ -23,8 +23,7 @@ impl Scrape {
             .map(Self)
     }
 
-    /// The sum of all series that have these labels among theirs; `None` where there is no such series, which
-    /// is not zero.
+    /// Sum of the series that have these labels, among others. `None` if there is none, which differs from zero.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
         let mut found = self.0.iter().filter(|series| series.name == name && series.has(labels)).peekable();
         found.peek()?;
@@ -36,7 +35,7 @@ impl Scrape {
         Some(found.map(|series| series.value as u64).sum())
     }
 
-    /// The value of `label` in the one series that is 1.
+    /// Value of `label` in the only series that is 1.
     pub(crate) fn one_hot(&self, name: &str, breaker: &str, label: &str) -> Option<String> {
         let is_on = |series: &&Series| series.name == name && series.has(&[("name", breaker)]) && series.value > 0.5;
         let mut on = self.0.iter().filter(is_on);
@@ -72,7 +71,7 @@ impl Series {
     }
 }
 
-/// A label's value up to its closing quote, and what follows.
+/// Returns a label's value up to its closing quote, and the rest.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();

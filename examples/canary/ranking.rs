@@ -1,4 +1,4 @@
-//! The ranking of the products on a page, behind a kill switch, and what people do with it: page views and orders.
+//! Ranking of the products on a page, behind a kill switch, with counters of page views and orders.
 
 use backstop::BoxError;
 use backstop::kill_switch::store::FileStore;
@@ -6,28 +6,28 @@ use backstop::kill_switch::{KillSwitch, KillSwitches, OnUnknown, Target};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The switch.
+/// Name of the switch.
 pub(crate) const SWITCH: &str = "ranking";
-/// Pages that were answered.
+/// Metric: pages answered.
 pub(crate) const PAGE_VIEWS: &str = "shop_page_views_total";
-/// Checkouts that were answered.
+/// Metric: checkouts answered.
 pub(crate) const ORDERS: &str = "shop_orders_total";
 
 /// Puts the best rated products first.
 pub(crate) struct Ranking {
     switch: KillSwitch,
-    /// The mistake of the canary's next release: a comparison the wrong way round.
+    /// The bug of the canary's next release: a reversed comparison.
     worst_first: AtomicBool,
     page_views: AtomicU64,
     orders: AtomicU64,
 }
 
 impl Ranking {
-    /// In the process of this arm; the switch stands in the document at `switches`.
+    /// The ranking of one arm, with its switch in the document at `switches`.
     pub(crate) fn new(arm: &str, switches: &str) -> Result<Self, BoxError> {
-        let board = KillSwitches::builder("shop").instance(arm).store(FileStore::new(switches)?).build()?;
+        let kill_switches = KillSwitches::builder("shop").instance(arm).store(FileStore::new(switches)?).build()?;
         Ok(Self {
-            switch: board.switch(SWITCH, OnUnknown::Allow)?,
+            switch: kill_switches.switch(SWITCH, OnUnknown::Allow)?,
             worst_first: AtomicBool::new(false),
             page_views: AtomicU64::new(0),
             orders: AtomicU64::new(0),
@@ -38,8 +38,8 @@ impl Ranking {
         self.worst_first.store(worst_first, Ordering::Relaxed);
     }
 
-    /// The page's stars in the order in which it shows the products, and whether they are ranked. With the switch
-    /// engaged they stand as in the catalogue.
+    /// Returns the stars in the order in which the page shows the products, and whether they are ranked. While the
+    /// switch is engaged they are in catalogue order.
     pub(crate) async fn show(&self, stars: Vec<u8>) -> (Vec<u8>, bool) {
         self.page_views.fetch_add(1, Ordering::Relaxed);
         let ranked = async { Ok((self.rank(stars.clone()), true)) };
@@ -61,7 +61,7 @@ impl Ranking {
         self.orders.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Both counters, in the text format of Prometheus.
+    /// Both counters in the Prometheus text format.
     pub(crate) fn metrics(&self) -> String {
         let (page_views, orders) = (self.page_views.load(Ordering::Relaxed), self.orders.load(Ordering::Relaxed));
         format!("# TYPE {PAGE_VIEWS} counter\n{PAGE_VIEWS} {page_views}\n# TYPE {ORDERS} counter\n{ORDERS} {orders}\n")

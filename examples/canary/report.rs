@@ -1,4 +1,4 @@
-//! The figures at the end, and what they must show.
+//! Figures at the end of the run, and checks on them.
 
 use crate::load::{Answer, Arm, Phase, Route, Sample};
 use crate::rollout::{Guards, Measured, STAGES};
@@ -8,10 +8,10 @@ use backstop::BoxError;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// What the requests of one arm in one part of a run have come to.
+/// Answers and latencies of one arm in one part of a run.
 pub(crate) struct Summary {
     pub(crate) requests: usize,
-    /// Ascending. A request that was given up counts with the time until it was.
+    /// Ascending. A request that timed out counts with its deadline.
     latencies: Vec<Duration>,
     full: usize,
     fallback: usize,
@@ -33,7 +33,7 @@ impl Summary {
         }
     }
 
-    /// Of pages.
+    /// Summary of pages.
     fn in_phase(run: &Measured, arm: Arm, phases: &[Phase]) -> Self {
         Self::of_route(run, arm, Route::Page, phases)
     }
@@ -43,12 +43,12 @@ impl Summary {
         Self::of(run.samples.iter().filter(is_of))
     }
 
-    /// The checkouts that the canary had to answer while ratings made it slow.
+    /// Summary of the canary's checkouts while ratings were overloaded.
     fn checkouts(run: &Measured) -> Self {
         Self::of_route(run, Arm::Canary, Route::Checkout, &[Phase::Overload, Phase::Open])
     }
 
-    /// The latency that this percentage of the requests did not exceed.
+    /// Percentile of the latency.
     pub(crate) fn percentile(&self, percent: usize) -> Option<Duration> {
         let rank = (self.latencies.len() * percent).div_ceil(100);
         self.latencies.get(rank.checked_sub(1)?).copied()
@@ -69,7 +69,7 @@ impl Summary {
     }
 }
 
-/// Everything that was measured, as text.
+/// All measurements as text.
 pub(crate) fn figures(control: &Measured, protected: &Measured) -> String {
     let mut text = format!(
         "{:<30}{:>5}{:>9}{:>10}{:>9}{:>9}{:>8}{:>8}\n",
@@ -82,7 +82,7 @@ pub(crate) fn figures(control: &Measured, protected: &Measured) -> String {
     }
     let _ = writeln!(
         text,
-        "The canary is slower from the start: it asks {} times. This judge looks at circuits and bulkheads, not at latency.",
+        "The canary is slower from the start: it makes {} calls per page. This judge checks circuits and bulkheads, not latency.",
         service::PRODUCTS
     );
     text += &calls(control, protected);
@@ -112,7 +112,7 @@ fn rows(run: &Measured) -> String {
     rows.filter(|(summary, ..)| summary.requests > 0).map(|(summary, what, share)| summary.row(what, share)).collect()
 }
 
-/// What reached the dependency of the canary's calls, from scrape to scrape.
+/// Calls of the canary that reached the dependency, from scrape to scrape.
 fn calls(control: &Measured, protected: &Measured) -> String {
     let mut text =
         String::from("\nthe canary's calls that reached the dependency in the overloaded stage, scrape to scrape\n");
@@ -129,7 +129,7 @@ fn calls(control: &Measured, protected: &Measured) -> String {
     text
 }
 
-/// Calls and seconds between the first looks after each of two times.
+/// Calls and seconds between the first scrapes after each of two times.
 fn reached(looks: &[Look], from: Duration, to: Duration) -> Option<(u64, f64)> {
     let first = looks.iter().find(|look| look.at >= from)?;
     let last = looks.iter().find(|look| look.at >= to)?;
@@ -143,7 +143,7 @@ fn times(run: &Measured) -> String {
         (Some(from), Some(to)) => format!("  {what:<36}{:>8}\n", time(to.saturating_sub(from))),
         _ => String::new(),
     };
-    let looks = format!("open to ROLLBACK ({} looks)", verdict::LOOKS);
+    let looks = format!("open to ROLLBACK ({} scrapes)", verdict::LOOKS);
     let rest = format!("fix to half-open (open for {})", setting(service::OPEN_TIME));
     [
         "\ntimes with both\n".into(),
@@ -157,29 +157,29 @@ fn times(run: &Measured) -> String {
     .concat()
 }
 
-/// That the breaker and the bulkhead did for the callers what they are there for.
+/// Checks that the breaker and the bulkhead protected the callers.
 pub(crate) fn check(control: &Measured, protected: &Measured) -> Result<(), BoxError> {
     let without = Summary::in_phase(control, Arm::Canary, &[Phase::Overload]);
     let open = Summary::in_phase(protected, Arm::Canary, &[Phase::Open]);
     let stable_opened = protected.circuits.iter().any(|change| change.arm == Arm::Stable);
     let stable = Summary::in_phase(protected, Arm::Stable, &[Phase::Overload, Phase::Open]);
     let (Some(slow), Some(fast)) = (without.percentile(50), open.percentile(50)) else {
-        return Err("step \"callers are compared\": there were none".into());
+        return Err("step \"callers are compared\": no requests".into());
     };
     let (blocked, alive) = (Summary::checkouts(control), Summary::checkouts(protected));
     let (Some(waiting), Some(served)) = (blocked.percentile(50), alive.percentile(50)) else {
-        return Err("step \"checkouts are compared\": there were none".into());
+        return Err("step \"checkouts are compared\": no requests".into());
     };
     let checks = [
         ("stable's circuit stays closed", !stable_opened),
         ("stable answers in full meanwhile", stable.full * 100 >= stable.requests * 95),
         ("an open circuit answers from the cache", open.fallback * 100 >= open.requests * 95),
         ("an open circuit answers at once", fast * 5 < slow),
-        ("the canary's bulkhead was full", protected.looks.iter().any(|look| look.canary.refused > 0)),
+        ("the canary's bulkhead was full", protected.looks.iter().any(|look| look.canary.rejected > 0)),
         ("the bulkhead leaves workers to checkouts", served * 5 < waiting && alive.full * 100 >= alive.requests * 95),
     ];
     match checks.iter().find(|(_, holds)| !holds) {
-        Some((step, _)) => Err(format!("step \"{step}\": it does not, see the figures").into()),
+        Some((step, _)) => Err(format!("step \"{step}\": this failed, see the figures").into()),
         None => Ok(()),
     }
 }
@@ -192,9 +192,9 @@ pub(crate) fn conclusion(control: &Measured, protected: &Measured) -> String {
     let median = |summary: &Summary| summary.percentile(50).map_or_else(|| "-".into(), time);
     format!(
         "Without the breaker, callers of the overloaded canary waited {} (median) and {} got an answer.\n\
-         With it, once it was open, they waited {}, and {} got one, with ratings from the cache.\n\
-         Checkouts, which need no ratings, took {} (median) behind these callers without, and {} with both.\n\
-         The judge said ROLLBACK {} after the first failed call; stable's circuit stayed closed all the time.",
+         With the circuit open they waited {}, and {} got an answer, with ratings from the cache.\n\
+         Checkouts, which need no ratings, took {} (median) without protection and {} with breaker and bulkhead.\n\
+         The judge said ROLLBACK {} after the first failed call; stable's circuit stayed closed.",
         median(&without),
         how_many(without.full + without.fallback, without.requests),
         median(&open),
@@ -213,7 +213,7 @@ fn how_many(part: usize, of: usize) -> String {
     }
 }
 
-/// 0.8 ms, 12 ms, 1.05 s.
+/// Formats a measured time: 0.8 ms, 12 ms, 1.05 s.
 pub(crate) fn time(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1e3;
     match ms {
@@ -223,13 +223,13 @@ pub(crate) fn time(duration: Duration) -> String {
     }
 }
 
-/// A setting: 10 ms, 4 s.
+/// Formats a setting: 10 ms, 4 s.
 pub(crate) fn setting(duration: Duration) -> String {
     let ms = duration.as_millis();
     if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
 }
 
-/// Whole percents; what is not all or nothing is not shown as such.
+/// Formats whole percents; 0 % and 100 % only if exact.
 fn percent(part: usize, of: usize) -> String {
     let share = 100.0 * part as f64 / of.max(1) as f64;
     match share {

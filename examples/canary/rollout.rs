@@ -1,4 +1,4 @@
-//! The rollout, step by step. A step that does not happen in its time ends the run with its name.
+//! The rollout, step by step. A step that does not happen in time ends the run with its name.
 
 use crate::autopilot::{self, ControlPlane};
 use crate::console::Tone;
@@ -18,20 +18,20 @@ use tokio::task::JoinSet;
 
 /// The canary's share in the first stage and in the second, in percent.
 pub(crate) const STAGES: [u32; 2] = [5, 50];
-/// How long a stage lasts at least when all is well.
+/// Minimum duration of a stage.
 const STAGE: Duration = Duration::from_secs(3);
-/// How long it takes somebody to see that something is wrong where nothing says so. In life it is minutes.
+/// Time until a person notices the problem without an alert. In production it is minutes.
 const UNNOTICED: Duration = Duration::from_secs(4);
 
-/// Whether the arms' circuit breakers and bulkheads do their work.
+/// Mode of the arms' circuit breakers and bulkheads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guards {
-    /// They watch and reject nothing: the run to compare with.
+    /// They measure and reject nothing: the control run.
     Shadow,
     Armed,
 }
 
-/// What one run has measured. Times count from its start.
+/// Measurements of one run. Times are measured from its start.
 pub(crate) struct Measured {
     pub(crate) guards: Guards,
     pub(crate) samples: Vec<Sample>,
@@ -40,12 +40,12 @@ pub(crate) struct Measured {
     pub(crate) moments: Vec<Moment>,
     pub(crate) circuits: Vec<CircuitChange>,
     pub(crate) times: Times,
-    /// How the last act ended; the run to compare with has none.
+    /// Result of the last act; `None` in the control run.
     pub(crate) switched: Option<Switched>,
     pub(crate) total: Duration,
 }
 
-/// When the steps happened. Those of the breaker stay empty without one.
+/// Times of the steps. Those of the breaker are `None` in shadow.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Times {
     pub(crate) overload: Duration,
@@ -58,7 +58,7 @@ pub(crate) struct Times {
     pub(crate) closed: Option<Duration>,
 }
 
-/// Everything that runs.
+/// Servers, load and scraper of a run.
 pub(crate) struct Rollout {
     guards: Guards,
     pub(crate) story: Arc<Story>,
@@ -67,7 +67,7 @@ pub(crate) struct Rollout {
     pub(crate) scraper: Scraper,
     pub(crate) control_plane: ControlPlane,
     times: Times,
-    /// Stable and the dependency, the live line, and where the switches are: they need nothing but to be kept.
+    /// Stable, the dependency, the status line and the directory of the switches: kept alive until the end.
     _kept: (Server, Server, JoinSet<()>, TempDir),
 }
 
@@ -104,7 +104,7 @@ impl Rollout {
         let arm = async |arm: Arm, lookup: &str| {
             let story = Arc::clone(&story);
             let args = [service::ROLE, arm.as_str(), lookup, armed, &address, &switches];
-            Server::start(arm.as_str(), &args, move |at, said| story.overhear(arm, at, said)).await
+            Server::start(arm.as_str(), &args, move |at, message| story.record(arm, at, message)).await
         };
         let (stable, canary) = (arm(Arm::Stable, "batch").await?, arm(Arm::Canary, "one_by_one").await?);
 
@@ -117,7 +117,7 @@ impl Rollout {
         };
         let scraper = Scraper::start(story.started, targets)?;
         let mut live = JoinSet::new();
-        live.spawn(status::keep_showing(Arc::clone(&story), Arc::clone(&load), scraper.looks.clone()));
+        live.spawn(status::keep_updated(Arc::clone(&story), Arc::clone(&load), scraper.looks.clone()));
         let times = Times::default();
         Ok(Self {
             guards,
@@ -135,7 +135,7 @@ impl Rollout {
         self.story.mark("rollout", Tone::Plain, short, text)
     }
 
-    /// A small share of the traffic, which the canary's quota bears although it asks twelve times as often.
+    /// A small share of the traffic, which fits the canary's quota although it makes twelve times the calls.
     async fn first_stage(&mut self) -> Result<(), BoxError> {
         let [first, second] = STAGES;
         self.mark(&format!("canary gets {first} %"), &format!("canary gets {first} % of the traffic"));
@@ -146,7 +146,7 @@ impl Rollout {
                 let verdict = judge.observe(&self.scraper.next().await?);
                 let is_served = self.load.answered_in_full(Arm::Canary, Phase::Before) >= 10;
                 match verdict {
-                    Verdict::Rollback(_) => return Err("it says ROLLBACK".into()),
+                    Verdict::Rollback(_) => return Err("the judge says ROLLBACK".into()),
                     Verdict::Continue if is_served && began.elapsed() >= STAGE => return Ok(()),
                     _ => {}
                 }
@@ -163,29 +163,30 @@ impl Rollout {
         Ok(())
     }
 
-    /// Half of the traffic, until somebody sees what the matter is.
+    /// Half of the traffic, until a person notices the problem.
     async fn overload_until_noticed(&mut self) -> Result<(), BoxError> {
         let began = self.begin_overload();
         let failed =
-            step("the canary overloads the dependency", self.canary.heard(self.story.started, is_failure)).await?;
+            step("the canary overloads the dependency", self.canary.wait_for(self.story.started, is_failure)).await?;
         self.times.first_failure = Some(self.story.since_start(failed));
         tokio::time::sleep(UNNOTICED.saturating_sub(began.elapsed())).await;
         let after = report::setting(UNNOTICED);
         let text = format!(
-            "no circuit is open and no bulkhead full, so the judge sees nothing; somebody notices after {after}"
+            "no circuit is open and no bulkhead full, so the judge sees nothing; a person notices after {after}"
         );
         self.story.say("rollout", Tone::Plain, &text);
         Ok(())
     }
 
-    /// Half of the traffic, until the judge has seen enough.
+    /// Half of the traffic, until the judge says ROLLBACK.
     async fn overload_until_verdict(&mut self) -> Result<(), BoxError> {
         let judge = Judge::new(step("a scrape before the second stage", self.scraper.next()).await?);
         let began = self.begin_overload();
         let (story, load, canary) = (Arc::clone(&self.story), Arc::clone(&self.load), &mut self.canary);
         let judging = step("the judge says ROLLBACK", judge_until_rollback(judge, self.scraper.looks.clone(), &story));
         let opening = async {
-            let failed = step("the canary overloads the dependency", canary.heard(story.started, is_failure)).await?;
+            let failed =
+                step("the canary overloads the dependency", canary.wait_for(story.started, is_failure)).await?;
             let opened = step("the canary's circuit opens", canary.circuit(began, "open")).await?;
             load.set(load.stage().weight, Phase::Open);
             Ok((failed, opened))
@@ -206,10 +207,10 @@ impl Rollout {
         began
     }
 
-    /// Takes the traffic from the canary.
+    /// Shifts all traffic to stable.
     async fn shift(&mut self) -> Result<(), BoxError> {
         self.load.set(0, Phase::Shifted);
-        let why = if self.guards == Guards::Armed { "" } else { "somebody notices, " };
+        let why = if self.guards == Guards::Armed { "" } else { "noticed, " };
         self.times.shifted =
             self.mark(&format!("{why}canary gets 0 %"), "canary gets no traffic; stable takes all of it");
         step("stable serves all of the traffic", async {
@@ -219,7 +220,7 @@ impl Rollout {
         .await
     }
 
-    /// Takes the canary's mistake away and lets a little traffic try it.
+    /// Fixes the canary's bug and sends it a little traffic.
     async fn fix(&mut self) -> Result<(), BoxError> {
         let [first, _] = STAGES;
         step("the canary is fixed", async {
@@ -230,7 +231,8 @@ impl Rollout {
         .await?;
         let fixed = Instant::now();
         self.load.set(first, Phase::Probing);
-        let text = format!("canary asks once for all ratings, as stable does; {first} % of the traffic tries it");
+        let text =
+            format!("canary fetches all ratings in one call, as stable does; {first} % of the traffic goes to it");
         self.times.fixed = self.mark(&format!("fixed, canary gets {first} %"), &text);
         if self.guards == Guards::Armed {
             let half_open = step("the canary's circuit is half-open", self.canary.circuit(fixed, "half_open")).await?;
@@ -241,12 +243,12 @@ impl Rollout {
         step("the fixed canary answers in full", self.until_full(Arm::Canary, Phase::Probing, 5)).await
     }
 
-    /// The share that was too much before the fix.
+    /// The share that overloaded the dependency before the fix.
     async fn second_stage_again(&mut self) -> Result<(), BoxError> {
         let [_, second] = STAGES;
         self.load.set(second, Phase::After);
         self.mark(&format!("canary gets {second} % again"), &format!("canary gets {second} % of the traffic again"));
-        step("the fixed canary bears the second stage", async {
+        step("the fixed canary serves the second stage", async {
             tokio::time::sleep(STAGE).await;
             self.until_full(Arm::Canary, Phase::After, 100).await
         })
@@ -279,8 +281,8 @@ impl Rollout {
     }
 }
 
-fn is_failure(said: &Message) -> bool {
-    matches!(said, Message::FirstFailure(_))
+fn is_failure(message: &Message) -> bool {
+    matches!(message, Message::FirstFailure(_))
 }
 
 async fn judge_until_rollback(
@@ -288,17 +290,17 @@ async fn judge_until_rollback(
     mut looks: tokio::sync::watch::Receiver<Option<Look>>,
     story: &Story,
 ) -> Result<Duration, BoxError> {
-    let mut told = Signs::default();
+    let mut reported = Signs::default();
     loop {
         looks.changed().await?;
         let look = looks.borrow_and_update().clone();
         match look.map(|look| judge.observe(&look)) {
             Some(Verdict::Suspect(signs)) => {
-                for (short, text) in signs.but_not(told).to_texts() {
-                    let text = format!("a scrape shows it: {text}");
-                    story.mark("judge", Tone::Plain, &format!("a scrape shows it: {short}"), &text);
+                for (short, text) in signs.but_not(reported).to_texts() {
+                    let text = format!("scrape: {text}");
+                    story.mark("judge", Tone::Plain, &format!("scrape: {short}"), &text);
                 }
-                told = signs;
+                reported = signs;
             }
             Some(Verdict::Rollback(evidence)) => {
                 return Ok(story.mark("judge", Tone::Bad, "judge: ROLLBACK", &evidence.to_text()));

@@ -1,4 +1,4 @@
-//! Looks at both arms and the dependency: `/metrics` of each, five times a second.
+//! Scraper of both arms and the dependency: `/metrics` of each, five times a second.
 
 use crate::dependency;
 use crate::load::Arm;
@@ -17,14 +17,14 @@ use tokio::time::{MissedTickBehavior, interval};
 const INTERVAL: Duration = Duration::from_millis(200);
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What one look has seen.
+/// Result of one scrape of all targets.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
-    /// When, from the start of the run.
+    /// Time of the scrape, from the start of the run.
     pub(crate) at: Duration,
     pub(crate) stable: Reading,
     pub(crate) canary: Reading,
-    /// The canary's calls that have reached the dependency.
+    /// Calls of the canary that reached the dependency.
     pub(crate) reached: u64,
 }
 
@@ -37,20 +37,20 @@ impl Look {
     }
 }
 
-/// What an arm's metrics say of its breaker and its bulkhead. The counts are totals since the arm was started.
+/// Metrics of an arm's breaker, bulkhead and KPI. Counts are totals since the arm started.
 #[derive(Clone, Debug)]
 pub(crate) struct Reading {
     pub(crate) state: String,
-    /// Changes to `open`, from any state and for any reason.
+    /// Transitions to `open`, from any state and for any reason.
     pub(crate) openings: u64,
-    /// Calls that were let through and have ended.
+    /// Calls that were permitted and have ended.
     pub(crate) calls: u64,
     pub(crate) failed: u64,
     pub(crate) not_permitted: u64,
     /// Calls in the bulkhead now.
     pub(crate) in_flight: u64,
-    /// Calls that found the bulkhead full.
-    pub(crate) refused: u64,
+    /// Calls that the bulkhead rejected.
+    pub(crate) rejected: u64,
     pub(crate) page_views: u64,
     pub(crate) orders: u64,
 }
@@ -66,21 +66,21 @@ impl Reading {
             failed: calls("failed")?,
             not_permitted: calls("not_permitted")?,
             in_flight: count(BULKHEAD_IN_FLIGHT_CALLS.name, &[])?,
-            refused: count(BULKHEAD_CALLS.name, &[("kind", "rejected_full")])?,
+            rejected: count(BULKHEAD_CALLS.name, &[("kind", "rejected_full")])?,
             page_views: scrape.sum(PAGE_VIEWS, &[])?,
             orders: scrape.sum(ORDERS, &[])?,
         })
     }
 }
 
-/// Where to look.
+/// URLs to scrape.
 pub(crate) struct Targets {
     pub(crate) stable: String,
     pub(crate) canary: String,
     pub(crate) dependency: String,
 }
 
-/// The looks taken so far, and the newest as it comes. Dropping it ends the looking.
+/// All scrapes so far, and a channel with the newest. Dropping it stops the scraper.
 pub(crate) struct Scraper {
     pub(crate) looks: watch::Receiver<Option<Look>>,
     history: Arc<Mutex<Vec<Look>>>,
@@ -99,9 +99,9 @@ impl Scraper {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                // A look that did not see everything is none: no data is neither good nor bad news.
+                // An incomplete scrape is discarded: missing data is neither good nor bad.
                 if let Ok(look) = look(&client, &targets, started).await {
-                    kept.lock().expect("nobody panics here").push(look.clone());
+                    kept.lock().expect("no panic while locked").push(look.clone());
                     sender.send_replace(Some(look));
                 }
             }
@@ -109,18 +109,18 @@ impl Scraper {
         Ok(Self { looks, history, _task: task })
     }
 
-    /// The next look that is begun from now on.
+    /// The next scrape that begins after this call.
     pub(crate) async fn next(&self) -> Result<Look, BoxError> {
         let mut looks = self.looks.clone();
         looks.mark_unchanged();
-        looks.changed().await?; // may have been under way already
+        looks.changed().await?; // may have begun before the call
         looks.changed().await?;
         let look = looks.borrow().clone();
-        look.ok_or_else(|| "the scraper has seen nothing".into())
+        look.ok_or_else(|| "the scraper has no data".into())
     }
 
     pub(crate) fn history(&self) -> Vec<Look> {
-        self.history.lock().expect("nobody panics here").clone()
+        self.history.lock().expect("no panic while locked").clone()
     }
 }
 
@@ -132,8 +132,8 @@ async fn look(client: &reqwest::Client, targets: &Targets, started: Instant) -> 
         tokio::try_join!(get(&targets.stable), get(&targets.canary), get(&targets.dependency))?;
     Ok(Look {
         at: started.elapsed(),
-        stable: Reading::of(&stable).ok_or("stable's metrics are not complete")?,
-        canary: Reading::of(&canary).ok_or("the canary's metrics are not complete")?,
-        reached: ratings.sum(dependency::CALLS, &[("key", "canary")]).ok_or("the dependency counts no calls")?,
+        stable: Reading::of(&stable).ok_or("stable's metrics are incomplete")?,
+        canary: Reading::of(&canary).ok_or("the canary's metrics are incomplete")?,
+        reached: ratings.sum(dependency::CALLS, &[("key", "canary")]).ok_or("the dependency has no count of calls")?,
     })
 }

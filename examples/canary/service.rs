@@ -1,7 +1,7 @@
-//! The service that is rolled out: a page of products with their ratings, before which stand a bulkhead and a
-//! breaker, and a checkout that needs no ratings.
+//! The service that is rolled out: a page of products whose ratings are fetched through a bulkhead and a breaker, and
+//! a checkout that needs no ratings.
 //!
-//! Stable and canary are the same program; they differ in how they look ratings up, and at the end in how they rank.
+//! Stable and canary are the same program; they differ in how they fetch ratings and, in the last act, in the ranking.
 
 use crate::dependency::API_KEY;
 use crate::process::{self, Message};
@@ -24,28 +24,28 @@ use tokio::sync::Semaphore;
 
 /// The argument that makes a process of this binary an arm of the rollout.
 pub(crate) const ROLE: &str = "shop";
-/// The name of the breaker and of the bulkhead, here and in the metrics.
+/// Name of the breaker and of the bulkhead, also in the metrics.
 pub(crate) const NAME: &str = "ratings";
-/// Says that an answer is not fresh, and what is missing.
+/// Header of an answer from the cache, with what is missing.
 pub(crate) const FALLBACK: &str = "x-fallback";
-/// Says that the switch has taken the ranking from the page.
+/// Header of a page whose ranking the switch has turned off.
 pub(crate) const UNRANKED: &str = "x-unranked";
-/// Earlier than the default of 0.5: with ratings in the cache, an open circuit costs little, a slow page costs callers.
+/// Below the default of 0.5: with cached ratings an open circuit costs little, and a slow page costs callers.
 const FAILURE_RATE: f64 = 0.2;
-/// The default of 60 s would make for a long demonstration.
+/// Shorter than the default of 60 s, to keep the demonstration short.
 pub(crate) const OPEN_TIME: Duration = Duration::from_secs(5);
-/// Requests that an arm handles at a time, whatever they are for; others wait.
+/// Requests of any kind that an arm handles at a time; more wait.
 pub(crate) const WORKERS: usize = 36;
-/// Calls to ratings in flight at most. Stable has one or two when all is well; all of them busy leave workers for others.
+/// Limit of calls to ratings in flight. Stable usually has one or two; at the limit, workers remain for other requests.
 pub(crate) const IN_FLIGHT: u32 = 30;
-/// In the run to compare with: never reached, as if there were no bulkhead.
+/// Limit in the control run: never reached, as if there were no bulkhead.
 const UNBOUNDED: u32 = 10_000;
-/// How long a checkout takes, which asks for no ratings.
+/// Duration of a checkout, which needs no ratings.
 pub(crate) const CHECKOUT: Duration = Duration::from_millis(5);
 /// Products on a page.
 pub(crate) const PRODUCTS: usize = 12;
 
-/// What an arm is made of.
+/// State of an arm.
 struct Shop {
     workers: Semaphore,
     bulkhead: Bulkhead,
@@ -53,7 +53,7 @@ struct Shop {
     ratings: Ratings,
     cache: Cache,
     ranking: Ranking,
-    /// Whether ratings are asked for one by one: the canary's mistake.
+    /// Whether ratings are fetched one by one: the canary's bug.
     one_by_one: AtomicBool,
     first_failure: Once,
     registry: Registry,
@@ -63,18 +63,18 @@ struct Shop {
 pub(crate) async fn run(name: &str, lookup: &str, guards: &str, ratings: &str, switches: &str) -> Result<(), BoxError> {
     let prometheus = PrometheusBuilder::new().install_recorder()?;
     let registry = Registry::new();
-    // In shadow the breaker watches, says what it would do, and rejects nothing.
+    // In shadow the breaker measures, reports when it would open, and rejects nothing.
     let (initial_state, in_flight) =
         if guards == "armed" { (Circuit::Closed, IN_FLIGHT) } else { (Circuit::Shadow, UNBOUNDED) };
     let bulkhead = Bulkhead::builder(NAME).max_concurrent_calls(in_flight).build()?;
-    bulkhead.subscribe(tell_full).forever();
+    bulkhead.subscribe(report_full).forever();
     let breaker = CircuitBreaker::builder(NAME)
-        .window(SlidingWindow::count(200)) // twice the default: time to see the bulkhead fill before the circuit opens
+        .window(SlidingWindow::count(200)) // twice the default, so that the bulkhead fills before the circuit opens
         .failure_rate_threshold(FAILURE_RATE)
         .open_time(OPEN_TIME)
         .initial_state(initial_state)
         .build()?;
-    breaker.subscribe(tell).forever();
+    breaker.subscribe(report).forever();
     let shop = Arc::new(Shop {
         workers: Semaphore::new(WORKERS),
         bulkhead: registry.add(bulkhead)?,
@@ -95,11 +95,11 @@ pub(crate) async fn run(name: &str, lookup: &str, guards: &str, ratings: &str, s
         .route("/ranking/{order}", put(set_ranking))
         .with_state(shop);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    process::tell(&Message::Listening(listener.local_addr()?));
+    process::report(&Message::Listening(listener.local_addr()?));
     Ok(axum::serve(listener, app).await?)
 }
 
-/// Needs a worker, and nothing of ratings.
+/// Needs a worker but no ratings.
 async fn checkout(State(shop): State<Arc<Shop>>) -> &'static str {
     let _worker = shop.workers.acquire().await;
     tokio::time::sleep(CHECKOUT).await;
@@ -123,14 +123,14 @@ async fn page(State(shop): State<Arc<Shop>>) -> Response {
 }
 
 impl Shop {
-    /// The ratings of the page, and whether any came from the cache.
+    /// Returns the ratings of the page, and whether any came from the cache.
     async fn stars(&self) -> (Vec<u8>, bool) {
         let mut page = Vec::with_capacity(PRODUCTS);
         let mut is_cached = false;
         let chunk = if self.one_by_one.load(Ordering::Relaxed) { 1 } else { PRODUCTS };
         for first in (0..PRODUCTS).step_by(chunk) {
             let products = first..first + chunk;
-            // The bulkhead outside: who finds it full does not reach the breaker.
+            // The bulkhead outside: a call that it rejects does not reach the breaker.
             let fresh = self.breaker.call(Box::pin(self.fresh(products.clone())));
             page.extend(self.bulkhead.call(fresh).await.unwrap_or_else(|error| {
                 self.note_first_failure(&error);
@@ -147,11 +147,11 @@ impl Shop {
         Ok(stars)
     }
 
-    /// The breaker needs no telling; the timeline wants to know when trouble began.
+    /// Reports the first failure, for the timeline.
     fn note_first_failure(&self, error: &CallError<CallError<reqwest::Error>>) {
         if let CallError::Inner(CallError::Inner(error)) = error {
             let why = error.status().map_or_else(|| error.to_string(), |status| status.to_string());
-            self.first_failure.call_once(|| process::tell(&Message::FirstFailure(why)));
+            self.first_failure.call_once(|| process::report(&Message::FirstFailure(why)));
         }
     }
 }
@@ -176,7 +176,7 @@ impl Ratings {
     }
 }
 
-/// The last known ratings; 0 where none is known.
+/// The last known ratings; 0 if unknown.
 #[derive(Default)]
 struct Cache([AtomicU8; PRODUCTS]);
 
@@ -197,28 +197,28 @@ async fn metrics(State(shop): State<Arc<Shop>>) -> String {
     shop.prometheus.render() + &shop.ranking.metrics()
 }
 
-/// The fix, without a restart: a new process would begin with a closed circuit, and there would be no recovery to see.
+/// Deploys the fix without a restart: a new process would begin with a closed circuit, without a recovery to show.
 async fn set_lookup(State(shop): State<Arc<Shop>>, Path(lookup): Path<String>) {
     shop.one_by_one.store(lookup == "one_by_one", Ordering::Relaxed);
 }
 
-/// The next release, without a restart for the same reason.
+/// Deploys the next release, without a restart for the same reason.
 async fn set_ranking(State(shop): State<Arc<Shop>>, Path(order): Path<String>) {
     shop.ranking.set_worst_first(order == "worst_first");
 }
 
-fn tell(event: &Event) {
+fn report(event: &Event) {
     let transition = event.details();
     let (reason, snapshot) = (transition.reason.to_string(), transition.snapshot);
     let (calls, failed) = (snapshot.calls, snapshot.failed);
-    process::tell(&match event {
+    process::report(&match event {
         Event::WouldOpen(_) => Message::WouldOpen { reason, calls, failed },
         _ => Message::Circuit { to: transition.to.to_string(), reason, calls, failed },
     });
 }
 
-fn tell_full(event: &bulkhead::Event) {
+fn report_full(event: &bulkhead::Event) {
     if let bulkhead::Event::Saturated { load, .. } = event {
-        process::tell(&Message::Full { in_flight: load.in_flight });
+        process::report(&Message::Full { in_flight: load.in_flight });
     }
 }

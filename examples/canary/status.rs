@@ -1,4 +1,4 @@
-//! The live line: how things stand, five times a second.
+//! The status line, redrawn five times a second.
 
 use crate::load::{Arm, Load, Route};
 use crate::report::{Summary, time};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-pub(crate) async fn keep_showing(story: Arc<Story>, load: Arc<Load>, looks: watch::Receiver<Option<Look>>) {
+pub(crate) async fn keep_updated(story: Arc<Story>, load: Arc<Load>, looks: watch::Receiver<Option<Look>>) {
     loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let now = story.now();

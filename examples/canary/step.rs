@@ -1,13 +1,13 @@
-//! A step of the story: it happens in its time, or ends the run with its name.
+//! A step of the run: it happens in time, or ends the run with its name.
 
 use crate::report;
 use backstop::BoxError;
 use std::time::Duration;
 
-/// How long any step may take: far longer than it should, for machines that are busy.
+/// Time limit of a step: far more than it needs, for busy machines.
 const BOUND: Duration = Duration::from_secs(20);
 
-/// Waits for a step, but not for ever.
+/// Waits for a step, up to the limit.
 pub(crate) async fn step<T>(what: &str, work: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
     match tokio::time::timeout(BOUND, work).await {
         Ok(Ok(done)) => Ok(done),

@@ -1,4 +1,4 @@
-//! What happens in one run: printed as it happens, and kept for the timeline.
+//! Events of one run: printed as they happen, and kept for the timeline.
 
 use crate::console::{Console, Tone};
 use crate::load::Arm;
@@ -6,7 +6,7 @@ use crate::process::Message;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// A run as it unfolds.
+/// Record of a run in progress.
 pub(crate) struct Story {
     pub(crate) console: Arc<Console>,
     pub(crate) started: Instant,
@@ -14,14 +14,14 @@ pub(crate) struct Story {
     circuits: Mutex<Vec<CircuitChange>>,
 }
 
-/// Something that happened, in a few words.
+/// An event on the timeline.
 #[derive(Clone, Debug)]
 pub(crate) struct Moment {
     pub(crate) at: Duration,
     pub(crate) text: String,
 }
 
-/// A circuit changed its state.
+/// A change of a circuit's state.
 #[derive(Clone, Debug)]
 pub(crate) struct CircuitChange {
     pub(crate) at: Duration,
@@ -43,47 +43,46 @@ impl Story {
         self.started.elapsed()
     }
 
-    /// A point in time as it counts in this run.
+    /// Converts an instant to the time since the start of the run.
     pub(crate) fn since_start(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.started)
     }
 
-    /// Says something that needs no place on the timeline.
+    /// Prints an event that is not on the timeline.
     pub(crate) fn say(&self, who: &str, tone: Tone, text: &str) {
         self.console.say(self.now(), who, tone, text);
     }
 
-    /// Says that it happens now, and marks it on the timeline as `short`.
+    /// Prints an event now, and marks it on the timeline as `short`.
     pub(crate) fn mark(&self, who: &str, tone: Tone, short: &str, text: &str) -> Duration {
         self.mark_at(self.now(), who, tone, short, text)
     }
 
     fn mark_at(&self, at: Duration, who: &str, tone: Tone, short: &str, text: &str) -> Duration {
-        self.moments.lock().expect("nobody panics here").push(Moment { at, text: short.to_owned() });
+        self.moments.lock().expect("no panic while locked").push(Moment { at, text: short.to_owned() });
         self.console.say(at, who, tone, text);
         at
     }
 
-    /// Tells what an arm says of itself.
-    pub(crate) fn overhear(&self, arm: Arm, at: Instant, said: &Message) {
+    /// Prints and marks an event that an arm reported.
+    pub(crate) fn record(&self, arm: Arm, at: Instant, message: &Message) {
         let (who, at) = (arm.as_str(), self.since_start(at));
-        let (tone, short, text) = match said {
+        let (tone, short, text) = match message {
             Message::Listening(_) => return,
             Message::FirstFailure(why) => {
                 (Tone::Plain, "first failure".to_owned(), format!("first failed call to ratings: {why}"))
             }
             Message::Full { in_flight } => {
-                let text =
-                    format!("bulkhead FULL: {in_flight} calls to ratings in flight; further ones get cached ratings");
+                let text = format!("bulkhead FULL: {in_flight} calls to ratings in flight; more get cached ratings");
                 (Tone::Bad, format!("{who}'s bulkhead full"), text)
             }
             Message::WouldOpen { reason, calls, failed } => {
-                let text = format!("circuit in shadow: would OPEN, {failed} of {calls} calls failed ({reason})");
+                let text = format!("circuit in shadow: would OPEN ({reason}): {failed} of {calls} calls failed");
                 (Tone::Plain, format!("would open ({reason})"), text)
             }
             Message::Circuit { to, reason, calls, failed } => {
                 let change = CircuitChange { at, arm, to: to.clone() };
-                self.circuits.lock().expect("nobody panics here").push(change);
+                self.circuits.lock().expect("no panic while locked").push(change);
                 let (tone, text) = match to.as_str() {
                     "open" => (Tone::Bad, format!("{failed} of {calls} calls failed; callers get cached ratings")),
                     "half_open" => (Tone::Plain, "a few calls probe the dependency".into()),
@@ -99,12 +98,12 @@ impl Story {
     }
 
     pub(crate) fn moments(&self) -> Vec<Moment> {
-        let mut moments = self.moments.lock().expect("nobody panics here").clone();
+        let mut moments = self.moments.lock().expect("no panic while locked").clone();
         moments.sort_by_key(|moment| moment.at);
         moments
     }
 
     pub(crate) fn circuits(&self) -> Vec<CircuitChange> {
-        self.circuits.lock().expect("nobody panics here").clone()
+        self.circuits.lock().expect("no panic while locked").clone()
     }
 }

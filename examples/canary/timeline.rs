@@ -1,4 +1,4 @@
-//! Draws what happened, run under run on one scale, so that the eye can compare them.
+//! Timeline of the runs, one below the other on the same scale.
 
 use crate::load::{Answer, Arm, Route, Sample};
 use crate::rollout::{Guards, Measured};
@@ -19,15 +19,15 @@ pub(crate) fn draw(runs: &[&Measured]) -> String {
         text.push('\n');
     }
     let _ = writeln!(text, "canary bulkhead: calls to ratings in flight, █ {} or more", service::IN_FLIGHT);
-    text += "canary's calls: those that reach the dependency, █ 500 a second\n";
-    text += "latency: median, on a logarithmic scale from ▁ 1 ms to █ 1 s (given up)\n";
+    text += "canary's calls: calls that reach the dependency, █ 500 a second\n";
+    text += "latency: median, on a logarithmic scale from ▁ 1 ms to █ 1 s (timed out)\n";
     text += "answers: • in full  ~ from the cache  × error      circuit: ━ closed  ╱ open  ╍ half-open  · shadow";
     text
 }
 
 struct Chart<'a> {
     run: &'a Measured,
-    /// What one column stands for.
+    /// Time per column.
     column: Duration,
 }
 
@@ -80,7 +80,7 @@ impl Chart<'_> {
         axis
     }
 
-    /// A digit under each moment; those that share a column move to the right.
+    /// A digit under each event; events in the same column move to the right.
     fn marks(&self) -> String {
         let mut marks = String::new();
         for (number, moment) in self.run.moments.iter().enumerate() {
@@ -117,13 +117,13 @@ impl Chart<'_> {
         }
     }
 
-    /// The canary's calls in flight when it was last looked at; a full block is as many as the bulkhead lets in.
+    /// The canary's calls in flight at the last scrape; a full block is the bulkhead's limit.
     fn in_flight(&self, from: Duration, to: Duration) -> char {
         let last = self.run.looks.iter().rev().find(|look| look.at < (from + to) / 2);
         last.map_or(' ', |look| level(look.canary.in_flight as f64 / f64::from(service::IN_FLIGHT)))
     }
 
-    /// The rate at which the canary's calls reach the dependency; a full block is 500 a second.
+    /// Rate of the canary's calls at the dependency; a full block is 500 a second.
     fn arrivals(&self, from: Duration, to: Duration) -> char {
         let middle = (from + to) / 2;
         let around = self.run.looks.windows(2).find(|pair| (pair[0].at..pair[1].at).contains(&middle));
@@ -137,7 +137,7 @@ fn mark(number: usize) -> char {
     char::from_digit(u32::try_from(number).unwrap_or(0) + 1, 36).unwrap_or('?')
 }
 
-/// Nothing for nothing, else one of eight levels for 0 to 1.
+/// A blank for 0, else one of eight levels up to 1.
 fn level(share: f64) -> char {
     let mut reached = LEVELS.iter().enumerate().rev().filter(|(n, _)| share * LEVELS.len() as f64 >= *n as f64);
     reached.next().filter(|_| share > 0.0).map_or(' ', |(_, level)| *level)
@@ -151,7 +151,7 @@ fn latency(samples: &[&Sample]) -> char {
     level((median.as_secs_f64().max(0.001_001).log10() + 3.0) / 3.0)
 }
 
-/// What most of the requests got.
+/// The most frequent answer.
 fn answers(samples: &[&Sample]) -> char {
     let count = |answer| samples.iter().filter(|sample| sample.answer == answer).count();
     let most = [(Answer::Full, '•'), (Answer::Fallback, '~'), (Answer::Error, '×')]

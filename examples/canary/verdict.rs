@@ -1,30 +1,29 @@
 //! The judge: "circuit open in canary and closed in baseline", or "bulkhead full in canary and not in baseline",
-//! several looks in a row.
+//! several scrapes in a row.
 //!
-//! A pure function of what it is shown. It looks at the state, and at the counter of openings too: a circuit
-//! that opened and closed again between two looks has been open all the same. A bulkhead is full where the counter
-//! of refused calls has grown since the look before.
+//! A pure function of the scrapes. It checks the state and the counter of openings, because a circuit may open and
+//! close again between two scrapes. A bulkhead is full if its counter of rejected calls has grown since the last one.
 
 use crate::scrape::{Look, Reading};
 use std::time::Duration;
 
-/// Calls, ended or refused by the bulkhead, that each arm must have had in the stage before anything is said.
+/// Calls, ended or rejected by the bulkhead, that each arm needs in the stage before a verdict.
 const MINIMUM_CALLS: u64 = 50;
-/// Looks in a row that must agree.
+/// Scrapes in a row that must agree.
 pub(crate) const LOOKS: u32 = 5;
 
-/// What the judge says after a look.
+/// Verdict after a scrape.
 #[derive(Clone, Debug)]
 pub(crate) enum Verdict {
-    /// Too few calls to say anything.
+    /// Too few calls for a verdict.
     Collecting,
     Continue,
-    /// Something is wrong in the canary and not in the baseline, but not for long enough.
+    /// A sign in the canary and not in the baseline, but in too few scrapes yet.
     Suspect(Signs),
     Rollback(Box<Evidence>),
 }
 
-/// What is so in the canary, and not in the baseline.
+/// Signs in the canary that are absent from the baseline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Signs {
     pub(crate) is_open: bool,
@@ -33,13 +32,13 @@ pub(crate) struct Signs {
 
 impl Signs {
     fn of(canary: &Reading, baseline: &Reading, since_last: &Reading) -> Self {
-        // Half-open is not closed: the circuit has not found that it may close. An opening of the baseline's
-        // own means that the dependency is down for everybody, and that is no fault of the canary's; so it is with
-        // calls that the baseline's bulkhead refuses.
+        // Half-open counts as open: the dependency has not recovered yet. If the baseline's circuit opened too, the
+        // dependency is down for everyone and the canary is not the cause; likewise if the baseline's bulkhead rejected
+        // calls.
         let is_open = since_last.openings > 0 || matches!(canary.state.as_str(), "open" | "half_open");
         Self {
             is_open: is_open && baseline.state == "closed" && baseline.openings == 0,
-            is_full: since_last.refused > 0 && baseline.refused == 0,
+            is_full: since_last.rejected > 0 && baseline.rejected == 0,
         }
     }
 
@@ -51,7 +50,7 @@ impl Signs {
         Self { is_open: self.is_open && !other.is_open, is_full: self.is_full && !other.is_full }
     }
 
-    /// Each in two words, and in a line.
+    /// A short and a long text for each sign.
     pub(crate) fn to_texts(self) -> impl Iterator<Item = (&'static str, String)> {
         let name = crate::service::NAME;
         let full = || ("bulkhead full", format!("bulkhead \"{name}\" full in canary, not in baseline"));
@@ -60,25 +59,25 @@ impl Signs {
     }
 }
 
-/// Why. Counts are those of the stage.
+/// Evidence for a rollback. Counts are those of the stage.
 #[derive(Clone, Debug)]
 pub(crate) struct Evidence {
     pub(crate) canary: Reading,
     pub(crate) baseline: Reading,
     signs: Signs,
-    /// When it was seen for the first time, and for the last.
+    /// Times of the first and the last scrape that agree.
     pub(crate) first_seen: Duration,
     pub(crate) last_seen: Duration,
 }
 
-/// Judges one stage of a rollout.
+/// Judge of one stage of a rollout.
 pub(crate) struct Judge {
-    /// The totals with which the stage began.
+    /// The scrape at the start of the stage.
     begin: Look,
-    /// The last look that said something.
+    /// The last scrape with enough calls.
     last: Look,
     agreeing: u32,
-    /// What was seen in the looks that agree.
+    /// Signs in the scrapes that agree.
     signs: Signs,
     first_seen: Duration,
 }
@@ -89,13 +88,13 @@ impl Judge {
         Self { last: begin.clone(), begin, agreeing: 0, signs: Signs::default(), first_seen: Duration::ZERO }
     }
 
-    /// Takes another look.
+    /// Evaluates the next scrape.
     pub(crate) fn observe(&mut self, look: &Look) -> Verdict {
         let canary = since(&look.canary, &self.begin.canary);
         let baseline = since(&look.stable, &self.begin.stable);
         let since_last = since(&look.canary, &self.last.canary);
-        if [&canary, &baseline].iter().any(|arm| arm.calls + arm.refused < MINIMUM_CALLS) {
-            return Verdict::Collecting; // what has happened meanwhile is seen by the first look that judges
+        if [&canary, &baseline].iter().any(|arm| arm.calls + arm.rejected < MINIMUM_CALLS) {
+            return Verdict::Collecting; // the first scrape with enough calls includes these counts
         }
         self.last = look.clone();
         let signs = Signs::of(&canary, &baseline, &since_last);
@@ -122,8 +121,7 @@ impl Judge {
     }
 }
 
-/// The counts since an earlier reading. A counter that is lower than it was has been reset by a restart, and what it
-/// shows has all come since.
+/// Counts since an earlier reading. A counter that has decreased was reset by a restart, so its value is all new.
 pub(crate) fn since(now: &Reading, earlier: &Reading) -> Reading {
     let delta = |now: u64, earlier: u64| now.checked_sub(earlier).unwrap_or(now);
     Reading {
@@ -133,27 +131,27 @@ pub(crate) fn since(now: &Reading, earlier: &Reading) -> Reading {
         failed: delta(now.failed, earlier.failed),
         not_permitted: delta(now.not_permitted, earlier.not_permitted),
         in_flight: now.in_flight,
-        refused: delta(now.refused, earlier.refused),
+        rejected: delta(now.rejected, earlier.rejected),
         page_views: delta(now.page_views, earlier.page_views),
         orders: delta(now.orders, earlier.orders),
     }
 }
 
 impl Evidence {
-    /// For people: a sentence, and the values that it rests on.
+    /// A sentence, and the values behind it.
     pub(crate) fn to_text(&self) -> String {
         let row = |arm: &str, reading: &Reading| {
-            let Reading { state, openings, calls, failed, not_permitted, refused, .. } = reading;
+            let Reading { state, openings, calls, failed, not_permitted, rejected, .. } = reading;
             let plural = if *openings == 1 { "" } else { "s" };
             let circuit = format!("{arm:<9} {state:<9} {:<11}", format!("{openings} opening{plural}"));
             format!(
-                "{circuit} {calls:>5} calls, {failed:>4} failed, {not_permitted:>5} not permitted, {refused:>4} found it full"
+                "{circuit} {calls:>5} calls, {failed:>4} failed, {not_permitted:>5} not permitted, {rejected:>4} rejected (full)"
             )
         };
         let signs: Vec<_> = self.signs.to_texts().map(|(_, text)| text).collect();
         format!(
             "ROLLBACK: {}\n\
-             seen in {LOOKS} looks in a row, {:.2} s to {:.2} s, at {MINIMUM_CALLS} calls or more in each arm\n\
+             seen in {LOOKS} scrapes in a row, {:.2} s to {:.2} s, with at least {MINIMUM_CALLS} calls in each arm\n\
              {}\n{}",
             signs.join(",\nand "),
             self.first_seen.as_secs_f64(),
@@ -176,7 +174,7 @@ mod tests {
             failed: 0,
             not_permitted: 0,
             in_flight: 0,
-            refused: 0,
+            rejected: 0,
             page_views: 0,
             orders: 0,
         };
@@ -190,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_in_a_row_are_needed() {
+    fn scrapes_in_a_row_are_needed() {
         let mut judge = begin();
         for _ in 1..LOOKS {
             assert!(matches!(judge.observe(&look(("open", 1), ("closed", 0))), Verdict::Suspect(_)));
@@ -203,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_opening_between_two_looks_is_seen() {
+    fn an_opening_between_two_scrapes_is_seen() {
         assert!(matches!(
             begin().observe(&look(("closed", 1), ("closed", 0))),
             Verdict::Suspect(Signs { is_open: true, is_full: false })
@@ -215,57 +213,57 @@ mod tests {
         assert!(matches!(begin().observe(&look(("open", 1), ("closed", 1))), Verdict::Continue));
     }
 
-    fn refused(canary: u64, baseline: u64) -> Look {
+    fn rejected(canary: u64, baseline: u64) -> Look {
         let mut look = look(("closed", 0), ("closed", 0));
-        (look.canary.refused, look.stable.refused) = (canary, baseline);
+        (look.canary.rejected, look.stable.rejected) = (canary, baseline);
         look
     }
 
     #[test]
-    fn a_bulkhead_that_goes_on_refusing_is_a_sign_of_its_own() {
+    fn a_bulkhead_that_keeps_rejecting_is_a_sign_by_itself() {
         let mut judge = begin();
         for looks in 1..LOOKS {
-            assert!(matches!(judge.observe(&refused(u64::from(looks), 0)), Verdict::Suspect(_)));
+            assert!(matches!(judge.observe(&rejected(u64::from(looks), 0)), Verdict::Suspect(_)));
         }
-        let Verdict::Rollback(evidence) = judge.observe(&refused(u64::from(LOOKS), 0)) else { panic!("it refuses") };
+        let Verdict::Rollback(evidence) = judge.observe(&rejected(u64::from(LOOKS), 0)) else { panic!("no rollback") };
         assert!(evidence.to_text().starts_with("ROLLBACK: bulkhead \"ratings\" full in canary, not in baseline\n"));
     }
 
     #[test]
-    fn a_bulkhead_that_refuses_no_more_has_recovered() {
+    fn a_bulkhead_that_stops_rejecting_has_recovered() {
         let mut judge = begin();
-        assert!(matches!(judge.observe(&refused(9, 0)), Verdict::Suspect(_)));
-        assert!(matches!(judge.observe(&refused(9, 0)), Verdict::Continue));
+        assert!(matches!(judge.observe(&rejected(9, 0)), Verdict::Suspect(_)));
+        assert!(matches!(judge.observe(&rejected(9, 0)), Verdict::Continue));
     }
 
     #[test]
-    fn a_baseline_that_refuses_too_clears_the_canary() {
-        assert!(matches!(begin().observe(&refused(9, 1)), Verdict::Continue));
+    fn a_baseline_that_rejects_too_clears_the_canary() {
+        assert!(matches!(begin().observe(&rejected(9, 1)), Verdict::Continue));
     }
 
     #[test]
     fn a_circuit_that_opens_after_the_bulkhead_was_full_goes_on_with_it() {
         let mut judge = begin();
-        judge.observe(&refused(9, 0));
+        judge.observe(&rejected(9, 0));
         for _ in 2..LOOKS {
-            let mut open = refused(9, 0);
+            let mut open = rejected(9, 0);
             open.canary.state = "open".into();
             assert!(matches!(judge.observe(&open), Verdict::Suspect(Signs { is_open: true, is_full: true })));
         }
     }
 
     #[test]
-    fn few_calls_say_nothing() {
+    fn few_calls_give_no_verdict() {
         let mut scarce = look(("open", 1), ("closed", 0));
         scarce.stable.calls = 100 + MINIMUM_CALLS - 1;
         assert!(matches!(begin().observe(&scarce), Verdict::Collecting));
     }
 
     #[test]
-    fn what_happens_while_calls_are_few_is_seen_when_they_are_enough() {
-        let (mut judge, mut scarce) = (begin(), refused(9, 0));
+    fn signs_from_before_the_minimum_of_calls_count_once_it_is_reached() {
+        let (mut judge, mut scarce) = (begin(), rejected(9, 0));
         scarce.stable.calls = 100 + MINIMUM_CALLS - 1;
         assert!(matches!(judge.observe(&scarce), Verdict::Collecting));
-        assert!(matches!(judge.observe(&refused(9, 0)), Verdict::Suspect(Signs { is_open: false, is_full: true })));
+        assert!(matches!(judge.observe(&rejected(9, 0)), Verdict::Suspect(Signs { is_open: false, is_full: true })));
     }
 }
