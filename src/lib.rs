@@ -1,30 +1,30 @@
-//! Circuit breakers, bulkheads and kill switches for Tower services and plain calls, cheap enough for every request and
-//! readable by a rollback controller.
+//! Circuit breakers, bulkheads and kill switches for Tower services and plain async calls.
+//!
+//! | mechanism | purpose |
+//! |---|---|
+//! | [`CircuitBreaker`] | rejects calls to a dependency that fails or is slow, until it has recovered |
+//! | [`Bulkhead`] | bounds the calls in flight to a dependency, so that a slow one cannot block callers of others |
+//! | kill switch (feature `kill-switch`) | turns one capability off for a scope, at an operator's command |
+//!
+//! [`protect()`] combines them in one layer. The [`guide`] explains how to choose settings, order layers and adopt the
+//! crate step by step.
 //!
 //! ```text
-//!  request ──▶ layer ──▶ service ──▶ handle ──▶ machine        the machine is pure: input and time in,
-//!              (thin, Tower)        (shared,    (decides)      transition out
-//!                                    lock-free
-//!                                    fast path)
-//!                                       │ transitions, outcomes: values
-//!                                       ▼
-//!                         telemetry: metrics, log, listeners ──▶ a rollout controller reads them
+//!  request ──▶ layer / service / future ──▶ handle ──▶ machine      one folder a mechanism, the same files in each
+//!                 (Tower, thin)           (shared,     (pure: state,
+//!                                          lock-free    input, time ──▶
+//!                                          fast path)   state, events)
+//!                                               │ values
+//!                                               ▼
+//!                                  telemetry (metrics, log), listeners, admin
 //! ```
-//!
-//! | mechanism | keeps |
-//! |---|---|
-//! | [`CircuitBreaker`] | calls away from a dependency that fails or is slow, until it has recovered |
-//! | [`Bulkhead`] | a slow dependency from blocking callers of the others: it limits calls in flight |
-//! | a kill switch (feature `kill-switch`) | one capability off for a scope, at an operator's command |
-//!
-//! [`protect()`] is several of them as one layer.
 //!
 //! # Example
 //!
 //! ```
 //! # #[cfg(feature = "http")] {
-//! use backstop::CircuitBreaker;
 //! use axum::{Router, routing::get};
+//! use backstop::CircuitBreaker;
 //!
 //! let payments = CircuitBreaker::new("payments");
 //! let app: Router = Router::new()
@@ -33,25 +33,25 @@
 //! # }
 //! ```
 //!
-//! It needs a target with 64-bit atomics.
-//!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `metrics` (default) | metrics through the `metrics` facade |
-//! | `tracing` | transitions in the log |
-//! | `tokio` | timers: calls that wait in a bulkhead, load-balancer mode |
+//! | `metrics` (default) | metrics through the [`metrics`](https://docs.rs/metrics) facade |
+//! | `tracing` | log events for state changes |
+//! | `tokio` | everything that needs a timer: calls that wait in a bulkhead, load-balancer mode |
 //! | `http` | classification of HTTP and gRPC responses, `.respond()` |
 //! | `grpc` | tonic: `NamedService`, rejections as `tonic::Status` |
-//! | `axum-core` | `.respond_into()` anything that is `IntoResponse` |
+//! | `axum-core` | `.respond_into()` for any `IntoResponse` |
 //! | `axum` | [`admin`]: breakers, bulkheads and switches over HTTP, for operators |
-//! | `reqwest` | classification of reqwest's responses |
+//! | `reqwest` | classification of reqwest responses |
 //! | `serde` | configuration from files, values as JSON |
 //! | `kill-switch` | kill switches: documents, stores in memory, gates |
-//! | `file` | kill switches in a file, their audit |
+//! | `file` | kill switches in a file, and their audit |
 //! | `full` | all of the above |
-//! | `cli` | the command `backstop`; not part of `full`, and not for libraries |
+//! | `cli` | the command `backstop`; not in `full`, and not needed by a library |
+//!
+//! The crate needs a target with 64-bit atomics.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
