@@ -31,7 +31,7 @@ enum Stage<H: PermitOwner> {
     New,
     Waiting(Waiting<H>),
     Called(Permit<H>),
-    Episode,
+    Ended,
 }
 
 impl<T, E, H: PermitOwner, F: Future<Output = Result<T, E>>, C: Classify<T, E>> Future for Guarded<'_, '_, H, F, C> {
@@ -50,7 +50,7 @@ impl<T, E, H: PermitOwner, F: Future<Output = Result<T, E>>, C: Classify<T, E>> 
                     Entry::Rejected(rejected) => return Poll::Ready(Err(rejected.into())),
                 },
                 Stage::Waiting(waiting) => ready!(waiting.poll(cx))?,
-                Stage::Called(_) | Stage::Episode => break,
+                Stage::Called(_) | Stage::Ended => break,
             };
             *this.stage = Stage::Called(permit.carried());
         }
@@ -59,7 +59,7 @@ impl<T, E, H: PermitOwner, F: Future<Output = Result<T, E>>, C: Classify<T, E>> 
             _ => this.future.poll(cx), // after its end, for which it is to answer
         };
         let result = ready!(polled);
-        if let Stage::Called(mut permit) = std::mem::replace(this.stage, Stage::Episode) {
+        if let Stage::Called(mut permit) = std::mem::replace(this.stage, Stage::Ended) {
             permit.finish(Some(outcome(*this.classifier, &result)), false);
         }
         Poll::Ready(result.map_err(CallError::Inner))

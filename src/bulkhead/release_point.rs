@@ -1,11 +1,11 @@
-//! Until when a call holds its permit: until its response is there, or until the response's body ends.
+//! Release of a permit: when the response is there, or when its body ends.
 
-use super::owner::PermitOwner;
+use super::owner::{PermitOwner, Sealed};
 use super::permit::Permit;
 use crate::outcome::Outcome;
 
 /// Release of the permit after the response has come. Sealed.
-pub trait ReleasePoint<R> {
+pub trait ReleasePoint<R>: Sealed {
     /// The response that the caller gets.
     type Response<G: PermitOwner>;
 
@@ -17,6 +17,8 @@ pub trait ReleasePoint<R> {
 /// Until the response is there: its head, where it is one of HTTP. The default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UntilResponse;
+
+impl Sealed for UntilResponse {}
 
 impl<R> ReleasePoint<R> for UntilResponse {
     type Response<G: PermitOwner> = R;
@@ -53,6 +55,8 @@ mod body {
     /// Until the body of an HTTP or gRPC response ends, breaks or is dropped.
     #[derive(Clone, Copy, Debug, Default)]
     pub struct UntilBodyEnd;
+
+    impl crate::bulkhead::owner::Sealed for UntilBodyEnd {}
 
     impl<B: Body<Data = Bytes>> ReleasePoint<Response<B>> for UntilBodyEnd {
         type Response<G: PermitOwner> = Response<HeldBody<B, G>>;

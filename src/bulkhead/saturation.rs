@@ -30,7 +30,7 @@ impl Saturation {
         Self { since: now, before: rejected, seen: rejected + 1, changed_at: now }
     }
 
-    /// Returns whether it is over, by all the rejections there have been.
+    /// The end of the episode, if it is over, by the total of rejections.
     pub(crate) fn look(&mut self, now: Instant, rejected: u64) -> Option<Episode> {
         if rejected != self.seen {
             (self.seen, self.changed_at) = (rejected, now);

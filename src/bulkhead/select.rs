@@ -1,12 +1,12 @@
 //! Selection of the bulkhead for a request: always the same, or by the request.
 
 use super::handle::Bulkhead;
-use super::owner::{Owner as _, PermitOwner};
+use super::owner::{Owner as _, PermitOwner, Sealed};
 use crate::sync::Arc;
 use std::borrow::Cow;
 
 /// Selection of the bulkhead for a request. Sealed.
-pub trait Select<Request> {
+pub trait Select<Request>: Sealed {
     /// Owner of the permits.
     type PermitOwner: PermitOwner + 'static;
 
@@ -31,6 +31,8 @@ pub trait Select<Request> {
         false
     }
 }
+
+impl Sealed for Bulkhead {}
 
 impl<Request> Select<Request> for Bulkhead {
     type PermitOwner = Self;
@@ -68,6 +70,8 @@ impl<F> ByPartition<F> {
     }
 }
 
+impl<F> Sealed for ByPartition<F> {}
+
 impl<Request, F, N> Select<Request> for ByPartition<F>
 where
     F: Fn(&Request) -> N,
@@ -96,6 +100,8 @@ pub struct Bypass<B, F> {
     pub(super) bulkhead: B,
     pub(super) bypasses: F,
 }
+
+impl<B, F> Sealed for Bypass<B, F> {}
 
 impl<Request, B, F> Select<Request> for Bypass<B, F>
 where

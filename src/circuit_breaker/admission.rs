@@ -75,7 +75,7 @@ impl Shared {
         until.is_reached(self.stopwatch.clock.coarse())
     }
 
-    /// Returns whether a call would be let through now; if not, the time until that can change by itself.
+    /// `Ok` if a call would be admitted now; the error is the time until that can change by itself.
     #[cfg(feature = "tokio")]
     pub(crate) fn permits(&self) -> Result<(), Option<Duration>> {
         // Acquire: pairs with the store in `mirror`.

@@ -139,7 +139,7 @@ impl<T> BulkheadBuilder<T> {
         self
     }
 
-    /// Returns whether guaranteed shares may exceed the limit while others borrow them. Default: never.
+    /// Whether guaranteed shares may exceed the limit while others borrow them. Default: never.
     #[must_use]
     pub fn partition_total(mut self, total: PartitionTotal) -> Self {
         self.settings.partition_total = total;

@@ -90,7 +90,7 @@ impl Settings {
     }
 }
 
-/// Returns whether a limit set by hand is one that these settings allow.
+/// Checks a limit set by hand against these settings.
 pub(crate) fn check_limit(problems: &mut Problems, config: &BulkheadConfig, limit: u32) {
     check_limit_of(problems, config.adaptive.as_ref(), limit);
 }

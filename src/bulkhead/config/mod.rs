@@ -73,7 +73,7 @@ impl BulkheadConfig {
         self.shedding
     }
 
-    /// Returns whether guaranteed shares may exceed the limit.
+    /// Whether guaranteed shares may exceed the limit.
     pub const fn partition_total(&self) -> PartitionTotal {
         self.partition_total
     }

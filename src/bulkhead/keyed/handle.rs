@@ -155,6 +155,8 @@ pub struct ByKey<K, F> {
     key: F,
 }
 
+impl<K: Key, F> crate::bulkhead::owner::Sealed for ByKey<K, F> {}
+
 impl<K: Key, Request, F: Fn(&Request) -> K> Select<Request> for ByKey<K, F> {
     type PermitOwner = KeyHandle<K>;
 

@@ -183,7 +183,7 @@ impl<K> Clone for KeyHandle<K> {
 
 impl<K: fmt::Debug> fmt::Debug for KeyHandle<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyBulkhead").field("key", &self.entry.key).finish_non_exhaustive()
+        f.debug_struct("KeyHandle").field("key", &self.entry.key).finish_non_exhaustive()
     }
 }
 

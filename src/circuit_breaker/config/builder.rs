@@ -321,7 +321,7 @@ impl<T> CircuitBreakerBuilder<T> {
         self
     }
 
-    /// Returns whether that number holds for the whole round or for one moment. Default: for the round.
+    /// Whether `half_open_max_calls` bounds the round or the calls in flight. Default: the round.
     #[must_use]
     pub fn half_open_limit(mut self, limit: ProbeLimit) -> Self {
         self.settings.half_open_limit = limit;

@@ -43,7 +43,7 @@ impl AccessList {
         &self.grants
     }
 
-    /// Returns whether the holder of this text may do this to that switch now, and who that is.
+    /// The holder of this token, if it has the verb for the switch now.
     ///
     /// `None` for the switch asks for what concerns no one switch in particular. The text is compared with every
     /// grant, in a time that does not depend on which of them it belongs to.
@@ -73,7 +73,7 @@ impl AccessList {
         self.live_grant(presented, now).ok().map(|grant| Actor(grant.actor.as_str().into()))
     }
 
-    /// Returns whether the holder of this text may do this to some switches, and to which.
+    /// The switches for which the holder of this token has the verb.
     ///
     /// # Errors
     ///

@@ -82,7 +82,7 @@ impl KpiTrigger {
         verdict
     }
 
-    /// Returns whether the window goes on from the last one; where it does not, the rows begin anew.
+    /// Checks that the window follows the last one; otherwise the rows begin anew.
     fn order(&mut self, at: Timestamp) -> GuardResult {
         let length = self.config.0.window;
         let last = self.last.unwrap_or(Timestamp::MIN);

@@ -45,7 +45,7 @@ impl Author {
         &self.name
     }
 
-    /// Returns whether it is a person.
+    /// Person or program.
     pub const fn kind(&self) -> ActorKind {
         self.kind
     }

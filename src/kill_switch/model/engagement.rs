@@ -44,7 +44,7 @@ impl Engagement {
         self.expires.is_some_and(|expiry| expiry.then == ExpiryAction::Release && now >= expiry.at)
     }
 
-    /// Returns whether it keeps everything off that the other keeps off, for as long.
+    /// Adds the problems of its fields.
     pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
         self.scope.check_at(&format!("{at}.scope"), problems);
         self.stage.check_at(&format!("{at}.stage"), problems);

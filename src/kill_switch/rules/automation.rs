@@ -11,7 +11,7 @@ use crate::kill_switch::model::percent::Percent;
 use crate::kill_switch::model::scope::Scope;
 use crate::kill_switch::model::stage::Stage;
 use crate::kill_switch::model::switch::Switch;
-/// Returns whether a program may ask for a change: to engage within the definition's limits, to take its own engagement
+/// Checks that a program may ask for a change: to engage within the definition's limits, to take its own engagement
 /// further, and to record a rehearsal; never over a pin.
 pub(in crate::kill_switch) fn may_automation(
     document: &Document,
@@ -63,7 +63,7 @@ pub(in crate::kill_switch) fn may_automation(
     }
 }
 
-/// Returns whether a program may go as far through the fleet.
+/// Checks the stage against the definition's limit for programs.
 fn reaches(switch: &Switch, stage: &Stage) -> Result<(), ChangeError> {
     let (switch, allowed) = (switch.id.clone(), switch.definition.automatic_spread());
     if stage.spread() <= allowed { Ok(()) } else { Err(ChangeError::TooFar { switch, allowed }) }
