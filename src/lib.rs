@@ -74,6 +74,7 @@ mod panic;
 pub mod protect;
 pub mod registry;
 pub mod reject;
+mod sealed;
 mod shared_ref;
 mod sync;
 pub mod telemetry;

@@ -1,9 +1,7 @@
 //! Waiting for a permit: as a future with tokio's timer, or on a thread.
 
-use super::acquire;
 use super::admission::{Entry, Wait, enter, enter_blocked, leave, poll_answer, try_enter_fast};
 use super::compartment::Answer;
-use super::config::check::WAIT_MAX;
 use super::handle::Bulkhead;
 use super::owner::PermitOwner;
 use super::permit::Permit;
@@ -41,7 +39,7 @@ impl<H: PermitOwner> Place<H> {
         let Answer { result, waited } = poll_answer(&self.holder, id, waker)?;
         self.id = None;
         let permit = result.map(|ticket| Permit::new(self.holder.clone(), ticket)); // from here on it gives itself back
-        self.holder.counters().tell_wait(waited);
+        self.holder.counters().record_wait(waited);
         Ok(permit.map_err(|reason| self.holder.counters().rejected(reason)))
     }
 
@@ -135,17 +133,17 @@ pub(super) async fn acquire<H: PermitOwner>(holder: &H, wait: Wait) -> Result<Pe
 pub(super) fn enter_at_once<H: PermitOwner>(holder: &H) -> Result<Permit<H>, Rejected> {
     match try_enter_fast(holder) {
         Ok(ticket) => Ok(Permit::new(holder.clone(), ticket)),
-        Err(word) => enter_at_once_with_care(holder, word),
+        Err(word) => enter_at_once_slow(holder, word),
     }
 }
 
 #[inline(never)]
-fn enter_at_once_with_care<H: PermitOwner>(holder: &H, word: Word) -> Result<Permit<H>, Rejected> {
+fn enter_at_once_slow<H: PermitOwner>(holder: &H, word: Word) -> Result<Permit<H>, Rejected> {
     match enter_blocked(holder, word, Wait::No, || false) {
         Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
         Entry::Rejected(rejected) => Err(rejected),
         Entry::Queued(id) => {
-            debug_assert!(false, "who does not wait is not put in the queue");
+            debug_assert!(false, "a call that does not wait is not queued");
             leave(holder, id);
             Err(holder.counters().rejected(RejectReason::Full))
         }
@@ -153,64 +151,16 @@ fn enter_at_once_with_care<H: PermitOwner>(holder: &H, word: Word) -> Result<Per
 }
 
 impl Bulkhead {
-    /// Asks for a permit. Never waits.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejected`] when there is none, or when others wait for one already.
-    pub fn try_acquire(&self) -> Result<Permit, Rejected> {
-        acquire::enter_at_once(self)
-    }
-
-    /// Asks for a permit, and waits for it as long as [`max_wait`](super::BulkheadBuilder::max_wait) allows. Outside of
-    /// a tokio runtime, whose timer ends the wait, it does not wait.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejected`] when the queue is full, or none came in time.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it leaves the queue; a permit that has come meanwhile goes to the next in turn.
-    #[cfg(feature = "tokio")]
-    pub async fn acquire(&self) -> Result<Permit, Rejected> {
-        acquire::acquire(self, Wait::AsConfigured).await
-    }
-
-    /// Asks for a permit, and waits for it at most so long, and never longer than a day; zero does not wait.
-    ///
-    /// # Errors
-    ///
-    /// As [`acquire`](Self::acquire).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`acquire`](Self::acquire).
-    #[cfg(feature = "tokio")]
-    pub async fn acquire_within(&self, max_wait: Duration) -> Result<Permit, Rejected> {
-        acquire::acquire(self, Wait::Within(max_wait.min(WAIT_MAX))).await
-    }
-
-    /// Asks for a permit, and blocks this thread at most so long, and never longer than a day; zero does not block.
-    /// Needs no runtime, and does not belong on one.
-    ///
-    /// # Errors
-    ///
-    /// As [`acquire`](Self::acquire).
-    pub fn acquire_blocking(&self, max_wait: Duration) -> Result<Permit, Rejected> {
-        acquire::acquire_blocking(self, Wait::Within(max_wait.min(WAIT_MAX)))
-    }
-
     /// A permit that travels with a future, or a place in the queue.
     pub(crate) fn enter(&self) -> Entered {
-        match acquire::enter_as_future(self, Wait::AsConfigured) {
+        match enter_as_future(self, Wait::AsConfigured) {
             Entry::Permit(ticket) => Entered::Permit(Permit::new(self.clone(), ticket).carried()),
             Entry::Queued(id) => Entered::Waiting(Waiting::new(Place::new(self.clone(), id))),
             Entry::Rejected(rejected) => Entered::Rejected(rejected),
         }
     }
 
-    /// A permit that travels with a future, if that needs no thought.
+    /// A permit that travels with a future, on the fast path.
     #[inline]
     pub(crate) fn try_enter_fast(&self) -> Option<Permit> {
         try_enter_fast(self).ok().map(|ticket| Permit::new(self.clone(), ticket).carried())

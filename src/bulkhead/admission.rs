@@ -137,7 +137,7 @@ fn enter_slow<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
 #[inline]
 pub(super) fn exit<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Option<Outcome>, is_abandoned: bool) {
     if ticket.hold != CallId::NONE {
-        return exit_with_care(holder, ticket, outcome, is_abandoned);
+        return exit_slow(holder, ticket, outcome, is_abandoned);
     }
     let Some(word) = holder.compartment().permits.give_back(ticket.epoch) else { return };
     count_exit(holder, is_abandoned);
@@ -147,7 +147,7 @@ pub(super) fn exit<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Option<O
 }
 
 #[inline(never)]
-fn exit_with_care<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Option<Outcome>, is_abandoned: bool) {
+fn exit_slow<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Option<Outcome>, is_abandoned: bool) {
     let compartment = holder.compartment();
     let now = holder.counters().clock.now();
     let mut after = AfterUnlock::default();

@@ -2,13 +2,10 @@
 
 use super::acquire::{self, Place, Waiting, enter_as_future};
 use super::admission::{Entry, Wait};
-use super::call;
 use super::future::outcome;
-use super::handle::Bulkhead;
 use super::owner::PermitOwner;
 use super::permit::Permit;
-use super::sink::EventSink as _;
-use crate::classify::{AnyResult, Classify};
+use crate::classify::Classify;
 use crate::outcome::on_behalf_of;
 use crate::reject::CallError;
 use pin_project_lite::pin_project;
@@ -86,71 +83,4 @@ pub(super) fn call_blocking<T, E, H: PermitOwner>(
     let result = work();
     permit.end(outcome(&crate::classify::AnyResult, &result));
     result.map_err(CallError::Inner)
-}
-
-impl Bulkhead {
-    /// Runs a future with a permit, for which it waits as long as the settings allow.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it gives its place back or leaves the queue; the future is dropped with it.
-    pub fn call<T, E>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-    ) -> impl Future<Output = Result<T, CallError<E>>> {
-        self.call_with(future, &AnyResult)
-    }
-
-    /// Runs a future with a permit; `classifier` gives the outcome to an [adaptive](super::limit) limit.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call`](Self::call).
-    pub fn call_with<T, E, C: Classify<T, E>>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        classifier: &C,
-    ) -> impl Future<Output = Result<T, CallError<E>>> {
-        call::call_with(self, future, classifier)
-    }
-
-    /// Runs a future with a permit; a rejected or failed call is answered by `fallback`, which is counted.
-    ///
-    /// # Errors
-    ///
-    /// The error that `fallback` returns.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call`](Self::call).
-    pub async fn call_or<T, E>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        fallback: impl FnOnce(CallError<E>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        match self.call(future).await {
-            Ok(value) => Ok(value),
-            Err(error) => {
-                self.count_fallback();
-                fallback(error)
-            }
-        }
-    }
-
-    /// Runs a closure with a permit, for which this thread waits as long as the settings allow. Needs no runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
-    pub fn call_blocking<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-        call::call_blocking(self, work)
-    }
 }

@@ -70,7 +70,7 @@ impl Counters {
 
     /// Tells how long a call waited. Call it without a lock.
     #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "no recorder to publish to"))]
-    pub(super) fn tell_wait(&self, waited: Duration) {
+    pub(super) fn record_wait(&self, waited: Duration) {
         #[cfg(feature = "metrics")]
         self.wait_seconds.record(waited.as_secs_f64());
         #[cfg(not(feature = "metrics"))]

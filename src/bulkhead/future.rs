@@ -1,4 +1,4 @@
-//! The future of a call in front of which a bulkhead stands.
+//! The future of a call behind a bulkhead.
 
 use super::deferred::{Deferred, Resolved};
 use super::handle::Bulkhead;

@@ -132,7 +132,7 @@ impl Bulkhead {
 
     // ---- for layers of several mechanisms
 
-    /// Returns whether it is not worth asking the inner service whether it is ready.
+    /// Returns whether to reject without polling the inner service for readiness.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.shared.compartment.is_full()

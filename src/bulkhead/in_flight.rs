@@ -77,7 +77,7 @@ impl InFlight {
         if *uses == id.uses() { slot.as_mut() } else { None }
     }
 
-    /// Takes a call out; `None` where it was taken away before.
+    /// Removes a call; `None` if its permit was revoked.
     pub(crate) fn remove(&mut self, id: CallId) -> Option<Timed> {
         self.get_mut(id)?;
         self.clear(id.place())

@@ -92,6 +92,7 @@ mod shared;
 mod shedding;
 mod sink;
 mod snapshot;
+mod surface;
 mod timer;
 
 pub(crate) use acquire::{Entered, Waiting};

@@ -13,9 +13,6 @@ pub trait PermitOwner: Owner {
 
 impl<O: Owner> PermitOwner for O {}
 
-/// Supertrait that keeps a public trait from being implemented outside of this crate.
-pub trait Sealed {}
-
 /// The parts of an owner that its permits use.
 pub trait Owner: EventSink + Clone {
     /// The compartment that the permits are of.

@@ -38,7 +38,7 @@ pub struct Permit<H: PermitOwner = Bulkhead> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// In the hands of the user: dropping it is the end of the call.
+    /// Held by the user: dropping it ends the call.
     Bare,
     /// Travels with a future: dropping it before the end abandons the call.
     Carried,
@@ -103,7 +103,7 @@ impl<H: PermitOwner> Permit<H> {
         self.holder.counters().clock.now()
     }
 
-    /// Returns whether the place is still this permit's: it may have been taken away after
+    /// Returns whether the place is still this permit's: it may have been revoked after
     /// [`max_hold`](super::BulkheadBuilder::max_hold).
     pub fn is_held(&self) -> bool {
         self.phase != Phase::Bypass && is_held(&self.holder, self.ticket())

@@ -13,7 +13,7 @@
 //! - *flags* send the next caller to the slow path.
 //! - *seal* changes with the limit, which stands beside the word: an acquisition that read the old limit fails
 //!   to swap.
-//! - *epoch* changes when permits are taken away from those who hold them; a permit of an earlier epoch returns
+//! - *epoch* changes when permits are revoked; a permit of an earlier epoch returns
 //!   nothing.
 //!
 //! # Memory ordering
@@ -130,7 +130,7 @@ impl PermitWord {
         Word(self.word.fetch_add(PERMITTED_ONE + 1, Ordering::AcqRel).wrapping_add(PERMITTED_ONE + 1))
     }
 
-    /// Gives a permit of this epoch back; `None` where it was taken away before.
+    /// Returns a permit of this epoch; `None` if it was revoked.
     #[inline]
     pub(crate) fn give_back(&self, epoch: u16) -> Option<Word> {
         let mut word = self.word.load(Ordering::Relaxed);

@@ -1,8 +1,9 @@
 //! Release of a permit: when the response is there, or when its body ends.
 
-use super::owner::{PermitOwner, Sealed};
+use super::owner::PermitOwner;
 use super::permit::Permit;
 use crate::outcome::Outcome;
+use crate::sealed::Sealed;
 
 /// Release of the permit after the response has come. Sealed.
 pub trait ReleasePoint<R>: Sealed {
@@ -56,7 +57,7 @@ mod body {
     #[derive(Clone, Copy, Debug, Default)]
     pub struct UntilBodyEnd;
 
-    impl crate::bulkhead::owner::Sealed for UntilBodyEnd {}
+    impl crate::sealed::Sealed for UntilBodyEnd {}
 
     impl<B: Body<Data = Bytes>> ReleasePoint<Response<B>> for UntilBodyEnd {
         type Response<G: PermitOwner> = Response<HeldBody<B, G>>;
@@ -116,7 +117,7 @@ mod body {
             }
             // Without its guard it has ended, and holds nothing.
             while let Some(permit) = this.body.guard() {
-                // New settings may have moved the end; who had the permit taken away keeps to the one it had.
+                // New settings may have moved the end; a revoked permit keeps its own.
                 *this.until = permit.held_until().unwrap_or(*this.until);
                 let now = permit.now();
                 if this.until.is_reached(now) {

@@ -1,7 +1,8 @@
 //! Selection of the bulkhead for a request: always the same, or by the request.
 
 use super::handle::Bulkhead;
-use super::owner::{Owner as _, PermitOwner, Sealed};
+use super::owner::{Owner as _, PermitOwner};
+use crate::sealed::Sealed;
 use crate::sync::Arc;
 use std::borrow::Cow;
 
@@ -24,7 +25,7 @@ pub trait Select<Request>: Sealed {
         false
     }
 
-    /// Returns whether it is not worth asking the inner service whether it is ready.
+    /// Returns whether to reject without polling the inner service for readiness.
     #[doc(hidden)]
     #[inline]
     fn is_full(&self) -> bool {

@@ -46,9 +46,10 @@ pub struct Totals {
     pub shed: u64,
     /// Calls whose callers went away while they waited.
     pub left_queue: u64,
-    /// Permitted calls that were dropped before their end, or whose permit was taken away.
+    /// Permitted calls that were dropped before their end, or whose permit was revoked.
     pub abandoned: u64,
-    /// Permits that were taken away: held for longer than `max_hold`, or by [`reset_in_flight`](super::Bulkhead::reset_in_flight).
+    /// Permits that were revoked: held longer than `max_hold`, or by
+    /// [`reset_in_flight`](super::Bulkhead::reset_in_flight).
     pub revoked: u64,
     /// Calls let through without a permit, as they asked.
     pub bypassed: u64,

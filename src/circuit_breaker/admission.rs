@@ -13,7 +13,7 @@ use crate::sync::Ordering;
 use std::time::Duration;
 
 impl Shared {
-    /// Lets a call through, if that needs no thought.
+    /// Admits a call on the fast path.
     #[inline]
     pub(crate) fn try_admit_fast(&self) -> Option<Ticket> {
         // Acquire: pairs with the store in `mirror`.

@@ -2,7 +2,7 @@
 
 use super::future::{finish, poll_call};
 use super::handle::CircuitBreaker;
-use super::owner::PermitOwner;
+use super::owner::{Owner as _, PermitOwner};
 use super::permit::Permit;
 use crate::classify::{Classified, Classify, Errors, classify};
 use crate::outcome::Settle;
@@ -10,93 +10,103 @@ use crate::reject::{CallError, Rejected};
 use pin_project_lite::pin_project;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-impl CircuitBreaker {
-    /// Runs a future if the circuit lets it: `Ok` is a success, `Err` a failure.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before its end, the call counts as abandoned; dropped before its first poll, as nothing.
-    pub fn call<T, E: 'static>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-    ) -> impl Future<Output = Result<T, CallError<E>>> {
-        self.call_with(future, &Errors)
-    }
 
-    /// Runs a future if the circuit lets it; `classifier` says how it ended.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call`](Self::call).
-    pub fn call_with<T, E, C: Classify<T, E>>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        classifier: &C,
-    ) -> impl Future<Output = Result<C::Response<Permit>, CallError<E>>> {
-        call_with(|| self.try_acquire(), future, classifier)
-    }
+/// Calls without Tower: the same for a breaker and for one key's circuit. The type has a method `try_acquire(&self)`.
+macro_rules! call_surface {
+    () => {
+        /// Runs a future if the circuit lets it: `Ok` is a success, `Err` a failure.
+        ///
+        /// # Errors
+        ///
+        /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
+        ///
+        /// # Cancel safety
+        ///
+        /// Dropped before its end, the call counts as abandoned; dropped before its first poll, as nothing.
+        pub fn call<T, E: 'static>(
+            &self,
+            future: impl Future<Output = Result<T, E>>,
+        ) -> impl Future<Output = Result<T, CallError<E>>> {
+            self.call_with(future, &Errors)
+        }
 
-    /// Runs a future if the circuit lets it; a rejected or failed call is answered by `fallback`, which is counted.
-    ///
-    /// # Errors
-    ///
-    /// The error that `fallback` returns.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call`](Self::call).
-    pub async fn call_or<T, E: 'static>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        fallback: impl FnOnce(CallError<E>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.call_with_or(future, &Errors, fallback).await
-    }
+        /// Runs a future if the circuit lets it; `classifier` says how it ended.
+        ///
+        /// # Errors
+        ///
+        /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
+        ///
+        /// # Cancel safety
+        ///
+        /// As [`call`](Self::call).
+        pub fn call_with<T, E, C: Classify<T, E>>(
+            &self,
+            future: impl Future<Output = Result<T, E>>,
+            classifier: &C,
+        ) -> impl Future<Output = Result<C::Response<Permit<Self>>, CallError<E>>> {
+            crate::circuit_breaker::call::call_with(|| self.try_acquire(), future, classifier)
+        }
 
-    /// Runs a future if the circuit lets it; `classifier` says how it ended. A rejected call, and one that
-    /// returned an error, is answered by `fallback`, which is counted.
-    ///
-    /// With reqwest and [`Auto`](crate::classify::Auto) it takes the response as it is sent, so that a 404 is no
-    /// failure and a `Retry-After` is heard; `error_for_status` would hide both.
-    ///
-    /// # Errors
-    ///
-    /// The error that `fallback` returns.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call`](Self::call).
-    pub async fn call_with_or<T, E, C: Classify<T, E>>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        classifier: &C,
-        fallback: impl FnOnce(CallError<E>) -> Result<C::Response<Permit>, E>,
-    ) -> Result<C::Response<Permit>, E> {
-        match self.call_with(future, classifier).await {
-            Ok(value) => Ok(value),
-            Err(error) => {
-                self.shared.count_fallback();
-                fallback(error)
+        /// Runs a future if the circuit lets it; a rejected or failed call is answered by `fallback`, which is counted.
+        ///
+        /// # Errors
+        ///
+        /// The error that `fallback` returns.
+        ///
+        /// # Cancel safety
+        ///
+        /// As [`call`](Self::call).
+        pub async fn call_or<T, E: 'static>(
+            &self,
+            future: impl Future<Output = Result<T, E>>,
+            fallback: impl FnOnce(CallError<E>) -> Result<T, E>,
+        ) -> Result<T, E> {
+            self.call_with_or(future, &Errors, fallback).await
+        }
+
+        /// Runs a future if the circuit lets it; `classifier` says how it ended. A rejected call, and one that
+        /// returned an error, is answered by `fallback`, which is counted.
+        ///
+        /// With reqwest and [`Auto`](crate::classify::Auto) it takes the response as it is sent, so that a 404 is no
+        /// failure and a `Retry-After` is heard; `error_for_status` would hide both.
+        ///
+        /// # Errors
+        ///
+        /// The error that `fallback` returns.
+        ///
+        /// # Cancel safety
+        ///
+        /// As [`call`](Self::call).
+        pub async fn call_with_or<T, E, C: Classify<T, E>>(
+            &self,
+            future: impl Future<Output = Result<T, E>>,
+            classifier: &C,
+            fallback: impl FnOnce(CallError<E>) -> Result<C::Response<Permit<Self>>, E>,
+        ) -> Result<C::Response<Permit<Self>>, E> {
+            match self.call_with(future, classifier).await {
+                Ok(value) => Ok(value),
+                Err(error) => {
+                    self.count_fallback();
+                    fallback(error)
+                }
             }
         }
-    }
 
-    /// Runs a closure if the circuit lets it: `Ok` is a success, `Err` a failure. Needs no runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
-    pub fn call_blocking<T, E: 'static>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-        call_blocking(self.try_acquire(), work)
-    }
+        /// Runs a closure if the circuit lets it: `Ok` is a success, `Err` a failure. Needs no runtime.
+        ///
+        /// # Errors
+        ///
+        /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
+        pub fn call_blocking<T, E: 'static>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
+            crate::circuit_breaker::call::call_blocking(self.try_acquire(), work)
+        }
+    };
+}
+
+pub(super) use call_surface;
+
+impl CircuitBreaker {
+    call_surface!();
 }
 
 pin_project! {

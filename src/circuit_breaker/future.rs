@@ -1,4 +1,4 @@
-//! The future of a call in front of which a breaker stands.
+//! The future of a call behind a breaker.
 
 use super::permit::Permit;
 use crate::classify::{Classified, Classify, classify};

@@ -120,7 +120,7 @@ impl CircuitBreaker {
 
     // ---- for layers of several mechanisms
 
-    /// Lets a call through, if that needs no thought. Nothing is lost where it is not made.
+    /// Admits a call on the fast path. A call that is not made costs nothing.
     #[inline]
     pub(crate) fn try_admit_fast(&self) -> Option<Ticket> {
         self.shared.try_admit_fast()
@@ -143,7 +143,7 @@ impl CircuitBreaker {
         self.shared.reject_now()
     }
 
-    /// Returns whether it is not worth asking the inner service whether it is ready.
+    /// Returns whether to reject without polling the inner service for readiness.
     #[inline]
     pub(crate) fn is_rejecting(&self) -> bool {
         self.shared.is_rejecting()

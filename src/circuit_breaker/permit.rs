@@ -36,7 +36,7 @@ pub struct Permit<H: PermitOwner = CircuitBreaker> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// In the hands of the user, whose panic is the call's.
+    /// Held by the user, whose panic is the call's.
     Bare,
     /// Travels with a future; the thread's panic need not be its own.
     Carried,

@@ -120,11 +120,11 @@ impl Shared {
                 return;
             }
         }
-        self.record_with_care(ticket, classification, is_slow);
+        self.record_slow(ticket, classification, is_slow);
     }
 
     #[inline(never)]
-    fn record_with_care(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
+    fn record_slow(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
         let is_plain = ticket.flight == 0 && classification.requested_wait().is_none();
         let is_counted = match classification.outcome() {
             Outcome::Success => is_plain && !is_slow && self.count_success(ticket.generation),

@@ -119,9 +119,10 @@ impl<T> BulkheadBuilder<T> {
 
     /// Longest time a call may hold its permit. Default: no limit. Valid: 1 ms to 1 day.
     ///
-    /// Past it the permit is taken away as soon as another call wants one, and a response body that holds it
-    /// breaks with [`HoldExpired`](crate::bulkhead::HoldExpired), where the feature `tokio` has a timer for it. It is for clients that read their response a byte
-    /// a minute, and for permits that were leaked. The call itself goes on: put a timeout round it.
+    /// After it the permit is revoked as soon as another call wants one, and a response body that holds it breaks with
+    /// [`HoldExpired`](crate::bulkhead::HoldExpired), where the feature `tokio` has a timer for it. It is for clients
+    /// that read their response a byte a minute, and for permits that were leaked. The call itself goes on: put a
+    /// timeout round it.
     #[must_use]
     pub fn max_hold(mut self, hold: impl Into<Option<Duration>>) -> Self {
         self.settings.max_hold = hold.into();
@@ -149,8 +150,8 @@ impl<T> BulkheadBuilder<T> {
     /// Lets the measured round trips set the limit, which begins with `max_concurrent_calls`. Default: none.
     ///
     /// A call that succeeds is a round trip; one that failed, or was given up by its caller after longer than calls
-    /// usually take, is a drop. The layer's [classifier](crate::bulkhead::BulkheadLayer::classify) says which is which: by
-    /// default every response is a success and every error says nothing; with
+    /// usually take, is a drop. The layer's [classifier](crate::bulkhead::BulkheadLayer::classify) says which is which:
+    /// by default every response is a success and every error says nothing; with
     /// [`Overload`](crate::classify::Overload) a 429, 503 or 504 is a drop.
     #[must_use]
     pub fn adaptive<A: Into<AdaptiveLimit>>(mut self, adaptive: impl Into<Option<A>>) -> Self {

@@ -155,7 +155,7 @@ pub struct ByKey<K, F> {
     key: F,
 }
 
-impl<K: Key, F> crate::bulkhead::owner::Sealed for ByKey<K, F> {}
+impl<K: Key, F> crate::sealed::Sealed for ByKey<K, F> {}
 
 impl<K: Key, Request, F: Fn(&Request) -> K> Select<Request> for ByKey<K, F> {
     type PermitOwner = KeyHandle<K>;

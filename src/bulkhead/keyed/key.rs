@@ -12,6 +12,7 @@ use crate::bulkhead::partitions::UNPARTITIONED;
 use crate::bulkhead::permit::Permit;
 use crate::bulkhead::sink::EventSink;
 use crate::bulkhead::snapshot::Snapshot;
+use crate::bulkhead::surface::acquire_and_call;
 use crate::bulkhead::{acquire, call, control};
 use crate::classify::{AnyResult, Classify};
 use crate::events::note;
@@ -40,92 +41,20 @@ impl<K> KeyHandle<K> {
 }
 
 impl<K: Key> KeyHandle<K> {
-    /// Asks for a permit. See [`Bulkhead::try_acquire`](crate::Bulkhead::try_acquire).
-    ///
-    /// # Errors
-    ///
-    /// [`Rejected`], under the name of the group.
-    pub fn try_acquire(&self) -> Result<Permit<Self>, Rejected> {
-        acquire::enter_at_once(self)
-    }
-
-    /// Asks for a permit, and waits for it. See [`Bulkhead::acquire`](crate::Bulkhead::acquire).
-    ///
-    /// # Errors
-    ///
-    /// [`Rejected`], under the name of the group.
-    #[cfg(feature = "tokio")]
-    pub async fn acquire(&self) -> Result<Permit<Self>, Rejected> {
-        acquire::acquire(self, Wait::AsConfigured).await
-    }
-
-    /// Asks for a permit, and waits for it at most so long. See
-    /// [`Bulkhead::acquire_within`](crate::Bulkhead::acquire_within).
-    ///
-    /// # Errors
-    ///
-    /// [`Rejected`], under the name of the group.
-    #[cfg(feature = "tokio")]
-    pub async fn acquire_within(&self, max_wait: Duration) -> Result<Permit<Self>, Rejected> {
-        acquire::acquire(self, Wait::Within(max_wait.min(WAIT_MAX))).await
-    }
-
-    /// Asks for a permit, and blocks this thread at most so long. See
-    /// [`Bulkhead::acquire_blocking`](crate::Bulkhead::acquire_blocking).
-    ///
-    /// # Errors
-    ///
-    /// [`Rejected`], under the name of the group.
-    pub fn acquire_blocking(&self, max_wait: Duration) -> Result<Permit<Self>, Rejected> {
-        acquire::acquire_blocking(self, Wait::Within(max_wait.min(WAIT_MAX)))
-    }
-
-    /// Runs a future with a permit. See [`Bulkhead::call`](crate::Bulkhead::call).
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    pub fn call<T, E>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-    ) -> impl Future<Output = Result<T, CallError<E>>> {
-        self.call_with(future, &AnyResult)
-    }
-
-    /// Runs a future with a permit; `classifier` gives the outcome to an adaptive limit.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    pub fn call_with<T, E, C: Classify<T, E>>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        classifier: &C,
-    ) -> impl Future<Output = Result<T, CallError<E>>> {
-        call::call_with(self, future, classifier)
-    }
-
-    /// Runs a closure with a permit. See [`Bulkhead::call_blocking`](crate::Bulkhead::call_blocking).
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
-    pub fn call_blocking<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-        call::call_blocking(self, work)
-    }
+    acquire_and_call!();
 
     /// Calls in flight, the limit, the queue of this key.
     pub fn snapshot(&self) -> Snapshot {
         self.entry.value.snapshot(self)
     }
 
-    /// Takes every permit of this key away from its holder. See
+    /// Revokes every permit of this key. See
     /// [`Bulkhead::reset_in_flight`](crate::Bulkhead::reset_in_flight).
     pub fn reset_in_flight(&self, reason: impl AsRef<str>) {
         control::reset_in_flight(self, &note(reason.as_ref()));
     }
 
-    /// Nobody will look at this key again.
+    /// Ends the saturation of a key that is evicted.
     pub(super) fn end_saturation(&self) {
         self.entry.value.end_saturation(self);
     }

@@ -35,7 +35,7 @@ pub(crate) struct Room {
 /// End of a call that was in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exit {
-    /// Its permit had been taken away.
+    /// Its permit had been revoked.
     pub(crate) is_late: bool,
     /// The new limit, if it changed.
     pub(crate) limit: Option<u32>,

@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use super::group::{Group, KeyedEvent};
-use crate::circuit_breaker::call;
+use crate::circuit_breaker::call::call_surface;
 use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::control::manual_control;
 use crate::circuit_breaker::machine::types::Command;
@@ -155,39 +155,7 @@ impl<K: Key> KeyHandle<K> {
         Ok(Permit::bare(self.clone(), ticket))
     }
 
-    /// Runs a future if the circuit lets it. See [`CircuitBreaker::call`](crate::CircuitBreaker::call).
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    pub fn call<T, E: 'static>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-    ) -> impl Future<Output = Result<T, CallError<E>>> {
-        self.call_with(future, &Errors)
-    }
-
-    /// Runs a future if the circuit lets it; `classifier` says how it ended.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the future's own error in [`CallError::Inner`].
-    pub fn call_with<T, E, C: Classify<T, E>>(
-        &self,
-        future: impl Future<Output = Result<T, E>>,
-        classifier: &C,
-    ) -> impl Future<Output = Result<C::Response<Permit<Self>>, CallError<E>>> {
-        call::call_with(|| self.try_acquire(), future, classifier)
-    }
-
-    /// Runs a closure if the circuit lets it. Needs no runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
-    pub fn call_blocking<T, E: 'static>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
-        call::call_blocking(self.try_acquire(), work)
-    }
+    call_surface!();
 
     /// The state now.
     pub fn state(&self) -> State {

@@ -64,7 +64,7 @@ const MECHANISMS: &[&str] = &["bulkhead", "circuit_breaker", "fault", "kill_swit
 
 /// From the ground up: a room uses its own floor and those below.
 const FLOORS: &[&[&str]] = &[
-    &["clock", "config", "events", "fs", "keyed_table", "outcome", "panic", "rollback", "shared_ref", "sync"],
+    &["clock", "config", "events", "fs", "keyed_table", "outcome", "panic", "rollback", "sealed", "shared_ref", "sync"],
     &["classify", "guarded", "registry", "reject", "telemetry"],
     MECHANISMS,
     &["health", "live_config", "protect"],
