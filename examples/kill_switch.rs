@@ -82,15 +82,15 @@ async fn main() -> Result<(), BoxError> {
     let probed = recommendations.clone();
     let control = switches.clone();
     let drill = Drill::new(id, Scope::new().tenant("drill"));
-    let rehearsal = tokio::task::spawn_blocking(move || {
+    let report = tokio::task::spawn_blocking(move || {
         let by = Author::person("mira", Timestamp::now()).because("the drill after the incident");
         let is_off = || Some(probed.check(&Target::new().tenant("drill")).is_err());
         let editor = control.editor().expect("there is a store");
         drill.run(editor, &[Instance::of(&probed).verified(is_off)], &by)
     });
-    let rehearsal = rehearsal.await??;
-    println!("\ndrill, off:   {}\n       again: {}", rehearsal.disable.sentence, rehearsal.restore.sentence);
-    ensure(rehearsal.is_pass(), "the drill failed")?;
+    let report = report.await??;
+    println!("\ndrill, off:   {}\n       again: {}", report.disable.sentence, report.restore.sentence);
+    ensure(report.is_pass(), "the drill failed")?;
 
     println!("\nthe audit trail:");
     for line in std::fs::read_to_string(&audit)?.lines() {

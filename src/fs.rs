@@ -35,12 +35,11 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Puts a file with these bytes at a path, with the owner and mode of `like`; without it, for its owner alone (mode
-/// 0600)
-/// and given to the owner of the directory.
+/// Puts a file with these bytes at a path, with the owner and mode of `like`; without it, with mode
+/// 0600 and the owner of the directory.
 pub(crate) fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> Result<(), Failure> {
     let directory = directory_of(path);
-    // Opened first: once the file is renamed, there is no way back.
+    // Opened first: a rename cannot be undone.
     let opened = open_directory(directory).map_err(Failure::of("opening", directory))?;
     let (mut temporary, mut file) = Temporary::create(path)?;
     let doing = |what| Failure::of(what, &temporary.path);
@@ -79,7 +78,7 @@ fn sync(directory: Option<&File>) -> io::Result<()> {
     durable(directory.map_or(Ok(()), File::sync_all))
 }
 
-/// The result of syncing a directory, on file systems that cannot do it, too.
+/// Result of syncing a directory; file systems that cannot do it count as synced.
 fn durable(synced: io::Result<()>) -> io::Result<()> {
     match synced {
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),

@@ -99,7 +99,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Another handle of this mechanism has that name: their metrics could not be told apart.
+    /// Another handle of this mechanism has that name: their metrics would be the same.
     pub fn add<H: Registered + Clone>(&self, handle: H) -> Result<H, ConfigError> {
         let (mechanism, name) = (handle.mechanism(), handle.name());
         let mut entries = self.entries.lock();

@@ -9,7 +9,7 @@
 //!
 //! | path | | needs |
 //! |---|---|---|
-//! | `/v1/state` | breakers, bulkheads, the document in force, the board | `view` |
+//! | `/v1/state` | breakers, bulkheads, the document in force, the kill switches | `view` |
 //! | `/v1/switches`, `/v1/switches/{id}` | switches of the document in force, and how they stand on this instance | `view`; for those that the token is for |
 //! | `/v1/history?limit=` | who made which generation, the newest first | `view` |
 //! | `/v1/revisions/{generation}`, `/v1/document` | documents as they are in the store | `view` |

@@ -154,8 +154,7 @@ fn in_force(shared: &Shared) -> Option<Value> {
 }
 
 /// A switch as the document has it, what the time makes of it, and how it stands on this instance: null where the
-/// program
-/// has not asked for it.
+/// program has not asked for it.
 fn with_state(shared: &Shared, switch: &Switch) -> Value {
     let mut told = json!(switch);
     told["is_engaged"] = switch.is_engaged(timestamp()).into();

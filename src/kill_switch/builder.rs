@@ -2,12 +2,13 @@
 
 use super::audit::record::AuditRecord;
 use super::control::editor::{Audit, Editor};
+use super::event::Event;
 use super::model::document::Document;
 use super::model::text;
 use super::runtime::last_good::LastGoodFile;
 use super::runtime::refresh;
 use super::runtime::shared::Shared;
-use super::status::{Event, Source};
+use super::status::Source;
 use super::store::Store;
 use super::switches::KillSwitches;
 use crate::clock::Clock;
@@ -66,8 +67,7 @@ impl KillSwitchesBuilder {
 
     /// A file of this instance's own that keeps the last good document: the next start begins with it when the store
     /// cannot be read. It is of one store: where the switches are meant to come from another one from now on, remove
-    /// the
-    /// file, or it refuses that one as foreign. Default: none.
+    /// the file, or it refuses that one as foreign. Default: none.
     #[must_use]
     pub fn snapshot(mut self, path: impl AsRef<Path>) -> Self {
         self.snapshot = Some(path.as_ref().to_owned());
@@ -154,7 +154,7 @@ impl KillSwitchesBuilder {
         let unrecorded = editor.as_ref().map(|editor| Arc::clone(editor.unrecorded_count())).unwrap_or_default();
         let shared = Arc::new(Shared::new(name, (instance, region), store, unrecorded, snapshot, poll, clock));
         let last_good = last_good.unwrap_or_else(|why| {
-            shared.events.push([Event::Refused { code: "snapshot", why }]);
+            shared.events.push([Event::Rejected { code: "snapshot", why }]);
             None
         });
         match (last_good, baked_in) {
@@ -168,7 +168,7 @@ impl KillSwitchesBuilder {
     }
 }
 
-/// An audit that waits for its desk.
+/// An audit that waits for its editor.
 struct Held(Box<dyn Audit>);
 
 impl Audit for Held {

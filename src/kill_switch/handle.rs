@@ -30,7 +30,7 @@ use std::future::Future;
 #[derive(Clone)]
 pub struct KillSwitch {
     pub(super) gate: Arc<Gate>,
-    /// Keeps the board alive that the switch hears from.
+    /// Keeps the switches alive that update this one.
     shared: KillSwitches,
 }
 
@@ -44,7 +44,7 @@ impl KillSwitch {
         self.gate.name
     }
 
-    /// The board that it belongs to.
+    /// The switches that it belongs to.
     pub fn switches(&self) -> &KillSwitches {
         &self.shared
     }

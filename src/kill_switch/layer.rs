@@ -5,19 +5,28 @@ use super::service::KillSwitchService;
 use super::target::Target;
 pub(in crate::kill_switch) use crate::kill_switch::target::Anyone;
 use crate::reject::{AsError, Fallback, OnReject, Rejected, RespondWith};
+use crate::sealed::Sealed;
 use tower_layer::Layer;
 
-/// Nobody has said yet what happens when the switch is engaged.
+/// No degraded mode yet: the layer does not compile.
 #[derive(Clone, Copy, Debug)]
 pub struct Undeclared(());
 
-/// A degraded mode: an answer to requests that come while the switch is engaged. Not for others to implement.
+/// A degraded mode: the answer to requests while the switch is engaged. Sealed.
 #[diagnostic::on_unimplemented(
     message = "this kill switch has no degraded mode for when it is engaged",
     label = "no degraded mode",
     note = "say so: `.respond()`, `.fallback(|request, rejected| ..)`, `.respond_with(|rejected| ..)` or `.as_error()`"
 )]
-pub trait Declared: Clone {}
+pub trait Declared: Clone + Sealed {}
+
+impl Sealed for AsError {}
+impl<F> Sealed for RespondWith<F> {}
+impl<F> Sealed for Fallback<F> {}
+#[cfg(feature = "http")]
+impl Sealed for crate::reject::Respond {}
+#[cfg(feature = "axum-core")]
+impl<F> Sealed for crate::reject::RespondInto<F> {}
 
 impl Declared for AsError {}
 impl<F: Clone> Declared for RespondWith<F> {}
@@ -84,8 +93,7 @@ impl<T, P> KillSwitchLayer<T, P> {
     }
 
     /// Engaged: gRPC's `UNAVAILABLE`, in front of a service that tonic made. Its body is made of nothing but tonic's
-    /// own,
-    /// so [`respond`](Self::respond) does not fit there.
+    /// own, so [`respond`](Self::respond) does not fit there.
     #[cfg(feature = "grpc")]
     pub fn respond_status(self) -> KillSwitchLayer<T, RespondWith<MakeStatus>> {
         self.declare(RespondWith(|rejected| tonic::Status::from(rejected.clone()).into_http()))
@@ -132,6 +140,7 @@ impl<T, P> KillSwitchLayer<T, P> {
 #[derive(Clone, Copy, Debug)]
 pub struct Custom<P>(P);
 
+impl<P> Sealed for Custom<P> {}
 impl<P: Clone> Declared for Custom<P> {}
 
 impl<Request, R, O, E, P: OnReject<Request, R, O, E>> OnReject<Request, R, O, E> for Custom<P> {

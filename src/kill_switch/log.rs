@@ -1,6 +1,6 @@
 //! Events in the log: an engaged switch and whatever went wrong are warnings, the rest is information.
 
-use super::status::Event;
+use super::event::Event;
 
 #[cfg(not(feature = "tracing"))]
 pub(super) fn event(_: &Event) {}
@@ -22,7 +22,7 @@ pub(super) fn event(event: &Event) {
                 "kill switches have a new document"
             );
         }
-        Event::Refused { code, why } => {
+        Event::Rejected { code, why } => {
             tracing::warn!(target: TARGET, code, why, "kill switches keep their document");
         }
         Event::Differing { name, declared, defined } => {

@@ -12,8 +12,9 @@ use tower_service::Service;
 
 /// A service with a kill switch in front. Clones share the switch.
 ///
-/// The decision is taken once for each request, in `call`. While everybody is rejected, the service is not asked whether it
-/// is ready: what is turned off may hang. A switch that is released between the two rejects that one request as not ready.
+/// The decision is taken once for each request, in `call`. While everybody is rejected, the service is not asked
+/// whether it is ready: a disabled capability may hang. A switch that is released between the two rejects that one
+/// request as not ready.
 #[derive(Debug)]
 pub struct KillSwitchService<S, T = Anyone, P = crate::reject::AsError> {
     switch: KillSwitch,

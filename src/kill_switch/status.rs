@@ -1,9 +1,7 @@
-//! Status and events of the switches of a program.
+//! Status of the switches of a program.
 
-use super::model::document::Document;
-use super::model::switch::{OnUnknown, Switch};
+use super::model::switch::Switch;
 use crate::clock::Timestamp;
-use crate::sync::Arc;
 use std::time::Duration;
 
 /// Source of the document in force.
@@ -79,49 +77,6 @@ impl Status {
             .then(|| format!("{} changes of kill switches are missing in the audit", self.unrecorded));
         told.into_iter().flatten().chain(store).chain(refused).chain(unrecorded).chain(self.snapshot.clone()).collect()
     }
-}
-
-/// Something that happened to the switches of a board.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A document came into force.
-    Applied {
-        /// It.
-        document: Arc<Document>,
-        /// Source of the document.
-        source: Source,
-    },
-    /// The document in the store was rejected; the one in force stays.
-    Refused {
-        /// Stable code of the reason.
-        code: &'static str,
-        /// The reason.
-        why: String,
-    },
-    /// A change that this program made is in force, and the audit has no entry of it.
-    Unrecorded {
-        /// The generation that came of it.
-        generation: u64,
-        /// The reason.
-        why: String,
-    },
-    /// A switch of the program declares another `on_unknown` than its definition; reported once while it lasts.
-    Differing {
-        /// The switch.
-        name: &'static str,
-        /// The program's `on_unknown`, which holds while no document is known.
-        declared: OnUnknown,
-        /// The definition's `on_unknown`.
-        defined: OnUnknown,
-    },
-    /// A switch of the program changed for this instance.
-    Switched {
-        /// The switch.
-        name: &'static str,
-        /// Whether it is engaged for any request now.
-        is_engaged: bool,
-    },
 }
 
 /// Returns whether a switch is engaged for longer than its engagement said.

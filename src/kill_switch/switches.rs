@@ -2,12 +2,13 @@
 
 use super::control::editor::{Committed, Editor};
 use super::control::error::EditError;
+use super::event::Event;
 use super::model::author::Author;
 use super::model::change::Change;
 use super::model::document::Document;
 use super::model::id::SwitchId;
 use super::runtime::shared::Shared;
-use super::status::{Event, Status};
+use super::status::Status;
 use super::store::error::StoreError;
 use crate::events::Subscription;
 use std::fmt;
@@ -65,10 +66,9 @@ impl KillSwitches {
     /// # Errors
     ///
     /// As [`Editor::change`]; [`EditError::Empty`] where there is no store, [`EditError::Behind`] where what is in the
-    /// store
-    /// could not come into force here. After
-    /// [`StoreError::NotDurable`](crate::kill_switch::store::StoreError::NotDurable) the change is
-    /// in force nevertheless.
+    /// store could not come into force here. After
+    /// [`StoreError::NotDurable`](crate::kill_switch::store::StoreError::NotDurable) the change is in force
+    /// nevertheless.
     pub fn change(&self, change: &Change, by: &Author) -> Result<Arc<Document>, EditError> {
         match self.change_where(change, by, |_| true)? {
             Ok(changes) => Ok(Arc::new(changes.document)),
@@ -126,15 +126,13 @@ impl KillSwitches {
         self.editor.as_ref()
     }
 
-    /// Reads the store now, on this thread. The board's own thread does so every second.
+    /// Reads the store now, on this thread. A thread of the switches does so every second.
     pub fn refresh(&self) {
         self.shared.refresh();
     }
 
     /// Calls `listener` with every event until the subscription is dropped. It runs outside every lock, on the thread
-    /// of
-    /// whoever changed something here, or on the board's own that tells: one that hangs holds up what is told, and no
-    /// engagement.
+    /// of a change or on the one for events: a listener that hangs delays events, and no engagement.
     pub fn subscribe(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
         self.shared.events.subscribe(Arc::new(listener))
     }

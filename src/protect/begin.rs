@@ -56,7 +56,7 @@ impl Mechanisms {
         Ok(())
     }
 
-    /// Returns whether it is not worth asking the service whether it is ready: what is off, or fails, may hang.
+    /// Returns whether to reject without polling the service for readiness: it may hang.
     #[inline]
     pub(super) fn is_rejecting(&self) -> bool {
         self.is_off()
@@ -150,7 +150,7 @@ pub(super) struct Deferred<S, Request> {
 }
 
 /// Outcome of a deferred request.
-pub(super) enum Undeferred<F, Request, E> {
+pub(super) enum Resolved<F, Request, E> {
     Called(F, Guards),
     Rejected(Request, Rejected),
     /// The service said that it is finished: a failed call, of these permits.
@@ -168,11 +168,11 @@ impl<S, Request> Deferred<S, Request> {
 }
 
 impl<S: Service<Request>, Request> Deferred<S, Request> {
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Undeferred<S::Future, Request, S::Error>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Resolved<S::Future, Request, S::Error>> {
         if let Held::Waiting(waiting) = &mut self.held {
             match ready!(waiting.poll(cx)) {
                 Ok(permit) => self.held = Held::Permit(Some(permit.carried())),
-                Err(rejected) => return Poll::Ready(Undeferred::Rejected(self.take_request(), rejected)),
+                Err(rejected) => return Poll::Ready(Resolved::Rejected(self.take_request(), rejected)),
             }
         }
         if !self.is_ready {
@@ -183,7 +183,7 @@ impl<S: Service<Request>, Request> Deferred<S, Request> {
                     Held::Waiting(_) => None,
                 };
                 let breaker = self.mechanisms.breaker.as_ref().and_then(|breaker| breaker.enter().ok());
-                return Poll::Ready(Undeferred::Broken(error, Guards { breaker, bulkhead }));
+                return Poll::Ready(Resolved::Broken(error, Guards { breaker, bulkhead }));
             }
             self.is_ready = true;
         }
@@ -194,14 +194,14 @@ impl<S: Service<Request>, Request> Deferred<S, Request> {
             if let Some(permit) = &mut permit {
                 permit.finish(Some(Outcome::Ignored), false);
             }
-            return Poll::Ready(Undeferred::Rejected(request, rejected));
+            return Poll::Ready(Resolved::Rejected(request, rejected));
         }
         Poll::Ready(match self.mechanisms.last(permit) {
             Ok(mut guards) => {
                 let future = on_behalf_of(&mut guards, || self.service.call(request));
-                Undeferred::Called(future, guards)
+                Resolved::Called(future, guards)
             }
-            Err(rejected) => Undeferred::Rejected(request, rejected),
+            Err(rejected) => Resolved::Rejected(request, rejected),
         })
     }
 

@@ -1,6 +1,6 @@
-//! The future of a call in front of which several mechanisms stand.
+//! The future of a call behind several mechanisms.
 
-use super::begin::{Deferred, Undeferred};
+use super::begin::{Deferred, Resolved};
 use super::guards::Guards;
 use crate::classify::{Classified, Classify, classify};
 use crate::outcome::{Outcome, Settle, on_behalf_of};
@@ -99,14 +99,14 @@ impl<S: Service<Request>, Request, Rejection> State<S, Request, S::Future, Rejec
     {
         let StateProjected::Deferred { deferred } = self.as_mut().project() else { return Poll::Ready(None) };
         let next = match ready!(deferred.poll(cx)) {
-            Undeferred::Called(future, guards) => Self::Called { future, guards },
-            Undeferred::Rejected(request, rejected) => {
+            Resolved::Called(future, guards) => Self::Called { future, guards },
+            Resolved::Rejected(request, rejected) => {
                 if P::IS_FALLBACK {
                     deferred.mechanisms().count_fallback(&rejected);
                 }
                 Self::Rejected { rejection: Some(on_reject.reject(request, rejected)) }
             }
-            Undeferred::Broken(error, guards) => return Poll::Ready(Some((error, guards))),
+            Resolved::Broken(error, guards) => return Poll::Ready(Some((error, guards))),
         };
         self.set(next);
         Poll::Ready(None)

@@ -88,8 +88,7 @@ impl<T, P> Protect<T, Auto, P> {
     /// gives the place to another call here and does not break the body.
     ///
     /// It is for responses that [`Auto`] watches, HTTP and gRPC: with another classifier afterwards, and for responses
-    /// of
-    /// reqwest, the permit ends with the head.
+    /// of reqwest, the permit ends with the head.
     pub fn until_body_end(mut self) -> Self {
         self.holds_body = true;
         self

@@ -1,5 +1,6 @@
 //! A program's changes and its audit: one that cannot be written is told, and a change that is in force is applied.
 
+use crate::kept::as_memory_store;
 use backstop::clock::Timestamp;
 use backstop::kill_switch::audit::AuditRecord;
 use backstop::kill_switch::store::{MemoryStore, Store, StoreError, Watch};
@@ -91,21 +92,11 @@ fn a_change_that_is_not_written_down_is_in_force_and_told() {
 struct NotDurable(MemoryStore);
 
 impl Store for NotDurable {
-    fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.read()
-    }
+    as_memory_store!(read revisions);
 
     fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.0.compare_and_set(expected, generation, bytes)?;
         Err(StoreError::NotDurable { path: "switches.json".into(), source: io::Error::other("cannot sync") })
-    }
-
-    fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.revision(generation)
-    }
-
-    fn revisions(&self) -> Result<Vec<u64>, StoreError> {
-        self.0.revisions()
     }
 
     fn watch(&self, _: Arc<dyn Fn() + Send + Sync>) -> Watch {

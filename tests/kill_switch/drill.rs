@@ -1,4 +1,4 @@
-//! Rehearsals of a kill switch: over several instances, on a memory store and on files, and what stops them.
+//! Drills of a kill switch: over several instances, on a memory store and on files, and what stops them.
 
 use backstop::clock::Timestamp;
 use backstop::kill_switch::drill::Limits;
@@ -51,14 +51,14 @@ fn now(editor: &Editor) -> Document {
     editor.document().unwrap().unwrap()
 }
 
-fn assert_released_and_recorded(editor: &Editor, rehearsal: &DrillReport, instances: u64) {
-    assert!(rehearsal.is_pass(), "{rehearsal}");
+fn assert_released_and_recorded(editor: &Editor, report: &DrillReport, instances: u64) {
+    assert!(report.is_pass(), "{report}");
     let document = now(editor);
     let switch = document.switch("recs").unwrap();
     let drilled = switch.drilled.as_ref().unwrap();
     assert_eq!((&switch.engaged, drilled.instances(), drilled.by()), (&None, instances, "mira"));
-    assert_eq!(rehearsal.generation, Some(document.generation()));
-    assert!(drilled.time_to_disable() <= rehearsal.disable.time_to_disable.max.unwrap());
+    assert_eq!(report.generation, Some(document.generation()));
+    assert!(drilled.time_to_disable() <= report.disable.time_to_disable.max.unwrap());
 }
 
 #[test]
@@ -66,10 +66,10 @@ fn every_instance_of_a_memory_store_goes_off_and_on_again_and_it_is_written_down
     let (store, editor) = memory();
     let fleet: Vec<_> = (1..=3).map(|number| switch(Arc::clone(&store), &format!("web-{number}"))).collect();
     let instances: Vec<_> = fleet.iter().map(seen).collect();
-    let rehearsal = drill().run(&editor, &instances, &by("mira")).unwrap();
-    assert_released_and_recorded(&editor, &rehearsal, 3);
-    assert_eq!((rehearsal.disable.instances, rehearsal.restore.instances), (3, 3));
-    let said = rehearsal.to_string();
+    let report = drill().run(&editor, &instances, &by("mira")).unwrap();
+    assert_released_and_recorded(&editor, &report, 3);
+    assert_eq!((report.disable.instances, report.restore.instances), (3, 3));
+    let said = report.to_string();
     assert!(said.contains("was off after") && said.contains("was on after"), "{said}");
     assert!(fleet.iter().all(|switch| !switch.is_engaged()));
     let engaged = editor.revision(now(&editor).generation() - 2).unwrap();
@@ -77,22 +77,22 @@ fn every_instance_of_a_memory_store_goes_off_and_on_again_and_it_is_written_down
 }
 
 #[test]
-fn instances_that_share_a_file_are_rehearsed_through_it() {
+fn instances_that_share_a_file_are_drilled_through_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("switches.json");
     let editor = Editor::new(FileStore::new(&path).unwrap());
     defined(&editor);
     let fleet = ["web-1", "web-2"].map(|name| switch(FileStore::new(&path).unwrap(), name));
-    let rehearsal = drill().run(&editor, &fleet.each_ref().map(seen), &by("mira")).unwrap();
-    assert_released_and_recorded(&editor, &rehearsal, 2);
+    let report = drill().run(&editor, &fleet.each_ref().map(seen), &by("mira")).unwrap();
+    assert_released_and_recorded(&editor, &report, 2);
 }
 
 #[test]
-fn a_stage_is_rehearsed_where_it_is_in_force() {
+fn a_stage_is_drilled_where_it_is_in_force() {
     let (store, editor) = memory();
     let (first, other) = (switch(Arc::clone(&store), "web-1"), switch(Arc::clone(&store), "web-2"));
-    let rehearsal = drill().stage(Stage::instances(["web-1"])).run(&editor, &[seen(&first)], &by("mira")).unwrap();
-    assert_released_and_recorded(&editor, &rehearsal, 1);
+    let report = drill().stage(Stage::instances(["web-1"])).run(&editor, &[seen(&first)], &by("mira")).unwrap();
+    assert_released_and_recorded(&editor, &report, 1);
     assert_eq!(other.blocked(), 0);
 }
 
@@ -103,10 +103,10 @@ fn an_instance_that_never_answers_fails_the_drill_which_releases_and_does_not_co
     let dead = Instance::new("web-2", || None);
     let panics = Instance::new("web-3", || panic!("this probe is broken"));
     let quick = drill().time_limit(Duration::from_millis(300));
-    let rehearsal = quick.run(&editor, &[seen(&web), dead, panics], &by("mira")).unwrap();
-    assert_eq!(rehearsal.disable.silent, ["web-2", "web-3"]);
-    assert_eq!(rehearsal.disable.sentence, "failed: 2 of 3 instances never answered");
-    assert!(!rehearsal.is_pass() && rehearsal.generation.is_none());
+    let report = quick.run(&editor, &[seen(&web), dead, panics], &by("mira")).unwrap();
+    assert_eq!(report.disable.silent, ["web-2", "web-3"]);
+    assert_eq!(report.disable.sentence, "failed: 2 of 3 instances never answered");
+    assert!(!report.is_pass() && report.generation.is_none());
     let document = now(&editor);
     let switch = document.switch("recs").unwrap();
     assert_eq!((&switch.engaged, &switch.drilled), (&None, &None));
@@ -117,9 +117,9 @@ fn a_drill_that_is_too_slow_fails_and_is_recorded_with_its_times() {
     let (store, editor) = memory();
     let web = switch(store, "web-1");
     let strict = drill().limits(Limits::new(Duration::ZERO, Duration::ZERO));
-    let rehearsal = strict.run(&editor, &[seen(&web)], &by("mira")).unwrap();
-    assert!(!rehearsal.is_pass() && rehearsal.generation.is_some());
-    assert!(rehearsal.restore.sentence.starts_with("failed: the 99th percentile was on after"), "{rehearsal}");
+    let report = strict.run(&editor, &[seen(&web)], &by("mira")).unwrap();
+    assert!(!report.is_pass() && report.generation.is_some());
+    assert!(report.restore.sentence.starts_with("failed: the 99th percentile was on after"), "{report}");
 }
 
 /// Does something to the switch while the drill waits, and says what becomes of the drill.
@@ -165,15 +165,15 @@ fn what_is_engaged_before_the_drill_is_not_touched() {
 }
 
 #[test]
-fn where_it_takes_two_to_release_whoever_rehearses_ends_it_alone() {
+fn with_two_person_releases_the_author_of_a_drill_ends_it_alone() {
     let (store, editor) = memory();
     editor.change(&Change::TwoPerson { required: true }, &by("ana")).unwrap();
     let web = switch(store, "web-1");
-    let rehearsal = drill().run(&editor, &[seen(&web)], &by("mira")).unwrap();
-    assert_released_and_recorded(&editor, &rehearsal, 1);
+    let report = drill().run(&editor, &[seen(&web)], &by("mira")).unwrap();
+    assert_released_and_recorded(&editor, &report, 1);
     let program = Author::automation("cron", Timestamp::now()).because("every month");
     let result = drill().run(&editor, &[seen(&web)], &program);
-    assert!(matches!(result, Err(DrillError::NotEngaged { .. })), "only people rehearse: {result:?}");
+    assert!(matches!(result, Err(DrillError::NotEngaged { .. })), "only people run drills: {result:?}");
 }
 
 /// A store that tells when it is to panic, or to fail after it has written.

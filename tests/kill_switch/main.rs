@@ -15,6 +15,7 @@ mod audit;
 mod drill;
 mod editor;
 mod gate;
+mod outages;
 mod recovery;
 mod scope;
 mod staged;

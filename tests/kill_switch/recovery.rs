@@ -1,6 +1,7 @@
 //! Stores that were damaged, deleted or brought back from an older time: nothing is acknowledged that does not come into
 //! force, and there is a way back.
 
+use crate::kept::as_memory_store;
 use backstop::clock::Timestamp;
 use backstop::kill_switch::store::{FileStore, MemoryStore, Store, StoreError, Watch};
 use backstop::kill_switch::{
@@ -192,21 +193,11 @@ fn a_store_with_nothing_in_it_is_no_healthy_one() {
 struct Hangs(MemoryStore, std::sync::Mutex<Receiver<()>>);
 
 impl Store for Hangs {
+    as_memory_store!(compare_and_set revisions);
+
     fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
         let _ = self.1.lock().unwrap().recv();
         self.0.read()
-    }
-
-    fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.0.compare_and_set(expected, generation, bytes)
-    }
-
-    fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.revision(generation)
-    }
-
-    fn revisions(&self) -> Result<Vec<u64>, StoreError> {
-        self.0.revisions()
     }
 
     fn watch(&self, _: Arc<dyn Fn() + Send + Sync>) -> Watch {
@@ -242,7 +233,7 @@ fn a_listener_that_hangs_holds_up_no_engagement() {
     for (change, is_engaged) in
         [(engage(Scope::all()), true), (Change::Release { switch: id() }, false), (engage(Scope::all()), true)]
     {
-        editor.change(&change, &by("by somebody else")).unwrap();
+        editor.change(&change, &by("by another")).unwrap();
         while recs.is_engaged() != is_engaged {
             assert!(begun.elapsed() < Duration::from_secs(60), "nobody reads any more");
             std::thread::sleep(Duration::from_millis(5));

@@ -124,6 +124,8 @@ fn changes_of_other_switches_do_not_hold_it_up() {
 fn nothing_is_engaged_where_nobody_looks_or_a_rule_says_no() {
     let editor = editor(MemoryStore::new());
     assert!(matches!(staged().run(&editor, &[], &by("mira")), Err(StagedError::NoChecks)));
+    let none = staged().strikes(0).run(&editor, &[good()], &by("mira")).unwrap_err();
+    assert_eq!(none.to_string(), "invalid configuration: strikes: 0 is not allowed, must be 1 or more");
     let skipping = StagedEngage::new(Engage::new(id(), Scope::all()).stage(Stage::Everywhere));
     let error = skipping.run(&editor, &[good()], &by("mira")).unwrap_err();
     assert!(matches!(&error, StagedError::NotEngaged(why) if why.is::<EditError>()), "{error}");

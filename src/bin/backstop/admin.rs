@@ -128,7 +128,7 @@ mod tests {
     use backstop::kill_switch::{Engage, Scope, SwitchId, Trigger};
 
     fn by() -> Author {
-        Author::person("whoever", Timestamp::UNIX_EPOCH).because("why")
+        Author::person("ana", Timestamp::UNIX_EPOCH).because("why")
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rehearsal_asks_for_no_more_than_that() {
+    fn a_drill_asks_for_the_drill_verb_only() {
         let id = || SwitchId::new("recs").unwrap();
         let engage = Change::Engage(Engage::new(id(), Scope::all()).trigger(Trigger::Drill).now());
         assert_eq!(path(&engage, Purpose::Drill), "/v1/switches/recs/drill");

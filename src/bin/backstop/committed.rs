@@ -10,13 +10,13 @@ pub(super) struct Committed {
     pub(super) document: Option<Document>,
     /// The number under which it waits for another person.
     pub(super) proposed: Option<u64>,
-    /// What did not work and is no reason to fail.
+    /// A warning: something failed, but not the change.
     pub(super) warning: Option<String>,
     /// The program's response.
     pub(super) response: Value,
 }
 
-/// What changes are made for: whoever rehearses may not do it for good.
+/// Kind of a change: a token with `drill` only may engage for a drill.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Purpose {
     Need,

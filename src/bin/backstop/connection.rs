@@ -105,7 +105,7 @@ impl Place {
         self.backend_and_programs()
     }
 
-    /// As [`backend`](Self::backend), for who asks programs, too: these take a token wherever the switches are.
+    /// As [`backend`](Self::backend), also for requests to programs, which need a token.
     pub(super) fn backend_and_programs(&self) -> Result<Backend, Failure> {
         match self.whereabouts()? {
             Where::Admin(url) => Ok(Backend::Admin(Client::new(self.http(&url)?))),

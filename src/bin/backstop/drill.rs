@@ -11,7 +11,7 @@ use super::scope_args::Whom;
 use super::stages::stage;
 use super::text::{self, state_of};
 use super::time_args::parse_length;
-use backstop::kill_switch::drill::{Drill as Rehearse, DrillError, DrillReport, Limits, Percentiles, PhaseReport};
+use backstop::kill_switch::drill::{Drill as Run, DrillError, DrillReport, Limits, Percentiles, PhaseReport};
 use backstop::kill_switch::{Change, ControlPlane as _, EditError, SwitchId, Trigger};
 use clap::Args;
 use std::time::Duration;
@@ -74,20 +74,20 @@ impl Drill {
         let programs = self.programs(place)?;
         let pages = self.pages(programs.len())?;
         let (scope, id) = (self.whom.scope()?, self.id);
-        let drill = Rehearse::new(id.clone(), scope.clone()).stage(stage(&self.stage)?).time_limit(self.time_limit);
+        let drill = Run::new(id.clone(), scope.clone()).stage(stage(&self.stage)?).time_limit(self.time_limit);
         let drill = drill.limits(Limits::new(self.limit, self.page_limit));
         let steps = Steps::new(&backend, Purpose::Drill);
-        let rehearsal = std::thread::scope(|threads| {
+        let report = std::thread::scope(|threads| {
             let instances: Vec<_> = (0..)
                 .zip(&programs)
                 .map(|(number, program)| fleet::instance(threads, program, pages.get::<usize>(number)))
                 .collect();
             drill.run(&steps, &instances, &by)
         });
-        let rehearsal = rehearsal.map_err(failure)?;
-        let text = format!("{id} was rehearsed for {}.\n{}", text::scope(&scope), summary(&rehearsal));
-        let exit_code = if rehearsal.is_pass() { 0 } else { 6 };
-        Ok(Report { exit_code, warning: steps.warning(), ..Report::of(text, &rehearsal) })
+        let report = report.map_err(failure)?;
+        let text = format!("{id} was drilled for {}.\n{}", text::scope(&scope), summary(&report));
+        let exit_code = if report.is_pass() { 0 } else { 6 };
+        Ok(Report { exit_code, warning: steps.warning(), ..Report::of(text, &report) })
     }
 
     fn programs(&self, place: &Place) -> Result<Vec<Program>, Failure> {
@@ -141,14 +141,14 @@ fn failure(error: DrillError) -> Failure {
     }
 }
 
-fn summary(rehearsal: &DrillReport) -> String {
+fn summary(report: &DrillReport) -> String {
     let row = |name: &str, times: Percentiles| {
         let shown = |time: Option<Duration>| {
             time.map_or_else(|| "never".to_owned(), |time| format!("{} ms", time.as_nanos().div_ceil(1_000_000)))
         };
         [name.to_owned(), shown(times.p50), shown(times.p90), shown(times.p99), shown(times.max)]
     };
-    let (disable, restore) = (&rehearsal.disable, &rehearsal.restore);
+    let (disable, restore) = (&report.disable, &report.restore);
     let rows = [
         row("off", disable.time_to_disable),
         row("seen off", disable.time_to_verify),
@@ -159,7 +159,7 @@ fn summary(rehearsal: &DrillReport) -> String {
         [] => String::new(),
         silent => format!("\n  {}", silent.join("\n  ")),
     };
-    let recorded = match rehearsal.generation {
+    let recorded = match report.generation {
         Some(generation) => format!("Generation {generation}."),
         None => "It is not recorded: an instance never answered.".to_owned(),
     };

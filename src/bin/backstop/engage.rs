@@ -29,7 +29,8 @@ Examples:
 pub(super) struct Engage {
     /// The switch.
     id: SwitchId,
-    /// Where it begins: instance:NAME, region:NAME or everywhere. May be given again, of one kind. Default: the first of
+    /// Where it begins: instance:NAME, region:NAME or everywhere. May be given again, of one kind. Default: the first
+    /// of
     /// `stages`.
     #[arg(long, value_name = "STAGE")]
     stage: Vec<String>,
@@ -39,7 +40,7 @@ pub(super) struct Engage {
     /// After how long it ends: 30m, 2h, 1d. Default: never.
     #[arg(long = "for", value_name = "LENGTH", value_parser = parse_length)]
     length: Option<Duration>,
-    /// What happens on expiry: release ends the engagement, keep only warns.
+    /// On expiry: `release` ends the engagement, `keep` only warns.
     #[arg(long, requires = "length", default_value = "release", value_name = "release|keep",
         value_parser = PossibleValuesParser::new(["release", "keep"]), hide_possible_values = true)]
     then: String,

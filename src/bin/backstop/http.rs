@@ -87,7 +87,7 @@ impl Http {
                 Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
                 _ => false,
             };
-            let may_be = "; what was asked for may still happen, so look before you repeat it";
+            let may_be = "; what was asked for may still happen, so check before you repeat it";
             self.unreachable(&error, if is_unsent { "" } else { may_be })
         })?)
     }

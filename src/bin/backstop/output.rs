@@ -11,7 +11,7 @@ pub(super) struct Report {
     pub(super) text: String,
     /// For programs: one value.
     pub(super) json: String,
-    /// What did not work and is no reason to fail.
+    /// A warning: something failed, but not the change.
     pub(super) warning: Option<String>,
     /// 0 where all is done; 4 where another person has to approve it first; 6 where a drill did not pass.
     pub(super) exit_code: u8,

@@ -22,7 +22,7 @@ Example:
 pub(super) struct NewToken {
     /// The holder's name, for history and audit.
     actor: String,
-    /// What it lets them do: view, drill, engage, release, define or approve. May be given again.
+    /// A verb: view, drill, engage, release, define or approve. Repeatable.
     #[arg(long, value_name = "VERB", required = true, value_parser = verb(), hide_possible_values = true)]
     verb: Vec<Verb>,
     /// A switch that it is for. May be given again. Default: all switches.

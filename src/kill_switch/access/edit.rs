@@ -35,13 +35,13 @@ pub enum AccessFileError {
 }
 
 impl AccessList {
-    /// Edits the list in a file under a lock beside it (`.lock`), and replaces the file whole. A file that does not exist
-    /// is an empty list. The file keeps its owner and mode; a new one is for its owner alone.
+    /// Edits the list in a file under a lock beside it (`.lock`), and replaces the file whole. A file that does not
+    /// exist is an empty list. The file keeps its owner and mode; a new one is for its owner alone.
     ///
     /// # Errors
     ///
-    /// [`AccessFileError::Invalid`] if the list in the file or the edited list is invalid, [`AccessFileError::Io`] if the
-    /// file is a link or no regular file, or cannot be locked within 5 s, read or written.
+    /// [`AccessFileError::Invalid`] if the list in the file or the edited list is invalid, [`AccessFileError::Io`] if
+    /// the file is a link or no regular file, or cannot be locked within 5 s, read or written.
     pub fn edit_file(
         path: &Path,
         now: Timestamp,

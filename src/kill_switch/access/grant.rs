@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 pub enum Verb {
     /// Reading switches, their history and the audit.
     View,
-    /// Rehearsing an engage and a release.
+    /// A drill: to engage and release for a short time.
     Drill,
     /// Turning a capability off.
     Engage,

@@ -10,11 +10,11 @@ use std::fmt;
 use std::sync::Arc;
 use subtle::{Choice, ConditionallySelectable};
 
-/// Every grant is looked at for every request, so there is an end to them.
+/// Maximum number of grants: a request is compared with each.
 pub(super) const GRANTS_MAX: usize = 1_000;
-/// One token in use and one that will follow it.
+/// Live tokens of an actor: the present one and its successor.
 const LIVE_MAX: usize = 2;
-/// The longest name of an actor and the longest id of a switch, in bytes.
+/// Maximum length of an actor's name and of a switch's id, in bytes.
 const NAME_MAX: usize = 128;
 
 /// All grants there are. They have been checked together.
@@ -186,7 +186,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= NAME_MAX && !text.chars().any(char::is_control)
 }
 
-/// Tells which grant a problem is about, whatever its name contains.
+/// The grant of a problem, with its name escaped and cut.
 pub(super) struct Whose<'a> {
     pub(super) number: usize,
     pub(super) actor: &'a str,

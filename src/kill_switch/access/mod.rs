@@ -6,7 +6,7 @@
 //! | verb | lets its holder |
 //! |---|---|
 //! | `view` | read switches, their history and the audit |
-//! | `drill` | rehearse an engage and a release |
+//! | `drill` | engage and release for a short time |
 //! | `engage` | turn a capability off |
 //! | `release` | turn it on again |
 //! | `define` | define, change and retire switches |

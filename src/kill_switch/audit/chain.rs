@@ -113,8 +113,7 @@ pub struct Verified {
     /// Number of entries.
     pub entries: u64,
     /// The last of them. Its [`hash`](Entry::hash), compared with one kept elsewhere, shows whether later lines were
-    /// cut
-    /// off, or the whole file written anew: from inside neither can be seen.
+    /// cut off, or the whole file written anew: from inside neither can be seen.
     pub last: Option<Entry>,
 }
 
@@ -337,7 +336,7 @@ mod tests {
             match verify(&bytes) {
                 Ok(_) => prop_assert!(false, "not found"),
                 Err(AuditError::Tampered { line: found, .. }) => prop_assert_eq!(found, line),
-                // A last line that is torn cannot be told from one made to look so.
+                // A torn last line looks the same as a forged one.
                 Err(AuditError::TornLastLine { .. }) => prop_assert_eq!(line, reasons.len() as u64),
             }
         }

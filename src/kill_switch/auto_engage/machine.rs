@@ -11,8 +11,7 @@ use std::time::Duration;
 /// Decides for one switch whether its KPIs engage it.
 ///
 /// An `Engage` verdict counts against the rate limit at once. Call [`refused`](Self::refused) if it was rejected. Give
-/// it
-/// windows while the switch is released.
+/// it windows while the switch is released.
 #[derive(Clone, Debug)]
 pub struct KpiTrigger {
     config: KpiTriggerConfig,
@@ -40,8 +39,7 @@ impl KpiTrigger {
     }
 
     /// The engagement that the last window's verdict asked for was not made: it does not count among those that there
-    /// may
-    /// be. The KPIs have to be bad in as many windows again.
+    /// may be. The KPIs have to be bad in as many windows again.
     pub fn refused(&mut self) {
         if std::mem::take(&mut self.has_just_engaged) {
             self.engaged.pop_back();

@@ -21,8 +21,8 @@
 //! # Examples
 //!
 //! ```
-//! use backstop::kill_switch::auto_engage::{KpiTrigger, KpiTriggerConfig, Kpi, BlastRadius, Reading, Spread, Verdict, Window};
-//! use std::time::Duration;
+//! use backstop::kill_switch::auto_engage::{KpiTrigger, KpiTriggerConfig, Kpi, BlastRadius, Reading, Spread, Verdict,
+//! Window}; use std::time::Duration;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = KpiTriggerConfig::builder()

@@ -115,7 +115,8 @@ impl Verdict {
     /// use backstop::kill_switch::auto_engage::{KpiTrigger, BlastRadius, Reading, Window};
     /// use backstop::kill_switch::{Engage, KillSwitches, Scope, Stage, SwitchId};
     ///
-    /// fn look(switches: &KillSwitches, automatic: &mut KpiTrigger, errors: Reading) -> Result<(), Box<dyn std::error::Error>> {
+    /// fn look(switches: &KillSwitches, automatic: &mut KpiTrigger, errors: Reading) -> Result<(), Box<dyn
+    /// std::error::Error>> {
     ///     let scope = Scope::new().percent(10.0);
     ///     let engage = Engage::new(SwitchId::new("recommendations")?, scope).stage(Stage::instances(["web-1"]));
     ///     // The bounds are held against the reach of this very engagement.

@@ -319,7 +319,7 @@ impl Editor {
         Some(failure)
     }
 
-    /// Entries that the audit is missing since this desk was made, those of its clones among them.
+    /// Entries missing in the audit since this editor was made, including those of its clones.
     pub fn unrecorded(&self) -> u64 {
         self.unrecorded.load(Ordering::Relaxed)
     }
@@ -337,6 +337,6 @@ impl Editor {
 
 impl fmt::Debug for Editor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk").finish_non_exhaustive()
+        f.debug_struct("Editor").finish_non_exhaustive()
     }
 }

@@ -16,8 +16,8 @@ pub struct Instance<'a> {
 impl<'a> Instance<'a> {
     /// An instance, and whether the capability is off on it by its own word; `None` where it does not say.
     ///
-    /// The drill asks it every 10 ms, one instance after the other, and the store once a second meanwhile: it has to answer at
-    /// once.
+    /// The drill asks it every 10 ms, one instance after the other, and the store once a second meanwhile: it has to
+    /// answer at once.
     pub fn new(name: impl Into<String>, applied: impl Fn() -> Option<bool> + 'a) -> Self {
         Self { name: name.into(), applied: Box::new(applied), verified: None }
     }
@@ -27,8 +27,8 @@ impl<'a> Instance<'a> {
         Self::new(switch.switches().shared.instance.clone(), || Some(switch.is_engaged()))
     }
 
-    /// Whether the capability is seen to be off from outside, by a request that should be answered by the degraded mode.
-    /// Default: what the instance says.
+    /// Whether the capability is seen to be off from outside, by a request that should be answered by the degraded
+    /// mode. Default: what the instance says.
     pub fn verified(mut self, verified: impl Fn() -> Option<bool> + 'a) -> Self {
         self.verified = Some(Box::new(verified));
         self

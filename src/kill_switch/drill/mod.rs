@@ -4,7 +4,7 @@
 //!  engage (trigger: drill) ──▶ all off, or time is up ──▶ release ──▶ all on, or time is up ──▶ write it down
 //! ```
 //!
-//! A switch that nobody dares to try is one that nobody can rely on. A drill does not leave its engagement behind: it
+//! A switch that was never engaged may not work. A drill does not leave its engagement behind: it
 //! releases when time is up and when something panics, and what it engaged ends by itself where the whole process dies.
 //! A change by another author ends the drill and is left alone.
 

@@ -26,7 +26,7 @@ const TRY_EVERY: Duration = Duration::from_millis(200);
 /// Time by which an engagement outlives a drill that cannot release it.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// A rehearsal of one switch.
+/// A drill of one switch.
 ///
 /// # Examples
 ///
@@ -45,8 +45,8 @@ const GRACE: Duration = Duration::from_secs(60);
 ///
 /// let editor = switches.editor().expect("there is a store");
 /// let drill = Drill::new(switch, Scope::new().tenant("drill"));
-/// let rehearsal = drill.run(editor, &[Instance::of(&recommendations)], &mira)?;
-/// assert!(rehearsal.is_pass(), "{rehearsal}");
+/// let report = drill.run(editor, &[Instance::of(&recommendations)], &mira)?;
+/// assert!(report.is_pass(), "{report}");
 /// assert!(!recommendations.is_engaged());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -80,8 +80,7 @@ impl Drill {
     }
 
     /// How long instances are waited for, twice. Default: 30 s. Valid: up to 29 min, as a drill is engaged for an hour
-    /// at
-    /// most.
+    /// at most.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
@@ -90,9 +89,8 @@ impl Drill {
     /// Engages, waits, releases, waits, and writes it down; on this thread, which it blocks. The time of `by` is not
     /// looked at: every step has its own.
     ///
-    /// It leaves the document's stages out, if there are any: it is a drill's own [`stage`](Self::stage) that counts.
-    /// A drill
-    /// in which an instance never answered is not recorded: the switch stays as stale as it was.
+    /// It leaves the document's stages out, if there are any: it is a drill's own [`stage`](Self::stage) that counts. A
+    /// drill in which an instance never answered is not recorded: the switch stays as stale as it was.
     ///
     /// # Errors
     ///
@@ -162,13 +160,13 @@ impl Drill {
         }
         let samples = self.wait(&clock, start, instances, false, || guard.engaged_anew())?;
         let restore = PhaseReport::restored(samples, self.limits);
-        let mut rehearsal = DrillReport { disable, restore, generation: None };
-        if let Some(change) = rehearsal.record(&self.switch) {
+        let mut report = DrillReport { disable, restore, generation: None };
+        if let Some(change) = report.record(&self.switch) {
             let document = control_plane.change(None, &change, &now());
             let document = document.map_err(|error| DrillError::NotRecorded(error.into()))?;
-            rehearsal.generation = Some(document.generation());
+            report.generation = Some(document.generation());
         }
-        Ok(rehearsal)
+        Ok(report)
     }
 
     /// Waits until every instance is off, or on, and seen to be.

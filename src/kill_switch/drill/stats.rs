@@ -92,8 +92,7 @@ impl PhaseReport {
     }
 
     /// Of how the capability came back: as [`of`](Self::of), with times that count from the command to release, and
-    /// until
-    /// it was on again.
+    /// until it was on again.
     pub fn restored(samples: impl IntoIterator<Item = Sample>, limits: Limits) -> Self {
         Self::worded(samples, limits, "on")
     }

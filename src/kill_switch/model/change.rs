@@ -68,7 +68,7 @@ pub enum Change {
         /// The earlier generation.
         generation: u64,
     },
-    /// Records a rehearsal.
+    /// Records a drill.
     Drilled {
         /// The switch.
         switch: SwitchId,

@@ -66,3 +66,77 @@ pub(in crate::kill_switch) fn check_time(at: &str, time: Timestamp, problems: &m
 pub(in crate::kill_switch) fn inner(error: &ConfigError) -> String {
     error.problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
+
+#[cfg(all(test, not(backstop_loom)))]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct At {
+        #[serde(deserialize_with = "time")]
+        at: Timestamp,
+        #[serde(default)]
+        inner: Option<Box<At>>,
+    }
+
+    fn read(time: &str) -> Result<At, DecodeError> {
+        decode(serde_json::json!({ "at": time }).to_string().as_bytes())
+    }
+
+    #[test]
+    fn times_are_rfc_3339_and_nothing_else() {
+        for fine in ["2026-01-31T12:00:00Z", "2026-01-31t12:00:00.000000001z", "2026-01-31T12:00:00+02:00"] {
+            assert!(read(fine).is_ok(), "{fine}");
+        }
+        for wrong in [
+            "",
+            "2026-01-31",
+            "2026-01-31 12:00:00Z",
+            "2026-01-31T12:00:00",
+            "20260131T120000Z         ",
+            "2026-01-31T12:00:00Z[UTC]",
+            "1969-12-31T23:59:59Z",
+            "-002026-01-31T12:00:00Z",
+            "2026-02-30T12:00:00Z",
+            "１２３４５６７",
+            "1700000000",
+        ] {
+            let Err(DecodeError::Structure(error)) = read(wrong) else { panic!("{wrong}") };
+            assert_eq!(error.problems()[0].field(), "at");
+            assert!(error.to_string().contains("a time since 1970 like"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_time_comes_back_as_it_was_written() {
+        for time in [Timestamp::UNIX_EPOCH, Timestamp::MAX, Timestamp::from_millisecond(1).unwrap()] {
+            assert_eq!(read(&time.to_string()).unwrap().at, time);
+        }
+    }
+
+    #[test]
+    fn a_duplicate_key_is_rejected_at_any_depth_and_however_it_is_written() {
+        let at = r#""at":"2026-01-31T12:00:00Z""#;
+        let escaped = r#""\u0061t":"2026-01-31T12:00:00Z""#;
+        for twice in [
+            format!("{{{at},{at}}}"),
+            format!("{{{at},{escaped}}}"),
+            format!(r#"{{{at},"inner":{{{at},"inner":null,{escaped}}}}}"#),
+        ] {
+            let result = decode::<At>(twice.as_bytes());
+            assert!(matches!(&result, Err(DecodeError::Syntax(message)) if message.contains("`at`")), "{result:?}");
+        }
+        assert!(decode::<At>(format!(r#"{{{at},"inner":{{{at}}}}}"#).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn depth_and_leftovers_are_rejected() {
+        let at = r#""at":"2026-01-31T12:00:00Z""#;
+        let deep = |levels: usize| format!(r#"{{{at},"inner":"#).repeat(levels) + "null" + &"}".repeat(levels);
+        assert!(decode::<At>(deep(100).as_bytes()).is_ok());
+        for wrong in [deep(129), deep(100_000), format!("{{{at}}} {{}}"), format!("{{{at}}}x"), String::new()] {
+            assert!(matches!(decode::<At>(wrong.as_bytes()), Err(DecodeError::Syntax(_))));
+        }
+    }
+}

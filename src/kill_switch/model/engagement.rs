@@ -117,7 +117,7 @@ pub enum Trigger {
     Kpi(Breach),
     /// A time that had been set came.
     Expiry,
-    /// A rehearsal.
+    /// A drill.
     Drill,
 }
 

@@ -11,8 +11,7 @@ const ALLOWED: &str = "1 to 128 of a-z, 0-9, '.', '_' and '-', a letter or digit
 /// The name of a switch: 1 to 128 of `a-z`, `0-9`, `.`, `_` and `-`, beginning with a letter or digit.
 ///
 /// An id always means the same thing. One that is retired is kept as a [tombstone](crate::kill_switch::Tombstone) and
-/// refused
-/// when somebody defines it anew: a flag that was used again once cost its owner 440 million dollars in 45 minutes.
+/// refused when it is defined again: a flag that was used again once cost its owner 440 million dollars in 45 minutes.
 ///
 /// # Examples
 ///

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A document is taken whole or not at all. Whatever changes it makes a new one of the next generation; the hash is
-//! that of everything else in its canonical form, so that two instances can compare what they hold.
+//! that of everything else in its canonical form, so that two instances can compare documents.
 
 pub(super) mod author;
 pub(crate) mod change;

@@ -46,7 +46,7 @@ impl ChangeRecord {
     }
 }
 
-/// Keeps a switch as it is: automation cannot engage what is pinned released, and nobody releases what is pinned
+/// Keeps a switch in its state: automation cannot engage a switch pinned released, and no change releases one pinned
 /// engaged before it is unpinned.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,7 +109,7 @@ impl Tombstone {
     }
 }
 
-/// The last rehearsal of a switch.
+/// The last drill of a switch.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DrillRecord {

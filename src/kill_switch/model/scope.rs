@@ -120,7 +120,7 @@ impl Scope {
         self.percent.map_or(Some(Percent::FULL), |percent| Percent::new(percent).ok())
     }
 
-    /// Tells what is wrong with it.
+    /// Adds its problems.
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ pub struct Switch {
     /// The pin, which keeps automation and other people from changing the switch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
-    /// The last rehearsal.
+    /// The last drill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drilled: Option<DrillRecord>,
 }
@@ -96,7 +96,7 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Who answers for it (1 to 128 bytes), what it disables (1 to 512 characters), when somebody has to look at it
+    /// The owner (1 to 128 bytes), the capability it disables (1 to 512 characters), the date of its review
     /// again, and what holds while nothing is known.
     pub fn new(
         owner: impl Into<String>,
@@ -168,7 +168,7 @@ impl Definition {
         self.max_automatic_spread
     }
 
-    /// Tells what is wrong with it.
+    /// Adds its problems.
     ///
     /// # Errors
     ///

@@ -7,8 +7,7 @@
 //! ```
 //!
 //! Nothing here reads a clock or a store: who, when and why come with [`Author`], and the earlier document of a revert
-//! is
-//! fetched by the caller.
+//! is fetched by the caller.
 
 use super::automation::may_automation;
 use super::error::ChangeError;
@@ -26,8 +25,7 @@ use std::time::Duration;
 
 /// Bytes that definitions and proposals leave free, so that there is always room to engage.
 const RESERVE: usize = Document::SIZE_MAX / 4;
-/// How long a rehearsal may be engaged: whoever may rehearse turns off for no longer without doing it again, which the
-/// history tells.
+/// Maximum length of a drill's engagement. Longer takes a new drill, which the history records.
 const DRILL_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Makes the next document. A change that takes two persons becomes a [`Proposal`] instead: then
@@ -205,7 +203,7 @@ fn check(change: &Change, by: &Author) -> Result<(), ChangeError> {
         }
         _ => {}
     }
-    // The verb is known to whoever asked for the change.
+    // The verb is in the request.
     Ok(problems.into_result(()).map_err(|error| error.without_prefix(&format!("{}.", change.verb())))?)
 }
 

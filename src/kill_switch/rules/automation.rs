@@ -12,7 +12,7 @@ use crate::kill_switch::model::scope::Scope;
 use crate::kill_switch::model::stage::Stage;
 use crate::kill_switch::model::switch::Switch;
 /// Checks that a program may ask for a change: to engage within the definition's limits, to take its own engagement
-/// further, and to record a rehearsal; never over a pin.
+/// further, and to record a drill; never over a pin.
 pub(in crate::kill_switch) fn may_automation(
     document: &Document,
     change: &Change,

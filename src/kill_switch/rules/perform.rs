@@ -105,11 +105,11 @@ fn engaged(document: &mut Document, engage: &Engage, by: &Author) -> Result<(), 
     let new = engagement(document, engage, by);
     let (switch, new) = (find_mut(document, &engage.switch)?, new?);
     if new.trigger == Trigger::Drill {
-        not_pinned(switch)?; // a rehearsal is not the need that a pin gives way to
+        not_pinned(switch)?; // a drill does not override a pin
     }
     if let Some(old) = in_force(switch, by) {
         if new.trigger == Trigger::Drill {
-            let instead = "rehearse when it is released";
+            let instead = "run the drill while it is released";
             return Err(ChangeError::AlreadyEngaged { switch: switch.id.clone(), instead });
         }
         if !new.covers(old) {
@@ -199,7 +199,7 @@ fn unpin(switch: &mut Switch, by: &Author) -> Result<(), ChangeError> {
     Ok(())
 }
 
-/// An engagement that another author changed is no drill any more: it has to be engaged anew.
+/// An engagement changed by another author is no longer a drill.
 fn is_no_drill(engaged: &Engagement, id: &SwitchId) -> Result<(), ChangeError> {
     let instead = "it is a drill, which ends by itself: engage it for real";
     match engaged.trigger {

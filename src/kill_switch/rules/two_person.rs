@@ -51,7 +51,7 @@ pub(in crate::kill_switch) fn takes_two(
             Change::Define { .. } => switch.is_some(),
             Change::Retire { .. } | Change::Extend { .. } | Change::Unpin { .. } => true,
             Change::Engage(_) => gives_back(document, change, by),
-            // Whoever rehearses ends it, too; and what is over by its own clock is no release.
+            // A drill is ended by its author; an expired engagement needs no release.
             Change::Release { .. } => {
                 engaged.is_some_and(|engaged| engaged.trigger != Trigger::Drill || engaged.by != by.name)
             }

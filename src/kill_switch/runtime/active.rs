@@ -1,9 +1,10 @@
 //! The document in force, and what becomes of it when the store was read.
 
 use crate::clock::Instant;
+use crate::kill_switch::event::Event;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::rules::update::{Update, check_update};
-use crate::kill_switch::status::{Event, Source};
+use crate::kill_switch::status::Source;
 use crate::kill_switch::store::error::StoreError;
 use crate::sync::Arc;
 
@@ -27,9 +28,9 @@ impl ActiveDocument {
         Self { document: None, source: Source::Nothing, good_at: now, refused: None, refusals: 0, takes: 0 }
     }
 
-    /// Takes or refuses what was read since there were `seen` takes.
+    /// Applies or rejects a read that began after `seen` applications.
     pub(in crate::kill_switch) fn take(&mut self, reading: Reading, seen: u64, now: Instant) -> Option<Event> {
-        // What the program began with is no document of this store: it is compared with nothing.
+        // The initial document is not of this store: no comparison.
         let current = self.document.as_deref().filter(|_| self.source != Source::BakedIn);
         let is_first = current.is_none();
         let taken = match reading {
@@ -62,12 +63,12 @@ impl ActiveDocument {
                 }
                 None
             }
-            Err(_) if self.takes != seen => None, // another thread was faster; the next reading tells
+            Err(_) if self.takes != seen => None, // another thread was faster; the next read decides
             Err((code, why)) => {
                 let is_new = self.refused.as_ref().is_none_or(|(_, known)| *known != why);
                 self.refused = Some((code, why.clone()));
                 self.refusals += u64::from(is_new);
-                is_new.then_some(Event::Refused { code, why })
+                is_new.then_some(Event::Rejected { code, why })
             }
         }
     }
@@ -111,7 +112,7 @@ mod tests {
         }
         let seen = active.takes;
         for (count, new) in (1..).zip(readings()) {
-            assert!(matches!(active.take(new, seen, now), Some(Event::Refused { .. })));
+            assert!(matches!(active.take(new, seen, now), Some(Event::Rejected { .. })));
             assert_eq!(active.refusals, count, "one that began since then counts");
         }
         assert_eq!(active.document.as_deref(), Some(&newer));

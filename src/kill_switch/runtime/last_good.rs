@@ -68,7 +68,7 @@ impl LastGoodFile {
         let mut kept = self.kept.lock(); // over the writing: what is on disk is what the generation says
         let is_kept = kept.generation.is_some_and(|generation| document.generation() <= generation);
         if is_kept && self.path.exists() {
-            return Ok(()); // somebody may have tidied up
+            return Ok(()); // it may have been deleted
         }
         match fs::replace(&self.path, &document.to_bytes(), None) {
             // A directory that cannot be synced leaves it to the system when the file comes to the disk.
@@ -98,7 +98,7 @@ mod tests {
     use crate::kill_switch::store::memory::MemoryStore;
     use std::fs;
 
-    /// A desk that keeps the generations 2 to 9.
+    /// An editor that keeps the generations 2 to 9.
     fn editor() -> Editor {
         let editor = Editor::new(MemoryStore::new());
         let by = Author::person("mira", Timestamp::UNIX_EPOCH).because("a test");

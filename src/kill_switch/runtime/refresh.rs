@@ -25,7 +25,7 @@ pub(in crate::kill_switch) fn start(shared: &Arc<Shared>, poll: Duration, within
     let teller = spawn("backstop-reports", {
         let weak = Weak::clone(&weak);
         move || {
-            thread::park_timeout(poll); // whoever starts the board tells of the beginning
+            thread::park_timeout(poll); // the first read is by the builder
             each(&weak, poll, Shared::tell);
         }
     });
@@ -65,7 +65,7 @@ fn watch(store: &dyn Store) -> Option<crate::kill_switch::store::Watch> {
     catch_panic(|| store.watch(Arc::new(move || reader.unpark())))
 }
 
-/// Does something again and again, as long as there is a board: at once, when it is woken, and every so often.
+/// Does something again and again, as long as the switches exist: at once, when it is woken, and every so often.
 fn each(shared: &Weak<Shared>, every: Duration, act: impl Fn(&Shared)) {
     while let Some(shared) = shared.upgrade() {
         catch_panic(|| act(&shared)); // stores, listeners and recorders are foreign code

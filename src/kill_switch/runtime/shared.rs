@@ -5,10 +5,9 @@
 //!    ▲ watch, and every second       │ kept for ever, and on disk
 //! ```
 //!
-//! A thread of its own reads: whenever the store says that there may be something new, and every second. What cannot be
-//! read, or is refused, changes nothing; how old the document in force is can be seen. Another thread tells: a
-//! listener,
-//! a recorder or a disk that hangs holds up what is told, and no engagement.
+//! One thread reads, on the store's notification and every second. A document that cannot be read or is rejected
+//! changes nothing; its age is in the status. Another thread serves listeners, metrics and the snapshot: one that hangs
+//! delays these, and no engagement.
 
 use super::active::ActiveDocument;
 use super::compiled_scope::CompiledScope;
@@ -17,9 +16,10 @@ use super::gate::{Gate, GateState};
 use super::last_good::LastGoodFile;
 use crate::clock::{Clock, Timestamp, timestamp};
 use crate::events::Events;
+use crate::kill_switch::event::Event;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::status::{Event, Source};
+use crate::kill_switch::status::Source;
 use crate::kill_switch::store::Store;
 use crate::kill_switch::store::error::StoreError;
 use crate::panic::catch_panic;
@@ -144,7 +144,7 @@ impl Shared {
             active.document.clone().filter(|_| active.source == Source::Store)
         };
         if let Some(Err(why)) = document.map(|document| snapshot.keep(&document)) {
-            self.events.push([Event::Refused { code: "snapshot", why }]);
+            self.events.push([Event::Rejected { code: "snapshot", why }]);
             self.events.dispatch(crate::kill_switch::log::event);
         }
     }
@@ -160,7 +160,7 @@ impl Shared {
     pub(in crate::kill_switch) fn bring_into_force(&self) {
         let active = self.active.lock();
         let gates = self.gates.lock();
-        let now = self.now(); // with the locks: whoever comes later does not go by an earlier time
+        let now = self.now(); // under the locks, so that times do not go back
         for gate in gates.values() {
             let switch = active.document.as_ref().and_then(|document| document.switch(gate.id.as_str()));
             let is_retired = |document: &Arc<Document>| document.is_retired(&gate.id);
@@ -200,7 +200,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         for thread in self.threads.lock().drain(..) {
-            thread.unpark(); // it sees that there is no board any more, and lets go of the store
+            thread.unpark(); // it sees that the switches are gone, and drops the store
         }
     }
 }

@@ -5,6 +5,7 @@ use super::report::{StagedError, StagedReport};
 use super::run::{Progress, Run, interrupted};
 use super::soak::Patience;
 use crate::clock::timestamp;
+use crate::config::{ConfigError, Problem};
 use crate::kill_switch::control::control_plane::ControlPlane;
 use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
@@ -36,11 +37,11 @@ impl StagedEngage {
         self
     }
 
-    /// Bad findings of one check in a row that hold a stage. Default: 3. Valid: 1 or more; 0 is taken for 1.
+    /// Bad findings of one check in a row that hold a stage. Default: 3. Valid: 1 or more.
     ///
     /// Smaller stops at a stray timeout; larger lets what is wrong go on for longer.
     pub fn strikes(mut self, strikes: u32) -> Self {
-        self.patience.strikes = strikes.max(1);
+        self.patience.strikes = strikes;
         self
     }
 
@@ -56,9 +57,8 @@ impl StagedEngage {
         self
     }
 
-    /// Engages, looks and goes on until it is everywhere and well there; on this thread, which it blocks. The time of
-    /// `by`
-    /// is not looked at: every step has its own.
+    /// Engages, checks and advances until every stage is reached and good. Blocks this thread. Every step has a time of
+    /// its own; that of `by` is not used.
     ///
     /// # Errors
     ///
@@ -71,6 +71,9 @@ impl StagedEngage {
     ) -> Result<StagedReport, StagedError> {
         if checks.is_empty() {
             return Err(StagedError::NoChecks);
+        }
+        if self.patience.strikes == 0 {
+            return Err(ConfigError::of(Problem::new("strikes", 0, "1 or more")).into());
         }
         let before = control_plane.document().map_err(|error| StagedError::NotEngaged(error.into()))?;
         let reached = self.begin(control_plane, before.as_ref(), by)?;

@@ -5,9 +5,9 @@
 //!                                  └──not well──▶ held: it stays where it is, for a person to decide
 //! ```
 //!
-//! Which stages there are the document says ([`Stages`](super::Stages)). What is looked at the caller says: each [`Check`]
-//! is asked again and again while the stage soaks. A stage that is held is left as it is: to release it would give back
-//! what somebody wanted off, and to go on would do to all what went wrong for some.
+//! Which stages there are the document says ([`Stages`](super::Stages)). What is looked at the caller says: each
+//! [`Check`] is asked again and again while the stage soaks. A stage that is held is left as it is: to release it would
+//! give back a capability that has to stay off, and advancing would repeat the damage everywhere.
 //!
 //! | setting | default | |
 //! |---|---|---|

@@ -1,5 +1,6 @@
 //! Report and errors of a staged engagement.
 
+use crate::config::ConfigError;
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::stage::Stage;
 use crate::reject::BoxError;
@@ -18,9 +19,12 @@ pub struct StagedReport {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StagedError {
-    /// Nobody would look.
-    #[error("nothing is looked at between the stages: give at least one check, or engage without")]
+    /// There is no check.
+    #[error("a staged engagement needs at least one check; without one, engage")]
     NoChecks,
+    /// A setting is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// It could not be engaged; the switch is as it was.
     #[error("nothing was engaged: {0}")]
     NotEngaged(#[source] BoxError),
@@ -45,7 +49,7 @@ pub enum StagedError {
         /// Finding of the check.
         why: String,
     },
-    /// Somebody changed the switch meanwhile. What they did stands.
+    /// Another author changed the switch meanwhile. That change stands.
     #[error("{by} changed {switch} meanwhile: it was left so")]
     Interrupted {
         /// The switch.

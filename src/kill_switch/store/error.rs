@@ -116,7 +116,7 @@ impl fmt::Display for Generation<'_> {
 }
 
 impl StoreError {
-    /// Returns whether there is no room left where it was written.
+    /// Returns whether the device is full.
     #[cfg(feature = "file")]
     pub(super) fn is_full(&self) -> bool {
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];

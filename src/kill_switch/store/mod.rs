@@ -92,8 +92,7 @@ pub trait Store: Send + Sync + 'static {
     /// Calls `wake` whenever there may be something new, until the returned guard is dropped.
     ///
     /// A hint: `wake` may be called for nothing, or, when the system loses a notice, not at all. So read once after
-    /// this
-    /// has returned, and again every second. `wake` runs on a thread that is not the caller's: it has to return at
+    /// this has returned, and again every second. `wake` runs on a thread that is not the caller's: it has to return at
     /// once, and to leave the reading to a thread of its own.
     fn watch(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Watch;
 }

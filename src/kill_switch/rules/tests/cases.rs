@@ -47,7 +47,7 @@ fn all() -> Change {
     Change::Engage(engage(Scope::all()))
 }
 
-fn rehearse() -> Change {
+fn begin_drill() -> Change {
     Change::Engage(engage(Scope::all()).trigger(Trigger::Drill).expires(Expiry::release(at(50))))
 }
 
@@ -94,7 +94,7 @@ fn what_does_not_fit_the_state_is_refused_with_its_reason() {
         (vec![retire()], all(), "retired"),
         (vec![all()], retire(), "already_engaged"),
         (vec![all()], pin(PinState::Released), "already_engaged"),
-        (vec![all()], rehearse(), "already_engaged"),
+        (vec![all()], begin_drill(), "already_engaged"),
         (vec![all()], extend(99), "no_expiry"),
         (vec![ending()], extend(50), "invalid"),
         (vec![narrow()], stage(Stage::regions(["us"])), "not_wider"),
@@ -218,7 +218,7 @@ fn engaging_takes_one_person_and_giving_back_takes_two() {
         (vec![], define("ads"), false),
         (vec![narrow()], all(), false),
         (vec![all()], pin(PinState::Engaged), false),
-        (vec![rehearse()], release(), false),
+        (vec![begin_drill()], release(), false),
         (vec![all()], release(), true),
         (vec![all()], narrow(), true),
         (vec![ending], Change::Extend { switch: id("recs"), until: at(60) }, true),
@@ -238,8 +238,8 @@ fn engaging_takes_one_person_and_giving_back_takes_two() {
         assert!(broken.changed().proposed.is_none());
         assert_eq!(broken.changed().break_glass, takes_two, "flagged when something was broken: {change:?}");
     }
-    let others = apply(&two_person(&[rehearse()]), &release(), &person("bo", 9)).unwrap();
-    assert!(others.changed().proposed.is_some(), "somebody else's rehearsal");
+    let others = apply(&two_person(&[begin_drill()]), &release(), &person("bo", 9)).unwrap();
+    assert!(others.changed().proposed.is_some(), "another author's drill");
 }
 
 #[test]
@@ -333,8 +333,8 @@ fn a_step_to_a_region_lets_no_instance_go_that_it_began_with() {
 }
 
 #[test]
-fn a_rehearsal_leaves_a_pin_alone() {
+fn a_drill_leaves_a_pin_alone() {
     let document = two_person(&[pin(PinState::Released)]);
-    assert!(matches!(apply(&document, &rehearse(), &person("bo", 2)), Err(ChangeError::Pinned { .. })));
+    assert!(matches!(apply(&document, &begin_drill(), &person("bo", 2)), Err(ChangeError::Pinned { .. })));
     assert!(apply(&document, &all(), &person("bo", 2)).is_ok(), "need overrules it");
 }

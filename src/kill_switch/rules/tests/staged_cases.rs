@@ -80,7 +80,7 @@ fn what_is_engaged_already_keeps_its_stage_for_those_whom_it_was_looked_at_for()
     );
     let two = apply(&everywhere, &Change::TwoPerson { required: true }, &person("ana", 3)).unwrap();
     let wider = engaged(&two, tenants(&["a", "b", "c"]).now()).unwrap();
-    assert_eq!(wider.changed().proposed, None, "nobody is let in again, so it takes one person");
+    assert_eq!(wider.changed().proposed, None, "no traffic is readmitted, so one person is enough");
 }
 
 fn drill() -> Engage {

@@ -58,8 +58,8 @@ impl History {
         fs::remove_temporaries(&self.directory, |target| generation_in(target).is_some());
     }
 
-    /// Removes what is over the limit: what was before the document went back to an older one first, then the oldest. What
-    /// cannot be removed stays until the next time: no change waits for it.
+    /// Removes what is over the limit: what was before the document went back to an older one first, then the oldest.
+    /// What cannot be removed stays until the next time: no change waits for it.
     pub(super) fn tidy(&self, present: u64) {
         let mut generations = self.list().unwrap_or_default();
         generations.sort_unstable_by_key(|&generation| (generation < present, generation));

@@ -24,18 +24,16 @@ use std::path::Path;
 /// ```
 ///
 /// **Reading** opens the path anew each time and follows links, so that a mounted `ConfigMap` works. Only a regular
-/// file
-/// of at most 1 MiB is read; a FIFO or a device is refused without being opened. What looks half written is read again
-/// a few times, within 15 ms, and then handed on as it is.
+/// file of at most 1 MiB is read; a FIFO or a device is refused without being opened. What looks half written is read
+/// again a few times, within 15 ms, and then handed on as it is.
 ///
 /// **Writing** needs the lock, which is advisory: it keeps out other stores, not an editor. The revision that goes is
 /// saved first; then a temporary file (mode 0600) is written, synced, given the owner and mode of the file that it
 /// replaces, renamed over it, and the directory is synced. Temporary files of writers that were killed are removed by
 /// the next. A path that is a symbolic link is only read.
 ///
-/// **Watching** sees every change in the directory, which survives renaming over, writing in place and the swap of
-/// a `ConfigMap`'s `..data`. One thread serves all stores of the process. A directory that was deleted and made again
-/// is
+/// **Watching** sees every change in the directory, which survives renaming over, writing in place and the swap of a
+/// `ConfigMap`'s `..data`. One thread serves all stores of the process. A directory that was deleted and made again is
 /// noticed by the next [`read`](Store::read). Not noticed, and left to the reading every second: a change behind a
 /// symbolic link to another directory, and a change by another host on a network file system.
 ///

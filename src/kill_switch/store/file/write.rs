@@ -55,7 +55,8 @@ pub(super) fn compare_and_set(paths: &Paths, expected: Option<u64>, bytes: &[u8]
     Ok(())
 }
 
-/// As [`compare_and_set`], whatever is there. What has a generation goes into the history; what has none is kept beside.
+/// As [`compare_and_set`], whatever is there. What has a generation goes into the history; what has none is kept
+/// beside.
 pub(super) fn put_back(paths: &Paths, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
     let path = &paths.path;
     if path.is_symlink() {
