@@ -1,4 +1,4 @@
-//! Stages and rehearsals by way of the admin page, and what is written down of those who may not.
+//! Stages and drills over the admin page, and the audit of denied requests.
 
 use crate::scene::Scene;
 use backstop::clock::Timestamp;

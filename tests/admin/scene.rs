@@ -80,7 +80,8 @@ impl Store for Moody {
     }
 }
 
-/// `mira` and `ana` may do everything, `vera` views, `nora` engages, `dora` drills, `rene` releases, `otto` does everything to `other`, and `evi`'s time is over.
+/// `mira` and `ana` may do everything, `vera` views, `nora` engages, `dora` drills, `rene` releases, `otto` does
+/// everything to `other`, and `evi`'s time is over.
 pub(crate) fn token(actor: &str) -> String {
     Token::from_bytes([actor.as_bytes()[0]; 32]).reveal()
 }

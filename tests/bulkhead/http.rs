@@ -1,5 +1,6 @@
 //! A bulkhead in real servers and in front of real clients: HTTP and gRPC through sockets.
 
+use crate::bodies;
 use crate::common;
 
 use axum::Router;
@@ -31,20 +32,13 @@ use tower::{Layer, Service, ServiceExt};
 const IGNORED: [u64; 5] = [0, 0, 1, 0, 0];
 
 async fn behave(request: Request) -> Response {
-    let part = || stream::once(async { Ok::<_, io::Error>(Bytes::from_static(b"part")) });
     match request.uri().path() {
         "/endless" => {
             let chunk = Bytes::from(vec![b'x'; 65_536]);
             Body::from_stream(stream::repeat(chunk).map(Ok::<_, io::Error>)).into_response()
         }
-        "/breaks" => {
-            let broken = async {
-                tokio::task::yield_now().await; // lets hyper send what it has
-                Err(io::Error::other("broken"))
-            };
-            Body::from_stream(part().chain(stream::once(broken))).into_response()
-        }
-        "/stalls" => Body::from_stream(part().chain(stream::pending())).into_response(),
+        "/breaks" => bodies::broken().into_response(),
+        "/stalls" => bodies::stalled().into_response(),
         path => {
             let status = path.trim_start_matches('/').parse().unwrap_or(StatusCode::OK);
             (status, if status == StatusCode::OK { "text" } else { "" }).into_response()

@@ -1,5 +1,7 @@
 //! Bulkhead: one module a subject.
 
+#[path = "../support/bodies.rs"]
+mod bodies;
 #[path = "../support/common.rs"]
 mod common;
 #[expect(dead_code, reason = "this program needs a part of it")]

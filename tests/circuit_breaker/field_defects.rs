@@ -1,7 +1,7 @@
 //! The defects of other circuit breakers, each as a test that this one does not have it.
 //!
-//! Found in their code, their issues, or by running them. Bulkheads are in `bulkhead/field_defects.rs`, probes in `half_open.rs`, series and
-//! gauges in `telemetry/`, gRPC and rejections as responses in `stack/`.
+//! Found in their code, their issues, or by running them. Bulkheads are in `bulkhead/field_defects.rs`, probes in
+//! `half_open.rs`, series and gauges in `telemetry/`, gRPC and rejections as responses in `stack/`.
 
 use crate::scene;
 

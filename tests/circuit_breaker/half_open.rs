@@ -1,8 +1,9 @@
-//! Half-open: how many probes, for how long, and what becomes of those that are late, cancelled, hung or forgotten.
-//! A name that begins with a letter and a number has its row in the field cases; the others are defects of 0.1 or of peers.
+//! Half-open: how many probes, for how long, and what becomes of those that are late, cancelled, hung or forgotten. A
+//! name that begins with a letter and a number has its row in the field cases; the others are defects of 0.1 or of
+//! peers.
 
 use crate::scene;
-use crate::state::config;
+use crate::settings::config;
 
 use backstop::circuit_breaker::Permit;
 use backstop::circuit_breaker::{

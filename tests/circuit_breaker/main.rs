@@ -9,5 +9,6 @@ mod keyed;
 mod lifecycle;
 mod model;
 mod reentrancy;
+mod settings;
 mod state;
 mod tower;

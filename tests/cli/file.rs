@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// A folder of its own with a document in it, once somebody defines a switch.
+/// A temporary folder for a document.
 struct Editor {
     folder: tempfile::TempDir,
 }
@@ -165,7 +165,7 @@ fn what_takes_two_persons_waits_for_the_second() {
     let waits = editor.run(&["two-person", "off", "--reason", "after it", "--json"]);
     assert_eq!((waits.code, &waits.stdout.parse::<Value>().unwrap()["number"]), (4, &7.into()));
     editor.run(&["reject", "7", "--reason", "not yet"]).succeeds();
-    let said = editor.run(&["two-person", "off", "--reason", "nobody is awake", "--break-glass"]).succeeds().stdout;
+    let said = editor.run(&["two-person", "off", "--reason", "one person on call", "--break-glass"]).succeeds().stdout;
     assert!(said.contains("without a second person"), "{said}");
     let history = editor.run(&["history"]).succeeds().stdout;
     assert!(history.contains("approved by ana") && history.contains("without a second person"), "{history}");
@@ -282,7 +282,7 @@ fn what_was_damaged_or_deleted_is_restored_from_the_history() {
     );
     fs::remove_file(editor.path("switches.json")).unwrap();
     editor.define("recs").fails(1, "error (gone): the document is gone, and its history is there");
-    editor.run(&["restore", "--reason", "somebody tidied up"]).succeeds();
+    editor.run(&["restore", "--reason", "the file was deleted"]).succeeds();
     assert!(editor.run(&["history"]).succeeds().stdout.contains("restore generation"));
     editor.run(&["verify-audit"]).succeeds();
 }

@@ -10,10 +10,11 @@
 //! - op `reset_in_flight`: the permits are taken from their holders.
 //!
 //! Where a scenario says nothing of a queue's bound there is none: ours is then as large as it may be. A
-//! `max_wait_ms` of `null` is a wait without an end: ours is then as long as it may be. An idle service that was polled ready is kept
-//! until the end. A name that is used again while its permit is held lets go of that permit.
+//! `max_wait_ms` of `null` is a wait without an end: ours is then as long as it may be. An idle service that was polled
+//! ready is kept until the end. A name that is used again while its permit is held lets go of that permit.
 
-use super::schema::{self, Acquired, BulkheadStep, Order, Total};
+use super::schema;
+use super::schema_bulkhead::{self, Acquired, BulkheadStep, Order, Total};
 use backstop::bulkhead::{BulkheadConfig, BulkheadService, PartitionTotal, Permit, QueueOrder, Shedding};
 use backstop::clock::{Clock, ManualClock};
 use backstop::reject::RejectReason;
@@ -33,7 +34,7 @@ const WAIT_MAX: Duration = Duration::from_secs(86_400);
 /// The settings of a scenario, on the way to a bulkhead or, when it changes them, to the same one again.
 macro_rules! set {
     ($builder:expr, $config:expr) => {{
-        let config: &schema::Bulkhead = $config;
+        let config: &schema_bulkhead::Bulkhead = $config;
         let mut builder = $builder
             .max_concurrent_calls(config.max)
             .max_wait(wait(config.max_wait_ms))
@@ -80,7 +81,7 @@ type Idle = BulkheadService<tower::util::ServiceFn<fn(()) -> Ready<Result<(), Re
 
 /// One bulkhead, its time, and who holds or waits for its permits.
 struct Player {
-    config: schema::Bulkhead,
+    config: schema_bulkhead::Bulkhead,
     bulkhead: Bulkhead,
     time: ManualClock,
     /// Has the timers of those who wait; its time is moved along.
@@ -93,7 +94,7 @@ struct Player {
 }
 
 impl Player {
-    fn new(config: schema::Bulkhead) -> Result<Self, ConfigError> {
+    fn new(config: schema_bulkhead::Bulkhead) -> Result<Self, ConfigError> {
         let (clock, time) = Clock::manual();
         let bulkhead = set!(Bulkhead::builder("conformance").clock(clock), &config).build()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -276,6 +277,6 @@ fn refused(result: Result<(), ConfigError>) -> Vec<String> {
     result.err().map(|error| error.to_string()).into_iter().collect()
 }
 
-fn settings(config: &schema::Bulkhead) -> Result<BulkheadConfig, ConfigError> {
+fn settings(config: &schema_bulkhead::Bulkhead) -> Result<BulkheadConfig, ConfigError> {
     set!(BulkheadConfig::builder(), config).build()
 }

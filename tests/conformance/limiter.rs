@@ -3,7 +3,8 @@
 //! A minimum of 0, which would let nothing through for ever, is 1 here. Probing for the round trip without load is
 //! ours and not the scenarios': it is off.
 
-use super::schema::{self, LimiterStep};
+use super::schema;
+use super::schema_bulkhead::{self, LimiterStep};
 use backstop::ConfigError;
 use backstop::bulkhead::limit::{Aimd, Decrease, Limiter, Sample, Vegas};
 use std::time::Duration;
@@ -29,17 +30,17 @@ pub(crate) fn play(scenario: &schema::Scenario) -> Result<(), Vec<String>> {
     if failures.is_empty() { Ok(()) } else { Err(failures) }
 }
 
-fn limiter(config: &schema::Limiter) -> Result<Limiter, ConfigError> {
+fn limiter(config: &schema_bulkhead::Limiter) -> Result<Limiter, ConfigError> {
     match *config {
-        schema::Limiter::Aimd { initial, min, max, backoff, timeout_ms } => {
+        schema_bulkhead::Limiter::Aimd { initial, min, max, backoff, timeout_ms } => {
             let aimd = Aimd::new().min(min.max(1)).max(max).backoff_ratio(backoff);
             let aimd = timeout_ms.map_or(aimd.clone(), |ms| aimd.timeout(Duration::from_millis(ms)));
             Limiter::new(aimd, initial)
         }
-        schema::Limiter::Vegas { initial, max, alpha, beta, decrease, smoothing } => {
+        schema_bulkhead::Limiter::Vegas { initial, max, alpha, beta, decrease, smoothing } => {
             let decrease = match decrease {
-                schema::Decrease::Log10 => Decrease::Log10,
-                schema::Decrease::Half => Decrease::Half,
+                schema_bulkhead::Decrease::Log10 => Decrease::Log10,
+                schema_bulkhead::Decrease::Half => Decrease::Half,
             };
             let vegas = Vegas::new().max(max).decrease(decrease).smoothing(smoothing).probe_interval(0);
             let vegas = alpha.map_or(vegas.clone(), |calls| vegas.alpha(calls));

@@ -4,9 +4,11 @@
 //! line for each scenario.
 
 mod breaker;
+mod breaker_settings;
 mod bulkhead;
 mod limiter;
 mod schema;
+mod schema_bulkhead;
 mod throttle;
 
 use schema::Scenario;

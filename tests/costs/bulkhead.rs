@@ -1,29 +1,14 @@
 //! What a call through a bulkhead takes from the allocator, and how much larger the layer makes a future.
 
-use crate::exposition;
+use crate::{CALLS, allocations};
 
-use allocation_counter::measure;
 use backstop::bulkhead::BulkheadLayer;
 use backstop::{BoxError, Bulkhead, CallError, Rejected};
-use exposition::Exporter;
 use futures_util::FutureExt;
 use std::future::{Ready, ready};
 use std::io;
 use std::time::Duration;
 use tower::{Layer, Service, ServiceExt, service_fn};
-
-/// Calls before the counting, so that every first time is behind us, publications among them.
-const WARM_UP: u64 = 6_000;
-/// Calls that are counted: some publications are among them.
-const CALLS: u64 = 5_000;
-
-/// Allocations of `CALLS` calls, after some that do not count, with a Prometheus recorder installed.
-fn allocations(mut call: impl FnMut()) -> u64 {
-    Exporter::new().run(|| {
-        (0..WARM_UP).for_each(|_| call());
-        measure(|| (0..CALLS).for_each(|_| call())).count_total
-    })
-}
 
 fn echo(number: u64) -> Ready<Result<u64, io::Error>> {
     ready(Ok(number))

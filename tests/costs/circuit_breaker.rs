@@ -1,6 +1,6 @@
 //! What a call and a breaker take from the allocator, and how much larger the layer makes a future.
 
-use crate::exposition;
+use crate::{CALLS, WARM_UP, allocations};
 
 use allocation_counter::measure;
 use backstop::bulkhead::{self, BulkheadBuilder};
@@ -10,7 +10,6 @@ use backstop::clock::{Clock, ManualClock};
 use backstop::config::Named;
 use backstop::{BoxError, Bulkhead, CallError, CircuitBreaker, Rejected};
 use bytes::Bytes;
-use exposition::Exporter;
 use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -21,19 +20,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::{Layer, Service, ServiceExt, service_fn};
-
-/// Calls before the counting, so that every first time is behind us, publications among them.
-const WARM_UP: u64 = 6_000;
-/// Calls that are counted: some publications are among them.
-const CALLS: u64 = 5_000;
-
-/// Allocations of `CALLS` calls, after some that do not count, with a Prometheus recorder installed.
-fn allocations(mut call: impl FnMut()) -> u64 {
-    Exporter::new().run(|| {
-        (0..WARM_UP).for_each(|_| call());
-        measure(|| (0..CALLS).for_each(|_| call())).count_total
-    })
-}
 
 fn open() -> CircuitBreaker {
     let breaker = CircuitBreaker::new("open");

@@ -1,56 +1,14 @@
 //! What stands in the log: a trip is a warning that tells what and why, other changes are information, a call is
 //! nothing.
 
+#[path = "../support/lines.rs"]
+mod lines;
+
 use backstop::CircuitBreaker;
 use backstop::circuit_breaker::State;
 use backstop::clock::{Clock, ManualClock};
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use lines::{Lines, with_log};
 use std::time::Duration;
-use tracing_subscriber::fmt::MakeWriter;
-
-/// Lines that a subscriber wrote.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Lines {
-    /// The lines since the last look.
-    fn take(&self) -> Vec<String> {
-        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
-        text.lines().map(|line| line.trim().to_owned()).collect()
-    }
-}
-
-/// Runs `work` with every level of the log shown.
-fn with_log(work: impl FnOnce(&Lines)) {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(lines.clone())
-        .without_time()
-        .with_ansi(false)
-        .finish();
-    tracing::subscriber::with_default(subscriber, || work(&lines));
-}
 
 fn breaker() -> (CircuitBreaker, ManualClock) {
     let (clock, time) = Clock::manual();

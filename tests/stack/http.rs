@@ -1,5 +1,6 @@
 //! What HTTP responses and their bodies say about a dependency, seen through real sockets.
 
+use crate::bodies;
 use crate::common;
 
 use axum::Router;
@@ -13,12 +14,10 @@ use backstop::classify::{HttpHead, StatusRules};
 use backstop::clock::Clock;
 use backstop::reject::RejectReason;
 use backstop::{CircuitBreaker, Outcome, Rejected};
-use bytes::Bytes;
 use common::{counted, eventually, get, hyper_client, request, serve, soon};
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tower::{Layer, Service, ServiceExt};
@@ -33,16 +32,9 @@ async fn upstream() -> SocketAddr {
 }
 
 async fn behave(request: Request) -> Response {
-    let part = || stream::once(async { Ok::<_, io::Error>(Bytes::from_static(b"part")) });
     match request.uri().path() {
-        "/breaks" => {
-            let broken = async {
-                tokio::task::yield_now().await; // lets hyper send what it has
-                Err(io::Error::other("broken"))
-            };
-            Body::from_stream(part().chain(stream::once(broken))).into_response()
-        }
-        "/stalls" => Body::from_stream(part().chain(stream::pending())).into_response(),
+        "/breaks" => bodies::broken().into_response(),
+        "/stalls" => bodies::stalled().into_response(),
         "/busy" => (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "7")]).into_response(),
         path => {
             let status = path.trim_start_matches('/').parse().unwrap_or(StatusCode::NOT_FOUND);

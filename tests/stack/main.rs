@@ -1,5 +1,7 @@
 //! Mechanisms in front of real servers and clients, together and by protocol.
 
+#[path = "../support/bodies.rs"]
+mod bodies;
 #[path = "../support/common.rs"]
 mod common;
 

@@ -1,29 +1,44 @@
-//! A store whose board reads on the test's own thread.
+//! Stores for tests: a memory store with some of its methods replaced.
 
 use backstop::kill_switch::store::{MemoryStore, Store, StoreError, Watch};
 use std::sync::Arc;
 
-/// A store that keeps the board's own thread where it asks to watch: all that happens, happens on the test's thread,
-/// which is the one with the recorder, or the log. The board's other thread tells at every poll: set one of an hour.
+/// The methods of a [`Store`] that are named, as those of the memory store in `self.0`.
+macro_rules! as_memory_store {
+    (@ read) => {
+        fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
+            self.0.read()
+        }
+    };
+    (@ compare_and_set) => {
+        fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+            self.0.compare_and_set(expected, generation, bytes)
+        }
+    };
+    (@ revisions) => {
+        fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
+            self.0.revision(generation)
+        }
+
+        fn revisions(&self) -> Result<Vec<u64>, StoreError> {
+            self.0.revisions()
+        }
+    };
+    ($($method:ident)*) => {
+        $(as_memory_store!(@ $method);)*
+    };
+}
+
+#[allow(unused_imports, reason = "not every program replaces a method")]
+pub(crate) use as_memory_store;
+
+/// A store that parks the reading thread where it watches: everything happens on the test's thread, which is the one
+/// with the recorder or the log. The thread for events publishes at every poll: set one of an hour.
 #[derive(Clone, Default)]
 pub(crate) struct Kept(pub(crate) Arc<MemoryStore>);
 
 impl Store for Kept {
-    fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.read()
-    }
-
-    fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.0.compare_and_set(expected, generation, bytes)
-    }
-
-    fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.revision(generation)
-    }
-
-    fn revisions(&self) -> Result<Vec<u64>, StoreError> {
-        self.0.revisions()
-    }
+    as_memory_store!(read compare_and_set revisions);
 
     fn watch(&self, _: Arc<dyn Fn() + Send + Sync>) -> Watch {
         loop {

@@ -8,3 +8,4 @@ mod promtool;
 
 mod bulkhead;
 mod metrics;
+mod public_api;

@@ -47,7 +47,7 @@ pub(super) const ROWS: [Subject; 8] = [
     grpc("ours-grpc-protect", "backstop, all three, `protect()`", || called(all_three().respond().layer(server()))),
 ];
 
-/// What `tonic::transport::Server` puts its layers in front of.
+/// The service that `tonic::transport::Server` layers.
 fn server() -> Routes {
     Routes::new(tonic_health::server::health_reporter().1)
 }

@@ -4,7 +4,8 @@
 //!   share. Otherwise it waits, if it may and the line is not full.
 //! - As long as there is room the line is served: partitions below their share first, then in the order of the line.
 //! - Each partition has places in the line of its own; the others are everybody's.
-//! - Who has waited for as long as it may is out. Who waits while the line of its partition has not been empty for longer than the
+//! - Who has waited for as long as it may is out. Who waits while the line of its partition has not been empty for
+//!   longer than the
 //!   interval may only wait for the target.
 //! - When the bulkhead is full, permits that were held for too long are taken away.
 
