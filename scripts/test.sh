@@ -107,17 +107,10 @@ counted() {
   rm -f "$output"
 }
 
-# With at most one preemption in each model: the long script explores all. In a target folder of its own, because the flag
-# reaches every crate. The tests' dependencies are built with it
-# and not used: only what the models run is optimized.
+# With at most two preemptions in each model: the long script explores all.
 models() {
-  local profile=profile.dev setting settings=()
-  for setting in 'debug="none"' 'opt-level=2' 'package."*".opt-level=0' 'package.loom.opt-level=3' \
-    'package.generator.opt-level=3'; do
-    settings+=(--config "$profile.$setting")
-  done
-  RUSTFLAGS="${RUSTFLAGS-} --cfg backstop_loom" CARGO_TARGET_DIR=$target/loom \
-    LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS-1} cargo test "${settings[@]}" --lib --no-default-features loom_
+  CARGO_TARGET_DIR=$target/loom LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS-2} \
+    cargo test --manifest-path loom/Cargo.toml loom_
 }
 
 documentation() {

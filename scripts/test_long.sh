@@ -35,7 +35,6 @@ step 'a thousand killed writers' \
   env BACKSTOP_STORE_KILLS="${BACKSTOP_STORE_KILLS-1000}" cargo test --release --test kill_switch store
 step 'the canary, as README runs it' timeout 300 cargo run --release --example canary
 step 'loom models, every interleaving' \
-  env RUSTFLAGS="${RUSTFLAGS-} --cfg backstop_loom" CARGO_TARGET_DIR="$target/loom" \
-  cargo test --release --lib --no-default-features loom_
+  env CARGO_TARGET_DIR="$target/loom" cargo test --manifest-path loom/Cargo.toml loom_
 step 'benches build' cargo check --manifest-path benches/Cargo.toml --benches --bins --features ours
 step 'fuzzers' scripts/fuzz.sh "${1-60}"

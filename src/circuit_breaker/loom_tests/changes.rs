@@ -5,7 +5,6 @@ use crate::circuit_breaker::open_time::OpenTime;
 use crate::circuit_breaker::permit::Permit;
 use crate::circuit_breaker::state::State;
 use crate::circuit_breaker::window::kind::SlidingWindow;
-use crate::sync::Arc;
 use loom::thread;
 
 #[test]

@@ -1,7 +1,7 @@
 //! Models of two or three threads, one property each: every order of their steps, up to a bound, is tried.
 //!
-//! `RUSTFLAGS="--cfg backstop_loom" cargo test --lib --release --no-default-features loom` runs them;
-//! `LOOM_MAX_PREEMPTIONS` overrules the bound. Time is moved by hand and is no part of a model.
+//! `cargo test --manifest-path loom/Cargo.toml loom_` runs them; `LOOM_MAX_PREEMPTIONS` overrules the bound. Time is
+//! moved by hand and is not part of a model.
 
 mod changes;
 mod counting;
