@@ -36,7 +36,7 @@ ours-stack-switch        admitting  358  0
 ours-switch-16           admitting 3470  0
 '
 
-cargo build --quiet --release --manifest-path benches/Cargo.toml --bin count --features ours
+cargo build --quiet --release --manifest-path benches/Cargo.toml --bin count --no-default-features --features ours
 counter=$target/release/count
 
 # collected SUBJECT CASE CALLS

@@ -36,5 +36,5 @@ step 'a thousand killed writers' \
 step 'the canary, as README runs it' timeout 300 cargo run --release --example canary
 step 'loom models, every interleaving' \
   env CARGO_TARGET_DIR="$target/loom" cargo test --manifest-path loom/Cargo.toml loom_
-step 'benches build' cargo check --manifest-path benches/Cargo.toml --benches --bins --features ours
+step 'benches build' cargo check --manifest-path benches/Cargo.toml --benches --bins --features end-to-end
 step 'fuzzers' scripts/fuzz.sh "${1-60}"

@@ -10,6 +10,8 @@ use std::thread;
 
 use tower_service::Service;
 
+use crate::{Instance, Mechanism, Subject};
+
 /// The request and the response of every call.
 pub type Message = u64;
 
@@ -35,6 +37,20 @@ impl fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
+
+/// The row that all others are compared with.
+pub const SUBJECT: Subject = Subject {
+    mechanism: Mechanism::Bare,
+    name: "bare",
+    title: "bare Tower service",
+    admits: Some(|| {
+        Instance::new(|| {
+            let mut service = Works;
+            move || serve(&mut service).is_ok()
+        })
+    }),
+    rejects: None,
+};
 
 /// A service that is always ready and answers at once with the request.
 #[derive(Clone, Copy, Debug)]

@@ -7,11 +7,12 @@
 
 pub mod allocations;
 pub mod bare;
-#[cfg(feature = "ours")]
+#[cfg(feature = "end-to-end")]
 pub mod end_to_end;
 pub mod measure;
 #[cfg(feature = "ours")]
 pub mod ours;
+#[cfg(feature = "peers")]
 pub mod peers;
 pub mod quiet;
 #[cfg(feature = "recorder")]
@@ -20,13 +21,18 @@ pub mod subject;
 
 pub use subject::{Instance, Mechanism, Runner, Subject};
 
-/// Every subject of this build, in the order of the tables.
+/// Every subject of this build, in the order of the tables: the bare service first.
 pub fn subjects() -> Vec<Subject> {
-    #[cfg_attr(not(feature = "ours"), expect(unused_mut, reason = "ours is the only addition"))]
-    let mut subjects = peers::subjects();
-    #[cfg(feature = "ours")]
-    subjects.extend([ours::subjects(), end_to_end::subjects()].concat());
-    subjects
+    [
+        vec![bare::SUBJECT],
+        #[cfg(feature = "peers")]
+        peers::subjects(),
+        #[cfg(feature = "ours")]
+        ours::subjects(),
+        #[cfg(feature = "end-to-end")]
+        end_to_end::subjects(),
+    ]
+    .concat()
 }
 
 /// Puts the process into the state that the figures are for: with a recorder, if this build has one.

@@ -1,8 +1,6 @@
 //! Whole requests, as users make them: bare, behind layers of others, and behind ours.
 
-#[cfg(feature = "end-to-end")]
 mod client;
-#[cfg(feature = "end-to-end")]
 mod grpc;
 mod pass_through;
 mod route;
@@ -15,7 +13,6 @@ use crate::{Instance, Mechanism, Subject};
 /// The rows, in the order of the tables.
 pub fn subjects() -> Vec<Subject> {
     let mut subjects = route::ROWS.to_vec();
-    #[cfg(feature = "end-to-end")]
     subjects.extend(grpc::ROWS.into_iter().chain(client::ROWS));
     subjects
 }

@@ -1,4 +1,4 @@
-//! The peers, and the bare service that they are compared with.
+//! The peers.
 //!
 //! Every breaker runs with its own default window and thresholds; only the open time is set. Every
 //! bulkhead has the same limit.
@@ -12,24 +12,11 @@ mod seatbelt;
 mod tower;
 pub(crate) mod tower_resilience;
 
-use crate::bare::{Works, serve};
-use crate::{Instance, Mechanism, Subject};
+use crate::Subject;
 
-/// The bare service first, then the peers.
+/// Their rows, in the order of the tables.
 pub fn subjects() -> Vec<Subject> {
-    let mut subjects = vec![Subject {
-        mechanism: Mechanism::Bare,
-        name: "bare",
-        title: "bare Tower service",
-        admits: Some(|| {
-            Instance::new(|| {
-                let mut service = Works;
-                move || serve(&mut service).is_ok()
-            })
-        }),
-        rejects: None,
-    }];
-    subjects.push(tower_resilience::CIRCUIT_BREAKER);
+    let mut subjects = vec![tower_resilience::CIRCUIT_BREAKER];
     subjects.extend(seatbelt::SUBJECTS);
     subjects.extend(recloser::SUBJECTS);
     subjects.extend(failsafe::SUBJECTS);
