@@ -65,6 +65,7 @@ pub mod config;
 mod events;
 #[cfg(feature = "kill-switch")]
 mod fs;
+mod guarded;
 pub mod guide;
 mod keyed_table;
 #[cfg(feature = "kill-switch")]

@@ -10,7 +10,7 @@ use super::timer::Timer;
 use crate::clock::Instant;
 use crate::reject::{RejectReason, Rejected};
 use crate::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -27,10 +27,6 @@ pub(crate) struct Place<H: PermitOwner> {
 impl<H: PermitOwner> Place<H> {
     pub(super) fn new(holder: H, id: u64) -> Self {
         Self { holder, id: Some(id) }
-    }
-
-    pub(super) fn holder(&self) -> &H {
-        &self.holder
     }
 
     /// The permit or the rejection, or when to look again at the latest.
@@ -110,8 +106,53 @@ impl<H: PermitOwner> Waiting<H> {
     }
 }
 
+/// The way of a future's call through the bulkhead.
+pub(crate) enum Held<H: PermitOwner> {
+    Waiting(Waiting<H>),
+    Permit(Option<Permit<H>>),
+}
+
+impl<H: PermitOwner> Held<H> {
+    /// As [`enter`], for a call that a future carries.
+    pub(super) fn enter(holder: &H) -> Result<Self, Rejected> {
+        match enter_as_future(holder, Wait::AsConfigured) {
+            Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket).into()),
+            Entry::Queued(id) => Ok(Self::Waiting(Waiting::new(Place::new(holder.clone(), id)))),
+            Entry::Rejected(rejected) => Err(rejected),
+        }
+    }
+
+    /// Waits for the permit, if it is not there.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejected>> {
+        if let Self::Waiting(waiting) = self {
+            *self = ready!(waiting.poll(cx))?.into();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Permit<H>> {
+        match self {
+            Self::Waiting(_) => None,
+            Self::Permit(permit) => permit.take(),
+        }
+    }
+
+    pub(super) fn count_fallback(&self) {
+        match self {
+            Self::Waiting(waiting) => waiting.place.holder.count_fallback(),
+            Self::Permit(permit) => permit.iter().for_each(|permit| permit.holder().count_fallback()),
+        }
+    }
+}
+
+impl<H: PermitOwner> From<Permit<H>> for Held<H> {
+    fn from(permit: Permit<H>) -> Self {
+        Self::Permit(Some(permit.carried()))
+    }
+}
+
 /// As [`enter`], for futures: where there are no timers, no call waits.
-pub(super) fn enter_as_future<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
+fn enter_as_future<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
     enter(holder, wait, Timer::is_possible)
 }
 
@@ -152,12 +193,8 @@ fn enter_at_once_slow<H: PermitOwner>(holder: &H, word: Word) -> Result<Permit<H
 
 impl Bulkhead {
     /// A permit that travels with a future, or a place in the queue.
-    pub(crate) fn enter(&self) -> Entered {
-        match enter_as_future(self, Wait::AsConfigured) {
-            Entry::Permit(ticket) => Entered::Permit(Permit::new(self.clone(), ticket).carried()),
-            Entry::Queued(id) => Entered::Waiting(Waiting::new(Place::new(self.clone(), id))),
-            Entry::Rejected(rejected) => Entered::Rejected(rejected),
-        }
+    pub(crate) fn enter(&self) -> Result<Held<Self>, Rejected> {
+        Held::enter(self)
     }
 
     /// A permit that travels with a future, on the fast path.
@@ -165,11 +202,4 @@ impl Bulkhead {
     pub(crate) fn try_enter_fast(&self) -> Option<Permit> {
         try_enter_fast(self).ok().map(|ticket| Permit::new(self.clone(), ticket).carried())
     }
-}
-
-/// Result of entering a bulkhead.
-pub(crate) enum Entered {
-    Permit(Permit),
-    Waiting(Waiting<Bulkhead>),
-    Rejected(Rejected),
 }

@@ -1,10 +1,9 @@
 //! Calls without Tower.
 
-use super::acquire::{self, Place, Waiting, enter_as_future};
-use super::admission::{Entry, Wait};
+use super::acquire::{self, Held};
+use super::admission::Wait;
 use super::future::outcome;
 use super::owner::PermitOwner;
-use super::permit::Permit;
 use crate::classify::Classify;
 use crate::outcome::on_behalf_of;
 use crate::reject::CallError;
@@ -19,16 +18,9 @@ pin_project! {
         holder: &'h H,
         #[pin]
         future: F,
-        stage: Stage<H>,
+        held: Option<Held<H>>,
         classifier: &'c C,
     }
-}
-
-enum Stage<H: PermitOwner> {
-    New,
-    Waiting(Waiting<H>),
-    Called(Permit<H>),
-    Ended,
 }
 
 impl<T, E, H: PermitOwner, F: Future<Output = Result<T, E>>, C: Classify<T, E>> Future for Guarded<'_, '_, H, F, C> {
@@ -36,27 +28,14 @@ impl<T, E, H: PermitOwner, F: Future<Output = Result<T, E>>, C: Classify<T, E>> 
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        loop {
-            let permit = match this.stage {
-                Stage::New => match enter_as_future(*this.holder, Wait::AsConfigured) {
-                    Entry::Permit(ticket) => Permit::new(this.holder.clone(), ticket),
-                    Entry::Queued(id) => {
-                        *this.stage = Stage::Waiting(Waiting::new(Place::new(this.holder.clone(), id)));
-                        continue;
-                    }
-                    Entry::Rejected(rejected) => return Poll::Ready(Err(rejected.into())),
-                },
-                Stage::Waiting(waiting) => ready!(waiting.poll(cx))?,
-                Stage::Called(_) | Stage::Ended => break,
-            };
-            *this.stage = Stage::Called(permit.carried());
+        if this.held.is_none() {
+            *this.held = Some(Held::enter(*this.holder)?);
         }
-        let polled = match this.stage {
-            Stage::Called(permit) => on_behalf_of(permit, || this.future.poll(cx)),
-            _ => this.future.poll(cx), // after its end, for which it is to answer
-        };
-        let result = ready!(polled);
-        if let Stage::Called(mut permit) = std::mem::replace(this.stage, Stage::Ended) {
+        let held = this.held.as_mut().expect("it has entered");
+        ready!(held.poll(cx))?;
+        let Held::Permit(permit) = held else { unreachable!("it has been waited for") };
+        let result = ready!(on_behalf_of(permit, || this.future.poll(cx)));
+        if let Some(mut permit) = permit.take() {
             permit.finish(Some(outcome(*this.classifier, &result)), false);
         }
         Poll::Ready(result.map_err(CallError::Inner))
@@ -71,7 +50,7 @@ pub(super) fn call_with<T, E, C: Classify<T, E>, H: PermitOwner>(
     future: impl Future<Output = Result<T, E>>,
     classifier: &C,
 ) -> impl Future<Output = Result<T, CallError<E>>> {
-    Guarded { holder, future, stage: Stage::New, classifier }
+    Guarded { holder, future, held: None, classifier }
 }
 
 /// Runs a closure with a permit.

@@ -1,13 +1,14 @@
 //! The future of a call behind a bulkhead.
 
-use super::deferred::{Deferred, Resolved};
+use super::acquire::Held;
 use super::handle::Bulkhead;
 use super::owner::PermitOwner;
 use super::permit::Permit;
 use super::release_point::{ReleasePoint, UntilResponse};
 use crate::classify::{Classified, Classify, classify};
+use crate::guarded::{Admission, Progress, StateProjected, has_failed};
 use crate::outcome::{Outcome, on_behalf_of};
-use crate::reject::OnReject;
+use crate::reject::{OnReject, Rejected};
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::pin::Pin;
@@ -23,31 +24,10 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, Request, F, H, C, P, Rejection, G: PermitOwner = Bulkhead> {
         #[pin]
-        pub(super) state: State<S, Request, F, Rejection, G>,
+        pub(super) state: Progress<S, Request, F, Held<G>, Rejection>,
         pub(super) hold: H,
         pub(super) classifier: C,
         pub(super) on_reject: P,
-    }
-}
-
-pin_project! {
-    #[project = StateProjected]
-    /// Progress of the call.
-    pub(super) enum State<S, Request, F, Rejection, G: PermitOwner> {
-        Called { #[pin] future: F, permit: Option<Permit<G>> },
-        Deferred { deferred: Box<Deferred<S, Request, G>> },
-        Rejected { rejection: Option<Rejection> },
-    }
-}
-
-impl<S, Request, F, Rejection, G: PermitOwner> State<S, Request, F, Rejection, G> {
-    #[inline]
-    pub(super) fn called(future: F, permit: Permit<G>) -> Self {
-        Self::Called { future, permit: Some(permit) }
-    }
-
-    pub(super) fn deferred(deferred: Deferred<S, Request, G>) -> Self {
-        Self::Deferred { deferred: Box::new(deferred) }
     }
 }
 
@@ -65,17 +45,15 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let (hold, classifier, on_reject) = (&*this.hold, &*this.classifier, &*this.on_reject);
-        if let StateProjected::Deferred { .. } = this.state.as_mut().project()
-            && let Some(error) = ready!(this.state.as_mut().poll_deferred(on_reject, cx))
-        {
+        if let Err((error, _abandoned)) = ready!(this.state.as_mut().poll_deferred(on_reject, cx)) {
             return Poll::Ready(Err(P::carry(error)));
         }
         match this.state.project() {
-            StateProjected::Called { future, permit } => {
+            StateProjected::Called { future, guard: permit } => {
                 let result = ready!(on_behalf_of(permit, || future.poll(cx)));
                 let outcome = outcome(classifier, &result);
                 Poll::Ready(match result {
-                    Ok(response) if !is_failure(outcome) => Ok(hold.hold(response, outcome, permit)),
+                    Ok(response) if !has_failed(outcome) => Ok(hold.hold(response, outcome, permit)),
                     failed => finish_failed(failed, outcome, permit, hold, on_reject),
                 })
             }
@@ -89,26 +67,23 @@ where
     }
 }
 
-impl<S: Service<Request>, Request, Rejection, G: PermitOwner> State<S, Request, S::Future, Rejection, G> {
-    /// Waits until the call is made or rejected. The error is that of a service that is finished.
-    #[inline(never)]
-    fn poll_deferred<P, O>(mut self: Pin<&mut Self>, on_reject: &P, cx: &mut Context<'_>) -> Poll<Option<S::Error>>
-    where
-        P: OnReject<Request, S::Response, O, S::Error, Rejection = Rejection>,
-    {
-        let StateProjected::Deferred { deferred } = self.as_mut().project() else { return Poll::Ready(None) };
-        let next = match ready!(deferred.poll(cx)) {
-            Resolved::Called(future, permit) => Self::called(future, permit),
-            Resolved::Rejected(request, rejected) => {
-                if P::IS_FALLBACK {
-                    deferred.count_fallback();
-                }
-                Self::Rejected { rejection: Some(on_reject.reject(request, rejected)) }
-            }
-            Resolved::Broken(error) => return Poll::Ready(Some(error)),
-        };
-        self.set(next);
-        Poll::Ready(None)
+impl<H: PermitOwner> Admission for Held<H> {
+    type Guard = Option<Permit<H>>;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejected>> {
+        self.poll(cx)
+    }
+
+    fn admit(&mut self) -> Result<Option<Permit<H>>, Rejected> {
+        Ok(self.take())
+    }
+
+    fn broken(&mut self) -> Option<Permit<H>> {
+        self.take()
+    }
+
+    fn count_fallback(&mut self, _: &Rejected) {
+        Self::count_fallback(self);
     }
 }
 
@@ -119,10 +94,6 @@ pub(super) fn outcome<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R
         Classified::Now(classification) => classification.outcome(),
         Classified::AtEnd => Outcome::Success, // the answer has come: that was the round trip
     }
-}
-
-fn is_failure(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Failure | Outcome::Panicked)
 }
 
 /// A call that failed may be answered otherwise.

@@ -66,7 +66,6 @@ mod compartment;
 mod config;
 mod control;
 mod counters;
-mod deferred;
 mod event;
 mod future;
 pub(in crate::bulkhead) mod handle;
@@ -95,7 +94,7 @@ mod snapshot;
 mod surface;
 mod timer;
 
-pub(crate) use acquire::{Entered, Waiting};
+pub(crate) use acquire::Held;
 pub use config::BulkheadConfig;
 pub use config::builder::BulkheadBuilder;
 pub use event::Event;

@@ -1,16 +1,16 @@
 //! The Tower service.
 
-use super::acquire::{Place, enter_as_future};
-use super::admission::{Entry, Wait, try_enter_fast};
+use super::acquire::Held;
+use super::admission::try_enter_fast;
 use super::counters::count;
-use super::deferred::Deferred;
-use super::future::{ResponseFuture, State};
+use super::future::ResponseFuture;
 use super::handle::Bulkhead;
 use super::owner::PermitOwner;
 use super::permit::Permit;
 use super::release_point::{ReleasePoint, UntilResponse};
 use super::select::Select;
 use crate::classify::{AnyResult, Classify};
+use crate::guarded::{Progress, State, wrapper};
 use crate::reject::{AsError, OnReject};
 use std::borrow::Cow;
 use std::task::{Context, Poll, ready};
@@ -37,17 +37,9 @@ impl<S, B, H, C, P> BulkheadService<S, B, H, C, P> {
     pub(super) fn new(bulkhead: B, inner: S, hold: H, classifier: C, on_reject: P) -> Self {
         Self { bulkhead, inner, hold, classifier, on_reject, is_unasked: false }
     }
-
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// Takes the bulkhead away again.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
 }
+
+wrapper!(BulkheadService<S, B, H, C, P>, "bulkhead");
 
 impl<S, B, H, C, P, Request> Service<Request> for BulkheadService<S, B, H, C, P>
 where
@@ -82,72 +74,41 @@ where
             && let Ok(ticket) = try_enter_fast(&*holder)
         {
             let permit = Permit::new(holder.into_owned(), ticket).carried(); // before the call, which may panic
-            let state = State::called(self.inner.call(request), permit);
+            let state = State::Called { future: self.inner.call(request), guard: Some(permit) };
             return ResponseFuture { state, hold, classifier, on_reject };
         }
-        let inner = Inner { service: &mut self.inner, is_unasked: self.is_unasked };
-        let state = inner.start_slow(request, holder, bypasses, &on_reject);
+        let state = start_slow(&mut self.inner, !self.is_unasked, request, holder, bypasses, &on_reject);
         ResponseFuture { state, hold, classifier, on_reject }
     }
 }
 
-/// The service that is called, and whether it was not asked whether it is ready.
-struct Inner<'a, S> {
-    service: &'a mut S,
-    is_unasked: bool,
-}
-
-impl<S: Clone> Inner<'_, S> {
-    /// Begins a call that needs thought.
-    #[inline(never)]
-    fn start_slow<Request, P, O, G: PermitOwner>(
-        self,
-        request: Request,
-        holder: Cow<'_, G>,
-        bypasses: bool,
-        on_reject: &P,
-    ) -> State<S, Request, S::Future, P::Rejection, G>
-    where
-        S: Service<Request>,
-        P: OnReject<Request, S::Response, O, S::Error>,
-    {
-        let permit = if bypasses {
-            count(&holder.counters().bypassed);
-            Permit::bypass(holder.into_owned())
-        } else {
-            match enter_as_future(&*holder, Wait::AsConfigured) {
-                Entry::Permit(ticket) => Permit::new(holder.into_owned(), ticket).carried(),
-                Entry::Queued(id) => {
-                    let (service, is_ready) = self.take_readied();
-                    let place = Place::new(holder.into_owned(), id);
-                    return State::deferred(Deferred::waiting(service, request, is_ready, place));
-                }
-                Entry::Rejected(rejected) => {
-                    if P::IS_FALLBACK {
-                        holder.count_fallback();
-                    }
-                    return State::Rejected { rejection: Some(on_reject.reject(request, rejected)) };
-                }
-            }
-        };
-        if self.is_unasked {
-            let (service, is_ready) = self.take_readied();
-            return State::deferred(Deferred::permitted(service, request, is_ready, permit));
+/// Begins a call that needs thought.
+#[inline(never)]
+fn start_slow<S, Request, P, O, G: PermitOwner>(
+    service: &mut S,
+    is_ready: bool,
+    request: Request,
+    holder: Cow<'_, G>,
+    bypasses: bool,
+    on_reject: &P,
+) -> Progress<S, Request, S::Future, Held<G>, P::Rejection>
+where
+    S: Service<Request> + Clone,
+    P: OnReject<Request, S::Response, O, S::Error>,
+{
+    let held = if bypasses {
+        count(&holder.counters().bypassed);
+        Permit::bypass(holder.into_owned()).into()
+    } else {
+        match Held::enter(&*holder) {
+            Ok(held) => held,
+            Err(rejected) => return State::rejected(request, rejected, on_reject, |_| holder.count_fallback()),
         }
-        State::called(self.service.call(request), permit)
+    };
+    match held {
+        Held::Permit(guard) if is_ready => State::Called { future: service.call(request), guard },
+        held => State::deferred(service, request, is_ready, held),
     }
-
-    /// Takes the service that was polled ready, if it was, and leaves a fresh one.
-    fn take_readied(self) -> (S, bool) {
-        let fresh = self.service.clone();
-        (std::mem::replace(self.service, fresh), !self.is_unasked)
-    }
-}
-
-/// tonic routes by the service's name.
-#[cfg(feature = "grpc")]
-impl<S: tonic::server::NamedService, B, H, C, P> tonic::server::NamedService for BulkheadService<S, B, H, C, P> {
-    const NAME: &'static str = S::NAME;
 }
 
 impl Bulkhead {

@@ -1,10 +1,11 @@
 //! Calls without Tower.
 
-use super::future::{finish, poll_call};
+use super::future::finish;
 use super::handle::CircuitBreaker;
 use super::owner::{Owner as _, PermitOwner};
 use super::permit::Permit;
 use crate::classify::{Classified, Classify, Errors, classify};
+use crate::guarded::poll_call;
 use crate::outcome::Settle;
 use crate::reject::{CallError, Rejected};
 use pin_project_lite::pin_project;

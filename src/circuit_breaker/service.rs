@@ -5,7 +5,8 @@ use super::handle::CircuitBreaker;
 use super::owner::PermitOwner;
 use super::permit::Permit;
 use super::ticket::Ticket;
-use crate::classify::{Auto, Classified, Classify, classify};
+use crate::classify::{Auto, Classify};
+use crate::guarded::{State, settle_broken, wrapper};
 use crate::outcome::{Settle, on_behalf_of};
 use crate::reject::{AsError, OnReject, Rejected};
 use std::task::{Context, Poll, ready};
@@ -58,17 +59,9 @@ impl<S, C, P> CircuitBreakerService<S, C, P> {
     pub(super) fn pending(self) -> Self {
         self
     }
-
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// Takes the breaker away again.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
 }
+
+wrapper!(CircuitBreakerService<S, C, P>, "breaker");
 
 impl<S, C, P, Request> Service<Request> for CircuitBreakerService<S, C, P>
 where
@@ -123,7 +116,7 @@ where
     G: Settle,
 {
     let future = on_behalf_of(&mut permit, || inner.call(request));
-    ResponseFuture::called(future, permit, classifier, on_reject)
+    ResponseFuture::new(State::Called { future, guard: Some(permit) }, classifier, on_reject)
 }
 
 /// Rejects the request.
@@ -140,11 +133,8 @@ where
     G: Settle,
     H: PermitOwner,
 {
-    if P::IS_FALLBACK {
-        holder.count_fallback();
-    }
-    let rejection = on_reject.reject(request, rejected);
-    ResponseFuture::rejected(rejection, classifier, on_reject)
+    let state = State::rejected(request, rejected, &on_reject, |_| holder.count_fallback());
+    ResponseFuture::new(state, classifier, on_reject)
 }
 
 impl<S, C, P> CircuitBreakerService<S, C, P> {
@@ -156,27 +146,15 @@ impl<S, C, P> CircuitBreakerService<S, C, P> {
             admitted => admitted,
         }
     }
-}
 
-impl<S, C, P> CircuitBreakerService<S, C, P> {
     /// A service that says it is finished has failed a call.
     fn count_broken<R, E>(&self, error: E) -> E
     where
         C: Classify<R, E>,
     {
-        let result = Err(error);
-        if let Ok(permit) = self.breaker.try_acquire() {
-            match classify(&self.classifier, &result) {
-                Classified::Now(classification) => permit.end(classification),
-                Classified::AtEnd => permit.failure(),
-            }
-        }
-        match result {
-            Ok(never) => {
-                let _: R = never;
-                unreachable!("it was made an error above")
-            }
-            Err(error) => error,
+        match self.breaker.try_acquire() {
+            Ok(permit) => settle_broken(permit, &self.classifier, error),
+            Err(_) => error,
         }
     }
 }
@@ -193,12 +171,6 @@ impl<S: Clone, C: Clone, P: Clone> Clone for CircuitBreakerService<S, C, P> {
             wait: self.wait.clone(),
         }
     }
-}
-
-/// tonic routes by the service's name.
-#[cfg(feature = "grpc")]
-impl<S: tonic::server::NamedService, C, P> tonic::server::NamedService for CircuitBreakerService<S, C, P> {
-    const NAME: &'static str = S::NAME;
 }
 
 impl CircuitBreaker {

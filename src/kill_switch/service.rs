@@ -2,8 +2,10 @@
 
 use super::handle::KillSwitch;
 pub(in crate::kill_switch) use super::target::{Anyone, Targets};
+use crate::guarded::{State, StateProjected, wrapper};
 use crate::reject::{OnReject, RejectReason};
 use pin_project_lite::pin_project;
+use std::convert::Infallible;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -37,17 +39,9 @@ impl<S, T, P> KillSwitchService<S, T, P> {
     pub(super) fn new(switch: KillSwitch, inner: S, targets: T, degraded: P) -> Self {
         Self { switch, inner, targets, degraded, is_unasked: false }
     }
-
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// Takes the switch away again.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
 }
+
+wrapper!(KillSwitchService<S, T, P>, "switch");
 
 impl<S, T, P, Request> Service<Request> for KillSwitchService<S, T, P>
 where
@@ -73,7 +67,7 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         if self.switch.gate.is_released() && !self.is_unasked {
             let future = self.inner.call(request);
-            return ResponseFuture { state: State::Called { future }, request: PhantomData };
+            return ResponseFuture { state: State::Called { future, guard: () }, request: PhantomData };
         }
         self.call_with_care(request)
     }
@@ -93,13 +87,13 @@ impl<S, T, P> KillSwitchService<S, T, P> {
             checked => checked,
         };
         let state = match checked {
-            Ok(_) => State::Called { future: self.inner.call(request) },
+            Ok(_) => State::Called { future: self.inner.call(request), guard: () },
             Err(rejected) => {
                 if P::IS_FALLBACK {
                     self.switch.count_fallback();
                 }
                 let rejection = self.degraded.reject(request, rejected);
-                State::Rejected { rejected: Some((rejection, self.degraded.clone())) }
+                State::Rejected { rejection: Some((rejection, self.degraded.clone())) }
             }
         };
         ResponseFuture { state, request: PhantomData }
@@ -115,16 +109,8 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, P, Rejection, Request> {
         #[pin]
-        state: State<F, P, Rejection>,
+        state: State<F, (), Infallible, (Rejection, P)>,
         request: PhantomData<fn(Request)>,
-    }
-}
-
-pin_project! {
-    #[project = StateProjected]
-    enum State<F, P, Rejection> {
-        Called { #[pin] future: F },
-        Rejected { rejected: Option<(Rejection, P)> },
     }
 }
 
@@ -138,17 +124,12 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProjected::Called { future } => Poll::Ready(ready!(future.poll(cx)).map_err(P::carry)),
-            StateProjected::Rejected { rejected } => {
-                let (rejection, degraded) = rejected.take().expect("polled after it was ready");
+            StateProjected::Called { future, .. } => Poll::Ready(ready!(future.poll(cx)).map_err(P::carry)),
+            StateProjected::Deferred { deferred } => match *deferred {},
+            StateProjected::Rejected { rejection } => {
+                let (rejection, degraded) = rejection.take().expect("polled after it was ready");
                 Poll::Ready(degraded.answer(rejection, |response| response))
             }
         }
     }
-}
-
-/// tonic routes by the service's name.
-#[cfg(feature = "grpc")]
-impl<S: tonic::server::NamedService, T, P> tonic::server::NamedService for KillSwitchService<S, T, P> {
-    const NAME: &'static str = S::NAME;
 }

@@ -2,12 +2,12 @@
 
 use super::guards::Guards;
 use super::targets::Targets;
-use crate::bulkhead::{Bulkhead, Entered, Permit, Waiting};
+use crate::bulkhead::{Bulkhead, Held, Permit};
 use crate::circuit_breaker::CircuitBreaker;
-use crate::outcome::{Outcome, on_behalf_of};
+use crate::guarded::Admission;
+use crate::outcome::Outcome;
 use crate::reject::Rejected;
-use std::task::{Context, Poll, ready};
-use tower_service::Service;
+use std::task::{Context, Poll};
 
 /// The mechanisms of a layer.
 #[derive(Clone, Debug, Default)]
@@ -23,14 +23,7 @@ pub(super) enum Begun {
     /// It may be made now.
     Free(Guards),
     /// It holds the bulkhead's permit, or waits for it; the circuit is asked last.
-    Held(Held),
-    Rejected(Rejected),
-}
-
-/// A call's way through the bulkhead.
-pub(super) enum Held {
-    Waiting(Waiting<Bulkhead>),
-    Permit(Option<Permit>),
+    Held(Held<Bulkhead>),
 }
 
 impl Mechanisms {
@@ -105,22 +98,13 @@ impl Mechanisms {
 
     /// Asks the mechanisms in their order. A service that was not asked whether it is ready is asked before the
     /// circuit.
-    pub(super) fn enter(&self, is_ready: bool) -> Begun {
+    pub(super) fn enter(&self, is_ready: bool) -> Result<Begun, Rejected> {
         if let Some(rejected) = self.breaker.as_ref().and_then(CircuitBreaker::reject_now) {
-            return Begun::Rejected(rejected);
+            return Err(rejected);
         }
-        let bulkhead = match self.bulkhead.as_ref().map(Bulkhead::enter) {
-            Some(Entered::Rejected(rejected)) => return Begun::Rejected(rejected),
-            Some(Entered::Waiting(waiting)) => return Begun::Held(Held::Waiting(waiting)),
-            Some(Entered::Permit(permit)) => Some(permit),
-            None => None,
-        };
-        if !is_ready {
-            return Begun::Held(Held::Permit(bulkhead));
-        }
-        match self.last(bulkhead) {
-            Ok(guards) => Begun::Free(guards),
-            Err(rejected) => Begun::Rejected(rejected),
+        match self.bulkhead.as_ref().map_or(Ok(Held::Permit(None)), Bulkhead::enter)? {
+            Held::Permit(permit) if is_ready => self.last(permit).map(Begun::Free),
+            held => Ok(Begun::Held(held)),
         }
     }
 
@@ -140,72 +124,43 @@ impl Mechanisms {
     }
 }
 
-/// A request that is not called at once, and the service that was polled ready for it.
-pub(super) struct Deferred<S, Request> {
+/// A deferred request's way through the mechanisms.
+pub(super) struct Way {
     mechanisms: Mechanisms,
-    service: S,
-    request: Option<Request>,
-    is_ready: bool,
-    held: Held,
+    held: Held<Bulkhead>,
 }
 
-/// Outcome of a deferred request.
-pub(super) enum Resolved<F, Request, E> {
-    Called(F, Guards),
-    Rejected(Request, Rejected),
-    /// The service said that it is finished: a failed call, of these permits.
-    Broken(E, Guards),
-}
-
-impl<S, Request> Deferred<S, Request> {
-    pub(super) fn new(mechanisms: Mechanisms, service: S, request: Request, is_ready: bool, held: Held) -> Self {
-        Self { mechanisms, service, request: Some(request), is_ready, held }
-    }
-
-    pub(super) fn mechanisms(&self) -> &Mechanisms {
-        &self.mechanisms
+impl Way {
+    pub(super) fn new(mechanisms: Mechanisms, held: Held<Bulkhead>) -> Self {
+        Self { mechanisms, held }
     }
 }
 
-impl<S: Service<Request>, Request> Deferred<S, Request> {
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Resolved<S::Future, Request, S::Error>> {
-        if let Held::Waiting(waiting) = &mut self.held {
-            match ready!(waiting.poll(cx)) {
-                Ok(permit) => self.held = Held::Permit(Some(permit.carried())),
-                Err(rejected) => return Poll::Ready(Resolved::Rejected(self.take_request(), rejected)),
-            }
-        }
-        if !self.is_ready {
-            if let Err(error) = ready!(self.service.poll_ready(cx)) {
-                drop(self.request.take()); // nobody calls it any more
-                let bulkhead = match &mut self.held {
-                    Held::Permit(permit) => permit.take(),
-                    Held::Waiting(_) => None,
-                };
-                let breaker = self.mechanisms.breaker.as_ref().and_then(|breaker| breaker.enter().ok());
-                return Poll::Ready(Resolved::Broken(error, Guards { breaker, bulkhead }));
-            }
-            self.is_ready = true;
-        }
-        let Held::Permit(permit) = &mut self.held else { unreachable!("it has been waited for") };
-        let mut permit = permit.take();
-        let request = self.take_request();
+impl Admission for Way {
+    type Guard = Guards;
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejected>> {
+        self.held.poll(cx)
+    }
+
+    fn admit(&mut self) -> Result<Guards, Rejected> {
+        let mut permit = self.held.take();
         if let Err(rejected) = self.mechanisms.check_switch_again() {
             if let Some(permit) = &mut permit {
                 permit.finish(Some(Outcome::Ignored), false);
             }
-            return Poll::Ready(Resolved::Rejected(request, rejected));
+            return Err(rejected);
         }
-        Poll::Ready(match self.mechanisms.last(permit) {
-            Ok(mut guards) => {
-                let future = on_behalf_of(&mut guards, || self.service.call(request));
-                Resolved::Called(future, guards)
-            }
-            Err(rejected) => Resolved::Rejected(request, rejected),
-        })
+        self.mechanisms.last(permit)
     }
 
-    fn take_request(&mut self) -> Request {
-        self.request.take().expect("polled after it was ready")
+    /// A failed call, of these permits.
+    fn broken(&mut self) -> Guards {
+        let breaker = self.mechanisms.breaker.as_ref().and_then(|breaker| breaker.enter().ok());
+        Guards { breaker, bulkhead: self.held.take() }
+    }
+
+    fn count_fallback(&mut self, rejected: &Rejected) {
+        self.mechanisms.count_fallback(rejected);
     }
 }

@@ -1,13 +1,14 @@
 //! The Tower service.
 
-use super::begin::{Begun, Deferred, Held, Mechanisms};
+use super::begin::{Begun, Mechanisms, Way};
 use super::future::ResponseFuture;
 use super::guards::Guards;
 use super::targets::{Anyone, Targets};
-use crate::bulkhead::EventSink as _;
+use crate::bulkhead::{Bulkhead, EventSink as _, Held};
 use crate::circuit_breaker::CircuitBreaker;
 use crate::circuit_breaker::owner::Owner as _;
-use crate::classify::{Auto, Classified, Classify, classify};
+use crate::classify::{Auto, Classify};
+use crate::guarded::{Progress, State, settle_broken, wrapper};
 use crate::outcome::on_behalf_of;
 use crate::reject::{AsError, Mechanism, OnReject, Rejected};
 use std::task::{Context, Poll, ready};
@@ -40,17 +41,9 @@ impl<S, T, C, P> ProtectService<S, T, C, P> {
     ) -> Self {
         Self { mechanisms, inner, targets, classifier, on_reject, holds_body, is_unasked: false }
     }
-
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// Takes the mechanisms away again.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
 }
+
+wrapper!(ProtectService<S, T, C, P>, "mechanisms");
 
 impl<S, T, C, P, Request> Service<Request> for ProtectService<S, T, C, P>
 where
@@ -83,25 +76,37 @@ where
             return self.start(request, guards);
         }
         match self.mechanisms.enter(!self.is_unasked) {
-            Begun::Free(guards) => self.start(request, guards),
-            Begun::Held(held) => self.defer(request, held),
-            Begun::Rejected(rejected) => self.reject(request, rejected),
+            Ok(Begun::Free(guards)) => self.start(request, guards),
+            Ok(Begun::Held(held)) => self.defer(request, held),
+            Err(rejected) => self.reject(request, rejected),
         }
     }
 }
 
 impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     #[inline]
-    fn start<Request, Rejection>(
-        &mut self,
-        request: Request,
-        mut guards: Guards,
+    fn future<Request, Rejection>(
+        &self,
+        state: Progress<S, Request, S::Future, Way, Rejection>,
     ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection>
     where
         S: Service<Request>,
     {
-        let future = on_behalf_of(&mut guards, || self.inner.call(request));
-        ResponseFuture::called(future, guards, self.classifier.clone(), self.on_reject.clone(), self.holds_body)
+        let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
+        ResponseFuture { state, classifier, on_reject, holds_body: self.holds_body }
+    }
+
+    #[inline]
+    fn start<Request, Rejection>(
+        &mut self,
+        request: Request,
+        mut guard: Guards,
+    ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection>
+    where
+        S: Service<Request>,
+    {
+        let future = on_behalf_of(&mut guard, || self.inner.call(request));
+        self.future(State::Called { future, guard })
     }
 
     #[cold]
@@ -109,15 +114,14 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     fn defer<Request, Rejection>(
         &mut self,
         request: Request,
-        held: Held,
+        held: Held<Bulkhead>,
     ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection>
     where
         S: Service<Request> + Clone,
     {
-        let fresh = self.inner.clone();
-        let readied = std::mem::replace(&mut self.inner, fresh);
-        let deferred = Deferred::new(self.mechanisms.clone(), readied, request, !self.is_unasked, held);
-        ResponseFuture::deferred(deferred, self.classifier.clone(), self.on_reject.clone(), self.holds_body)
+        let way = Way::new(self.mechanisms.clone(), held);
+        let state = State::deferred(&mut self.inner, request, !self.is_unasked, way);
+        self.future(state)
     }
 
     #[inline(never)]
@@ -130,11 +134,8 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
         S: Service<Request>,
         P: OnReject<Request, S::Response, O, S::Error>,
     {
-        if P::IS_FALLBACK {
-            self.mechanisms.count_fallback(&rejected);
-        }
-        let rejection = self.on_reject.reject(request, rejected);
-        ResponseFuture::rejected(rejection, self.classifier.clone(), self.on_reject.clone())
+        let count = |rejected: &Rejected| self.mechanisms.count_fallback(rejected);
+        self.future(State::rejected(request, rejected, &self.on_reject, count))
     }
 
     /// A service that says it is finished has failed a call.
@@ -142,19 +143,9 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     where
         C: Classify<R, E>,
     {
-        let result = Err(error);
-        if let Some(Ok(permit)) = self.mechanisms.breaker.as_ref().map(CircuitBreaker::try_acquire) {
-            match classify(&self.classifier, &result) {
-                Classified::Now(classification) => permit.end(classification),
-                Classified::AtEnd => permit.failure(),
-            }
-        }
-        match result {
-            Ok(never) => {
-                let _: R = never;
-                unreachable!("it was made an error above")
-            }
-            Err(error) => error,
+        match self.mechanisms.breaker.as_ref().map(CircuitBreaker::try_acquire) {
+            Some(Ok(permit)) => settle_broken(permit, &self.classifier, error),
+            _ => error,
         }
     }
 }
@@ -174,10 +165,4 @@ impl Mechanisms {
             _ => {}
         }
     }
-}
-
-/// tonic routes by the service's name.
-#[cfg(feature = "grpc")]
-impl<S: tonic::server::NamedService, T, C, P> tonic::server::NamedService for ProtectService<S, T, C, P> {
-    const NAME: &'static str = S::NAME;
 }
