@@ -3,7 +3,7 @@
 use super::handle::KillSwitch;
 use super::service::KillSwitchService;
 use super::target::Target;
-pub(in crate::kill_switch) use crate::kill_switch::target::Anyone;
+pub(crate) use crate::kill_switch::target::Anyone;
 use crate::reject::{AsError, Fallback, OnReject, Rejected, RespondWith};
 use crate::sealed::Sealed;
 use tower_layer::Layer;

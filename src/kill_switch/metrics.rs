@@ -15,7 +15,7 @@ mod publish {
     }
 
     /// One switch's series.
-    pub(in crate::kill_switch) fn publish_point(publisher: &mut Publisher, sample: &GateSample) {
+    pub(crate) fn publish_point(publisher: &mut Publisher, sample: &GateSample) {
         let name = sample.name;
         let of = move |metric: Metric| Series { metric, labels: [name, "", "", ""] };
         let transitions = ["engaged", "released"].into_iter().flat_map(move |to| {
@@ -45,7 +45,7 @@ mod publish {
     }
 
     /// The series of all switches together.
-    pub(in crate::kill_switch) fn publish_board(publisher: &mut Publisher, name: &'static str, status: &Status) {
+    pub(crate) fn publish_board(publisher: &mut Publisher, name: &'static str, status: &Status) {
         let of = move |metric: Metric| Series { metric, labels: [name, "", "", ""] };
         let series = [
             telemetry::KILL_SWITCH_REFUSED_DOCUMENTS,

@@ -61,7 +61,7 @@ pub mod access;
 pub mod audit;
 pub mod auto_engage;
 mod builder;
-pub(in crate::kill_switch) mod control;
+pub(crate) mod control;
 pub mod drill;
 mod event;
 mod handle;
@@ -75,7 +75,7 @@ mod service;
 pub mod staged;
 mod status;
 pub mod store;
-pub(in crate::kill_switch) mod switches;
+pub(crate) mod switches;
 mod target;
 mod testing;
 

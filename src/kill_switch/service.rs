@@ -1,7 +1,7 @@
 //! The gate as a Tower service.
 
 use super::handle::KillSwitch;
-pub(in crate::kill_switch) use super::target::{Anyone, Targets};
+pub(crate) use super::target::{Anyone, Targets};
 use crate::guarded::{State, StateProjected, wrapper};
 use crate::reject::{OnReject, RejectReason};
 use pin_project_lite::pin_project;

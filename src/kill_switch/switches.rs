@@ -18,8 +18,8 @@ use std::sync::Arc;
 /// The thread that reads the store ends with the last handle, switches and layers among them.
 #[derive(Clone)]
 pub struct KillSwitches {
-    pub(in crate::kill_switch) shared: Arc<Shared>,
-    pub(in crate::kill_switch) editor: Option<Editor>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) editor: Option<Editor>,
 }
 
 impl KillSwitches {

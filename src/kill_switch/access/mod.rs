@@ -42,7 +42,7 @@
 mod edit;
 mod file;
 mod grant;
-pub(in crate::kill_switch) mod list;
+pub(crate) mod list;
 mod token;
 
 #[cfg(feature = "file")]

@@ -9,7 +9,7 @@ use crate::kill_switch::rules::lookup;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-pub(in crate::kill_switch) fn facts(before: &Document, after: &Document, change: &Change, by: &Author) -> AuditRecord {
+pub(crate) fn facts(before: &Document, after: &Document, change: &Change, by: &Author) -> AuditRecord {
     let what = if after.changed().proposed.is_some() { "propose" } else { change.verb() };
     let mut facts = AuditRecord::new(by.at(), by.name(), what, after.generation());
     facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
@@ -40,7 +40,7 @@ pub(in crate::kill_switch) fn facts(before: &Document, after: &Document, change:
 }
 
 /// Of a document that was put back, in place of one that was lost.
-pub(in crate::kill_switch) fn restored(before: &Document, after: &Document, by: &Author) -> AuditRecord {
+pub(crate) fn restored(before: &Document, after: &Document, by: &Author) -> AuditRecord {
     let mut facts = AuditRecord::new(by.at(), by.name(), "restore", after.generation());
     facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
     facts.change = Some(serde_json::json!({ "restore": { "generation": before.generation() } }));
@@ -49,7 +49,7 @@ pub(in crate::kill_switch) fn restored(before: &Document, after: &Document, by: 
 }
 
 /// Of a change that was asked for on this document and is refused.
-pub(in crate::kill_switch) fn refused(document: &Document, change: &Change, by: &Author, code: &str) -> AuditRecord {
+pub(crate) fn refused(document: &Document, change: &Change, by: &Author, code: &str) -> AuditRecord {
     let mut facts = AuditRecord::new(by.at(), by.name(), change.verb(), document.generation());
     facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
     facts.change = serde_json::to_value(change).ok();

@@ -27,18 +27,18 @@ pub enum Direction {
 #[serde(deny_unknown_fields)]
 #[must_use = "pass it to the builder"]
 pub struct Kpi {
-    pub(in crate::kill_switch) name: String,
-    pub(in crate::kill_switch) metric: Option<String>,
-    pub(in crate::kill_switch) worse: Direction,
-    pub(in crate::kill_switch) threshold: f64,
+    pub(crate) name: String,
+    pub(crate) metric: Option<String>,
+    pub(crate) worse: Direction,
+    pub(crate) threshold: f64,
     #[serde(default = "minimum_samples")]
-    pub(in crate::kill_switch) minimum_samples: u32,
+    pub(crate) minimum_samples: u32,
     #[serde(default = "windows")]
-    pub(in crate::kill_switch) windows: u32,
+    pub(crate) windows: u32,
     #[serde(default = "warm_up", with = "humantime_serde")]
-    pub(in crate::kill_switch) warm_up: Duration,
+    pub(crate) warm_up: Duration,
     #[serde(default = "baseline_factor")]
-    pub(in crate::kill_switch) baseline_factor: Option<f64>,
+    pub(crate) baseline_factor: Option<f64>,
 }
 
 const fn minimum_samples() -> u32 {
@@ -126,20 +126,20 @@ impl Kpi {
 /// Checked settings of a KPI trigger.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(try_from = "Settings")]
-pub struct KpiTriggerConfig(pub(in crate::kill_switch) Settings);
+pub struct KpiTriggerConfig(pub(crate) Settings);
 
 /// The settings as given: nothing is checked yet. A configuration file reads into this.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(in crate::kill_switch) struct Settings {
-    pub(in crate::kill_switch) kpis: Vec<Kpi>,
+pub(crate) struct Settings {
+    pub(crate) kpis: Vec<Kpi>,
     #[serde(with = "humantime_serde")]
-    pub(in crate::kill_switch) window: Duration,
-    pub(in crate::kill_switch) max_engagements: u32,
+    pub(crate) window: Duration,
+    pub(crate) max_engagements: u32,
     #[serde(with = "humantime_serde")]
-    pub(in crate::kill_switch) engagements_within: Duration,
-    pub(in crate::kill_switch) max_percent: f64,
-    pub(in crate::kill_switch) max_spread: Spread,
+    pub(crate) engagements_within: Duration,
+    pub(crate) max_percent: f64,
+    pub(crate) max_spread: Spread,
 }
 
 impl Default for Settings {

@@ -6,16 +6,16 @@ use super::window::{Reading, Window};
 use std::time::Duration;
 
 /// Results of the guards of a KPI.
-pub(in crate::kill_switch) struct Judgement {
-    pub(in crate::kill_switch) guards: Vec<GuardResult>,
+pub(crate) struct Judgement {
+    pub(crate) guards: Vec<GuardResult>,
     /// Whether the window is one of those in a row.
-    pub(in crate::kill_switch) is_bad: bool,
+    pub(crate) is_bad: bool,
     /// The canary's reading, if no guard holds the KPI back.
-    pub(in crate::kill_switch) engage: Option<Reading>,
+    pub(crate) engage: Option<Reading>,
 }
 
 /// Judges a KPI of a capability that has been on for `age`, and that was bad in `in_row` windows before this one.
-pub(in crate::kill_switch) fn judge(kpi: &Kpi, window: &Window, age: Duration, in_row: u32) -> Judgement {
+pub(crate) fn judge(kpi: &Kpi, window: &Window, age: Duration, in_row: u32) -> Judgement {
     let mut says = Says { kpi, guards: Vec::new() };
     let canary = match readings(kpi, window) {
         Ok(canary) => canary,

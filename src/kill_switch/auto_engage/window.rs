@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use = "put it into a window"]
 pub struct Reading {
-    pub(in crate::kill_switch) value: f64,
-    pub(in crate::kill_switch) samples: f64,
+    pub(crate) value: f64,
+    pub(crate) samples: f64,
 }
 
 impl Reading {
@@ -25,8 +25,8 @@ impl Reading {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use = "pass it to a window"]
 pub struct BlastRadius {
-    pub(in crate::kill_switch) percent: f64,
-    pub(in crate::kill_switch) spread: Spread,
+    pub(crate) percent: f64,
+    pub(crate) spread: Spread,
 }
 
 impl BlastRadius {
@@ -47,10 +47,10 @@ impl BlastRadius {
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "observe it"]
 pub struct Window {
-    pub(in crate::kill_switch) at: Timestamp,
-    pub(in crate::kill_switch) reach: BlastRadius,
-    pub(in crate::kill_switch) canary: BTreeMap<String, Reading>,
-    pub(in crate::kill_switch) baseline: BTreeMap<String, Reading>,
+    pub(crate) at: Timestamp,
+    pub(crate) reach: BlastRadius,
+    pub(crate) canary: BTreeMap<String, Reading>,
+    pub(crate) baseline: BTreeMap<String, Reading>,
 }
 
 impl Window {

@@ -55,7 +55,7 @@ impl ControlPlane for Editor {
 
 /// Does one thing as long as the document meets a condition: it is asked of the very document that the change replaces.
 /// Else, the document that does not.
-pub(in crate::kill_switch) fn change_while<O: ControlPlane>(
+pub(crate) fn change_while<O: ControlPlane>(
     control_plane: &O,
     change: &Change,
     by: &Author,
@@ -76,7 +76,7 @@ pub(in crate::kill_switch) fn change_while<O: ControlPlane>(
 }
 
 /// The actor that changed a switch: the author of its pin or engagement, else of the document's last change.
-pub(in crate::kill_switch) fn who(document: Option<&Document>, switch: &SwitchId) -> String {
+pub(crate) fn who(document: Option<&Document>, switch: &SwitchId) -> String {
     let found = document.and_then(|document| document.switch(switch.as_str()));
     let pinned = found.and_then(|switch| switch.pin.as_ref()).map(|pin| &*pin.by);
     let engaged = found.and_then(|switch| switch.engaged.as_ref()).map(|engaged| &*engaged.by);

@@ -3,7 +3,7 @@
 use super::error::{EditError, TRIES};
 use crate::kill_switch::audit::describe;
 use crate::kill_switch::audit::record::AuditRecord;
-pub(in crate::kill_switch) use crate::kill_switch::model::author::Author;
+pub(crate) use crate::kill_switch::model::author::Author;
 use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::rules::apply::{apply_with, restored};
@@ -82,7 +82,7 @@ impl Editor {
         Self::of(Arc::new(store))
     }
 
-    pub(in crate::kill_switch) fn of(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn of(store: Arc<dyn Store>) -> Self {
         Self { store, audit: None, unrecorded: Arc::default(), refused: Arc::default() }
     }
 
@@ -98,11 +98,11 @@ impl Editor {
         self.audit.is_some()
     }
 
-    pub(in crate::kill_switch) fn store(&self) -> &Arc<dyn Store> {
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
-    pub(in crate::kill_switch) fn unrecorded_count(&self) -> &Arc<AtomicU64> {
+    pub(crate) fn unrecorded_count(&self) -> &Arc<AtomicU64> {
         &self.unrecorded
     }
 

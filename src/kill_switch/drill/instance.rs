@@ -3,14 +3,14 @@
 use crate::kill_switch::handle::KillSwitch;
 use std::fmt;
 
-pub(in crate::kill_switch) type Probe<'a> = Box<dyn Fn() -> Option<bool> + 'a>;
+pub(crate) type Probe<'a> = Box<dyn Fn() -> Option<bool> + 'a>;
 
 /// One instance of the program, as a drill sees it.
 #[must_use = "it takes part in a drill"]
 pub struct Instance<'a> {
-    pub(in crate::kill_switch) name: String,
-    pub(in crate::kill_switch) applied: Probe<'a>,
-    pub(in crate::kill_switch) verified: Option<Probe<'a>>,
+    pub(crate) name: String,
+    pub(crate) applied: Probe<'a>,
+    pub(crate) verified: Option<Probe<'a>>,
 }
 
 impl<'a> Instance<'a> {

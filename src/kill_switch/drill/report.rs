@@ -26,7 +26,7 @@ impl DrillReport {
         self.disable.is_pass && self.restore.is_pass
     }
 
-    pub(in crate::kill_switch) fn record(&self, switch: &SwitchId) -> Option<Change> {
+    pub(crate) fn record(&self, switch: &SwitchId) -> Option<Change> {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.restore.time_to_verify.max.and(self.restore.time_to_disable.max)?;
         Some(Change::Drilled {

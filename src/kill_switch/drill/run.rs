@@ -53,9 +53,9 @@ const GRACE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 #[must_use = "run it"]
 pub struct Drill {
-    pub(in crate::kill_switch) switch: SwitchId,
-    pub(in crate::kill_switch) scope: Scope,
-    pub(in crate::kill_switch) stage: Stage,
+    pub(crate) switch: SwitchId,
+    pub(crate) scope: Scope,
+    pub(crate) stage: Stage,
     limits: Limits,
     time_limit: Duration,
 }

@@ -10,11 +10,11 @@ use crate::config::Problems;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "pass it along with a change"]
 pub struct Author {
-    pub(in crate::kill_switch) name: String,
-    pub(in crate::kill_switch) kind: ActorKind,
-    pub(in crate::kill_switch) at: Timestamp,
-    pub(in crate::kill_switch) reason: String,
-    pub(in crate::kill_switch) break_glass: bool,
+    pub(crate) name: String,
+    pub(crate) kind: ActorKind,
+    pub(crate) at: Timestamp,
+    pub(crate) reason: String,
+    pub(crate) break_glass: bool,
 }
 
 impl Author {
@@ -65,7 +65,7 @@ impl Author {
         self.break_glass
     }
 
-    pub(in crate::kill_switch) fn check(&self, problems: &mut Problems) {
+    pub(crate) fn check(&self, problems: &mut Problems) {
         text::name("by", &self.name, problems);
         text::reason("reason", &self.reason, problems);
         decode::check_time("at", self.at, problems);

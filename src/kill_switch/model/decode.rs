@@ -40,7 +40,7 @@ pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, DecodeError>
 const TIME: &str = "a time since 1970 like 2026-01-31T12:00:00Z";
 
 /// Deserializes a time of RFC 3339 since 1970.
-pub(in crate::kill_switch) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let text = String::deserialize(deserializer)?;
     // The parser also knows other forms, with the name of a time zone for one: RFC 3339 does not.
     let bytes = text.as_bytes();
@@ -56,14 +56,14 @@ pub(in crate::kill_switch) fn time<'de, D: Deserializer<'de>>(deserializer: D) -
 }
 
 /// Checks a time that comes from code: only a time that can be written and read again is allowed.
-pub(in crate::kill_switch) fn check_time(at: &str, time: Timestamp, problems: &mut Problems) {
+pub(crate) fn check_time(at: &str, time: Timestamp, problems: &mut Problems) {
     if time < Timestamp::UNIX_EPOCH {
         problems.add(at.to_owned(), time, TIME);
     }
 }
 
 /// The problems of a value inside a larger one, without the heading of an error of their own.
-pub(in crate::kill_switch) fn inner(error: &ConfigError) -> String {
+pub(crate) fn inner(error: &ConfigError) -> String {
     error.problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 

@@ -12,12 +12,12 @@ use super::text;
 use crate::config::{ConfigError, Problems};
 
 /// The only format there is so far.
-pub(in crate::kill_switch) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 1;
 /// The last generation: up to here every JSON reader keeps a number exactly.
-pub(in crate::kill_switch) const GENERATION_MAX: u64 = (1 << 53) - 1;
-pub(in crate::kill_switch) const SWITCHES_MAX: usize = 1_000;
-pub(in crate::kill_switch) const RETIRED_MAX: usize = 2_000;
-pub(in crate::kill_switch) const PENDING_MAX: usize = 100;
+pub(crate) const GENERATION_MAX: u64 = (1 << 53) - 1;
+pub(crate) const SWITCHES_MAX: usize = 1_000;
+pub(crate) const RETIRED_MAX: usize = 2_000;
+pub(crate) const PENDING_MAX: usize = 100;
 
 /// Every switch, in one version of one store.
 ///
@@ -37,23 +37,23 @@ pub(in crate::kill_switch) const PENDING_MAX: usize = 100;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    pub(in crate::kill_switch) store: String,
-    pub(in crate::kill_switch) generation: u64,
-    pub(in crate::kill_switch) changed: ChangeRecord,
-    pub(in crate::kill_switch) switches: Vec<Switch>,
-    pub(in crate::kill_switch) retired: Vec<Tombstone>,
-    pub(in crate::kill_switch) pending: Vec<Proposal>,
-    pub(in crate::kill_switch) settings: Settings,
+    pub(crate) store: String,
+    pub(crate) generation: u64,
+    pub(crate) changed: ChangeRecord,
+    pub(crate) switches: Vec<Switch>,
+    pub(crate) retired: Vec<Tombstone>,
+    pub(crate) pending: Vec<Proposal>,
+    pub(crate) settings: Settings,
     hash: Sha256,
 }
 
 /// Settings for all switches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::kill_switch) struct Settings {
-    pub(in crate::kill_switch) two_person: bool,
+pub(crate) struct Settings {
+    pub(crate) two_person: bool,
     #[serde(default, skip_serializing_if = "Stages::is_empty")]
-    pub(in crate::kill_switch) stages: Stages,
+    pub(crate) stages: Stages,
 }
 
 /// A document as it is written: with the hash, or without it to make the hash.
@@ -89,7 +89,7 @@ impl Document {
         problems.into_result(Self::sealed(store.into(), 1, changed, vec![], vec![], vec![], settings))
     }
 
-    pub(in crate::kill_switch) fn sealed(
+    pub(crate) fn sealed(
         store: String,
         generation: u64,
         changed: ChangeRecord,
@@ -108,7 +108,7 @@ impl Document {
     }
 
     /// Makes the hash anew, after the last change.
-    pub(in crate::kill_switch) fn seal(&mut self) {
+    pub(crate) fn seal(&mut self) {
         let content = serde_json::to_vec(&self.written(None)).expect("no map whose keys are not texts");
         self.hash = Sha256::of(&content);
     }
@@ -184,7 +184,7 @@ impl Document {
         self.stages().next(&self.switch(id)?.engaged.as_ref()?.stage)
     }
 
-    pub(in crate::kill_switch) fn is_retired(&self, id: &SwitchId) -> bool {
+    pub(crate) fn is_retired(&self, id: &SwitchId) -> bool {
         self.retired.binary_search_by(|tombstone| tombstone.id.cmp(id)).is_ok()
     }
 }

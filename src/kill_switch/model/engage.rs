@@ -23,22 +23,22 @@ use crate::config::Problems;
 #[serde(deny_unknown_fields)]
 #[must_use = "apply it to a document"]
 pub struct Engage {
-    pub(in crate::kill_switch) switch: SwitchId,
-    pub(in crate::kill_switch) scope: Scope,
+    pub(crate) switch: SwitchId,
+    pub(crate) scope: Scope,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::kill_switch) stage: Option<Stage>,
+    pub(crate) stage: Option<Stage>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(in crate::kill_switch) now: bool,
+    pub(crate) now: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::kill_switch) incident: Option<String>,
+    pub(crate) incident: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::kill_switch) expires: Option<Expiry>,
+    pub(crate) expires: Option<Expiry>,
     #[serde(default)]
-    pub(in crate::kill_switch) trigger: Trigger,
+    pub(crate) trigger: Trigger,
 }
 
 impl Engage {
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         self.scope.check_at(&format!("{at}.scope"), problems);
         if let Some(stage) = &self.stage {
             stage.check_at(&format!("{at}.stage"), problems);

@@ -45,7 +45,7 @@ impl Engagement {
     }
 
     /// Adds the problems of its fields.
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         self.scope.check_at(&format!("{at}.scope"), problems);
         self.stage.check_at(&format!("{at}.stage"), problems);
         text::name(&format!("{at}.by"), &self.by, problems);
@@ -54,7 +54,7 @@ impl Engagement {
         self.trigger.check_at(&format!("{at}.trigger"), problems);
     }
 
-    pub(in crate::kill_switch) fn covers(&self, other: &Self) -> bool {
+    pub(crate) fn covers(&self, other: &Self) -> bool {
         let end = |expires: Option<Expiry>| match expires {
             Some(Expiry { at, then: ExpiryAction::Release }) => at,
             _ => Timestamp::MAX,
@@ -63,7 +63,7 @@ impl Engagement {
     }
 }
 
-pub(in crate::kill_switch) fn check_incident(at: &str, incident: Option<&str>, problems: &mut Problems) {
+pub(crate) fn check_incident(at: &str, incident: Option<&str>, problems: &mut Problems) {
     if let Some(incident) = incident {
         text::bytes(&format!("{at}.incident"), incident, INCIDENT_MAX, problems);
     }
@@ -124,13 +124,13 @@ pub enum Trigger {
 impl Trigger {
     /// Names of the kinds, in the order of [`index`](Self::index): label values of metrics.
     #[cfg(feature = "metrics")]
-    pub(in crate::kill_switch) const KINDS: [&'static str; 4] = ["human", "kpi", "expiry", "drill"];
+    pub(crate) const KINDS: [&'static str; 4] = ["human", "kpi", "expiry", "drill"];
 
     /// Index of a drill among the kinds.
-    pub(in crate::kill_switch) const DRILL: usize = 3;
+    pub(crate) const DRILL: usize = 3;
 
     /// Index of the kind.
-    pub(in crate::kill_switch) const fn index(&self) -> usize {
+    pub(crate) const fn index(&self) -> usize {
         match self {
             Self::Human => 0,
             Self::Kpi(_) => 1,
@@ -139,7 +139,7 @@ impl Trigger {
         }
     }
 
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         if let Self::Kpi(breach) = self {
             breach.check_at(at, problems);
         }

@@ -18,9 +18,9 @@ pub struct Sha256([u8; 32]);
 
 impl Sha256 {
     /// 256 zero bits: the hash of no content that is known.
-    pub(in crate::kill_switch) const NONE: Self = Self([0; 32]);
+    pub(crate) const NONE: Self = Self([0; 32]);
 
-    pub(in crate::kill_switch) fn of(content: &[u8]) -> Self {
+    pub(crate) fn of(content: &[u8]) -> Self {
         Self(sha2::Sha256::digest(content).into())
     }
 
@@ -30,7 +30,7 @@ impl Sha256 {
     }
 
     /// Compares in constant time.
-    pub(in crate::kill_switch) fn equals(&self, other: &Self) -> Choice {
+    pub(crate) fn equals(&self, other: &Self) -> Choice {
         self.0.ct_eq(&other.0)
     }
 }

@@ -10,16 +10,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Parts in a whole: a ten-thousandth of a percent is the smallest step.
 const WHOLE: u32 = 1_000_000;
-pub(in crate::kill_switch) const ALLOWED: &str = "from 0.0001 to 100, in steps of 0.0001";
+pub(crate) const ALLOWED: &str = "from 0.0001 to 100, in steps of 0.0001";
 
 /// A share of the keys: from 0.0001 % to 100 %, in steps of 0.0001 %.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percent(u32);
 
 /// Deserializes a number of percent, as the nearest step where there is one, so that it is written in one way.
-pub(in crate::kill_switch) fn normalized<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<f64>, D::Error> {
+pub(crate) fn normalized<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     let percent: Option<f64> = serde::Deserialize::deserialize(deserializer)?;
     Ok(percent.map(|percent| Percent::new(percent).map_or(percent, Percent::get)))
 }
@@ -70,7 +68,7 @@ impl Percent {
     }
 
     /// Compiled for one switch; `None` is everything.
-    pub(in crate::kill_switch) fn share_of(self, switch: &SwitchId) -> Option<Share> {
+    pub(crate) fn share_of(self, switch: &SwitchId) -> Option<Share> {
         if self == Self::FULL {
             return None;
         }
@@ -82,13 +80,13 @@ impl Percent {
 
 /// A share of the keys for one switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::kill_switch) struct Share {
+pub(crate) struct Share {
     seed: u64,
     threshold: u64,
 }
 
 impl Share {
-    pub(in crate::kill_switch) fn contains(self, hash: u64) -> bool {
+    pub(crate) fn contains(self, hash: u64) -> bool {
         mix(hash ^ self.seed) < self.threshold
     }
 }
@@ -109,11 +107,11 @@ pub struct KeyHash<'a> {
 }
 
 impl<'a> KeyHash<'a> {
-    pub(in crate::kill_switch) const fn of(key: Option<&'a str>) -> Self {
+    pub(crate) const fn of(key: Option<&'a str>) -> Self {
         Self { key, hash: None }
     }
 
-    pub(in crate::kill_switch) fn get(&mut self) -> Option<u64> {
+    pub(crate) fn get(&mut self) -> Option<u64> {
         if self.hash.is_none() {
             self.hash = self.key.map(|key| xxh3_64(key.as_bytes()));
         }

@@ -26,7 +26,7 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         self.change.check_at(&format!("{at}.change.{}", self.change.verb()), problems);
         text::name(&format!("{at}.by"), &self.by, problems);
         text::reason(&format!("{at}.reason"), &self.reason, problems);

@@ -36,7 +36,7 @@ pub struct ChangeRecord {
 }
 
 impl ChangeRecord {
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         text::name(&format!("{at}.by"), &self.by, problems);
         text::reason(&format!("{at}.what"), &self.what, problems);
         text::reason(&format!("{at}.reason"), &self.reason, problems);
@@ -64,7 +64,7 @@ pub struct Pin {
 }
 
 impl Pin {
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         text::name(&format!("{at}.by"), &self.by, problems);
         text::reason(&format!("{at}.reason"), &self.reason, problems);
     }
@@ -104,7 +104,7 @@ pub struct Tombstone {
 }
 
 impl Tombstone {
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         text::name(&format!("{at}.by"), &self.by, problems);
     }
 }
@@ -114,15 +114,15 @@ impl Tombstone {
 #[serde(deny_unknown_fields)]
 pub struct DrillRecord {
     #[serde(deserialize_with = "decode::time")]
-    pub(in crate::kill_switch) at: Timestamp,
-    pub(in crate::kill_switch) by: String,
-    pub(in crate::kill_switch) instances: u64,
-    pub(in crate::kill_switch) time_to_disable_ms: u64,
-    pub(in crate::kill_switch) time_to_verify_ms: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) by: String,
+    pub(crate) instances: u64,
+    pub(crate) time_to_disable_ms: u64,
+    pub(crate) time_to_verify_ms: u64,
 }
 
 impl DrillRecord {
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         text::name(&format!("{at}.by"), &self.by, problems);
     }
 
@@ -153,7 +153,7 @@ impl DrillRecord {
 }
 
 impl Author {
-    pub(in crate::kill_switch) fn changed(&self, what: String) -> ChangeRecord {
+    pub(crate) fn changed(&self, what: String) -> ChangeRecord {
         let (by, reason) = (self.name.clone(), self.reason.clone());
         let Self { kind, at, break_glass, .. } = *self;
         ChangeRecord { at, by, kind, what, reason, approved_by: None, proposed: None, break_glass }

@@ -131,7 +131,7 @@ impl Scope {
         problems.into_result(())
     }
 
-    pub(in crate::kill_switch) fn names_something(&self) -> bool {
+    pub(crate) fn names_something(&self) -> bool {
         self.percent.is_some() || self.dimensions().iter().any(|(_, values, _)| !values.is_empty())
     }
 
@@ -144,7 +144,7 @@ impl Scope {
         ]
     }
 
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         if self.all && self.names_something() {
             problems.add(
                 at.to_owned(),

@@ -66,7 +66,7 @@ impl Stage {
     }
 
     /// The next stage of an engagement: it stays in force wherever it was, in any region.
-    pub(in crate::kill_switch) fn after(self, earlier: &Self) -> Self {
+    pub(crate) fn after(self, earlier: &Self) -> Self {
         match (self, earlier) {
             (
                 Self::Regions { regions, mut instances },
@@ -80,7 +80,7 @@ impl Stage {
     }
 
     /// Returns whether it is as far as the other, or further.
-    pub(in crate::kill_switch) fn covers(&self, other: &Self) -> bool {
+    pub(crate) fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Everywhere, _) => true,
             (_, Self::Everywhere) => false,
@@ -103,7 +103,7 @@ impl Stage {
         }
     }
 
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         let (regions, instances) = self.names();
         let least_instances = usize::from(regions.is_none());
         for (names, least) in [(regions, 1), (instances, least_instances)] {
@@ -199,7 +199,7 @@ pub enum Spread {
 }
 
 impl Spread {
-    pub(in crate::kill_switch) const fn words(self) -> &'static str {
+    pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Instances => "some instances",
             Self::Regions => "some regions",
@@ -208,7 +208,7 @@ impl Spread {
     }
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
-    pub(in crate::kill_switch) const fn is_instances(&self) -> bool {
+    pub(crate) const fn is_instances(&self) -> bool {
         matches!(self, Self::Instances)
     }
 }

@@ -69,7 +69,7 @@ impl Stages {
     }
 
     /// Returns whether who begins there leaves stages out. Naming instances never does, whichever they are.
-    pub(in crate::kill_switch) fn are_skipped_by(&self, stage: &Stage) -> bool {
+    pub(crate) fn are_skipped_by(&self, stage: &Stage) -> bool {
         !self.is_empty() && !matches!(stage, Stage::Instances(_)) && !self.first().covers(stage)
     }
 

@@ -30,7 +30,7 @@ pub struct Switch {
 }
 
 impl Switch {
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         self.definition.check_at(&format!("{at}.definition"), problems);
         if let Some(engaged) = &self.engaged {
             engaged.check_at(&format!("{at}.engaged"), problems);
@@ -47,7 +47,7 @@ impl Switch {
     }
 
     /// Index of the trigger behind the switch's present state; `None` if nothing is engaged any more.
-    pub(in crate::kill_switch) fn trigger_index(&self, now: Timestamp) -> Option<usize> {
+    pub(crate) fn trigger_index(&self, now: Timestamp) -> Option<usize> {
         let trigger = &self.engaged.as_ref()?.trigger;
         // A pin keeps an engagement that has expired.
         Some(if self.is_engaged(now) { trigger.index() } else { Trigger::Expiry.index() })
@@ -58,7 +58,7 @@ impl Switch {
         self.is_pinned(PinState::Engaged) || self.engaged.as_ref().is_some_and(|engaged| !engaged.is_over(now))
     }
 
-    pub(in crate::kill_switch) fn is_pinned(&self, state: PinState) -> bool {
+    pub(crate) fn is_pinned(&self, state: PinState) -> bool {
         self.pin.as_ref().is_some_and(|pin| pin.state == state)
     }
 }
@@ -179,7 +179,7 @@ impl Definition {
         problems.into_result(())
     }
 
-    pub(in crate::kill_switch) fn check_at(&self, at: &str, problems: &mut Problems) {
+    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         text::name(&format!("{at}.owner"), &self.owner, problems);
         text::reason(&format!("{at}.disables"), &self.disables, problems);
         decode::check_time(&format!("{at}.expires"), self.expires, problems);

@@ -21,7 +21,7 @@ fn id(text: &str) -> SwitchId {
 }
 
 /// A document that has every field there is.
-pub(in crate::kill_switch) fn full() -> Document {
+pub(crate) fn full() -> Document {
     let by = crate::kill_switch::model::author::Author::person("ana", at(0)).because("first day");
     let empty = Document::new("shop", &by).unwrap();
     let engaged = Engagement {

@@ -3,9 +3,9 @@
 use crate::config::Problems;
 
 /// The longest name of an actor, owner, tenant, incident and so on, in bytes.
-pub(in crate::kill_switch) const NAME_MAX: usize = 128;
+pub(crate) const NAME_MAX: usize = 128;
 /// The longest reason, in characters.
-pub(in crate::kill_switch) const REASON_MAX: usize = 512;
+pub(crate) const REASON_MAX: usize = 512;
 
 /// A text for a message: in quotes, without control characters, not longer than 48 characters.
 pub(crate) fn shown(text: &str) -> String {

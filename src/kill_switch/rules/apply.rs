@@ -131,11 +131,7 @@ pub fn apply_with(
 
 /// The same document again, as a later generation: in place of one that was lost, whose changes are unknown.
 /// A two-person change counts as done without the second person.
-pub(in crate::kill_switch) fn restored(
-    document: &Document,
-    generation: u64,
-    by: &Author,
-) -> Result<Document, ChangeError> {
+pub(crate) fn restored(document: &Document, generation: u64, by: &Author) -> Result<Document, ChangeError> {
     let mut problems = Problems::default();
     by.check(&mut problems);
     problems.into_result(())?;

@@ -13,11 +13,7 @@ use crate::kill_switch::model::stage::Stage;
 use crate::kill_switch::model::switch::Switch;
 /// Checks that a program may ask for a change: to engage within the definition's limits, to take its own engagement
 /// further, and to record a drill; never over a pin.
-pub(in crate::kill_switch) fn may_automation(
-    document: &Document,
-    change: &Change,
-    by: &Author,
-) -> Result<(), ChangeError> {
+pub(crate) fn may_automation(document: &Document, change: &Change, by: &Author) -> Result<(), ChangeError> {
     let (Change::Engage(Engage { switch: id, .. }) | Change::Advance { switch: id, .. }) = change else {
         let may = matches!(change, Change::Drilled { .. });
         return if may { Ok(()) } else { Err(ChangeError::AutomationMayNot { verb: change.verb() }) };

@@ -11,17 +11,13 @@ use crate::kill_switch::model::records::Tombstone;
 use crate::kill_switch::model::stage::Stage;
 use crate::kill_switch::model::switch::Switch;
 /// The proposal of this number.
-pub(in crate::kill_switch) fn proposal(document: &Document, number: u64) -> Result<&Proposal, ChangeError> {
+pub(crate) fn proposal(document: &Document, number: u64) -> Result<&Proposal, ChangeError> {
     let found = document.pending.iter().find(|proposal| proposal.number == number);
     found.ok_or(ChangeError::UnknownProposal { number })
 }
 
 /// The engagement that a change would make on this document.
-pub(in crate::kill_switch) fn engagement(
-    document: &Document,
-    engage: &Engage,
-    by: &Author,
-) -> Result<Engagement, ChangeError> {
+pub(crate) fn engagement(document: &Document, engage: &Engage, by: &Author) -> Result<Engagement, ChangeError> {
     let stages = document.stages();
     let skips = || Err(ChangeError::SkipsStages { switch: engage.switch.clone() });
     let old = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
@@ -49,11 +45,11 @@ pub(in crate::kill_switch) fn engagement(
 }
 
 /// The engagement, if it is in force at that time; one that a pin keeps is.
-pub(in crate::kill_switch) fn in_force<'a>(switch: &'a Switch, by: &Author) -> Option<&'a Engagement> {
+pub(crate) fn in_force<'a>(switch: &'a Switch, by: &Author) -> Option<&'a Engagement> {
     switch.engaged.as_ref().filter(|_| switch.is_engaged(by.at))
 }
 
-pub(in crate::kill_switch) fn find<'a>(document: &'a Document, id: &SwitchId) -> Result<&'a Switch, ChangeError> {
+pub(crate) fn find<'a>(document: &'a Document, id: &SwitchId) -> Result<&'a Switch, ChangeError> {
     document.switch(id.as_str()).ok_or_else(|| unknown(document, id))
 }
 
@@ -62,7 +58,7 @@ pub(super) fn unknown(document: &Document, id: &SwitchId) -> ChangeError {
     if document.is_retired(id) { ChangeError::Retired { switch } } else { ChangeError::UnknownSwitch { switch } }
 }
 
-pub(in crate::kill_switch) fn bury(document: &mut Document, id: SwitchId, by: &Author) {
+pub(crate) fn bury(document: &mut Document, id: SwitchId, by: &Author) {
     if let Err(place) = document.retired.binary_search_by(|tombstone| tombstone.id.cmp(&id)) {
         document.retired.insert(place, Tombstone { id, at: by.at, by: by.name.clone() });
     }

@@ -14,9 +14,9 @@ use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::records::{DrillRecord, Pin, PinState};
 use crate::kill_switch::model::stage::Stage;
 use crate::kill_switch::model::switch::{Definition, Switch};
-pub(in crate::kill_switch) use crate::kill_switch::rules::lookup::bury;
+pub(crate) use crate::kill_switch::rules::lookup::bury;
 
-pub(in crate::kill_switch) fn perform(
+pub(crate) fn perform(
     document: &mut Document,
     change: &Change,
     by: &Author,

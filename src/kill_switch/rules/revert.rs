@@ -10,11 +10,7 @@ use crate::kill_switch::model::document::{Document, RETIRED_MAX};
 /// Tombstones do not go back: a switch that was not there yet gets one, so that nobody uses its id for something
 /// else before the revert is reverted; one that was retired since comes back as what it was. Proposals stay: those
 /// that were decided since must not wait again.
-pub(in crate::kill_switch) fn revert(
-    document: &mut Document,
-    earlier: &Document,
-    by: &Author,
-) -> Result<(), ChangeError> {
+pub(crate) fn revert(document: &mut Document, earlier: &Document, by: &Author) -> Result<(), ChangeError> {
     if document.switches == earlier.switches && document.settings == earlier.settings {
         return Err(ChangeError::Unchanged);
     }
@@ -33,7 +29,7 @@ pub(in crate::kill_switch) fn revert(
 }
 
 /// Returns whether going back would release, retire, redefine or unpin something, or end the rule of two persons.
-pub(in crate::kill_switch) fn loosens(document: &Document, earlier: &Document) -> bool {
+pub(crate) fn loosens(document: &Document, earlier: &Document) -> bool {
     let is_kept = document.switches.iter().all(|now| {
         earlier.switch(now.id.as_str()).is_some_and(|then| {
             let is_engaged = match (&now.engaged, &then.engaged) {

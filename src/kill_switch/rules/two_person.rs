@@ -8,11 +8,11 @@ use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::document::Document;
 use crate::kill_switch::model::engagement::Trigger;
 use crate::kill_switch::model::hash::Sha256;
-pub(in crate::kill_switch) use crate::kill_switch::model::proposal::Proposal;
+pub(crate) use crate::kill_switch::model::proposal::Proposal;
 use crate::kill_switch::model::records::PinState;
 
 /// The proposal, if this person may approve it on this document.
-pub(in crate::kill_switch) fn approve<'a>(
+pub(crate) fn approve<'a>(
     document: &'a Document,
     number: u64,
     seen: Sha256,
@@ -38,12 +38,7 @@ pub(crate) fn gives_back(document: &Document, change: &Change, by: &Author) -> b
 }
 
 /// Returns whether a change takes two persons: taking a capability away never does, unless it gives part of one back.
-pub(in crate::kill_switch) fn takes_two(
-    document: &Document,
-    change: &Change,
-    by: &Author,
-    earlier: Option<&Document>,
-) -> bool {
+pub(crate) fn takes_two(document: &Document, change: &Change, by: &Author, earlier: Option<&Document>) -> bool {
     let switch = change.switch().and_then(|id| document.switch(id.as_str()));
     let engaged = switch.and_then(|switch| in_force(switch, by));
     document.is_two_person()

@@ -9,27 +9,27 @@ use crate::kill_switch::store::error::StoreError;
 use crate::sync::Arc;
 
 /// Result of reading a store.
-pub(in crate::kill_switch) type Reading = Result<Option<Vec<u8>>, StoreError>;
+pub(crate) type Reading = Result<Option<Vec<u8>>, StoreError>;
 
 /// The document in force.
-pub(in crate::kill_switch) struct ActiveDocument {
-    pub(in crate::kill_switch) document: Option<Arc<Document>>,
-    pub(in crate::kill_switch) source: Source,
+pub(crate) struct ActiveDocument {
+    pub(crate) document: Option<Arc<Document>>,
+    pub(crate) source: Source,
     /// Time at which the store was last read with success.
-    pub(in crate::kill_switch) good_at: Instant,
-    pub(in crate::kill_switch) refused: Option<(&'static str, String)>,
-    pub(in crate::kill_switch) refusals: u64,
+    pub(crate) good_at: Instant,
+    pub(crate) refused: Option<(&'static str, String)>,
+    pub(crate) refusals: u64,
     /// Documents taken from the store: a reading that began before the last of them says nothing against it.
-    pub(in crate::kill_switch) takes: u64,
+    pub(crate) takes: u64,
 }
 
 impl ActiveDocument {
-    pub(in crate::kill_switch) const fn new(now: Instant) -> Self {
+    pub(crate) const fn new(now: Instant) -> Self {
         Self { document: None, source: Source::Nothing, good_at: now, refused: None, refusals: 0, takes: 0 }
     }
 
     /// Applies or rejects a read that began after `seen` applications.
-    pub(in crate::kill_switch) fn take(&mut self, reading: Reading, seen: u64, now: Instant) -> Option<Event> {
+    pub(crate) fn take(&mut self, reading: Reading, seen: u64, now: Instant) -> Option<Event> {
         // The initial document is not of this store: no comparison.
         let current = self.document.as_deref().filter(|_| self.source != Source::BakedIn);
         let is_first = current.is_none();

@@ -9,18 +9,18 @@ use std::time::Duration;
 
 /// Start of the clock.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::kill_switch) struct ExpiryClock {
+pub(crate) struct ExpiryClock {
     at: Timestamp,
     then: Instant,
 }
 
 impl ExpiryClock {
-    pub(in crate::kill_switch) const fn new(at: Timestamp, then: Instant) -> Self {
+    pub(crate) const fn new(at: Timestamp, then: Instant) -> Self {
         Self { at, then }
     }
 
     /// The time that expiry goes by.
-    pub(in crate::kill_switch) fn now(&self, expiry_clock: Timestamp, now: Instant) -> Timestamp {
+    pub(crate) fn now(&self, expiry_clock: Timestamp, now: Instant) -> Timestamp {
         let elapsed = now.saturating_duration_since(self.then).min(Duration::from_secs(1 << 40));
         let expected = jiff_add(self.at, elapsed);
         expiry_clock.min(expected)

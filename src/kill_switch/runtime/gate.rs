@@ -31,16 +31,16 @@ const SCOPED: u64 = 2;
 const UNKNOWN_ALLOWED: u64 = 3;
 const UNKNOWN_BLOCKED: u64 = 4;
 
-pub(in crate::kill_switch) struct Gate {
+pub(crate) struct Gate {
     /// The switch's id, kept for the process.
-    pub(in crate::kill_switch) name: &'static str,
-    pub(in crate::kill_switch) id: SwitchId,
-    pub(in crate::kill_switch) on_unknown: OnUnknown,
+    pub(crate) name: &'static str,
+    pub(crate) id: SwitchId,
+    pub(crate) on_unknown: OnUnknown,
     region: Option<Box<str>>,
     word: AtomicU64,
     rule: ArcSwapOption<CompiledScope>,
-    pub(in crate::kill_switch) blocked: AtomicU64,
-    pub(in crate::kill_switch) fallbacks: AtomicU64,
+    pub(crate) blocked: AtomicU64,
+    pub(crate) fallbacks: AtomicU64,
     /// To engaged and to released, by trigger.
     transitions: [AtomicU64; 8],
     /// Index of the present or last trigger.
@@ -48,28 +48,28 @@ pub(in crate::kill_switch) struct Gate {
     /// Whether the definition in force has another `on_unknown`.
     is_differing: AtomicBool,
     #[cfg(feature = "metrics")]
-    pub(in crate::kill_switch) publish_lock: crate::telemetry::PublishLock,
+    pub(crate) publish_lock: crate::telemetry::PublishLock,
 }
 
 /// A switch at one moment, for metrics.
 #[cfg(feature = "metrics")]
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a gauge of its own")]
-pub(in crate::kill_switch) struct GateSample {
-    pub(in crate::kill_switch) name: &'static str,
-    pub(in crate::kill_switch) is_engaged: bool,
-    pub(in crate::kill_switch) is_unknown: bool,
-    pub(in crate::kill_switch) is_expired: bool,
-    pub(in crate::kill_switch) is_overdue: bool,
-    pub(in crate::kill_switch) drill_age_seconds: f64,
-    pub(in crate::kill_switch) blocked: u64,
-    pub(in crate::kill_switch) fallbacks: u64,
-    pub(in crate::kill_switch) transitions: [u64; 8],
+pub(crate) struct GateSample {
+    pub(crate) name: &'static str,
+    pub(crate) is_engaged: bool,
+    pub(crate) is_unknown: bool,
+    pub(crate) is_expired: bool,
+    pub(crate) is_overdue: bool,
+    pub(crate) drill_age_seconds: f64,
+    pub(crate) blocked: u64,
+    pub(crate) fallbacks: u64,
+    pub(crate) transitions: [u64; 8],
 }
 
 /// State of a switch on this instance.
 #[derive(Debug)]
-pub(in crate::kill_switch) enum GateState {
+pub(crate) enum GateState {
     Released,
     Engaged,
     Scoped(CompiledScope),
@@ -77,12 +77,7 @@ pub(in crate::kill_switch) enum GateState {
 }
 
 impl Gate {
-    pub(in crate::kill_switch) fn new(
-        name: &'static str,
-        id: SwitchId,
-        on_unknown: OnUnknown,
-        region: Option<&str>,
-    ) -> Self {
+    pub(crate) fn new(name: &'static str, id: SwitchId, on_unknown: OnUnknown, region: Option<&str>) -> Self {
         let word = if on_unknown == OnUnknown::Block { UNKNOWN_BLOCKED } else { UNKNOWN_ALLOWED };
         Self {
             name,
@@ -103,7 +98,7 @@ impl Gate {
 
     /// Counts a change on this instance; `trigger` is its place among them. Without one the switch was released: the
     /// drill that had engaged it, or a person, as nothing else releases.
-    pub(in crate::kill_switch) fn count_transition(&self, is_engaged: bool, trigger: Option<usize>) {
+    pub(crate) fn count_transition(&self, is_engaged: bool, trigger: Option<usize>) {
         let was_drill = self.engaged_by.load(Ordering::Relaxed) == Trigger::DRILL as u64;
         let trigger = trigger.unwrap_or(if was_drill { Trigger::DRILL } else { 0 });
         let first = if is_engaged { 0 } else { 4 };
@@ -111,30 +106,25 @@ impl Gate {
     }
 
     /// Remembers what keeps it engaged now: a person may have taken over what a drill began.
-    pub(in crate::kill_switch) fn is_engaged_by(&self, trigger: usize) {
+    pub(crate) fn is_engaged_by(&self, trigger: usize) {
         self.engaged_by.store(trigger as u64, Ordering::Relaxed);
     }
 
     /// Compares what the program declares with what the definition says, if there is one; the latter where it has begun
     /// to differ.
-    pub(in crate::kill_switch) fn compare(&self, defined: Option<OnUnknown>) -> Option<OnUnknown> {
+    pub(crate) fn compare(&self, defined: Option<OnUnknown>) -> Option<OnUnknown> {
         let differing = defined.filter(|defined| *defined != self.on_unknown);
         let has_differed = self.is_differing.swap(differing.is_some(), Ordering::Relaxed);
         differing.filter(|_| !has_differed)
     }
 
     /// Returns whether the definition in force has another `on_unknown`. The program's own holds.
-    pub(in crate::kill_switch) fn is_differing(&self) -> bool {
+    pub(crate) fn is_differing(&self) -> bool {
         self.is_differing.load(Ordering::Relaxed)
     }
 
     #[cfg(feature = "metrics")]
-    pub(in crate::kill_switch) fn sample(
-        &self,
-        is_expired: bool,
-        is_overdue: bool,
-        drill_age_seconds: f64,
-    ) -> GateSample {
+    pub(crate) fn sample(&self, is_expired: bool, is_overdue: bool, drill_age_seconds: f64) -> GateSample {
         let word = self.word.load(Ordering::Relaxed);
         GateSample {
             name: self.name,
@@ -150,7 +140,7 @@ impl Gate {
     }
 
     /// Puts it into force for the requests from now on.
-    pub(in crate::kill_switch) fn set(&self, standing: GateState) {
+    pub(crate) fn set(&self, standing: GateState) {
         let word = match standing {
             GateState::Released => RELEASED,
             GateState::Engaged => ENGAGED,
@@ -167,13 +157,13 @@ impl Gate {
 
     /// Returns whether every request is let through, and that is known.
     #[inline]
-    pub(in crate::kill_switch) fn is_released(&self) -> bool {
+    pub(crate) fn is_released(&self) -> bool {
         self.word.load(Ordering::Relaxed) == RELEASED
     }
 
     /// The state for a request.
     #[inline(never)]
-    pub(in crate::kill_switch) fn state(&self, target: &Target<'_>) -> State {
+    pub(crate) fn state(&self, target: &Target<'_>) -> State {
         // Acquire: pairs with the store in `set`.
         match self.word.load(Ordering::Acquire) {
             RELEASED => State::Released,
@@ -189,17 +179,17 @@ impl Gate {
     }
 
     /// Returns whether no request at all is let through.
-    pub(in crate::kill_switch) fn blocks_everybody(&self) -> bool {
+    pub(crate) fn blocks_everybody(&self) -> bool {
         matches!(self.word.load(Ordering::Relaxed), ENGAGED | UNKNOWN_BLOCKED)
     }
 
     /// The state for requests without a target, and whether it is engaged for any.
-    pub(in crate::kill_switch) fn is_engaged(&self) -> bool {
+    pub(crate) fn is_engaged(&self) -> bool {
         matches!(self.word.load(Ordering::Acquire), ENGAGED | SCOPED)
     }
 
     #[inline]
-    pub(in crate::kill_switch) fn rejected(&self, reason: RejectReason) -> Rejected {
+    pub(crate) fn rejected(&self, reason: RejectReason) -> Rejected {
         self.blocked.fetch_add(1, Ordering::Relaxed);
         Rejected::new(Mechanism::KillSwitch, self.name, reason, None)
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 /// A file that never goes back to an older document, however many threads keep theirs.
-pub(in crate::kill_switch) struct LastGoodFile {
+pub(crate) struct LastGoodFile {
     path: PathBuf,
     kept: Mutex<Kept>,
 }
@@ -25,7 +25,7 @@ impl LastGoodFile {
     /// # Errors
     ///
     /// A relative path, and no current directory.
-    pub(in crate::kill_switch) fn new(path: &Path) -> io::Result<Self> {
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
         Ok(Self { path: std::path::absolute(path)?, kept: Mutex::default() })
     }
 
@@ -34,7 +34,7 @@ impl LastGoodFile {
     /// # Errors
     ///
     /// The file is unusable.
-    pub(in crate::kill_switch) fn last_good(&self) -> Result<Option<Document>, String> {
+    pub(crate) fn last_good(&self) -> Result<Option<Document>, String> {
         if let Some((directory, name)) = self.path.parent().zip(self.path.file_name()) {
             fs::remove_temporaries(directory, |target| target == name.as_encoded_bytes());
         }
@@ -54,7 +54,7 @@ impl LastGoodFile {
     }
 
     /// Failure of the last write, if it failed.
-    pub(in crate::kill_switch) fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         self.kept.lock().failure.clone()
     }
 
@@ -64,7 +64,7 @@ impl LastGoodFile {
     /// # Errors
     ///
     /// The failure, once until it changes.
-    pub(in crate::kill_switch) fn keep(&self, document: &Document) -> Result<(), String> {
+    pub(crate) fn keep(&self, document: &Document) -> Result<(), String> {
         let mut kept = self.kept.lock(); // over the writing: what is on disk is what the generation says
         let is_kept = kept.generation.is_some_and(|generation| document.generation() <= generation);
         if is_kept && self.path.exists() {

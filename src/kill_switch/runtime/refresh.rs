@@ -20,7 +20,7 @@ use std::time::Duration;
 /// Starts the threads, and waits until the store was read for the first time, or for so long. They end with the board.
 ///
 /// If the system gives no thread, the document that was read stays in force, and its age shows.
-pub(in crate::kill_switch) fn start(shared: &Arc<Shared>, poll: Duration, within: Duration) {
+pub(crate) fn start(shared: &Arc<Shared>, poll: Duration, within: Duration) {
     let weak = Arc::downgrade(shared);
     let teller = spawn("backstop-reports", {
         let weak = Weak::clone(&weak);

@@ -28,31 +28,31 @@ use std::collections::BTreeMap;
 use std::thread::Thread;
 use std::time::Duration;
 
-pub(in crate::kill_switch) struct Shared {
-    pub(in crate::kill_switch) name: &'static str,
-    pub(in crate::kill_switch) instance: String,
-    pub(in crate::kill_switch) region: Option<String>,
-    pub(in crate::kill_switch) store: Option<Arc<dyn Store>>,
+pub(crate) struct Shared {
+    pub(crate) name: &'static str,
+    pub(crate) instance: String,
+    pub(crate) region: Option<String>,
+    pub(crate) store: Option<Arc<dyn Store>>,
     /// Changes of this program that the audit has no entry of.
-    pub(in crate::kill_switch) unrecorded: Arc<AtomicU64>,
-    pub(in crate::kill_switch) snapshot: Option<LastGoodFile>,
+    pub(crate) unrecorded: Arc<AtomicU64>,
+    pub(crate) snapshot: Option<LastGoodFile>,
     /// Interval between two reads of the store.
-    pub(in crate::kill_switch) poll: Duration,
-    pub(in crate::kill_switch) clock: Clock,
+    pub(crate) poll: Duration,
+    pub(crate) clock: Clock,
     expiry_clock: ExpiryClock,
     /// The threads that read the store and report.
-    pub(in crate::kill_switch) threads: Mutex<Vec<Thread>>,
+    pub(crate) threads: Mutex<Vec<Thread>>,
     /// Whether the store was read, or could not be, for the first time.
-    pub(in crate::kill_switch) has_begun: AtomicBool,
-    pub(in crate::kill_switch) gates: Mutex<BTreeMap<SwitchId, Arc<Gate>>>,
-    pub(in crate::kill_switch) active: Mutex<ActiveDocument>,
-    pub(in crate::kill_switch) events: Events<Event>,
+    pub(crate) has_begun: AtomicBool,
+    pub(crate) gates: Mutex<BTreeMap<SwitchId, Arc<Gate>>>,
+    pub(crate) active: Mutex<ActiveDocument>,
+    pub(crate) events: Events<Event>,
     #[cfg(feature = "metrics")]
-    pub(in crate::kill_switch) publish_lock: crate::telemetry::PublishLock,
+    pub(crate) publish_lock: crate::telemetry::PublishLock,
 }
 
 impl Shared {
-    pub(in crate::kill_switch) fn new(
+    pub(crate) fn new(
         name: &'static str,
         (instance, region): (String, Option<String>),
         store: Option<Arc<dyn Store>>,
@@ -83,7 +83,7 @@ impl Shared {
     }
 
     /// Returns whether what comes after this document in the store can come into force here.
-    pub(in crate::kill_switch) fn follows(&self, found: Option<&Document>) -> bool {
+    pub(crate) fn follows(&self, found: Option<&Document>) -> bool {
         let active = self.active.lock();
         let Some(own) = active.document.as_deref().filter(|_| active.source != Source::BakedIn) else { return true };
         found.is_some_and(|found| {
@@ -93,18 +93,18 @@ impl Shared {
     }
 
     /// Returns whether this document, or a later one of its store, is in force.
-    pub(in crate::kill_switch) fn is_past(&self, document: &Document) -> bool {
+    pub(crate) fn is_past(&self, document: &Document) -> bool {
         let active = self.active.lock();
         let own = active.document.as_deref();
         own.is_some_and(|own| own.store() == document.store() && own.generation() >= document.generation())
     }
 
-    pub(in crate::kill_switch) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.expiry_clock.now(timestamp(), self.clock.now())
     }
 
     /// Takes a document that is not the store's: what the program begins with.
-    pub(in crate::kill_switch) fn begin_with(&self, document: Document, source: Source) {
+    pub(crate) fn begin_with(&self, document: Document, source: Source) {
         let mut active = self.active.lock();
         let document = Arc::new(document);
         (active.document, active.source) = (Some(Arc::clone(&document)), source);
@@ -114,14 +114,14 @@ impl Shared {
     }
 
     /// Reads the store, applies it, and reports, on this thread.
-    pub(in crate::kill_switch) fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         self.read();
         self.tell();
     }
 
     /// Reads the store, and puts into force what it says. Nobody hears of it yet: no listener and no disk holds up the
     /// next reading.
-    pub(in crate::kill_switch) fn read(&self) {
+    pub(crate) fn read(&self) {
         if let Some(store) = &self.store {
             let seen = self.active.lock().takes;
             // A store is foreign code.
@@ -135,7 +135,7 @@ impl Shared {
     }
 
     /// Tells listeners, the log and the metrics how everything stands, and keeps the document for the next start.
-    pub(in crate::kill_switch) fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.events.dispatch(crate::kill_switch::log::event);
         self.publish();
         let Some(snapshot) = &self.snapshot else { return };
@@ -150,14 +150,14 @@ impl Shared {
     }
 
     /// Says that a change which is in force is not in the audit.
-    pub(in crate::kill_switch) fn push_unrecorded(&self, generation: u64, why: String) {
+    pub(crate) fn push_unrecorded(&self, generation: u64, why: String) {
         self.events.push([Event::Unrecorded { generation, why }]);
         self.events.dispatch(crate::kill_switch::log::event);
         self.publish();
     }
 
     /// Sets every switch's word by the document in force and the time.
-    pub(in crate::kill_switch) fn bring_into_force(&self) {
+    pub(crate) fn bring_into_force(&self) {
         let active = self.active.lock();
         let gates = self.gates.lock();
         let now = self.now(); // under the locks, so that times do not go back

@@ -15,7 +15,7 @@ use crate::sync::Ordering;
 use std::time::Duration;
 
 impl Shared {
-    pub(in crate::kill_switch) fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let now = self.now();
         let active = self.active.lock();
         let document = active.document.as_deref();
@@ -50,7 +50,7 @@ impl Shared {
     }
 
     #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
-    pub(in crate::kill_switch) fn publish(&self) {
+    pub(crate) fn publish(&self) {
         #[cfg(feature = "metrics")]
         {
             self.publish_lock.run(|publisher| metrics::publish_board(publisher, self.name, &self.status()));

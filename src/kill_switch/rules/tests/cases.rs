@@ -13,33 +13,33 @@ use crate::kill_switch::rules::apply::*;
 use crate::kill_switch::*;
 use std::time::Duration;
 
-pub(in crate::kill_switch) fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
 }
 
-pub(in crate::kill_switch) fn id(text: &str) -> SwitchId {
+pub(crate) fn id(text: &str) -> SwitchId {
     SwitchId::new(text).unwrap()
 }
 
-pub(in crate::kill_switch) fn person(name: &str, second: i64) -> Author {
+pub(crate) fn person(name: &str, second: i64) -> Author {
     Author::person(name, at(second)).because("a reason")
 }
 
-pub(in crate::kill_switch) fn program(second: i64) -> Author {
+pub(crate) fn program(second: i64) -> Author {
     Author::automation("watcher", at(second)).because("errors above 5 %")
 }
 
-pub(in crate::kill_switch) fn define(switch: &str) -> Change {
+pub(crate) fn define(switch: &str) -> Change {
     let definition = Definition::new("team", "a thing", Timestamp::MAX, OnUnknown::Allow);
     let definition = definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere);
     Change::Define { switch: id(switch), definition }
 }
 
-pub(in crate::kill_switch) fn engage(scope: Scope) -> Engage {
+pub(crate) fn engage(scope: Scope) -> Engage {
     Engage::new(id("recs"), scope)
 }
 
-pub(in crate::kill_switch) fn breach() -> Trigger {
+pub(crate) fn breach() -> Trigger {
     Trigger::Kpi(Breach::new("errors", 0.09, 0.05, Duration::from_secs(60), 5_000))
 }
 
