@@ -1,18 +1,14 @@
 //! Builder of the switches of a program.
 
-use super::audit::record::AuditRecord;
-use super::control::editor::{Audit, Editor};
-use super::event::Event;
-use super::model::document::Document;
 use super::model::text;
 use super::runtime::last_good::LastGoodFile;
 use super::runtime::refresh;
 use super::runtime::shared::Shared;
-use super::status::Source;
-use super::store::Store;
-use super::switches::KillSwitches;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Problems, intern};
+use crate::kill_switch::audit::AuditRecord;
+use crate::kill_switch::store::Store;
+use crate::kill_switch::{Audit, Document, Editor, Event, KillSwitches, Source};
 use crate::sync::Arc;
 use std::fmt;
 use std::path::{Path, PathBuf};

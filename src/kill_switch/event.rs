@@ -1,8 +1,6 @@
 //! Events of the switches of a program.
 
-use super::model::document::Document;
-use super::model::switch::OnUnknown;
-use super::status::Source;
+use crate::kill_switch::{Document, OnUnknown, Source};
 use crate::sync::Arc;
 
 /// An event of the switches.

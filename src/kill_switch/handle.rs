@@ -1,11 +1,8 @@
 //! One switch, as the program holds it.
 
-use super::model::id::SwitchId;
-use super::model::switch::OnUnknown;
-use super::runtime::gate::{Gate, State};
-use super::switches::KillSwitches;
-use super::target::Target;
+use super::runtime::gate::Gate;
 use crate::config::{ConfigError, Problem, intern};
+use crate::kill_switch::{KillSwitches, OnUnknown, State, SwitchId, Target};
 use crate::reject::{CallError, RejectReason, Rejected};
 use crate::sync::{Arc, Ordering};
 use std::fmt;

@@ -1,9 +1,7 @@
 //! The gate as a Tower layer.
 
-use super::handle::KillSwitch;
-use super::service::KillSwitchService;
-use super::target::Target;
 pub(crate) use crate::kill_switch::target::Anyone;
+use crate::kill_switch::{KillSwitch, KillSwitchService, Target};
 use crate::reject::{AsError, Fallback, OnReject, Rejected, RespondWith};
 use crate::sealed::Sealed;
 use tower_layer::Layer;

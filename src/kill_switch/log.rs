@@ -1,6 +1,6 @@
 //! Events in the log: an engaged switch and whatever went wrong are warnings, the rest is information.
 
-use super::event::Event;
+use crate::kill_switch::Event;
 
 #[cfg(not(feature = "tracing"))]
 pub(super) fn event(_: &Event) {}

@@ -88,21 +88,11 @@ pub use handle::KillSwitch;
 #[cfg(feature = "grpc")]
 pub use layer::MakeStatus;
 pub use layer::{Custom, Declared, KillSwitchLayer, Undeclared};
-pub use model::author::{ActorKind, Author};
-pub use model::change::Change;
-pub use model::document::Document;
-pub use model::engage::Engage;
-pub use model::engagement::{Breach, Engagement, Expiry, ExpiryAction, Trigger};
-pub use model::hash::Sha256;
-pub use model::id::SwitchId;
-pub use model::parse::ParseError;
-pub use model::percent::{KeyHash, Percent};
-pub use model::proposal::Proposal;
-pub use model::records::{ChangeRecord, DrillRecord, Pin, PinState, Tombstone};
-pub use model::scope::Scope;
-pub use model::stage::{Spread, Stage};
-pub use model::stages::Stages;
-pub use model::switch::{Definition, OnUnknown, Severity, Switch};
+pub use model::{
+    ActorKind, Author, Breach, Change, ChangeRecord, Definition, Document, DrillRecord, Engage, Engagement, Expiry,
+    ExpiryAction, KeyHash, OnUnknown, ParseError, Percent, Pin, PinState, Proposal, Scope, Severity, Sha256, Spread,
+    Stage, Stages, Switch, SwitchId, Tombstone, Trigger,
+};
 pub use rules::apply::{apply, apply_with, earlier_generation};
 pub use rules::error::ChangeError;
 #[cfg(feature = "axum")]

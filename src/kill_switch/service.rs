@@ -1,8 +1,8 @@
 //! The gate as a Tower service.
 
-use super::handle::KillSwitch;
 pub(crate) use super::target::{Anyone, Targets};
 use crate::guarded::{State, StateProjected, wrapper};
+use crate::kill_switch::KillSwitch;
 use crate::reject::{OnReject, RejectReason};
 use pin_project_lite::pin_project;
 use std::convert::Infallible;

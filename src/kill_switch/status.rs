@@ -1,7 +1,7 @@
 //! Status of the switches of a program.
 
-use super::model::switch::Switch;
 use crate::clock::Timestamp;
+use crate::kill_switch::Switch;
 use std::time::Duration;
 
 /// Source of the document in force.

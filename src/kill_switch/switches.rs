@@ -1,16 +1,9 @@
 //! Handle to all switches of a program.
 
-use super::control::editor::{Committed, Editor};
-use super::control::error::EditError;
-use super::event::Event;
-use super::model::author::Author;
-use super::model::change::Change;
-use super::model::document::Document;
-use super::model::id::SwitchId;
 use super::runtime::shared::Shared;
-use super::status::Status;
-use super::store::error::StoreError;
 use crate::events::Subscription;
+use crate::kill_switch::store::StoreError;
+use crate::kill_switch::{Author, Change, Committed, Document, EditError, Editor, Event, Status, SwitchId};
 use std::fmt;
 use std::sync::Arc;
 /// All switches of a program: a cheap handle to them, made by [`KillSwitches::builder`].

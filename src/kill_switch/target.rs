@@ -1,6 +1,6 @@
 //! Target: the dimensions that a request states for the scope of a switch.
 
-use super::model::percent::KeyHash;
+use crate::kill_switch::model::KeyHash;
 
 /// Dimensions of a request, as far as they are known. Borrowed, and made for each request.
 ///

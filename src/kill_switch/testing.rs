@@ -1,15 +1,8 @@
 //! Switches in the hands of a test, as [`Clock::manual`](crate::clock::Clock::manual) is for time.
 
-use super::model::author::Author;
-use super::model::change::Change;
-use super::model::engage::Engage;
-use super::model::id::SwitchId;
-use super::model::scope::Scope;
-use super::model::switch::{Definition, OnUnknown};
-use super::runtime::gate::State;
 use super::store::memory::MemoryStore;
-use super::switches::KillSwitches;
 use crate::clock::{Timestamp, timestamp};
+use crate::kill_switch::{Author, Change, Definition, Engage, KillSwitches, OnUnknown, Scope, State, SwitchId};
 use std::time::Duration;
 
 /// Engages and releases switches in tests. Made by [`KillSwitches::manual`].

@@ -19,7 +19,7 @@ use super::grant::{Grant, Switches, Verb};
 use super::list::{AccessList, Whose, check};
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problem, Problems};
-use crate::kill_switch::model::hash::Sha256;
+use crate::kill_switch::model::Sha256;
 use std::collections::BTreeSet;
 
 /// The format that is read and written.

@@ -1,7 +1,7 @@
 //! Rights of one token.
 
 use crate::clock::Timestamp;
-use crate::kill_switch::model::hash::Sha256;
+use crate::kill_switch::model::Sha256;
 use std::collections::BTreeSet;
 
 /// One kind of thing that may be done to a switch. None includes another.

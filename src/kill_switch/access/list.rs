@@ -4,7 +4,7 @@ use super::grant::{Grant, Switches, Verb};
 use super::token::Token;
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problems};
-use crate::kill_switch::model::hash::Sha256;
+use crate::kill_switch::model::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Tokens of administrators.
 
-use crate::kill_switch::model::hash::Sha256;
+use crate::kill_switch::model::Sha256;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The chain: how a line is made of the one before it, and how a file of them is checked.
 
 use super::record::AuditRecord;
-use crate::kill_switch::model::hash::Sha256;
+use crate::kill_switch::model::Sha256;
 use serde::de::IgnoredAny;
 use std::fmt::Write as _;
 

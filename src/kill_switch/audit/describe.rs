@@ -1,10 +1,7 @@
 //! Audit record of a change.
 
 use super::record::AuditRecord;
-use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::model::{Author, Change, Document, SwitchId};
 use crate::kill_switch::rules::lookup;
 use serde_json::Value;
 use std::collections::BTreeSet;

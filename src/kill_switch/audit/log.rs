@@ -1,9 +1,9 @@
 //! A file that entries are added to.
 
 use super::chain::{Entry, LINE_MAX, append};
-use super::record::AuditRecord;
 use super::tail::Tail;
 use crate::fs::{lock_within, sync_directory_of};
+use crate::kill_switch::audit::AuditRecord;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};

@@ -1,7 +1,7 @@
 //! The settings: plain values, checked together.
 
 use crate::config::{ConfigError, Problems};
-use crate::kill_switch::model::stage::Spread;
+use crate::kill_switch::model::Spread;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -1,11 +1,8 @@
 //! Verdict on a window: an engagement, or the guards that hold it back.
 
 use crate::clock::Timestamp;
-use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::engage::Engage;
-use crate::kill_switch::model::engagement::{Breach, Trigger};
 use crate::kill_switch::model::text::REASON_MAX;
+use crate::kill_switch::model::{Author, Breach, Change, Engage, Trigger};
 use std::fmt;
 use std::time::Duration;
 

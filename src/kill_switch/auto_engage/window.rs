@@ -1,9 +1,7 @@
 //! KPIs of one window.
 
 use crate::clock::Timestamp;
-use crate::kill_switch::model::engage::Engage;
-use crate::kill_switch::model::percent::Percent;
-use crate::kill_switch::model::stage::{Spread, Stage};
+use crate::kill_switch::model::{Engage, Percent, Spread, Stage};
 use std::collections::BTreeMap;
 
 /// A KPI's value, and how many samples it is made of.

@@ -1,12 +1,8 @@
 //! Control plane: reads and changes documents here, or in another program.
 
-use super::editor::Editor;
-use super::error::{EditError, TRIES};
+use super::error::TRIES;
 use crate::clock::timestamp;
-use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::{Author, Change, Document, EditError, Editor, SwitchId};
 use std::error::Error;
 
 /// A way to read and change documents: an [`Editor`], or the admin page of another program.

@@ -1,15 +1,12 @@
 //! Editor of documents: read, change, compare and set, audit.
 
-use super::error::{EditError, TRIES};
+use super::error::TRIES;
+use crate::kill_switch::audit::AuditRecord;
 use crate::kill_switch::audit::describe;
-use crate::kill_switch::audit::record::AuditRecord;
 pub(crate) use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::rules::apply::{apply_with, restored};
-use crate::kill_switch::rules::error::ChangeError;
-use crate::kill_switch::store::Store;
-use crate::kill_switch::store::error::StoreError;
+use crate::kill_switch::rules::apply::restored;
+use crate::kill_switch::store::{Store, StoreError};
+use crate::kill_switch::{Change, ChangeError, Document, EditError, apply_with};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};

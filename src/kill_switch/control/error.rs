@@ -1,8 +1,7 @@
 //! Errors of the editor.
 
-use crate::kill_switch::model::parse::ParseError;
-use crate::kill_switch::rules::error::ChangeError;
-use crate::kill_switch::store::error::StoreError;
+use crate::kill_switch::store::StoreError;
+use crate::kill_switch::{ChangeError, ParseError};
 
 /// Error of a change that was not made. The document in the store is as it was.
 #[derive(Debug, thiserror::Error)]

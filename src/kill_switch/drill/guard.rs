@@ -2,14 +2,8 @@
 
 use super::report::DrillError;
 use crate::clock::Timestamp;
-use crate::kill_switch::control::control_plane::{ControlPlane, change_while, who};
-use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::engagement::{Engagement, Expiry, Trigger};
-use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::scope::Scope;
-use crate::kill_switch::model::stage::Stage;
+use crate::kill_switch::control::control_plane::{change_while, who};
+use crate::kill_switch::{Author, Change, ControlPlane, Document, Engagement, Expiry, Scope, Stage, SwitchId, Trigger};
 use crate::panic::catch_panic;
 
 /// The drill's own engagement: released when this is dropped, if it is still in the store as it was made.

@@ -1,6 +1,6 @@
 //! Instances that take part in a drill.
 
-use crate::kill_switch::handle::KillSwitch;
+use crate::kill_switch::KillSwitch;
 use std::fmt;
 
 pub(crate) type Probe<'a> = Box<dyn Fn() -> Option<bool> + 'a>;

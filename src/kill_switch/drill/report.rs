@@ -2,8 +2,7 @@
 
 use super::stats::PhaseReport;
 use crate::clock::Timestamp;
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::id::SwitchId;
+use crate::kill_switch::{Change, SwitchId};
 use crate::reject::BoxError;
 use std::fmt;
 use std::time::Duration;

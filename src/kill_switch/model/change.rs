@@ -1,13 +1,6 @@
 //! Changes of a document.
 
-use super::decode;
-use super::engage::Engage;
-use super::hash::Sha256;
-use super::id::SwitchId;
-use super::records::PinState;
-use super::stage::Stage;
-use super::stages::Stages;
-use super::switch::Definition;
+use super::{Definition, Engage, PinState, Sha256, Stage, Stages, SwitchId, decode};
 use crate::clock::Timestamp;
 use crate::config::Problems;
 use std::fmt;

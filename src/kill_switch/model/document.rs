@@ -1,14 +1,6 @@
 //! The document itself: what it holds, its bytes and its hash.
 
-use super::author::Author;
-use super::hash::Sha256;
-use super::id::SwitchId;
-use super::proposal::Proposal;
-use super::records::{ChangeRecord, Tombstone};
-use super::stage::Stage;
-use super::stages::Stages;
-use super::switch::Switch;
-use super::text;
+use super::{Author, ChangeRecord, Proposal, Sha256, Stage, Stages, Switch, SwitchId, Tombstone, text};
 use crate::config::{ConfigError, Problems};
 
 /// The only format there is so far.

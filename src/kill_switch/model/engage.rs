@@ -1,9 +1,7 @@
 //! The change that takes a capability away, with all that can be said about it.
 
-use super::engagement::{Expiry, Trigger, check_incident};
-use super::id::SwitchId;
-use super::scope::Scope;
-use super::stage::Stage;
+use super::engagement::check_incident;
+use super::{Expiry, Scope, Stage, SwitchId, Trigger};
 use crate::config::Problems;
 
 /// Takes a capability away: for whom, where first, until when and because of what.

@@ -1,8 +1,6 @@
 //! A switch that is engaged: for whom, where, why, and until when.
 
-use super::scope::Scope;
-use super::stage::Stage;
-use super::{decode, text};
+use super::{Scope, Stage, decode, text};
 use crate::clock::Timestamp;
 use crate::config::Problems;
 use std::time::Duration;

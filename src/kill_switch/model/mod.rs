@@ -27,3 +27,19 @@ pub(super) mod switch;
 #[cfg(test)]
 pub(super) mod tests;
 pub(crate) mod text;
+
+pub use author::{ActorKind, Author};
+pub use change::Change;
+pub use document::Document;
+pub use engage::Engage;
+pub use engagement::{Breach, Engagement, Expiry, ExpiryAction, Trigger};
+pub use hash::Sha256;
+pub use id::SwitchId;
+pub use parse::ParseError;
+pub use percent::{KeyHash, Percent};
+pub use proposal::Proposal;
+pub use records::{ChangeRecord, DrillRecord, Pin, PinState, Tombstone};
+pub use scope::Scope;
+pub use stage::{Spread, Stage};
+pub use stages::Stages;
+pub use switch::{Definition, OnUnknown, Severity, Switch};

@@ -1,12 +1,8 @@
 //! From bytes to a document, or to everything that is wrong with them.
 
 use super::decode::{DecodeError, decode};
-use super::document::{Document, FORMAT, GENERATION_MAX, PENDING_MAX, RETIRED_MAX, SWITCHES_MAX, Settings};
-use super::hash::Sha256;
-use super::proposal::Proposal;
-use super::records::{ChangeRecord, Tombstone};
-use super::switch::Switch;
-use super::text;
+use super::document::{FORMAT, GENERATION_MAX, PENDING_MAX, RETIRED_MAX, SWITCHES_MAX, Settings};
+use super::{ChangeRecord, Document, Proposal, Sha256, Switch, Tombstone, text};
 use crate::config::{ConfigError, Problems};
 
 /// More would say no more, and a log line has an end.

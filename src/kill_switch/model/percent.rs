@@ -4,7 +4,7 @@
 //! 10 % have 1 % of the keys in common and not 10 %; a key is inside when the result is below a threshold that
 //! grows with the percentage, so that a key inside 1 % is inside 10 %.
 
-use super::id::SwitchId;
+use super::SwitchId;
 use crate::config::{ConfigError, Problem};
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -1,8 +1,6 @@
 //! A change that waits for the approval of a second person.
 
-use super::change::Change;
-use super::hash::Sha256;
-use super::{decode, text};
+use super::{Change, Sha256, decode, text};
 use crate::clock::Timestamp;
 use crate::config::Problems;
 /// A change that one person asked for and another one has to approve.

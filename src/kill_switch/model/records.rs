@@ -1,8 +1,6 @@
 //! Records in a document: the last change, pins, tombstones and drills.
 
-use super::author::{ActorKind, Author};
-use super::id::SwitchId;
-use super::{decode, text};
+use super::{ActorKind, Author, SwitchId, decode, text};
 use crate::clock::Timestamp;
 use crate::config::Problems;
 use std::fmt;

@@ -1,7 +1,6 @@
 //! For whom a capability is off.
 
-use super::percent::{self, Percent};
-use super::text;
+use super::{Percent, percent, text};
 use crate::config::{ConfigError, Problems};
 use std::collections::BTreeSet;
 

@@ -1,7 +1,6 @@
 //! The way of an engagement through the fleet, as the document lays it down for all switches.
 
-use super::decode;
-use super::stage::Stage;
+use super::{Stage, decode};
 use crate::config::{ConfigError, Problems};
 
 const STAGES_MAX: usize = 10;

@@ -1,11 +1,6 @@
 //! One switch: what it is, and whether it is engaged.
 
-use super::engagement::{Engagement, Trigger};
-use super::id::SwitchId;
-use super::percent::{self, Percent};
-use super::records::{DrillRecord, Pin, PinState};
-use super::stage::Spread;
-use super::{decode, text};
+use super::{DrillRecord, Engagement, Percent, Pin, PinState, Spread, SwitchId, Trigger, decode, percent, text};
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problems};
 

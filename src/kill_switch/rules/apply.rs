@@ -15,12 +15,8 @@ use super::lookup;
 use super::two_person::{self, Proposal};
 use crate::clock::Timestamp;
 use crate::config::Problems;
-use crate::kill_switch::model::author::{ActorKind, Author};
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::document::{Document, GENERATION_MAX, PENDING_MAX};
-use crate::kill_switch::model::engage::Engage;
-use crate::kill_switch::model::engagement::{ExpiryAction, Trigger};
-use crate::kill_switch::model::parse::ParseError;
+use crate::kill_switch::model::document::{GENERATION_MAX, PENDING_MAX};
+use crate::kill_switch::model::{ActorKind, Author, Change, Document, Engage, ExpiryAction, ParseError, Trigger};
 use std::time::Duration;
 
 /// Bytes that definitions and proposals leave free, so that there is always room to engage.

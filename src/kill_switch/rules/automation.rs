@@ -2,15 +2,7 @@
 
 use super::error::ChangeError;
 use super::lookup::{engagement, find, in_force};
-use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::engage::Engage;
-use crate::kill_switch::model::engagement::Trigger;
-use crate::kill_switch::model::percent::Percent;
-use crate::kill_switch::model::scope::Scope;
-use crate::kill_switch::model::stage::Stage;
-use crate::kill_switch::model::switch::Switch;
+use crate::kill_switch::model::{Author, Change, Document, Engage, Percent, Scope, Stage, Switch, Trigger};
 /// Checks that a program may ask for a change: to engage within the definition's limits, to take its own engagement
 /// further, and to record a drill; never over a pin.
 pub(crate) fn may_automation(document: &Document, change: &Change, by: &Author) -> Result<(), ChangeError> {

@@ -1,10 +1,7 @@
 //! Errors of changes, and what to do instead.
 
 use crate::config::ConfigError;
-use crate::kill_switch::model::hash::Sha256;
-use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::records::PinState;
-use crate::kill_switch::model::stage::Spread;
+use crate::kill_switch::model::{PinState, Sha256, Spread, SwitchId};
 
 /// Error of a change that was not made, and what to do instead. The document stays as it is.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -1,15 +1,9 @@
 //! Lookups that the rules share: switches, engagements and proposals of a document.
 
 use super::error::ChangeError;
-use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::engage::Engage;
-use crate::kill_switch::model::engagement::{Engagement, Trigger};
-use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::proposal::Proposal;
-use crate::kill_switch::model::records::Tombstone;
-use crate::kill_switch::model::stage::Stage;
-use crate::kill_switch::model::switch::Switch;
+use crate::kill_switch::model::{
+    Author, Document, Engage, Engagement, Proposal, Stage, Switch, SwitchId, Tombstone, Trigger,
+};
 /// The proposal of this number.
 pub(crate) fn proposal(document: &Document, number: u64) -> Result<&Proposal, ChangeError> {
     let found = document.pending.iter().find(|proposal| proposal.number == number);

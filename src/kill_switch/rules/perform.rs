@@ -5,15 +5,11 @@ use super::lookup::{engagement, in_force, unknown};
 use super::revert;
 use crate::clock::Timestamp;
 use crate::config::Problems;
-use crate::kill_switch::model::author::{ActorKind, Author};
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::document::{Document, RETIRED_MAX, SWITCHES_MAX};
-use crate::kill_switch::model::engage::Engage;
-use crate::kill_switch::model::engagement::{Engagement, Trigger};
-use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::records::{DrillRecord, Pin, PinState};
-use crate::kill_switch::model::stage::Stage;
-use crate::kill_switch::model::switch::{Definition, Switch};
+use crate::kill_switch::model::document::{RETIRED_MAX, SWITCHES_MAX};
+use crate::kill_switch::model::{
+    ActorKind, Author, Change, Definition, Document, DrillRecord, Engage, Engagement, Pin, PinState, Stage, Switch,
+    SwitchId, Trigger,
+};
 pub(crate) use crate::kill_switch::rules::lookup::bury;
 
 pub(crate) fn perform(

@@ -2,8 +2,8 @@
 
 use super::error::ChangeError;
 use super::lookup::bury;
-use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::document::{Document, RETIRED_MAX};
+use crate::kill_switch::model::document::RETIRED_MAX;
+use crate::kill_switch::model::{Author, Document};
 
 /// Takes the switches and settings of an earlier document.
 ///

@@ -3,13 +3,8 @@
 use super::error::ChangeError;
 use super::lookup::{self, engagement, in_force};
 use super::revert::loosens;
-use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::engagement::Trigger;
-use crate::kill_switch::model::hash::Sha256;
 pub(crate) use crate::kill_switch::model::proposal::Proposal;
-use crate::kill_switch::model::records::PinState;
+use crate::kill_switch::model::{Author, Change, Document, PinState, Sha256, Trigger};
 
 /// The proposal, if this person may approve it on this document.
 pub(crate) fn approve<'a>(

@@ -3,10 +3,7 @@
 //! A rejected document leaves the current one in force without a time limit: a store that went back in time, was
 //! swapped or holds garbage must not release what is engaged.
 
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::hash::Sha256;
-use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::parse::ParseError;
+use crate::kill_switch::model::{Document, ParseError, Sha256, SwitchId};
 
 /// Effect of a document that is accepted.
 #[derive(Clone, Debug, PartialEq)]

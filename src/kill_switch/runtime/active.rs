@@ -1,11 +1,8 @@
 //! The document in force, and what becomes of it when the store was read.
 
 use crate::clock::Instant;
-use crate::kill_switch::event::Event;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::rules::update::{Update, check_update};
-use crate::kill_switch::status::Source;
-use crate::kill_switch::store::error::StoreError;
+use crate::kill_switch::store::StoreError;
+use crate::kill_switch::{Document, Event, Source, Update, check_update};
 use crate::sync::Arc;
 
 /// Result of reading a store.

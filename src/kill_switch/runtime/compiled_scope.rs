@@ -1,8 +1,7 @@
 //! A scope as a request is held against it.
 
-use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::percent::{KeyHash, Share};
-use crate::kill_switch::model::scope::Scope;
+use crate::kill_switch::model::percent::Share;
+use crate::kill_switch::model::{KeyHash, Scope, SwitchId};
 use crate::kill_switch::target::Target;
 
 /// Up to here comparing one after the other is faster than halving.

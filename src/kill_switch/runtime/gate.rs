@@ -3,11 +3,7 @@
 //! Nothing engaged costs a request one relaxed load: no clock, no lock, no allocation. A word that is a moment old is
 //! as good as a request that came a moment earlier.
 
-use super::compiled_scope::CompiledScope;
-use crate::kill_switch::model::engagement::Trigger;
-use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::switch::OnUnknown;
-use crate::kill_switch::target::Target;
+use crate::kill_switch::{CompiledScope, OnUnknown, SwitchId, Target, Trigger};
 use crate::reject::{Mechanism, RejectReason, Rejected};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;

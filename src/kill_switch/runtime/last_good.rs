@@ -1,7 +1,7 @@
 //! The last good document on disk: what the next start begins with when the store cannot be read.
 
 use crate::fs;
-use crate::kill_switch::model::document::Document;
+use crate::kill_switch::Document;
 use crate::sync::Mutex;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};

@@ -10,18 +10,13 @@
 //! delays these, and no engagement.
 
 use super::active::ActiveDocument;
-use super::compiled_scope::CompiledScope;
 use super::expiry_clock::ExpiryClock;
 use super::gate::{Gate, GateState};
 use super::last_good::LastGoodFile;
 use crate::clock::{Clock, Timestamp, timestamp};
 use crate::events::Events;
-use crate::kill_switch::event::Event;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::status::Source;
-use crate::kill_switch::store::Store;
-use crate::kill_switch::store::error::StoreError;
+use crate::kill_switch::store::{Store, StoreError};
+use crate::kill_switch::{CompiledScope, Document, Event, Source, SwitchId};
 use crate::panic::catch_panic;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex};
 use std::collections::BTreeMap;

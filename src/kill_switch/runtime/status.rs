@@ -7,10 +7,10 @@ use super::shared::Shared;
 use crate::clock::Timestamp;
 #[cfg(feature = "metrics")]
 use crate::kill_switch::metrics;
-use crate::kill_switch::model::document::Document;
 #[cfg(feature = "metrics")]
 use crate::kill_switch::model::records::DrillRecord;
-use crate::kill_switch::status::{Source, Status, is_overdue};
+use crate::kill_switch::status::is_overdue;
+use crate::kill_switch::{Document, Source, Status};
 use crate::sync::Ordering;
 use std::time::Duration;
 

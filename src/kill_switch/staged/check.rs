@@ -1,7 +1,7 @@
 //! Checks while a stage soaks.
 
 use super::soak::Finding;
-use crate::kill_switch::model::stage::Stage;
+use crate::kill_switch::Stage;
 use crate::panic::catch_panic;
 use std::fmt;
 

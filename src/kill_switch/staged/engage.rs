@@ -6,11 +6,7 @@ use super::run::{Progress, Run, interrupted};
 use super::soak::Patience;
 use crate::clock::timestamp;
 use crate::config::{ConfigError, Problem};
-use crate::kill_switch::control::control_plane::ControlPlane;
-use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::engage::Engage;
+use crate::kill_switch::{Author, Change, ControlPlane, Document, Engage};
 use std::time::Duration;
 
 /// An engagement that goes through the document's stages by itself, as long as all is well.

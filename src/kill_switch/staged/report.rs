@@ -1,8 +1,7 @@
 //! Report and errors of a staged engagement.
 
 use crate::config::ConfigError;
-use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::stage::Stage;
+use crate::kill_switch::{Stage, SwitchId};
 use crate::reject::BoxError;
 
 /// A staged engagement that went all the way.

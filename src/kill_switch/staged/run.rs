@@ -4,14 +4,8 @@ use super::check::{Check, Reached};
 use super::report::StagedError;
 use super::soak::{Outcome, Patience, Soak};
 use crate::clock::{Clock, timestamp};
-use crate::kill_switch::control::control_plane::{ControlPlane, change_while, who};
-use crate::kill_switch::model::author::Author;
-use crate::kill_switch::model::change::Change;
-use crate::kill_switch::model::document::Document;
-use crate::kill_switch::model::engagement::Engagement;
-use crate::kill_switch::model::id::SwitchId;
-use crate::kill_switch::model::records::Pin;
-use crate::kill_switch::model::stage::Stage;
+use crate::kill_switch::control::control_plane::{change_while, who};
+use crate::kill_switch::{Author, Change, ControlPlane, Document, Engagement, Pin, Stage, SwitchId};
 use std::thread;
 use std::time::Duration;
 

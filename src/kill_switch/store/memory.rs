@@ -1,7 +1,7 @@
 //! A store that ends with the process.
 
-use super::error::StoreError;
-use super::{HISTORY_LIMIT, Store, Watch, check, generation_of};
+use super::{HISTORY_LIMIT, check, generation_of};
+use crate::kill_switch::store::{Store, StoreError, Watch};
 use crate::panic::catch_panic;
 use crate::sync::{Arc, Mutex};
 use std::collections::BTreeMap;

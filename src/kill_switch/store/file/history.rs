@@ -4,7 +4,7 @@ use super::paths::Paths;
 use super::{os, read};
 use crate::fs;
 use crate::kill_switch::store::HISTORY_LIMIT;
-use crate::kill_switch::store::error::StoreError;
+use crate::kill_switch::store::StoreError;
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -9,8 +9,8 @@ mod write;
 
 use self::history::History;
 use self::paths::Paths;
-use super::error::StoreError;
-use super::{Store, Watch, check, generation_of};
+use super::{check, generation_of};
+use crate::kill_switch::store::{Store, StoreError, Watch};
 use crate::sync::Arc;
 use std::path::Path;
 

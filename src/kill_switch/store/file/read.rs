@@ -2,7 +2,7 @@
 
 use super::os;
 use crate::kill_switch::store::SIZE_LIMIT;
-use crate::kill_switch::store::error::StoreError;
+use crate::kill_switch::store::StoreError;
 use serde::de::IgnoredAny;
 use std::io::{ErrorKind, Read};
 use std::path::Path;

@@ -4,7 +4,7 @@ use super::history::History;
 use super::paths::Paths;
 use super::read;
 use crate::fs::{self, Lock};
-use crate::kill_switch::store::error::StoreError;
+use crate::kill_switch::store::StoreError;
 use crate::kill_switch::store::generation_of;
 use std::fs::Metadata;
 use std::path::Path;
