@@ -5,7 +5,8 @@ use crate::kill_switch::model::Sha256;
 use std::collections::BTreeSet;
 
 /// One kind of thing that may be done to a switch. None includes another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verb {
     /// Reading switches, their history and the audit.
@@ -27,15 +28,8 @@ impl Verb {
     pub const ALL: [Self; 6] = [Self::View, Self::Drill, Self::Engage, Self::Release, Self::Define, Self::Approve];
 
     /// The verb as a file spells it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::View => "view",
-            Self::Drill => "drill",
-            Self::Engage => "engage",
-            Self::Release => "release",
-            Self::Define => "define",
-            Self::Approve => "approve",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     pub(super) fn of(text: &str) -> Option<Self> {

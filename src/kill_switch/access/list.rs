@@ -117,7 +117,8 @@ impl fmt::Display for Actor {
 }
 
 /// Reason of a denial. All have the same text, so that a stranger learns nothing from the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[error("not authorized")]
 #[non_exhaustive]
 pub enum Denied {
@@ -135,14 +136,8 @@ pub enum Denied {
 
 impl Denied {
     /// The reason in one word, for the log and the metrics; not for the answer.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::NoToken => "no_token",
-            Self::Unknown => "unknown",
-            Self::Expired => "expired",
-            Self::WrongVerb => "wrong_verb",
-            Self::WrongSwitch => "wrong_switch",
-        }
+    pub fn code(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -3,11 +3,11 @@
 use crate::clock::Timestamp;
 use crate::kill_switch::model::text::REASON_MAX;
 use crate::kill_switch::model::{Author, Breach, Change, Engage, Trigger};
-use std::fmt;
 use std::time::Duration;
 
 /// Something that can hold an automatic engagement back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum Guard {
     /// The windows come in order and do not overlap.
@@ -32,24 +32,8 @@ pub enum Guard {
 
 impl Guard {
     /// The name, as a label or a JSON field has it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Order => "order",
-            Self::Reading => "reading",
-            Self::WarmUp => "warm_up",
-            Self::Samples => "samples",
-            Self::Threshold => "threshold",
-            Self::Baseline => "baseline",
-            Self::Windows => "windows",
-            Self::Flapping => "flapping",
-            Self::Scope => "scope",
-        }
-    }
-}
-
-impl fmt::Display for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

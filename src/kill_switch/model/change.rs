@@ -6,7 +6,8 @@ use crate::config::Problems;
 use std::fmt;
 
 /// One thing to do to a document. As JSON: `{"release": {"switch": "recommendations"}}`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Change {
@@ -127,23 +128,8 @@ impl Change {
     }
 
     /// Its name, stable, for logs and metrics.
-    pub const fn verb(&self) -> &'static str {
-        match self {
-            Self::Define { .. } => "define",
-            Self::Retire { .. } => "retire",
-            Self::Engage(_) => "engage",
-            Self::Advance { .. } => "advance",
-            Self::Release { .. } => "release",
-            Self::Extend { .. } => "extend",
-            Self::Pin { .. } => "pin",
-            Self::Unpin { .. } => "unpin",
-            Self::Revert { .. } => "revert",
-            Self::Drilled { .. } => "drilled",
-            Self::TwoPerson { .. } => "two_person",
-            Self::Stages { .. } => "stages",
-            Self::Approve { .. } => "approve",
-            Self::Reject { .. } => "reject",
-        }
+    pub fn verb(&self) -> &'static str {
+        self.into()
     }
 }
 

@@ -9,10 +9,12 @@ use crate::config::{ConfigError, Problems};
 const PROBLEMS_MAX: usize = 100;
 
 /// Error of bytes that are not a document.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum ParseError {
     /// There are too many of them.
+    #[strum(serialize = "oversized")]
     #[error("the document has {size} bytes, and at most {limit} are allowed")]
     TooLarge {
         /// Number of bytes.
@@ -21,6 +23,7 @@ pub enum ParseError {
         limit: usize,
     },
     /// They are no JSON, or an object has a key twice.
+    #[strum(serialize = "garbage")]
     #[error("the document is no JSON that can be read: {message}")]
     Syntax {
         /// The problem, with line and column.
@@ -47,14 +50,8 @@ pub enum ParseError {
 
 impl ParseError {
     /// A stable name for metrics and logs.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::TooLarge { .. } => "oversized",
-            Self::Syntax { .. } => "garbage",
-            Self::UnknownFormat { .. } => "unknown_format",
-            Self::Invalid(_) => "invalid",
-            Self::WrongHash { .. } => "wrong_hash",
-        }
+    pub fn code(&self) -> &'static str {
+        self.into()
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{ActorKind, Author, SwitchId, decode, text};
 use crate::clock::Timestamp;
 use crate::config::Problems;
-use std::fmt;
 use std::time::Duration;
 
 /// The change that made a document.
@@ -69,22 +68,14 @@ impl Pin {
 }
 
 /// State that a pin keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[strum(serialize_all = "snake_case")]
 pub enum PinState {
     /// The capability stays on.
     Released,
     /// The capability stays off.
     Engaged,
-}
-
-impl fmt::Display for PinState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Released => "released",
-            Self::Engaged => "engaged",
-        })
-    }
 }
 
 /// An id that was retired and is never used again.

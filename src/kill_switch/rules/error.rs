@@ -4,7 +4,8 @@ use crate::config::ConfigError;
 use crate::kill_switch::model::{PinState, Sha256, Spread, SwitchId};
 
 /// Error of a change that was not made, and what to do instead. The document stays as it is.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChangeError {
     /// Values of the change are out of range: all of them at once.
@@ -154,30 +155,7 @@ pub enum ChangeError {
 
 impl ChangeError {
     /// A stable name for metrics, logs and exit codes.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Invalid(_) => "invalid",
-            Self::UnknownSwitch { .. } => "unknown_switch",
-            Self::Retired { .. } => "retired",
-            Self::AlreadyEngaged { .. } => "already_engaged",
-            Self::NotEngaged { .. } => "not_engaged",
-            Self::Pinned { .. } => "pinned",
-            Self::NotPinned { .. } => "not_pinned",
-            Self::NotWider { .. } => "not_wider",
-            Self::NoExpiry { .. } => "no_expiry",
-            Self::AutomationMayNot { .. } => "automation_may_not",
-            Self::TooWide { .. } => "too_wide",
-            Self::TooFar { .. } => "too_far",
-            Self::SkipsStages { .. } => "skips_stages",
-            Self::UnknownProposal { .. } => "unknown_proposal",
-            Self::SamePerson { .. } => "same_person",
-            Self::StaleApproval { .. } => "stale_approval",
-            Self::AlreadyProposed { .. } => "already_proposed",
-            Self::Unchanged => "unchanged",
-            Self::TooMany { .. } => "too_many",
-            Self::TooLarge { .. } => "too_large",
-            Self::UnknownRevision { .. } => "unknown_revision",
-            Self::LastGeneration => "last_generation",
-        }
+    pub fn code(&self) -> &'static str {
+        self.into()
     }
 }

@@ -15,7 +15,8 @@ pub enum Update {
 }
 
 /// Reason to reject a document and keep the one in force.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum DocumentRejected {
     /// It cannot be read.
@@ -61,14 +62,8 @@ fn list(switches: &[SwitchId]) -> String {
 
 impl DocumentRejected {
     /// A stable name for metrics and logs.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Unreadable(error) => error.code(),
-            Self::ForeignStore { .. } => "foreign_store",
-            Self::OlderGeneration { .. } => "older_generation",
-            Self::ConflictingGeneration { .. } => "conflicting_generation",
-            Self::DropsEngaged { .. } => "drops_engaged",
-        }
+    pub fn code(&self) -> &'static str {
+        if let Self::Unreadable(error) = self { error.code() } else { self.into() }
     }
 }
 
