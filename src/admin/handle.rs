@@ -72,6 +72,7 @@ impl fmt::Debug for Admin {
 }
 
 /// Sets up an admin page. Setters never fail; `build` returns every problem at once.
+#[must_use = "it does nothing before `build`"]
 pub struct AdminBuilder {
     switches: KillSwitches,
     registry: Registry,
@@ -82,14 +83,12 @@ pub struct AdminBuilder {
 
 impl AdminBuilder {
     /// The breakers and bulkheads that are shown. Default: none.
-    #[must_use]
     pub fn registry(mut self, registry: Registry) -> Self {
         self.registry = registry;
         self
     }
 
     /// The access list. Default: no changes, and reads from this machine alone.
-    #[must_use]
     pub fn access(mut self, access: AccessList) -> Self {
         self.access = access;
         self
@@ -97,7 +96,6 @@ impl AdminBuilder {
 
     /// The file of the audit, to be read. Default: none. Changes are written to where the switches'
     /// [`audit`](crate::kill_switch::KillSwitchesBuilder::audit) writes.
-    #[must_use]
     pub fn audit_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.audit_file = Some(path.into());
         self
@@ -107,7 +105,6 @@ impl AdminBuilder {
     /// Default: 10 s. Valid: 10 ms to 10 minutes.
     ///
     /// Smaller drops slow clients sooner; larger waits for a slow store.
-    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

@@ -36,6 +36,8 @@ pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
         |bulkhead| json!({ "name": bulkhead.name(), "snapshot": bulkhead.snapshot(), "totals": bulkhead.totals() }),
     );
     let status = shared.switches.status();
+    let mut board = json!(status);
+    board["warnings"] = status.warnings().into();
     let told = json!({
         "name": shared.switches.name(),
         "instance": shared.switches.instance(),
@@ -43,21 +45,7 @@ pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
         "breakers": breakers.collect::<Vec<_>>(),
         "bulkheads": bulkheads.collect::<Vec<_>>(),
         "document": in_force(&shared),
-        "board": {
-            "source": status.source,
-            "generation": status.generation,
-            "stale_for_ms": u64::try_from(status.stale_for.as_millis()).unwrap_or(u64::MAX),
-            "refused": status.refused,
-            "refusals": status.refusals,
-            "unknown": status.unknown,
-            "retired": status.retired,
-            "snapshot": status.snapshot,
-            "expired": status.expired,
-            "overdue": status.overdue,
-            "differing": status.differing,
-            "unrecorded": status.unrecorded,
-            "warnings": status.warnings(),
-        },
+        "board": board,
     });
     Ok(ok(&told))
 }

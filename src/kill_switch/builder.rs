@@ -1,15 +1,17 @@
 //! Builder of the switches of a program.
 
 use super::model::text;
+use super::runtime::active::ActiveDocument;
+use super::runtime::expiry_clock::ExpiryClock;
 use super::runtime::last_good::LastGoodFile;
 use super::runtime::refresh;
 use super::runtime::shared::Shared;
-use crate::clock::Clock;
+use crate::clock::{Clock, timestamp};
 use crate::config::{ConfigError, Problems, intern};
-use crate::kill_switch::audit::AuditRecord;
+use crate::events::Events;
 use crate::kill_switch::store::Store;
 use crate::kill_switch::{Audit, Document, Editor, Event, KillSwitches, Source};
-use crate::sync::Arc;
+use crate::sync::{Arc, AtomicBool, Mutex};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,10 +20,11 @@ use std::time::Duration;
 const START_WITHIN: Duration = Duration::from_secs(5);
 
 /// Sets up the switches of a program. Setters never fail; `build` returns every problem at once.
+#[must_use = "it does nothing before `build`"]
 pub struct KillSwitchesBuilder {
     name: String,
-    editor: Option<Editor>,
-    audit: Option<Held>,
+    store: Option<Arc<dyn Store>>,
+    audit: Option<Arc<dyn Audit>>,
     snapshot: Option<PathBuf>,
     baked_in: Option<Vec<u8>>,
     instance: String,
@@ -34,7 +37,7 @@ impl KillSwitchesBuilder {
     pub(super) fn new(name: String) -> Self {
         Self {
             name,
-            editor: None,
+            store: None,
             audit: None,
             snapshot: None,
             baked_in: None,
@@ -48,23 +51,20 @@ impl KillSwitchesBuilder {
     /// Store of the document. Default: none, and every switch is unknown.
     ///
     /// Metrics of a switch are labelled by its id alone: switches of two stores in one program need different ids.
-    #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
-        self.editor = Some(Editor::new(store));
+        self.store = Some(Arc::new(store));
         self
     }
 
     /// Audit of the changes that this program makes. It needs a store. Default: none.
-    #[must_use]
     pub fn audit(mut self, audit: impl Audit) -> Self {
-        self.audit = Some(Held(Box::new(audit)));
+        self.audit = Some(Arc::new(audit));
         self
     }
 
     /// A file of this instance's own that keeps the last good document: the next start begins with it when the store
     /// cannot be read. It is of one store: where the switches are meant to come from another one from now on, remove
     /// the file, or it refuses that one as foreign. Default: none.
-    #[must_use]
     pub fn snapshot(mut self, path: impl AsRef<Path>) -> Self {
         self.snapshot = Some(path.as_ref().to_owned());
         self
@@ -72,21 +72,18 @@ impl KillSwitchesBuilder {
 
     /// A document that the program was built with, for a start without store and snapshot: `include_bytes!`. Default:
     /// none.
-    #[must_use]
     pub fn baked_in(mut self, document: impl Into<Vec<u8>>) -> Self {
         self.baked_in = Some(document.into());
         self
     }
 
     /// The name of this instance, for engagements that begin with some. Default: `instance`.
-    #[must_use]
     pub fn instance(mut self, name: impl Into<String>) -> Self {
         self.instance = name.into();
         self
     }
 
     /// The region of this instance, for scopes and stages. Default: none.
-    #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
         self
@@ -94,14 +91,12 @@ impl KillSwitchesBuilder {
 
     /// How often the store is read, whether it says that there is something new or not. Default: 1 s. Valid: 10 ms to
     /// 1 hour.
-    #[must_use]
     pub fn poll(mut self, every: Duration) -> Self {
         self.poll = every;
         self
     }
 
     /// The clock that staleness is measured by. Default: the system's monotonic clock.
-    #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -116,7 +111,7 @@ impl KillSwitchesBuilder {
     ///
     /// Every setting that is out of its range, a baked-in document that is none, and an audit without a store.
     pub fn build(self) -> Result<KillSwitches, ConfigError> {
-        let Self { name, editor, audit, snapshot, baked_in, instance, region, poll, clock } = self;
+        let Self { name, store, audit, snapshot, baked_in, instance, region, poll, clock } = self;
         let mut problems = Problems::default();
         let name = intern("name", &name).unwrap_or_else(|error| {
             problems.extend(error);
@@ -129,7 +124,7 @@ impl KillSwitchesBuilder {
         if poll < Duration::from_millis(10) || poll > Duration::from_secs(3_600) {
             problems.add("poll", format!("{poll:?}"), "from 10ms to 1 hour");
         }
-        if audit.is_some() && editor.is_none() {
+        if audit.is_some() && store.is_none() {
             problems.add("audit", "an audit without a store", "only with a store, whose changes it writes down");
         }
         let baked_in = baked_in.map(|bytes| Document::parse(&bytes, Document::SIZE_MAX));
@@ -141,14 +136,26 @@ impl KillSwitchesBuilder {
             None
         });
         problems.into_result(())?;
-        let editor = match (editor, audit) {
-            (Some(editor), Some(audit)) => Some(editor.audited(audit)),
-            (editor, _) => editor,
-        };
+        let editor = store.clone().map(|store| Editor::of(store, audit));
         let last_good = snapshot.as_ref().map_or(Ok(None), LastGoodFile::last_good);
-        let store = editor.as_ref().map(|editor| Arc::clone(editor.store()));
-        let unrecorded = editor.as_ref().map(|editor| Arc::clone(editor.unrecorded_count())).unwrap_or_default();
-        let shared = Arc::new(Shared::new(name, (instance, region), store, unrecorded, snapshot, poll, clock));
+        let shared = Arc::new(Shared {
+            name,
+            instance,
+            region,
+            store,
+            unrecorded: editor.as_ref().map(|editor| Arc::clone(&editor.unrecorded)).unwrap_or_default(),
+            snapshot,
+            poll,
+            expiry_clock: ExpiryClock::new(timestamp(), clock.now()),
+            threads: Mutex::default(),
+            has_begun: AtomicBool::new(false),
+            gates: Mutex::default(),
+            active: Mutex::new(ActiveDocument::new(clock.now())),
+            clock,
+            events: Events::default(),
+            #[cfg(feature = "metrics")]
+            publish_lock: crate::telemetry::PublishLock::default(),
+        });
         let last_good = last_good.unwrap_or_else(|why| {
             shared.events.push([Event::Rejected { code: "snapshot", why }]);
             None
@@ -161,15 +168,6 @@ impl KillSwitchesBuilder {
         refresh::start(&shared, poll, START_WITHIN);
         shared.tell();
         Ok(KillSwitches { shared, editor })
-    }
-}
-
-/// An audit that waits for its editor.
-struct Held(Box<dyn Audit>);
-
-impl Audit for Held {
-    fn record(&self, facts: AuditRecord) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        self.0.record(facts)
     }
 }
 

@@ -5,18 +5,21 @@ pub(super) use publish::{publish_board, publish_point};
 
 #[cfg(feature = "metrics")]
 mod publish {
+    use crate::clock::Timestamp;
     use crate::kill_switch::model::engagement::Trigger;
-    use crate::kill_switch::runtime::gate::GateSample;
-    use crate::kill_switch::status::Status;
+    use crate::kill_switch::runtime::gate::Gate;
+    use crate::kill_switch::status::is_overdue;
+    use crate::kill_switch::{Status, Switch};
+    use crate::sync::{AtomicU64, Ordering};
     use crate::telemetry::{self, Metric, Publisher, Series, Value};
 
     fn flag(on: bool) -> Value {
         Value::Now(f64::from(u8::from(on)))
     }
 
-    /// One switch's series.
-    pub(crate) fn publish_point(publisher: &mut Publisher, sample: &GateSample) {
-        let name = sample.name;
+    /// One switch's series, with what the document in force has of it.
+    pub(crate) fn publish_point(publisher: &mut Publisher, gate: &Gate, switch: Option<&Switch>, now: Timestamp) {
+        let name = gate.name;
         let of = move |metric: Metric| Series { metric, labels: [name, "", "", ""] };
         let transitions = ["engaged", "released"].into_iter().flat_map(move |to| {
             Trigger::KINDS.into_iter().map(move |trigger| {
@@ -33,15 +36,18 @@ mod publish {
             telemetry::KILL_SWITCH_ENGAGEMENT_OVERDUE,
             telemetry::KILL_SWITCH_DRILL_AGE_SECONDS,
         ];
-        let totals = sample.transitions.into_iter().chain([sample.blocked, sample.fallbacks]).map(Value::Total);
-        let now = [
-            flag(sample.is_engaged),
-            flag(sample.is_unknown),
-            flag(sample.is_expired),
-            flag(sample.is_overdue),
-            Value::Now(sample.drill_age_seconds),
+        let total = |count: &AtomicU64| Value::Total(count.load(Ordering::Relaxed));
+        let totals = gate.transitions.iter().chain([&gate.blocked, &gate.fallbacks]).map(total);
+        let drilled = switch.and_then(|switch| switch.drilled.as_ref());
+        let drilled = drilled.map_or(Timestamp::UNIX_EPOCH, |drilled| drilled.at);
+        let gauges = [
+            flag(gate.is_engaged()),
+            flag(gate.is_unknown()),
+            flag(switch.is_some_and(|switch| switch.definition.is_expired(now))),
+            flag(switch.is_some_and(|switch| is_overdue(switch, now))),
+            Value::Now(now.duration_since(drilled).as_secs_f64().max(0.0)),
         ];
-        publisher.publish(&transitions.chain(rest.into_iter().map(of)), totals.chain(now));
+        publisher.publish(&transitions.chain(rest.into_iter().map(of)), totals.chain(gauges));
     }
 
     /// The series of all switches together.

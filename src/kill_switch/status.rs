@@ -20,7 +20,7 @@ pub enum Source {
 }
 
 /// Status of the switches of a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Status {
     /// Source of the document in force.
@@ -29,6 +29,7 @@ pub struct Status {
     pub generation: u64,
     /// Since when the store has not been read successfully; zero while all is well. A store that hangs shows after
     /// three times the poll.
+    #[serde(rename = "stale_for_ms", serialize_with = "millis")]
     pub stale_for: Duration,
     /// Reason if the store's present document was rejected.
     pub refused: Option<String>,
@@ -49,6 +50,10 @@ pub struct Status {
     pub overdue: Vec<String>,
     /// Switches of the program that declare another `on_unknown` than their definition. The program's own holds.
     pub differing: Vec<&'static str>,
+}
+
+fn millis<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Status {

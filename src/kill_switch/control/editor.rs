@@ -37,10 +37,10 @@ use std::hash::{BuildHasher, RandomState};
 /// ```
 #[derive(Clone)]
 pub struct Editor {
-    store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     audit: Option<Arc<dyn Audit>>,
     /// Entries that the audit is missing, of all clones.
-    unrecorded: Arc<AtomicU64>,
+    pub(crate) unrecorded: Arc<AtomicU64>,
     /// The last rejected change: a program that repeats it is recorded once for each document.
     refused: Arc<Mutex<Option<(u64, String, Change)>>>,
 }
@@ -76,11 +76,11 @@ pub struct Committed {
 impl Editor {
     /// Changes the document of this store.
     pub fn new(store: impl Store) -> Self {
-        Self::of(Arc::new(store))
+        Self::of(Arc::new(store), None)
     }
 
-    pub(crate) fn of(store: Arc<dyn Store>) -> Self {
-        Self { store, audit: None, unrecorded: Arc::default(), refused: Arc::default() }
+    pub(crate) fn of(store: Arc<dyn Store>, audit: Option<Arc<dyn Audit>>) -> Self {
+        Self { store, audit, unrecorded: Arc::default(), refused: Arc::default() }
     }
 
     /// Records every change here before it is reported as done, and those that a rule rejects.
@@ -94,15 +94,6 @@ impl Editor {
     pub fn is_audited(&self) -> bool {
         self.audit.is_some()
     }
-
-    pub(crate) fn store(&self) -> &Arc<dyn Store> {
-        &self.store
-    }
-
-    pub(crate) fn unrecorded_count(&self) -> &Arc<AtomicU64> {
-        &self.unrecorded
-    }
-
     /// The document as it is in the store; `None` where there is none.
     ///
     /// # Errors

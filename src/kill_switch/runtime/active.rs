@@ -41,24 +41,15 @@ impl ActiveDocument {
             Err(error) => Err(("unreachable", error.to_string())),
         };
         match taken {
-            Ok(Some(document)) => {
-                let document = Arc::new(document);
-                (self.document, self.source) = (Some(Arc::clone(&document)), Source::Store);
-                (self.good_at, self.refused) = (now, None);
+            Ok(document) => {
+                self.refused = None;
+                if document.is_some() || !is_first {
+                    (self.source, self.good_at) = (Source::Store, now); // it confirms what was on disk, too
+                }
+                let document = Arc::new(document?);
+                self.document = Some(Arc::clone(&document));
                 self.takes += 1;
                 Some(Event::Applied { document, source: Source::Store })
-            }
-            // Nothing is there yet: not refused, and not good, or a volume that is not mounted would look well.
-            Ok(None) if is_first => {
-                self.refused = None;
-                None
-            }
-            Ok(None) => {
-                (self.good_at, self.refused) = (now, None);
-                if self.document.is_some() && self.source == Source::Snapshot {
-                    self.source = Source::Store; // the store confirms what was on disk
-                }
-                None
             }
             Err(_) if self.takes != seen => None, // another thread was faster; the next read decides
             Err((code, why)) => {

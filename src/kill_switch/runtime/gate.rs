@@ -38,29 +38,13 @@ pub(crate) struct Gate {
     pub(crate) blocked: AtomicU64,
     pub(crate) fallbacks: AtomicU64,
     /// To engaged and to released, by trigger.
-    transitions: [AtomicU64; 8],
+    pub(crate) transitions: [AtomicU64; 8],
     /// Index of the present or last trigger.
     engaged_by: AtomicU64,
     /// Whether the definition in force has another `on_unknown`.
     is_differing: AtomicBool,
     #[cfg(feature = "metrics")]
     pub(crate) publish_lock: crate::telemetry::PublishLock,
-}
-
-/// A switch at one moment, for metrics.
-#[cfg(feature = "metrics")]
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a gauge of its own")]
-pub(crate) struct GateSample {
-    pub(crate) name: &'static str,
-    pub(crate) is_engaged: bool,
-    pub(crate) is_unknown: bool,
-    pub(crate) is_expired: bool,
-    pub(crate) is_overdue: bool,
-    pub(crate) drill_age_seconds: f64,
-    pub(crate) blocked: u64,
-    pub(crate) fallbacks: u64,
-    pub(crate) transitions: [u64; 8],
 }
 
 /// State of a switch on this instance.
@@ -119,20 +103,10 @@ impl Gate {
         self.is_differing.load(Ordering::Relaxed)
     }
 
+    /// Returns whether the document in force has nothing on it.
     #[cfg(feature = "metrics")]
-    pub(crate) fn sample(&self, is_expired: bool, is_overdue: bool, drill_age_seconds: f64) -> GateSample {
-        let word = self.word.load(Ordering::Relaxed);
-        GateSample {
-            name: self.name,
-            is_engaged: matches!(word, ENGAGED | SCOPED),
-            is_unknown: matches!(word, UNKNOWN_ALLOWED | UNKNOWN_BLOCKED),
-            is_expired,
-            is_overdue,
-            drill_age_seconds,
-            blocked: self.blocked.load(Ordering::Relaxed),
-            fallbacks: self.fallbacks.load(Ordering::Relaxed),
-            transitions: std::array::from_fn(|place| self.transitions[place].load(Ordering::Relaxed)),
-        }
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self.word.load(Ordering::Relaxed), UNKNOWN_ALLOWED | UNKNOWN_BLOCKED)
     }
 
     /// Puts it into force for the requests from now on.

@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     /// Interval between two reads of the store.
     pub(crate) poll: Duration,
     pub(crate) clock: Clock,
-    expiry_clock: ExpiryClock,
+    pub(crate) expiry_clock: ExpiryClock,
     /// The threads that read the store and report.
     pub(crate) threads: Mutex<Vec<Thread>>,
     /// Whether the store was read, or could not be, for the first time.
@@ -47,36 +47,6 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        name: &'static str,
-        (instance, region): (String, Option<String>),
-        store: Option<Arc<dyn Store>>,
-        unrecorded: Arc<AtomicU64>,
-        snapshot: Option<LastGoodFile>,
-        poll: Duration,
-        clock: Clock,
-    ) -> Self {
-        let now = clock.now();
-        Self {
-            name,
-            instance,
-            region,
-            store,
-            unrecorded,
-            snapshot,
-            poll,
-            threads: Mutex::default(),
-            has_begun: AtomicBool::new(false),
-            expiry_clock: ExpiryClock::new(timestamp(), now),
-            clock,
-            gates: Mutex::new(BTreeMap::new()),
-            active: Mutex::new(ActiveDocument::new(now)),
-            events: Events::default(),
-            #[cfg(feature = "metrics")]
-            publish_lock: crate::telemetry::PublishLock::default(),
-        }
-    }
-
     /// Returns whether what comes after this document in the store can come into force here.
     pub(crate) fn follows(&self, found: Option<&Document>) -> bool {
         let active = self.active.lock();

@@ -4,11 +4,7 @@ use super::gate::Gate;
 use super::last_good::LastGoodFile;
 use super::shared::Shared;
 #[cfg(feature = "metrics")]
-use crate::clock::Timestamp;
-#[cfg(feature = "metrics")]
 use crate::kill_switch::metrics;
-#[cfg(feature = "metrics")]
-use crate::kill_switch::model::records::DrillRecord;
 use crate::kill_switch::status::is_overdue;
 use crate::kill_switch::{Document, Source, Status};
 use crate::sync::Ordering;
@@ -56,20 +52,12 @@ impl Shared {
             self.publish_lock.run(|publisher| metrics::publish_board(publisher, self.name, &self.status()));
             let gates: Vec<_> = self.gates.lock().values().cloned().collect();
             for gate in gates {
-                gate.publish_lock.run(|publisher| metrics::publish_point(publisher, &self.sample(&gate)));
+                gate.publish_lock.run(|publisher| {
+                    let (now, document) = (self.now(), self.active.lock().document.clone());
+                    let switch = document.as_ref().and_then(|document| document.switch(gate.id.as_str()));
+                    metrics::publish_point(publisher, &gate, switch, now);
+                });
             }
         }
-    }
-
-    #[cfg(feature = "metrics")]
-    fn sample(&self, gate: &Gate) -> crate::kill_switch::runtime::gate::GateSample {
-        let now = self.now();
-        let document = self.active.lock().document.clone();
-        let switch = document.as_ref().and_then(|document| document.switch(gate.id.as_str()));
-        let is_expired = switch.is_some_and(|switch| switch.definition.is_expired(now));
-        let is_overdue = switch.is_some_and(|switch| is_overdue(switch, now));
-        let drilled = switch.and_then(|switch| switch.drilled.as_ref()).map_or(Timestamp::UNIX_EPOCH, DrillRecord::at);
-        let age = now.duration_since(drilled).as_secs_f64().max(0.0);
-        gate.sample(is_expired, is_overdue, age)
     }
 }
