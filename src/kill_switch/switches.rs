@@ -63,10 +63,8 @@ impl KillSwitches {
     /// [`StoreError::NotDurable`](crate::kill_switch::store::StoreError::NotDurable) the change is in force
     /// nevertheless.
     pub fn change(&self, change: &Change, by: &Author) -> Result<Arc<Document>, EditError> {
-        match self.change_where(change, by, |_| true)? {
-            Ok(changes) => Ok(Arc::new(changes.document)),
-            Err(_) => Err(EditError::Busy), // the condition is always true
-        }
+        let made = self.change_where(change, by, |_| true)?;
+        made.map(|made| Arc::new(made.document)).map_err(|_| EditError::Busy) // the condition is always true
     }
 
     /// As [`change`](Self::change), as long as the document in the store meets a condition; else, that document.
@@ -86,11 +84,7 @@ impl KillSwitches {
             Err(found) if !self.shared.follows(found.as_ref()) => Err(self.behind(found.as_ref())),
             // What the store had was refused here for another reason, and so is what came of it.
             Ok(changes) if !self.shared.is_past(&changes.document) => Err(self.behind(Some(&changes.document))),
-            Ok(Committed { document, unrecorded: Some(why) }) => {
-                self.shared.push_unrecorded(document.generation(), why.clone());
-                Ok(Ok(Committed { document, unrecorded: Some(why) }))
-            }
-            made => Ok(made),
+            made => Ok(made.inspect(|made| self.report(made))),
         }
     }
 
@@ -107,11 +101,7 @@ impl KillSwitches {
         if matches!(restored, Ok(_) | Err(EditError::Store(StoreError::NotDurable { .. }))) {
             self.shared.refresh();
         }
-        let Committed { document, unrecorded } = restored?;
-        if let Some(why) = unrecorded {
-            self.shared.push_unrecorded(document.generation(), why);
-        }
-        Ok(Arc::new(document))
+        Ok(Arc::new(restored.inspect(|restored| self.report(restored))?.document))
     }
 
     /// The editor of the document; `None` without a store.
@@ -128,6 +118,15 @@ impl KillSwitches {
     /// of a change or on the one for events: a listener that hangs delays events, and no engagement.
     pub fn subscribe(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
         self.shared.events.subscribe(Arc::new(listener))
+    }
+
+    /// Reports a change that is in force and not in the audit.
+    fn report(&self, made: &Committed) {
+        if let Some(why) = made.unrecorded.clone() {
+            self.shared.events.push([Event::Unrecorded { generation: made.document.generation(), why }]);
+            self.shared.events.dispatch(super::log::event);
+            self.shared.publish();
+        }
     }
 
     fn behind(&self, found: Option<&Document>) -> EditError {

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 pub(crate) fn facts(before: &Document, after: &Document, change: &Change, by: &Author) -> AuditRecord {
     let what = if after.changed().proposed.is_some() { "propose" } else { change.verb() };
-    let mut facts = AuditRecord::new(by.at(), by.name(), what, after.generation());
-    facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
+    let mut facts = AuditRecord::new(by.at, &by.name, what, after.generation());
+    facts.reason = Some(by.reason.clone()).filter(|reason| !reason.is_empty());
     facts.approvers = after.changed().approved_by.clone().into_iter().collect();
     facts.break_glass = after.changed().break_glass;
     let proposal = match change {
@@ -38,8 +38,8 @@ pub(crate) fn facts(before: &Document, after: &Document, change: &Change, by: &A
 
 /// Of a document that was put back, in place of one that was lost.
 pub(crate) fn restored(before: &Document, after: &Document, by: &Author) -> AuditRecord {
-    let mut facts = AuditRecord::new(by.at(), by.name(), "restore", after.generation());
-    facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
+    let mut facts = AuditRecord::new(by.at, &by.name, "restore", after.generation());
+    facts.reason = Some(by.reason.clone()).filter(|reason| !reason.is_empty());
     facts.change = Some(serde_json::json!({ "restore": { "generation": before.generation() } }));
     facts.break_glass = after.changed().break_glass;
     facts
@@ -47,8 +47,8 @@ pub(crate) fn restored(before: &Document, after: &Document, by: &Author) -> Audi
 
 /// Of a change that was asked for on this document and is refused.
 pub(crate) fn refused(document: &Document, change: &Change, by: &Author, code: &str) -> AuditRecord {
-    let mut facts = AuditRecord::new(by.at(), by.name(), change.verb(), document.generation());
-    facts.reason = Some(by.reason().to_owned()).filter(|reason| !reason.is_empty());
+    let mut facts = AuditRecord::new(by.at, &by.name, change.verb(), document.generation());
+    facts.reason = Some(by.reason.clone()).filter(|reason| !reason.is_empty());
     facts.change = serde_json::to_value(change).ok();
     facts.switch = change.switch().map(SwitchId::to_string);
     facts.refused = Some(code.to_owned());

@@ -3,10 +3,9 @@
 use super::error::TRIES;
 use crate::kill_switch::audit::AuditRecord;
 use crate::kill_switch::audit::describe;
-pub(crate) use crate::kill_switch::model::author::Author;
 use crate::kill_switch::rules::apply::restored;
 use crate::kill_switch::store::{Store, StoreError};
-use crate::kill_switch::{Change, ChangeError, Document, EditError, apply_with};
+use crate::kill_switch::{Author, Change, ChangeError, Document, EditError, apply_with, earlier_generation};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -94,6 +93,7 @@ impl Editor {
     pub fn is_audited(&self) -> bool {
         self.audit.is_some()
     }
+
     /// The document as it is in the store; `None` where there is none.
     ///
     /// # Errors
@@ -125,10 +125,7 @@ impl Editor {
     /// As [`change`](Self::change). An audit that cannot be written is no error: an engagement must not wait for a
     /// disk.
     pub fn change_and_tell(&self, change: &Change, by: &Author) -> Result<Committed, EditError> {
-        match self.change_where(change, by, |_| true)? {
-            Ok(changes) => Ok(changes),
-            Err(_) => Err(EditError::Busy), // the condition is always true
-        }
+        self.change_where(change, by, |_| true)?.map_err(|_| EditError::Busy) // the condition is always true
     }
 
     /// As [`change_and_tell`](Self::change_and_tell), for a document of this generation and no other; 0 is an empty
@@ -139,10 +136,7 @@ impl Editor {
     /// As [`change`](Self::change), and [`EditError::Moved`].
     pub fn change_if(&self, generation: u64, change: &Change, by: &Author) -> Result<Committed, EditError> {
         let is_seen = |document: Option<&Document>| document.map_or(0, Document::generation) == generation;
-        self.change_where(change, by, is_seen)?.map_err(|found| EditError::Moved {
-            expected: generation,
-            found: found.as_ref().map_or(0, Document::generation),
-        })
+        self.change_where(change, by, is_seen)?.map_err(|found| EditError::moved(generation, found.as_ref()))
     }
 
     /// As [`change_and_tell`](Self::change_and_tell) as long as the document meets a condition; else, the document that
@@ -163,37 +157,21 @@ impl Editor {
                 (None, Change::Define { .. } | Change::TwoPerson { .. } | Change::Stages { .. }) => self.first(by)?,
                 (None, _) => return Err(EditError::Empty),
             };
-            let mut unreadable = None;
-            let after = apply_with(&base, change, by, |generation| match self.revision(generation) {
-                Ok(earlier) => Some(earlier),
+            let earlier = earlier_generation(&base, change).map(|generation| self.revision(generation)).transpose();
+            let earlier = match earlier {
                 Err(EditError::NoSuchRevision(_)) => None,
-                Err(error) => {
-                    unreadable = Some(error);
-                    None
-                }
-            });
-            let after = match unreadable {
-                Some(error) => return Err(error),
-                None => after.inspect_err(|error| self.refused(&base, change, by, error))?,
+                earlier => earlier?,
             };
+            let after = apply_with(&base, change, by, |_| earlier);
+            let after = after.inspect_err(|error| self.refused(&base, change, by, error))?;
             let expected = before.as_ref().map(Document::generation);
             match self.store.compare_and_set(expected, after.generation(), &after.to_bytes()) {
-                Ok(()) => {
-                    let unrecorded = self.record(&base, &after, change, by);
-                    return Ok(Ok(Committed { document: after, unrecorded }));
-                }
                 // The author of a revert has not seen a change that came meanwhile: it would be undone, too.
                 Err(StoreError::Conflict { .. }) if matches!(change, Change::Revert { .. }) => {
-                    let (expected, document) = (base.generation(), self.document()?);
-                    let found = document.as_ref().map_or(0, Document::generation);
-                    return Err(EditError::Moved { expected, found });
+                    return Err(EditError::moved(base.generation(), self.document()?.as_ref()));
                 }
                 Err(StoreError::Conflict { .. }) => {}
-                Err(error @ StoreError::NotDurable { .. }) => {
-                    self.record(&base, &after, change, by); // it is in force, whatever a power cut makes of it
-                    return Err(error.into());
-                }
-                Err(error) => return Err(error.into()),
+                set => return self.committed(set, after, |after| describe::facts(&base, after, change, by)).map(Ok),
             }
         }
         Err(EditError::Busy)
@@ -219,10 +197,7 @@ impl Editor {
         // One above what is known may be in force somewhere, as the document that was lost.
         let after = restored(document, newest.saturating_add(2), by)?;
         let put_back = self.store.put_back(after.generation(), &after.to_bytes());
-        let is_there = matches!(put_back, Ok(()) | Err(StoreError::NotDurable { .. }));
-        let unrecorded = is_there.then(|| self.write_down(describe::restored(document, &after, by))).flatten();
-        put_back?;
-        Ok(Committed { document: after, unrecorded })
+        self.committed(put_back, after, |after| describe::restored(document, after, by))
     }
 
     /// The newest document of the history, where the present one cannot be read, is gone, or is older than that.
@@ -279,8 +254,17 @@ impl Editor {
         Ok(readable.take(most).map(tell).collect())
     }
 
-    fn record(&self, before: &Document, after: &Document, change: &Change, by: &Author) -> Option<String> {
-        self.write_down(describe::facts(before, after, change, by))
+    /// Records a document that is in force, whatever a power cut makes of it.
+    fn committed(
+        &self,
+        set: Result<(), StoreError>,
+        document: Document,
+        facts: impl FnOnce(&Document) -> AuditRecord,
+    ) -> Result<Committed, EditError> {
+        let is_there = matches!(set, Ok(()) | Err(StoreError::NotDurable { .. }));
+        let unrecorded = is_there.then(|| self.write_down(facts(&document))).flatten();
+        set?;
+        Ok(Committed { document, unrecorded })
     }
 
     /// Writes down what a rule forbids. What is out of range is a slip, and what is so already asks for nothing.
@@ -288,7 +272,7 @@ impl Editor {
         if matches!(error, ChangeError::Invalid(_) | ChangeError::Unchanged) {
             return;
         }
-        let refused = Some((document.generation(), by.name().to_owned(), change.clone()));
+        let refused = Some((document.generation(), by.name.clone(), change.clone()));
         let last = std::mem::replace(&mut *self.refused.lock(), refused.clone());
         if last != refused {
             self.write_down(describe::refused(document, change, by, error.code()));

@@ -1,7 +1,7 @@
 //! Errors of the editor.
 
 use crate::kill_switch::store::StoreError;
-use crate::kill_switch::{ChangeError, ParseError};
+use crate::kill_switch::{ChangeError, Document, ParseError};
 
 /// Error of a change that was not made. The document in the store is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,12 @@ pub enum EditError {
     /// Others changed the document at every try.
     #[error("others changed the document {TRIES} times in a row: try again")]
     Busy,
+}
+
+impl EditError {
+    pub(crate) fn moved(expected: u64, found: Option<&Document>) -> Self {
+        Self::Moved { expected, found: found.map_or(0, Document::generation) }
+    }
 }
 
 fn generation_told(generation: u64) -> String {

@@ -114,13 +114,6 @@ impl Shared {
         }
     }
 
-    /// Says that a change which is in force is not in the audit.
-    pub(crate) fn push_unrecorded(&self, generation: u64, why: String) {
-        self.events.push([Event::Unrecorded { generation, why }]);
-        self.events.dispatch(crate::kill_switch::log::event);
-        self.publish();
-    }
-
     /// Sets every switch's word by the document in force and the time.
     pub(crate) fn bring_into_force(&self) {
         let active = self.active.lock();
@@ -138,13 +131,13 @@ impl Shared {
                     Some(engaged) if !engaged.stage.includes(&self.instance, self.region.as_deref()) => {
                         GateState::Released
                     }
-                    Some(engaged) if !engaged.scope.is_all() => {
+                    Some(engaged) if !engaged.scope.all => {
                         GateState::Scoped(CompiledScope::new(&gate.id, &engaged.scope))
                     }
                     _ => GateState::Engaged,
                 },
             };
-            if let Some(defined) = gate.compare(switch.map(|switch| switch.definition.on_unknown())) {
+            if let Some(defined) = gate.compare(switch.map(|switch| switch.definition.on_unknown)) {
                 let (name, declared) = (gate.name, gate.on_unknown);
                 self.events.push([Event::Differing { name, declared, defined }]);
             }
