@@ -5,6 +5,7 @@ use super::auth::{admit, admit_some};
 use super::body;
 use super::change_request::ChangeRequest;
 
+use super::denied_log::DeniedRequest;
 use super::problem::Problem;
 use super::shared::{Shared, write_down};
 use crate::clock::timestamp;
@@ -85,7 +86,8 @@ pub(super) async fn answer(shared: Arc<Shared>, ask: Ask, id: String, request: R
         admit(&shared.access, &parts.headers, ask.needs, about).map(drop)
     };
     if let Err(problem) = admitted {
-        write_down(&shared, ask.path, about, &parts.headers, problem.code()).await;
+        let denial = DeniedRequest { path: ask.path, about, headers: &parts.headers, code: problem.code() };
+        write_down(&shared, denial).await;
         return Err(problem);
     }
     body::is_json(&parts.headers)?;
@@ -112,11 +114,12 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
     // Whoever breaks the glass does what they could approve for others.
     let both = [ask.needs, &[Approve]].concat();
     let needs = if break_glass { &both } else { ask.needs };
-    let actor = admit(&shared.access, headers, needs, about).inspect_err(|problem| {
-        if let Some(facts) = shared.denied(ask.path, about, headers, problem.code()) {
+    let denied = |code| {
+        if let Some(facts) = shared.denied(DeniedRequest { path: ask.path, about, headers, code }) {
             editor.write_down(facts);
         }
-    });
+    };
+    let actor = admit(&shared.access, headers, needs, about).inspect_err(|problem| denied(problem.code()));
     let actor = actor?.ok_or_else(Problem::unauthorized)?;
     let mut by = Author::person(actor.as_str(), timestamp()).because(reason);
     if break_glass {
@@ -124,8 +127,8 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
     }
     // To engage for less than before is to release the rest. Both are asked of the very document that is replaced.
     let may_release = admit(&shared.access, headers, &[Release], about).is_ok();
-    let generation = |document: Option<&Document>| document.map_or(0, Document::generation);
-    let is_seen = |document: Option<&Document>| if_generation.is_none_or(|seen| seen == generation(document));
+    let is_seen =
+        |document: Option<&Document>| if_generation.is_none_or(|seen| seen == document.map_or(0, Document::generation));
     let is_granted = |document: Option<&Document>| {
         let gives_back = document.is_some_and(|document| gives_back(document, &change, &by));
         (may_release || !gives_back) && ask.may_be_made(document, &change, &actor)
@@ -135,14 +138,11 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
         Ok(changes) => changes,
         Err(found) if is_seen(found.as_ref()) => {
             let code = Denied::WrongVerb.code();
-            if let Some(facts) = shared.denied(ask.path, about, headers, code) {
-                editor.write_down(facts);
-            }
+            denied(code);
             return Err(Problem::forbidden(code));
         }
         Err(found) => {
-            let (expected, found) = (if_generation.unwrap_or_default(), generation(found.as_ref()));
-            return Err(EditError::Moved { expected, found }.into());
+            return Err(EditError::moved(if_generation.unwrap_or_default(), found.as_ref()).into());
         }
     };
     let pending = document.changed().proposed;

@@ -3,13 +3,9 @@
 //!
 //! Of strangers there is only the log.
 
-use super::auth::whose;
 use crate::bulkhead::Bulkhead;
-use crate::clock::{Timestamp, timestamp};
+use crate::clock::Timestamp;
 use crate::config::ConfigError;
-use crate::kill_switch::SwitchId;
-use crate::kill_switch::access::AccessList;
-use crate::kill_switch::audit::AuditRecord;
 use crate::sync::Mutex;
 use http::header::HeaderMap;
 use std::collections::BTreeMap;
@@ -20,7 +16,7 @@ const QUIET: Duration = Duration::from_secs(60);
 /// Denials remembered for that long, at most.
 const KEYS_MAX: usize = 1_000;
 /// Longest wait of an answer for the audit.
-pub(in crate::admin) const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Recent denials, by actor, path and reason.
 pub(super) struct DeniedLog {
@@ -29,35 +25,23 @@ pub(super) struct DeniedLog {
     pub(super) place: Bulkhead,
 }
 
+/// A denied request.
+#[derive(Clone, Copy)]
+pub(super) struct DeniedRequest<'a> {
+    pub(super) path: &'static str,
+    pub(super) about: Option<&'a str>,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) code: &'static str,
+}
+
 impl DeniedLog {
     pub(super) fn new() -> Result<Self, ConfigError> {
         let place = Bulkhead::builder("backstop-admin-refusals").max_concurrent_calls(1).build()?;
         Ok(Self { lately: Mutex::default(), place })
     }
 
-    /// The record of a denial; `None` if there is nothing to record.
-    pub(super) fn record(
-        &self,
-        access: &AccessList,
-        generation: u64,
-        path: &'static str,
-        about: Option<&str>,
-        headers: &HeaderMap,
-        code: &'static str,
-    ) -> Option<AuditRecord> {
-        let actor = whose(access, headers)?;
-        let now = timestamp();
-        if !self.is_new((actor.as_str().to_owned(), path, code), now) {
-            return None;
-        }
-        let mut facts = AuditRecord::new(now, actor.as_str(), path, generation);
-        // What names no switch could be anything.
-        facts.switch = about.filter(|id| SwitchId::new(id).is_ok()).map(str::to_owned);
-        facts.refused = Some(code.to_owned());
-        Some(facts)
-    }
-
-    fn is_new(&self, key: (String, &'static str, &'static str), now: Timestamp) -> bool {
+    /// Returns whether a denial has not been recorded lately.
+    pub(super) fn is_new(&self, key: (String, &'static str, &'static str), now: Timestamp) -> bool {
         let mut lately = self.lately.lock();
         lately.retain(|_, at| now.duration_since(*at).unsigned_abs() < QUIET);
         let is_new = lately.len() < KEYS_MAX && !lately.contains_key(&key);

@@ -5,6 +5,7 @@ use super::auth::admit;
 use super::body;
 use super::change_request::reason;
 
+use super::denied_log::DeniedRequest;
 use super::problem::Problem;
 use super::shared::{Shared, write_down};
 use crate::clock::timestamp;
@@ -22,7 +23,8 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     let (parts, body) = request.into_parts();
     let admitted = admit(&shared.access, &parts.headers, NEEDS, None);
     if let Err(problem) = &admitted {
-        write_down(&shared, "restore", None, &parts.headers, problem.code()).await;
+        let denial = DeniedRequest { path: "restore", about: None, headers: &parts.headers, code: problem.code() };
+        write_down(&shared, denial).await;
     }
     let actor = admitted?.ok_or_else(Problem::unauthorized)?;
     body::is_json(&parts.headers)?;

@@ -1,19 +1,19 @@
 //! State that all routes share.
 
 use http::StatusCode;
-use http::header::HeaderMap;
 
-use super::denied_log::{DeniedLog, PATIENCE};
+use super::auth::whose;
+use super::denied_log::{DeniedLog, DeniedRequest, PATIENCE};
 use super::problem::Problem;
 use crate::bulkhead::Bulkhead;
 use crate::clock::timestamp;
 use crate::kill_switch::access::AccessList;
 use crate::kill_switch::audit::AuditRecord;
-use crate::kill_switch::{Editor, KillSwitches};
+use crate::kill_switch::{Editor, KillSwitches, SwitchId};
 use crate::registry::Registry;
-use crate::sync::Arc;
 use std::path::PathBuf;
 use std::time::Duration;
+
 pub(super) struct Shared {
     pub(super) switches: KillSwitches,
     pub(super) registry: Registry,
@@ -28,13 +28,18 @@ impl Shared {
     /// The audit record of a denied request; `None` if it was recorded lately, or its token is unknown.
     pub(super) fn denied(
         &self,
-        path: &'static str,
-        about: Option<&str>,
-        headers: &HeaderMap,
-        code: &'static str,
+        DeniedRequest { path, about, headers, code }: DeniedRequest<'_>,
     ) -> Option<AuditRecord> {
+        let (actor, now) = (whose(&self.access, headers)?, timestamp());
+        if !self.denied_log.is_new((actor.as_str().to_owned(), path, code), now) {
+            return None;
+        }
         let generation = self.switches.document().map_or(0, |document| document.generation());
-        self.denied_log.record(&self.access, generation, path, about, headers, code)
+        let mut facts = AuditRecord::new(now, actor.as_str(), path, generation);
+        // What names no switch could be anything.
+        facts.switch = about.filter(|id| SwitchId::new(id).is_ok()).map(str::to_owned);
+        facts.refused = Some(code.to_owned());
+        Some(facts)
     }
 
     pub(super) fn has_live_token(&self) -> bool {
@@ -78,15 +83,9 @@ impl Shared {
 pub(super) const AT_ONCE: u32 = 16;
 
 /// Records the denial, unless another one is being recorded.
-pub(super) async fn write_down(
-    shared: &Arc<Shared>,
-    path: &'static str,
-    about: Option<&str>,
-    headers: &HeaderMap,
-    code: &'static str,
-) {
+pub(super) async fn write_down(shared: &Shared, denial: DeniedRequest<'_>) {
     let (Ok(permit), Ok(editor)) = (shared.denied_log.place.try_acquire(), shared.editor()) else { return };
-    let Some(facts) = shared.denied(path, about, headers, code) else { return };
+    let Some(facts) = shared.denied(denial) else { return };
     let work = tokio::task::spawn_blocking(move || {
         editor.write_down(facts);
         drop(permit);
