@@ -128,8 +128,8 @@ impl Rollout {
 /// The engagement as the document records it.
 fn describe(engagement: &Engagement) -> Result<String, BoxError> {
     let Trigger::Kpi(ref breach) = engagement.trigger else { return Err("the trigger is not a KPI".into()) };
-    let (metric, value, threshold) = (breach.metric(), breach.value(), breach.threshold());
-    let (window, samples) = (setting(breach.window()), breach.samples());
+    let (metric, value, threshold) = (&breach.metric, breach.value, breach.threshold);
+    let (window, samples) = (setting(Duration::from_secs(breach.window_seconds)), breach.samples);
     Ok(format!(
         "ENGAGE: switch \"{SWITCH}\" on the canary's instance, by {}\n\
          trigger: {metric} at {value:.3}, threshold {threshold}, {samples} samples in a window of {window}",

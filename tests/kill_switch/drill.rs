@@ -56,9 +56,9 @@ fn assert_released_and_recorded(editor: &Editor, report: &DrillReport, instances
     let document = now(editor);
     let switch = document.switch("recs").unwrap();
     let drilled = switch.drilled.as_ref().unwrap();
-    assert_eq!((&switch.engaged, drilled.instances(), drilled.by()), (&None, instances, "mira"));
+    assert_eq!((&switch.engaged, drilled.instances, &*drilled.by), (&None, instances, "mira"));
     assert_eq!(report.generation, Some(document.generation()));
-    assert!(drilled.time_to_disable() <= report.disable.time_to_disable.max.unwrap());
+    assert!(Duration::from_millis(drilled.time_to_disable_ms) <= report.disable.time_to_disable.max.unwrap());
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn what_a_person_does_meanwhile_stops_the_drill_and_stands() {
     let (result, document) = during(&all);
     assert_eq!(result.unwrap_err().to_string(), "ana changed recs during the drill: it has stopped and left it so");
     let engaged = document.switch("recs").unwrap().engaged.as_ref().unwrap();
-    assert_eq!((&*engaged.by, engaged.scope.is_all()), ("ana", true));
+    assert_eq!((&*engaged.by, engaged.scope.all), ("ana", true));
 
     let (result, document) = during(&Change::Release { switch: id() });
     assert!(matches!(result, Err(DrillError::Interrupted { by, .. }) if by == "ana"));

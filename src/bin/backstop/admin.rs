@@ -57,7 +57,7 @@ impl Client {
 
     /// Puts what is in force there into its store; the generation that it has then.
     pub(super) fn restore(&self, by: &Author) -> Result<u64, Failure> {
-        let Answer { body, .. } = self.http.post("/v1/restore", &json!({ "reason": by.reason() }))?;
+        let Answer { body, .. } = self.http.post("/v1/restore", &json!({ "reason": by.reason }))?;
         let response: Value = serde_json::from_slice(&body).unwrap_or_default();
         response["generation"]
             .as_u64()
@@ -111,11 +111,11 @@ fn body(change: &Change, by: &Author, generation: Option<u64>) -> Value {
         fields.remove("switch");
         fields.remove("trigger");
     }
-    body["reason"] = by.reason().into();
+    body["reason"] = by.reason.as_str().into();
     if let Some(generation) = generation {
         body["if_generation"] = generation.into();
     }
-    if by.is_break_glass() {
+    if by.break_glass {
         body["break_glass"] = true.into();
     }
     body

@@ -49,7 +49,7 @@ fn row(switch: &Switch, now: Timestamp) -> [String; 9] {
     let expires = engaged.and_then(|engaged| engaged.expires).filter(|_| switch.pin.is_none());
     let definition = &switch.definition;
     let note = if definition.is_expired(now) {
-        format!("look at it again: expired {}", time_args::relative(definition.expires(), now))
+        format!("look at it again: expired {}", time_args::relative(definition.expires, now))
     } else {
         String::new()
     };
@@ -61,7 +61,7 @@ fn row(switch: &Switch, now: Timestamp) -> [String; 9] {
         expires.map(|expiry| time_args::relative(expiry.at, now)).unwrap_or_default(),
         engaged.map(|engaged| engaged.by.clone()).unwrap_or_default(),
         engaged.map(|engaged| engaged.reason.clone()).unwrap_or_default(),
-        definition.owner().to_owned(),
+        definition.owner.clone(),
         note,
     ]
 }

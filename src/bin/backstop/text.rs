@@ -5,20 +5,25 @@ use backstop::clock::Timestamp;
 use backstop::kill_switch::{
     ChangeRecord, Document, Engagement, ExpiryAction, Percent, Scope, Stage, Switch, SwitchId, Trigger,
 };
+use std::collections::BTreeSet;
 
 /// `tenant acme, 10 % of the keys`.
 pub(super) fn scope(scope: &Scope) -> String {
-    if scope.is_all() {
+    if scope.all {
         return "everybody".to_owned();
     }
-    let dimension =
-        |name: &str, values: Vec<&str>| (!values.is_empty()).then(|| format!("{name} {}", values.join(" or ")));
+    let dimension = |name: &str, values: &BTreeSet<String>| {
+        (!values.is_empty()).then(|| {
+            let values: Vec<_> = values.iter().map(String::as_str).collect();
+            format!("{name} {}", values.join(" or "))
+        })
+    };
     let share = scope.share().map(Percent::get).filter(|share| *share < 100.0);
     let parts = [
-        dimension("route", scope.routes().collect()),
-        dimension("tenant", scope.tenants().collect()),
-        dimension("region", scope.regions().collect()),
-        dimension("audience", scope.audiences().collect()),
+        dimension("route", &scope.routes),
+        dimension("tenant", &scope.tenants),
+        dimension("region", &scope.regions),
+        dimension("audience", &scope.audiences),
         share.map(|share| format!("{share} % of the keys")),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();

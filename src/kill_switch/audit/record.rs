@@ -4,7 +4,7 @@ use crate::clock::Timestamp;
 use serde_json::Value;
 
 /// Body of an audit entry.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct AuditRecord {
     /// Time of the change.
@@ -44,22 +44,6 @@ pub struct AuditRecord {
 impl AuditRecord {
     /// The facts that every entry has; the other fields are empty, or say no.
     pub fn new(at: Timestamp, by: impl Into<String>, what: impl Into<String>, generation: u64) -> Self {
-        Self {
-            at,
-            by: by.into(),
-            what: what.into(),
-            change: None,
-            switch: None,
-            reason: None,
-            incident: None,
-            scope_before: None,
-            scope_after: None,
-            trigger: None,
-            proposed_by: None,
-            approvers: Vec::new(),
-            break_glass: false,
-            refused: None,
-            generation,
-        }
+        Self { at, by: by.into(), what: what.into(), generation, ..Self::default() }
     }
 }

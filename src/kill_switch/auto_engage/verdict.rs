@@ -165,8 +165,8 @@ mod tests {
         let next = engaged(&document, 10.0).unwrap();
         let engagement = next.switch("recs").unwrap().engaged.as_ref().unwrap();
         let Trigger::Kpi(breach) = &engagement.trigger else { panic!("{engagement:?}") };
-        let said = (breach.metric(), breach.value(), breach.threshold(), breach.window(), breach.samples());
-        assert_eq!(said, ("http_error_rate", 0.25, 0.05, Duration::from_secs(60), 900));
+        let said = (&*breach.metric, breach.value, breach.threshold, breach.window_seconds, breach.samples);
+        assert_eq!(said, ("http_error_rate", 0.25, 0.05, 60, 900));
         assert_eq!((&*engagement.by, &*engagement.reason), ("autopilot", "errors were past 0.05"));
         assert!(matches!(engaged(&document, 10.1), Err(ChangeError::TooWide { .. })));
         assert!(matches!(engaged(&next, 1.0), Err(ChangeError::AlreadyEngaged { .. })));

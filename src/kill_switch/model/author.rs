@@ -8,13 +8,19 @@ use crate::config::Problems;
 ///
 /// Valid: a name of 1 to 128 bytes, a time since 1970, a reason of 1 to 512 characters; none has control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[must_use = "pass it along with a change"]
 pub struct Author {
-    pub(crate) name: String,
-    pub(crate) kind: ActorKind,
-    pub(crate) at: Timestamp,
-    pub(crate) reason: String,
-    pub(crate) break_glass: bool,
+    /// The name.
+    pub name: String,
+    /// Person or program.
+    pub kind: ActorKind,
+    /// The time.
+    pub at: Timestamp,
+    /// The reason.
+    pub reason: String,
+    /// Whether the two-person rule is bypassed.
+    pub break_glass: bool,
 }
 
 impl Author {
@@ -38,31 +44,6 @@ impl Author {
     pub fn break_glass(mut self) -> Self {
         self.break_glass = true;
         self
-    }
-
-    /// The name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Person or program.
-    pub const fn kind(&self) -> ActorKind {
-        self.kind
-    }
-
-    /// The time.
-    pub const fn at(&self) -> Timestamp {
-        self.at
-    }
-
-    /// The reason.
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    /// Returns whether the rule of two persons is broken.
-    pub const fn is_break_glass(&self) -> bool {
-        self.break_glass
     }
 
     pub(crate) fn check(&self, problems: &mut Problems) {

@@ -149,43 +149,24 @@ impl Trigger {
 /// Valid: a name of 1 to 128 bytes, finite numbers, a window of 1 second to 7 days, at least one sample.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Breach {
-    metric: String,
-    value: f64,
-    threshold: f64,
-    window_seconds: u64,
-    samples: u64,
+    /// The KPI's name.
+    pub metric: String,
+    /// The measured value.
+    pub value: f64,
+    /// The threshold.
+    pub threshold: f64,
+    /// Length of the window, in whole seconds.
+    pub window_seconds: u64,
+    /// Number of samples.
+    pub samples: u64,
 }
 
 impl Breach {
     /// A measured value, its threshold, the window in whole seconds, and the number of samples.
     pub fn new(metric: impl Into<String>, value: f64, threshold: f64, window: Duration, samples: u64) -> Self {
         Self { metric: metric.into(), value, threshold, window_seconds: window.as_secs(), samples }
-    }
-
-    /// The KPI's name.
-    pub fn metric(&self) -> &str {
-        &self.metric
-    }
-
-    /// The measured value.
-    pub const fn value(&self) -> f64 {
-        self.value
-    }
-
-    /// The threshold.
-    pub const fn threshold(&self) -> f64 {
-        self.threshold
-    }
-
-    /// Over how long it was measured.
-    pub const fn window(&self) -> Duration {
-        Duration::from_secs(self.window_seconds)
-    }
-
-    /// Of how many samples.
-    pub const fn samples(&self) -> u64 {
-        self.samples
     }
 
     fn check_at(&self, at: &str, problems: &mut Problems) {

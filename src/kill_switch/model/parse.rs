@@ -131,23 +131,12 @@ fn check(document: &Document, problems: &mut Problems) {
     let generation = document.generation;
     text::name("store", &document.store, problems);
     document.changed.check_at("changed", problems);
-    list("switches", &document.switches, SWITCHES_MAX, |switch| switch.id.to_string(), Switch::check_at, problems);
-    list(
-        "retired",
-        &document.retired,
-        RETIRED_MAX,
-        |tombstone| tombstone.id.to_string(),
-        Tombstone::check_at,
-        problems,
-    );
-    list(
-        "pending",
-        &document.pending,
-        PENDING_MAX,
-        |proposal| proposal.number.to_string(),
-        Proposal::check_at,
-        problems,
-    );
+    let switch_id = |switch: &Switch| switch.id.to_string();
+    let retired_id = |tombstone: &Tombstone| tombstone.id.to_string();
+    let number = |proposal: &Proposal| proposal.number.to_string();
+    list("switches", &document.switches, SWITCHES_MAX, switch_id, Switch::check_at, problems);
+    list("retired", &document.retired, RETIRED_MAX, retired_id, Tombstone::check_at, problems);
+    list("pending", &document.pending, PENDING_MAX, number, Proposal::check_at, problems);
     if !(1..=GENERATION_MAX).contains(&generation) {
         problems.add("generation", generation, format!("from 1 to {GENERATION_MAX}"));
     }

@@ -3,7 +3,6 @@
 use super::{ActorKind, Author, SwitchId, decode, text};
 use crate::clock::Timestamp;
 use crate::config::Problems;
-use std::time::Duration;
 
 /// The change that made a document.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -101,43 +100,24 @@ impl Tombstone {
 /// The last drill of a switch.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DrillRecord {
+    /// End of the drill.
     #[serde(deserialize_with = "decode::time")]
-    pub(crate) at: Timestamp,
-    pub(crate) by: String,
-    pub(crate) instances: u64,
-    pub(crate) time_to_disable_ms: u64,
-    pub(crate) time_to_verify_ms: u64,
+    pub at: Timestamp,
+    /// Name of the author.
+    pub by: String,
+    /// Number of instances that took part.
+    pub instances: u64,
+    /// Time until the slowest instance had the capability off, in milliseconds.
+    pub time_to_disable_ms: u64,
+    /// Time until that was seen from outside, in milliseconds.
+    pub time_to_verify_ms: u64,
 }
 
 impl DrillRecord {
     pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         text::name(&format!("{at}.by"), &self.by, problems);
-    }
-
-    /// End of the drill.
-    pub const fn at(&self) -> Timestamp {
-        self.at
-    }
-
-    /// Name of the author.
-    pub fn by(&self) -> &str {
-        &self.by
-    }
-
-    /// Number of instances that took part.
-    pub const fn instances(&self) -> u64 {
-        self.instances
-    }
-
-    /// Time until the slowest instance had the capability off, in milliseconds.
-    pub const fn time_to_disable(&self) -> Duration {
-        Duration::from_millis(self.time_to_disable_ms)
-    }
-
-    /// Time until that was seen from outside, in milliseconds.
-    pub const fn time_to_verify(&self) -> Duration {
-        Duration::from_millis(self.time_to_verify_ms)
     }
 }
 

@@ -32,18 +32,24 @@ const ROUTE_MAX: usize = 512;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 #[must_use = "pass it to a change"]
 pub struct Scope {
+    /// Everybody, everywhere.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    all: bool,
+    pub all: bool,
+    /// The routes, in order; one may end with `*`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    routes: BTreeSet<String>,
+    pub routes: BTreeSet<String>,
+    /// The tenants, in order.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    tenants: BTreeSet<String>,
+    pub tenants: BTreeSet<String>,
+    /// The regions, in order.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    regions: BTreeSet<String>,
+    pub regions: BTreeSet<String>,
+    /// The audiences, in order.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    audiences: BTreeSet<String>,
+    pub audiences: BTreeSet<String>,
     #[serde(default, deserialize_with = "percent::normalized", skip_serializing_if = "Option::is_none")]
     percent: Option<f64>,
 }
@@ -87,31 +93,6 @@ impl Scope {
     pub fn percent(mut self, percent: f64) -> Self {
         self.percent = Some(Percent::new(percent).map_or(percent, Percent::get));
         self
-    }
-
-    /// Returns whether it is everybody, everywhere.
-    pub const fn is_all(&self) -> bool {
-        self.all
-    }
-
-    /// The routes, in order.
-    pub fn routes(&self) -> impl Iterator<Item = &str> {
-        self.routes.iter().map(String::as_str)
-    }
-
-    /// The tenants, in order.
-    pub fn tenants(&self) -> impl Iterator<Item = &str> {
-        self.tenants.iter().map(String::as_str)
-    }
-
-    /// The regions, in order.
-    pub fn regions(&self) -> impl Iterator<Item = &str> {
-        self.regions.iter().map(String::as_str)
-    }
-
-    /// The audiences, in order.
-    pub fn audiences(&self) -> impl Iterator<Item = &str> {
-        self.audiences.iter().map(String::as_str)
     }
 
     /// The share of the keys; 100 % where none was named. `None` where the number given is no percentage.

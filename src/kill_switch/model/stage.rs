@@ -2,7 +2,6 @@
 
 use super::text;
 use crate::config::Problems;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -16,8 +15,8 @@ const NAMES_MAX: usize = 100;
 /// ```
 ///
 /// Valid: 1 to 100 names of 1 to 128 bytes each.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(try_from = "Form")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "Form", into = "Form")]
 #[non_exhaustive]
 pub enum Stage {
     /// On the instances of these names.
@@ -132,23 +131,25 @@ impl fmt::Display for Stage {
 }
 
 /// The two forms of a stage in JSON.
-#[derive(serde::Deserialize)]
+#[derive(serde::Serialize, serde::Deserialize)]
 #[serde(untagged, expecting = "not a stage, must be \"everywhere\", or names of instances, of regions, or of both")]
 enum Form {
     Everywhere(Everywhere),
     Names(Names),
 }
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Everywhere {
     Everywhere,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Names {
+    #[serde(skip_serializing_if = "Option::is_none")]
     regions: Option<BTreeSet<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     instances: Option<BTreeSet<String>>,
 }
 
@@ -167,20 +168,15 @@ impl TryFrom<Form> for Stage {
     }
 }
 
-impl Serialize for Stage {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (regions, instances) = self.names();
-        let instances = instances.filter(|instances| !instances.is_empty());
-        if regions.or(instances).is_none() {
-            return serializer.serialize_str("everywhere");
-        }
-        let mut map = serializer.serialize_map(None)?;
-        for (field, names) in [("regions", regions), ("instances", instances)] {
-            if let Some(names) = names {
-                map.serialize_entry(field, names)?;
-            }
-        }
-        map.end()
+impl From<Stage> for Form {
+    fn from(stage: Stage) -> Self {
+        let (regions, instances) = match stage {
+            Stage::Everywhere => return Self::Everywhere(Everywhere::Everywhere),
+            Stage::Instances(instances) => (None, instances),
+            Stage::Regions { regions, instances } => (Some(regions), instances),
+        };
+        let instances = Some(instances).filter(|instances| regions.is_none() || !instances.is_empty());
+        Self::Names(Names { regions, instances })
     }
 }
 

@@ -76,18 +76,25 @@ impl Switch {
 /// ```
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 #[must_use = "pass it to a change"]
 pub struct Definition {
-    owner: String,
-    disables: String,
-    severity: Severity,
-    on_unknown: OnUnknown,
+    /// The owner.
+    pub owner: String,
+    /// The capability that it disables.
+    pub disables: String,
+    /// Severity of an engagement.
+    pub severity: Severity,
+    /// State while no document is known.
+    pub on_unknown: OnUnknown,
+    /// Expiry of the definition, which then needs a review. Past it there is an alert, and nothing changes.
     #[serde(deserialize_with = "decode::time")]
-    expires: Timestamp,
+    pub expires: Timestamp,
     #[serde(default, deserialize_with = "percent::normalized", skip_serializing_if = "Option::is_none")]
     max_automatic: Option<f64>,
+    /// Largest spread for automation, if it may engage the switch.
     #[serde(default, skip_serializing_if = "Spread::is_instances")]
-    max_automatic_spread: Spread,
+    pub max_automatic_spread: Spread,
 }
 
 impl Definition {
@@ -123,31 +130,6 @@ impl Definition {
         self
     }
 
-    /// The owner.
-    pub fn owner(&self) -> &str {
-        &self.owner
-    }
-
-    /// The capability that it disables.
-    pub fn disables(&self) -> &str {
-        &self.disables
-    }
-
-    /// Severity of an engagement.
-    pub const fn severity_level(&self) -> Severity {
-        self.severity
-    }
-
-    /// State while no document is known.
-    pub const fn on_unknown(&self) -> OnUnknown {
-        self.on_unknown
-    }
-
-    /// Expiry of the definition, which then needs a review. Past it there is an alert, and nothing changes.
-    pub const fn expires(&self) -> Timestamp {
-        self.expires
-    }
-
     /// Returns whether its review is due.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now >= self.expires
@@ -156,11 +138,6 @@ impl Definition {
     /// The widest share for which automation may engage it; `None` is not at all.
     pub fn automatic_limit(&self) -> Option<Percent> {
         self.max_automatic.and_then(|percent| Percent::new(percent).ok())
-    }
-
-    /// Largest spread for automation, if it may engage the switch.
-    pub const fn automatic_spread(&self) -> Spread {
-        self.max_automatic_spread
     }
 
     /// Adds its problems.

@@ -187,7 +187,7 @@ fn check(change: &Change, by: &Author) -> Result<(), ChangeError> {
     change.check_at(change.verb(), &mut problems);
     match change {
         Change::Define { definition, .. } if definition.is_expired(by.at) => {
-            problems.add("define.definition.expires", definition.expires(), "in the future");
+            problems.add("define.definition.expires", definition.expires, "in the future");
         }
         Change::Engage(engage) => check_engage(engage, by, &mut problems),
         Change::Drilled { instances: 0, .. } => {

@@ -53,6 +53,6 @@ pub(crate) fn may_automation(document: &Document, change: &Change, by: &Author) 
 
 /// Checks the stage against the definition's limit for programs.
 fn reaches(switch: &Switch, stage: &Stage) -> Result<(), ChangeError> {
-    let (switch, allowed) = (switch.id.clone(), switch.definition.automatic_spread());
+    let (switch, allowed) = (switch.id.clone(), switch.definition.max_automatic_spread);
     if stage.spread() <= allowed { Ok(()) } else { Err(ChangeError::TooFar { switch, allowed }) }
 }

@@ -3,6 +3,7 @@
 use crate::kill_switch::model::percent::Share;
 use crate::kill_switch::model::{KeyHash, Scope, SwitchId};
 use crate::kill_switch::target::Target;
+use std::collections::BTreeSet;
 
 /// Up to here comparing one after the other is faster than halving.
 const FEW: usize = 8;
@@ -36,10 +37,10 @@ impl CompiledScope {
     pub fn new(switch: &SwitchId, scope: &Scope) -> Self {
         let share = scope.share();
         Self {
-            routes: Routes::new(scope.routes()),
-            tenants: Values::new(scope.tenants()),
-            regions: Values::new(scope.regions()),
-            audiences: Values::new(scope.audiences()),
+            routes: Routes::new(&scope.routes),
+            tenants: Values::new(&scope.tenants),
+            regions: Values::new(&scope.regions),
+            audiences: Values::new(&scope.audiences),
             share: share.and_then(|share| share.share_of(switch)),
             is_never: scope.check().is_err(),
         }
@@ -61,8 +62,8 @@ impl CompiledScope {
 struct Values(Box<[Box<str>]>);
 
 impl Values {
-    fn new<'a>(values: impl Iterator<Item = &'a str>) -> Self {
-        Self(values.map(Box::from).collect())
+    fn new(values: &BTreeSet<String>) -> Self {
+        Self(values.iter().map(|value| Box::from(&**value)).collect())
     }
 
     fn contain(&self, given: Option<&str>) -> bool {
@@ -77,12 +78,12 @@ struct Routes {
 }
 
 impl Routes {
-    fn new<'a>(routes: impl Iterator<Item = &'a str>) -> Option<Self> {
+    fn new(routes: &BTreeSet<String>) -> Option<Self> {
         let (mut exact, mut prefixes) = (Vec::new(), Vec::new());
         for route in routes {
             match route.strip_suffix('*') {
                 Some(prefix) => prefixes.push(Box::from(prefix)),
-                None => exact.push(Box::from(route)),
+                None => exact.push(Box::from(&**route)),
             }
         }
         let is_any = !exact.is_empty() || !prefixes.is_empty();
