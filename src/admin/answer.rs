@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::RawPathParams;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -9,22 +10,13 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use super::problem::Problem;
 pub(super) type Answer = Result<Response, Problem>;
 
-/// Parameters of a path; empty if they are not UTF-8.
-pub(super) struct Params(Option<RawPathParams>);
+/// Parameters of a path.
+pub(super) type Params = Result<RawPathParams, RawPathParamsRejection>;
 
-impl Params {
-    pub(super) fn last(&self) -> String {
-        let last = self.0.as_ref().and_then(|params| params.iter().last()); // those before are of an outer router
-        last.map(|(_, value)| value.to_owned()).unwrap_or_default()
-    }
-}
-
-impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Params {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut http::request::Parts, state: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(RawPathParams::from_request_parts(parts, state).await.ok()))
-    }
+/// The last parameter, as those before are of an outer router; empty if it is not UTF-8.
+pub(super) fn last(params: &Params) -> String {
+    let last = params.as_ref().ok().and_then(|params| params.iter().last());
+    last.map(|(_, value)| value.to_owned()).unwrap_or_default()
 }
 
 pub(super) fn json(status: StatusCode, body: impl Into<Body>) -> Response {

@@ -1,11 +1,10 @@
 //! Reading of a body: its type, its length and a time limit.
 
 use super::problem::Problem;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody as _};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap};
-use std::future::poll_fn;
-use std::pin::pin;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use std::time::Duration;
 
 /// The longest body, in bytes.
@@ -56,14 +55,9 @@ async fn collect(body: Body) -> Result<Vec<u8>, Problem> {
     if body.size_hint().lower() > BODY_MAX as u64 {
         return Err(too_long());
     }
-    let (mut body, mut read) = (pin!(body), Vec::new());
-    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-        let broken = |_| Problem::new(StatusCode::BAD_REQUEST, "broken_body", "the body broke off");
-        let data: Bytes = frame.map_err(broken)?.into_data().unwrap_or_default();
-        if read.len() + data.len() > BODY_MAX {
-            return Err(too_long());
-        }
-        read.extend_from_slice(&data);
+    let broken = || Problem::new(StatusCode::BAD_REQUEST, "broken_body", "the body broke off");
+    match Limited::new(body, BODY_MAX).collect().await {
+        Ok(read) => Ok(read.to_bytes().into()),
+        Err(error) => Err(if error.is::<LengthLimitError>() { too_long() } else { broken() }),
     }
-    Ok(read)
 }

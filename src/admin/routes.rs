@@ -1,6 +1,6 @@
 //! Routes of the admin page.
 
-use super::answer::Params;
+use super::answer::{Params, last};
 use super::change::{self, Ask};
 use super::problem::Problem;
 use super::shared::Shared;
@@ -32,7 +32,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
                 format!("/v1/{}", ask.path)
             };
             let answer = move |State(shared): State<Arc<Shared>>, params: Params, request: Request| async move {
-                change::answer(shared, ask, params.last(), request).await
+                change::answer(shared, ask, last(&params), request).await
             };
             router = router.route(&path, post(answer));
         }

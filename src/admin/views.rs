@@ -1,6 +1,6 @@
 //! Read-only routes: states from memory, documents from the store, the end of the audit from its file.
 
-use super::answer::{Answer, Params, json as answer};
+use super::answer::{Answer, Params, json as answer, last};
 use super::audit_tail;
 use super::auth::{admit, visible};
 use super::problem::Problem;
@@ -66,7 +66,7 @@ pub(super) async fn switches(State(shared): Shares, headers: HeaderMap) -> Answe
 }
 
 pub(super) async fn switch(State(shared): Shares, params: Params, headers: HeaderMap) -> Answer {
-    let id = params.last();
+    let id = last(&params);
     admit(&shared.access, &headers, &[Verb::View], Some(&id))?;
     let document = shared.switches.document().ok_or_else(Problem::unknown_switch)?;
     let switch = document.switch(&id).ok_or_else(Problem::unknown_switch)?;
@@ -92,7 +92,7 @@ pub(super) async fn history(State(shared): Shares, RawQuery(query): RawQuery, he
 pub(super) async fn revision(State(shared): Shares, params: Params, headers: HeaderMap) -> Answer {
     admit(&shared.access, &headers, &[Verb::View], None)?;
     let unknown = |_| Problem::new(StatusCode::NOT_FOUND, "unknown_revision", "unknown generation");
-    let generation = params.last().parse().map_err(unknown)?;
+    let generation = last(&params).parse().map_err(unknown)?;
     let (permit, editor) = (shared.begin()?, shared.editor()?);
     let work = move || Ok(answer(StatusCode::OK, editor.revision(generation)?.to_bytes()));
     shared.in_background(permit, work).await

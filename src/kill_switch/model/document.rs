@@ -27,16 +27,19 @@ pub(crate) const PENDING_MAX: usize = 100;
 /// assert_eq!(Document::parse(&document.to_bytes(), Document::SIZE_MAX)?, document);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Document {
+    pub(crate) format: u64,
     pub(crate) store: String,
     pub(crate) generation: u64,
+    /// That of the rest, which is written without it to make it.
+    #[serde(skip_serializing_if = "Sha256::is_none")]
+    pub(crate) hash: Sha256,
     pub(crate) changed: ChangeRecord,
     pub(crate) switches: Vec<Switch>,
     pub(crate) retired: Vec<Tombstone>,
     pub(crate) pending: Vec<Proposal>,
     pub(crate) settings: Settings,
-    hash: Sha256,
 }
 
 /// Settings for all switches.
@@ -46,21 +49,6 @@ pub(crate) struct Settings {
     pub(crate) two_person: bool,
     #[serde(default, skip_serializing_if = "Stages::is_empty")]
     pub(crate) stages: Stages,
-}
-
-/// A document as it is written: with the hash, or without it to make the hash.
-#[derive(serde::Serialize)]
-struct Written<'a> {
-    format: u64,
-    store: &'a str,
-    generation: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hash: Option<Sha256>,
-    changed: &'a ChangeRecord,
-    switches: &'a [Switch],
-    retired: &'a [Tombstone],
-    pending: &'a [Proposal],
-    settings: &'a Settings,
 }
 
 impl Document {
@@ -77,45 +65,31 @@ impl Document {
         text::name("store", store, &mut problems);
         by.check(&mut problems);
         let changed = by.changed("create the document".into());
-        let settings = Settings::default();
-        problems.into_result(Self::sealed(store.into(), 1, changed, vec![], vec![], vec![], settings))
+        let (format, store, hash) = (FORMAT, store.to_owned(), Sha256::NONE);
+        let (switches, retired, pending, settings) = (vec![], vec![], vec![], Settings::default());
+        let first = Self { format, store, generation: 1, hash, changed, switches, retired, pending, settings };
+        problems.into_result(first.sealed())
     }
 
-    pub(crate) fn sealed(
-        store: String,
-        generation: u64,
-        changed: ChangeRecord,
-        mut switches: Vec<Switch>,
-        mut retired: Vec<Tombstone>,
-        mut pending: Vec<Proposal>,
-        settings: Settings,
-    ) -> Self {
-        switches.sort_by(|one, other| one.id.cmp(&other.id));
-        retired.sort_by(|one, other| one.id.cmp(&other.id));
-        pending.sort_by_key(|proposal| proposal.number);
-        let hash = Sha256::of(&[]);
-        let mut document = Self { store, generation, changed, switches, retired, pending, settings, hash };
-        document.seal();
-        document
+    /// Puts the lists in order, and makes the hash.
+    pub(crate) fn sealed(mut self) -> Self {
+        self.switches.sort_by(|one, other| one.id.cmp(&other.id));
+        self.retired.sort_by(|one, other| one.id.cmp(&other.id));
+        self.pending.sort_by_key(|proposal| proposal.number);
+        self.seal();
+        self
     }
 
     /// Makes the hash anew, after the last change.
     pub(crate) fn seal(&mut self) {
-        let content = serde_json::to_vec(&self.written(None)).expect("no map whose keys are not texts");
-        self.hash = Sha256::of(&content);
-    }
-
-    fn written(&self, hash: Option<Sha256>) -> Written<'_> {
-        let Self { store, generation, changed, switches, retired, pending, settings, hash: _ } = self;
-        let generation = *generation;
-        Written { format: FORMAT, store, generation, hash, changed, switches, retired, pending, settings }
+        self.hash = Sha256::NONE;
+        self.hash = Sha256::of(&serde_json::to_vec(self).expect("no map whose keys are not texts"));
     }
 
     /// The document as JSON for people and machines: always the same bytes for the same document.
     #[expect(clippy::missing_panics_doc, reason = "writing values to memory does not fail")]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes =
-            serde_json::to_vec_pretty(&self.written(Some(self.hash))).expect("no map whose keys are not texts");
+        let mut bytes = serde_json::to_vec_pretty(self).expect("no map whose keys are not texts");
         bytes.push(b'\n');
         bytes
     }

@@ -20,6 +20,10 @@ impl Sha256 {
     /// 256 zero bits: the hash of no content that is known.
     pub(crate) const NONE: Self = Self([0; 32]);
 
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::NONE
+    }
+
     pub(crate) fn of(content: &[u8]) -> Self {
         Self(sha2::Sha256::digest(content).into())
     }

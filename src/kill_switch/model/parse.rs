@@ -106,8 +106,9 @@ impl TryFrom<Raw> for Document {
     type Error = ConfigError;
 
     fn try_from(raw: Raw) -> Result<Self, ConfigError> {
-        let Raw { store, generation, changed, switches, retired, pending, settings, .. } = raw;
-        let document = Self::sealed(store, generation, changed, switches, retired, pending, settings);
+        let Raw { format, store, generation, hash, changed, switches, retired, pending, settings } = raw;
+        let document = Self { format, store, generation, hash, changed, switches, retired, pending, settings };
+        let document = document.sealed();
         let mut problems = Problems::default();
         check(&document, &mut problems);
         problems.into_result(document).map_err(|error| shortened(&error))

@@ -115,12 +115,6 @@ pub struct DrillRecord {
     pub time_to_verify_ms: u64,
 }
 
-impl DrillRecord {
-    pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
-        text::name(&format!("{at}.by"), &self.by, problems);
-    }
-}
-
 impl Author {
     pub(crate) fn changed(&self, what: String) -> ChangeRecord {
         let (by, reason) = (self.name.clone(), self.reason.clone());

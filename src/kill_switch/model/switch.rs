@@ -37,7 +37,7 @@ impl Switch {
             }
         }
         if let Some(drilled) = &self.drilled {
-            drilled.check_at(&format!("{at}.drilled"), problems);
+            text::name(&format!("{at}.drilled.by"), &drilled.by, problems);
         }
     }
 

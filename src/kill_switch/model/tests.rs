@@ -57,7 +57,9 @@ pub(crate) fn full() -> Document {
     };
     let settings = Settings { two_person: true, stages: Stages::new([Stage::instances(["web-1"])]).unwrap() };
     let changed = empty.changed().clone();
-    Document::sealed("shop".into(), 5, changed, vec![recs, ads], vec![retired], vec![pending], settings)
+    let (switches, retired, pending) = (vec![recs, ads], vec![retired], vec![pending]);
+    let (format, store, hash) = (FORMAT, "shop".to_owned(), Sha256::NONE);
+    Document { format, store, generation: 5, hash, changed, switches, retired, pending, settings }.sealed()
 }
 
 fn text() -> String {

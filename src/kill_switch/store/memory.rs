@@ -1,27 +1,25 @@
 //! A store that ends with the process.
 
 use super::{HISTORY_LIMIT, check, generation_of};
+use crate::events::Events;
 use crate::kill_switch::store::{Store, StoreError, Watch};
-use crate::panic::catch_panic;
 use crate::sync::{Arc, Mutex};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 /// Keeps the document in memory. Clones share it.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     shared: Arc<Mutex<Shared>>,
+    wakes: Arc<Events<()>>,
 }
 
 #[derive(Default)]
 struct Shared {
     document: Option<Vec<u8>>,
     history: BTreeMap<u64, Vec<u8>>,
-    wakes: BTreeMap<u64, Wake>,
-    next_wake: u64,
 }
-
-type Wake = Arc<dyn Fn() + Send + Sync>;
 
 impl MemoryStore {
     /// A store with nothing in it.
@@ -37,10 +35,8 @@ impl MemoryStore {
     }
 
     fn wake(&self) {
-        let wakes: Vec<_> = self.shared.lock().wakes.values().cloned().collect();
-        for wake in wakes {
-            let _: Option<()> = catch_panic(|| wake());
-        }
+        self.wakes.push([()]);
+        self.wakes.dispatch(|()| {});
     }
 }
 
@@ -84,31 +80,15 @@ impl Store for MemoryStore {
         Ok(revisions)
     }
 
-    fn watch(&self, wake: Wake) -> Watch {
-        let mut shared = self.shared.lock();
-        let id = shared.next_wake;
-        shared.next_wake += 1;
-        shared.wakes.insert(id, wake);
-        let store = self.clone();
-        Watch::new(move || {
-            let wake = store.shared.lock().wakes.remove(&id);
-            drop(wake); // without the lock: what it owns is foreign
-        })
+    fn watch(&self, wake: Arc<dyn Fn() + Send + Sync>) -> Watch {
+        let subscription = self.wakes.subscribe(Arc::new(move |()| wake()));
+        Watch::new(move || drop(subscription))
     }
 }
 
 impl Shared {
     fn compare_and_set(&mut self, expected: Option<u64>, bytes: &[u8]) -> Result<(), StoreError> {
-        let found = match &self.document {
-            None => None,
-            Some(bytes) => match generation_of(bytes) {
-                None => return Err(StoreError::Unversioned { path: "the memory store".into() }),
-                generation => generation,
-            },
-        };
-        if found != expected {
-            return Err(StoreError::Conflict { expected, found });
-        }
+        let found = super::found(self.document.as_deref(), expected, Path::new("the memory store"))?;
         let earlier = self.document.replace(bytes.to_vec());
         self.history.extend(found.zip(earlier));
         self.tidy();

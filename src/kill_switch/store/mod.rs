@@ -35,6 +35,7 @@ pub use memory::MemoryStore;
 use crate::sync::Arc;
 use serde::Deserialize;
 use std::fmt;
+use std::path::Path;
 
 /// The most bytes that a document may have: 1 MiB.
 pub const SIZE_LIMIT: u64 = 1 << 20;
@@ -185,6 +186,13 @@ fn check(expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), Sto
         Some(expected) if generation <= expected => Err(StoreError::NotNewer { expected, generation }),
         _ => Ok(()),
     }
+}
+
+/// The generation of the document that is there, which is the expected one.
+fn found(document: Option<&[u8]>, expected: Option<u64>, path: &Path) -> Result<Option<u64>, StoreError> {
+    let unversioned = || StoreError::Unversioned { path: path.to_owned() };
+    let found = document.map(|bytes| generation_of(bytes).ok_or_else(unversioned)).transpose()?;
+    if found == expected { Ok(found) } else { Err(StoreError::Conflict { expected, found }) }
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use super::history::History;
 use super::paths::Paths;
 use super::read;
 use crate::fs::{self, Lock};
-use crate::kill_switch::store::StoreError;
-use crate::kill_switch::store::generation_of;
+use crate::kill_switch::store::{StoreError, found, generation_of};
 use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
@@ -25,16 +24,7 @@ pub(super) fn compare_and_set(paths: &Paths, expected: Option<u64>, bytes: &[u8]
     let name = paths.name.as_encoded_bytes();
     fs::remove_temporaries(&paths.directory, |target| target == name);
     let earlier = read::document(path)?;
-    let found = match &earlier {
-        None => None,
-        Some(bytes) => match generation_of(bytes) {
-            None => return Err(StoreError::Unversioned { path: path.clone() }),
-            generation => generation,
-        },
-    };
-    if found != expected {
-        return Err(StoreError::Conflict { expected, found });
-    }
+    let found = found(earlier.as_deref(), expected, path)?;
     let like = match found.zip(earlier) {
         None => None,
         Some((generation, earlier)) => {
