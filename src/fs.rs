@@ -181,7 +181,7 @@ fn make_like(_: &File, _: &Metadata) -> io::Result<()> {
 pub(crate) fn give_to_owner_of(_: &File, _: &Path) {}
 
 #[cfg(feature = "file")]
-pub(crate) use lock::{Lock, lock_within};
+pub(crate) use lock::{Lock, careful, lock_within};
 
 /// Advisory locks. The system releases one when its file is closed, or its process is killed.
 #[cfg(feature = "file")]
@@ -235,12 +235,7 @@ mod lock {
     fn try_acquire(path: &Path) -> io::Result<Option<File>> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        {
-            use rustix::fs::OFlags;
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o660).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
-        }
+        careful(&mut options, 0o660);
         let file = options.open(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -250,6 +245,17 @@ mod lock {
         }
         Ok(is_at(&file, path)?.then_some(file))
     }
+
+    /// For the owner alone; no symbolic link is followed, and a pipe without a reader is not waited for.
+    #[cfg(unix)]
+    pub(crate) fn careful(options: &mut OpenOptions, mode: u32) {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(mode).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn careful(_: &mut OpenOptions, _: u32) {}
 
     /// Returns whether the locked file is still the one at the path: removing it in between makes two locks of one.
     #[cfg(unix)]

@@ -34,20 +34,6 @@ pub struct KillSwitchesBuilder {
 }
 
 impl KillSwitchesBuilder {
-    pub(super) fn new(name: String) -> Self {
-        Self {
-            name,
-            store: None,
-            audit: None,
-            snapshot: None,
-            baked_in: None,
-            instance: "instance".to_owned(),
-            region: None,
-            poll: Duration::from_secs(1),
-            clock: Clock::system(),
-        }
-    }
-
     /// Store of the document. Default: none, and every switch is unknown.
     ///
     /// Metrics of a switch are labelled by its id alone: switches of two stores in one program need different ids.
@@ -180,6 +166,16 @@ impl fmt::Debug for KillSwitchesBuilder {
 impl KillSwitches {
     /// Starts from the defaults: no store, every switch unknown.
     pub fn builder(name: impl Into<String>) -> KillSwitchesBuilder {
-        KillSwitchesBuilder::new(name.into())
+        KillSwitchesBuilder {
+            name: name.into(),
+            store: None,
+            audit: None,
+            snapshot: None,
+            baked_in: None,
+            instance: "instance".to_owned(),
+            region: None,
+            poll: Duration::from_secs(1),
+            clock: Clock::system(),
+        }
     }
 }

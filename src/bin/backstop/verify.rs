@@ -2,7 +2,7 @@
 
 use super::connection::Place;
 use super::output::{Failure, Report};
-use backstop::kill_switch::audit::{Entry, verify};
+use backstop::kill_switch::audit::verify;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ impl VerifyAudit {
         let bytes = std::fs::read(&path);
         let bytes = bytes.map_err(|error| Failure::Store(format!("the audit {shown} cannot be read: {error}")))?;
         let verified = verify(&bytes).map_err(|error| Failure::Audit(format!("{shown}: {error}")))?;
-        let hash = verified.last.as_ref().map(Entry::hash);
+        let hash = verified.last.as_ref().map(|entry| &*entry.hash);
         let entries =
             if verified.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", verified.entries) };
         let last = hash.map_or_else(String::new, |hash| format!("\nThe last one is {hash}."));

@@ -17,41 +17,21 @@ const AFTER_HASH: &str = "\"}";
 
 /// A line of the audit.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Entry {
-    seq: u64,
-    facts: AuditRecord,
-    prev_hash: String,
-    hash: String,
-    /// As it was written: another writer may space JSON and print numbers in its own way.
-    line: String,
+    /// Its place in the chain. The first is 1.
+    pub seq: u64,
+    /// Body of the entry.
+    pub facts: AuditRecord,
+    /// The hash of the entry before it; 64 zeros in the first. As [`hash`](Entry::hash) is written.
+    pub prev_hash: String,
+    /// `sha256:` and 64 hexadecimal digits: the SHA-256 of the line as far as the comma before `"hash"`.
+    pub hash: String,
+    /// The entry as one line of JSON, without the new line at its end. Control characters are escaped.
+    pub line: String,
 }
 
 impl Entry {
-    /// Its place in the chain. The first is 1.
-    pub const fn seq(&self) -> u64 {
-        self.seq
-    }
-
-    /// Body of the entry.
-    pub const fn facts(&self) -> &AuditRecord {
-        &self.facts
-    }
-
-    /// The hash of the entry before it; 64 zeros in the first. As [`hash`](Entry::hash) is written.
-    pub fn prev_hash(&self) -> &str {
-        &self.prev_hash
-    }
-
-    /// `sha256:` and 64 hexadecimal digits: the SHA-256 of the line as far as the comma before `"hash"`.
-    pub fn hash(&self) -> &str {
-        &self.hash
-    }
-
-    /// The entry as one line of JSON, without the new line at its end. Control characters are escaped.
-    pub fn to_line(&self) -> &str {
-        &self.line
-    }
-
     /// Reads a line and checks it against its own hash.
     ///
     /// # Errors
@@ -144,15 +124,13 @@ pub enum AuditError {
 /// The first line that is wrong.
 pub fn verify(bytes: &[u8]) -> Result<Verified, AuditError> {
     let mut verified = Verified { entries: 0, last: None };
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let number = verified.entries + 1;
-        let end = rest.iter().position(|&byte| byte == b'\n');
-        let line = &rest[..end.unwrap_or(rest.len())];
-        rest = end.map_or(&[], |end| &rest[end + 1..]);
+    let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        let (number, ended) = (verified.entries + 1, line.strip_suffix(b"\n"));
+        let line = ended.unwrap_or(line);
         let last = match entry(line, verified.last.as_ref()) {
-            Ok(entry) if end.is_some() => entry,
-            Err(why) if !(rest.is_empty() && is_torn(line)) => {
+            Ok(entry) if ended.is_some() => entry,
+            Err(why) if lines.peek().is_some() || !is_torn(line) => {
                 return Err(AuditError::Tampered { line: number, why });
             }
             _ => return Err(AuditError::TornLastLine { line: number }),
@@ -195,7 +173,7 @@ mod tests {
             let facts = AuditRecord { reason: Some((*reason).to_owned()), ..facts(i) };
             let entry = append(last.as_ref(), facts);
             last = Some(entry.clone());
-            format!("{}\n", entry.to_line())
+            format!("{}\n", entry.line)
         });
         entries.collect()
     }
@@ -216,13 +194,13 @@ mod tests {
             ..facts(1)
         };
         let entry = append(Some(&append(None, facts.clone())), facts.clone());
-        assert!(!entry.to_line().chars().any(char::is_control), "{}", entry.to_line());
-        let read = Entry::parse(entry.to_line().as_bytes()).unwrap();
-        assert_eq!((read.seq(), read.to_line(), read.hash()), (2, entry.to_line(), entry.hash()));
-        assert_eq!((read.facts().reason.as_ref(), read.prev_hash()), (facts.reason.as_ref(), entry.prev_hash()));
+        assert!(!entry.line.chars().any(char::is_control), "{}", entry.line);
+        let read = Entry::parse(entry.line.as_bytes()).unwrap();
+        assert_eq!((read.seq, read.line, read.hash), (2, entry.line, entry.hash));
+        assert_eq!((read.facts.reason.as_ref(), read.prev_hash), (facts.reason.as_ref(), entry.prev_hash));
         let all = lines(&["a", "b", "c"]);
         let verified = verify(all.concat().as_bytes()).unwrap();
-        assert_eq!((verified.entries, verified.last.unwrap().to_line()), (3, all[2].trim_end()));
+        assert_eq!((verified.entries, &*verified.last.unwrap().line), (3, all[2].trim_end()));
         assert_eq!(verify(b"").unwrap(), Verified { entries: 0, last: None });
     }
 
@@ -269,7 +247,7 @@ mod tests {
         assert_eq!(tampered_line(&all), 3);
         // Another chain of the same length gives nothing away but its last hash.
         let other = lines(&["a", "B", "c"]).concat();
-        let last = |text: &str| verify(text.as_bytes()).unwrap().last.unwrap().hash().to_owned();
+        let last = |text: &str| verify(text.as_bytes()).unwrap().last.unwrap().hash;
         assert_ne!(last(&other), last(&lines(&["a", "b", "c"]).concat()));
     }
 

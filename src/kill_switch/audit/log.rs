@@ -2,7 +2,7 @@
 
 use super::chain::{Entry, LINE_MAX, append};
 use super::tail::Tail;
-use crate::fs::{lock_within, sync_directory_of};
+use crate::fs::{careful, lock_within, sync_directory_of};
 use crate::kill_switch::audit::AuditRecord;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use std::fs::{File, OpenOptions};
@@ -76,13 +76,12 @@ impl AuditLog {
         let previous = self.previous(&tail, start > 0)?;
 
         let mut entry = append(previous.as_ref(), facts);
-        if entry.to_line().len() >= LINE_MAX {
+        if entry.line.len() >= LINE_MAX {
             // That it was done, by whom and why, is worth more than all that it came to.
             let (change, scope_before, scope_after) = (None, None, None);
-            entry =
-                append(previous.as_ref(), AuditRecord { change, scope_before, scope_after, ..entry.facts().clone() });
+            entry = append(previous.as_ref(), AuditRecord { change, scope_before, scope_after, ..entry.facts.clone() });
         }
-        let line = format!("{}\n", entry.to_line());
+        let line = format!("{}\n", entry.line);
         if line.len() > LINE_MAX {
             return Err(AuditLogError::TooLong { bytes: line.len() });
         }
@@ -115,7 +114,7 @@ impl AuditLog {
         };
         match (in_file, own) {
             (in_file, None) => in_file,
-            (Ok(Some(in_file)), Some(own)) if in_file.seq() > own.seq() => Ok(Some(in_file)),
+            (Ok(Some(in_file)), Some(own)) if in_file.seq > own.seq => Ok(Some(in_file)),
             (_, own) => Ok(own),
         }
     }
@@ -132,7 +131,7 @@ impl AuditLog {
     fn open(&self, path: &Path) -> Result<File, AuditLogError> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
-        careful(&mut options);
+        careful(&mut options, 0o600);
         let file = options.open(path).map_err(self.failed("open"))?;
         let is_file = file.metadata().map_err(self.failed("look at"))?.is_file();
         if is_file { Ok(file) } else { Err(AuditLogError::NotAFile { path: path.to_owned() }) }
@@ -185,18 +184,6 @@ pub enum AuditLogError {
     },
 }
 
-/// For the owner alone; no symbolic link is followed, and a pipe without a reader is not waited for.
-#[cfg(unix)]
-fn careful(options: &mut OpenOptions) {
-    use rustix::fs::OFlags;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    options.mode(0o600).custom_flags(flags.cast_signed());
-}
-
-#[cfg(not(unix))]
-fn careful(_: &mut OpenOptions) {}
-
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -239,7 +226,7 @@ mod tests {
         let folder = Folder::new("follow");
         let (one, other) = (folder.log(), folder.log());
         for (seq, log) in [(1, &one), (2, &other), (3, &one), (4, &one), (5, &folder.log())] {
-            assert_eq!(log.append(facts("engage")).unwrap().seq(), seq);
+            assert_eq!(log.append(facts("engage")).unwrap().seq, seq);
         }
         assert_eq!(entries(&one), Ok(5));
         assert_eq!(fs::metadata(one.path()).unwrap().permissions().mode() & 0o777, 0o600);
@@ -258,7 +245,7 @@ mod tests {
             let _ = fs::remove_file(&aside);
             let bytes = &both[..usize::try_from(cut).unwrap()];
             fs::write(log.path(), bytes).unwrap();
-            assert_eq!(folder.log().append(facts("drill")).unwrap().seq(), 2);
+            assert_eq!(folder.log().append(facts("drill")).unwrap().seq, 2);
             assert_eq!(entries(&log), Ok(2), "cut at {cut}");
             let torn = &bytes[usize::try_from(whole).unwrap()..];
             let kept = fs::read(&aside).unwrap_or_default();
@@ -273,7 +260,7 @@ mod tests {
         log.append(facts("engage")).unwrap();
         log.append(facts("release")).unwrap();
         fs::remove_file(log.path()).unwrap();
-        assert_eq!(log.append(facts("engage")).unwrap().seq(), 3);
+        assert_eq!(log.append(facts("engage")).unwrap().seq, 3);
         assert!(matches!(entries(&log), Err(AuditError::Tampered { line: 1, .. })));
     }
 
@@ -310,7 +297,7 @@ mod tests {
         held.lock().unwrap();
         assert!(matches!(log.append(facts("engage")), Err(AuditLogError::Busy { .. })));
         drop(held);
-        assert_eq!(log.append(facts("engage")).unwrap().seq(), 1);
+        assert_eq!(log.append(facts("engage")).unwrap().seq, 1);
     }
 
     #[test]

@@ -118,11 +118,7 @@ impl KpiTrigger {
 
     fn engage(&self, kpi: &Kpi, canary: Reading, window: &Window) -> Verdict {
         let (metric, length) = (kpi.metric.as_ref().unwrap_or(&kpi.name), self.config.0.window);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it is rounded down, and not negative"
-        )]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded down, not negative")]
         let samples = canary.samples as u64;
         let (name, value, threshold, lasted) = (&kpi.name, canary.value, kpi.threshold, kpi.windows * length);
         let baseline = kpi.baseline_factor.and(window.baseline.get(name));

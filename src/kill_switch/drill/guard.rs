@@ -3,16 +3,14 @@
 use super::report::DrillError;
 use crate::clock::Timestamp;
 use crate::kill_switch::control::control_plane::{change_while, who};
-use crate::kill_switch::{Author, Change, ControlPlane, Document, Engagement, Expiry, Scope, Stage, SwitchId, Trigger};
+use crate::kill_switch::{Author, Change, ControlPlane, Document, Engage, Engagement, SwitchId};
 use crate::panic::catch_panic;
 
 /// The drill's own engagement: released when this is dropped, if it is still in the store as it was made.
 pub(super) struct DrillGuard<'a, O: ControlPlane> {
     pub(super) control_plane: &'a O,
-    pub(super) switch: &'a SwitchId,
-    pub(super) scope: &'a Scope,
-    pub(super) stage: &'a Stage,
-    /// Time at which it ends by itself. To the nanosecond, it identifies this drill.
+    /// Its end, to the nanosecond, identifies this drill.
+    pub(super) engage: &'a Engage,
     pub(super) ends: Timestamp,
     pub(super) by: &'a Author,
     /// Whether a release was asked for that may have been made, whatever the answer was.
@@ -22,10 +20,11 @@ pub(super) struct DrillGuard<'a, O: ControlPlane> {
 
 impl<O: ControlPlane> DrillGuard<'_, O> {
     pub(super) fn is_in(&self, document: &Document) -> bool {
-        let switch = document.switch(self.switch.as_str());
+        let switch = document.switch(self.engage.switch.as_str());
+        let Engage { scope, stage, expires, trigger, .. } = self.engage;
         let is_ours = |engaged: &Engagement| {
-            let is_drill = engaged.trigger == Trigger::Drill && engaged.expires == Some(Expiry::release(self.ends));
-            is_drill && engaged.scope == *self.scope && engaged.stage == *self.stage
+            let is_drill = engaged.trigger == *trigger && engaged.expires == *expires;
+            is_drill && engaged.scope == *scope && Some(&engaged.stage) == stage.as_ref()
         };
         switch.is_some_and(|switch| switch.engaged.as_ref().is_some_and(is_ours) && switch.pin.is_none())
     }
@@ -39,20 +38,20 @@ impl<O: ControlPlane> DrillGuard<'_, O> {
     /// Returns an error if another author engaged it after the drill released it.
     pub(super) fn engaged_anew(&self) -> Option<DrillError> {
         let document = self.control_plane.document().ok().flatten()?;
-        let is_engaged = document.switch(self.switch.as_str()).is_some_and(|switch| switch.engaged.is_some());
+        let is_engaged = document.switch(self.engage.switch.as_str()).is_some_and(|switch| switch.engaged.is_some());
         is_engaged.then(|| self.left_to(Some(&document)))
     }
 
-    fn left_to(&self, document: Option<&Document>) -> DrillError {
-        let switch = self.switch;
+    pub(super) fn left_to(&self, document: Option<&Document>) -> DrillError {
+        let switch = &self.engage.switch;
         DrillError::Interrupted { switch: switch.clone(), by: who(document, switch) }
     }
 
     /// Releases it, in the one write that also makes sure that it is the drill's.
     pub(super) fn release(&mut self) -> Result<(), DrillError> {
-        let change = Change::Release { switch: self.switch.clone() };
+        let change = Change::Release { switch: self.engage.switch.clone() };
         let failed = |why: O::Error| {
-            let (switch, why) = (self.switch.clone(), Box::new(why));
+            let (switch, why) = (self.engage.switch.clone(), Box::new(why));
             DrillError::NotReleased { switch, why, ends: self.ends }
         };
         let released =
@@ -61,7 +60,7 @@ impl<O: ControlPlane> DrillGuard<'_, O> {
         match released? {
             Ok(_) => {}
             // The release before succeeded without an answer.
-            Err(Some(document)) if was_tried && is_released(&document, self.switch) => {}
+            Err(Some(document)) if was_tried && is_released(&document, &self.engage.switch) => {}
             Err(document) => return Err(self.left_to(document.as_ref())),
         }
         self.is_done = true;

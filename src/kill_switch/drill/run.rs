@@ -5,7 +5,6 @@ use super::instance::{Instance, Probe};
 use super::report::{DrillError, DrillReport};
 use super::stats::{Limits, PhaseReport, Sample};
 use crate::clock::{Clock, Instant, Timestamp, timestamp};
-use crate::kill_switch::control::control_plane::who;
 use crate::kill_switch::{Author, Change, ControlPlane, Engage, Expiry, Scope, Stage, SwitchId, Trigger};
 use crate::panic::catch_panic;
 use std::thread;
@@ -108,19 +107,10 @@ impl Drill {
         let engage = Engage::new(self.switch.clone(), self.scope.clone()).stage(self.stage.clone()).now();
         let engage = engage.trigger(Trigger::Drill).expires(Expiry::release(ends));
         // Before the engagement: a store that fails may have written it.
-        let mut guard = DrillGuard {
-            control_plane,
-            switch: &self.switch,
-            scope: &self.scope,
-            stage: &self.stage,
-            ends,
-            by: &by,
-            is_tried: false,
-            is_done: false,
-        };
+        let mut guard = DrillGuard { control_plane, engage: &engage, ends, by: &by, is_tried: false, is_done: false };
 
         let start = clock.now();
-        let document = control_plane.change(None, &Change::Engage(engage), &by);
+        let document = control_plane.change(None, &Change::Engage(engage.clone()), &by);
         let document = match document {
             Ok(document) => document,
             Err(error) => {
@@ -133,10 +123,7 @@ impl Drill {
         };
         if !guard.is_in(&document) {
             guard.is_done = true;
-            return Err(DrillError::Interrupted {
-                switch: self.switch.clone(),
-                by: who(Some(&document), &self.switch),
-            });
+            return Err(guard.left_to(Some(&document)));
         }
         let samples = self.wait(&clock, start, instances, true, || guard.interrupted())?;
         let disable = PhaseReport::of(samples, self.limits);

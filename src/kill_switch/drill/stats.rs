@@ -108,49 +108,41 @@ impl PhaseReport {
             instances.iter().filter(|(_, times)| is_silent(times)).map(|(name, _)| name.clone()).collect();
         let time_to_disable = Percentiles::of(instances.values().map(|times| times.0).collect());
         let time_to_verify = Percentiles::of(instances.values().map(|times| times.1).collect());
-        let why_not = why_not(instances.len(), silent.len(), &time_to_disable, &time_to_verify, limits, state);
-        let is_pass = why_not.is_none();
-        let sentence = why_not.map_or_else(
-            || {
-                let (off, seen) = (shown(time_to_disable.p99), shown(time_to_verify.p99));
-                let count = instances_shown(instances.len());
-                format!("passed: the 99th percentile of {count} was {state} after {off} and seen {state} after {seen}")
-            },
-            |why| format!("failed: {why}"),
-        );
-        Self { instances: instances.len(), time_to_disable, time_to_verify, silent, is_pass, sentence }
+        let (instances, is_pass, sentence) = (instances.len(), false, String::new());
+        let mut report = Self { instances, time_to_disable, time_to_verify, silent, is_pass, sentence };
+        let why_not = report.why_not(limits, state);
+        report.is_pass = why_not.is_none();
+        report.sentence = why_not.map_or_else(|| report.passed(state), |why| format!("failed: {why}"));
+        report
+    }
+
+    fn passed(&self, state: &str) -> String {
+        let (off, seen) = (shown(self.time_to_disable.p99), shown(self.time_to_verify.p99));
+        let count = instances_shown(self.instances);
+        format!("passed: the 99th percentile of {count} was {state} after {off} and seen {state} after {seen}")
+    }
+
+    /// The first thing that makes a drill fail.
+    fn why_not(&self, limits: Limits, state: &str) -> Option<String> {
+        if self.instances == 0 {
+            return Some("no instance took part".to_owned());
+        }
+        if !self.silent.is_empty() {
+            return Some(format!("{} of {} never answered", self.silent.len(), instances_shown(self.instances)));
+        }
+        let late = |what: &str, p99: Option<Duration>, limit: Duration| {
+            let is_late = p99.is_none_or(|time| time > limit);
+            let sentence =
+                || format!("the 99th percentile was {what}{state} after {}, and {limit:?} is the limit", shown(p99));
+            is_late.then(sentence)
+        };
+        late("", self.time_to_disable.p99, limits.time_to_disable)
+            .or_else(|| late("seen ", self.time_to_verify.p99, limits.time_to_verify))
     }
 }
 
 fn worse(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     one.zip(other).map(|(one, other)| one.max(other))
-}
-
-/// The first thing that makes a drill fail.
-fn why_not(
-    instances: usize,
-    silent: usize,
-    disable: &Percentiles,
-    verify: &Percentiles,
-    limits: Limits,
-    state: &str,
-) -> Option<String> {
-    if instances == 0 {
-        return Some("no instance took part".to_owned());
-    }
-    if silent > 0 {
-        return Some(format!("{silent} of {} never answered", instances_shown(instances)));
-    }
-    let late = |what: &str, percentiles: &Percentiles, limit: Duration| {
-        let is_late = percentiles.p99.is_none_or(|time| time > limit);
-        is_late.then(|| {
-            format!(
-                "the 99th percentile was {what}{state} after {}, and {limit:?} is the limit",
-                shown(percentiles.p99)
-            )
-        })
-    };
-    late("", disable, limits.time_to_disable).or_else(|| late("seen ", verify, limits.time_to_verify))
 }
 
 /// In whole milliseconds, rounded up: what is just past a limit shows that it is.

@@ -24,7 +24,7 @@ const ALLOWED: &str = "1 to 128 of a-z, 0-9, '.', '_' and '-', a letter or digit
 /// # Ok::<_, backstop::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub struct SwitchId(Box<str>);
 
 impl SwitchId {
@@ -70,12 +70,6 @@ impl TryFrom<String> for SwitchId {
 
     fn try_from(id: String) -> Result<Self, String> {
         Self::new(&id).map_err(|error| decode::inner(&error))
-    }
-}
-
-impl From<SwitchId> for String {
-    fn from(id: SwitchId) -> Self {
-        id.0.into()
     }
 }
 

@@ -46,11 +46,7 @@ impl Percent {
         // The nearest double to 12.3456, times 10,000, is not a whole number.
         let is_step = (percent * 10_000.0 - parts).abs() < 1e-6;
         if is_step && parts >= 1.0 && parts <= f64::from(WHOLE) {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a whole number up to a million"
-            )]
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, up to a million")]
             Ok(Self(parts as u32))
         } else {
             Err(ConfigError::of(Problem::new("percent", percent, ALLOWED)))

@@ -30,7 +30,7 @@ const STAGES_MAX: usize = 10;
 /// # Ok::<_, backstop::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(try_from = "Vec<Stage>", into = "Vec<Stage>")]
+#[serde(try_from = "Vec<Stage>")]
 pub struct Stages(Vec<Stage>);
 
 impl Stages {
@@ -97,12 +97,6 @@ impl TryFrom<Vec<Stage>> for Stages {
 
     fn try_from(stages: Vec<Stage>) -> Result<Self, String> {
         Self::new(stages).map_err(|error| decode::inner(&error))
-    }
-}
-
-impl From<Stages> for Vec<Stage> {
-    fn from(stages: Stages) -> Self {
-        stages.0
     }
 }
 

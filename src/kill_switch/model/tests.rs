@@ -1,7 +1,7 @@
 //! Documents from outside: accepted, rejected, and the errors.
 
 use super::change::Change;
-use super::document::Settings;
+use super::document::{FORMAT, Settings};
 use super::id::SwitchId;
 use super::scope::Scope;
 use super::stage::Stage;

@@ -15,14 +15,14 @@ use std::time::Duration;
 pub struct StagedEngage {
     pub(super) engage: Engage,
     pub(super) patience: Patience,
-    pub(super) look_every: Duration,
 }
 
 impl StagedEngage {
     /// Of this engagement, from where it begins.
     pub fn new(engage: Engage) -> Self {
         let (soak, time_limit) = (Duration::from_secs(10), Duration::from_secs(60));
-        Self { engage, patience: Patience { soak, strikes: 3, time_limit }, look_every: Duration::from_millis(500) }
+        let look_every = Duration::from_millis(500);
+        Self { engage, patience: Patience { soak, strikes: 3, time_limit, look_every } }
     }
 
     /// Time for which every check must be good at a stage, without a break. Default: 10 s.
@@ -49,7 +49,7 @@ impl StagedEngage {
 
     /// Interval of the checks. Default: 500 ms.
     pub fn look_every(mut self, every: Duration) -> Self {
-        self.look_every = every;
+        self.patience.look_every = every;
         self
     }
 
@@ -73,15 +73,8 @@ impl StagedEngage {
         }
         let before = control_plane.document().map_err(|error| StagedError::NotEngaged(error.into()))?;
         let reached = self.begin(control_plane, before.as_ref(), by)?;
-        let mut run = Run {
-            switch: &self.engage.switch,
-            patience: self.patience,
-            look_every: self.look_every,
-            control_plane,
-            checks,
-            by,
-            reached,
-        };
+        let (switch, patience) = (&self.engage.switch, self.patience);
+        let mut run = Run { switch, patience, control_plane, checks, by, reached };
         let mut stages = Vec::new();
         loop {
             run.look()?;

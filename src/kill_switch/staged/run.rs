@@ -7,7 +7,6 @@ use crate::clock::{Clock, timestamp};
 use crate::kill_switch::control::control_plane::{change_while, who};
 use crate::kill_switch::{Author, Change, ControlPlane, Document, Engagement, Pin, Stage, SwitchId};
 use std::thread;
-use std::time::Duration;
 
 /// The engagement as it was made last, by which it is known to be this run's.
 pub(super) struct Progress {
@@ -28,7 +27,6 @@ impl Progress {
 pub(super) struct Run<'a, 'c, O: ControlPlane> {
     pub(super) switch: &'a SwitchId,
     pub(super) patience: Patience,
-    pub(super) look_every: Duration,
     pub(super) control_plane: &'a O,
     pub(super) checks: &'a [Check<'c>],
     pub(super) by: &'a Author,
@@ -61,7 +59,7 @@ impl<O: ControlPlane> Run<'_, '_, O> {
             }
             match soak.look(clock.now().saturating_duration_since(start), &findings) {
                 Outcome::Passed => return Ok(()),
-                Outcome::Watching => thread::sleep(self.look_every),
+                Outcome::Watching => thread::sleep(self.patience.look_every),
                 Outcome::Held { check, why } => {
                     let switch = self.switch.clone();
                     return Err(StagedError::Held { switch, stage: reached.stage, check, why });

@@ -26,6 +26,8 @@ pub(super) struct Patience {
     pub(super) soak: Duration,
     pub(super) strikes: u32,
     pub(super) time_limit: Duration,
+    /// Interval between two rounds of checks.
+    pub(super) look_every: Duration,
 }
 
 /// Result of a look.
@@ -87,8 +89,12 @@ impl Soak {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience =
-        Patience { soak: Duration::from_secs(3), strikes: 2, time_limit: Duration::from_secs(10) };
+    const PATIENCE: Patience = Patience {
+        soak: Duration::from_secs(3),
+        strikes: 2,
+        time_limit: Duration::from_secs(10),
+        look_every: Duration::ZERO,
+    };
 
     /// Results of looks at these seconds: `g`ood, `w`aiting or `b`ad for each check.
     fn outcome(looks: &[(u64, &str)]) -> Outcome {

@@ -7,7 +7,7 @@ use crate::kill_switch::store::HISTORY_LIMIT;
 use crate::kill_switch::store::StoreError;
 use std::fs::Metadata;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A directory of revisions, which need not exist yet.
 #[derive(Debug)]
@@ -61,28 +61,24 @@ impl History {
     /// Removes what is over the limit: what was before the document went back to an older one first, then the oldest.
     /// What cannot be removed stays until the next time: no change waits for it.
     pub(super) fn tidy(&self, present: u64) {
-        let mut generations = self.list().unwrap_or_default();
-        generations.sort_unstable_by_key(|&generation| (generation < present, generation));
-        let over = generations.len().saturating_sub(HISTORY_LIMIT);
-        for generation in &generations[..over] {
-            remove(&self.path(*generation));
-        }
+        self.remove(present, |kept| kept.saturating_sub(HISTORY_LIMIT));
     }
 
     /// Removes the older half on a disk that is full. False where there is nothing to remove.
     pub(super) fn make_room(&self) -> bool {
+        self.remove(0, |kept| kept.div_ceil(2))
+    }
+
+    /// Removes that many of those that are kept, those before `present` last.
+    fn remove(&self, present: u64, count: impl Fn(usize) -> usize) -> bool {
         let mut generations = self.list().unwrap_or_default();
-        generations.sort_unstable();
-        generations.truncate(generations.len().div_ceil(2));
+        generations.sort_unstable_by_key(|&generation| (generation < present, generation));
+        generations.truncate(count(generations.len()));
         for generation in &generations {
-            remove(&self.path(*generation));
+            let _: std::io::Result<()> = std::fs::remove_file(self.path(*generation));
         }
         !generations.is_empty()
     }
-}
-
-fn remove(path: &Path) {
-    let _: std::io::Result<()> = std::fs::remove_file(path);
 }
 
 /// The generation of a file's name, which has 20 digits, so that names sort as numbers do.
