@@ -26,10 +26,8 @@ pub(super) struct Shared {
 
 impl Shared {
     /// The audit record of a denied request; `None` if it was recorded lately, or its token is unknown.
-    pub(super) fn denied(
-        &self,
-        DeniedRequest { path, about, headers, code }: DeniedRequest<'_>,
-    ) -> Option<AuditRecord> {
+    pub(super) fn denied(&self, denied: DeniedRequest<'_>) -> Option<AuditRecord> {
+        let DeniedRequest { path, about, headers, code } = denied;
         let (actor, now) = (whose(&self.access, headers)?, timestamp());
         if !self.denied_log.is_new((actor.as_str().to_owned(), path, code), now) {
             return None;

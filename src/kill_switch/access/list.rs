@@ -51,14 +51,8 @@ impl AccessList {
     /// # Errors
     ///
     /// The reason, which must not be shown to the client.
-    pub fn authorize(
-        &self,
-        presented: &str,
-        verb: Verb,
-        switch: Option<&str>,
-        now: Timestamp,
-    ) -> Result<Actor, Denied> {
-        let grant = self.live_grant(presented, now)?;
+    pub fn authorize(&self, token: &str, verb: Verb, switch: Option<&str>, now: Timestamp) -> Result<Actor, Denied> {
+        let grant = self.live_grant(token, now)?;
         if !grant.verbs.contains(&verb) {
             Err(Denied::WrongVerb)
         } else if !grant.switches.contains(switch) {
@@ -69,8 +63,8 @@ impl AccessList {
     }
 
     /// The actor of this token; `None` if it is unknown or expired.
-    pub fn whose(&self, presented: &str, now: Timestamp) -> Option<Actor> {
-        self.live_grant(presented, now).ok().map(|grant| Actor(grant.actor.as_str().into()))
+    pub fn whose(&self, token: &str, now: Timestamp) -> Option<Actor> {
+        self.live_grant(token, now).ok().map(|grant| Actor(grant.actor.as_str().into()))
     }
 
     /// The switches for which the holder of this token has the verb.
@@ -78,22 +72,22 @@ impl AccessList {
     /// # Errors
     ///
     /// As [`authorize`](Self::authorize).
-    pub fn switches_of(&self, presented: &str, verb: Verb, now: Timestamp) -> Result<&Switches, Denied> {
-        let grant = self.live_grant(presented, now)?;
+    pub fn switches_of(&self, token: &str, verb: Verb, now: Timestamp) -> Result<&Switches, Denied> {
+        let grant = self.live_grant(token, now)?;
         if grant.verbs.contains(&verb) { Ok(&grant.switches) } else { Err(Denied::WrongVerb) }
     }
 
-    fn live_grant(&self, presented: &str, now: Timestamp) -> Result<&Grant, Denied> {
-        let token = Token::parse(presented);
-        let hash = token.as_ref().map_or(Sha256::NONE, Token::hash);
+    fn live_grant(&self, token: &str, now: Timestamp) -> Result<&Grant, Denied> {
+        let parsed = Token::parse(token);
+        let hash = parsed.as_ref().map_or(Sha256::NONE, Token::hash);
         let mut place = u64::MAX;
         for (here, grant) in (0_u64..).zip(&self.grants) {
             place.conditional_assign(&here, grant.token.equals(&hash));
         }
-        let is_token = Choice::from(u8::from(token.is_ok()));
+        let is_token = Choice::from(u8::from(parsed.is_ok()));
         place.conditional_assign(&u64::MAX, !is_token);
         let Some(grant) = usize::try_from(place).ok().and_then(|place| self.grants.get(place)) else {
-            return Err(if presented.is_empty() { Denied::NoToken } else { Denied::Unknown });
+            return Err(if token.is_empty() { Denied::NoToken } else { Denied::Unknown });
         };
         if grant.is_live(now) { Ok(grant) } else { Err(Denied::Expired) }
     }
