@@ -181,7 +181,7 @@ fn make_like(_: &File, _: &Metadata) -> io::Result<()> {
 pub(crate) fn give_to_owner_of(_: &File, _: &Path) {}
 
 #[cfg(feature = "file")]
-pub(crate) use lock::{Lock, careful, lock_within};
+pub(crate) use lock::{careful, lock_at, lock_within};
 
 /// Advisory locks. The system releases one when its file is closed, or its process is killed.
 #[cfg(feature = "file")]
@@ -198,26 +198,20 @@ mod lock {
 
     /// Locks an open file; `false` if another process has held the lock for all of `patience`.
     pub(crate) fn lock_within(file: &File, patience: Duration) -> io::Result<bool> {
-        within(patience, || match file.try_lock() {
-            Ok(()) => Ok(Some(())),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        Ok(within(patience, || Ok(try_lock(file)?.then_some(())))?.is_some())
+    }
+
+    /// Locks a file of its own until it is dropped; `None` if another writer has held the lock for all of `patience`.
+    /// The file is made where there is none, and never removed: two locks would come of one.
+    pub(crate) fn lock_at(path: &Path, patience: Duration) -> io::Result<Option<File>> {
+        within(patience, || {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false);
+            careful(&mut options, 0o660);
+            let file = options.open(path)?;
+            let is_ours = try_lock(&file)? && is_at(&file, path)?;
+            Ok(is_ours.then_some(file))
         })
-        .map(|locked| locked.is_some())
-    }
-
-    /// A lock on a file of its own, held until it is dropped.
-    #[derive(Debug)]
-    pub(crate) struct Lock {
-        _file: File,
-    }
-
-    impl Lock {
-        /// `None` if another writer has held the lock for all of `patience`. The file is made where there is none, and
-        /// never removed: two locks would come of one.
-        pub(crate) fn acquire(path: &Path, patience: Duration) -> io::Result<Option<Self>> {
-            Ok(within(patience, || try_acquire(path))?.map(|file| Self { _file: file }))
-        }
     }
 
     fn within<T>(patience: Duration, attempt: impl Fn() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
@@ -232,21 +226,16 @@ mod lock {
         }
     }
 
-    fn try_acquire(path: &Path) -> io::Result<Option<File>> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        careful(&mut options, 0o660);
-        let file = options.open(path)?;
+    fn try_lock(file: &File) -> io::Result<bool> {
         match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
         }
-        Ok(is_at(&file, path)?.then_some(file))
     }
 
-    /// For the owner alone; no symbolic link is followed, and a pipe without a reader is not waited for.
+    /// No symbolic link is followed, and a pipe without a reader is not waited for.
     #[cfg(unix)]
     pub(crate) fn careful(options: &mut OpenOptions, mode: u32) {
         use rustix::fs::OFlags;
@@ -327,9 +316,9 @@ mod tests {
         use std::time::Duration;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("list.json.lock");
-        let held = Lock::acquire(&path, Duration::ZERO).unwrap().expect("it is free");
-        assert!(Lock::acquire(&path, Duration::from_millis(20)).unwrap().is_none());
+        let held = lock_at(&path, Duration::ZERO).unwrap().expect("it is free");
+        assert!(lock_at(&path, Duration::from_millis(20)).unwrap().is_none());
         drop(held);
-        assert!(Lock::acquire(&path, Duration::ZERO).unwrap().is_some());
+        assert!(lock_at(&path, Duration::ZERO).unwrap().is_some());
     }
 }

@@ -8,19 +8,12 @@ pub(super) fn event(_: &Event) {}
 /// Logs an event through `tracing`, under the target `backstop::kill_switch`.
 #[cfg(feature = "tracing")]
 pub(super) fn event(event: &Event) {
+    use crate::kill_switch::ChangeRecord;
     const TARGET: &str = "backstop::kill_switch";
     match event {
         Event::Applied { document, source } => {
-            let changed = document.changed();
-            tracing::info!(
-                target: TARGET,
-                generation = document.generation(),
-                ?source,
-                by = changed.by,
-                what = changed.what,
-                reason = changed.reason,
-                "kill switches have a new document"
-            );
+            let (generation, ChangeRecord { by, what, reason, .. }) = (document.generation(), document.changed());
+            tracing::info!(target: TARGET, generation, ?source, by, what, reason, "kill switches have a new document");
         }
         Event::Rejected { code, why } => {
             tracing::warn!(target: TARGET, code, why, "kill switches keep their document");

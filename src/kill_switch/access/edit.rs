@@ -52,7 +52,7 @@ impl AccessList {
         let mut lock_path = path.as_os_str().to_owned();
         lock_path.push(".lock");
         // Two writers at once would lose one of two tokens that are both shown.
-        let lock = fs::Lock::acquire(Path::new(&lock_path), Duration::from_secs(5)).map_err(io("locking"))?;
+        let lock = fs::lock_at(Path::new(&lock_path), Duration::from_secs(5)).map_err(io("locking"))?;
         let _lock = lock.ok_or_else(|| io("locking")(ErrorKind::WouldBlock.into()))?;
         let before = match std::fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_file() => Some(metadata),

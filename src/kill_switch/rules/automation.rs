@@ -1,7 +1,7 @@
 //! Limits of what automation may change.
 
 use super::error::ChangeError;
-use super::lookup::{engagement, find, in_force};
+use super::lookup::{engagement, find, in_force, not_pinned};
 use crate::kill_switch::model::{Author, Change, Document, Engage, Percent, Scope, Stage, Switch, Trigger};
 /// Checks that a program may ask for a change: to engage within the definition's limits, to take its own engagement
 /// further, and to record a drill; never over a pin.
@@ -11,9 +11,7 @@ pub(crate) fn may_automation(document: &Document, change: &Change, by: &Author) 
         return if may { Ok(()) } else { Err(ChangeError::AutomationMayNot { verb: change.verb() }) };
     };
     let switch = find(document, id)?;
-    if let Some(pin) = &switch.pin {
-        return Err(ChangeError::Pinned { switch: id.clone(), state: pin.state, by: pin.by.clone() });
-    }
+    not_pinned(switch)?;
     let allowed = switch.definition.automatic_limit();
     let within = |scope: &Scope| {
         let is_within = allowed.is_some() && scope.share().is_some_and(|share| Some(share) <= allowed);

@@ -57,3 +57,8 @@ pub(crate) fn bury(document: &mut Document, id: SwitchId, by: &Author) {
         document.retired.insert(place, Tombstone { id, at: by.at, by: by.name.clone() });
     }
 }
+
+pub(super) fn not_pinned(switch: &Switch) -> Result<(), ChangeError> {
+    let Some(pin) = &switch.pin else { return Ok(()) };
+    Err(ChangeError::Pinned { switch: switch.id.clone(), state: pin.state, by: pin.by.clone() })
+}

@@ -1,7 +1,7 @@
 //! Effect of each change on the switches, after its author was checked.
 
 use super::error::ChangeError;
-use super::lookup::{engagement, in_force, unknown};
+use super::lookup::{bury, engagement, in_force, not_pinned, unknown};
 use super::revert;
 use crate::clock::Timestamp;
 use crate::config::Problems;
@@ -10,7 +10,6 @@ use crate::kill_switch::model::{
     ActorKind, Author, Change, Definition, Document, DrillRecord, Engage, Engagement, Pin, PinState, Stage, Switch,
     SwitchId, Trigger,
 };
-pub(crate) use crate::kill_switch::rules::lookup::bury;
 
 pub(crate) fn perform(
     document: &mut Document,
@@ -38,16 +37,8 @@ pub(crate) fn perform(
             find_mut(document, switch)?.drilled = Some(record);
             Ok(())
         }
-        Change::TwoPerson { required } if *required == document.settings.two_person => Err(ChangeError::Unchanged),
-        Change::TwoPerson { required } => {
-            document.settings.two_person = *required;
-            Ok(())
-        }
-        Change::Stages { stages } if *stages == document.settings.stages => Err(ChangeError::Unchanged),
-        Change::Stages { stages } => {
-            document.settings.stages.clone_from(stages);
-            Ok(())
-        }
+        Change::TwoPerson { required } => set(&mut document.settings.two_person, required),
+        Change::Stages { stages } => set(&mut document.settings.stages, stages),
         // A proposal never holds these two.
         Change::Approve { number, .. } | Change::Reject { number } => {
             Err(ChangeError::UnknownProposal { number: *number })
@@ -67,11 +58,7 @@ fn define(document: &mut Document, id: &SwitchId, definition: &Definition) -> Re
         return Err(ChangeError::Retired { switch: id.clone() });
     }
     match document.switches.binary_search_by(|switch| switch.id.cmp(id)) {
-        Ok(place) if document.switches[place].definition == *definition => Err(ChangeError::Unchanged),
-        Ok(place) => {
-            document.switches[place].definition = definition.clone();
-            Ok(())
-        }
+        Ok(place) => set(&mut document.switches[place].definition, definition),
         Err(_) if document.switches.len() >= SWITCHES_MAX => {
             Err(ChangeError::TooMany { what: "switches", most: SWITCHES_MAX })
         }
@@ -121,11 +108,8 @@ fn engaged(document: &mut Document, engage: &Engage, by: &Author) -> Result<(), 
 }
 
 fn advance(switch: &mut Switch, stage: &Stage, by: &Author) -> Result<(), ChangeError> {
-    let (id, is_in_force) = (switch.id.clone(), in_force(switch, by).is_some());
-    let Some(engaged) = switch.engaged.as_mut().filter(|_| is_in_force) else {
-        return Err(ChangeError::NotEngaged { switch: id });
-    };
-    is_no_drill(engaged, &id)?;
+    let id = switch.id.clone();
+    let engaged = real(switch, by)?;
     let next = stage.clone().after(&engaged.stage);
     if next == engaged.stage || !next.covers(&engaged.stage) {
         return Err(ChangeError::NotWider { switch: id });
@@ -148,15 +132,7 @@ fn release(switch: &mut Switch) -> Result<(), ChangeError> {
 
 fn extend(switch: &mut Switch, until: Timestamp, by: &Author) -> Result<(), ChangeError> {
     let id = switch.id.clone();
-    if in_force(switch, by).is_none() {
-        return Err(ChangeError::NotEngaged { switch: id });
-    }
-    if let Some(engaged) = &switch.engaged {
-        is_no_drill(engaged, &id)?;
-    }
-    let Some(expires) = switch.engaged.as_mut().and_then(|engaged| engaged.expires.as_mut()) else {
-        return Err(ChangeError::NoExpiry { switch: id });
-    };
+    let Some(expires) = &mut real(switch, by)?.expires else { return Err(ChangeError::NoExpiry { switch: id }) };
     if until <= expires.at || until <= by.at {
         let allowed = format!("in the future and later than {}", expires.at);
         return Err(crate::config::ConfigError::of(crate::config::Problem::new("until", until, allowed)).into());
@@ -171,12 +147,11 @@ fn pin(switch: &mut Switch, state: PinState, by: &Author) -> Result<(), ChangeEr
         return Err(ChangeError::Unchanged);
     }
     match (state, in_force(switch, by).is_some()) {
-        (PinState::Engaged, false) => return Err(ChangeError::NotEngaged { switch: id }),
         (PinState::Released, true) => {
             return Err(ChangeError::AlreadyEngaged { switch: id, instead: "release it before you pin it released" });
         }
         (PinState::Released, false) => switch.engaged = None, // its time is over
-        (PinState::Engaged, true) => switch.engaged.iter().try_for_each(|engaged| is_no_drill(engaged, &id))?,
+        (PinState::Engaged, _) => drop(real(switch, by)?),
     }
     switch.pin = Some(Pin { state, by: by.name.clone(), reason: by.reason.clone(), at: by.at });
     Ok(())
@@ -195,21 +170,21 @@ fn unpin(switch: &mut Switch, by: &Author) -> Result<(), ChangeError> {
     Ok(())
 }
 
-/// An engagement changed by another author is no longer a drill.
-fn is_no_drill(engaged: &Engagement, id: &SwitchId) -> Result<(), ChangeError> {
+/// The engagement in force, which is no drill: one changed by another author would no longer be one.
+fn real<'a>(switch: &'a mut Switch, by: &Author) -> Result<&'a mut Engagement, ChangeError> {
+    let (id, is_in_force) = (switch.id.clone(), in_force(switch, by).is_some());
     let instead = "it is a drill, which ends by itself: engage it for real";
-    match engaged.trigger {
-        Trigger::Drill => Err(ChangeError::AlreadyEngaged { switch: id.clone(), instead }),
-        _ => Ok(()),
+    match switch.engaged.as_mut().filter(|_| is_in_force) {
+        None => Err(ChangeError::NotEngaged { switch: id }),
+        Some(engaged) if engaged.trigger == Trigger::Drill => Err(ChangeError::AlreadyEngaged { switch: id, instead }),
+        Some(engaged) => Ok(engaged),
     }
 }
 
-fn not_pinned(switch: &Switch) -> Result<(), ChangeError> {
-    match &switch.pin {
-        None => Ok(()),
-        Some(pin) => {
-            let (switch, state, by) = (switch.id.clone(), pin.state, pin.by.clone());
-            Err(ChangeError::Pinned { switch, state, by })
-        }
+fn set<T: Clone + PartialEq>(value: &mut T, new: &T) -> Result<(), ChangeError> {
+    if value == new {
+        return Err(ChangeError::Unchanged);
     }
+    value.clone_from(new);
+    Ok(())
 }

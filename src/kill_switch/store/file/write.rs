@@ -3,9 +3,9 @@
 use super::history::History;
 use super::paths::Paths;
 use super::read;
-use crate::fs::{self, Lock};
+use crate::fs;
 use crate::kill_switch::store::{StoreError, found, generation_of};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::path::Path;
 use std::time::Duration;
 
@@ -83,8 +83,8 @@ pub(super) fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> Res
 }
 
 /// The lock of writers. A write takes milliseconds: after 5 s the other one hangs, and the caller must know.
-fn lock(paths: &Paths) -> Result<Lock, StoreError> {
+fn lock(paths: &Paths) -> Result<File, StoreError> {
     let (path, waited) = (paths.beside(".lock"), Duration::from_secs(5));
-    let lock = Lock::acquire(&path, waited).map_err(StoreError::io("locking", &path))?;
+    let lock = fs::lock_at(&path, waited).map_err(StoreError::io("locking", &path))?;
     lock.ok_or(StoreError::Locked { path, waited })
 }
