@@ -5,7 +5,8 @@ use crate::kill_switch::model::change::Change;
 use crate::kill_switch::model::decode::{DecodeError, decode};
 use crate::kill_switch::model::id::SwitchId;
 use crate::kill_switch::model::text;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
+use serde::ser::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,7 +27,6 @@ pub(crate) struct ChangeRequest {
 struct Common {
     reason: String,
     if_generation: Option<u64>,
-    #[serde(default)]
     break_glass: Option<bool>,
 }
 
@@ -63,11 +63,10 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-impl Fields {
-    fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        // Keys and values that were JSON before: writing them to memory does not fail.
-        decode(&serde_json::to_vec(self).unwrap_or_default())
-    }
+/// Reads a part of a body, without `prefix` in the paths of its problems.
+fn part<T: DeserializeOwned>(part: &impl Serialize, prefix: &str) -> Result<T, ConfigError> {
+    // Keys and values that were JSON before: writing them to memory does not fail.
+    decode(&serde_json::to_vec(part).unwrap_or_default()).map_err(|error| in_body(error, prefix))
 }
 
 /// The reason of a request that has no other field.
@@ -84,7 +83,7 @@ pub(crate) fn reason(body: &[u8]) -> Result<String, ConfigError> {
 
     let mut problems = Problems::default();
     let fields: Fields = decode(body).map_err(|error| in_body(error, ""))?;
-    let Reason { reason } = fields.decode().map_err(|error| in_body(error, ""))?;
+    let Reason { reason } = part(&fields, "")?;
     text::reason("reason", &reason, &mut problems);
     problems.into_result(reason)
 }
@@ -116,12 +115,8 @@ impl ChangeRequest {
         }
         problems.into_result(())?;
         let prefix = format!("{verb}.");
-        let change = Fields(own);
-        let tagged = to_raw_value(&change).map(|change| Fields([(verb.to_owned(), change)].into()));
-        let tagged = tagged.map_err(|error| ConfigError::of(Problem::new("body", error, "JSON")))?;
-        let change: Change = tagged.decode().map_err(|error| in_body(error, &prefix))?;
-        let Common { reason, if_generation, break_glass } =
-            Fields(common).decode().map_err(|error| in_body(error, ""))?;
+        let change: Change = part(&BTreeMap::from([(verb, Fields(own))]), &prefix)?;
+        let Common { reason, if_generation, break_glass } = part(&Fields(common), "")?;
         let mut problems = Problems::default();
         change.check_at(verb, &mut problems);
         text::reason("reason", &reason, &mut problems);

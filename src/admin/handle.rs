@@ -4,7 +4,7 @@ use super::denied_log::DeniedLog;
 use super::routes;
 use super::shared::{AT_ONCE, Shared};
 use crate::bulkhead::Bulkhead;
-use crate::config::{ConfigError, Problems};
+use crate::config::{ConfigError, Problem};
 use crate::kill_switch::KillSwitches;
 use crate::kill_switch::access::AccessList;
 use crate::registry::Registry;
@@ -115,11 +115,10 @@ impl AdminBuilder {
     /// Every setting that is out of its range.
     pub fn build(self) -> Result<Admin, ConfigError> {
         let Self { switches, registry, access, audit_file, timeout } = self;
-        let mut problems = Problems::default();
         if timeout < Duration::from_millis(10) || timeout > Duration::from_secs(600) {
-            problems.add("timeout", format!("{timeout:?}"), "from 10ms to 10 minutes");
+            let problem = Problem::new("timeout", format!("{timeout:?}"), "from 10ms to 10 minutes");
+            return Err(ConfigError::of(problem));
         }
-        problems.into_result(())?;
         let at_once = Bulkhead::builder("backstop-admin").max_concurrent_calls(AT_ONCE).build()?;
         let denied_log = DeniedLog::new()?;
         let shared = Arc::new(Shared { switches, registry, access, audit_file, timeout, denied_log, at_once });

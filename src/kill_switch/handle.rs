@@ -32,10 +32,6 @@ pub struct KillSwitch {
 }
 
 impl KillSwitch {
-    pub(super) fn new(gate: Arc<Gate>, shared: KillSwitches) -> Self {
-        Self { gate, shared }
-    }
-
     /// The id, as it stands in documents, metrics and rejections.
     pub fn name(&self) -> &'static str {
         self.gate.name
@@ -173,6 +169,6 @@ impl KillSwitches {
         }
         self.shared.bring_into_force();
         self.shared.tell();
-        Ok(KillSwitch::new(gate, self.clone()))
+        Ok(KillSwitch { gate, shared: self.clone() })
     }
 }

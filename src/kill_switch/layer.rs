@@ -65,12 +65,6 @@ pub struct KillSwitchLayer<T = Anyone, P = Undeclared> {
     degraded: P,
 }
 
-impl KillSwitchLayer {
-    pub(super) fn new(switch: KillSwitch) -> Self {
-        Self { switch, targets: Anyone, degraded: Undeclared(()) }
-    }
-}
-
 impl<T, P> KillSwitchLayer<T, P> {
     /// Sets the target of a request, for switches that are engaged for some. It is called only while one is.
     pub fn target<Request, F>(self, targets: F) -> KillSwitchLayer<F, P>
@@ -183,6 +177,6 @@ impl KillSwitch {
     /// // error[E0277]: this kill switch has no degraded mode for when it is engaged
     /// ```
     pub fn layer(&self) -> KillSwitchLayer {
-        KillSwitchLayer::new(self.clone())
+        KillSwitchLayer { switch: self.clone(), targets: Anyone, degraded: Undeclared(()) }
     }
 }

@@ -22,13 +22,8 @@ impl ExpiryClock {
     /// The time that expiry goes by.
     pub(crate) fn now(&self, expiry_clock: Timestamp, now: Instant) -> Timestamp {
         let elapsed = now.saturating_duration_since(self.then).min(Duration::from_secs(1 << 40));
-        let expected = jiff_add(self.at, elapsed);
-        expiry_clock.min(expected)
+        expiry_clock.min(self.at.checked_add(elapsed).unwrap_or(Timestamp::MAX))
     }
-}
-
-fn jiff_add(at: Timestamp, by: Duration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
