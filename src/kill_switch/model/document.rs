@@ -32,7 +32,7 @@ pub struct Document {
     pub(crate) format: u64,
     pub(crate) store: String,
     pub(crate) generation: u64,
-    /// That of the rest, which is written without it to make it.
+    /// Hash of the document as it is written without this field.
     #[serde(skip_serializing_if = "Sha256::is_none")]
     pub(crate) hash: Sha256,
     pub(crate) changed: ChangeRecord,

@@ -78,7 +78,7 @@ fn digits(text: &str) -> Option<[u8; 32]> {
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
-    (Sha256(bytes).to_string() == text).then_some(bytes) // capitals and signs are not ours
+    (Sha256(bytes).to_string() == text).then_some(bytes) // the parser also takes capitals and signs
 }
 
 impl<'de> serde::Deserialize<'de> for Sha256 {
