@@ -102,7 +102,7 @@ fn an_instance_that_never_answers_fails_the_drill_which_releases_and_does_not_co
     let web = switch(store, "web-1");
     let dead = Instance::new("web-2", || None);
     let panics = Instance::new("web-3", || panic!("this probe is broken"));
-    let quick = drill().time_limit(Duration::from_millis(300));
+    let quick = drill().time_limit(Duration::from_secs(1));
     let report = quick.run(&editor, &[seen(&web), dead, panics], &by("mira")).unwrap();
     assert_eq!(report.disable.silent, ["web-2", "web-3"]);
     assert_eq!(report.disable.sentence, "failed: 2 of 3 instances never answered");
