@@ -15,6 +15,7 @@ pin_project! {
 
 impl<F, G, D, Rejection> State<F, G, D, Rejection> {
     /// Rejects the request.
+    #[inline]
     pub(crate) fn rejected<Request, R, O, E, P>(
         request: Request,
         rejected: Rejected,
