@@ -34,7 +34,7 @@ fn of_pushback(outcome: Outcome, headers: &HeaderMap) -> Classification {
 /// [wrapped](crate::CircuitBreaker::wrap) channel sees the end of a stream.
 #[cfg(feature = "grpc")]
 impl<T> Classify<tonic::Response<T>, tonic::Status> for Auto {
-    type Response<G: Settle> = tonic::Response<T>;
+    unwatched!(tonic::Response<T>);
 
     fn classify(&self, result: &Result<tonic::Response<T>, tonic::Status>) -> Classified {
         match result {
@@ -43,10 +43,6 @@ impl<T> Classify<tonic::Response<T>, tonic::Status> for Auto {
             Err(status) if is_timeout(status.message().as_bytes()) => Outcome::Failure.into(),
             Err(status) => of_pushback(of_code(status.code() as u32), status.metadata().as_ref()).into(),
         }
-    }
-
-    fn watch<G: Settle>(&self, response: tonic::Response<T>, _: Option<G>) -> tonic::Response<T> {
-        response
     }
 }
 

@@ -29,17 +29,13 @@ impl<B: Body, E: 'static> Classify<Response<B>, E> for Auto {
 pub struct HttpHead;
 
 impl<B, E: 'static> Classify<Response<B>, E> for HttpHead {
-    type Response<G: Settle> = Response<B>;
+    unwatched!(Response<B>);
 
     fn classify(&self, result: &Result<Response<B>, E>) -> Classified {
         match result {
             Ok(response) => of_head(response, of_status).unwrap_or(Classification::new(Outcome::Success)).into(),
             Err(error) => of_error(error),
         }
-    }
-
-    fn watch<G: Settle>(&self, response: Response<B>, _: Option<G>) -> Response<B> {
-        response
     }
 }
 
@@ -102,7 +98,7 @@ impl<B: Body, E: 'static> Classify<Response<B>, E> for StatusRules {
 pub struct Overload;
 
 impl<B, E> Classify<Response<B>, E> for Overload {
-    type Response<G: Settle> = Response<B>;
+    unwatched!(Response<B>);
 
     fn classify(&self, result: &Result<Response<B>, E>) -> Classified {
         let Ok(response) = result else { return Outcome::Ignored.into() };
@@ -114,16 +110,12 @@ impl<B, E> Classify<Response<B>, E> for Overload {
             _ => Outcome::Success.into(),
         }
     }
-
-    fn watch<G: Settle>(&self, response: Response<B>, _: Option<G>) -> Response<B> {
-        response
-    }
 }
 
 /// Classifies a reqwest response by its head: watching its body would lose its URL and box the body.
 #[cfg(feature = "reqwest")]
 impl<E: 'static> Classify<reqwest::Response, E> for Auto {
-    type Response<G: Settle> = reqwest::Response;
+    unwatched!(reqwest::Response);
 
     fn classify(&self, result: &Result<reqwest::Response, E>) -> Classified {
         match result {
@@ -133,10 +125,6 @@ impl<E: 'static> Classify<reqwest::Response, E> for Auto {
             }
             Err(error) => of_error(error),
         }
-    }
-
-    fn watch<G: Settle>(&self, response: reqwest::Response, _: Option<G>) -> reqwest::Response {
-        response
     }
 }
 

@@ -64,6 +64,17 @@
 //! let app: Router = Router::new().route("/", get(|| async { "here" })).layer(by_rule.respond());
 //! ```
 
+/// The items of a classifier that returns the response as it is.
+macro_rules! unwatched {
+    ($response:ty) => {
+        type Response<G: Settle> = $response;
+
+        fn watch<G: Settle>(&self, response: $response, _: Option<G>) -> $response {
+            response
+        }
+    };
+}
+
 #[cfg(feature = "http")]
 mod body;
 #[cfg(feature = "http")]
@@ -159,14 +170,10 @@ where
     F: Fn(&Result<R, E>) -> T,
     T: Into<Classification>,
 {
-    type Response<G: Settle> = R;
+    unwatched!(R);
 
     fn classify(&self, result: &Result<R, E>) -> Classified {
         Classified::Now(self(result).into())
-    }
-
-    fn watch<G: Settle>(&self, response: R, _: Option<G>) -> R {
-        response
     }
 }
 
@@ -205,7 +212,7 @@ pub struct Auto;
 pub struct Errors;
 
 impl<R, E: 'static> Classify<R, E> for Errors {
-    type Response<G: Settle> = R;
+    unwatched!(R);
 
     fn classify(&self, result: &Result<R, E>) -> Classified {
         const {
@@ -218,10 +225,6 @@ impl<R, E: 'static> Classify<R, E> for Errors {
             Ok(_) => Outcome::Success.into(),
             Err(error) => of_error(error),
         }
-    }
-
-    fn watch<G: Settle>(&self, response: R, _: Option<G>) -> R {
-        response
     }
 }
 
@@ -251,17 +254,13 @@ impl<R, E: 'static> Classify<R, E> for Errors {
 pub struct Causes;
 
 impl<R, E: std::error::Error + 'static> Classify<R, E> for Causes {
-    type Response<G: Settle> = R;
+    unwatched!(R);
 
     fn classify(&self, result: &Result<R, E>) -> Classified {
         match result {
             Err(error) if Rejected::find(error).is_some() => Outcome::Ignored.into(),
             _ => Errors.classify(result),
         }
-    }
-
-    fn watch<G: Settle>(&self, response: R, _: Option<G>) -> R {
-        response
     }
 }
 
@@ -270,14 +269,10 @@ impl<R, E: std::error::Error + 'static> Classify<R, E> for Causes {
 pub struct AnyResult;
 
 impl<R, E> Classify<R, E> for AnyResult {
-    type Response<G: Settle> = R;
+    unwatched!(R);
 
     fn classify(&self, result: &Result<R, E>) -> Classified {
         if result.is_ok() { Outcome::Success.into() } else { Outcome::Ignored.into() }
-    }
-
-    fn watch<G: Settle>(&self, response: R, _: Option<G>) -> R {
-        response
     }
 }
 
