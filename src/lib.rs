@@ -70,6 +70,7 @@ pub mod guide;
 mod keyed_table;
 #[cfg(feature = "kill-switch")]
 pub mod kill_switch;
+mod named;
 pub mod outcome;
 mod panic;
 pub mod protect;

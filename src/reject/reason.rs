@@ -1,6 +1,6 @@
 //! Mechanism and reason of a rejection.
 
-use std::fmt;
+use crate::named::named;
 
 /// A mechanism of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,62 +35,41 @@ impl Mechanism {
     }
 }
 
-/// Reason of a rejection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum RejectReason {
-    /// The circuit is open.
-    Open,
-    /// The circuit is half-open, and all its probes are taken.
-    HalfOpen,
-    /// The circuit was opened by hand.
-    ForcedOpen,
-    /// The circuit has just closed and admits a growing share of calls.
-    Ramp,
-    /// Adaptive throttling picked this call.
-    Throttled,
-    /// The circuit would admit the call as a probe, but the inner service was not polled ready: the open time ended
-    /// between `poll_ready` and `call`. The next call probes.
-    NotReady,
-    /// All permits are in use, and there is no queue.
-    Full,
-    /// All permits are in use, and the queue is full.
-    QueueFull,
-    /// The call waited in the queue for the longest time allowed.
-    WaitTimeout,
-    /// The queue has not been empty for too long: the call would have waited in vain.
-    Shed,
-    /// The kill switch is engaged, by a person or an automation.
-    Engaged,
-    /// No known document contains the switch, and it was declared to block in that case.
-    SwitchUnknown,
-}
+named! {
+    /// Reason of a rejection.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+    #[non_exhaustive]
+    pub enum RejectReason {
+        /// The circuit is open.
+        Open = "open",
+        /// The circuit is half-open, and all its probes are taken.
+        HalfOpen = "half open, and its probes are under way",
+        /// The circuit was opened by hand.
+        ForcedOpen = "forced open",
+        /// The circuit has just closed and admits a growing share of calls.
+        Ramp = "admitting a growing share after closing",
+        /// Adaptive throttling picked this call.
+        Throttled = "throttled",
+        /// The circuit would admit the call as a probe, but the inner service was not polled ready: the open time ended
+        /// between `poll_ready` and `call`. The next call probes.
+        NotReady = "about to probe, but the service was not polled ready",
+        /// All permits are in use, and there is no queue.
+        Full = "full",
+        /// All permits are in use, and the queue is full.
+        QueueFull = "full, and so is its queue",
+        /// The call waited in the queue for the longest time allowed.
+        WaitTimeout = "no permit came free within the longest wait",
+        /// The queue has not been empty for too long: the call would have waited in vain.
+        Shed = "shed: the queue has been too long for too long",
+        /// The kill switch is engaged, by a person or an automation.
+        Engaged = "engaged",
+        /// No known document contains the switch, and it was declared to block in that case.
+        SwitchUnknown = "not known whether it is engaged",
+    }
 
-impl RejectReason {
     /// The reason in words.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::HalfOpen => "half open, and its probes are under way",
-            Self::ForcedOpen => "forced open",
-            Self::Ramp => "admitting a growing share after closing",
-            Self::Throttled => "throttled",
-            Self::NotReady => "about to probe, but the service was not polled ready",
-            Self::Full => "full",
-            Self::QueueFull => "full, and so is its queue",
-            Self::WaitTimeout => "no permit came free within the longest wait",
-            Self::Shed => "shed: the queue has been too long for too long",
-            Self::Engaged => "engaged",
-            Self::SwitchUnknown => "not known whether it is engaged",
-        }
-    }
-}
-
-impl fmt::Display for RejectReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+    as_str
 }
 
 /// The reason in words, as the body of a response.

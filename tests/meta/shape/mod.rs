@@ -54,6 +54,7 @@ const PURE_WORDS: &[&str] = &[
     "crate::clock::nanos",
     "crate::clock::Timestamp",
     "crate::config",
+    "crate::named",
     "crate::outcome::Outcome",
     "crate::outcome::Classification",
     "crate::reject::RejectReason",
@@ -64,7 +65,20 @@ const MECHANISMS: &[&str] = &["bulkhead", "circuit_breaker", "fault", "kill_swit
 
 /// From the ground up: a room uses its own floor and those below.
 const FLOORS: &[&[&str]] = &[
-    &["clock", "config", "events", "fs", "keyed_table", "outcome", "panic", "rollback", "sealed", "shared_ref", "sync"],
+    &[
+        "clock",
+        "config",
+        "events",
+        "fs",
+        "keyed_table",
+        "named",
+        "outcome",
+        "panic",
+        "rollback",
+        "sealed",
+        "shared_ref",
+        "sync",
+    ],
     &["classify", "guarded", "registry", "reject", "telemetry"],
     MECHANISMS,
     &["health", "live_config", "protect"],

@@ -1,0 +1,32 @@
+//! Enums whose values have names.
+
+/// An enum of named values. `as_str`, with the documentation given after the enum, and `Display` return the name.
+macro_rules! named {
+    (
+        $(#[$about:meta])*
+        pub enum $enum:ident { $($(#[$doc:meta])* $value:ident = $name:literal,)* }
+
+        $(#[$as_str:meta])*
+        as_str
+    ) => {
+        $(#[$about])*
+        pub enum $enum { $($(#[$doc])* $value,)* }
+
+        impl $enum {
+            $(#[$as_str])*
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$value => $name,)*
+                }
+            }
+        }
+
+        impl std::fmt::Display for $enum {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+pub(crate) use named;
