@@ -20,6 +20,10 @@
 //! );
 //! ```
 
+mod builder;
+
+pub(crate) use builder::{builder, setters};
+
 use crate::clock::Clock;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -193,16 +197,30 @@ impl Problems {
         })
     }
 
-    pub(crate) fn count(&mut self, field: &'static str, value: u32, least: u32, most: u32) {
-        if value < least || value > most {
-            self.add(field, value, format!("from {least} to {most}"));
+    /// Adds a problem unless the value `is_allowed`.
+    pub(crate) fn require(
+        &mut self,
+        is_allowed: bool,
+        field: &'static str,
+        value: impl fmt::Display,
+        allowed: impl Into<String>,
+    ) {
+        if !is_allowed {
+            self.add(field, value, allowed);
         }
     }
 
-    pub(crate) fn not_zero(&mut self, field: &'static str, value: Duration) {
-        if value.is_zero() {
-            self.add(field, "0s", "longer than 0");
+    /// Checks a count, if there is one.
+    pub(crate) fn count(&mut self, field: &'static str, value: impl Into<Option<u32>>, least: u32, most: u32) {
+        if let Some(value) = value.into() {
+            self.require((least..=most).contains(&value), field, value, format!("from {least} to {most}"));
         }
+    }
+
+    /// Checks a duration, if there is one.
+    pub(crate) fn not_zero(&mut self, field: &'static str, value: impl Into<Option<Duration>>) {
+        let is_zero = value.into().is_some_and(|value| value.is_zero());
+        self.require(!is_zero, field, "0s", "longer than 0");
     }
 
     pub(crate) fn into_result<T>(self, value: T) -> Result<T, ConfigError> {

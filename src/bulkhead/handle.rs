@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::sink::EventSink;
 use super::snapshot::{Snapshot, Totals};
 use crate::clock::Clock;
-use crate::config::{ConfigError, Problem, Problems, intern};
+use crate::config::{ConfigError, Problem, Problems};
 use crate::events::{Subscription, note};
 use crate::shared_ref::SharedRef;
 use crate::sync::Arc;
@@ -32,28 +32,6 @@ pub struct Bulkhead {
 }
 
 impl Bulkhead {
-    /// A bulkhead with the default settings: 25 calls, none waits.
-    ///
-    /// # Panics
-    ///
-    /// When the name is empty, longer than 128 bytes or has control characters: it is written in the program,
-    /// so that is a mistake there. For a name that comes from elsewhere use [`builder`](Self::builder).
-    pub fn new(name: &'static str) -> Self {
-        match intern("name", name) {
-            Ok(name) => Self::make(name, BulkheadConfig::default(), Clock::system()),
-            Err(error) => panic!("Bulkhead::new: {error}"),
-        }
-    }
-
-    /// A bulkhead with settings made or read elsewhere.
-    ///
-    /// # Errors
-    ///
-    /// A name that is empty, longer than 128 bytes or has control characters.
-    pub fn from_config(name: &str, config: BulkheadConfig) -> Result<Self, ConfigError> {
-        Ok(Self::make(intern("name", name)?, config, Clock::system()))
-    }
-
     pub(super) fn make(name: &'static str, config: BulkheadConfig, clock: Clock) -> Self {
         let bulkhead = Self { shared: SharedRef::new(Shared::new(name, config, clock)), partition: 0 };
         EventSink::publish(&bulkhead);
@@ -118,10 +96,6 @@ impl Bulkhead {
         (partition != UNPARTITIONED)
             .then(|| self.shared.compartment.core(&self.shared.counters).machine.partition(partition, limit))
     }
-
-    // ---- in front of a service
-
-    // ---- without Tower
 
     /// A permit that takes no place and is not counted among those in flight: for calls that must go through, such
     /// as health checks.

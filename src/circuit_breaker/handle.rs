@@ -13,7 +13,6 @@ use super::state::State;
 use super::ticket::Ticket;
 use super::totals::Totals;
 use crate::clock::{Clock, Instant};
-use crate::config::{ConfigError, intern};
 use crate::events::Subscription;
 use crate::outcome::Classification;
 use crate::reject::Rejected;
@@ -32,28 +31,6 @@ pub struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// A breaker with the default settings.
-    ///
-    /// # Panics
-    ///
-    /// When the name is empty, longer than 128 bytes or has control characters: it is written in the program,
-    /// so that is a mistake there. For a name that comes from elsewhere use [`builder`](Self::builder).
-    pub fn new(name: &'static str) -> Self {
-        match intern("name", name) {
-            Ok(name) => Self::make(name, CircuitBreakerConfig::default(), Clock::system()),
-            Err(error) => panic!("CircuitBreaker::new: {error}"),
-        }
-    }
-
-    /// A breaker with settings made or read elsewhere.
-    ///
-    /// # Errors
-    ///
-    /// A name that is empty, longer than 128 bytes or has control characters.
-    pub fn from_config(name: &str, config: CircuitBreakerConfig) -> Result<Self, ConfigError> {
-        Ok(Self::make(intern("name", name)?, config, Clock::system()))
-    }
-
     pub(super) fn make(name: &'static str, config: CircuitBreakerConfig, clock: Clock) -> Self {
         Self { shared: SharedRef::new(Shared::new(name, config, clock)) }
     }
@@ -81,10 +58,6 @@ impl CircuitBreaker {
     pub fn is_same(&self, other: &Self) -> bool {
         self.shared.is_same(&other.shared)
     }
-
-    // ---- in front of a service
-
-    // ---- without Tower
 
     // ---- reading
 

@@ -6,6 +6,7 @@
 //! accepts what reaches it.
 
 use crate::clock::{Instant, nanos};
+use crate::config::setters;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -56,51 +57,31 @@ impl Throttle {
             aggression: 1.0,
         }
     }
+}
 
+setters! { const Throttle:
     /// K: how many requests are let through for each one accepted. Smaller rejects sooner; larger sends more
     /// that will fail, and sees recovery sooner.
-    #[must_use]
-    pub const fn accepts_multiplier(mut self, k: f64) -> Self {
-        self.accepts_multiplier = k;
-        self
-    }
+    pub fn accepts_multiplier(k: f64);
 
     /// The stretch of time that counts. Smaller forgets sooner.
-    #[must_use]
-    pub const fn window(mut self, window: Duration) -> Self {
-        self.window = window;
-        self
-    }
+    pub fn window(window: Duration);
 
     /// Requests needed in the window before anything is rejected.
-    #[must_use]
-    pub const fn minimum_requests(mut self, requests: u32) -> Self {
-        self.minimum_requests = requests;
-        self
-    }
+    pub fn minimum_requests(requests: u32);
 
     /// Below this many requests a second, on average over the window, nothing is rejected.
-    #[must_use]
-    pub const fn minimum_requests_per_second(mut self, rate: f64) -> Self {
-        self.minimum_requests_per_second = rate;
-        self
-    }
+    pub fn minimum_requests_per_second(rate: f64);
 
     /// The largest share that is rejected: the rest goes on probing the dependency.
-    #[must_use]
-    pub const fn maximum_rejection_rate(mut self, rate: f64) -> Self {
-        self.maximum_rejection_rate = rate;
-        self
-    }
+    pub fn maximum_rejection_rate(rate: f64);
 
     /// The probability is raised to the power `1 / aggression`: above 1 rejects more of a slightly failing
     /// dependency's calls.
-    #[must_use]
-    pub const fn aggression(mut self, aggression: f64) -> Self {
-        self.aggression = aggression;
-        self
-    }
+    pub fn aggression(aggression: f64);
+}
 
+impl Throttle {
     /// The probability with which the next request is rejected, after `requests` attempts of which `accepts`
     /// were accepted. The rate floor is not part of it.
     pub fn rejection_probability(&self, requests: u64, accepts: u64) -> f64 {

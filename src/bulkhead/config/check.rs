@@ -16,14 +16,6 @@ const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 const QUEUE_MAX: u32 = 1_000_000;
 const PARTITIONS_MAX: usize = 64;
 
-impl TryFrom<Settings> for BulkheadConfig {
-    type Error = ConfigError;
-
-    fn try_from(settings: Settings) -> Result<Self, ConfigError> {
-        settings.check()
-    }
-}
-
 impl Settings {
     /// # Errors
     ///
@@ -32,10 +24,9 @@ impl Settings {
         let mut problems = Problems::default();
         check_limit_of(&mut problems, self.adaptive.as_ref(), self.max_concurrent_calls);
         self.queue(&mut problems);
-        if let Some(hold) = self.max_hold
-            && (hold < Duration::from_millis(1) || hold > WAIT_MAX)
-        {
-            problems.add("max_hold", format!("{hold:?}"), "from 1ms to 1 day");
+        if let Some(hold) = self.max_hold {
+            let is_allowed = (Duration::from_millis(1)..=WAIT_MAX).contains(&hold);
+            problems.require(is_allowed, "max_hold", format_args!("{hold:?}"), "from 1ms to 1 day");
         }
         let partitions = partitions(&mut problems, &self.partitions);
         if (1..partitions.len()).contains(&(self.max_concurrent_calls as usize)) {
@@ -59,34 +50,18 @@ impl Settings {
     }
 
     fn queue(&self, problems: &mut Problems) {
-        if self.max_wait > WAIT_MAX {
-            problems.add("max_wait", format!("{:?}", self.max_wait), "at most 1 day");
-        }
-        if !cfg!(feature = "tokio") && !self.max_wait.is_zero() {
-            problems.add(
-                "max_wait",
-                format!("{:?}", self.max_wait),
-                "0 without the feature `tokio`, whose timer ends the wait",
-            );
-        }
-        let least = u32::from(!self.max_wait.is_zero());
-        problems.count("max_queue", self.max_queue, least, QUEUE_MAX);
+        let (wait, waits) = (self.max_wait, !self.max_wait.is_zero());
+        problems.require(wait <= WAIT_MAX, "max_wait", format_args!("{wait:?}"), "at most 1 day");
+        let without_timer = "0 without the feature `tokio`, whose timer ends the wait";
+        problems.require(cfg!(feature = "tokio") || !waits, "max_wait", format_args!("{wait:?}"), without_timer);
+        problems.count("max_queue", self.max_queue, u32::from(waits), QUEUE_MAX);
         let Some(Shedding { target, interval }) = self.shedding else { return };
-        if self.max_wait.is_zero() {
-            problems.add("max_wait", "0s", "longer than 0: `shedding` is for calls that wait");
-        }
+        problems.require(waits, "max_wait", "0s", "longer than 0: `shedding` is for calls that wait");
         problems.not_zero("shedding.target", target);
-        if !self.max_wait.is_zero() && target >= self.max_wait {
-            let allowed = format!("shorter than max_wait, {:?}: nothing would ever be shed", self.max_wait);
-            problems.add("shedding.target", format!("{target:?}"), allowed);
-        }
-        if interval < target || interval > INTERVAL_MAX {
-            problems.add(
-                "shedding.interval",
-                format!("{interval:?}"),
-                format!("from the target, {target:?}, to 1 hour"),
-            );
-        }
+        let allowed = format!("shorter than max_wait, {wait:?}: nothing would ever be shed");
+        problems.require(!waits || target < wait, "shedding.target", format_args!("{target:?}"), allowed);
+        let (is_allowed, allowed) = (target..=INTERVAL_MAX, format!("from the target, {target:?}, to 1 hour"));
+        problems.require(is_allowed.contains(&interval), "shedding.interval", format_args!("{interval:?}"), allowed);
     }
 }
 
@@ -121,9 +96,7 @@ fn partitions(problems: &mut Problems, given: &[(String, f64)]) -> Vec<(&'static
         }
     }
     let sum: f64 = partitions.iter().map(|(_, share)| share.get()).sum();
-    if sum > 1.0 + 1e-9 {
-        problems.add("partitions.share", format!("{sum} in all"), "at most 1 in all");
-    }
+    problems.require(sum <= 1.0 + 1e-9, "partitions.share", format_args!("{sum} in all"), "at most 1 in all");
     partitions
 }
 

@@ -1,6 +1,8 @@
 //! Additive increase, multiplicative decrease: the rule of TCP's congestion window.
 
+use super::learned::{Learned, whole};
 use super::round::Round;
+use crate::config::setters;
 use std::time::Duration;
 
 /// One call more while all goes well, a share less when a call is dropped.
@@ -46,79 +48,49 @@ impl Aimd {
     pub const fn new() -> Self {
         Self { min: 1, max: 1_000, backoff_ratio: 0.9, timeout: Duration::from_secs(5), window: None }
     }
+}
 
-    /// The limit is never lower. Default: 1. Valid: 1 to `max`, in calls.
-    ///
-    /// Smaller protects a dependency in deep trouble; larger keeps some traffic whatever the round trips say.
-    #[must_use]
-    pub const fn min(mut self, calls: u32) -> Self {
-        self.min = calls;
-        self
-    }
-
-    /// The limit is never higher. Default: 1,000. Valid: `min` to 500,000, in calls.
-    ///
-    /// Smaller bounds the harm of a limit that has learned wrongly; larger lets it find more.
-    #[must_use]
-    pub const fn max(mut self, calls: u32) -> Self {
-        self.max = calls;
-        self
-    }
-
+setters! { const Aimd:
     /// Factor of the limit after a drop. Default: 0.9. Valid: from 0.5, below 1.
     ///
     /// Smaller gets out of an overload sooner and wastes more capacity after each drop.
-    #[must_use]
-    pub const fn backoff_ratio(mut self, ratio: f64) -> Self {
-        self.backoff_ratio = ratio;
-        self
-    }
+    pub fn backoff_ratio(ratio: f64);
 
     /// A round trip that takes longer counts as dropped. Default: 5 s. Valid: longer than 0.
     ///
     /// Smaller keeps queues shorter, down to the slowest healthy call, below which the limit sinks to `min`; larger
     /// lets the dependency slow down that far before anything is done.
-    #[must_use]
-    pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
+    pub fn timeout(timeout: Duration);
 
     /// Calls that [`observe`](super::Limiter::observe) gathers for one step. Default: as many as the limit, at least
     /// 10: about one round trip, in which a drop is answered once. Valid: 1 to 500,000.
     ///
     /// Smaller answers a burst of drops several times over; larger moves more slowly.
-    #[must_use]
-    pub const fn window(mut self, calls: u32) -> Self {
-        self.window = Some(calls);
-        self
-    }
-
-    /// The limit after a round.
-    pub(super) fn step(&self, limit: u32, round: &Round) -> u32 {
-        let is_late = round.nanos.is_some_and(|nanos| nanos > self.timeout.as_nanos() as f64);
-        let next = if round.is_dropped || is_late {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32")]
-            let next = (f64::from(limit) * self.backoff_ratio) as u32;
-            next
-        } else if round.is_busy(f64::from(limit)) {
-            limit.saturating_add(1)
-        } else {
-            limit
-        };
-        next.clamp(self.min, self.max)
-    }
+    pub fn window(calls: u32) = Some(calls);
 }
 
-impl Default for Aimd {
-    fn default() -> Self {
-        Self::new()
+impl Aimd {
+    /// Whole calls, after a round.
+    pub(super) fn step(&self, learned: &mut Learned, round: &Round) {
+        let is_late = round.nanos.is_some_and(|nanos| nanos > self.timeout.as_nanos() as f64);
+        let next = if round.is_dropped || is_late {
+            whole(learned.limit * self.backoff_ratio)
+        } else {
+            learned.calls() + u32::from(round.is_busy(learned.limit))
+        };
+        learned.limit = next.clamp(self.min, self.max).into();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn step(aimd: &Aimd, limit: u32, round: &Round) -> u32 {
+        let mut learned = Learned::new(limit.into());
+        aimd.step(&mut learned, round);
+        learned.calls()
+    }
 
     fn round(millis: u32, in_flight: u32) -> Round {
         Round { nanos: Some(f64::from(millis) * 1e6), error: 0.0, in_flight, is_dropped: false, calls: 1, answered: 1 }
@@ -127,26 +99,26 @@ mod tests {
     #[test]
     fn growth_stops_at_the_maximum() {
         let aimd = Aimd::new().max(21);
-        assert_eq!(aimd.step(20, &round(1, 20)), 21);
-        assert_eq!(aimd.step(21, &round(1, 11)), 21);
+        assert_eq!(step(&aimd, 20, &round(1, 20)), 21);
+        assert_eq!(step(&aimd, 21, &round(1, 11)), 21);
     }
 
     #[test]
     fn an_idle_service_does_not_grow_its_limit() {
-        assert_eq!(Aimd::new().step(20, &round(1, 9)), 20);
-        assert_eq!(Aimd::new().step(20, &round(1, 10)), 21);
+        assert_eq!(step(&Aimd::new(), 20, &round(1, 9)), 20);
+        assert_eq!(step(&Aimd::new(), 20, &round(1, 10)), 21);
     }
 
     #[test]
     fn only_a_round_trip_longer_than_the_timeout_is_a_drop() {
-        assert_eq!(Aimd::new().step(30, &round(5_000, 30)), 31);
-        assert_eq!(Aimd::new().step(30, &round(5_001, 30)), 27);
+        assert_eq!(step(&Aimd::new(), 30, &round(5_000, 30)), 31);
+        assert_eq!(step(&Aimd::new(), 30, &round(5_001, 30)), 27);
     }
 
     #[test]
     fn drops_never_go_below_the_minimum() {
         let dropped = Round { is_dropped: true, ..round(1, 0) };
-        assert_eq!(Aimd::new().min(20).step(21, &dropped), 20);
-        assert_eq!(Aimd::new().step(1, &dropped), 1);
+        assert_eq!(step(&Aimd::new().min(20), 21, &dropped), 20);
+        assert_eq!(step(&Aimd::new(), 1, &dropped), 1);
     }
 }

@@ -19,9 +19,7 @@ impl AdaptiveLimit {
             Self::Vegas(vegas) => vegas.check(problems),
             Self::Gradient2(gradient) => gradient.check(problems),
         }
-        if let Some(calls) = self.window() {
-            problems.count("adaptive.window", calls, 1, CALLS_MAX);
-        }
+        problems.count("adaptive.window", self.window(), 1, CALLS_MAX);
         problems.count("adaptive.probe_interval", self.probe_interval(), 0, CALLS_MAX);
     }
 
@@ -36,37 +34,25 @@ impl AdaptiveLimit {
 
 impl Aimd {
     fn check(&self, problems: &mut Problems) {
-        if !(0.5..1.0).contains(&self.backoff_ratio) {
-            problems.add("adaptive.backoff_ratio", self.backoff_ratio, "from 0.5 and below 1");
-        }
+        let is_allowed = (0.5..1.0).contains(&self.backoff_ratio);
+        problems.require(is_allowed, "adaptive.backoff_ratio", self.backoff_ratio, "from 0.5 and below 1");
         problems.not_zero("adaptive.timeout", self.timeout);
     }
 }
 
 impl Vegas {
     fn check(&self, problems: &mut Problems) {
-        let least = match self.alpha {
-            Some(alpha) => {
-                problems.count("adaptive.alpha", alpha, 1, CALLS_MAX);
-                alpha.clamp(1, CALLS_MAX)
-            }
-            None => 1,
-        };
-        if let Some(beta) = self.beta {
-            problems.count("adaptive.beta", beta, least, CALLS_MAX);
-        }
+        problems.count("adaptive.alpha", self.alpha, 1, CALLS_MAX);
+        problems.count("adaptive.beta", self.beta, self.alpha.unwrap_or(1).clamp(1, CALLS_MAX), CALLS_MAX);
         problems.ratio("adaptive.smoothing", self.smoothing);
     }
 }
 
 impl Gradient2 {
     fn check(&self, problems: &mut Problems) {
-        if !(1.0..=10.0).contains(&self.tolerance) {
-            problems.add("adaptive.tolerance", self.tolerance, "from 1 to 10");
-        }
-        if let Some(calls) = self.queue_size {
-            problems.count("adaptive.queue_size", calls, 1, CALLS_MAX);
-        }
+        let is_allowed = (1.0..=10.0).contains(&self.tolerance);
+        problems.require(is_allowed, "adaptive.tolerance", self.tolerance, "from 1 to 10");
+        problems.count("adaptive.queue_size", self.queue_size, 1, CALLS_MAX);
         problems.ratio("adaptive.smoothing", self.smoothing);
         problems.count("adaptive.long_window", self.long_window, 1, CALLS_MAX);
     }

@@ -1,9 +1,8 @@
 //! The gradient of round trips: how the last compares with those of a long time.
 
+use super::learned::{Learned, WARM_UP};
 use super::round::Round;
-
-/// Rounds until the long mean is one of weights instead of a plain one, as published.
-const WARM_UP: u32 = 10;
+use crate::config::setters;
 
 /// Multiplies the limit by how much faster calls have been, and adds a few for a queue.
 ///
@@ -67,147 +66,78 @@ impl Gradient2 {
             probe_interval: 100,
         }
     }
+}
 
-    /// The limit is never lower. Default: 1. Valid: 1 to `max`, in calls.
-    ///
-    /// Smaller protects a dependency in deep trouble; larger keeps some traffic whatever the round trips say.
-    #[must_use]
-    pub const fn min(mut self, calls: u32) -> Self {
-        self.min = calls;
-        self
-    }
-
-    /// The limit is never higher. Default: 1,000. Valid: `min` to 500,000, in calls.
-    ///
-    /// Smaller bounds the harm of a limit that has learned wrongly; larger lets it find more.
-    #[must_use]
-    pub const fn max(mut self, calls: u32) -> Self {
-        self.max = calls;
-        self
-    }
-
+setters! { const Gradient2:
     /// Multiple of the long round trip that does not count as a queue. Default: 1.02. Valid: 1 to 10.
     ///
     /// Smaller takes round trips that vary for a queue; larger lets the dependency slow down that far. Where the work
     /// of calls varies as an exponential does, 1.1 keeps the limit from sinking below the knee. The published 1.5 lets
     /// it settle well above.
-    #[must_use]
-    pub const fn tolerance(mut self, times: f64) -> Self {
-        self.tolerance = times;
-        self
-    }
+    pub fn tolerance(times: f64);
 
     /// Calls that may queue, and so what a step can grow by. Default: a fifteenth of the limit, at least 1, from 225 on
     /// the square root. Valid: 1 to 500,000.
     ///
     /// Smaller keeps queues shorter; larger grows faster.
-    #[must_use]
-    pub const fn queue_size(mut self, calls: u32) -> Self {
-        self.queue_size = Some(calls);
-        self
-    }
+    pub fn queue_size(calls: u32) = Some(calls);
 
     /// The share of each step that is taken. Default: 0.2. Valid: above 0, at most 1.
     ///
     /// Smaller follows more slowly and more calmly.
-    #[must_use]
-    pub const fn smoothing(mut self, share: f64) -> Self {
-        self.smoothing = share;
-        self
-    }
+    pub fn smoothing(share: f64);
 
     /// Steps over which the long round trip is a mean. Default: 600. Valid: 1 to 500,000.
     ///
     /// Smaller gets used to a slower dependency sooner, and to an overload as well.
-    #[must_use]
-    pub const fn long_window(mut self, steps: u32) -> Self {
-        self.long_window = steps;
-        self
-    }
+    pub fn long_window(steps: u32);
 
     /// Calls that [`observe`](super::Limiter::observe) gathers for one step. Default: a round trip's worth, and more
     /// until their mean shows the queue ([the module](super#rounds)). Valid: 1 to 500,000.
     ///
     /// Smaller follows sooner and takes a call that is slow by nature for a queue; larger distinguishes the two.
-    #[must_use]
-    pub const fn window(mut self, calls: u32) -> Self {
-        self.window = Some(calls);
-        self
-    }
+    pub fn window(calls: u32) = Some(calls);
 
     /// Round trips, of `limit` calls each, after which the long round trip is learned anew. Default: 100. Valid: 0
     /// (never, as published) to 500,000. See [the module](super#probes).
     ///
     /// Smaller drifts less under an overload that lasts, and costs more: half of the limit for about two round trips
     /// each time.
-    #[must_use]
-    pub const fn probe_interval(mut self, round_trips: u32) -> Self {
-        self.probe_interval = round_trips;
-        self
-    }
+    pub fn probe_interval(round_trips: u32);
 }
 
-impl Default for Gradient2 {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// State of the gradient.
-#[derive(Clone, Debug)]
-pub(super) struct Slope {
-    pub(super) limit: f64,
-    long: f64,
-    rounds: u32,
-}
-
-impl Slope {
-    pub(super) fn new(limit: f64) -> Self {
-        Self { limit, long: 0.0, rounds: 0 }
-    }
-
-    /// The long round trip in nanoseconds; 0: not known yet.
-    pub(super) fn long(&self) -> f64 {
-        self.long
-    }
-
-    /// A round trip without load: what the long mean goes on from.
-    pub(super) fn learn(&mut self, nanos: f64) {
-        self.long = nanos;
-        self.rounds = WARM_UP;
-    }
-
-    pub(super) fn step(&mut self, settings: &Gradient2, round: &Round) {
-        let limit = self.limit;
+impl Gradient2 {
+    pub(super) fn step(&self, learned: &mut Learned, round: &Round) {
+        let limit = learned.limit;
         let gradient = match round.nanos {
-            Some(nanos) if !round.is_dropped => self.gradient(settings, nanos, round),
-            _ => return self.go(settings, limit / 2.0),
+            Some(nanos) if !round.is_dropped => self.gradient(learned, nanos, round),
+            _ => return self.go(learned, limit / 2.0),
         };
         if round.is_busy(limit) {
-            let queue = settings.queue_size.map_or_else(|| (limit / 15.0).min(limit.sqrt()).max(1.0), f64::from);
-            self.go(settings, limit * gradient + queue);
+            let queue = self.queue_size.map_or_else(|| (limit / 15.0).min(limit.sqrt()).max(1.0), f64::from);
+            self.go(learned, limit * gradient + queue);
         }
     }
 
-    fn gradient(&mut self, settings: &Gradient2, nanos: f64, round: &Round) -> f64 {
-        if round.calls > 1 && nanos < self.long - 3.0 * round.error {
-            self.long = nanos; // the mean of many calls is lower by more than chance: the dependency is faster
-        } else if self.rounds < WARM_UP {
-            self.rounds += 1;
-            self.long += (nanos - self.long) / f64::from(self.rounds);
+    fn gradient(&self, learned: &mut Learned, nanos: f64, round: &Round) -> f64 {
+        if round.calls > 1 && nanos < learned.no_load - 3.0 * round.error {
+            learned.no_load = nanos; // the mean of many calls is lower by more than chance: the dependency is faster
+        } else if learned.rounds < WARM_UP {
+            learned.rounds += 1;
+            learned.no_load += (nanos - learned.no_load) / f64::from(learned.rounds);
         } else {
-            self.long += (nanos - self.long) * 2.0 / (f64::from(settings.long_window) + 1.0);
+            learned.no_load += (nanos - learned.no_load) * 2.0 / (f64::from(self.long_window) + 1.0);
         }
-        let ratio = if nanos > 0.0 { self.long / nanos } else { 1.0 };
+        let ratio = if nanos > 0.0 { learned.no_load / nanos } else { 1.0 };
         if ratio > 2.0 {
-            self.long *= 0.9; // an overload is over: its round trips are forgotten sooner than they came
+            learned.no_load *= 0.9; // an overload is over: its round trips are forgotten sooner than they came
         }
-        (settings.tolerance * ratio).clamp(0.5, 1.0)
+        (self.tolerance * ratio).clamp(0.5, 1.0)
     }
 
-    fn go(&mut self, settings: &Gradient2, to: f64) {
-        let next = (1.0 - settings.smoothing) * self.limit + settings.smoothing * to;
-        self.limit = next.clamp(f64::from(settings.min), f64::from(settings.max));
+    fn go(&self, learned: &mut Learned, to: f64) {
+        let next = (1.0 - self.smoothing) * learned.limit + self.smoothing * to;
+        learned.limit = next.clamp(f64::from(self.min), f64::from(self.max));
     }
 }
 
@@ -226,10 +156,10 @@ mod tests {
 
     /// The limit 100 after one step, where a call took 10 ms for a long time.
     fn step(settings: &Gradient2, round: &Round) -> f64 {
-        let mut slope = Slope::new(100.0);
-        slope.learn(10e6);
-        slope.step(settings, round);
-        slope.limit
+        let mut learned = Learned::new(100.0);
+        learned.learn(10e6);
+        settings.step(&mut learned, round);
+        learned.limit
     }
 
     #[test]
@@ -261,31 +191,31 @@ mod tests {
 
     #[test]
     fn a_drop_halves_smoothed_and_teaches_nothing() {
-        let mut slope = Slope::new(100.0);
-        slope.learn(10e6);
-        slope.step(&Gradient2::new(), &Round { is_dropped: true, ..round(1.0, 0) });
-        assert_eq!((slope.limit, slope.long()), (90.0, 10e6));
+        let mut learned = Learned::new(100.0);
+        learned.learn(10e6);
+        Gradient2::new().step(&mut learned, &Round { is_dropped: true, ..round(1.0, 0) });
+        assert_eq!((learned.limit, learned.no_load), (90.0, 10e6));
     }
 
     #[test]
     fn the_long_round_trip_is_a_plain_mean_first_and_forgets_an_overload_quickly() {
-        let mut slope = Slope::new(100.0);
-        slope.step(&plain(), &round(10.0, 0));
-        slope.step(&plain(), &round(20.0, 0));
-        assert_eq!(slope.long(), 15e6);
-        slope.learn(30e6);
-        slope.step(&plain(), &round(10.0, 0));
-        assert!(slope.long() < 27e6, "{}", slope.long());
+        let mut learned = Learned::new(100.0);
+        plain().step(&mut learned, &round(10.0, 0));
+        plain().step(&mut learned, &round(20.0, 0));
+        assert_eq!(learned.no_load, 15e6);
+        learned.learn(30e6);
+        plain().step(&mut learned, &round(10.0, 0));
+        assert!(learned.no_load < 27e6, "{}", learned.no_load);
     }
 
     #[test]
     fn many_calls_that_are_faster_by_more_than_chance_are_believed_at_once() {
         let many = |error| Round { calls: 50, answered: 50, error, ..round(10.0, 0) };
-        let mut slope = Slope::new(100.0);
-        slope.learn(13e6);
-        slope.step(&plain(), &many(1.1e6));
-        assert!(slope.long() > 12e6);
-        slope.step(&plain(), &many(0.5e6));
-        assert_eq!(slope.long(), 10e6);
+        let mut learned = Learned::new(100.0);
+        learned.learn(13e6);
+        plain().step(&mut learned, &many(1.1e6));
+        assert!(learned.no_load > 12e6);
+        plain().step(&mut learned, &many(0.5e6));
+        assert_eq!(learned.no_load, 10e6);
     }
 }

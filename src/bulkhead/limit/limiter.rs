@@ -1,12 +1,10 @@
 //! An algorithm and what it has learned so far.
 
 use super::AdaptiveLimit;
-use super::aimd::Aimd;
-use super::gradient::{Gradient2, Slope};
+use super::learned::Learned;
 use super::probe::{Advice, Probe};
 use super::round::{CALLS_MIN, Enough, Gathered, Round, log10};
 use super::sample::Sample;
-use super::vegas::{Queue, Vegas};
 use crate::config::{ConfigError, Problems};
 
 /// Learns a limit from the calls that end under it.
@@ -29,54 +27,9 @@ use crate::config::{ConfigError, Problems};
 #[derive(Clone, Debug)]
 pub struct Limiter {
     settings: AdaptiveLimit,
-    algorithm: Algorithm,
+    learned: Learned,
     gathered: Gathered,
     probe: Probe,
-}
-
-#[derive(Clone, Debug)]
-enum Algorithm {
-    Aimd(Aimd, u32),
-    Vegas(Vegas, Queue),
-    Gradient2(Gradient2, Slope),
-}
-
-impl Algorithm {
-    fn limit(&self) -> u32 {
-        let limit = match self {
-            Self::Aimd(_, limit) => return *limit,
-            Self::Vegas(_, queue) => queue.limit,
-            Self::Gradient2(_, slope) => slope.limit,
-        };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within min and max")]
-        let limit = limit as u32;
-        limit
-    }
-
-    fn step(&mut self, round: &Round) {
-        match self {
-            Self::Aimd(settings, limit) => *limit = settings.step(*limit, round),
-            Self::Vegas(settings, queue) => queue.step(settings, round),
-            Self::Gradient2(settings, slope) => slope.step(settings, round),
-        }
-    }
-
-    /// Takes a round trip for one without load.
-    fn learn(&mut self, nanos: f64) {
-        match self {
-            Self::Aimd(..) => {}
-            Self::Vegas(_, queue) => queue.no_load = nanos,
-            Self::Gradient2(_, slope) => slope.learn(nanos),
-        }
-    }
-
-    fn set_limit(&mut self, calls: u32) {
-        match self {
-            Self::Aimd(_, limit) => *limit = calls,
-            Self::Vegas(_, queue) => queue.limit = f64::from(calls),
-            Self::Gradient2(_, slope) => slope.limit = f64::from(calls),
-        }
-    }
 }
 
 impl Limiter {
@@ -91,25 +44,21 @@ impl Limiter {
         settings.check(&mut problems);
         settings.check_initial(&mut problems, "initial", initial);
         problems.into_result(())?;
-        let algorithm = match settings.clone() {
-            AdaptiveLimit::Aimd(aimd) => Algorithm::Aimd(aimd, initial),
-            AdaptiveLimit::Vegas(vegas) => Algorithm::Vegas(vegas, Queue { limit: initial.into(), no_load: 0.0 }),
-            AdaptiveLimit::Gradient2(gradient) => Algorithm::Gradient2(gradient, Slope::new(initial.into())),
-        };
-        Ok(Self { settings, algorithm, gathered: Gathered::default(), probe: Probe::default() })
+        let learned = Learned::new(initial.into());
+        Ok(Self { settings, learned, gathered: Gathered::default(), probe: Probe::default() })
     }
 
     /// The limit.
     pub fn limit(&self) -> u32 {
         let (min, max) = self.settings.bounds();
         // Smoothing may end a rounding error below the minimum.
-        self.probe.cut().unwrap_or_else(|| self.algorithm.limit()).clamp(min, max)
+        self.probe.cut().unwrap_or_else(|| self.learned.calls()).clamp(min, max)
     }
 
     /// The limit that a probe returns to; without one, the limit.
     pub(crate) fn settled(&self) -> u32 {
         let (min, max) = self.settings.bounds();
-        self.algorithm.limit().clamp(min, max)
+        self.learned.calls().clamp(min, max)
     }
 
     /// The settings it was made with.
@@ -135,13 +84,13 @@ impl Limiter {
         if let Some(calls) = self.settings.window() {
             return Enough::Calls(calls);
         }
-        let limit = self.algorithm.limit();
-        let (calls, no_load) = match &self.algorithm {
-            Algorithm::Aimd(..) => return Enough::Calls(limit.max(CALLS_MIN)),
-            Algorithm::Vegas(settings, queue) => (f64::from(settings.alpha_at(limit)) / 3.0, queue.no_load),
-            Algorithm::Gradient2(_, slope) => (f64::from(2 * log10(limit)), slope.long()),
+        let limit = self.learned.calls();
+        let calls = match &self.settings {
+            AdaptiveLimit::Aimd(_) => return Enough::Calls(limit.max(CALLS_MIN)),
+            AdaptiveLimit::Vegas(settings) => f64::from(settings.alpha_at(limit)) / 3.0,
+            AdaptiveLimit::Gradient2(_) => f64::from(2 * log10(limit)),
         };
-        let no_load = self.probe.cut().is_none().then_some(no_load);
+        let no_load = self.probe.cut().is_none().then_some(self.learned.no_load);
         Enough::Queue { calls, limit, no_load }
     }
 
@@ -157,15 +106,17 @@ impl Limiter {
     /// Sets the limit by hand, at most `max` and at least `min`; the algorithm goes on from there.
     pub fn set_limit(&mut self, calls: u32) {
         let (min, max) = self.settings.bounds();
-        self.algorithm.set_limit(calls.clamp(min, max));
+        self.learned.limit = calls.clamp(min, max).into();
         self.probe.stop();
     }
 
     fn step(&mut self, round: &Round) {
         let (min, _) = self.settings.bounds();
-        match self.probe.next(self.settings.probe_interval(), self.algorithm.limit(), min, round) {
-            Advice::Step => self.algorithm.step(round),
-            Advice::Learn(nanos) => self.algorithm.learn(nanos),
+        match (self.probe.next(self.settings.probe_interval(), self.learned.calls(), min, round), &self.settings) {
+            (Advice::Learn(nanos), _) => self.learned.learn(nanos),
+            (Advice::Step, AdaptiveLimit::Aimd(settings)) => settings.step(&mut self.learned, round),
+            (Advice::Step, AdaptiveLimit::Vegas(settings)) => settings.step(&mut self.learned, round),
+            (Advice::Step, AdaptiveLimit::Gradient2(settings)) => settings.step(&mut self.learned, round),
         }
     }
 }

@@ -61,6 +61,7 @@
 pub(super) mod aimd;
 pub(super) mod check;
 pub(super) mod gradient;
+mod learned;
 pub(super) mod limiter;
 pub(super) mod probe;
 pub(super) mod round;
@@ -116,20 +117,35 @@ impl AdaptiveLimit {
     }
 }
 
-impl From<Aimd> for AdaptiveLimit {
-    fn from(settings: Aimd) -> Self {
-        Self::Aimd(settings)
-    }
+/// Bounds, default and conversion: the same for every algorithm.
+macro_rules! algorithm {
+    ($algorithm:ident) => {
+        crate::config::setters! { const $algorithm:
+            /// The limit is never lower. Default: 1. Valid: 1 to `max`, in calls.
+            ///
+            /// Smaller protects a dependency in deep trouble; larger keeps some traffic whatever the round trips say.
+            pub fn min(calls: u32);
+
+            /// The limit is never higher. Default: 1,000. Valid: `min` to 500,000, in calls.
+            ///
+            /// Smaller bounds the harm of a limit that has learned wrongly; larger lets it find more.
+            pub fn max(calls: u32);
+        }
+
+        impl Default for $algorithm {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl From<$algorithm> for AdaptiveLimit {
+            fn from(settings: $algorithm) -> Self {
+                Self::$algorithm(settings)
+            }
+        }
+    };
 }
 
-impl From<Vegas> for AdaptiveLimit {
-    fn from(settings: Vegas) -> Self {
-        Self::Vegas(settings)
-    }
-}
-
-impl From<Gradient2> for AdaptiveLimit {
-    fn from(settings: Gradient2) -> Self {
-        Self::Gradient2(settings)
-    }
-}
+algorithm!(Aimd);
+algorithm!(Vegas);
+algorithm!(Gradient2);

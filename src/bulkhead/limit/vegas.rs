@@ -1,6 +1,8 @@
 //! TCP Vegas: the queue at the dependency, reckoned from how much longer a call takes than without load.
 
+use super::learned::{Learned, whole};
 use super::round::{Round, log10};
+use crate::config::setters;
 
 /// Decrease of [`Vegas`] in one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,83 +83,45 @@ impl Vegas {
             probe_interval: 100,
         }
     }
+}
 
-    /// The limit is never lower. Default: 1. Valid: 1 to `max`, in calls.
-    ///
-    /// Smaller protects a dependency in deep trouble; larger keeps some traffic whatever the round trips say.
-    #[must_use]
-    pub const fn min(mut self, calls: u32) -> Self {
-        self.min = calls;
-        self
-    }
-
-    /// The limit is never higher. Default: 1,000. Valid: `min` to 500,000, in calls.
-    ///
-    /// Smaller bounds the harm of a limit that has learned wrongly; larger lets it find more.
-    #[must_use]
-    pub const fn max(mut self, calls: u32) -> Self {
-        self.max = calls;
-        self
-    }
-
+setters! { const Vegas:
     /// Below this many queued calls the limit grows. Default: `3 * log10(limit)`. Valid: 1 to `beta`.
     ///
     /// Smaller keeps queues shorter; larger keeps the dependency busy though arrivals are uneven.
-    #[must_use]
-    pub const fn alpha(mut self, calls: u32) -> Self {
-        self.alpha = Some(calls);
-        self
-    }
+    pub fn alpha(calls: u32) = Some(calls);
 
     /// Above this many queued calls the limit shrinks. Default: `6 * log10(limit)`. Valid: `alpha` to 500,000.
     ///
     /// It is also the step of the fast growth without a queue. Smaller keeps queues shorter and finds a distant knee
     /// later; larger forgives round trips that vary.
-    #[must_use]
-    pub const fn beta(mut self, calls: u32) -> Self {
-        self.beta = Some(calls);
-        self
-    }
+    pub fn beta(calls: u32) = Some(calls);
 
     /// Decrease in one step. Default: by `log10(limit)`.
     ///
     /// Half gets out of an overload at once and wastes capacity each time.
-    #[must_use]
-    pub const fn decrease(mut self, decrease: Decrease) -> Self {
-        self.decrease = decrease;
-        self
-    }
+    pub fn decrease(decrease: Decrease);
 
     /// The share of each step that is taken. Default: 1. Valid: above 0, at most 1.
     ///
     /// Smaller follows more slowly and more calmly.
-    #[must_use]
-    pub const fn smoothing(mut self, share: f64) -> Self {
-        self.smoothing = share;
-        self
-    }
+    pub fn smoothing(share: f64);
 
     /// Calls that [`observe`](super::Limiter::observe) gathers for one step. Default: a round trip's worth, as in the
     /// paper, and more until their mean shows the queue ([the module](super#rounds)). Valid: 1 to 500,000.
     ///
     /// Smaller follows sooner and takes a call that is slow by nature for a queue; larger distinguishes the two.
-    #[must_use]
-    pub const fn window(mut self, calls: u32) -> Self {
-        self.window = Some(calls);
-        self
-    }
+    pub fn window(calls: u32) = Some(calls);
 
     /// Round trips, of `limit` calls each, after which the no-load round trip is learned anew. Default: 100. Valid:
     /// 0 (never) to 500,000. See [the module](super#probes).
     ///
     /// Smaller follows a dependency that became slower sooner, and costs more: half of the limit for about two round
     /// trips each time.
-    #[must_use]
-    pub const fn probe_interval(mut self, round_trips: u32) -> Self {
-        self.probe_interval = round_trips;
-        self
-    }
+    pub fn probe_interval(round_trips: u32);
+}
 
+impl Vegas {
     pub(super) fn alpha_at(&self, limit: u32) -> u32 {
         self.alpha.unwrap_or_else(|| 3 * log10(limit))
     }
@@ -168,64 +132,39 @@ impl Vegas {
             Decrease::Half => limit / 2.0,
         }
     }
-}
 
-impl Default for Vegas {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "limits are positive and at most a million"
-)]
-fn whole(limit: f64) -> u32 {
-    limit as u32
-}
-
-/// State of Vegas.
-#[derive(Clone, Debug)]
-pub(super) struct Queue {
-    pub(super) limit: f64,
-    /// Nanoseconds; 0: not known yet.
-    pub(super) no_load: f64,
-}
-
-impl Queue {
-    pub(super) fn step(&mut self, settings: &Vegas, round: &Round) {
-        let Some(nanos) = round.nanos else { return self.go(settings, settings.decreased(self.limit)) };
+    pub(super) fn step(&self, learned: &mut Learned, round: &Round) {
+        let Some(nanos) = round.nanos else { return self.go(learned, self.decreased(learned.limit)) };
         // Of many means that are alike one is the least; a mean must be lower by more than chance to be news.
-        if self.no_load == 0.0 || nanos < self.no_load - 3.0 * round.error {
-            self.no_load = nanos;
+        if learned.no_load == 0.0 || nanos < learned.no_load - 3.0 * round.error {
+            learned.no_load = nanos;
             return;
         }
-        let limit = self.limit;
+        let limit = learned.limit;
         if round.is_dropped {
-            return self.go(settings, settings.decreased(limit));
+            return self.go(learned, self.decreased(limit));
         }
         if !round.is_busy(limit) {
             return;
         }
         // A whole number of calls that only rounding lifted over its edge stays that number.
-        let queue = (limit * (1.0 - self.no_load / nanos) - 1e-9).ceil();
+        let queue = (limit * (1.0 - learned.no_load / nanos) - 1e-9).ceil();
         let few = log10(whole(limit));
-        let alpha = f64::from(settings.alpha_at(whole(limit)));
-        let beta = f64::from(settings.beta.unwrap_or(6 * few));
+        let alpha = f64::from(self.alpha_at(whole(limit)));
+        let beta = f64::from(self.beta.unwrap_or(6 * few));
         let few = f64::from(few);
         if queue <= few {
-            self.go(settings, limit + beta);
+            self.go(learned, limit + beta);
         } else if queue < alpha {
-            self.go(settings, limit + few);
+            self.go(learned, limit + few);
         } else if queue > beta {
-            self.go(settings, settings.decreased(limit));
+            self.go(learned, self.decreased(limit));
         }
     }
 
-    fn go(&mut self, settings: &Vegas, to: f64) {
-        let to = to.clamp(f64::from(settings.min), f64::from(settings.max));
-        self.limit = (1.0 - settings.smoothing) * self.limit + settings.smoothing * to;
+    fn go(&self, learned: &mut Learned, to: f64) {
+        let to = to.clamp(f64::from(self.min), f64::from(self.max));
+        learned.limit = (1.0 - self.smoothing) * learned.limit + self.smoothing * to;
     }
 }
 
@@ -235,9 +174,9 @@ mod tests {
     use super::*;
 
     fn step(settings: &Vegas, limit: f64, millis: f64, in_flight: u32) -> f64 {
-        let mut queue = Queue { limit, no_load: 10e6 };
-        queue.step(
-            settings,
+        let mut queue = Learned { limit, no_load: 10e6, rounds: 0 };
+        settings.step(
+            &mut queue,
             &Round { nanos: Some(millis * 1e6), error: 0.0, in_flight, is_dropped: false, calls: 1, answered: 1 },
         );
         queue.limit
@@ -271,10 +210,10 @@ mod tests {
 
     #[test]
     fn drops_never_go_below_the_minimum_even_when_nothing_is_answered() {
-        let mut queue = Queue { limit: 20.0, no_load: 0.0 };
+        let mut queue = Learned::new(20.0);
         for _ in 0..30 {
-            queue.step(
-                &Vegas::new().min(5),
+            Vegas::new().min(5).step(
+                &mut queue,
                 &Round { nanos: None, error: 0.0, in_flight: 1, is_dropped: true, calls: 1, answered: 1 },
             );
         }
@@ -283,12 +222,12 @@ mod tests {
 
     #[test]
     fn a_mean_that_is_lower_by_chance_is_no_news() {
-        let mut queue = Queue { limit: 100.0, no_load: 10e6 };
+        let mut queue = Learned { limit: 100.0, no_load: 10e6, rounds: 0 };
         let round =
             Round { nanos: Some(9.8e6), error: 0.1e6, in_flight: 100, is_dropped: false, calls: 99, answered: 99 };
-        queue.step(&Vegas::new(), &round);
+        Vegas::new().step(&mut queue, &round);
         assert_eq!((queue.limit, queue.no_load), (112.0, 10e6), "as if there were no queue");
-        queue.step(&Vegas::new(), &Round { error: 0.05e6, ..round });
+        Vegas::new().step(&mut queue, &Round { error: 0.05e6, ..round });
         assert_eq!((queue.limit, queue.no_load), (112.0, 9.8e6));
     }
 }

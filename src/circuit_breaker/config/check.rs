@@ -15,14 +15,6 @@ const WINDOW_CALLS_MAX: u32 = 1_000_000;
 /// Bounds the memory of a time window at 40 kB.
 const BUCKETS_MAX: u32 = 1_000;
 
-impl TryFrom<Settings> for CircuitBreakerConfig {
-    type Error = ConfigError;
-
-    fn try_from(settings: Settings) -> Result<Self, ConfigError> {
-        settings.check()
-    }
-}
-
 impl Settings {
     /// # Errors
     ///
@@ -33,14 +25,11 @@ impl Settings {
         let rules = self.rules(&mut problems);
         self.slow_calls(&mut problems);
         open_time(&mut problems, &self.open_time);
-        if !(0.0..=1.0).contains(&self.open_time_jitter) {
-            problems.add("open_time_jitter", self.open_time_jitter, "from 0 to 1");
-        }
+        let is_share = (0.0..=1.0).contains(&self.open_time_jitter);
+        problems.require(is_share, "open_time_jitter", self.open_time_jitter, "from 0 to 1");
         problems.not_zero("retry_after_max", self.retry_after_max);
         let half_open = self.half_open(&mut problems);
-        if let Some(ramp) = self.ramp {
-            problems.not_zero("ramp", ramp);
-        }
+        problems.not_zero("ramp", self.ramp);
         if let Some(settings) = &self.throttle {
             throttle(&mut problems, settings);
         }
@@ -76,16 +65,10 @@ impl Settings {
         let failure_rate = self.failure_rate_threshold.map(|rate| problems.ratio("failure_rate_threshold", rate));
         problems.count("minimum_calls", minimum_calls, 1, most);
         let slow_call_rate = self.slow_call_rate_threshold.map(|rate| problems.ratio("slow_call_rate_threshold", rate));
-        if let Some(calls) = self.slow_call_minimum_calls {
-            problems.count("slow_call_minimum_calls", calls, 1, most);
-        }
-        if let Some(failures) = self.failure_count_threshold {
-            problems.count("failure_count_threshold", failures, 1, most);
-        }
+        problems.count("slow_call_minimum_calls", self.slow_call_minimum_calls, 1, most);
+        problems.count("failure_count_threshold", self.failure_count_threshold, 1, most);
         problems.count("failure_count_minimum_calls", self.failure_count_minimum_calls, 1, most);
-        if let Some(failures) = self.consecutive_failures_threshold {
-            problems.count("consecutive_failures_threshold", failures, 1, WINDOW_CALLS_MAX);
-        }
+        problems.count("consecutive_failures_threshold", self.consecutive_failures_threshold, 1, WINDOW_CALLS_MAX);
         let rules = Rules {
             failure_rate,
             minimum_calls,
@@ -96,20 +79,17 @@ impl Settings {
             consecutive_failures: self.consecutive_failures_threshold,
             abandoned_rate: problems.ratio("abandoned_rate_threshold", self.abandoned_rate_threshold),
         };
-        if self.throttle.is_none() && rules.is_empty() {
-            problems.add("failure_rate_threshold", "none", "set, or another rule must be: nothing would ever trip");
-        }
+        let trips = self.throttle.is_some() || !rules.is_empty();
+        let allowed = "set, or another rule must be: nothing would ever trip";
+        problems.require(trips, "failure_rate_threshold", "none", allowed);
         rules
     }
 
     fn slow_calls(&self, problems: &mut Problems) {
-        match self.slow_call_duration_threshold {
-            Some(threshold) => problems.not_zero("slow_call_duration_threshold", threshold),
-            None if self.slow_call_rate_threshold.is_some() || self.detect_slow_calls_in_flight => {
-                problems.add("slow_call_duration_threshold", "none", "set: slow calls are to be found");
-            }
-            None => {}
-        }
+        let (field, threshold) = ("slow_call_duration_threshold", self.slow_call_duration_threshold);
+        problems.not_zero(field, threshold);
+        let is_needed = self.slow_call_rate_threshold.is_some() || self.detect_slow_calls_in_flight;
+        problems.require(threshold.is_some() || !is_needed, field, "none", "set: slow calls are to be found");
     }
 
     fn half_open(&self, problems: &mut Problems) -> HalfOpen {
@@ -157,14 +137,12 @@ fn window(problems: &mut Problems, window: SlidingWindow) {
         SlidingWindow::Time { duration, buckets, .. } => {
             problems.count("window.buckets", buckets, 1, BUCKETS_MAX);
             let least = MILLISECOND * buckets.clamp(1, BUCKETS_MAX);
-            if duration < least {
-                problems.add("window.duration", format!("{duration:?}"), format!("at least {least:?}, 1ms a bucket"));
-            }
+            let allowed = format!("at least {least:?}, 1ms a bucket");
+            problems.require(duration >= least, "window.duration", format_args!("{duration:?}"), allowed);
         }
         SlidingWindow::Tumbling { duration } => {
-            if duration < MILLISECOND {
-                problems.add("window.duration", format!("{duration:?}"), "at least 1ms");
-            }
+            let is_allowed = duration >= MILLISECOND;
+            problems.require(is_allowed, "window.duration", format_args!("{duration:?}"), "at least 1ms");
         }
     }
 }
@@ -174,12 +152,10 @@ fn open_time(problems: &mut Problems, time: &OpenTime) {
         Kind::Fixed(wait) => problems.not_zero("open_time", *wait),
         Kind::Exponential { initial, multiplier, max } => {
             problems.not_zero("open_time.initial", *initial);
-            if !(1.0..=100.0).contains(multiplier) {
-                problems.add("open_time.multiplier", multiplier, "from 1 to 100");
-            }
-            if max < initial {
-                problems.add("open_time.max", format!("{max:?}"), format!("at least the initial {initial:?}"));
-            }
+            let is_allowed = (1.0..=100.0).contains(multiplier);
+            problems.require(is_allowed, "open_time.multiplier", multiplier, "from 1 to 100");
+            let allowed = format!("at least the initial {initial:?}");
+            problems.require(max >= initial, "open_time.max", format_args!("{max:?}"), allowed);
         }
         Kind::Function(_) => {}
     }
@@ -187,19 +163,15 @@ fn open_time(problems: &mut Problems, time: &OpenTime) {
 
 fn throttle(problems: &mut Problems, settings: &Throttle) {
     let mut within = |field, value: f64, least: f64, most: f64| {
-        if !(least..=most).contains(&value) {
-            problems.add(field, value, format!("from {least} to {most}"));
-        }
+        problems.require((least..=most).contains(&value), field, value, format!("from {least} to {most}"));
     };
     within("throttle.accepts_multiplier", settings.accepts_multiplier, 1.0, 1_000.0);
     within("throttle.minimum_requests_per_second", settings.minimum_requests_per_second, 0.0, 1e9);
     within("throttle.aggression", settings.aggression, 0.1, 10.0);
     problems.ratio("throttle.maximum_rejection_rate", settings.maximum_rejection_rate);
     problems.count("throttle.minimum_requests", settings.minimum_requests, 0, 1_000_000);
-    let (least, most) = (10 * MILLISECOND, Duration::from_secs(86_400));
-    if settings.window < least || settings.window > most {
-        problems.add("throttle.window", format!("{:?}", settings.window), "from 10ms to 1 day");
-    }
+    let is_allowed = (10 * MILLISECOND..=Duration::from_secs(86_400)).contains(&settings.window);
+    problems.require(is_allowed, "throttle.window", format_args!("{:?}", settings.window), "from 10ms to 1 day");
 }
 
 #[cfg(test)]
