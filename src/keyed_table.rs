@@ -3,6 +3,11 @@
 //! Eviction follows the CLOCK algorithm: an entry used since the hand last passed is spared once. The hand looks at a
 //! few entries only, so that an insertion stays cheap if none can be evicted.
 
+mod keys;
+
+pub(crate) use keys::{Keys, keyed_handles};
+
+use crate::config::Problems;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use hashbrown::HashTable;
 use std::borrow::Borrow;
@@ -14,6 +19,14 @@ const PARTS_MAX: usize = 64;
 
 /// Entries that the hand examines before it gives up.
 const LOOKS_MAX: usize = 32;
+
+/// The most keys that can be asked for: some 15 GB of bulkheads, 20 GB of healthy circuits.
+const MAX_KEYS_MAX: usize = 100_000_000;
+
+/// Checks the number of keys that are kept at most.
+pub(crate) fn check_max_keys(problems: &mut Problems, keys: usize) {
+    problems.require((1..=MAX_KEYS_MAX).contains(&keys), "max_keys", keys, format!("from 1 to {MAX_KEYS_MAX}"));
+}
 
 /// A key: any type that can be hashed, compared, cloned and shared between threads.
 pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
@@ -33,7 +46,7 @@ pub(crate) struct Entry<K, V> {
 
 impl<K, V> Entry<K, V> {
     /// The entry outside the table that all keys share for which there is no room.
-    pub(crate) fn of_overflow(value: V) -> Self {
+    fn of_overflow(value: V) -> Self {
         Self::new(None, 0, value)
     }
 
@@ -53,7 +66,7 @@ impl<K, V> Entry<K, V> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Table<K, V> {
+struct Table<K, V> {
     parts: Box<[Mutex<Part<K, V>>]>,
     keys_per_part: usize,
     /// `SipHash` with random keys: a client that chooses keys cannot make them collide.
@@ -69,7 +82,7 @@ struct Part<K, V> {
 
 /// Result of a lookup that inserts.
 #[derive(Debug)]
-pub(crate) enum Found<K, V> {
+enum Found<K, V> {
     /// The key was present.
     Known(Arc<Entry<K, V>>),
     /// The key was inserted; `evicted` made room for it.
@@ -79,7 +92,7 @@ pub(crate) enum Found<K, V> {
 }
 
 impl<K: Hash + Eq, V> Table<K, V> {
-    pub(crate) fn new(max_keys: usize) -> Self {
+    fn new(max_keys: usize) -> Self {
         let parts = (max_keys / KEYS_PER_PART).clamp(1, PARTS_MAX);
         let part = || Mutex::new(Part { entries: HashTable::new(), hand: 0 });
         Self {
@@ -90,7 +103,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     }
 
     /// The entry of a key.
-    pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Arc<Entry<K, V>>>
+    fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Arc<Entry<K, V>>>
     where
         K: Borrow<Q>,
     {
@@ -102,12 +115,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     /// The entry of a key, inserted if absent.
     ///
     /// The closures run under a lock that other keys share: `is_evictable` returns `false` instead of blocking.
-    pub(crate) fn get_or_insert<Q>(
-        &self,
-        key: &Q,
-        is_evictable: impl Fn(&V) -> bool,
-        make: impl FnOnce() -> V,
-    ) -> Found<K, V>
+    fn get_or_insert<Q>(&self, key: &Q, is_evictable: impl Fn(&V) -> bool, make: impl FnOnce() -> V) -> Found<K, V>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -130,7 +138,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     }
 
     /// Removes and returns the unused entries for which `is_stale` holds.
-    pub(crate) fn sweep(&self, is_stale: impl Fn(&V) -> bool) -> Vec<Arc<Entry<K, V>>> {
+    fn sweep(&self, is_stale: impl Fn(&V) -> bool) -> Vec<Arc<Entry<K, V>>> {
         let mut swept = Vec::new();
         for part in &self.parts {
             part.lock().entries.retain(|entry| {
@@ -146,7 +154,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     }
 
     /// All entries, part by part.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Arc<Entry<K, V>>)) {
+    fn for_each(&self, mut visit: impl FnMut(&Arc<Entry<K, V>>)) {
         for part in &self.parts {
             let entries: Vec<_> = part.lock().entries.iter().map(Arc::clone).collect();
             entries.iter().for_each(&mut visit);

@@ -10,10 +10,8 @@ use crate::bulkhead::snapshot::Totals;
 use crate::clock::Clock;
 use crate::config::Problems;
 use crate::events::Events;
-use crate::keyed_table::{Entry, Key, Table};
+use crate::keyed_table::{Entry, Key, Keys};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
-use std::borrow::Borrow;
-use std::hash::Hash;
 
 /// Permits after which the next caller publishes.
 const PUBLISH_EVERY: u64 = 1024;
@@ -54,12 +52,7 @@ pub struct KeyedSnapshot {
 
 pub(super) struct Group<K> {
     pub(super) counters: Counters,
-    pub(super) table: Table<K, Compartment>,
-    /// For keys that found no room.
-    pub(super) overflow: Arc<Entry<K, Compartment>>,
-    pub(super) keys: AtomicU64,
-    pub(super) overflowed: AtomicU64,
-    pub(super) evicted: AtomicU64,
+    pub(super) keys: Keys<K, Compartment>,
     // Over all keys: those that are gone, too.
     pub(super) permitted: AtomicU64,
     pub(super) returned: AtomicU64,
@@ -73,16 +66,8 @@ pub(super) struct Group<K> {
 }
 
 impl<K> Group<K> {
-    pub(super) fn len(&self) -> u64 {
-        self.keys.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn overflowed(&self) -> u64 {
-        self.overflowed.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn evicted(&self) -> u64 {
-        self.evicted.load(Ordering::Relaxed)
+    pub(super) fn name(&self) -> &'static str {
+        self.counters.name
     }
 
     pub(super) fn count_permit(&self) {
@@ -100,12 +85,8 @@ impl<K: Key> Group<K> {
     pub(super) fn new(name: &'static str, config: BulkheadConfig, max_keys: usize, clock: Clock) -> Self {
         let zero = || AtomicU64::new(0);
         let group = Self {
-            table: Table::new(max_keys),
-            overflow: Arc::new(Entry::of_overflow(Compartment::new(&config))),
+            keys: Keys::new(max_keys, Compartment::new(&config)),
             counters: Counters::new(name, config, clock),
-            keys: zero(),
-            overflowed: zero(),
-            evicted: zero(),
             permitted: zero(),
             returned: zero(),
             rejected: zero(),
@@ -117,23 +98,6 @@ impl<K: Key> Group<K> {
         };
         group.publish();
         group
-    }
-
-    pub(super) fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Arc<Entry<K, Compartment>>>
-    where
-        K: Borrow<Q>,
-    {
-        self.table.get(key)
-    }
-
-    pub(super) fn overflow(&self) -> Arc<Entry<K, Compartment>> {
-        Arc::clone(&self.overflow)
-    }
-
-    /// Every key's entry, and that of those without room.
-    pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<Entry<K, Compartment>>)) {
-        visit(&self.overflow);
-        self.table.for_each(visit);
     }
 
     /// The sums for metrics.
@@ -161,7 +125,7 @@ impl<K: Key> Group<K> {
             let now = self.counters.clock.now();
             let mut oldest_call = None;
             if self.counters.config().needs_lock() {
-                self.for_each(|entry| oldest_call = oldest_call.max(entry.value.oldest_age(now)));
+                self.keys.for_each(|entry| oldest_call = oldest_call.max(entry.value.oldest_age(now)));
             }
             let sample = crate::bulkhead::metrics::Sample { snapshot: self.sums(), totals: self.totals(), oldest_call };
             crate::bulkhead::metrics::publish(publisher, self.counters.name, &sample);

@@ -9,11 +9,9 @@ use crate::bulkhead::select::Select;
 use crate::bulkhead::snapshot::Totals;
 use crate::config::{ConfigError, Problems};
 use crate::events::{Subscription, note};
-use crate::keyed_table::Key;
+use crate::keyed_table::{Key, keyed_handles};
 use crate::sync::Arc;
-use std::borrow::{Borrow, Cow};
-use std::fmt;
-use std::hash::Hash;
+use std::borrow::Cow;
 
 /// A bulkhead for each key: a cheap handle to the group. See the [module](super).
 pub struct KeyedBulkhead<K> {
@@ -21,50 +19,9 @@ pub struct KeyedBulkhead<K> {
 }
 
 impl<K: Key> KeyedBulkhead<K> {
-    pub(super) fn new(group: Arc<Group<K>>) -> Self {
-        Self { group }
-    }
-
-    /// The name, as it stands in metrics and events.
-    pub fn name(&self) -> &'static str {
-        self.group.counters.name
-    }
-
-    /// Returns whether both handles are of the same group.
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.group, &other.group)
-    }
-
-    /// The bulkhead of a key, made if it is not there. Where there is no room it is the overflow bulkhead.
-    pub fn key<Q>(&self, key: &Q) -> KeyHandle<K>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
-    {
-        KeyHandle { group: Arc::clone(&self.group), entry: self.group.find_or_insert(key) }
-    }
-
-    /// The bulkhead of a key, if it is there.
-    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<KeyHandle<K>>
-    where
-        K: Borrow<Q>,
-    {
-        Some(KeyHandle { group: Arc::clone(&self.group), entry: self.group.find(key)? })
-    }
-
     /// A Tower layer that finds the key of each request with `key`.
     pub fn layer<F>(&self, key: F) -> BulkheadLayer<ByKey<K, F>> {
         BulkheadLayer::new(ByKey { bulkheads: self.clone(), key })
-    }
-
-    /// Number of known keys.
-    pub fn len(&self) -> u64 {
-        self.group.len()
-    }
-
-    /// Returns whether no key is known.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Calls in flight and waiting over all keys. Looks at every key.
@@ -75,16 +32,6 @@ impl<K: Key> KeyedBulkhead<K> {
     /// The keys that have lately rejected calls; `None` is the overflow bulkhead. Looks at every key.
     pub fn saturated(&self) -> Vec<Option<K>> {
         self.group.saturated()
-    }
-
-    /// Calls that found no room for their key.
-    pub fn overflowed(&self) -> u64 {
-        self.group.overflowed()
-    }
-
-    /// Keys that made room for others.
-    pub fn evicted(&self) -> u64 {
-        self.group.evicted()
     }
 
     /// Totals over all keys, evicted ones among them.
@@ -109,7 +56,7 @@ impl<K: Key> KeyedBulkhead<K> {
     /// [`Bulkhead::reset_in_flight`](crate::Bulkhead::reset_in_flight).
     pub fn reset_in_flight(&self, reason: impl AsRef<str>) {
         let note = note(reason.as_ref());
-        self.group.for_each(|entry| {
+        self.group.keys.for_each(|entry| {
             let key = KeyHandle::new(Arc::clone(&self.group), Arc::clone(entry));
             control::reset_in_flight(&key, &note);
         });
@@ -135,18 +82,7 @@ impl<K: Key> KeyedBulkhead<K> {
     }
 }
 
-impl<K> Clone for KeyedBulkhead<K> {
-    fn clone(&self) -> Self {
-        Self { group: Arc::clone(&self.group) }
-    }
-}
-
-impl<K> fmt::Debug for KeyedBulkhead<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, len) = (self.group.counters.name, self.group.len());
-        f.debug_struct("KeyedBulkhead").field("name", &name).field("len", &len).finish()
-    }
-}
+keyed_handles!(KeyedBulkhead<K>, KeyHandle<K> = "KeyHandle", "bulkhead");
 
 /// The permits of the key that a function finds in the request.
 #[derive(Debug)]
@@ -162,7 +98,7 @@ impl<K: Key, Request, F: Fn(&Request) -> K> Select<Request> for ByKey<K, F> {
 
     fn any(&self) -> Cow<'_, KeyHandle<K>> {
         let group = Arc::clone(&self.bulkheads.group);
-        Cow::Owned(KeyHandle { entry: group.overflow(), group })
+        Cow::Owned(KeyHandle { entry: Arc::clone(&group.keys.overflow), group })
     }
 
     fn select<'a>(&'a self, request: &Request) -> Cow<'a, KeyHandle<K>> {

@@ -16,11 +16,10 @@ use crate::bulkhead::surface::acquire_and_call;
 use crate::bulkhead::{acquire, call, control};
 use crate::classify::{AnyResult, Classify};
 use crate::events::note;
-use crate::keyed_table::{Entry, Found, Key};
+use crate::keyed_table::{Entry, Key};
 use crate::reject::{CallError, Rejected};
 use crate::sync::{Arc, Ordering};
 use std::borrow::Borrow;
-use std::fmt;
 use std::hash::Hash;
 use std::time::Duration;
 /// One key's bulkhead. While one of these, or a permit of it, is held, the key is not evicted.
@@ -32,11 +31,6 @@ pub struct KeyHandle<K> {
 impl<K> KeyHandle<K> {
     pub(super) fn new(group: Arc<Group<K>>, entry: Arc<Entry<K, Compartment>>) -> Self {
         Self { group, entry }
-    }
-
-    /// The key; `None` for the overflow bulkhead.
-    pub fn key(&self) -> Option<&K> {
-        self.entry.key.as_ref()
     }
 }
 
@@ -104,24 +98,12 @@ impl<K: Key> Owner for KeyHandle<K> {
     }
 }
 
-impl<K> Clone for KeyHandle<K> {
-    fn clone(&self) -> Self {
-        Self { group: Arc::clone(&self.group), entry: Arc::clone(&self.entry) }
-    }
-}
-
-impl<K: fmt::Debug> fmt::Debug for KeyHandle<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyHandle").field("key", &self.entry.key).finish_non_exhaustive()
-    }
-}
-
 impl<K: Key> Group<K> {
     pub(super) fn reconfigure(self: &Arc<Self>, config: BulkheadConfig) {
         let _one_after_the_other = self.reconfiguring.lock();
         let config = Arc::new(config);
         self.counters.set_config(Arc::clone(&config)); // first: a key that is made from now on has it
-        self.for_each(|entry| {
+        self.keys.for_each(|entry| {
             if !entry.value.refit_unused(&config) {
                 control::reconfigure(&KeyHandle::new(Arc::clone(self), Arc::clone(entry)), &config, || ());
             }
@@ -133,7 +115,7 @@ impl<K: Key> Group<K> {
         // Acquire: pairs with the return, so that its permit has been counted.
         let returned = self.returned.load(Ordering::Acquire);
         KeyedSnapshot {
-            keys: self.len(),
+            keys: self.keys.len(),
             in_flight: self.permitted.load(Ordering::Relaxed).saturating_sub(returned),
             queue_depth: self.counters.waiting.load(Ordering::Relaxed),
             limit_per_key: self.counters.config().first_limit(),
@@ -144,7 +126,7 @@ impl<K: Key> Group<K> {
     /// The keys that have lately rejected calls.
     pub(super) fn saturated(self: &Arc<Self>) -> Vec<Option<K>> {
         let mut saturated = Vec::new();
-        self.for_each(|entry| {
+        self.keys.for_each(|entry| {
             let is_saturated = || KeyHandle::new(Arc::clone(self), Arc::clone(entry)).snapshot().is_saturated;
             if entry.value.is_rejecting() && is_saturated() {
                 saturated.push(entry.key.clone());
@@ -152,9 +134,7 @@ impl<K: Key> Group<K> {
         });
         saturated
     }
-}
 
-impl<K: Key> Group<K> {
     pub(super) fn find_or_insert<Q>(self: &Arc<Self>, key: &Q) -> Arc<Entry<K, Compartment>>
     where
         K: Borrow<Q>,
@@ -164,23 +144,10 @@ impl<K: Key> Group<K> {
             self.publish();
         }
         let make = || Compartment::new(&self.counters.config());
-        match self.table.get_or_insert(key, Compartment::is_idle, make) {
-            Found::Known(entry) => entry,
-            Found::New { entry, evicted: None } => {
-                self.keys.fetch_add(1, Ordering::Relaxed);
-                entry
-            }
-            Found::New { entry, evicted: Some(evicted) } => {
-                self.evicted.fetch_add(1, Ordering::Relaxed);
-                if evicted.value.is_rejecting() {
-                    KeyHandle::new(Arc::clone(self), evicted).end_saturation();
-                }
-                entry
-            }
-            Found::NoRoom => {
-                self.overflowed.fetch_add(1, Ordering::Relaxed);
-                Arc::clone(&self.overflow)
-            }
+        let (entry, evicted) = self.keys.get_or_insert(key, Compartment::is_idle, make);
+        if let Some(evicted) = evicted.filter(|evicted| evicted.value.is_rejecting()) {
+            KeyHandle::new(Arc::clone(self), evicted).end_saturation();
         }
+        entry
     }
 }

@@ -17,7 +17,7 @@ use crate::circuit_breaker::window::kind::SlidingWindow;
 use crate::clock::{Clock, Instant};
 use crate::config::Ratio;
 use crate::events::Events;
-use crate::keyed_table::{Found, Key, Table};
+use crate::keyed_table::{Key, Keys};
 use crate::outcome::{Classification, Outcome};
 use crate::reject::{Mechanism, Rejected};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
@@ -48,14 +48,9 @@ pub(super) struct Group<K> {
     /// Times of the last publication and of the last sweep for dead circuits.
     published_at: AtomicU64,
     pub(super) swept_at: AtomicU64,
-    pub(super) table: Table<K, Circuit>,
-    /// For keys that found no room.
-    overflow: Arc<Entry<K>>,
-    overflowed: AtomicU64,
-    pub(super) evicted: AtomicU64,
+    pub(super) keys: Keys<K, Circuit>,
     /// Openings that the bound on open keys did not allow.
     suppressed: AtomicU64,
-    pub(super) keys: AtomicU64,
     pub(super) max_open_fraction: Ratio,
     /// Circuits that are open, and that are half-open.
     pub(super) open: AtomicU64,
@@ -71,10 +66,6 @@ pub(super) struct Group<K> {
 impl<K> Group<K> {
     pub(super) fn name(&self) -> &'static str {
         self.name
-    }
-
-    pub(super) fn len(&self) -> u64 {
-        self.keys.load(Ordering::Relaxed)
     }
 }
 
@@ -94,12 +85,8 @@ impl<K: Key> Group<K> {
             follows_flights: AtomicBool::new(false),
             published_at: AtomicU64::new(0),
             swept_at: AtomicU64::new(0),
-            table: Table::new(max_keys),
-            overflow: Arc::new(Entry::of_overflow(Circuit::new())),
-            overflowed: AtomicU64::new(0),
-            evicted: AtomicU64::new(0),
+            keys: Keys::new(max_keys, Circuit::new()),
             suppressed: AtomicU64::new(0),
-            keys: AtomicU64::new(0),
             max_open_fraction,
             open: AtomicU64::new(0),
             half_open: AtomicU64::new(0),
@@ -117,33 +104,18 @@ impl<K: Key> Group<K> {
 
     // ---- keys
 
-    pub(super) fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Arc<Entry<K>>>
-    where
-        K: Borrow<Q>,
-    {
-        self.table.get(key)
-    }
-
     pub(super) fn find_or_insert<Q>(&self, key: &Q) -> Arc<Entry<K>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         let now = LazyCell::new(|| self.stopwatch.clock.coarse());
-        match self.table.get_or_insert(key, |circuit| circuit.is_forgettable(*now), Circuit::new) {
-            Found::Known(entry) => entry,
-            Found::New { entry, evicted } => {
-                self.keys.fetch_add(1, Ordering::Relaxed);
-                if let Some(evicted) = evicted {
-                    self.forget(&evicted);
-                }
-                entry
-            }
-            Found::NoRoom => {
-                self.overflowed.fetch_add(1, Ordering::Relaxed);
-                Arc::clone(&self.overflow)
-            }
+        let is_forgettable = |circuit: &Circuit| circuit.is_forgettable(*now);
+        let (entry, evicted) = self.keys.get_or_insert(key, is_forgettable, Circuit::new);
+        if let Some(evicted) = evicted {
+            self.forget(&evicted);
         }
+        entry
     }
 
     // ---- the path of a call
@@ -277,30 +249,20 @@ impl<K: Key> Group<K> {
             *current = Arc::new(config);
         }
         // Whoever comes last to a circuit brings the settings of now, also when two change them at once.
-        let renew = |entry: &Arc<Entry<K>>| {
+        self.keys.for_each(|entry| {
             if entry.value.lock().is_written_out() {
                 self.with_machine(entry, |machine, now| {
                     let config = Arc::clone(&self.config.lock());
                     machine.reconfigure(config, now);
                 });
             }
-        };
-        self.table.for_each(renew);
-        renew(&self.overflow);
+        });
     }
 
     // ---- what others read
 
     pub(super) fn open_len(&self) -> u64 {
         self.open.load(Ordering::Relaxed) + self.half_open.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn overflowed(&self) -> u64 {
-        self.overflowed.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn evicted(&self) -> u64 {
-        self.evicted.load(Ordering::Relaxed)
     }
 
     pub(super) fn suppressed(&self) -> u64 {
@@ -310,14 +272,12 @@ impl<K: Key> Group<K> {
     /// The keys that are not closed, with their states.
     pub(super) fn not_closed(&self) -> Vec<(Option<K>, State)> {
         let mut found = Vec::new();
-        let mut look = |entry: &Arc<Entry<K>>| {
+        self.keys.for_each(|entry| {
             let state = entry.value.lock().state(&self.config.lock());
             if state != State::Closed {
                 found.push((entry.key.clone(), state));
             }
-        };
-        self.table.for_each(&mut look);
-        look(&self.overflow);
+        });
         found
     }
 

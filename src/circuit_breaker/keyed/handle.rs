@@ -15,14 +15,11 @@ use crate::circuit_breaker::totals::Totals;
 use crate::classify::{Classify, Errors};
 use crate::clock::Instant;
 use crate::events::Subscription;
-use crate::keyed_table::Key;
+use crate::keyed_table::{Key, keyed_handles};
 use crate::outcome::Classification;
 use crate::reject::{CallError, Rejected};
 use crate::sync::Arc;
-use std::borrow::Borrow;
-use std::fmt;
 use std::future::Future;
-use std::hash::Hash;
 use std::time::Duration;
 
 /// A circuit breaker for each key: a cheap handle to the group. See the [module](super).
@@ -30,50 +27,7 @@ pub struct KeyedCircuitBreaker<K> {
     group: Arc<Group<K>>,
 }
 
-/// Requirements on a key.
 impl<K: Key> KeyedCircuitBreaker<K> {
-    pub(super) fn new(group: Arc<Group<K>>) -> Self {
-        Self { group }
-    }
-
-    /// The name, as it stands in metrics and events.
-    pub fn name(&self) -> &'static str {
-        self.group.name()
-    }
-
-    /// Returns whether both are handles of the same group.
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.group, &other.group)
-    }
-
-    /// The circuit of a key, made if it is not there. Where there is no room it is the overflow circuit.
-    pub fn key<Q>(&self, key: &Q) -> KeyHandle<K>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
-    {
-        KeyHandle { group: Arc::clone(&self.group), entry: self.group.find_or_insert(key) }
-    }
-
-    /// The circuit of a key, if it is there.
-    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<KeyHandle<K>>
-    where
-        K: Borrow<Q>,
-    {
-        let entry = self.group.find(key)?;
-        Some(KeyHandle { group: Arc::clone(&self.group), entry })
-    }
-
-    /// Number of known keys.
-    pub fn len(&self) -> u64 {
-        self.group.len()
-    }
-
-    /// Returns whether no key is known.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Number of circuits that are open or half-open.
     pub fn open_len(&self) -> u64 {
         self.group.open_len()
@@ -82,16 +36,6 @@ impl<K: Key> KeyedCircuitBreaker<K> {
     /// The keys whose circuits are not closed; `None` is the overflow circuit. Looks at every key.
     pub fn not_closed(&self) -> Vec<(Option<K>, State)> {
         self.group.not_closed()
-    }
-
-    /// Calls that found no room for their key.
-    pub fn overflowed(&self) -> u64 {
-        self.group.overflowed()
-    }
-
-    /// Keys that made room for others.
-    pub fn evicted(&self) -> u64 {
-        self.group.evicted()
     }
 
     /// Openings that [`max_open_fraction`](super::KeyedCircuitBreakerBuilder::max_open_fraction) did not allow.
@@ -121,18 +65,6 @@ impl<K: Key> KeyedCircuitBreaker<K> {
     }
 }
 
-impl<K> Clone for KeyedCircuitBreaker<K> {
-    fn clone(&self) -> Self {
-        Self { group: Arc::clone(&self.group) }
-    }
-}
-
-impl<K> fmt::Debug for KeyedCircuitBreaker<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyedCircuitBreaker").field("name", &self.group.name()).field("len", &self.group.len()).finish()
-    }
-}
-
 /// One key's circuit. While one of these is held, the key is not evicted.
 pub struct KeyHandle<K> {
     group: Arc<Group<K>>,
@@ -140,11 +72,6 @@ pub struct KeyHandle<K> {
 }
 
 impl<K: Key> KeyHandle<K> {
-    /// The key; `None` for the overflow circuit.
-    pub fn key(&self) -> Option<&K> {
-        self.entry.key.as_ref()
-    }
-
     /// Asks for one call. See [`CircuitBreaker::try_acquire`](crate::CircuitBreaker::try_acquire).
     ///
     /// # Errors
@@ -207,16 +134,5 @@ impl<K: Key> Owner for KeyHandle<K> {
     }
 }
 
-impl<K> Clone for KeyHandle<K> {
-    fn clone(&self) -> Self {
-        Self { group: Arc::clone(&self.group), entry: Arc::clone(&self.entry) }
-    }
-}
-
-impl<K: fmt::Debug> fmt::Debug for KeyHandle<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyCircuitBreaker").field("key", &self.entry.key).finish_non_exhaustive()
-    }
-}
-
+keyed_handles!(KeyedCircuitBreaker<K>, KeyHandle<K> = "KeyCircuitBreaker", "circuit");
 crate::registry::registered!(KeyedCircuitBreaker<K>, CircuitBreaker, K);

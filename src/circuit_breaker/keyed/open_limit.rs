@@ -21,7 +21,7 @@ impl<K: Key> Group<K> {
     }
 
     fn try_take_place(&self) -> bool {
-        let keys = self.keys.load(Ordering::Relaxed) as f64;
+        let keys = self.keys.len() as f64;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count is a count")]
         let most = ((keys * self.max_open_fraction.get()) as u64).max(1);
         let is_bounded = self.max_open_fraction.get() < 1.0;
@@ -34,7 +34,7 @@ impl<K: Key> Group<K> {
     /// Forgets open circuits without calls: their hosts are gone, and their places are needed.
     pub(in crate::circuit_breaker) fn sweep(&self, now: Instant) {
         if self.open_len() > 0 && is_due(&self.swept_at, SWEEP_INTERVAL, now) {
-            let gone = self.table.sweep(|circuit| circuit.is_dead(now));
+            let gone = self.keys.sweep(|circuit| circuit.is_dead(now));
             for entry in gone {
                 self.forget(&entry);
             }
@@ -46,8 +46,6 @@ impl<K: Key> Group<K> {
         let state = entry.value.lock().state(&self.config.lock());
         self.settle_places(state, State::Closed, false);
         self.accumulated.lock().change(state, State::Closed, self.stopwatch.clock.coarse());
-        self.keys.fetch_sub(1, Ordering::Relaxed);
-        self.evicted.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Keeps the number of open and half-open circuits right after a change. A place may have been taken before.
