@@ -22,7 +22,7 @@
 
 mod builder;
 
-pub(crate) use builder::{builder, setters};
+pub(crate) use builder::{builder, defaults, setters};
 
 use crate::clock::Clock;
 use std::borrow::Cow;

@@ -8,11 +8,12 @@ use super::machine::types::Command;
 use super::owner::Owner;
 use super::permit::Permit;
 use super::shared::Shared;
+use super::slow_calls::Stopwatch;
 use super::snapshot::Snapshot;
 use super::state::State;
 use super::ticket::Ticket;
 use super::totals::Totals;
-use crate::clock::{Clock, Instant};
+use crate::clock::Clock;
 use crate::events::Subscription;
 use crate::outcome::Classification;
 use crate::reject::Rejected;
@@ -171,16 +172,8 @@ impl Owner for CircuitBreaker {
     }
 
     #[inline]
-    fn is_slow(&self, ticket: Ticket) -> bool {
-        self.shared.is_slow(ticket)
-    }
-
-    fn now(&self) -> Instant {
-        self.shared.stopwatch().clock.coarse()
-    }
-
-    fn is_stalled(&self, ticket: Ticket) -> bool {
-        self.shared.stopwatch().is_stalled(ticket.started)
+    fn stopwatch(&self) -> &Stopwatch {
+        &self.shared.stopwatch
     }
 
     fn count_fallback(&self) {

@@ -1,7 +1,7 @@
 //! Owners of permits: a circuit breaker, or one key of a group.
 
+use super::slow_calls::Stopwatch;
 use super::ticket::Ticket;
-use crate::clock::Instant;
 use crate::outcome::Classification;
 
 /// Owner of permits: a [`CircuitBreaker`](super::CircuitBreaker), or one key's circuit. Sealed.
@@ -22,14 +22,8 @@ pub trait Owner {
     /// Records how a call ended.
     fn record(&self, ticket: &Ticket, classification: Classification, is_slow: bool);
 
-    /// Returns whether a call has been slow up to now.
-    fn is_slow(&self, ticket: Ticket) -> bool;
-
-    /// The time now, as of the last tick.
-    fn now(&self) -> Instant;
-
-    /// Returns whether a call has had no progress for too long.
-    fn is_stalled(&self, ticket: Ticket) -> bool;
+    /// Times its calls.
+    fn stopwatch(&self) -> &Stopwatch;
 
     /// Counts a call that a fallback answered.
     fn count_fallback(&self);

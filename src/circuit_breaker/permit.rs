@@ -83,6 +83,11 @@ impl<H: PermitOwner> Permit<H> {
 }
 
 impl<H: PermitOwner> Permit<H> {
+    #[inline]
+    fn is_slow(&self) -> bool {
+        self.holder.stopwatch().is_slow(self.ticket.started)
+    }
+
     #[cold]
     #[inline(never)]
     fn end_unsettled(&mut self) {
@@ -102,7 +107,7 @@ impl<H: PermitOwner> Settle for Permit<H> {
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Settled {
             self.phase = Phase::Settled;
-            let is_slow = self.ticket.is_timed() && self.was_slow.unwrap_or_else(|| self.holder.is_slow(self.ticket));
+            let is_slow = self.ticket.is_timed() && self.was_slow.unwrap_or_else(|| self.is_slow());
             self.holder.record(&self.ticket, classification, is_slow);
         }
     }
@@ -110,17 +115,17 @@ impl<H: PermitOwner> Settle for Permit<H> {
     #[inline]
     fn answered(&mut self) {
         if self.ticket.is_timed() {
-            self.was_slow = Some(self.holder.is_slow(self.ticket));
+            self.was_slow = Some(self.is_slow());
         }
     }
 
     fn progressed(&mut self) {
         self.was_slow.get_or_insert(false); // it was answered while nobody timed it
-        self.ticket.started = self.holder.now();
+        self.ticket.started = self.holder.stopwatch().clock.coarse();
     }
 
     fn is_stalled(&self) -> bool {
-        self.holder.is_stalled(self.ticket)
+        self.holder.stopwatch().is_stalled(self.ticket.started)
     }
 
     fn fallback_used(&mut self) {

@@ -175,12 +175,6 @@ impl Shared {
         });
     }
 
-    /// Returns whether the call has lasted longer than the slow-call threshold.
-    #[inline]
-    pub(crate) fn is_slow(&self, ticket: Ticket) -> bool {
-        self.stopwatch.is_slow(ticket.started)
-    }
-
     pub(super) fn count_rejection(&self) {
         if self.thread_counters.reject() {
             self.publish();
@@ -189,10 +183,6 @@ impl Shared {
 
     pub(super) fn rejected(&self, reason: RejectReason, retry_after: impl Into<RetryAfter>) -> Rejected {
         Rejected::new(Mechanism::CircuitBreaker, self.name, reason, retry_after)
-    }
-
-    pub(crate) fn stopwatch(&self) -> &Stopwatch {
-        &self.stopwatch
     }
 
     pub(crate) fn count_fallback(&self) {

@@ -12,7 +12,7 @@ const DEFAULT_STALL: Duration = Duration::from_secs(1);
 
 /// Times calls against the slow-call threshold.
 #[derive(Debug)]
-pub(crate) struct Stopwatch {
+pub struct Stopwatch {
     pub(crate) clock: Clock,
     /// In nanoseconds; the maximum where no call is slow.
     threshold: AtomicU64,

@@ -6,57 +6,48 @@
 //! accepts what reaches it.
 
 use crate::clock::{Instant, nanos};
-use crate::config::setters;
+use crate::config::{defaults, setters};
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Buckets of the throttle's window.
 const BUCKETS: u64 = 10;
 
-/// Settings of adaptive throttling, an alternative to tripping: the circuit never opens by itself.
-///
-/// | setting | default | valid |
-/// |---|---|---|
-/// | `accepts_multiplier` (K) | 2 | 1 to 1,000 |
-/// | `window` | 2 min | 10 ms to 1 day |
-/// | `minimum_requests` in the window | 10 | 0 to 1,000,000 |
-/// | `minimum_requests_per_second` (floor) | 0 (off) | 0 to 1,000,000,000 |
-/// | `maximum_rejection_rate` | 0.9 | above 0, at most 1 |
-/// | `aggression` | 1 | 0.1 to 10 |
-///
-/// # Examples
-///
-/// ```
-/// use backstop::circuit_breaker::Throttle;
-///
-/// let throttle = Throttle::new();
-/// assert_eq!(throttle.rejection_probability(100, 50), 0.0);
-/// assert!(throttle.rejection_probability(100, 10) > 0.79);
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
-pub struct Throttle {
-    pub(crate) accepts_multiplier: f64,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub(crate) window: Duration,
-    pub(crate) minimum_requests: u32,
-    pub(crate) minimum_requests_per_second: f64,
-    pub(crate) maximum_rejection_rate: f64,
-    pub(crate) aggression: f64,
-}
-
-impl Throttle {
-    /// The defaults.
-    pub const fn new() -> Self {
-        Self {
-            accepts_multiplier: 2.0,
-            window: Duration::from_secs(120),
-            minimum_requests: 10,
-            minimum_requests_per_second: 0.0,
-            maximum_rejection_rate: 0.9,
-            aggression: 1.0,
-        }
+defaults! {
+    /// Settings of adaptive throttling, an alternative to tripping: the circuit never opens by itself.
+    ///
+    /// | setting | default | valid |
+    /// |---|---|---|
+    /// | `accepts_multiplier` (K) | 2 | 1 to 1,000 |
+    /// | `window` | 2 min | 10 ms to 1 day |
+    /// | `minimum_requests` in the window | 10 | 0 to 1,000,000 |
+    /// | `minimum_requests_per_second` (floor) | 0 (off) | 0 to 1,000,000,000 |
+    /// | `maximum_rejection_rate` | 0.9 | above 0, at most 1 |
+    /// | `aggression` | 1 | 0.1 to 10 |
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop::circuit_breaker::Throttle;
+    ///
+    /// let throttle = Throttle::new();
+    /// assert_eq!(throttle.rejection_probability(100, 50), 0.0);
+    /// assert!(throttle.rejection_probability(100, 10) > 0.79);
+    /// ```
+    #[derive(Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
+    pub struct Throttle {
+        pub(crate) accepts_multiplier: f64 = 2.0,
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        pub(crate) window: Duration = Duration::from_secs(120),
+        pub(crate) minimum_requests: u32 = 10,
+        pub(crate) minimum_requests_per_second: f64 = 0.0,
+        pub(crate) maximum_rejection_rate: f64 = 0.9,
+        pub(crate) aggression: f64 = 1.0,
     }
+
+    /// The defaults.
+    pub const new
 }
 
 setters! { const Throttle:
@@ -91,12 +82,6 @@ impl Throttle {
         let (requests, accepts) = (requests as f64, accepts as f64);
         let excess = (requests - self.accepts_multiplier * accepts).max(0.0) / (requests + 1.0);
         excess.powf(1.0 / self.aggression).min(self.maximum_rejection_rate)
-    }
-}
-
-impl Default for Throttle {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -95,6 +95,38 @@ macro_rules! builder {
 }
 pub(crate) use builder;
 
+/// Settings, with the default of each field after its type, and a constructor of the defaults.
+macro_rules! defaults {
+    (
+        $(#[$about:meta])*
+        $visibility:vis struct $settings:ident {
+            $($(#[$attribute:meta])* $field_visibility:vis $field:ident: $type:ty = $default:expr,)*
+        }
+
+        $(#[$new_doc:meta])*
+        $new_visibility:vis const new
+    ) => {
+        $(#[$about])*
+        $visibility struct $settings {
+            $($(#[$attribute])* $field_visibility $field: $type,)*
+        }
+
+        impl $settings {
+            $(#[$new_doc])*
+            $new_visibility const fn new() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl Default for $settings {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+    };
+}
+pub(crate) use defaults;
+
 /// Setters, each `pub fn field(argument: type);`, or with `= value` in place of the argument. They belong to
 /// `Builder<T>` (`Builder<T>.settings` sets the fields of its `settings`) or, as `const fn`, to `const Settings`.
 macro_rules! setters {
@@ -107,7 +139,9 @@ macro_rules! setters {
     (@ $const:tt $path:tt $($(#[$doc:meta])* pub fn $field:ident($argument:ident: $type:ty) $(= $value:expr)?;)*) => {
         $($crate::config::setters!(@ $const $path $(#[$doc])*, $field($argument: $type) = $($value,)? $argument);)*
     };
-    (@ [$($const:tt)?] [$($path:tt)*] $(#[$doc:meta])*, $field:ident($argument:ident: $type:ty) = $value:expr $(, $argument_itself:expr)?) => {
+    (@ [$($const:tt)?] [$($path:tt)*] $(#[$doc:meta])*,
+        $field:ident($argument:ident: $type:ty) = $value:expr $(, $argument_itself:expr)?
+    ) => {
         $(#[$doc])*
         #[must_use]
         pub $($const)? fn $field(mut self, $argument: $type) -> Self {

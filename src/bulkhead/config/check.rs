@@ -5,7 +5,7 @@ use crate::bulkhead::limit::AdaptiveLimit;
 use crate::bulkhead::partitions::PartitionTotal;
 use crate::bulkhead::queue::QueueOrder;
 use crate::bulkhead::shedding::Shedding;
-use crate::config::{ConfigError, Problems, Ratio, intern};
+use crate::config::{ConfigError, Problems, Ratio, defaults, intern};
 use std::time::Duration;
 
 /// The most calls in flight.
@@ -124,38 +124,26 @@ pub(super) fn pairs<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
     deserializer.deserialize_map(Pairs)
 }
 
-/// The settings as given: nothing is checked yet. A configuration file reads into this.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
-pub(crate) struct Settings {
-    pub(super) max_concurrent_calls: u32,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub(super) max_wait: Duration,
-    pub(super) max_queue: u32,
-    pub(super) queue_order: QueueOrder,
-    pub(super) shedding: Option<Shedding>,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub(super) max_hold: Option<Duration>,
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "super::check::pairs"))]
-    pub(super) partitions: Vec<(String, f64)>,
-    pub(super) partition_total: PartitionTotal,
-    pub(super) adaptive: Option<AdaptiveLimit>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_concurrent_calls: 25,
-            max_wait: Duration::ZERO,
-            max_queue: 100,
-            queue_order: QueueOrder::Fifo,
-            shedding: None,
-            max_hold: None,
-            partitions: Vec::new(),
-            partition_total: PartitionTotal::Hard,
-            adaptive: None,
-        }
+defaults! {
+    /// The settings as given: nothing is checked yet. A configuration file reads into this.
+    #[derive(Clone, Debug)]
+    #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+    pub(crate) struct Settings {
+        pub(super) max_concurrent_calls: u32 = 25,
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        pub(super) max_wait: Duration = Duration::ZERO,
+        pub(super) max_queue: u32 = 100,
+        pub(super) queue_order: QueueOrder = QueueOrder::Fifo,
+        pub(super) shedding: Option<Shedding> = None,
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        pub(super) max_hold: Option<Duration> = None,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "super::check::pairs"))]
+        pub(super) partitions: Vec<(String, f64)> = Vec::new(),
+        pub(super) partition_total: PartitionTotal = PartitionTotal::Hard,
+        pub(super) adaptive: Option<AdaptiveLimit> = None,
     }
+
+    const new
 }
 
 #[cfg(all(test, feature = "tokio"))]

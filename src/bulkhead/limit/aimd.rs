@@ -2,52 +2,50 @@
 
 use super::learned::{Learned, whole};
 use super::round::Round;
-use crate::config::setters;
+use crate::config::{defaults, setters};
 use std::time::Duration;
 
-/// One call more while all goes well, a share less when a call is dropped.
-///
-/// It looks at drops only, so it needs a [`timeout`](Aimd::timeout) a little above the slowest healthy round trip;
-/// with the default it acts on calls that hang, and on those that the classifier calls failures: a bulkhead's default
-/// takes no error for one ([`BulkheadBuilder::adaptive`](crate::bulkhead::BulkheadBuilder::adaptive)).
-///
-/// | setting | default | valid |
-/// |---|---|---|
-/// | `min`, `max` | 1, 1,000 calls | 1 to 500,000, `min` at most `max` |
-/// | `backoff_ratio` | 0.9 | from 0.5, below 1 |
-/// | `timeout` | 5 s | longer than 0 |
-/// | `window` | as many calls as the limit, at least 10 | 1 to 500,000 calls |
-///
-/// Source: `AIMDLimit` of Netflix' concurrency-limits, its default `backoff_ratio` and `timeout` among it; the rule
-/// is that of Chiu and Jain (1989).
-///
-/// # Examples
-///
-/// ```
-/// use backstop::bulkhead::limit::{Aimd, Limiter, Sample};
-/// use std::time::Duration;
-///
-/// let mut limiter = Limiter::new(Aimd::new().timeout(Duration::from_millis(300)), 30)?;
-/// assert_eq!(limiter.sample(Sample::new(Duration::from_millis(301), 30)), 27);
-/// assert_eq!(limiter.sample(Sample::new(Duration::from_millis(200), 27)), 28);
-/// # Ok::<(), backstop::ConfigError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
-pub struct Aimd {
-    pub(super) min: u32,
-    pub(super) max: u32,
-    pub(super) backoff_ratio: f64,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub(super) timeout: Duration,
-    pub(super) window: Option<u32>,
-}
-
-impl Aimd {
-    /// The defaults.
-    pub const fn new() -> Self {
-        Self { min: 1, max: 1_000, backoff_ratio: 0.9, timeout: Duration::from_secs(5), window: None }
+defaults! {
+    /// One call more while all goes well, a share less when a call is dropped.
+    ///
+    /// It looks at drops only, so it needs a [`timeout`](Aimd::timeout) a little above the slowest healthy round trip;
+    /// with the default it acts on calls that hang, and on those that the classifier calls failures: a bulkhead's
+    /// default takes no error for one ([`BulkheadBuilder::adaptive`](crate::bulkhead::BulkheadBuilder::adaptive)).
+    ///
+    /// | setting | default | valid |
+    /// |---|---|---|
+    /// | `min`, `max` | 1, 1,000 calls | 1 to 500,000, `min` at most `max` |
+    /// | `backoff_ratio` | 0.9 | from 0.5, below 1 |
+    /// | `timeout` | 5 s | longer than 0 |
+    /// | `window` | as many calls as the limit, at least 10 | 1 to 500,000 calls |
+    ///
+    /// Source: `AIMDLimit` of Netflix' concurrency-limits, its default `backoff_ratio` and `timeout` among it; the rule
+    /// is that of Chiu and Jain (1989).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop::bulkhead::limit::{Aimd, Limiter, Sample};
+    /// use std::time::Duration;
+    ///
+    /// let mut limiter = Limiter::new(Aimd::new().timeout(Duration::from_millis(300)), 30)?;
+    /// assert_eq!(limiter.sample(Sample::new(Duration::from_millis(301), 30)), 27);
+    /// assert_eq!(limiter.sample(Sample::new(Duration::from_millis(200), 27)), 28);
+    /// # Ok::<(), backstop::ConfigError>(())
+    /// ```
+    #[derive(Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+    pub struct Aimd {
+        pub(super) min: u32 = 1,
+        pub(super) max: u32 = 1_000,
+        pub(super) backoff_ratio: f64 = 0.9,
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        pub(super) timeout: Duration = Duration::from_secs(5),
+        pub(super) window: Option<u32> = None,
     }
+
+    /// The defaults.
+    pub const new
 }
 
 setters! { const Aimd:

@@ -2,70 +2,59 @@
 
 use super::learned::{Learned, WARM_UP};
 use super::round::Round;
-use crate::config::setters;
+use crate::config::{defaults, setters};
 
-/// Multiplies the limit by how much faster calls have been, and adds a few for a queue.
-///
-/// ```text
-/// gradient = tolerance * long round trip / round trip, from 0.5 to 1
-/// limit    = (1 - smoothing) * limit + smoothing * (gradient * limit + queue_size)
-/// ```
-///
-/// The long round trip is an exponential mean. Under an overload that lasts it would take the queue for normal and
-/// let the limit drift up; so it is learned anew from time to time, with half of the limit
-/// ([`probe_interval`](Self::probe_interval)), and a round of calls that were faster by more than chance is believed at
-/// once. A drop counts as the gradient 0.5.
-///
-/// | setting | default | valid |
-/// |---|---|---|
-/// | `min`, `max` | 1, 1,000 calls | 1 to 500,000, `min` at most `max` |
-/// | `tolerance` | 1.02 | 1 to 10 |
-/// | `queue_size` | a fifteenth of the limit, at least 1, from 225 on the square root | 1 to 500,000 calls |
-/// | `smoothing` | 0.2 | above 0, at most 1 |
-/// | `long_window` | 600 steps | 1 to 500,000 |
-/// | `window` | as many calls as show the queue | 1 to 500,000 calls |
-/// | `probe_interval` | 100 round trips | 0 (never) to 500,000 |
-///
-/// Source: `Gradient2Limit` of Netflix' concurrency-limits for the formula, `smoothing`, `queue_size` and
-/// `long_window`; its `GradientLimit` for what a drop does.
-///
-/// # Examples
-///
-/// ```
-/// use backstop::bulkhead::limit::{Gradient2, Limiter, Sample};
-/// use std::time::Duration;
-///
-/// let mut limiter = Limiter::new(Gradient2::new().queue_size(4).smoothing(1.0), 20)?;
-/// assert_eq!(limiter.sample(Sample::new(Duration::from_millis(10), 20)), 24);
-/// # Ok::<(), backstop::ConfigError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
-pub struct Gradient2 {
-    pub(super) min: u32,
-    pub(super) max: u32,
-    pub(super) tolerance: f64,
-    pub(super) queue_size: Option<u32>,
-    pub(super) smoothing: f64,
-    pub(super) long_window: u32,
-    pub(super) window: Option<u32>,
-    pub(super) probe_interval: u32,
-}
-
-impl Gradient2 {
-    /// The defaults.
-    pub const fn new() -> Self {
-        Self {
-            min: 1,
-            max: 1_000,
-            tolerance: 1.02,
-            queue_size: None,
-            smoothing: 0.2,
-            long_window: 600,
-            window: None,
-            probe_interval: 100,
-        }
+defaults! {
+    /// Multiplies the limit by how much faster calls have been, and adds a few for a queue.
+    ///
+    /// ```text
+    /// gradient = tolerance * long round trip / round trip, from 0.5 to 1
+    /// limit    = (1 - smoothing) * limit + smoothing * (gradient * limit + queue_size)
+    /// ```
+    ///
+    /// The long round trip is an exponential mean. Under an overload that lasts it would take the queue for normal and
+    /// let the limit drift up; so it is learned anew from time to time, with half of the limit
+    /// ([`probe_interval`](Self::probe_interval)), and a round of calls that were faster by more than chance is
+    /// believed at once. A drop counts as the gradient 0.5.
+    ///
+    /// | setting | default | valid |
+    /// |---|---|---|
+    /// | `min`, `max` | 1, 1,000 calls | 1 to 500,000, `min` at most `max` |
+    /// | `tolerance` | 1.02 | 1 to 10 |
+    /// | `queue_size` | a fifteenth of the limit, at least 1, from 225 on the square root | 1 to 500,000 calls |
+    /// | `smoothing` | 0.2 | above 0, at most 1 |
+    /// | `long_window` | 600 steps | 1 to 500,000 |
+    /// | `window` | as many calls as show the queue | 1 to 500,000 calls |
+    /// | `probe_interval` | 100 round trips | 0 (never) to 500,000 |
+    ///
+    /// Source: `Gradient2Limit` of Netflix' concurrency-limits for the formula, `smoothing`, `queue_size` and
+    /// `long_window`; its `GradientLimit` for what a drop does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop::bulkhead::limit::{Gradient2, Limiter, Sample};
+    /// use std::time::Duration;
+    ///
+    /// let mut limiter = Limiter::new(Gradient2::new().queue_size(4).smoothing(1.0), 20)?;
+    /// assert_eq!(limiter.sample(Sample::new(Duration::from_millis(10), 20)), 24);
+    /// # Ok::<(), backstop::ConfigError>(())
+    /// ```
+    #[derive(Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+    pub struct Gradient2 {
+        pub(super) min: u32 = 1,
+        pub(super) max: u32 = 1_000,
+        pub(super) tolerance: f64 = 1.02,
+        pub(super) queue_size: Option<u32> = None,
+        pub(super) smoothing: f64 = 0.2,
+        pub(super) long_window: u32 = 600,
+        pub(super) window: Option<u32> = None,
+        pub(super) probe_interval: u32 = 100,
     }
+
+    /// The defaults.
+    pub const new
 }
 
 setters! { const Gradient2:

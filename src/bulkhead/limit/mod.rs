@@ -117,7 +117,7 @@ impl AdaptiveLimit {
     }
 }
 
-/// Bounds, default and conversion: the same for every algorithm.
+/// Bounds and conversion: the same for every algorithm.
 macro_rules! algorithm {
     ($algorithm:ident) => {
         crate::config::setters! { const $algorithm:
@@ -130,12 +130,6 @@ macro_rules! algorithm {
             ///
             /// Smaller bounds the harm of a limit that has learned wrongly; larger lets it find more.
             pub fn max(calls: u32);
-        }
-
-        impl Default for $algorithm {
-            fn default() -> Self {
-                Self::new()
-            }
         }
 
         impl From<$algorithm> for AdaptiveLimit {

@@ -2,7 +2,7 @@
 
 use super::learned::{Learned, whole};
 use super::round::{Round, log10};
-use crate::config::setters;
+use crate::config::{defaults, setters};
 
 /// Decrease of [`Vegas`] in one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,73 +16,62 @@ pub enum Decrease {
     Half,
 }
 
-/// Keeps a few calls queued at the dependency: more calls below `alpha`, fewer above `beta`.
-///
-/// ```text
-/// queue = limit * (1 - no-load round trip / round trip)
-///
-/// queue <= log10(limit)   limit + beta            no queue: find the knee quickly
-/// queue <  alpha          limit + log10(limit)
-/// alpha to beta           stays
-/// queue >  beta           limit - log10(limit)    or half of it; so does a drop
-/// ```
-///
-/// It settles `alpha` to `beta` calls above the knee. Where the knee is lower than some 20 calls the defaults are
-/// a large part of it: `alpha(1).beta(1)` comes closer, and takes longer.
-///
-/// | setting | default | valid |
-/// |---|---|---|
-/// | `min`, `max` | 1, 1,000 calls | 1 to 500,000, `min` at most `max` |
-/// | `alpha` | `3 * log10(limit)` | 1 to `beta` |
-/// | `beta` | `6 * log10(limit)` | `alpha` to 500,000 |
-/// | `decrease` | by `log10(limit)` | |
-/// | `smoothing` | 1 (none) | above 0, at most 1 |
-/// | `window` | as many calls as show the queue | 1 to 500,000 calls |
-/// | `probe_interval` | 100 round trips | 0 (never) to 500,000 |
-///
-/// `log10` is rounded down and at least 1. Source: Brakmo and Peterson, "TCP Vegas" (1995); `VegasLimit` of Netflix'
-/// concurrency-limits for the steps and their defaults.
-///
-/// # Examples
-///
-/// ```
-/// use backstop::bulkhead::limit::{Limiter, Sample, Vegas};
-/// use std::time::Duration;
-///
-/// let mut limiter = Limiter::new(Vegas::new(), 20)?;
-/// let millis = Duration::from_millis;
-/// limiter.sample(Sample::new(millis(10), 20)); // the no-load round trip
-/// assert_eq!(limiter.sample(Sample::new(millis(10), 20)), 26);
-/// assert_eq!(limiter.sample(Sample::new(millis(20), 26)), 25);
-/// # Ok::<(), backstop::ConfigError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
-pub struct Vegas {
-    pub(super) min: u32,
-    pub(super) max: u32,
-    pub(super) alpha: Option<u32>,
-    pub(super) beta: Option<u32>,
-    pub(super) decrease: Decrease,
-    pub(super) smoothing: f64,
-    pub(super) window: Option<u32>,
-    pub(super) probe_interval: u32,
-}
-
-impl Vegas {
-    /// The defaults.
-    pub const fn new() -> Self {
-        Self {
-            min: 1,
-            max: 1_000,
-            alpha: None,
-            beta: None,
-            decrease: Decrease::Log10,
-            smoothing: 1.0,
-            window: None,
-            probe_interval: 100,
-        }
+defaults! {
+    /// Keeps a few calls queued at the dependency: more calls below `alpha`, fewer above `beta`.
+    ///
+    /// ```text
+    /// queue = limit * (1 - no-load round trip / round trip)
+    ///
+    /// queue <= log10(limit)   limit + beta            no queue: find the knee quickly
+    /// queue <  alpha          limit + log10(limit)
+    /// alpha to beta           stays
+    /// queue >  beta           limit - log10(limit)    or half of it; so does a drop
+    /// ```
+    ///
+    /// It settles `alpha` to `beta` calls above the knee. Where the knee is lower than some 20 calls the defaults are
+    /// a large part of it: `alpha(1).beta(1)` comes closer, and takes longer.
+    ///
+    /// | setting | default | valid |
+    /// |---|---|---|
+    /// | `min`, `max` | 1, 1,000 calls | 1 to 500,000, `min` at most `max` |
+    /// | `alpha` | `3 * log10(limit)` | 1 to `beta` |
+    /// | `beta` | `6 * log10(limit)` | `alpha` to 500,000 |
+    /// | `decrease` | by `log10(limit)` | |
+    /// | `smoothing` | 1 (none) | above 0, at most 1 |
+    /// | `window` | as many calls as show the queue | 1 to 500,000 calls |
+    /// | `probe_interval` | 100 round trips | 0 (never) to 500,000 |
+    ///
+    /// `log10` is rounded down and at least 1. Source: Brakmo and Peterson, "TCP Vegas" (1995); `VegasLimit` of
+    /// Netflix' concurrency-limits for the steps and their defaults.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop::bulkhead::limit::{Limiter, Sample, Vegas};
+    /// use std::time::Duration;
+    ///
+    /// let mut limiter = Limiter::new(Vegas::new(), 20)?;
+    /// let millis = Duration::from_millis;
+    /// limiter.sample(Sample::new(millis(10), 20)); // the no-load round trip
+    /// assert_eq!(limiter.sample(Sample::new(millis(10), 20)), 26);
+    /// assert_eq!(limiter.sample(Sample::new(millis(20), 26)), 25);
+    /// # Ok::<(), backstop::ConfigError>(())
+    /// ```
+    #[derive(Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+    pub struct Vegas {
+        pub(super) min: u32 = 1,
+        pub(super) max: u32 = 1_000,
+        pub(super) alpha: Option<u32> = None,
+        pub(super) beta: Option<u32> = None,
+        pub(super) decrease: Decrease = Decrease::Log10,
+        pub(super) smoothing: f64 = 1.0,
+        pub(super) window: Option<u32> = None,
+        pub(super) probe_interval: u32 = 100,
     }
+
+    /// The defaults.
+    pub const new
 }
 
 setters! { const Vegas:

@@ -10,84 +10,52 @@ use crate::circuit_breaker::state::State;
 use crate::circuit_breaker::throttle::Throttle;
 use crate::circuit_breaker::window::kind::SlidingWindow;
 use crate::clock::Clock;
-use crate::config::{ConfigError, ConfigOnly, Named, builder, setters};
+use crate::config::{ConfigError, ConfigOnly, Named, builder, defaults, setters};
 use std::time::Duration;
 
-/// The settings as given: nothing is checked yet. A configuration file reads into this.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
-pub(crate) struct Settings {
-    pub(super) window: SlidingWindow,
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::circuit_breaker::config::de::number_or_false"))]
-    pub(super) failure_rate_threshold: Option<f64>,
-    pub(super) minimum_calls: Option<u32>,
-    pub(super) slow_call_rate_threshold: Option<f64>,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub(super) slow_call_duration_threshold: Option<Duration>,
-    pub(super) slow_call_minimum_calls: Option<u32>,
-    pub(super) detect_slow_calls_in_flight: bool,
-    pub(super) failure_count_threshold: Option<u32>,
-    pub(super) failure_count_minimum_calls: u32,
-    pub(super) consecutive_failures_threshold: Option<u32>,
-    pub(super) evaluate_on: EvaluateOn,
-    pub(super) on_abandoned: AbandonedPolicy,
-    pub(super) abandoned_rate_threshold: f64,
-    pub(super) on_panic: PanicPolicy,
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::circuit_breaker::config::de::open_time"))]
-    pub(super) open_time: OpenTime,
-    pub(super) open_time_jitter: f64,
-    pub(super) jitter_seed: Option<u64>,
-    pub(super) retry_after: RetryAfterPolicy,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub(super) retry_after_max: Duration,
-    pub(super) automatic_half_open: bool,
-    pub(super) half_open_max_calls: u32,
-    pub(super) half_open_limit: ProbeLimit,
-    pub(super) half_open_decision: Option<HalfOpenDecision>,
-    pub(super) half_open_early_decision: bool,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub(super) half_open_timeout: Duration,
-    pub(super) half_open_timeout_to: TimeoutTo,
-    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
-    pub(super) ramp: Option<Duration>,
-    pub(super) throttle: Option<Throttle>,
-    pub(super) initial_state: State,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            window: SlidingWindow::count(100),
-            failure_rate_threshold: Some(0.5),
-            minimum_calls: None,
-            slow_call_rate_threshold: None,
-            slow_call_duration_threshold: None,
-            slow_call_minimum_calls: None,
-            detect_slow_calls_in_flight: false,
-            failure_count_threshold: None,
-            failure_count_minimum_calls: 1,
-            consecutive_failures_threshold: None,
-            evaluate_on: EvaluateOn::AnyCall,
-            on_abandoned: AbandonedPolicy::Judge,
-            abandoned_rate_threshold: 0.5,
-            on_panic: PanicPolicy::Failure,
-            open_time: OpenTime::default(),
-            open_time_jitter: 0.0,
-            jitter_seed: None,
-            retry_after: RetryAfterPolicy::SetsOpenTime,
-            retry_after_max: Duration::from_secs(600),
-            automatic_half_open: false,
-            half_open_max_calls: 10,
-            half_open_limit: ProbeLimit::PerRound,
-            half_open_decision: None,
-            half_open_early_decision: true,
-            half_open_timeout: Duration::from_secs(60),
-            half_open_timeout_to: TimeoutTo::Open,
-            ramp: None,
-            throttle: None,
-            initial_state: State::Closed,
-        }
+defaults! {
+    /// The settings as given: nothing is checked yet. A configuration file reads into this.
+    #[derive(Clone, Debug)]
+    #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, deny_unknown_fields))]
+    pub(crate) struct Settings {
+        pub(super) window: SlidingWindow = SlidingWindow::count(100),
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::circuit_breaker::config::de::number_or_false"))]
+        pub(super) failure_rate_threshold: Option<f64> = Some(0.5),
+        pub(super) minimum_calls: Option<u32> = None,
+        pub(super) slow_call_rate_threshold: Option<f64> = None,
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        pub(super) slow_call_duration_threshold: Option<Duration> = None,
+        pub(super) slow_call_minimum_calls: Option<u32> = None,
+        pub(super) detect_slow_calls_in_flight: bool = false,
+        pub(super) failure_count_threshold: Option<u32> = None,
+        pub(super) failure_count_minimum_calls: u32 = 1,
+        pub(super) consecutive_failures_threshold: Option<u32> = None,
+        pub(super) evaluate_on: EvaluateOn = EvaluateOn::AnyCall,
+        pub(super) on_abandoned: AbandonedPolicy = AbandonedPolicy::Judge,
+        pub(super) abandoned_rate_threshold: f64 = 0.5,
+        pub(super) on_panic: PanicPolicy = PanicPolicy::Failure,
+        #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::circuit_breaker::config::de::open_time"))]
+        pub(super) open_time: OpenTime = OpenTime::fixed(Duration::from_secs(60)),
+        pub(super) open_time_jitter: f64 = 0.0,
+        pub(super) jitter_seed: Option<u64> = None,
+        pub(super) retry_after: RetryAfterPolicy = RetryAfterPolicy::SetsOpenTime,
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        pub(super) retry_after_max: Duration = Duration::from_secs(600),
+        pub(super) automatic_half_open: bool = false,
+        pub(super) half_open_max_calls: u32 = 10,
+        pub(super) half_open_limit: ProbeLimit = ProbeLimit::PerRound,
+        pub(super) half_open_decision: Option<HalfOpenDecision> = None,
+        pub(super) half_open_early_decision: bool = true,
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        pub(super) half_open_timeout: Duration = Duration::from_secs(60),
+        pub(super) half_open_timeout_to: TimeoutTo = TimeoutTo::Open,
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        pub(super) ramp: Option<Duration> = None,
+        pub(super) throttle: Option<Throttle> = None,
+        pub(super) initial_state: State = State::Closed,
     }
+
+    const new
 }
 
 builder!(CircuitBreakerBuilder<T>, Settings => CircuitBreakerConfig, CircuitBreaker = "breaker");

@@ -172,14 +172,6 @@ impl<K: Key> Group<K> {
         true
     }
 
-    pub(crate) fn stopwatch(&self) -> &Stopwatch {
-        &self.stopwatch
-    }
-
-    pub(super) fn is_slow(&self, ticket: Ticket) -> bool {
-        self.stopwatch.is_slow(ticket.started)
-    }
-
     pub(super) fn count_fallback(&self) {
         self.fallbacks.fetch_add(1, Ordering::Relaxed);
     }

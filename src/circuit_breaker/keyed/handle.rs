@@ -8,12 +8,12 @@ use crate::circuit_breaker::control::manual_control;
 use crate::circuit_breaker::machine::types::Command;
 use crate::circuit_breaker::owner::Owner;
 use crate::circuit_breaker::permit::Permit;
+use crate::circuit_breaker::slow_calls::Stopwatch;
 use crate::circuit_breaker::snapshot::Snapshot;
 use crate::circuit_breaker::state::State;
 use crate::circuit_breaker::ticket::Ticket;
 use crate::circuit_breaker::totals::Totals;
 use crate::classify::{Classify, Errors};
-use crate::clock::Instant;
 use crate::events::Subscription;
 use crate::keyed_table::{Key, keyed_handles};
 use crate::outcome::Classification;
@@ -117,16 +117,8 @@ impl<K: Key> Owner for KeyHandle<K> {
         self.group.record(&self.entry, ticket, classification, is_slow);
     }
 
-    fn is_slow(&self, ticket: Ticket) -> bool {
-        self.group.is_slow(ticket)
-    }
-
-    fn now(&self) -> Instant {
-        self.group.stopwatch().clock.coarse()
-    }
-
-    fn is_stalled(&self, ticket: Ticket) -> bool {
-        self.group.stopwatch().is_stalled(ticket.started)
+    fn stopwatch(&self) -> &Stopwatch {
+        &self.group.stopwatch
     }
 
     fn count_fallback(&self) {
