@@ -77,6 +77,7 @@ mod log;
 #[cfg(all(test, backstop_loom))]
 mod loom_tests;
 mod machine;
+#[cfg(feature = "metrics")]
 mod metrics;
 mod owner;
 mod partitions;

@@ -62,6 +62,7 @@ mod log;
 #[cfg(all(test, backstop_loom))]
 mod loom_tests;
 mod machine;
+#[cfg(feature = "metrics")]
 mod metrics;
 mod open_time;
 pub(crate) mod owner;
