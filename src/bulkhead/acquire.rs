@@ -106,7 +106,7 @@ impl<H: PermitOwner> Waiting<H> {
     }
 }
 
-/// The way of a future's call through the bulkhead.
+/// Progress of a call at the bulkhead, if a future carries it.
 pub(crate) enum Held<H: PermitOwner> {
     Waiting(Waiting<H>),
     Permit(Option<Permit<H>>),

@@ -2,6 +2,7 @@
 
 /// A builder over `Settings`, for a handle or its configuration alone. `Settings` has a method
 /// `check(self) -> Result<Config, ConfigError>`, the handle a function `make(name, config, clock)`.
+/// The caller imports `Clock`, `ConfigError`, `ConfigOnly` and `Named`, so that its imports show what it depends on.
 macro_rules! builder {
     ($builder:ident<T>, $settings:ident => $config:ident, $handle:ident = $noun:literal $(, $defaults:literal)?) => {
         #[doc = concat!("Builds a [`", stringify!($handle), "`] or, without a name, a [`", stringify!($config), "`].")]

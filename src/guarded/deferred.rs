@@ -7,12 +7,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
-/// The way of a deferred request through its mechanisms.
+/// Admission of a deferred request by its mechanisms.
 pub(crate) trait Admission {
     /// The permits of the call.
     type Guard: Settle;
 
-    /// Waits until it is settled whether the request may be called.
+    /// Waits until the request may be called, or is rejected.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejected>>;
 
     /// The permits, just before the call. Called once, after [`poll`](Self::poll).

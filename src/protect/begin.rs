@@ -124,19 +124,19 @@ impl Mechanisms {
     }
 }
 
-/// A deferred request's way through the mechanisms.
-pub(super) struct Way {
+/// Admission of a deferred request: it holds the bulkhead's permit, or waits for it.
+pub(super) struct Pending {
     mechanisms: Mechanisms,
     held: Held<Bulkhead>,
 }
 
-impl Way {
+impl Pending {
     pub(super) fn new(mechanisms: Mechanisms, held: Held<Bulkhead>) -> Self {
         Self { mechanisms, held }
     }
 }
 
-impl Admission for Way {
+impl Admission for Pending {
     type Guard = Guards;
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejected>> {

@@ -1,6 +1,6 @@
 //! The future of a call behind several mechanisms.
 
-use super::begin::Way;
+use super::begin::Pending;
 use super::guards::Guards;
 use crate::classify::{Classified, Classify};
 use crate::guarded::{Judged, Progress, StateProjected, has_failed, poll_call, settle_broken};
@@ -21,7 +21,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, Request, F, C, P, Rejection> {
         #[pin]
-        pub(super) state: Progress<S, Request, F, Way, Rejection>,
+        pub(super) state: Progress<S, Request, F, Pending, Rejection>,
         pub(super) classifier: C,
         pub(super) on_reject: P,
         pub(super) holds_body: bool,

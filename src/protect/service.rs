@@ -1,6 +1,6 @@
 //! The Tower service.
 
-use super::begin::{Begun, Mechanisms, Way};
+use super::begin::{Begun, Mechanisms, Pending};
 use super::future::ResponseFuture;
 use super::guards::Guards;
 use super::targets::{Anyone, Targets};
@@ -87,7 +87,7 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     #[inline]
     fn future<Request, Rejection>(
         &self,
-        state: Progress<S, Request, S::Future, Way, Rejection>,
+        state: Progress<S, Request, S::Future, Pending, Rejection>,
     ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection>
     where
         S: Service<Request>,
@@ -119,8 +119,8 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     where
         S: Service<Request> + Clone,
     {
-        let way = Way::new(self.mechanisms.clone(), held);
-        let state = State::deferred(&mut self.inner, request, !self.is_unasked, way);
+        let pending = Pending::new(self.mechanisms.clone(), held);
+        let state = State::deferred(&mut self.inner, request, !self.is_unasked, pending);
         self.future(state)
     }
 
