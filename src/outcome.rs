@@ -3,6 +3,15 @@
 use crate::clock::{Instant, nanos};
 use std::time::Duration;
 
+/// The side of a call that a layer stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// In front of a server's own handlers.
+    Inbound,
+    /// In front of a client of a dependency.
+    Outbound,
+}
+
 /// Outcome of one call. Every admitted call ends in exactly one outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
@@ -116,15 +125,27 @@ pub trait Settle {
     /// Reports the outcome. Only the first call counts.
     fn settle(&mut self, classification: Classification);
 
-    /// Records that the response's head has arrived and the body follows. The call's duration ends here, so that a
-    /// large download is not a slow call.
+    /// Records that the call is under way: from now on it may be abandoned.
+    fn pending(&mut self) {}
+
+    /// Records that the response's head has arrived. The call's duration ends here, so that a large download is not a
+    /// slow call.
     fn answered(&mut self) {}
+
+    /// Records that the head says nothing bad and that the body decides the outcome.
+    fn streams(&mut self) {}
 
     /// Records a frame of the response's body, which restarts the stall timer.
     fn progressed(&mut self) {}
 
-    /// Returns whether the body has stalled: no frame for longer than the slow-call threshold, or 1 s if there is none.
+    /// Returns whether the body has stalled: no frame for as long as
+    /// [`stall_after`](crate::circuit_breaker::CircuitBreakerBuilder::stall_after) says.
     fn is_stalled(&self) -> bool {
+        false
+    }
+
+    /// Returns whether a client is served under it, rather than a dependency called.
+    fn is_inbound(&self) -> bool {
         false
     }
 
@@ -168,11 +189,27 @@ impl<G: Settle> Settle for Option<G> {
         }
     }
 
+    fn pending(&mut self) {
+        if let Some(guard) = self {
+            guard.pending();
+        }
+    }
+
     #[inline]
     fn answered(&mut self) {
         if let Some(guard) = self {
             guard.answered();
         }
+    }
+
+    fn streams(&mut self) {
+        if let Some(guard) = self {
+            guard.streams();
+        }
+    }
+
+    fn is_inbound(&self) -> bool {
+        self.as_ref().is_some_and(G::is_inbound)
     }
 
     fn progressed(&mut self) {

@@ -1,7 +1,7 @@
 //! The first half of a call's path: whether it is let through.
 
 use super::handle::CircuitBreaker;
-use super::machine::types::{Admission, Denial};
+use super::machine::types::{Admission, Denial, Part};
 use super::permit::Permit;
 use super::shared::{ADMITS, GENERATION_SHIFT, REJECTS, STATE, Shared, TIMES};
 use super::state::State;
@@ -20,7 +20,7 @@ impl Shared {
         let word = self.word.load(Ordering::Acquire);
         let generation = word >> GENERATION_SHIFT;
         let start = || if word & TIMES == 0 { Instant::NEVER } else { self.stopwatch.start() };
-        (word & ADMITS != 0).then(|| Ticket { generation, flight: 0, started: start() })
+        (word & ADMITS != 0).then(|| Ticket { generation, part: Part::PLAIN, started: start() })
     }
 
     /// Asks to let a call through.
@@ -28,32 +28,40 @@ impl Shared {
         if let Some(ticket) = self.try_admit_fast() {
             return Ok(ticket);
         }
-        match self.time_left() {
-            Some(left) => {
+        match self.rejection() {
+            Some((reason, left)) => {
                 self.count_rejection();
-                Err(self.rejected(RejectReason::Open, left))
+                Err(self.rejected(reason, left))
             }
             None => self.admit_locked(),
         }
     }
 
-    /// The time until an open circuit probes; `None` where there is none, or only the machine knows.
+    /// The rejection by a circuit that is open, or whose probes are all under way; `None` where only the machine knows.
     #[inline]
-    fn time_left(&self) -> Option<RetryAfter> {
+    fn rejection(&self) -> Option<(RejectReason, RetryAfter)> {
         // Acquire: pairs with the store in `mirror`.
-        if self.word.load(Ordering::Acquire) & STATE != State::Open as u64 {
+        let word = self.word.load(Ordering::Acquire);
+        if word & REJECTS == 0 {
             return None;
         }
-        let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
+        if word & STATE == State::ForcedOpen as u64 {
+            return Some((RejectReason::ForcedOpen, RetryAfter::NONE));
+        }
+        let until = Instant::from_nanos(self.rejects_until.load(Ordering::Relaxed));
         let now = self.stopwatch.clock.coarse();
-        (until > now && until != Instant::NEVER).then(|| RetryAfter::between(now, until))
+        match word & STATE == State::Open as u64 {
+            _ if until <= now || until == Instant::NEVER => None,
+            true => Some((RejectReason::Open, RetryAfter::between(now, until))),
+            false => Some((RejectReason::HalfOpen, RetryAfter::NONE)),
+        }
     }
 
     /// Returns whether the next call is certain to be rejected.
     #[inline]
     pub(crate) fn is_rejecting(&self) -> bool {
         // Acquire: pairs with the store in `mirror`.
-        self.word.load(Ordering::Acquire) & REJECTS != 0 && !self.is_open_time_over()
+        self.word.load(Ordering::Acquire) & REJECTS != 0 && !self.is_over()
     }
 
     /// The rejection that the next call is certain to get, counted as one.
@@ -70,8 +78,8 @@ impl Shared {
         }
     }
 
-    fn is_open_time_over(&self) -> bool {
-        let until = Instant::from_nanos(self.open_until.load(Ordering::Relaxed));
+    fn is_over(&self) -> bool {
+        let until = Instant::from_nanos(self.rejects_until.load(Ordering::Relaxed));
         until.is_reached(self.stopwatch.clock.coarse())
     }
 
@@ -103,9 +111,7 @@ impl Shared {
             admitted
         });
         match admitted {
-            Ok(Admission { generation, flight, .. }) => {
-                Ok(Ticket { generation, flight, started: self.stopwatch.start() })
-            }
+            Ok(Admission { generation, part, .. }) => Ok(Ticket { generation, part, started: self.stopwatch.start() }),
             Err(Denial { reason, retry_after }) => Err(self.rejected(reason, retry_after)),
         }
     }
@@ -116,9 +122,9 @@ impl Shared {
         self.rejected(RejectReason::NotReady, Some(Duration::ZERO))
     }
 
-    fn cancel(&self, Ticket { generation, flight, .. }: Ticket, not_permitted: u64) {
+    fn cancel(&self, Ticket { generation, part, .. }: Ticket, not_permitted: u64) {
         self.locked(|core, now| {
-            core.machine.cancel(Admission { generation, flight, would_reject: false }, now);
+            core.machine.cancel(Admission { generation, part, would_reject: false }, now);
             core.accumulated.totals.not_permitted += not_permitted;
         });
     }

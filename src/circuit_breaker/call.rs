@@ -151,7 +151,7 @@ pub(super) fn call_with<T, E, C: Classify<T, E>, H: PermitOwner>(
     future: impl Future<Output = Result<T, E>>,
     classifier: &C,
 ) -> impl Future<Output = Result<C::Response<Permit<H>>, CallError<E>>> {
-    Guarded { future, ask: Some(|| ask().map(Permit::into_carried)), permit: None, classifier }
+    Guarded { future, ask: Some(|| ask().map(|permit| permit.into_carried(false))), permit: None, classifier }
 }
 
 /// Runs a closure under a permit.
@@ -161,7 +161,7 @@ pub(super) fn call_blocking<T, E: 'static, H: PermitOwner>(
 ) -> Result<T, CallError<E>> {
     let mut permit = permit?;
     let result = work();
-    if let Classified::Now(classification) = classify(&Errors, &result) {
+    if let Classified::Now(classification) = classify(&Errors, &result, false) {
         permit.settle(classification);
     }
     result.map_err(CallError::Inner)

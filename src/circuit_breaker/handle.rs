@@ -4,7 +4,7 @@ use super::config::CircuitBreakerConfig;
 use super::control::manual_control;
 use super::core::Sample;
 use super::event::Event;
-use super::machine::types::Command;
+use super::machine::types::{Command, Left};
 use super::owner::Owner;
 use super::permit::Permit;
 use super::shared::Shared;
@@ -102,13 +102,13 @@ impl CircuitBreaker {
 
     /// The permit of a call that was let through, to travel with a future.
     #[inline]
-    pub(crate) fn carry(&self, ticket: Ticket) -> Permit {
-        Permit::carried(self.clone(), ticket)
+    pub(crate) fn carry(&self, ticket: Ticket, is_inbound: bool) -> Permit {
+        Permit::carried(self.clone(), ticket, is_inbound)
     }
 
     /// A permit that travels with a future.
-    pub(crate) fn enter(&self) -> Result<Permit, Rejected> {
-        self.try_acquire().map(Permit::into_carried)
+    pub(crate) fn enter(&self, is_inbound: bool) -> Result<Permit, Rejected> {
+        self.shared.admit().map(|ticket| self.carry(ticket, is_inbound))
     }
 
     /// The rejection that the next call is certain to get.
@@ -174,6 +174,14 @@ impl Owner for CircuitBreaker {
     #[inline]
     fn stopwatch(&self) -> &Stopwatch {
         &self.shared.stopwatch
+    }
+
+    fn abandon(&self, ticket: &Ticket, left: Left, is_slow: bool) {
+        self.shared.abandon(ticket, left, is_slow);
+    }
+
+    fn record_head(&self, ticket: &mut Ticket) {
+        self.shared.record_head(ticket);
     }
 
     fn count_fallback(&self) {

@@ -2,37 +2,37 @@
 
 use super::window::counts::Stamp;
 use crate::clock::Instant;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Calls in the order they began. Memory: the calls that began within one threshold, and those that hang.
+/// Calls by number, so in the order they began. Memory: the calls in flight.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InFlight {
-    /// Number of the first in `begun`.
-    first: u64,
-    /// Start of each call; `None` once it has ended.
-    begun: VecDeque<Option<Instant>>,
-    /// Hung calls by number, and where the window counted them as slow.
+    /// Number of the newest.
+    newest: u64,
+    /// Start of each call that is not counted yet.
+    begun: BTreeMap<u64, Instant>,
+    /// Where the window counted the others as slow.
     counted: BTreeMap<u64, Stamp>,
 }
 
 impl InFlight {
     /// A call begins. Its number starts at 1.
     pub(crate) fn begin(&mut self, now: Instant) -> u64 {
-        self.begun.push_back(Some(now));
-        self.first + self.begun.len() as u64
+        self.newest += 1;
+        self.begun.insert(self.newest, now);
+        self.newest
+    }
+
+    /// A call is answered: it is not slow any more. Returns whether it was counted as slow before.
+    pub(crate) fn answer(&mut self, number: u64) -> bool {
+        self.begun.remove(&number);
+        self.counted.contains_key(&number)
     }
 
     /// A call ends: where it was counted as slow, if it was.
     pub(crate) fn end(&mut self, number: u64) -> Option<Stamp> {
-        let index = number.checked_sub(self.first + 1).and_then(|index| usize::try_from(index).ok());
-        if let Some(call) = index.and_then(|index| self.begun.get_mut(index)) {
-            *call = None;
-        }
-        while self.begun.front() == Some(&None) {
-            self.begun.pop_front();
-            self.first += 1;
-        }
+        self.begun.remove(&number);
         self.counted.remove(&number)
     }
 
@@ -41,20 +41,16 @@ impl InFlight {
         self.counted.values_mut().for_each(|stamp| *stamp = Stamp::NONE);
     }
 
-    /// Takes the next call that has lasted longer than `threshold`, and counts it with `count`.
+    /// Counts every call that has lasted longer than `threshold` with `count`. Returns whether there was one.
     pub(crate) fn count_slow(&mut self, now: Instant, threshold: Duration, mut count: impl FnMut() -> Stamp) -> bool {
         let mut found = false;
-        while let Some(begun) = self.begun.front() {
-            match begun {
-                Some(begun) if now.saturating_duration_since(*begun) <= threshold => break,
-                Some(_) => {
-                    self.counted.insert(self.first + 1, count());
-                    found = true;
-                }
-                None => {}
+        while let Some(oldest) = self.begun.first_entry() {
+            if now.saturating_duration_since(*oldest.get()) <= threshold {
+                break;
             }
-            self.begun.pop_front();
-            self.first += 1;
+            self.counted.insert(*oldest.key(), count());
+            oldest.remove();
+            found = true;
         }
         found
     }

@@ -3,7 +3,8 @@
 use super::handle::CircuitBreaker;
 use super::service::CircuitBreakerService;
 use crate::classify::Auto;
-use crate::reject::{AsError, answers};
+use crate::outcome::Side;
+use crate::reject::{AsError, answers, sides};
 use tower_layer::Layer;
 
 /// Puts a circuit breaker in front of services. All of them share its circuit.
@@ -45,22 +46,24 @@ pub struct CircuitBreakerLayer<C = Auto, P = AsError> {
     breaker: CircuitBreaker,
     classifier: C,
     on_reject: P,
+    side: Option<Side>,
     pends: bool,
 }
 
 impl CircuitBreakerLayer {
     pub(super) fn new(breaker: CircuitBreaker) -> Self {
-        Self { breaker, classifier: Auto, on_reject: AsError, pends: false }
+        Self { breaker, classifier: Auto, on_reject: AsError, side: None, pends: false }
     }
 }
 
 impl<C, P> CircuitBreakerLayer<C, P> {
     answers!(CircuitBreakerLayer);
+    sides!();
 
     fn with<D, Q>(self, change: impl FnOnce(C, P) -> (D, Q)) -> CircuitBreakerLayer<D, Q> {
-        let Self { breaker, classifier, on_reject, pends } = self;
+        let Self { breaker, classifier, on_reject, side, pends } = self;
         let (classifier, on_reject) = change(classifier, on_reject);
-        CircuitBreakerLayer { breaker, classifier, on_reject, pends }
+        CircuitBreakerLayer { breaker, classifier, on_reject, side, pends }
     }
 
     /// Load-balancer mode: `poll_ready` is pending while calls would be rejected, and wakes when one may pass.
@@ -79,7 +82,7 @@ impl<S, C: Clone, P: Clone> Layer<S> for CircuitBreakerLayer<C, P> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
-        let service = CircuitBreakerService::new(self.breaker.clone(), inner, classifier, on_reject);
+        let service = CircuitBreakerService::new(self.breaker.clone(), inner, classifier, on_reject, self.side);
         if self.pends { service.pending() } else { service }
     }
 }

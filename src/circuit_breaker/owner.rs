@@ -1,5 +1,6 @@
 //! Owners of permits: a circuit breaker, or one key of a group.
 
+use super::machine::types::Left;
 use super::slow_calls::Stopwatch;
 use super::ticket::Ticket;
 use crate::outcome::Classification;
@@ -24,6 +25,12 @@ pub trait Owner {
 
     /// Times its calls.
     fn stopwatch(&self) -> &Stopwatch;
+
+    /// Records that the caller left.
+    fn abandon(&self, ticket: &Ticket, left: Left, is_slow: bool);
+
+    /// Records that the head of the response has arrived, and its body decides the outcome.
+    fn record_head(&self, ticket: &mut Ticket);
 
     /// Counts a call that a fallback answered.
     fn count_fallback(&self);

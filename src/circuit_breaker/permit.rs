@@ -1,6 +1,7 @@
 //! One admitted call.
 
 use super::handle::CircuitBreaker;
+use super::machine::types::Left;
 use super::owner::PermitOwner;
 use super::ticket::Ticket;
 use crate::outcome::{Classification, Outcome, Settle};
@@ -30,6 +31,8 @@ pub struct Permit<H: PermitOwner = CircuitBreaker> {
     holder: H,
     ticket: Ticket,
     phase: Phase,
+    /// Whether a client is served under it: its leaving says nothing.
+    is_inbound: bool,
     /// Whether the call was slow when the dependency answered.
     was_slow: Option<bool>,
 }
@@ -46,18 +49,22 @@ enum Phase {
 }
 
 impl<H: PermitOwner> Permit<H> {
-    pub(super) fn bare(holder: H, ticket: Ticket) -> Self {
-        Self { holder, ticket, phase: Phase::Bare, was_slow: None }
+    pub(super) fn bare(holder: H, mut ticket: Ticket) -> Self {
+        if !ticket.is_timed() {
+            ticket.started = holder.stopwatch().clock.coarse();
+        }
+        Self { holder, ticket, phase: Phase::Bare, is_inbound: false, was_slow: None }
     }
 
     /// One that a future carries.
-    pub(super) fn carried(holder: H, ticket: Ticket) -> Self {
-        Self { holder, ticket, phase: Phase::Carried, was_slow: None }
+    #[inline]
+    pub(super) fn carried(holder: H, ticket: Ticket, is_inbound: bool) -> Self {
+        Self { holder, ticket, phase: Phase::Carried, is_inbound, was_slow: None }
     }
 
     /// From now on a future carries it.
-    pub(super) fn into_carried(mut self) -> Self {
-        self.phase = Phase::Carried;
+    pub(super) fn into_carried(mut self, is_inbound: bool) -> Self {
+        (self.phase, self.is_inbound) = (Phase::Carried, is_inbound);
         self
     }
 
@@ -78,14 +85,24 @@ impl<H: PermitOwner> Permit<H> {
 
     /// Ends the call with an outcome or a [`Classification`].
     pub fn end(mut self, classification: impl Into<Classification>) {
-        self.settle(classification.into());
+        let classification = classification.into();
+        if classification.outcome() == Outcome::Abandoned {
+            self.abandon();
+        } else {
+            self.settle(classification);
+        }
     }
 }
 
 impl<H: PermitOwner> Permit<H> {
     #[inline]
-    fn is_slow(&self) -> bool {
-        self.holder.stopwatch().is_slow(self.ticket.started)
+    fn is_slow_answer(&self) -> bool {
+        self.ticket.is_timed() && self.holder.stopwatch().answered(self.ticket.started)
+    }
+
+    /// Returns whether the caller has waited too long for the answer, or for the next part of it.
+    fn has_waited(&self) -> bool {
+        self.holder.stopwatch().has_waited(self.ticket.started, self.was_slow.is_some())
     }
 
     #[cold]
@@ -96,8 +113,22 @@ impl<H: PermitOwner> Permit<H> {
             Phase::Bare => std::thread::panicking(),
             Phase::Carried | Phase::Settled => false,
         };
-        self.was_slow = None; // it lasted until now, or stalled since its last progress
-        self.settle(if has_panicked { Outcome::Panicked } else { Outcome::Abandoned }.into());
+        if has_panicked {
+            self.settle(Outcome::Panicked.into());
+        } else {
+            self.abandon();
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.phase = Phase::Settled;
+        let left = match self.is_inbound {
+            true => Left::Inbound,
+            false if self.has_waited() => Left::Unanswered,
+            false => Left::Early,
+        };
+        let is_slow = self.was_slow.unwrap_or_else(|| self.holder.stopwatch().is_slow(self.ticket.started));
+        self.holder.abandon(&self.ticket, left, is_slow);
     }
 }
 
@@ -107,25 +138,39 @@ impl<H: PermitOwner> Settle for Permit<H> {
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Settled {
             self.phase = Phase::Settled;
-            let is_slow = self.ticket.is_timed() && self.was_slow.unwrap_or_else(|| self.is_slow());
+            let is_slow = self.was_slow.unwrap_or_else(|| self.is_slow_answer());
             self.holder.record(&self.ticket, classification, is_slow);
         }
     }
 
     #[inline]
-    fn answered(&mut self) {
-        if self.ticket.is_timed() {
-            self.was_slow = Some(self.is_slow());
+    fn pending(&mut self) {
+        if !self.ticket.is_timed() {
+            self.ticket.started = self.holder.stopwatch().clock.coarse();
         }
     }
 
+    #[inline]
+    fn answered(&mut self) {
+        self.was_slow = Some(self.is_slow_answer());
+    }
+
+    fn streams(&mut self) {
+        self.holder.record_head(&mut self.ticket);
+        self.progressed();
+    }
+
     fn progressed(&mut self) {
-        self.was_slow.get_or_insert(false); // it was answered while nobody timed it
         self.ticket.started = self.holder.stopwatch().clock.coarse();
     }
 
     fn is_stalled(&self) -> bool {
-        self.holder.stopwatch().is_stalled(self.ticket.started)
+        self.has_waited()
+    }
+
+    #[inline]
+    fn is_inbound(&self) -> bool {
+        self.is_inbound
     }
 
     fn fallback_used(&mut self) {

@@ -1,9 +1,33 @@
 //! One half-open round: how many probes may pass, and what their results decide.
+//!
+//! ```text
+//!            while a place is free           success, failure
+//!   ┌───────┐ ─────────────────▶ ┌─────────┐ ────────────────▶ a result: decides as soon as it is certain
+//!   │ place │                    │ waiting │
+//!   └───────┘ ◀───────────────── └─────────┘ ────────────────▶ lost: every place lost ──▶ Open
+//!              it says nothing        │       its caller left
+//!                                     │ head of the response
+//!                                     ▼
+//!                                ┌─────────┐ ────────────────▶ a result
+//!                                │ flowing │  the body ends
+//!                                └─────────┘ ────────────────▶ flowed
+//!                                             its caller left
+//!
+//!   at the limit, or when no place is left:
+//!     results, flowing, flowed ──▶ Close or Open by their rate; what flows or flowed is a success
+//!     only waiting or lost     ──▶ Open
+//!     nothing                  ──▶ stay, silently
+//! ```
+//!
+//! The limit counts from the first probe, so that a round without traffic has none. A place that was lost to a caller
+//! who left after a moment is given out again, as many times as there are places: enough for a hedge, too few for a
+//! flood.
 
-use super::config::{HalfOpen, HalfOpenDecision, ProbeLimit, Rules};
+use super::config::{HalfOpen, HalfOpenDecision, ProbeLimit, Rules, TimeoutTo};
 use super::window::counts::Counts;
 use crate::clock::Instant;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// The failure rate that reopens where no trip rule of the user's can be met by the failures of a round.
 const DEFAULT_FAILURE_RATE: f64 = 0.5;
@@ -12,17 +36,40 @@ const DEFAULT_FAILURE_RATE: f64 = 0.5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     Close,
+    /// Probes failed or were slow.
     Open,
+    /// No probe was answered. Whether one of them hung: then the open time grows.
+    NoAnswer {
+        has_hung: bool,
+    },
+}
+
+/// How a probe without a result ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// It says nothing: its place is free again.
+    Nothing,
+    /// Its caller left before an answer. Whether it had lasted too long for one.
+    Abandoned { is_unanswered: bool },
 }
 
 /// The probes of one round.
 #[derive(Clone, Debug)]
 pub(crate) struct Probes {
+    /// When what is there decides; [`Instant::NEVER`] while nothing is.
     pub(crate) deadline: Instant,
     /// Probes that may still begin.
     left: u32,
     /// Places that this round began with, or was given since.
     places: u32,
+    /// Probes without an answer so far.
+    waiting: u32,
+    /// Probes whose responses flow, and those that flowed until their callers had enough.
+    flowing: u32,
+    flowed: u32,
+    /// Probes whose callers left: after a moment, and after they had waited long enough.
+    left_early: u32,
+    unanswered: u32,
     /// The newest results, as many as the decision looks at: (failed, slow).
     results: VecDeque<(bool, bool)>,
 }
@@ -30,7 +77,17 @@ pub(crate) struct Probes {
 impl Probes {
     pub(crate) fn new(settings: &HalfOpen, now: Instant) -> Self {
         let places = settings.max_calls;
-        Self { deadline: now.saturating_add(settings.timeout), left: places, places, results: VecDeque::new() }
+        Self {
+            deadline: now.saturating_add(settings.timeout),
+            left: places,
+            places,
+            waiting: 0,
+            flowing: 0,
+            flowed: 0,
+            left_early: 0,
+            unanswered: 0,
+            results: VecDeque::new(),
+        }
     }
 
     /// Goes on under new settings: never longer than they allow, and never without a place for a result they need.
@@ -40,36 +97,127 @@ impl Probes {
         self.places = self.places.max(settings.max_calls);
     }
 
-    /// Takes a place, if there is one.
-    pub(crate) fn try_begin(&mut self) -> bool {
-        let has_place = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        has_place
+    /// Takes a place, if there is one. The first probe has all of `limit`.
+    pub(crate) fn try_begin(&mut self, now: Instant, limit: Duration, has_hanging: bool) -> bool {
+        if !self.has_place(has_hanging) {
+            return false;
+        }
+        if self.is_empty() {
+            self.deadline = now.saturating_add(limit);
+        }
+        self.left -= 1;
+        self.waiting += 1;
+        true
     }
 
-    pub(crate) fn has_place(&self) -> bool {
-        self.left > 0
+    /// Returns whether a probe may begin. While probes of earlier rounds hang, they do so one by one.
+    pub(crate) fn has_place(&self, has_hanging: bool) -> bool {
+        self.left > 0 && (self.waiting == 0 || !has_hanging)
     }
 
-    /// A probe ended without a result: its place can be taken again.
-    pub(crate) fn give_back(&mut self) {
-        self.left += 1;
+    /// Probes without an answer so far.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting + self.flowing + self.flowed == 0 && self.results.is_empty()
+    }
+
+    /// The response of a probe flows.
+    pub(crate) fn flow(&mut self) {
+        self.waiting -= 1;
+        self.flowing += 1;
+    }
+
+    fn end(&mut self, was_flowing: bool) {
+        *(if was_flowing { &mut self.flowing } else { &mut self.waiting }) -= 1;
+    }
+
+    /// A probe ended without a result.
+    pub(crate) fn lose(
+        &mut self,
+        was_flowing: bool,
+        lost: Lost,
+        settings: &HalfOpen,
+        rules: &Rules,
+    ) -> Option<Decision> {
+        self.end(was_flowing);
+        let is_free_again = match lost {
+            Lost::Nothing if was_flowing => {
+                self.flowed += 1;
+                settings.limit == ProbeLimit::InFlight
+            }
+            Lost::Nothing => true,
+            Lost::Abandoned { is_unanswered: true } => {
+                self.unanswered += 1;
+                settings.limit == ProbeLimit::InFlight
+            }
+            Lost::Abandoned { is_unanswered: false } => {
+                self.left_early += 1;
+                self.left_early <= self.places
+            }
+        };
+        self.left += u32::from(is_free_again);
+        self.when_over(settings, rules)
     }
 
     /// A probe ended with a result.
-    pub(crate) fn finish(&mut self, failed: bool, slow: bool, settings: &HalfOpen, rules: &Rules) -> Option<Decision> {
+    pub(crate) fn finish(
+        &mut self,
+        was_flowing: bool,
+        (failed, slow): (bool, bool),
+        settings: &HalfOpen,
+        rules: &Rules,
+    ) -> Option<Decision> {
+        self.end(was_flowing);
         if settings.limit == ProbeLimit::InFlight {
             self.left += 1;
         }
         self.results.push_back((failed, slow));
-        match settings.decision {
+        let decided = match settings.decision {
             HalfOpenDecision::Rate { calls } => {
                 self.keep(calls);
                 self.by_rate(calls, settings.is_early, rules)
             }
             HalfOpenDecision::ConsecutiveSuccesses { calls } => self.by_successes(calls, calls, rules),
             HalfOpenDecision::Successes { successes, of } => self.by_successes(successes, of, rules),
+        };
+        decided.or_else(|| self.when_over(settings, rules))
+    }
+
+    /// The decision at the limit; `None` to stay, as nothing has begun.
+    pub(crate) fn at_limit(&mut self, settings: &HalfOpen, rules: &Rules) -> Option<Decision> {
+        match settings.timeout_to {
+            TimeoutTo::Closed => return Some(Decision::Close),
+            TimeoutTo::Open => {}
         }
+        let decided = self.by_what_is_there(settings, rules);
+        if decided.is_none() {
+            self.deadline = Instant::NEVER;
+        }
+        decided
+    }
+
+    /// The decision of a round that no further probe can come to.
+    fn when_over(&self, settings: &HalfOpen, rules: &Rules) -> Option<Decision> {
+        let is_over = self.unanswered >= self.places || self.left + self.waiting + self.flowing == 0;
+        is_over.then(|| self.by_what_is_there(settings, rules)).flatten()
+    }
+
+    /// The results so far decide; those that flow are successes. Without any it is the callers who left.
+    fn by_what_is_there(&self, settings: &HalfOpen, rules: &Rules) -> Option<Decision> {
+        let counts = self.counts();
+        let counts = Counts { calls: counts.calls + u64::from(self.flowing + self.flowed), ..counts };
+        if counts.calls == 0 {
+            let has_hung = self.unanswered + self.waiting > 0;
+            return (has_hung || self.left_early > 0).then_some(Decision::NoAnswer { has_hung });
+        }
+        let is_bad = match settings.decision {
+            HalfOpenDecision::Rate { .. } => is_exceeded(rules, counts),
+            _ => counts.failed > 0 || counts.slow > 0 && rules.slow_call_rate.is_some(),
+        };
+        Some(if is_bad { Decision::Open } else { Decision::Close })
     }
 
     fn keep(&mut self, results: u32) {
@@ -118,7 +266,6 @@ impl Probes {
             calls: self.results.len() as u64,
             failed: count(|(failed, _)| *failed),
             slow: count(|(_, slow)| *slow),
-            abandoned: 0,
         }
     }
 }
@@ -151,7 +298,11 @@ mod tests {
             .build()
             .unwrap();
         let mut probes = Probes::new(&config.half_open, Instant::default());
-        results.iter().map(|(failed, slow)| probes.finish(*failed, *slow, &config.half_open, &config.rules)).collect()
+        let finish = |result: &(bool, bool)| {
+            probes.try_begin(Instant::default(), Duration::MAX, false);
+            probes.finish(false, *result, &config.half_open, &config.rules)
+        };
+        results.iter().map(finish).collect()
     }
 
     const OK: (bool, bool) = (false, false);

@@ -6,7 +6,7 @@ use super::window::counts::Counts;
 
 impl Rules {
     /// The rules that the evidence meets, failures first: slowness is the reason where nothing failed too much.
-    pub(super) fn met(&self, counts: Counts, consecutive_failures: u32) -> [Option<Reason>; 5] {
+    pub(super) fn met(&self, counts: Counts, consecutive_failures: u32) -> [Option<Reason>; 4] {
         let enough = |minimum: u32| counts.calls > 0 && counts.calls >= u64::from(minimum);
         let reaches = |part: u64, of: u64, rate: f64| part as f64 / of as f64 >= rate;
         let rule = |is_met: bool, reason| is_met.then_some(reason);
@@ -19,10 +19,6 @@ impl Rules {
         let failure_count = self
             .failure_count
             .is_some_and(|failures| enough(self.failure_count_minimum_calls) && counts.failed >= u64::from(failures));
-        let offered = counts.calls + counts.abandoned;
-        let abandoned_rate = counts.abandoned > 0
-            && offered >= u64::from(self.minimum_calls)
-            && reaches(counts.abandoned, offered, self.abandoned_rate.get());
         [
             rule(failure_rate, Reason::FailureRate),
             rule(failure_count, Reason::FailureCount),
@@ -31,8 +27,12 @@ impl Rules {
                 Reason::ConsecutiveFailures,
             ),
             rule(slow_call_rate, Reason::SlowCallRate),
-            rule(abandoned_rate, Reason::AbandonedRate),
         ]
+    }
+
+    /// Calls without an answer in a row that trip.
+    pub(super) fn unanswered_calls(&self) -> u32 {
+        self.consecutive_failures.unwrap_or(self.minimum_calls)
     }
 
     pub(super) fn most_minimum_calls(&self) -> u64 {

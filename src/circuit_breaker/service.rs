@@ -7,8 +7,8 @@ use super::permit::Permit;
 use super::ticket::Ticket;
 use crate::classify::{Auto, Classify};
 use crate::guarded::{State, settle_broken, wrapper};
-use crate::outcome::{Settle, on_behalf_of};
-use crate::reject::{AsError, OnReject, Rejected};
+use crate::outcome::{Settle, Side, on_behalf_of};
+use crate::reject::{AsError, OnReject, Rejected, is_inbound};
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
@@ -22,6 +22,7 @@ pub struct CircuitBreakerService<S, C = Auto, P = AsError> {
     inner: S,
     classifier: C,
     on_reject: P,
+    side: Option<Side>,
     readiness: Readiness,
     #[cfg(feature = "tokio")]
     wait: Option<crate::circuit_breaker::readiness::Wait>,
@@ -37,12 +38,13 @@ enum Readiness {
 }
 
 impl<S, C, P> CircuitBreakerService<S, C, P> {
-    pub(super) fn new(breaker: CircuitBreaker, inner: S, classifier: C, on_reject: P) -> Self {
+    pub(super) fn new(breaker: CircuitBreaker, inner: S, classifier: C, on_reject: P, side: Option<Side>) -> Self {
         Self {
             breaker,
             inner,
             classifier,
             on_reject,
+            side,
             readiness: Readiness::Polled,
             #[cfg(feature = "tokio")]
             wait: None,
@@ -84,7 +86,7 @@ where
         }
         let polled = ready!(self.inner.poll_ready(cx));
         self.readiness = Readiness::Polled;
-        Poll::Ready(polled.map_err(|error| P::carry(self.count_broken(error))))
+        Poll::Ready(polled.map_err(|error| P::carry(self.count_broken(error, is_inbound::<P, _, _, _, _>(self.side)))))
     }
 
     #[inline]
@@ -98,7 +100,8 @@ where
                 Err(rejected) => return reject(request, &self.breaker, rejected, classifier, on_reject),
             },
         };
-        start(&mut self.inner, request, Permit::carried(self.breaker.clone(), ticket), classifier, on_reject)
+        let permit = Permit::carried(self.breaker.clone(), ticket, is_inbound::<P, _, _, _, _>(self.side));
+        start(&mut self.inner, request, permit, classifier, on_reject)
     }
 }
 
@@ -148,12 +151,12 @@ impl<S, C, P> CircuitBreakerService<S, C, P> {
     }
 
     /// A service that says it is finished has failed a call.
-    fn count_broken<R, E>(&self, error: E) -> E
+    fn count_broken<R, E>(&self, error: E, is_inbound: bool) -> E
     where
         C: Classify<R, E>,
     {
-        match self.breaker.try_acquire() {
-            Ok(permit) => settle_broken(permit, &self.classifier, error),
+        match self.breaker.shared.admit() {
+            Ok(ticket) => settle_broken(self.breaker.carry(ticket, is_inbound), &self.classifier, error),
             Err(_) => error,
         }
     }
@@ -166,6 +169,7 @@ impl<S: Clone, C: Clone, P: Clone> Clone for CircuitBreakerService<S, C, P> {
             inner: self.inner.clone(),
             classifier: self.classifier.clone(),
             on_reject: self.on_reject.clone(),
+            side: self.side,
             readiness: Readiness::Polled,
             #[cfg(feature = "tokio")]
             wait: self.wait.clone(),
@@ -190,6 +194,6 @@ impl CircuitBreaker {
         S: tower_service::Service<Request>,
         Auto: Classify<S::Response, S::Error>,
     {
-        CircuitBreakerService::new(self.clone(), service, Auto, AsError)
+        CircuitBreakerService::new(self.clone(), service, Auto, AsError, None)
     }
 }

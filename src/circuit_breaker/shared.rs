@@ -13,9 +13,8 @@ use super::config::CircuitBreakerConfig;
 use super::core::{Core, Sample, ask_open_time, seed};
 use super::event::Event;
 use super::machine::Machine;
-use super::machine::types::{Ended, OpenTimeQuestion};
+use super::machine::types::{Ended, Left, OpenTimeQuestion};
 use super::slow_calls::Stopwatch;
-use super::state::State;
 use super::thread_counters::ThreadCounters;
 use super::ticket::Ticket;
 use super::totals::Accumulator;
@@ -33,11 +32,13 @@ pub(super) const ADMITS: u64 = 1 << 3;
 const COUNTS: u64 = 1 << 4;
 /// Successes are counted without the lock only until `steady_until`.
 const EDGED: u64 = 1 << 5;
-/// Calls are rejected, in `Open` until `open_until`.
+/// Every call is rejected, until `rejects_until`.
 pub(super) const REJECTS: u64 = 1 << 6;
 /// Calls are timed.
 pub(super) const TIMES: u64 = 1 << 7;
-pub(super) const GENERATION_SHIFT: u32 = 8;
+/// Calls went without an answer since the last one.
+const AWAITS_ANSWER: u64 = 1 << 8;
+pub(super) const GENERATION_SHIFT: u32 = 9;
 pub(super) const STATE: u64 = 0b111;
 
 /// The longest time between two publications while calls come in that need the lock.
@@ -49,7 +50,7 @@ pub(crate) struct Shared {
     pub(super) stopwatch: Stopwatch,
     pub(super) word: AtomicU64,
     steady_until: AtomicU64,
-    pub(super) open_until: AtomicU64,
+    pub(super) rejects_until: AtomicU64,
     thread_counters: ThreadCounters,
     core: Mutex<Core>,
     pub(super) events: Events<Event>,
@@ -79,7 +80,7 @@ impl Shared {
             stopwatch: Stopwatch::new(clock),
             word: AtomicU64::new(0),
             steady_until: AtomicU64::new(0),
-            open_until: AtomicU64::new(0),
+            rejects_until: AtomicU64::new(0),
             thread_counters: ThreadCounters::new(),
             core: Mutex::new(Core { machine, accumulated, absorbed: (0, 0), published_at: None }),
             events: Events::default(),
@@ -107,7 +108,7 @@ impl Shared {
     /// The common case keeps to registers: everything that calls a function is elsewhere.
     #[inline]
     pub(crate) fn record(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
-        if classification.is_plain_success() && !is_slow && ticket.flight == 0 {
+        if classification.is_plain_success() && !is_slow && ticket.part.is_plain() {
             // Acquire: pairs with the store in `mirror`.
             let word = self.word.load(Ordering::Acquire);
             if word & (COUNTS | EDGED) == COUNTS
@@ -125,7 +126,7 @@ impl Shared {
 
     #[inline(never)]
     fn record_slow(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
-        let is_plain = ticket.flight == 0 && classification.requested_wait().is_none();
+        let is_plain = ticket.part.is_plain() && classification.requested_wait().is_none();
         let is_counted = match classification.outcome() {
             Outcome::Success => is_plain && !is_slow && self.count_success(ticket.generation),
             // A full bulkhead inside of the breaker answers often, and at once.
@@ -133,7 +134,20 @@ impl Shared {
             _ => false,
         };
         if !is_counted {
-            self.record_locked(ticket, classification, is_slow);
+            self.record_locked(ticket, classification, is_slow, Left::Early);
+        }
+    }
+
+    /// Records that the caller left before the answer.
+    pub(crate) fn abandon(&self, ticket: &Ticket, left: Left, is_slow: bool) {
+        self.record_locked(ticket, Outcome::Abandoned.into(), is_slow, left);
+    }
+
+    /// Records the head of a response whose body decides the outcome, if that means something.
+    pub(crate) fn record_head(&self, ticket: &mut Ticket) {
+        // Acquire: pairs with the store in `mirror`.
+        if !ticket.part.is_plain() || self.word.load(Ordering::Acquire) & AWAITS_ANSWER != 0 {
+            ticket.part = self.with_machine(|machine, now| machine.record_head(ticket.generation, ticket.part, now));
         }
     }
 
@@ -166,11 +180,11 @@ impl Shared {
 
     #[cold]
     #[inline(never)]
-    fn record_locked(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
-        let Ticket { generation, flight, .. } = *ticket;
+    fn record_locked(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {
+        let Ticket { generation, part, .. } = *ticket;
         let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
         self.locked(|core, now| {
-            let recorded = core.machine.record(Ended { generation, flight, outcome, is_slow, retry_after }, now);
+            let recorded = core.machine.record(Ended { generation, part, outcome, is_slow, retry_after, left }, now);
             core.accumulated.count(recorded);
         });
     }
@@ -200,6 +214,7 @@ impl Shared {
         let mut core = self.core.lock();
         let now = self.stopwatch.now(core.machine.follows_flights());
         core.absorb(&self.thread_counters);
+        core.machine.set_unanswered_after(self.stopwatch.unanswered_after());
         let before = core.machine.door();
         let result = work(&mut core, now);
         let mut aftermath = self.mirror(&mut core, now);
@@ -215,16 +230,18 @@ impl Shared {
         let steady = machine.steady_until();
         let flag = |on: bool, flag: u64| if on { flag } else { 0 };
         let state = machine.state();
+        let rejects_until = machine.rejects_until();
         let word = state as u64
             | flag(machine.admits_freely(), ADMITS)
-            | flag(matches!(state, State::Open | State::ForcedOpen), REJECTS)
+            | flag(rejects_until.is_some(), REJECTS)
+            | flag(machine.awaits_answer(), AWAITS_ANSWER)
             | flag(steady.is_some(), COUNTS)
             | flag(steady.is_some_and(|until| until != Instant::NEVER), EDGED)
             | flag(machine.config().slow_call_duration_threshold.is_some(), TIMES)
             | machine.generation() << GENERATION_SHIFT;
         self.steady_until.store(steady.unwrap_or_default().as_nanos(), Ordering::Relaxed);
-        self.open_until.store(machine.open_until().as_nanos(), Ordering::Relaxed);
-        self.stopwatch.set_threshold(machine.config().slow_call_duration_threshold);
+        self.rejects_until.store(rejects_until.unwrap_or(Instant::NEVER).as_nanos(), Ordering::Relaxed);
+        self.stopwatch.configure(machine.config());
         // Release: pairs with the loads in `admit` and `count_success`.
         self.word.store(word, Ordering::Release);
 

@@ -1,5 +1,6 @@
 //! Tells slow calls from others, with as few readings of the exact clock as that takes.
 
+use super::config::CircuitBreakerConfig;
 use crate::clock::{Clock, Instant, nanos};
 use crate::sync::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,8 +8,10 @@ use std::time::Duration;
 /// The coarse clock may lag: nearer to the threshold than this, or a tenth of it, the exact one is read.
 const COARSE_MARGIN: Duration = Duration::from_millis(50);
 
-/// A body that gives nothing for longer has stalled, where no threshold says otherwise.
-const DEFAULT_STALL: Duration = Duration::from_secs(1);
+/// The least time after which a call counts as unanswered by default: many times what the coarse clock may lag.
+const UNANSWERED_LEAST: Duration = Duration::from_millis(50);
+/// The usual time, as many times.
+const UNANSWERED_TIMES: u64 = 4;
 
 /// Times calls against the slow-call threshold.
 #[derive(Debug)]
@@ -16,23 +19,73 @@ pub struct Stopwatch {
     pub(crate) clock: Clock,
     /// In nanoseconds; the maximum where no call is slow.
     threshold: AtomicU64,
+    /// The wait for an answer that is set, in nanoseconds; the maximum where it follows the usual time.
+    unanswered_after: AtomicU64,
+    stall_after: AtomicU64,
+    /// A moving average of the time to an answer, and when it was last moved, in nanoseconds. One call a tick moves it,
+    /// so that threads seldom write where all of them read.
+    usual: AtomicU64,
+    moved_at: AtomicU64,
 }
 
 impl Stopwatch {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, threshold: AtomicU64::new(u64::MAX) }
-    }
-
-    pub(crate) fn set_threshold(&self, threshold: Option<Duration>) {
-        self.threshold.store(threshold.map_or(u64::MAX, nanos), Ordering::Relaxed);
-    }
-
-    /// Returns whether a body whose last part came then has stalled: for longer than the threshold, or 1 s without one.
-    pub(crate) fn is_stalled(&self, since: Instant) -> bool {
-        match self.threshold.load(Ordering::Relaxed) {
-            u64::MAX => self.clock.coarse().saturating_duration_since(since) > DEFAULT_STALL,
-            _ => self.is_slow(since),
+        Self {
+            clock,
+            threshold: AtomicU64::new(u64::MAX),
+            unanswered_after: AtomicU64::new(u64::MAX),
+            stall_after: AtomicU64::new(u64::MAX),
+            usual: AtomicU64::new(0),
+            moved_at: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn configure(&self, config: &CircuitBreakerConfig) {
+        let or_none = |time: Option<Duration>| time.map_or(u64::MAX, nanos);
+        self.threshold.store(or_none(config.slow_call_duration_threshold), Ordering::Relaxed);
+        self.unanswered_after.store(or_none(config.unanswered_after), Ordering::Relaxed);
+        self.stall_after.store(nanos(config.stall_after), Ordering::Relaxed);
+    }
+
+    /// How long a caller waits for an answer before its leaving says something.
+    pub(crate) fn unanswered_after(&self) -> Duration {
+        match self.unanswered_after.load(Ordering::Relaxed) {
+            u64::MAX => {
+                let usual = self.usual.load(Ordering::Relaxed);
+                Duration::from_nanos(usual.saturating_mul(UNANSWERED_TIMES)).max(UNANSWERED_LEAST)
+            }
+            nanos => Duration::from_nanos(nanos),
+        }
+    }
+
+    /// Returns whether a caller has waited too long since then for an answer, or for the next part of it.
+    pub(crate) fn has_waited(&self, since: Instant, is_answered: bool) -> bool {
+        let waited = self.clock.coarse().saturating_duration_since(since);
+        let long = match is_answered {
+            true => Duration::from_nanos(self.stall_after.load(Ordering::Relaxed)),
+            false => self.unanswered_after(),
+        };
+        since != Instant::NEVER && waited >= long
+    }
+
+    /// Returns whether an answered call has lasted longer than the threshold, and learns how long answers take.
+    #[inline(never)]
+    pub(crate) fn answered(&self, started: Instant) -> bool {
+        let now = self.clock.coarse();
+        if self.moved_at.load(Ordering::Relaxed) != now.as_nanos() {
+            self.moved_at.store(now.as_nanos(), Ordering::Relaxed);
+            let taken = nanos(now.saturating_duration_since(started));
+            let usual = self.usual.load(Ordering::Relaxed);
+            let moved = if usual == 0 { taken } else { usual - usual / 8 + taken / 8 };
+            self.usual.store(moved, Ordering::Relaxed);
+        }
+        self.is_slow(started)
+    }
+
+    /// Returns whether a call that began then has lasted longer than the threshold.
+    pub(crate) fn is_slow(&self, started: Instant) -> bool {
+        let has_rule = self.threshold.load(Ordering::Relaxed) != u64::MAX;
+        has_rule && started != Instant::NEVER && self.is_slow_since(started)
     }
 
     /// The time for the machine: exact where it times calls in flight by it, else that of the last tick.
@@ -44,12 +97,6 @@ impl Stopwatch {
     #[inline]
     pub(crate) fn start(&self) -> Instant {
         if self.threshold.load(Ordering::Relaxed) == u64::MAX { Instant::NEVER } else { self.clock.now() }
-    }
-
-    /// Returns whether a call that began then has lasted longer than the threshold.
-    #[inline]
-    pub(crate) fn is_slow(&self, started: Instant) -> bool {
-        started != Instant::NEVER && self.is_slow_since(started)
     }
 
     #[inline(never)]
@@ -75,12 +122,13 @@ mod tests {
         let stopwatch = Stopwatch::new(clock);
         assert_eq!(stopwatch.start(), Instant::NEVER);
         for threshold in [Duration::from_millis(1), Duration::from_secs(100)] {
-            stopwatch.set_threshold(Some(threshold));
+            let config = CircuitBreakerConfig::builder().slow_call_duration_threshold(threshold).build().unwrap();
+            stopwatch.configure(&config);
             let started = stopwatch.start();
             time.advance(threshold);
-            assert!(!stopwatch.is_slow(started));
+            assert!(!stopwatch.answered(started));
             time.advance(Duration::from_nanos(1));
-            assert!(stopwatch.is_slow(started));
+            assert!(stopwatch.answered(started));
         }
     }
 }

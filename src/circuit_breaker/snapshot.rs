@@ -14,8 +14,8 @@ pub struct Snapshot {
     pub failed: u64,
     /// Calls that took longer than the slow-call threshold, whether they failed or not.
     pub slow: u64,
-    /// Calls abandoned before an outcome; not among `calls`.
-    pub abandoned: u64,
+    /// Calls in a row whose callers left after they had waited too long for an answer; not among `calls`.
+    pub unanswered: u32,
     /// Share of calls that failed, 0 to 1; `None` below the minimum number of calls.
     pub failure_rate: Option<f64>,
     /// Share of slow calls, 0 to 1; `None` below the minimum number of calls.
@@ -33,7 +33,7 @@ impl Snapshot {
             calls: counts.calls,
             failed: counts.failed,
             slow: counts.slow,
-            abandoned: counts.abandoned,
+            unanswered: 0,
             failure_rate: rate(counts.failed, minimum),
             slow_call_rate: rate(counts.slow, slow_minimum),
             half_open_attempts,

@@ -45,8 +45,8 @@ named! {
         FailureCount = "failure_count",
         /// Enough failures in a row.
         ConsecutiveFailures = "consecutive_failures",
-        /// Too large a share of the calls was abandoned.
-        AbandonedRate = "abandoned_rate",
+        /// Callers waited in vain: no answer came for so many calls in a row.
+        NoAnswer = "no_answer",
         /// The dependency asked to be left alone.
         RetryAfter = "retry_after",
         /// The open time is over.

@@ -1,14 +1,14 @@
 //! An admission of a call.
 
+use super::machine::types::Part;
 use crate::clock::Instant;
 
 /// An admission, small enough to travel with the call.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
     pub(super) generation: u64,
-    /// Its number among the calls that are followed in flight; 0 where none are.
-    pub(super) flight: u64,
-    /// Start of the call; `NEVER` if no setting needs it.
+    pub(super) part: Part,
+    /// Start of the call, later the last sign of life of its body; `NEVER` as long as nothing needs it.
     pub(super) started: Instant,
 }
 

@@ -13,8 +13,8 @@ use std::task::{Context, Poll};
 pin_project! {
     /// A response body that settles its call when it ends, fails or is dropped.
     ///
-    /// It holds the call's permit until then: an endless stream occupies a half-open probe until it ends or the
-    /// half-open time is over.
+    /// It holds the call's permit until then. A half-open probe whose body flows on is a success when the half-open time
+    /// is over.
     pub struct WatchBody<B, G: Settle> {
         #[pin]
         inner: Inner<B>,
@@ -33,7 +33,7 @@ pin_project! {
 /// Settles the guard when it is dropped.
 struct Watch<G: Settle> {
     guard: Option<G>,
-    /// A gRPC body that ends without a status is a failure; one dropped before its trailers is abandoned.
+    /// A gRPC body that ends without a status is a failure; one dropped before its first message is abandoned.
     is_grpc: bool,
     /// Whether a frame has arrived.
     has_flowed: bool,
@@ -102,14 +102,15 @@ impl<G: Settle> Watch<G> {
 
 impl<G: Settle> Drop for Watch<G> {
     fn drop(&mut self) {
-        let keeps_verdict = match self.progress {
-            Progress::Idle => true, // the caller needed no more of it
+        // A caller that drops a flowing stream says nothing about it; one that drops a stalled stream does.
+        let has_enough = match self.progress {
+            Progress::Idle => self.has_flowed || !self.is_grpc,
             Progress::Inside | Progress::Begun => false,
-            // A caller that drops a flowing stream says nothing about it; one that drops a stalled stream does.
             Progress::Flowing => !self.guard.is_stalled(),
         };
-        if keeps_verdict && !self.is_grpc {
-            self.settle(Outcome::Success); // by the status: others were settled when the head arrived
+        if has_enough {
+            // The status of HTTP was in the head; that of gRPC would have been in the trailers.
+            self.settle(if self.is_grpc { Outcome::Ignored } else { Outcome::Success });
         }
     }
 }

@@ -160,6 +160,11 @@ pub trait Classify<R, E> {
     /// Classifies a result.
     fn classify(&self, result: &Result<R, E>) -> Classified;
 
+    /// Classifies a result on the inbound side, where a client is served. Default: as [`classify`](Self::classify).
+    fn classify_inbound(&self, result: &Result<R, E>) -> Classified {
+        self.classify(result)
+    }
+
     /// Converts the response. With a guard, the returned response must settle it at its end.
     fn watch<G: Settle>(&self, response: R, guard: Option<G>) -> Self::Response<G>;
 }
@@ -279,8 +284,10 @@ impl<R, E> Classify<R, E> for AnyResult {
 /// Runs the classifier. A panic in it counts as one of the call; the caller still gets the result.
 #[expect(clippy::inline_always, reason = "one frame instead of two on the path of a call")]
 #[inline(always)]
-pub(crate) fn classify<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Classified {
-    catch_panic(|| classifier.classify(result)).unwrap_or(Outcome::Panicked.into())
+pub(crate) fn classify<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>, is_inbound: bool) -> Classified {
+    let classified =
+        catch_panic(|| if is_inbound { classifier.classify_inbound(result) } else { classifier.classify(result) });
+    classified.unwrap_or(Outcome::Panicked.into())
 }
 
 /// Returns whether a type has no values, such as `Infallible`: `Option<Infallible>` has size 0.

@@ -4,7 +4,7 @@ use crate::classify::{Classified, Classify, classify};
 use crate::outcome::{Classification, Outcome, Settle, on_behalf_of};
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// A result and its classification. That of an error is known: an error has no body to wait for.
 pub(crate) type Judged<R, E> = (Result<R, E>, Classified);
@@ -23,10 +23,17 @@ where
     F: Future<Output = Result<R, E>>,
     C: Classify<R, E>,
 {
-    let result = ready!(on_behalf_of(guard, || future.poll(cx)));
+    let Poll::Ready(result) = on_behalf_of(guard, || future.poll(cx)) else {
+        guard.pending();
+        return Poll::Pending;
+    };
     guard.answered();
-    let verdict = match classify(classifier, &result) {
+    let verdict = match classify(classifier, &result, guard.is_inbound()) {
         Classified::AtEnd if result.is_err() => Outcome::Failure.into(),
+        Classified::AtEnd => {
+            guard.streams();
+            Classified::AtEnd
+        }
         verdict => verdict,
     };
     Poll::Ready((result, verdict))
@@ -41,7 +48,7 @@ pub(crate) const fn has_failed(outcome: Outcome) -> bool {
 #[cold]
 pub(crate) fn settle_broken<C: Classify<R, E>, R, E>(mut guard: impl Settle, classifier: &C, error: E) -> E {
     let result = Err(error);
-    let classification: Classification = match classify(classifier, &result) {
+    let classification: Classification = match classify(classifier, &result, guard.is_inbound()) {
         Classified::Now(classification) => classification,
         Classified::AtEnd => Outcome::Failure.into(),
     };

@@ -82,7 +82,7 @@ impl Mechanisms {
 
     /// All permits, if that needs no thought.
     #[inline]
-    pub(super) fn try_enter_fast(&self) -> Option<Guards> {
+    pub(super) fn try_enter_fast(&self, is_inbound: bool) -> Option<Guards> {
         // First: the bulkhead would count a call that is not made. A circuit that lets it through freely keeps no
         // account of it until its end.
         let breaker = match &self.breaker {
@@ -93,26 +93,26 @@ impl Mechanisms {
             Some(bulkhead) => Some(bulkhead.try_enter_fast()?),
             None => None,
         };
-        Some(Guards { breaker: breaker.map(|(breaker, ticket)| breaker.carry(ticket)), bulkhead })
+        Some(Guards { breaker: breaker.map(|(breaker, ticket)| breaker.carry(ticket, is_inbound)), bulkhead })
     }
 
     /// Asks the mechanisms in their order. A service that was not asked whether it is ready is asked before the
     /// circuit.
-    pub(super) fn enter(&self, is_ready: bool) -> Result<Begun, Rejected> {
+    pub(super) fn enter(&self, is_ready: bool, is_inbound: bool) -> Result<Begun, Rejected> {
         if let Some(rejected) = self.breaker.as_ref().and_then(CircuitBreaker::reject_now) {
             return Err(rejected);
         }
         match self.bulkhead.as_ref().map_or(Ok(Held::Permit(None)), Bulkhead::enter)? {
-            Held::Permit(permit) if is_ready => self.last(permit).map(Begun::Free),
+            Held::Permit(permit) if is_ready => self.last(permit, is_inbound).map(Begun::Free),
             held => Ok(Begun::Held(held)),
         }
     }
 
     /// Asks the circuit, just before the call.
-    fn last(&self, bulkhead: Option<Permit>) -> Result<Guards, Rejected> {
+    fn last(&self, bulkhead: Option<Permit>, is_inbound: bool) -> Result<Guards, Rejected> {
         let mut guards = Guards { breaker: None, bulkhead };
         if let Some(breaker) = &self.breaker {
-            match breaker.enter() {
+            match breaker.enter(is_inbound) {
                 Ok(permit) => guards.breaker = Some(permit),
                 Err(rejected) => {
                     guards.release_bulkhead(Outcome::Ignored);
@@ -128,11 +128,12 @@ impl Mechanisms {
 pub(super) struct Pending {
     mechanisms: Mechanisms,
     held: Held<Bulkhead>,
+    is_inbound: bool,
 }
 
 impl Pending {
-    pub(super) fn new(mechanisms: Mechanisms, held: Held<Bulkhead>) -> Self {
-        Self { mechanisms, held }
+    pub(super) fn new(mechanisms: Mechanisms, held: Held<Bulkhead>, is_inbound: bool) -> Self {
+        Self { mechanisms, held, is_inbound }
     }
 }
 
@@ -151,12 +152,12 @@ impl Admission for Pending {
             }
             return Err(rejected);
         }
-        self.mechanisms.last(permit)
+        self.mechanisms.last(permit, self.is_inbound)
     }
 
     /// A failed call, of these permits.
     fn broken(&mut self) -> Guards {
-        let breaker = self.mechanisms.breaker.as_ref().and_then(|breaker| breaker.enter().ok());
+        let breaker = self.mechanisms.breaker.as_ref().and_then(|breaker| breaker.enter(self.is_inbound).ok());
         Guards { breaker, bulkhead: self.held.take() }
     }
 

@@ -27,9 +27,22 @@ impl Settle for Guards {
         self.bulkhead.settle(classification);
     }
 
+    fn pending(&mut self) {
+        self.breaker.pending();
+    }
+
     #[inline]
     fn answered(&mut self) {
         self.breaker.answered();
+    }
+
+    fn streams(&mut self) {
+        self.breaker.streams();
+    }
+
+    #[inline]
+    fn is_inbound(&self) -> bool {
+        self.breaker.is_inbound()
     }
 
     fn progressed(&mut self) {

@@ -6,7 +6,8 @@ use super::targets::Anyone;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::classify::{Auto, Classify};
-use crate::reject::{AsError, answers};
+use crate::outcome::Side;
+use crate::reject::{AsError, answers, sides};
 use tower_layer::Layer;
 
 /// Begins a layer of several mechanisms. See the [module](super).
@@ -17,6 +18,7 @@ pub fn protect() -> Protect {
         classifier: Auto,
         on_reject: AsError,
         holds_body: false,
+        side: None,
     }
 }
 
@@ -29,15 +31,17 @@ pub struct Protect<T = Anyone, C = Auto, P = AsError> {
     classifier: C,
     on_reject: P,
     holds_body: bool,
+    side: Option<Side>,
 }
 
 impl<T, C, P> Protect<T, C, P> {
     answers!(Protect, T);
+    sides!();
 
     fn with<D, Q>(self, change: impl FnOnce(C, P) -> (D, Q)) -> Protect<T, D, Q> {
-        let Self { mechanisms, targets, classifier, on_reject, holds_body } = self;
+        let Self { mechanisms, targets, classifier, on_reject, holds_body, side } = self;
         let (classifier, on_reject) = change(classifier, on_reject);
-        Protect { mechanisms, targets, classifier, on_reject, holds_body }
+        Protect { mechanisms, targets, classifier, on_reject, holds_body, side }
     }
 
     /// Adds a kill switch, in the place of one that was added before. It is asked first.
@@ -54,8 +58,8 @@ impl<T, C, P> Protect<T, C, P> {
     where
         F: for<'a> Fn(&'a Request) -> crate::kill_switch::Target<'a>,
     {
-        let Self { mechanisms, classifier, on_reject, holds_body, .. } = self;
-        Protect { mechanisms, targets, classifier, on_reject, holds_body }
+        let Self { mechanisms, classifier, on_reject, holds_body, side, .. } = self;
+        Protect { mechanisms, targets, classifier, on_reject, holds_body, side }
     }
 
     /// Adds a circuit breaker, in the place of one that was added before.
@@ -76,7 +80,8 @@ impl<T, C, P> Protect<T, C, P> {
         S: tower_service::Service<Request>,
         C: Classify<S::Response, S::Error>,
     {
-        ProtectService::new(self.mechanisms, service, self.targets, self.classifier, self.on_reject, self.holds_body)
+        let Self { mechanisms, targets, classifier, on_reject, holds_body, side } = self;
+        ProtectService::new(mechanisms, service, targets, classifier, on_reject, holds_body, side)
     }
 }
 
@@ -99,7 +104,7 @@ impl<S, T: Clone, C: Clone, P: Clone> Layer<S> for Protect<T, C, P> {
     type Service = ProtectService<S, T, C, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Self { mechanisms, targets, classifier, on_reject, holds_body } = self.clone();
-        ProtectService::new(mechanisms, inner, targets, classifier, on_reject, holds_body)
+        let Self { mechanisms, targets, classifier, on_reject, holds_body, side } = self.clone();
+        ProtectService::new(mechanisms, inner, targets, classifier, on_reject, holds_body, side)
     }
 }

@@ -4,13 +4,12 @@ use super::begin::{Begun, Mechanisms, Pending};
 use super::future::ResponseFuture;
 use super::guards::Guards;
 use super::targets::{Anyone, Targets};
-use crate::bulkhead::{Bulkhead, EventSink as _, Held};
-use crate::circuit_breaker::CircuitBreaker;
+use crate::bulkhead::EventSink as _;
 use crate::circuit_breaker::owner::Owner as _;
 use crate::classify::{Auto, Classify};
 use crate::guarded::{Progress, State, settle_broken, wrapper};
-use crate::outcome::on_behalf_of;
-use crate::reject::{AsError, Mechanism, OnReject, Rejected};
+use crate::outcome::{Side, on_behalf_of};
+use crate::reject::{AsError, Mechanism, OnReject, Rejected, is_inbound};
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
@@ -26,6 +25,7 @@ pub struct ProtectService<S, T = Anyone, C = Auto, P = AsError> {
     classifier: C,
     on_reject: P,
     holds_body: bool,
+    side: Option<Side>,
     /// The inner service was not asked whether it is ready: the call was going to be rejected.
     is_unasked: bool,
 }
@@ -38,8 +38,9 @@ impl<S, T, C, P> ProtectService<S, T, C, P> {
         classifier: C,
         on_reject: P,
         holds_body: bool,
+        side: Option<Side>,
     ) -> Self {
-        Self { mechanisms, inner, targets, classifier, on_reject, holds_body, is_unasked: false }
+        Self { mechanisms, inner, targets, classifier, on_reject, holds_body, side, is_unasked: false }
     }
 }
 
@@ -62,7 +63,9 @@ where
         if self.is_unasked {
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(ready!(self.inner.poll_ready(cx)).map_err(|error| P::carry(self.count_broken(error))))
+        let is_inbound = is_inbound::<P, _, _, _, _>(self.side);
+        let polled = ready!(self.inner.poll_ready(cx));
+        Poll::Ready(polled.map_err(|error| P::carry(self.count_broken(error, is_inbound))))
     }
 
     #[inline]
@@ -70,14 +73,15 @@ where
         if let Err(rejected) = self.mechanisms.check_switch(&self.targets, &request) {
             return self.reject(request, rejected);
         }
+        let is_inbound = is_inbound::<P, _, _, _, _>(self.side);
         if !self.is_unasked
-            && let Some(guards) = self.mechanisms.try_enter_fast()
+            && let Some(guards) = self.mechanisms.try_enter_fast(is_inbound)
         {
             return self.start(request, guards);
         }
-        match self.mechanisms.enter(!self.is_unasked) {
+        match self.mechanisms.enter(!self.is_unasked, is_inbound) {
             Ok(Begun::Free(guards)) => self.start(request, guards),
-            Ok(Begun::Held(held)) => self.defer(request, held),
+            Ok(Begun::Held(held)) => self.defer(request, Pending::new(self.mechanisms.clone(), held, is_inbound)),
             Err(rejected) => self.reject(request, rejected),
         }
     }
@@ -114,12 +118,11 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     fn defer<Request, Rejection>(
         &mut self,
         request: Request,
-        held: Held<Bulkhead>,
+        pending: Pending,
     ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection>
     where
         S: Service<Request> + Clone,
     {
-        let pending = Pending::new(self.mechanisms.clone(), held);
         let state = State::deferred(&mut self.inner, request, !self.is_unasked, pending);
         self.future(state)
     }
@@ -139,11 +142,11 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     }
 
     /// A service that says it is finished has failed a call.
-    fn count_broken<R, E>(&self, error: E) -> E
+    fn count_broken<R, E>(&self, error: E, is_inbound: bool) -> E
     where
         C: Classify<R, E>,
     {
-        match self.mechanisms.breaker.as_ref().map(CircuitBreaker::try_acquire) {
+        match self.mechanisms.breaker.as_ref().map(|breaker| breaker.enter(is_inbound)) {
             Some(Ok(permit)) => settle_broken(permit, &self.classifier, error),
             _ => error,
         }

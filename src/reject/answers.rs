@@ -1,4 +1,7 @@
-//! Setters of a layer's classifier and responder, the same for every mechanism.
+//! Setters of a layer's classifier, responder and side, the same for every mechanism.
+
+use super::OnReject;
+use crate::outcome::Side;
 
 /// The setters of `Layer<.., C, P>`, whose first parameters follow its name: `answers!(Layer, K, F)`. The layer has
 /// a method `with(self, impl FnOnce(C, P) -> (D, Q))`.
@@ -69,4 +72,32 @@ macro_rules! answers {
     };
 }
 
-pub(crate) use answers;
+/// The setters of the side that a layer is on. The layer has a field `side`.
+macro_rules! sides {
+    () => {
+        /// Puts the layer on the inbound side, in front of a server's own handlers: the caller is a client. Its leaving,
+        /// 408, 429 and 499 say nothing; 5xx are failures.
+        ///
+        /// A layer with `.respond()` or one of its relatives is there by itself.
+        pub fn inbound(mut self) -> Self {
+            self.side = Some(crate::outcome::Side::Inbound);
+            self
+        }
+
+        /// Puts the layer on the outbound side, in front of a client of a dependency: 5xx, 408 and 429 are failures, and
+        /// calls that nobody waited for any longer are one, if no answer comes at all.
+        ///
+        /// A layer without a responder is there by itself.
+        pub fn outbound(mut self) -> Self {
+            self.side = Some(crate::outcome::Side::Outbound);
+            self
+        }
+    };
+}
+
+/// Returns whether a layer with this responder is on the inbound side.
+pub(crate) fn is_inbound<P: OnReject<Request, R, O, E>, Request, R, O, E>(side: Option<Side>) -> bool {
+    side.map_or(P::IS_INBOUND, |side| side == Side::Inbound)
+}
+
+pub(crate) use {answers, sides};

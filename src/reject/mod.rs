@@ -85,7 +85,7 @@ mod respond;
 #[cfg(feature = "grpc")]
 mod status;
 
-pub(crate) use answers::answers;
+pub(crate) use answers::{answers, is_inbound, sides};
 pub use on_reject::{AsError, Fallback, OnReject, Recover, RespondWith};
 pub use reason::{Mechanism, RejectReason};
 #[cfg(feature = "http")]

@@ -22,6 +22,8 @@ pub trait OnReject<Request, R, O, E> {
 
     /// Whether an answer counts as a fallback.
     const IS_FALLBACK: bool = false;
+    /// Whether it answers a server's clients, so that a layer with it is on the inbound side.
+    const IS_INBOUND: bool = false;
 
     /// Takes the rejected request.
     fn reject(&self, request: Request, rejected: Rejected) -> Self::Rejection;
@@ -81,6 +83,8 @@ impl<Request, R, O, E, F: Fn(&Rejected) -> R> OnReject<Request, R, O, E> for Res
     type Error = E;
     type Rejection = Rejected;
 
+    const IS_INBOUND: bool = true;
+
     fn reject(&self, _: Request, rejected: Rejected) -> Rejected {
         rejected
     }
@@ -136,6 +140,7 @@ where
     type Rejection = P::Rejection;
 
     const IS_FALLBACK: bool = P::IS_FALLBACK;
+    const IS_INBOUND: bool = P::IS_INBOUND;
 
     fn reject(&self, request: Request, rejected: Rejected) -> P::Rejection {
         self.on_reject.reject(request, rejected)

@@ -32,6 +32,8 @@ impl<B, R, O: From<Bytes>, E> OnReject<Request<B>, R, Response<O>, E> for Respon
     type Error = E;
     type Rejection = Rejection;
 
+    const IS_INBOUND: bool = true;
+
     fn reject(&self, request: Request<B>, rejected: Rejected) -> Rejection {
         Rejection { rejected, protocol: Protocol::of(request.headers()) }
     }
@@ -67,6 +69,8 @@ where
 {
     type Error = E;
     type Rejection = Rejected;
+
+    const IS_INBOUND: bool = true;
 
     fn reject(&self, _: Request, rejected: Rejected) -> Rejected {
         rejected

@@ -62,18 +62,19 @@ fn a_dependency_that_only_panics_opens_the_circuit() {
 /// tower-resilience: a timeout outside the breaker drops the call, and a dead dependency was never seen.
 #[tokio::test(start_paused = true)]
 async fn a_dead_dependency_behind_an_outer_timeout_opens_the_circuit() {
-    let (breaker, _) = breaker(|builder| builder.window(SlidingWindow::count(20)).minimum_calls(10));
+    let (breaker, time) = breaker(|builder| builder.window(SlidingWindow::count(20)).minimum_calls(10));
     let told = events(&breaker);
     let mut service =
         ServiceBuilder::new().timeout(Duration::from_secs(1)).layer_fn(|()| guarded(&breaker)).service(());
     let mut timeouts = 0;
     while breaker.state() == State::Closed {
-        let result = service.ready().await.unwrap().call(Do::Hang).await;
+        let call = service.ready().await.unwrap().call(Do::Hang);
+        let (result, ()) = tokio::join!(call, async { time.advance(Duration::from_secs(1)) });
         assert!(result.unwrap_err().is::<tower::timeout::error::Elapsed>());
         timeouts += 1;
     }
     assert_eq!((timeouts, breaker.totals().abandoned), (10, 10));
-    assert_eq!(path(&told), [(State::Closed, State::Open, Reason::AbandonedRate)]);
+    assert_eq!(path(&told), [(State::Closed, State::Open, Reason::NoAnswer)]);
     let rejected = service.ready().await.unwrap().call(Do::Hang).await;
     assert!(rejection(&rejected).is_some());
 }

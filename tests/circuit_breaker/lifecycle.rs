@@ -5,7 +5,7 @@
 use crate::scene;
 
 use backstop::circuit_breaker::Permit;
-use backstop::circuit_breaker::{AbandonedPolicy, PanicPolicy, Reason, SlidingWindow, State};
+use backstop::circuit_breaker::{AbandonedPolicy, PanicPolicy, Reason, SlidingWindow, State, Totals};
 use backstop::classify::Errors;
 use futures_util::FutureExt;
 use scene::{
@@ -43,9 +43,9 @@ fn a1_nothing_but_abandoned_calls_opens_the_circuit_unless_they_are_to_count_as_
     type Set = fn(Builder) -> Builder;
     let slow = Duration::from_secs(1);
     let rules: [(Set, Option<Reason>); 5] = [
-        (|builder| builder, Some(Reason::AbandonedRate)),
-        (|builder| builder.abandoned_rate_threshold(1.0), Some(Reason::AbandonedRate)),
-        (|builder| builder.slow_call_duration_threshold(Duration::from_secs(1)), Some(Reason::FailureRate)),
+        (|builder| builder, Some(Reason::NoAnswer)),
+        (|builder| builder.unanswered_after(Duration::from_secs(2)), None),
+        (|builder| builder.slow_call_duration_threshold(Duration::from_secs(1)), Some(Reason::NoAnswer)),
         (|builder| builder.on_abandoned(AbandonedPolicy::Failure), Some(Reason::FailureRate)),
         (|builder| builder.on_abandoned(AbandonedPolicy::Ignore), None),
     ];
@@ -58,7 +58,9 @@ fn a1_nothing_but_abandoned_calls_opens_the_circuit_unless_they_are_to_count_as_
             drop(permit);
         }
         assert_eq!(path(&told).first().map(|(_, _, reason)| *reason), reason);
-        assert_eq!(breaker.totals().abandoned, 2, "whatever it counts as, it is told as abandoned");
+        let Totals { abandoned, failed, .. } = breaker.totals();
+        let is_failure = reason == Some(Reason::FailureRate);
+        assert_eq!((abandoned, failed), if is_failure { (0, 2) } else { (2, 0) }, "totals and evidence agree");
     }
 }
 
@@ -248,7 +250,7 @@ fn a10_no_end_of_a_stale_call_has_an_effect_and_every_one_is_counted() {
         probe.success();
         again_closed.into_iter().for_each(end);
         let (snapshot, totals) = (breaker.snapshot(), breaker.totals());
-        assert_eq!((breaker.state(), snapshot.calls, snapshot.abandoned), (State::Closed, 0, 0));
+        assert_eq!((breaker.state(), snapshot.calls, snapshot.unanswered), (State::Closed, 0, 0));
         assert_eq!((totals.stale, totals.successful, totals.failed), (6, 1, 2));
     }
 }

@@ -80,7 +80,7 @@ fn c8_c9_c11_wrong_numbers_are_refused_by_every_entry() {
         ("failure_rate_threshold", "failure_rate_threshold = 1.1"),
         ("failure_rate_threshold", "failure_rate_threshold = inf"),
         ("open_time_jitter", "open_time_jitter = nan"),
-        ("abandoned_rate_threshold", "abandoned_rate_threshold = 0.0"),
+        ("unanswered_after", "unanswered_after = '0s'"),
         ("minimum_calls", "minimum_calls = 101"),
         ("half_open_max_calls", "half_open_max_calls = 0"),
         ("half_open_max_calls", "half_open_max_calls = 4294967295"),

@@ -40,7 +40,8 @@ const EVERY_SETTING: &str = r#"
     consecutive_failures_threshold = 10
     evaluate_on = "failure"
     on_abandoned = "failure"
-    abandoned_rate_threshold = 0.75
+    unanswered_after = "3s"
+    stall_after = "90s"
     on_panic = "ignore"
     open_time = { initial = "5s", multiplier = 2.0, max = "5m" }
     open_time_jitter = 0.1
@@ -81,7 +82,8 @@ fn every_setting_of_a_file_does_what_its_setter_does() {
         .consecutive_failures_threshold(10)
         .evaluate_on(EvaluateOn::Failure)
         .on_abandoned(AbandonedPolicy::Failure)
-        .abandoned_rate_threshold(0.75)
+        .unanswered_after(3 * SECOND)
+        .stall_after(90 * SECOND)
         .on_panic(PanicPolicy::Ignore)
         .open_time(OpenTime::exponential(5 * SECOND, 2.0, 300 * SECOND))
         .open_time_jitter(0.1)
@@ -204,7 +206,7 @@ fn all_values_out_of_range_are_told_at_once() {
         failure_rate_threshold = 1.2
         minimum_calls = 0
         slow_call_rate_threshold = 0.5
-        abandoned_rate_threshold = -1
+        unanswered_after = "0s"
         open_time = { initial = "0s", multiplier = 0.5, max = "5m" }
         open_time_jitter = 2
         half_open_max_calls = 0
@@ -221,11 +223,11 @@ fn all_values_out_of_range_are_told_at_once() {
             "window.calls",
             "failure_rate_threshold",
             "minimum_calls",
-            "abandoned_rate_threshold",
             "slow_call_duration_threshold",
             "open_time.initial",
             "open_time.multiplier",
             "open_time_jitter",
+            "unanswered_after",
             "half_open_max_calls",
             "half_open_timeout",
             "ramp",

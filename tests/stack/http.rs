@@ -165,23 +165,13 @@ async fn give_up_on_stalled_body(breaker: &CircuitBreaker, wait: impl FnOnce()) 
 #[tokio::test]
 async fn giving_up_on_a_stalled_body_is_abandonment() {
     let (clock, time) = Clock::manual();
-    let breaker = CircuitBreaker::builder("upstream").clock(clock).build().unwrap();
-    give_up_on_stalled_body(&breaker, || time.advance(Duration::from_secs(1))).await;
-    assert_eq!(counted(&breaker), SUCCESS, "a second is no stall yet");
-    give_up_on_stalled_body(&breaker, || time.advance(Duration::from_millis(1_001))).await;
+    let slow = Duration::from_secs(2);
+    let breaker = CircuitBreaker::builder("upstream").clock(clock).slow_call_duration_threshold(slow).build().unwrap();
+    give_up_on_stalled_body(&breaker, || time.advance(Duration::from_secs(59))).await;
+    assert_eq!(counted(&breaker), SUCCESS, "a keep-alive may take so long");
+    give_up_on_stalled_body(&breaker, || time.advance(Duration::from_secs(60))).await;
     assert_eq!(counted(&breaker), [1, 0, 0, 1, 0]);
-    assert_eq!((breaker.snapshot().abandoned, breaker.snapshot().failed), (1, 0));
-}
-
-#[tokio::test]
-async fn giving_up_after_the_slow_threshold_is_a_failure() {
-    let (clock, time) = Clock::manual();
-    let threshold = Duration::from_secs(2);
-    let breaker =
-        CircuitBreaker::builder("upstream").clock(clock).slow_call_duration_threshold(threshold).build().unwrap();
-    give_up_on_stalled_body(&breaker, || time.advance(threshold + Duration::from_nanos(1))).await;
-    assert_eq!(counted(&breaker), ABANDONED);
-    assert_eq!((breaker.snapshot().abandoned, breaker.snapshot().failed), (0, 1));
+    assert_eq!((breaker.snapshot().unanswered, breaker.snapshot().failed), (1, 0));
 }
 
 #[tokio::test]
@@ -192,7 +182,7 @@ async fn a_client_that_leaves_a_stalled_server_is_abandonment_there() {
     let client = hyper_client();
     let mut body = client.request(get(address, "/stalls")).await.unwrap().into_body();
     soon("the first part", body.frame()).await.unwrap().unwrap();
-    time.advance(Duration::from_secs(2));
+    time.advance(Duration::from_secs(60));
     drop((body, client));
     eventually("the server notices", || counted(&breaker) == ABANDONED).await;
 }

@@ -32,7 +32,10 @@ defaults! {
         pub(super) consecutive_failures_threshold: Option<u32> = None,
         pub(super) evaluate_on: EvaluateOn = EvaluateOn::AnyCall,
         pub(super) on_abandoned: AbandonedPolicy = AbandonedPolicy::Judge,
-        pub(super) abandoned_rate_threshold: f64 = 0.5,
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        pub(super) unanswered_after: Option<Duration> = None,
+        #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+        pub(super) stall_after: Duration = Duration::from_secs(60),
         pub(super) on_panic: PanicPolicy = PanicPolicy::Failure,
         #[cfg_attr(feature = "serde", serde(deserialize_with = "crate::circuit_breaker::config::de::open_time"))]
         pub(super) open_time: OpenTime = OpenTime::fixed(Duration::from_secs(60)),
@@ -115,10 +118,19 @@ setters! { CircuitBreakerBuilder<T>.settings:
     /// Outcome of an abandoned call. Default: [`AbandonedPolicy::Judge`].
     pub fn on_abandoned(abandonment: AbandonedPolicy);
 
-    /// The share of abandoned calls among all that trips, with [`AbandonedPolicy::Judge`] and after
-    /// [`minimum_calls`](Self::minimum_calls), those abandoned counted in. Default: 0.5. Valid: above 0, at
-    /// most 1.
-    pub fn abandoned_rate_threshold(rate: f64);
+    /// How long a caller has to wait for an answer before its leaving says something about the dependency, with
+    /// [`AbandonedPolicy::Judge`] and on the outbound side. Default: four times the usual time of answered calls, at
+    /// least 50 ms. Valid: above 0.
+    ///
+    /// Set it if your callers' deadlines are shorter than that: longer misses a dependency that hangs behind them,
+    /// shorter counts hedges and impatient callers.
+    pub fn unanswered_after(wait: impl Into<Option<Duration>>) = wait.into();
+
+    /// How long a response's body may be silent before a caller that leaves it counts as one without an answer.
+    /// Default: 60 s. Valid: above 0.
+    ///
+    /// Longer than the keep-alives of your event streams, which are 15 to 30 s as a rule.
+    pub fn stall_after(silence: Duration);
 
     /// Outcome of a call that panicked. Default: a failure.
     pub fn on_panic(policy: PanicPolicy);

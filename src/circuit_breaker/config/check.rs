@@ -27,6 +27,8 @@ impl Settings {
         open_time(&mut problems, &self.open_time);
         let is_share = (0.0..=1.0).contains(&self.open_time_jitter);
         problems.require(is_share, "open_time_jitter", self.open_time_jitter, "from 0 to 1");
+        problems.not_zero("unanswered_after", self.unanswered_after);
+        problems.not_zero("stall_after", self.stall_after);
         problems.not_zero("retry_after_max", self.retry_after_max);
         let half_open = self.half_open(&mut problems);
         problems.not_zero("ramp", self.ramp);
@@ -40,6 +42,8 @@ impl Settings {
             slow_call_duration_threshold: self.slow_call_duration_threshold,
             detect_slow_calls_in_flight: self.detect_slow_calls_in_flight,
             on_abandoned: self.on_abandoned,
+            unanswered_after: self.unanswered_after,
+            stall_after: self.stall_after,
             on_panic: self.on_panic,
             open_time: self.open_time,
             open_time_jitter: self.open_time_jitter,
@@ -77,7 +81,6 @@ impl Settings {
             failure_count: self.failure_count_threshold,
             failure_count_minimum_calls: self.failure_count_minimum_calls,
             consecutive_failures: self.consecutive_failures_threshold,
-            abandoned_rate: problems.ratio("abandoned_rate_threshold", self.abandoned_rate_threshold),
         };
         let trips = self.throttle.is_some() || !rules.is_empty();
         let allowed = "set, or another rule must be: nothing would ever trip";
@@ -194,7 +197,8 @@ mod tests {
             .slow_call_rate_threshold(1.5)
             .failure_count_threshold(0)
             .consecutive_failures_threshold(0)
-            .abandoned_rate_threshold(-1.0)
+            .unanswered_after(Duration::ZERO)
+            .stall_after(Duration::ZERO)
             .open_time(Duration::ZERO)
             .open_time_jitter(f64::INFINITY)
             .retry_after_max(Duration::ZERO)
@@ -216,10 +220,11 @@ mod tests {
                 "slow_call_rate_threshold",
                 "failure_count_threshold",
                 "consecutive_failures_threshold",
-                "abandoned_rate_threshold",
                 "slow_call_duration_threshold",
                 "open_time",
                 "open_time_jitter",
+                "unanswered_after",
+                "stall_after",
                 "retry_after_max",
                 "half_open_max_calls",
                 "half_open_timeout",

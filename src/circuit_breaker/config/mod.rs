@@ -39,6 +39,8 @@ pub struct CircuitBreakerConfig {
     pub(crate) slow_call_duration_threshold: Option<Duration>,
     pub(crate) detect_slow_calls_in_flight: bool,
     pub(crate) on_abandoned: AbandonedPolicy,
+    pub(crate) unanswered_after: Option<Duration>,
+    pub(crate) stall_after: Duration,
     pub(crate) on_panic: PanicPolicy,
     pub(crate) open_time: OpenTime,
     pub(crate) open_time_jitter: f64,
@@ -62,7 +64,6 @@ pub(crate) struct Rules {
     pub(crate) failure_count: Option<u32>,
     pub(crate) failure_count_minimum_calls: u32,
     pub(crate) consecutive_failures: Option<u32>,
-    pub(crate) abandoned_rate: Ratio,
 }
 
 /// Settings of the half-open state.
@@ -143,13 +144,15 @@ pub enum EvaluateOn {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum AbandonedPolicy {
-    /// A failure when it had lasted longer than the slow-call threshold; otherwise it is set aside, and the
-    /// circuit trips when the share of calls set aside reaches
-    /// [`abandoned_rate_threshold`](super::CircuitBreakerBuilder::abandoned_rate_threshold). The default: one client
-    /// that goes away means nothing, a dependency that answers nobody in time does.
+    /// Nothing, as long as answers come in. Calls in a row whose callers left after they had waited
+    /// [long enough](super::CircuitBreakerBuilder::unanswered_after), as many as
+    /// [`minimum_calls`](super::CircuitBreakerBuilder::minimum_calls), or as
+    /// [`consecutive_failures_threshold`](super::CircuitBreakerBuilder::consecutive_failures_threshold) where that is
+    /// set, with no answer among them, trip the circuit. Only on the outbound side. The default: one client that goes
+    /// away means nothing, a dependency that answers nobody does.
     #[default]
     Judge,
-    /// Nothing. A dependency that is dead behind callers' timeouts then never trips the circuit.
+    /// Nothing. A dependency that hangs behind callers' timeouts then never trips the circuit.
     Ignore,
     /// A failure.
     Failure,
@@ -172,7 +175,8 @@ pub enum PanicPolicy {
 pub enum RetryAfterPolicy {
     /// Nothing.
     Ignore,
-    /// When a failure that carries one trips the circuit, it is the open time. The default.
+    /// When a failure that carries one trips the circuit, it is the open time. Probes that fail with one lengthen the
+    /// configured time, and never shorten it. The default.
     #[default]
     SetsOpenTime,
     /// Every result that carries one opens a closed circuit at once, for that long. Right where the dependency

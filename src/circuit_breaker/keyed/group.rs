@@ -5,7 +5,7 @@ use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::core::{Sample, ask_open_time};
 use crate::circuit_breaker::event::Event;
 use crate::circuit_breaker::machine::Machine;
-use crate::circuit_breaker::machine::types::{Denial, Ended, OpenTimeQuestion};
+use crate::circuit_breaker::machine::types::{Denial, Ended, Left, OpenTimeQuestion, Part};
 use crate::circuit_breaker::shared::PUBLISH_INTERVAL;
 use crate::circuit_breaker::slow_calls::Stopwatch;
 use crate::circuit_breaker::snapshot::Snapshot;
@@ -125,7 +125,7 @@ impl<K: Key> Group<K> {
         if foldable > 0
             && let Some(generation) = entry.value.lock().healthy_generation()
         {
-            return Ok(Ticket { generation, flight: 0, started: self.stopwatch.start() });
+            return Ok(Ticket { generation, part: Part::PLAIN, started: self.stopwatch.start() });
         }
         let admitted = self.with_machine(entry, Machine::admit);
         match admitted {
@@ -133,8 +133,8 @@ impl<K: Key> Group<K> {
                 if admission.would_reject {
                     self.accumulated.lock().totals.would_reject += 1;
                 }
-                let (generation, flight) = (admission.generation, admission.flight);
-                Ok(Ticket { generation, flight, started: self.stopwatch.start() })
+                let (generation, part) = (admission.generation, admission.part);
+                Ok(Ticket { generation, part, started: self.stopwatch.start() })
             }
             Err(Denial { reason, retry_after }) => {
                 if self.thread_counters.reject() {
@@ -150,11 +150,32 @@ impl<K: Key> Group<K> {
         if outcome == Outcome::Success && !is_slow && retry_after.is_none() && self.count_success(entry, ticket) {
             return;
         }
-        let Ticket { generation, flight, .. } = *ticket;
+        self.record_locked(entry, ticket, classification, is_slow, Left::Early);
+    }
+
+    pub(super) fn record_locked(
+        &self,
+        entry: &Entry<K>,
+        ticket: &Ticket,
+        classification: Classification,
+        is_slow: bool,
+        left: Left,
+    ) {
+        let Ticket { generation, part, .. } = *ticket;
+        let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
         let recorded = self.with_machine(entry, |machine, now| {
-            machine.record(Ended { generation, flight, outcome, is_slow, retry_after }, now)
+            machine.record(Ended { generation, part, outcome, is_slow, retry_after, left }, now)
         });
         self.accumulated.lock().count(recorded);
+    }
+
+    /// Records the head of a response whose body decides the outcome, if that means something.
+    pub(super) fn record_head(&self, entry: &Entry<K>, ticket: &mut Ticket) {
+        let is_healthy = entry.value.lock().healthy_generation().is_some();
+        if !is_healthy {
+            ticket.part =
+                self.with_machine(entry, |machine, now| machine.record_head(ticket.generation, ticket.part, now));
+        }
     }
 
     /// Counts a success of a healthy key.
@@ -183,6 +204,7 @@ impl<K: Key> Group<K> {
         let mut slot = entry.value.lock();
         let now = self.stopwatch.now(self.follows_flights.load(Ordering::Relaxed));
         let machine = slot.machine(|| Arc::clone(&self.config.lock()), now);
+        machine.set_unanswered_after(self.stopwatch.unanswered_after());
         let before = machine.state();
         let result = work(machine, now);
         let has_place = machine.wants_to_open() && self.take_place(now);
@@ -235,7 +257,7 @@ impl<K: Key> Group<K> {
         };
         {
             let mut current = self.config.lock();
-            self.stopwatch.set_threshold(config.slow_call_duration_threshold);
+            self.stopwatch.configure(&config);
             self.follows_flights.store(config.detect_slow_calls_in_flight, Ordering::Relaxed);
             self.foldable.store(window, Ordering::Relaxed);
             *current = Arc::new(config);

@@ -5,7 +5,7 @@ use super::group::{Group, KeyedEvent};
 use crate::circuit_breaker::call::call_surface;
 use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::control::manual_control;
-use crate::circuit_breaker::machine::types::Command;
+use crate::circuit_breaker::machine::types::{Command, Left};
 use crate::circuit_breaker::owner::Owner;
 use crate::circuit_breaker::permit::Permit;
 use crate::circuit_breaker::slow_calls::Stopwatch;
@@ -16,7 +16,7 @@ use crate::circuit_breaker::totals::Totals;
 use crate::classify::{Classify, Errors};
 use crate::events::Subscription;
 use crate::keyed_table::{Key, keyed_handles};
-use crate::outcome::Classification;
+use crate::outcome::{Classification, Outcome};
 use crate::reject::{CallError, Rejected};
 use crate::sync::Arc;
 use std::future::Future;
@@ -119,6 +119,14 @@ impl<K: Key> Owner for KeyHandle<K> {
 
     fn stopwatch(&self) -> &Stopwatch {
         &self.group.stopwatch
+    }
+
+    fn abandon(&self, ticket: &Ticket, left: Left, is_slow: bool) {
+        self.group.record_locked(&self.entry, ticket, Outcome::Abandoned.into(), is_slow, left);
+    }
+
+    fn record_head(&self, ticket: &mut Ticket) {
+        self.group.record_head(&self.entry, ticket);
     }
 
     fn count_fallback(&self) {

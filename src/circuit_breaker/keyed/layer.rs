@@ -6,7 +6,8 @@ use crate::circuit_breaker::permit::Permit;
 use crate::circuit_breaker::service::{reject, start};
 use crate::classify::{Auto, Classify};
 use crate::keyed_table::Key;
-use crate::reject::{AsError, OnReject, answers};
+use crate::outcome::Side;
+use crate::reject::{AsError, OnReject, answers, is_inbound, sides};
 use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -19,21 +20,23 @@ pub struct KeyedCircuitBreakerLayer<K, F, C = Auto, P = AsError> {
     key: F,
     classifier: C,
     on_reject: P,
+    side: Option<Side>,
 }
 
 impl<K, F> KeyedCircuitBreakerLayer<K, F> {
     pub(super) fn new(breakers: KeyedCircuitBreaker<K>, key: F) -> Self {
-        Self { breakers, key, classifier: Auto, on_reject: AsError }
+        Self { breakers, key, classifier: Auto, on_reject: AsError, side: None }
     }
 }
 
 impl<K, F, C, P> KeyedCircuitBreakerLayer<K, F, C, P> {
     answers!(KeyedCircuitBreakerLayer, K, F);
+    sides!();
 
     fn with<D, Q>(self, change: impl FnOnce(C, P) -> (D, Q)) -> KeyedCircuitBreakerLayer<K, F, D, Q> {
-        let Self { breakers, key, classifier, on_reject } = self;
+        let Self { breakers, key, classifier, on_reject, side } = self;
         let (classifier, on_reject) = change(classifier, on_reject);
-        KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject }
+        KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject, side }
     }
 }
 
@@ -44,6 +47,7 @@ impl<K, F: Clone, C: Clone, P: Clone> Clone for KeyedCircuitBreakerLayer<K, F, C
             key: self.key.clone(),
             classifier: self.classifier.clone(),
             on_reject: self.on_reject.clone(),
+            side: self.side,
         }
     }
 }
@@ -82,11 +86,14 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject } = &self.layer;
+        let KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject, side } = &self.layer;
         let circuit = breakers.key(&key(&request));
         let (classifier, on_reject) = (classifier.clone(), on_reject.clone());
         match circuit.try_acquire() {
-            Ok(permit) => start(&mut self.inner, request, permit.into_carried(), classifier, on_reject),
+            Ok(permit) => {
+                let permit = permit.into_carried(is_inbound::<P, _, _, _, _>(*side));
+                start(&mut self.inner, request, permit, classifier, on_reject)
+            }
             Err(rejected) => reject(request, &circuit, rejected, classifier, on_reject),
         }
     }

@@ -1,10 +1,10 @@
 //! Admissions and results.
 
 use super::queries::time_left;
-use super::types::{Admission, Denial, Ended, Kind, Recorded};
+use super::types::{Admission, Denial, Ended, Kind, Left, OpenFor, Part, Recorded};
 use super::{Machine, Mode};
 use crate::circuit_breaker::config::{AbandonedPolicy, EvaluateOn, PanicPolicy, RetryAfterPolicy};
-use crate::circuit_breaker::probes::Decision;
+use crate::circuit_breaker::probes::Lost;
 use crate::circuit_breaker::state::{Reason, State};
 use crate::circuit_breaker::window::counts::Stamp;
 use crate::clock::Instant;
@@ -18,15 +18,20 @@ impl Machine {
         self.poll(now);
         // ## Open => HalfOpen, at the first call after the open time
         if self.open_until().is_reached(self.latest) {
-            self.enter(State::HalfOpen, Reason::OpenTimeElapsed, self.latest, None);
+            self.enter(State::HalfOpen, Reason::OpenTimeElapsed, self.latest, OpenFor::TRIP);
         }
         let would_reject = match self.rejection() {
             Some(denial) if self.state() != State::Shadow => return Err(denial),
             would_reject => would_reject.is_some(),
         };
-        let follow = self.config.detect_slow_calls_in_flight && self.is_judging();
-        let flight = if follow { self.flights.get_or_insert_default().begin(self.latest) } else { 0 };
-        Ok(Admission { generation: self.generation, flight, would_reject })
+        let part = match self.mode {
+            Mode::HalfOpen(_) => Part::PROBE,
+            _ if self.config.detect_slow_calls_in_flight && self.is_judging() => {
+                Part::followed(self.flights.get_or_insert_default().begin(self.latest))
+            }
+            _ => Part::PLAIN,
+        };
+        Ok(Admission { generation: self.generation, part, would_reject })
     }
 
     /// Admits the next call, and takes a probe's place or a share of the ramp; `Err` is the reason of a rejection.
@@ -40,7 +45,11 @@ impl Machine {
                 return Some(Denial { reason: RejectReason::Open, retry_after });
             }
             Mode::ForcedOpen => Some(RejectReason::ForcedOpen),
-            Mode::HalfOpen(probes) => (!probes.try_begin()).then_some(RejectReason::HalfOpen),
+            Mode::HalfOpen(probes) => {
+                // A call may last longer than a round: as long as others did, and some.
+                let limit = self.config.half_open.timeout.max(self.unanswered_after);
+                (!probes.try_begin(now, limit, self.hanging > 0)).then_some(RejectReason::HalfOpen)
+            }
             Mode::Closed { ramp: Some(ramp) } => {
                 (!ramp.admits(now, self.config.ramp.unwrap_or_default())).then_some(RejectReason::Ramp)
             }
@@ -64,71 +73,103 @@ impl Machine {
 
     /// Takes back an admission that was not used.
     pub(crate) fn cancel(&mut self, admission: Admission, now: Instant) {
-        let (generation, flight) = (admission.generation, admission.flight);
+        let (generation, part, left) = (admission.generation, admission.part, Left::Early);
         let outcome = Outcome::Ignored;
-        self.record(Ended { generation, flight, outcome, is_slow: false, retry_after: None }, now);
+        self.record(Ended { generation, part, outcome, is_slow: false, retry_after: None, left }, now);
     }
 
     /// Records how a call ended.
     pub(crate) fn record(&mut self, call: Ended, now: Instant) -> Recorded {
         self.poll(now);
-        let is_slow = call.is_slow;
         if call.generation != self.generation {
+            self.end_hanging(call.part);
             return Recorded { kind: Kind::Stale, is_slow: false };
         }
-        let kind = kind(call.outcome, self.config.on_panic);
-        let Some(failed) = self.verdict(call.outcome, is_slow) else {
-            self.record_neutral(kind, call.flight);
-            return Recorded { kind, is_slow: false };
+        let kind = self.kind(call.outcome);
+        let failed = match kind {
+            Kind::Successful => false,
+            Kind::Failed => true,
+            _ => {
+                self.record_neutral(call);
+                return Recorded { kind, is_slow: false };
+            }
         };
-        let retry_after = self.retry_after_of(call);
+        let asked = self.retry_after_of(call);
+        if let Mode::HalfOpen(probes) = &mut self.mode {
+            let (was_flowing, result) = (call.part == Part::FLOWING_PROBE, (failed, call.is_slow));
+            let decision = probes.finish(was_flowing, result, &self.config.half_open, &self.config.rules);
+            self.decide(decision, Reason::ProbesFailed, self.latest, asked);
+        } else if self.is_judging() {
+            self.record_closed(failed, call, OpenFor::Trip { asked });
+        }
+        Recorded { kind, is_slow: call.is_slow }
+    }
+
+    /// As what an outcome is counted: the totals and the rules agree.
+    fn kind(&self, outcome: Outcome) -> Kind {
+        match outcome {
+            Outcome::Success => Kind::Successful,
+            Outcome::Failure => Kind::Failed,
+            Outcome::Panicked if self.config.on_panic == PanicPolicy::Failure => Kind::Failed,
+            Outcome::Panicked | Outcome::Ignored => Kind::Ignored,
+            Outcome::Abandoned if self.config.on_abandoned == AbandonedPolicy::Failure => Kind::Failed,
+            Outcome::Abandoned => Kind::Abandoned,
+        }
+    }
+
+    fn record_neutral(&mut self, call: Ended) {
+        self.end_flight(call.part);
+        let left = Some(call.left)
+            .filter(|_| call.outcome == Outcome::Abandoned && self.config.on_abandoned == AbandonedPolicy::Judge);
         match &mut self.mode {
             Mode::HalfOpen(probes) => {
-                match probes.finish(failed, is_slow, &self.config.half_open, &self.config.rules) {
-                    // ## HalfOpen => Closed
-                    Some(Decision::Close) => self.enter(State::Closed, Reason::ProbesSucceeded, self.latest, None),
-                    // ## HalfOpen => Open
-                    Some(Decision::Open) => self.enter(State::Open, Reason::ProbesFailed, self.latest, retry_after),
-                    None => {}
-                }
+                let lost = match left {
+                    None | Some(Left::Inbound) => Lost::Nothing,
+                    Some(left) => Lost::Abandoned { is_unanswered: left == Left::Unanswered },
+                };
+                let (half_open, rules) = (&self.config.half_open, &self.config.rules);
+                let decision = probes.lose(call.part == Part::FLOWING_PROBE, lost, half_open, rules);
+                self.decide(decision, Reason::ProbesFailed, self.latest, Duration::ZERO);
             }
-            Mode::Closed { .. } | Mode::Shadow { .. } => self.record_closed(failed, call, retry_after),
-            Mode::Open { .. } | Mode::ForcedOpen | Mode::Disabled => {}
-        }
-        Recorded { kind, is_slow }
-    }
-
-    /// Returns whether the outcome counts as a failure; `None` where it counts as nothing.
-    pub(super) fn verdict(&self, outcome: Outcome, is_slow: bool) -> Option<bool> {
-        match outcome {
-            Outcome::Success => Some(false),
-            Outcome::Failure => Some(true),
-            Outcome::Ignored => None,
-            Outcome::Panicked => (self.config.on_panic == PanicPolicy::Failure).then_some(true),
-            Outcome::Abandoned => match self.config.on_abandoned {
-                AbandonedPolicy::Failure => Some(true),
-                AbandonedPolicy::Judge => is_slow.then_some(true),
-                AbandonedPolicy::Ignore => None,
-            },
-        }
-    }
-
-    pub(super) fn record_neutral(&mut self, kind: Kind, flight: u64) {
-        self.end_flight(flight);
-        let is_judged = kind == Kind::Abandoned && self.config.on_abandoned == AbandonedPolicy::Judge;
-        match &mut self.mode {
-            Mode::HalfOpen(probes) => probes.give_back(),
-            Mode::Closed { .. } | Mode::Shadow { .. } if is_judged => {
-                self.window.add_abandoned();
-                self.evaluate(None);
+            Mode::Closed { .. } | Mode::Shadow { .. } if left == Some(Left::Unanswered) => {
+                self.unanswered = self.unanswered.saturating_add(1);
+                self.evaluate(OpenFor::TRIP);
             }
             _ => {}
         }
     }
 
+    /// The head of a response has arrived, and its body decides the outcome. Returns the part that the call plays on.
+    pub(crate) fn record_head(&mut self, generation: u64, part: Part, now: Instant) -> Part {
+        self.poll(now);
+        if generation != self.generation {
+            self.end_hanging(part);
+            return Part::PLAIN;
+        }
+        self.unanswered = 0;
+        match &mut self.mode {
+            Mode::HalfOpen(probes) if part == Part::PROBE => {
+                probes.flow();
+                Part::FLOWING_PROBE
+            }
+            _ => {
+                let flights = self.flights.as_mut().zip(part.number());
+                let is_counted = flights.is_some_and(|(flights, number)| flights.answer(number));
+                if is_counted || part == Part::FLOWING_PROBE { part } else { Part::PLAIN }
+            }
+        }
+    }
+
+    fn end_hanging(&mut self, part: Part) {
+        if part == Part::PROBE {
+            self.hanging = self.hanging.saturating_sub(1);
+        }
+    }
+
     /// Counts a call that ended while the circuit was closed, and looks at the rules.
-    pub(super) fn record_closed(&mut self, failed: bool, call: Ended, retry_after: Option<Duration>) {
-        match self.end_flight(call.flight) {
+    fn record_closed(&mut self, failed: bool, call: Ended, open_for: OpenFor) {
+        self.unanswered = 0;
+        match self.end_flight(call.part) {
             Some(counted) if failed => self.window.mark_failed(counted),
             Some(_) => {}
             None => drop(self.window.add(failed, call.is_slow)),
@@ -139,14 +180,18 @@ impl Machine {
         }
         let opens_at_once = call.retry_after.is_some() && self.config.retry_after == RetryAfterPolicy::OpensAtOnce;
         if opens_at_once && matches!(self.mode, Mode::Closed { .. }) {
-            self.trip(Reason::RetryAfter, retry_after);
+            let open_for = match open_for {
+                OpenFor::Trip { asked } if !asked.is_zero() => OpenFor::Exactly(asked),
+                open_for => open_for,
+            };
+            self.trip(Reason::RetryAfter, open_for);
         } else if failed || self.config.evaluate_on == EvaluateOn::AnyCall {
-            self.evaluate(retry_after);
+            self.evaluate(open_for);
         }
     }
 
-    pub(super) fn end_flight(&mut self, flight: u64) -> Option<Stamp> {
-        self.flights.as_mut().filter(|_| flight > 0).and_then(|flights| flights.end(flight))
+    fn end_flight(&mut self, part: Part) -> Option<Stamp> {
+        self.flights.as_mut().zip(part.number()).and_then(|(flights, number)| flights.end(number))
     }
 
     pub(super) fn is_throttled(&mut self) -> bool {
@@ -155,19 +200,9 @@ impl Machine {
         self.traffic.get_or_insert_default().is_rejected(settings, self.latest, random)
     }
 
-    /// The open time that the dependency asked for. A wait of 0 asks for the configured one.
-    pub(super) fn retry_after_of(&self, call: Ended) -> Option<Duration> {
-        let asked = call.retry_after.filter(|_| self.config.retry_after != RetryAfterPolicy::Ignore)?;
-        (!asked.is_zero()).then(|| asked.min(self.config.retry_after_max))
-    }
-}
-
-fn kind(outcome: Outcome, on_panic: PanicPolicy) -> Kind {
-    match outcome {
-        Outcome::Success => Kind::Successful,
-        Outcome::Failure => Kind::Failed,
-        Outcome::Panicked if on_panic == PanicPolicy::Failure => Kind::Failed,
-        Outcome::Panicked | Outcome::Ignored => Kind::Ignored,
-        Outcome::Abandoned => Kind::Abandoned,
+    /// The open time that the dependency asked for, 0 for none.
+    fn retry_after_of(&self, call: Ended) -> Duration {
+        let asked = call.retry_after.filter(|_| self.config.retry_after != RetryAfterPolicy::Ignore);
+        asked.unwrap_or_default().min(self.config.retry_after_max)
     }
 }

@@ -1,11 +1,11 @@
 //! Changes of state: by time, by rules, by hand. All of them go through [`Machine::enter`].
 
-use super::types::Command;
+use super::types::{Command, OpenFor};
 use super::{Asks, FALLBACK_OPEN_TIME, Machine, Mode};
 use crate::circuit_breaker::config::{AbandonedPolicy, CircuitBreakerConfig, TimeoutTo};
 use crate::circuit_breaker::event::{Event, Transition};
 use crate::circuit_breaker::open_time::with_jitter;
-use crate::circuit_breaker::probes::Probes;
+use crate::circuit_breaker::probes::{Decision, Probes};
 use crate::circuit_breaker::ramp::Ramp;
 use crate::circuit_breaker::snapshot::Snapshot;
 use crate::circuit_breaker::state::{Reason, State};
@@ -15,34 +15,53 @@ use crate::clock::Instant;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Changes that fell due unseen are made one by one, at their own time, up to this many.
-const CATCH_UP_MAX: u32 = 16;
-
 impl Machine {
-    /// Makes the changes that time alone makes.
+    /// Makes the changes that time alone makes, at their own time: two at most, as no round ends that nothing began in.
     pub(crate) fn poll(&mut self, now: Instant) {
         self.latest = self.latest.max(now);
-        for made in 0.. {
-            let (due, to, reason) = match &self.mode {
-                // ## Open => HalfOpen, without a call
-                Mode::Open { until, .. } if self.config.automatic_half_open => {
-                    (*until, State::HalfOpen, Reason::OpenTimeElapsed)
-                }
-                // ## HalfOpen => (Open | Closed)
-                Mode::HalfOpen(probes) => match self.config.half_open.timeout_to {
-                    TimeoutTo::Open => (probes.deadline, State::Open, Reason::HalfOpenTimeout),
-                    TimeoutTo::Closed => (probes.deadline, State::Closed, Reason::HalfOpenTimeout),
-                },
-                _ => break,
-            };
-            if !due.is_reached(self.latest) {
-                break;
-            }
-            let at = if made < CATCH_UP_MAX { due } else { self.latest };
-            self.enter(to, reason, at, None);
+        self.end_round();
+        // ## Open => HalfOpen, without a call
+        if let Mode::Open { until, .. } = self.mode
+            && self.config.automatic_half_open
+            && until.is_reached(self.latest)
+        {
+            self.enter(State::HalfOpen, Reason::OpenTimeElapsed, until, OpenFor::TRIP);
+            self.end_round(); // to `Closed`, where its settings say so
         }
         if self.is_judging() {
             self.poll_window();
+        }
+    }
+
+    // ## HalfOpen => (Open | Closed), at its limit
+    fn end_round(&mut self) {
+        let Mode::HalfOpen(probes) = &mut self.mode else { return };
+        let due = probes.deadline;
+        if due.is_reached(self.latest) {
+            let decision = probes.at_limit(&self.config.half_open, &self.config.rules);
+            if decision.is_some() {
+                self.hanging = self.hanging.saturating_add(probes.waiting());
+            }
+            self.decide(decision, Reason::HalfOpenTimeout, due, Duration::ZERO);
+        }
+    }
+
+    /// Ends a half-open round. The dependency may have `asked` for an open time.
+    pub(super) fn decide(&mut self, decision: Option<Decision>, failed: Reason, at: Instant, asked: Duration) {
+        let is_at_limit = failed == Reason::HalfOpenTimeout;
+        match decision {
+            // ## HalfOpen => Closed
+            Some(Decision::Close) if is_at_limit && self.config.half_open.timeout_to == TimeoutTo::Closed => {
+                self.enter(State::Closed, Reason::HalfOpenTimeout, at, OpenFor::TRIP);
+            }
+            Some(Decision::Close) => self.enter(State::Closed, Reason::ProbesSucceeded, at, OpenFor::TRIP),
+            // ## HalfOpen => Open
+            Some(Decision::Open) => self.enter(State::Open, failed, at, OpenFor::Trip { asked }),
+            Some(Decision::NoAnswer { has_hung }) => {
+                let reason = if is_at_limit { failed } else { Reason::NoAnswer };
+                self.enter(State::Open, reason, at, if has_hung { OpenFor::TRIP } else { OpenFor::SameAgain });
+            }
+            None => {}
         }
     }
 
@@ -53,7 +72,7 @@ impl Machine {
         if let (Some(flights), Some(threshold)) = (&mut self.flights, threshold) {
             let window = &mut self.window;
             if flights.count_slow(self.latest, threshold, || window.add(false, true)) {
-                self.evaluate(None);
+                self.evaluate(OpenFor::TRIP);
             }
         }
     }
@@ -62,7 +81,7 @@ impl Machine {
     fn expire(&mut self) {
         if self.window.expire(self.latest) {
             self.generation += 1;
-            self.consecutive_failures = 0;
+            (self.consecutive_failures, self.unanswered) = (0, 0);
             self.flights = None;
         }
         if let Mode::Closed { ramp } = &mut self.mode {
@@ -82,9 +101,9 @@ impl Machine {
             Mode::ForcedOpen => false,
             Mode::Closed { .. } | Mode::Disabled | Mode::Shadow { .. } => {
                 self.expire();
-                let Counts { failed, slow, abandoned, .. } = self.window.counts();
+                let Counts { failed, slow, .. } = self.window.counts();
                 let has_run = self.consecutive_failures > 0 && self.config.rules.consecutive_failures.is_some();
-                let is_clean = (failed, slow, abandoned) == (0, 0, 0) && !has_run;
+                let is_clean = (failed, slow, self.unanswered) == (0, 0, 0) && !has_run;
                 let is_at_rest = !matches!(self.mode, Mode::Closed { ramp: Some(_) });
                 is_clean && is_at_rest && self.state() == self.config.initial_state
             }
@@ -103,7 +122,8 @@ impl Machine {
             Command::Disable => (State::Disabled, None),
             Command::Shadow => (State::Shadow, None),
         };
-        self.enter(to, Reason::Manual, self.latest, wait);
+        let open_for = wait.map_or(OpenFor::TRIP, OpenFor::Exactly);
+        self.enter(to, Reason::Manual, self.latest, open_for);
         if let Mode::Closed { ramp } = &mut self.mode {
             *ramp = None; // whoever resets wants all of it
         }
@@ -140,8 +160,8 @@ impl Machine {
 
     /// The answer to that.
     pub(crate) fn answer_opening(&mut self, may_open: bool) {
-        if let Some((reason, wait)) = self.wanted.take().filter(|_| may_open) {
-            self.enter(State::Open, reason, self.latest, wait);
+        if let Some((reason, open_for)) = self.wanted.take().filter(|_| may_open) {
+            self.enter(State::Open, reason, self.latest, open_for);
         }
     }
 
@@ -151,25 +171,25 @@ impl Machine {
         let wait = wait.or_else(|| self.config.open_time.wait(self.trips)).unwrap_or(FALLBACK_OPEN_TIME);
         let wait = self.jittered(wait);
         if generation == self.generation
-            && let Mode::Open { since, until, asks } = &mut self.mode
+            && let Mode::Open { since, until, at_least, asks } = &mut self.mode
             && *asks != Asks::Nothing
         {
             *asks = Asks::Nothing;
-            *until = since.saturating_add(wait);
+            *until = since.saturating_add(wait.max(*at_least));
         }
     }
 
     // ## Closed => Open
-    pub(super) fn trip(&mut self, reason: Reason, wait: Option<Duration>) {
+    pub(super) fn trip(&mut self, reason: Reason, open_for: OpenFor) {
         if self.asks {
-            self.wanted = Some((reason, wait));
+            self.wanted = Some((reason, open_for));
         } else {
-            self.enter(State::Open, reason, self.latest, wait);
+            self.enter(State::Open, reason, self.latest, open_for);
         }
     }
 
     /// Looks at the rules after something was counted.
-    pub(super) fn evaluate(&mut self, retry_after: Option<Duration>) {
+    pub(super) fn evaluate(&mut self, open_for: OpenFor) {
         if self.config.throttle.is_some() {
             return;
         }
@@ -177,7 +197,7 @@ impl Machine {
         match self.mode {
             Mode::Closed { .. } => {
                 if let Some(reason) = met.next() {
-                    self.trip(reason, retry_after);
+                    self.trip(reason, open_for);
                 }
             }
             // ## Shadow => Shadow, but say so
@@ -187,9 +207,11 @@ impl Machine {
     }
 
     pub(super) fn rules_met(&self) -> impl Iterator<Item = Reason> + use<> {
-        let met = self.config.rules.met(self.window.counts(), self.consecutive_failures);
-        let judges_abandoned = self.config.on_abandoned == AbandonedPolicy::Judge;
-        met.into_iter().flatten().filter(move |reason| judges_abandoned || *reason != Reason::AbandonedRate)
+        let rules = &self.config.rules;
+        let judges = self.config.on_abandoned == AbandonedPolicy::Judge;
+        let no_answer = judges && self.unanswered >= rules.unanswered_calls();
+        let met = rules.met(self.window.counts(), self.consecutive_failures);
+        met.into_iter().flatten().chain(no_answer.then_some(Reason::NoAnswer))
     }
 
     pub(super) fn would_open(&mut self, reason: Reason) {
@@ -211,8 +233,8 @@ impl Machine {
         with_jitter(wait, self.config.open_time_jitter, self.random.f64())
     }
 
-    /// Every change of state goes through here. `wait` overrules the open time and does not count as a trip.
-    pub(super) fn enter(&mut self, to: State, reason: Reason, at: Instant, wait: Option<Duration>) {
+    /// Every change of state goes through here. `open_for` counts only towards `Open`.
+    pub(super) fn enter(&mut self, to: State, reason: Reason, at: Instant, open_for: OpenFor) {
         let from = self.state();
         self.window.expire(self.latest); // it stood still if the circuit was open
         let evidence = self.snapshot();
@@ -222,7 +244,7 @@ impl Machine {
         self.mode = match to {
             State::Open => {
                 self.tripped_by = Some(Box::new(evidence));
-                self.open(at, wait)
+                self.open(at, open_for)
             }
             State::HalfOpen => {
                 self.half_open_attempts = self.half_open_attempts.saturating_add(1);
@@ -238,7 +260,7 @@ impl Machine {
         };
         if !matches!(to, State::Open | State::HalfOpen) {
             self.window = Window::new(self.config.window, at);
-            self.consecutive_failures = 0;
+            (self.consecutive_failures, self.unanswered, self.hanging) = (0, 0, 0);
             self.announced = 0;
         }
         if from != to {
@@ -247,13 +269,27 @@ impl Machine {
         }
     }
 
-    pub(super) fn open(&mut self, since: Instant, wait: Option<Duration>) -> Mode {
-        if wait.is_none() {
-            self.trips = self.trips.saturating_add(1);
-        }
-        match wait.or_else(|| self.config.open_time.wait(self.trips).map(|wait| self.jittered(wait))) {
-            Some(wait) => Mode::Open { since, until: since.saturating_add(wait), asks: Asks::Nothing },
-            None => Mode::Open { since, until: Instant::NEVER, asks: Asks::Now },
+    fn open(&mut self, since: Instant, open_for: OpenFor) -> Mode {
+        let at_least = match open_for {
+            OpenFor::Exactly(wait) => {
+                let until = since.saturating_add(wait);
+                return Mode::Open { since, until, at_least: wait, asks: Asks::Nothing };
+            }
+            OpenFor::Trip { asked } => {
+                self.trips = self.trips.saturating_add(1);
+                if self.trips == 1 && !asked.is_zero() {
+                    return self.open(since, OpenFor::Exactly(asked));
+                }
+                asked
+            }
+            OpenFor::SameAgain => {
+                self.trips = self.trips.max(1);
+                Duration::ZERO
+            }
+        };
+        match self.config.open_time.wait(self.trips).map(|wait| self.jittered(wait).max(at_least)) {
+            Some(wait) => Mode::Open { since, until: since.saturating_add(wait), at_least, asks: Asks::Nothing },
+            None => Mode::Open { since, until: Instant::NEVER, at_least, asks: Asks::Now },
         }
     }
 }

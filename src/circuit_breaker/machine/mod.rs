@@ -5,7 +5,7 @@
 //!   ┌────────┐ ───────────────▶ ┌──────┐ ───────────────────▶ ┌───────────┐
 //!   │ Closed │                  │ Open │                      │ Half-open │
 //!   └────────┘                  └──────┘ ◀─────────────────── └───────────┘
-//!        ▲                        probes failed, or too long         │
+//!        ▲                  probes failed, or none was answered      │
 //!        └───────────────────────────────────────────────────────────┘
 //!                              probes succeeded
 //!
@@ -27,6 +27,8 @@ pub(super) mod queries;
 pub(super) mod types;
 
 pub(crate) use types::OpenTimeQuestion;
+
+use types::OpenFor;
 
 use super::config::CircuitBreakerConfig;
 use super::event::Event;
@@ -54,6 +56,12 @@ pub(crate) struct Machine {
     latest: Instant,
     window: Window,
     consecutive_failures: u32,
+    /// Calls without an answer since the last answer.
+    unanswered: u32,
+    /// How long a caller waits for an answer before its leaving says something.
+    unanswered_after: Duration,
+    /// Probes that had no answer when their round was over, and have none so far.
+    hanging: u32,
     /// Trips since the circuit was last closed.
     trips: u32,
     half_open_attempts: u32,
@@ -62,7 +70,7 @@ pub(crate) struct Machine {
     /// Whether the holder is asked before a rule opens the circuit: a group limits how many are open.
     asks: bool,
     /// Rules that would have opened it.
-    wanted: Option<(Reason, Option<Duration>)>,
+    wanted: Option<(Reason, OpenFor)>,
     random: fastrand::Rng,
     tripped_by: Option<Box<Snapshot>>,
     flights: Option<Box<InFlight>>,
@@ -73,7 +81,7 @@ pub(crate) struct Machine {
 #[derive(Clone, Debug)]
 enum Mode {
     Closed { ramp: Option<Ramp> },
-    Open { since: Instant, until: Instant, asks: Asks },
+    Open { since: Instant, until: Instant, at_least: Duration, asks: Asks },
     HalfOpen(Box<Probes>),
     ForcedOpen,
     Disabled,
@@ -99,6 +107,9 @@ impl Machine {
             generation: 0,
             latest: now,
             consecutive_failures: 0,
+            unanswered: 0,
+            unanswered_after: Duration::MAX,
+            hanging: 0,
             trips: 0,
             half_open_attempts: 0,
             announced: 0,
@@ -111,7 +122,7 @@ impl Machine {
             events: Vec::new(),
             config,
         };
-        machine.enter(initial, Reason::Manual, now, None);
+        machine.enter(initial, Reason::Manual, now, OpenFor::TRIP);
         machine.mode = match machine.mode {
             Mode::Closed { .. } => Mode::Closed { ramp: None },
             other => other,
@@ -138,11 +149,16 @@ impl Machine {
     /// Takes in successes that were counted elsewhere in this generation.
     pub(crate) fn absorb(&mut self, successes: u64) {
         if successes > 0 {
-            self.consecutive_failures = 0;
+            (self.consecutive_failures, self.unanswered) = (0, 0);
             if self.is_judging() {
                 self.window.add_successes(successes);
             }
         }
+    }
+
+    /// Sets how long a caller waits for an answer before its leaving says something.
+    pub(crate) fn set_unanswered_after(&mut self, wait: Duration) {
+        self.unanswered_after = wait;
     }
 
     /// The question to the user's function, once for each opening.

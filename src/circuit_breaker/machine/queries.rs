@@ -88,6 +88,21 @@ impl Machine {
         if is_steady { self.window.steady_until() } else { None }
     }
 
+    /// Time of the next change of a circuit that rejects every call; [`Instant::NEVER`] if only a result changes it.
+    pub(crate) fn rejects_until(&self) -> Option<Instant> {
+        match &self.mode {
+            Mode::Open { until, .. } => Some(*until),
+            Mode::HalfOpen(probes) if !self.has_free_probe() => Some(probes.deadline),
+            Mode::ForcedOpen => Some(Instant::NEVER),
+            _ => None,
+        }
+    }
+
+    /// Returns whether calls went without an answer since the last one: an answer has to be told.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.unanswered > 0
+    }
+
     /// Everything that a caller who waits to be let through waits for: when it changes, look again.
     pub(crate) fn door(&self) -> (u64, Instant, bool) {
         (self.generation, self.open_until(), self.has_free_probe())
@@ -100,14 +115,14 @@ impl Machine {
 
     /// Returns whether a half-open circuit can let one more probe through.
     pub(crate) fn has_free_probe(&self) -> bool {
-        matches!(&self.mode, Mode::HalfOpen(probes) if probes.has_place())
+        matches!(&self.mode, Mode::HalfOpen(probes) if probes.has_place(self.hanging > 0))
     }
 
     /// Returns whether the circuit is closed and has seen successes only: the number of calls describes it.
     pub(crate) fn is_pristine(&self) -> bool {
-        let Counts { failed, slow, abandoned, .. } = self.window.counts();
+        let Counts { failed, slow, .. } = self.window.counts();
         matches!(self.mode, Mode::Closed { ramp: None })
-            && (failed, slow, abandoned, self.consecutive_failures) == (0, 0, 0, 0)
+            && (failed, slow, self.unanswered, self.consecutive_failures) == (0, 0, 0, 0)
     }
 
     pub(in crate::circuit_breaker) fn evidence(&self) -> Snapshot {
@@ -119,7 +134,8 @@ impl Machine {
             }
             _ => (self.window.counts(), rules.minimum_calls, rules.slow_call_minimum_calls),
         };
-        Snapshot::new(counts, u64::from(minimum), u64::from(slow_minimum), self.half_open_attempts)
+        let snapshot = Snapshot::new(counts, u64::from(minimum), u64::from(slow_minimum), self.half_open_attempts);
+        Snapshot { unanswered: self.unanswered, ..snapshot }
     }
 
     pub(in crate::circuit_breaker) fn is_judging(&self) -> bool {

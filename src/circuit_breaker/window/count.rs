@@ -19,16 +19,8 @@ pub(crate) struct CountWindow {
     total: u64,
     /// The newest call that a smaller window has let go of: a larger one does not know it.
     gone: u64,
-    /// Boxed, so that a healthy breaker among a million stays small.
-    bad: Option<Box<Bad>>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Bad {
-    /// `number << 2 | slow | failed`, ascending.
-    calls: VecDeque<u64>,
-    /// The number of the newest call at each abandonment, ascending; at most `size`.
-    abandoned: VecDeque<u64>,
+    /// `number << 2 | slow | failed`, ascending. Boxed, so that a healthy breaker among a million stays small.
+    bad: Option<Box<VecDeque<u64>>>,
 }
 
 impl CountWindow {
@@ -44,7 +36,7 @@ impl CountWindow {
         self.total += 1;
         if failed || slow {
             let marks = if failed { FAILED } else { 0 } | if slow { SLOW } else { 0 };
-            self.bad.get_or_insert_default().calls.push_back(self.total << 2 | marks);
+            self.bad.get_or_insert_default().push_back(self.total << 2 | marks);
             self.failed += u32::from(failed);
             self.slow += u32::from(slow);
         }
@@ -59,27 +51,16 @@ impl CountWindow {
 
     pub(crate) fn mark_failed(&mut self, at: Stamp) {
         let Some(bad) = &mut self.bad else { return };
-        if let Ok(i) = bad.calls.binary_search_by_key(&at.0, |call| call >> 2)
-            && bad.calls[i] & FAILED == 0
+        if let Ok(i) = bad.binary_search_by_key(&at.0, |call| call >> 2)
+            && bad[i] & FAILED == 0
         {
-            bad.calls[i] |= FAILED;
+            bad[i] |= FAILED;
             self.failed += 1;
         }
     }
 
-    pub(crate) fn add_abandoned(&mut self) {
-        self.bad.get_or_insert_default().abandoned.push_back(self.total);
-        self.expire();
-    }
-
     pub(crate) fn counts(&self) -> Counts {
-        let abandoned = self.bad.as_ref().map_or(0, |bad| bad.abandoned.len());
-        Counts {
-            calls: self.total - self.newest_out(),
-            failed: u64::from(self.failed),
-            slow: u64::from(self.slow),
-            abandoned: abandoned as u64,
-        }
+        Counts { calls: self.total - self.newest_out(), failed: u64::from(self.failed), slow: u64::from(self.slow) }
     }
 
     /// Keeps the newest calls that fit.
@@ -97,17 +78,12 @@ impl CountWindow {
     fn expire(&mut self) {
         let newest_out = self.newest_out();
         let Some(bad) = &mut self.bad else { return };
-        while let Some(call) = bad.calls.front().filter(|call| **call >> 2 <= newest_out) {
+        while let Some(call) = bad.front().filter(|call| **call >> 2 <= newest_out) {
             self.failed -= u32::from(call & FAILED != 0);
             self.slow -= u32::from(call & SLOW != 0);
-            bad.calls.pop_front();
+            bad.pop_front();
         }
-        while newest_out > 0 && bad.abandoned.front().is_some_and(|number| *number <= newest_out) {
-            bad.abandoned.pop_front();
-        }
-        let too_many = bad.abandoned.len().saturating_sub(self.size as usize);
-        bad.abandoned.drain(..too_many);
-        if bad.calls.is_empty() && bad.abandoned.is_empty() {
+        if bad.is_empty() {
             self.bad = None;
         }
     }
@@ -123,9 +99,9 @@ mod tests {
         window.add(true, true);
         window.add(true, false);
         window.add(false, false);
-        assert_eq!(window.counts(), Counts { calls: 3, failed: 2, slow: 1, abandoned: 0 });
+        assert_eq!(window.counts(), Counts { calls: 3, failed: 2, slow: 1 });
         window.add_successes(1);
-        assert_eq!(window.counts(), Counts { calls: 3, failed: 1, slow: 0, abandoned: 0 });
+        assert_eq!(window.counts(), Counts { calls: 3, failed: 1, slow: 0 });
         window.add_successes(1_000_000);
         assert_eq!(window.counts(), Counts { calls: 3, ..Counts::default() });
         assert!(window.bad.is_none(), "a healthy window holds no memory");
@@ -163,15 +139,6 @@ mod tests {
         let slow = window.add(false, true);
         window.resize(1);
         window.mark_failed(slow);
-        assert_eq!(window.counts(), Counts { calls: 1, failed: 1, slow: 1, abandoned: 0 });
-    }
-
-    #[test]
-    fn abandoned_calls_stay_bounded_without_any_other_traffic() {
-        let mut window = CountWindow::new(4);
-        for _ in 0..100 {
-            window.add_abandoned();
-        }
-        assert_eq!(window.counts(), Counts { abandoned: 4, ..Counts::default() });
+        assert_eq!(window.counts(), Counts { calls: 1, failed: 1, slow: 1 });
     }
 }

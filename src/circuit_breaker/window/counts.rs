@@ -6,8 +6,6 @@ pub(crate) struct Counts {
     pub(crate) calls: u64,
     pub(crate) failed: u64,
     pub(crate) slow: u64,
-    /// Calls without an outcome; not among `calls`.
-    pub(crate) abandoned: u64,
 }
 
 /// Position of a call in its window, so that a later failure can be added to it.

@@ -99,15 +99,6 @@ impl Window {
         }
     }
 
-    /// Counts a call that was abandoned: it has no outcome and takes no place.
-    pub(crate) fn add_abandoned(&mut self) {
-        match self {
-            Self::Count(window) => window.add_abandoned(),
-            Self::Time(window) => window.add_abandoned(),
-            Self::Tumbling(window) => window.add_abandoned(),
-        }
-    }
-
     pub(crate) fn counts(&self) -> Counts {
         match self {
             Self::Count(window) => window.counts(),

@@ -73,12 +73,8 @@ impl TimeWindow {
 
     pub(crate) fn add(&mut self, calls: u64, failed: bool, slow: bool) -> Stamp {
         let (failed, slow) = (u64::from(failed), u64::from(slow));
-        let stamp = self.count(Counts { calls, failed, slow, abandoned: 0 });
+        let stamp = self.count(Counts { calls, failed, slow });
         Stamp(stamp.as_nanos())
-    }
-
-    pub(crate) fn add_abandoned(&mut self) {
-        self.count(Counts { abandoned: 1, ..Counts::default() });
     }
 
     pub(crate) fn mark_failed(&mut self, at: Stamp) {
@@ -115,14 +111,12 @@ impl Counts {
         self.calls += more.calls;
         self.failed += more.failed;
         self.slow += more.slow;
-        self.abandoned += more.abandoned;
     }
 
     fn subtract(&mut self, less: Self) {
         self.calls -= less.calls;
         self.failed -= less.failed;
         self.slow -= less.slow;
-        self.abandoned -= less.abandoned;
     }
 }
 
@@ -153,12 +147,8 @@ impl Tumbling {
 
     pub(crate) fn add(&mut self, calls: u64, failed: bool, slow: bool) -> Stamp {
         let (failed, slow) = (u64::from(failed), u64::from(slow));
-        self.counts.add(Counts { calls, failed, slow, abandoned: 0 });
+        self.counts.add(Counts { calls, failed, slow });
         Stamp(self.start.as_nanos())
-    }
-
-    pub(crate) fn add_abandoned(&mut self) {
-        self.counts.abandoned += 1;
     }
 
     pub(crate) fn mark_failed(&mut self, at: Stamp) {

@@ -20,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) follows: bool,
     pub(crate) evaluates_on: EvaluateOn,
     pub(crate) abandonment: AbandonedPolicy,
+    pub(crate) unanswered_after: u64,
     pub(crate) on_panic: PanicPolicy,
     pub(crate) open_time: Wait,
     pub(crate) retry_after: RetryAfterPolicy,
@@ -45,7 +46,6 @@ pub(crate) struct Rules {
     pub(crate) failures: Option<u32>,
     pub(crate) failures_minimum: u32,
     pub(crate) in_a_row: Option<u32>,
-    pub(crate) abandoned_rate: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -94,11 +94,11 @@ impl Settings {
             .failure_count_threshold(rules.failures)
             .failure_count_minimum_calls(rules.failures_minimum)
             .consecutive_failures_threshold(rules.in_a_row)
-            .abandoned_rate_threshold(rules.abandoned_rate)
             .slow_call_duration_threshold(self.slow_after.map(nanos))
             .detect_slow_calls_in_flight(self.follows)
             .evaluate_on(self.evaluates_on)
             .on_abandoned(self.abandonment)
+            .unanswered_after(nanos(self.unanswered_after))
             .on_panic(self.on_panic)
             .open_time(open_time)
             .retry_after(self.retry_after)
@@ -129,6 +129,7 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
         prop_oneof![4 => Just(EvaluateOn::AnyCall), 1 => Just(EvaluateOn::Failure)],
         prop_oneof![4 => Just(AbandonedPolicy::Judge), 1 => Just(AbandonedPolicy::Ignore), 1 => Just(AbandonedPolicy::Failure)],
         prop_oneof![4 => Just(PanicPolicy::Failure), 1 => Just(PanicPolicy::Ignore)],
+        prop_oneof![Just(1), (1..50u64).prop_map(millis)],
     );
     let opening = (any_wait(), any_retry_after(), (1..200u64).prop_map(millis), any::<bool>());
     let initial = prop_oneof![8 => Just(State::Closed), 1 => prop::sample::select(State::ALL.to_vec())];
@@ -139,7 +140,7 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
             if (rules.failure_rate, rules.slow_rate, rules.failures, rules.in_a_row) == (None, None, None, None) {
                 rules.failure_rate = Some(0.5); // a breaker that could never trip is refused
             }
-            let (evaluates_on, abandonment, on_panic) = policies;
+            let (evaluates_on, abandonment, on_panic, unanswered_after) = policies;
             let (open_time, retry_after, retry_after_max, is_automatic) = opening;
             Settings {
                 window,
@@ -148,6 +149,7 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
                 follows: follows && slow_after.is_some(),
                 evaluates_on,
                 abandonment,
+                unanswered_after,
                 on_panic,
                 open_time,
                 retry_after,
@@ -177,22 +179,12 @@ fn any_rules(window: Window) -> impl Strategy<Value = (Window, Rules)> {
     };
     let rate = prop::sample::select(vec![0.01, 0.2, 1.0 / 3.0, 0.5, 0.6, 0.9, 1.0]);
     let calls = prop_oneof![3 => 1..=most.min(4), 1 => 1..=most];
-    let rates =
-        (option::weighted(0.8, rate.clone()), calls.clone(), option::weighted(0.3, rate.clone()), calls.clone());
-    let counts = (option::weighted(0.3, 1..=most), calls, option::weighted(0.3, 1..6u32), rate);
+    let rates = (option::weighted(0.8, rate.clone()), calls.clone(), option::weighted(0.3, rate), calls.clone());
+    let counts = (option::weighted(0.3, 1..=most), calls, option::weighted(0.3, 1..6u32));
     (rates, counts).prop_map(move |(rates, counts)| {
         let (failure_rate, minimum, slow_rate, slow_minimum) = rates;
-        let (failures, failures_minimum, in_a_row, abandoned_rate) = counts;
-        let rules = Rules {
-            failure_rate,
-            minimum,
-            slow_rate,
-            slow_minimum,
-            failures,
-            failures_minimum,
-            in_a_row,
-            abandoned_rate,
-        };
+        let (failures, failures_minimum, in_a_row) = counts;
+        let rules = Rules { failure_rate, minimum, slow_rate, slow_minimum, failures, failures_minimum, in_a_row };
         (window, rules)
     })
 }

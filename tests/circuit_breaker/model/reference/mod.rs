@@ -10,11 +10,9 @@ mod rules;
 
 use super::settings::{Settings, Wait, Window};
 use backstop::Outcome;
-use backstop::circuit_breaker::{Reason, Snapshot, State, TimeoutTo, Totals};
+use backstop::circuit_breaker::{Reason, Snapshot, State, Totals};
 use backstop::reject::RejectReason;
 
-/// Changes that fell due unseen are made at their own time, up to this many at once.
-const CATCH_UP: u32 = 16;
 /// The open time where the user's function has to be asked and cannot be.
 const UNKNOWN_WAIT: u64 = 60_000_000_000;
 
@@ -34,6 +32,10 @@ pub(crate) struct Reference {
     seen: Vec<Seen>,
     interval_began: u64,
     in_a_row: u32,
+    /// Calls without an answer since the last answer.
+    unanswered: u32,
+    /// Probes of earlier rounds that have not ended.
+    hanging: u32,
     trips: u32,
     attempts: u32,
     open: Open,
@@ -48,21 +50,27 @@ pub(crate) struct Reference {
 #[derive(Clone, Debug)]
 struct Seen {
     at: u64,
-    what: What,
+    failed: bool,
+    slow: bool,
     /// The followed call that it stands for.
     call: Option<u64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
-    Call { failed: bool, slow: bool },
-    Abandoned,
+/// How long a circuit opens for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum For {
+    /// The configured time after one more trip, and at least so long.
+    Trip(u64),
+    /// The configured time as after the last trip.
+    SameAgain,
+    Exactly(u64),
 }
 
 #[derive(Debug, Default)]
 struct Open {
     since: u64,
     until: Option<u64>,
+    at_least: u64,
     /// The user's function has not been asked yet.
     asks: bool,
     evidence: Evidence,
@@ -72,8 +80,11 @@ struct Open {
 struct Round {
     places: u32,
     in_flight: u32,
-    /// Places that results have used up for good.
+    /// Places that results and lost probes have used up for good.
     used_up: u32,
+    /// Probes whose callers left: after a moment, and after they had waited long enough.
+    left_early: u32,
+    unanswered: u32,
     until: Option<u64>,
     /// (failed, slow)
     results: Vec<(bool, bool)>,
@@ -86,7 +97,6 @@ pub(crate) struct Call {
     pub(crate) is_probe: bool,
     number: u64,
     began: u64,
-    is_timed: bool,
 }
 
 /// An event: (from, to, reason, time, number, by hand, evidence); both states are the same for "would open".
@@ -105,7 +115,7 @@ pub(crate) struct Evidence {
     pub(crate) calls: u64,
     pub(crate) failed: u64,
     pub(crate) slow: u64,
-    pub(crate) abandoned: u64,
+    pub(crate) unanswered: u32,
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_rate: Option<f64>,
     pub(crate) attempts: u32,
@@ -117,7 +127,7 @@ impl From<&Snapshot> for Evidence {
             calls: snapshot.calls,
             failed: snapshot.failed,
             slow: snapshot.slow,
-            abandoned: snapshot.abandoned,
+            unanswered: snapshot.unanswered,
             failure_rate: snapshot.failure_rate,
             slow_rate: snapshot.slow_call_rate,
             attempts: snapshot.half_open_attempts,
@@ -148,6 +158,8 @@ impl Reference {
             seen: Vec::new(),
             interval_began: 0,
             in_a_row: 0,
+            unanswered: 0,
+            hanging: 0,
             trips: 0,
             attempts: 0,
             open: Open::default(),
@@ -158,7 +170,7 @@ impl Reference {
             followed: Vec::new(),
             settings,
         };
-        reference.enter(reference.initial, Reason::Manual, 0, None);
+        reference.enter(reference.initial, Reason::Manual, 0, For::Trip(0));
         reference.told.clear();
         reference.answer();
         reference
@@ -174,12 +186,15 @@ impl Reference {
     pub(crate) fn admit(&mut self) -> Result<Call, (RejectReason, Option<u64>)> {
         self.let_time_pass();
         if self.state == State::Open && self.open.until.is_some_and(|until| until <= self.now) {
-            self.enter(State::HalfOpen, Reason::OpenTimeElapsed, self.now, None);
+            self.enter(State::HalfOpen, Reason::OpenTimeElapsed, self.now, For::Trip(0));
         }
         let admitted = match self.state {
             State::Closed | State::Disabled => Ok(()),
             State::Open => Err((RejectReason::Open, self.time_left())),
-            State::HalfOpen if self.round.places > self.round.in_flight + self.round.used_up => {
+            State::HalfOpen if self.has_place() => {
+                if self.round.in_flight == 0 && self.round.results.is_empty() {
+                    self.round.until = after(self.now, self.limit());
+                }
                 self.round.in_flight += 1;
                 Ok(())
             }
@@ -197,10 +212,11 @@ impl Reference {
     }
 
     pub(crate) fn end(&mut self, call: &Call, outcome: Outcome, retry_after: Option<u64>) {
-        let threshold = self.settings.slow_after.filter(|_| call.is_timed);
-        let slow = threshold.is_some_and(|threshold| self.now - call.began > threshold);
+        let lasted = self.now - call.began;
+        let slow = self.settings.slow_after.is_some_and(|threshold| lasted > threshold);
+        let is_unanswered = lasted >= self.settings.unanswered_after;
         self.let_time_pass();
-        self.record(call, outcome, slow, retry_after);
+        self.record(call, outcome, slow, is_unanswered, retry_after);
         self.answer();
     }
 
@@ -215,7 +231,7 @@ impl Reference {
             Command::Disable => (State::Disabled, None),
             Command::Shadow => (State::Shadow, None),
         };
-        self.enter(to, Reason::Manual, self.now, wait);
+        self.enter(to, Reason::Manual, self.now, wait.map_or(For::Trip(0), For::Exactly));
         self.answer();
     }
 
@@ -233,7 +249,6 @@ impl Reference {
             self.interval_began = self.now;
         }
         self.settings = settings;
-        self.forget_abandoned();
         if self.state == State::HalfOpen {
             // The round goes on: not longer than the new settings allow, and with the places they add.
             let until = after(self.now, self.settings.half_open.timeout);
@@ -279,19 +294,13 @@ impl Reference {
     // ---- time
 
     pub(super) fn let_time_pass(&mut self) {
-        for made in 0.. {
-            let (due, to, reason) = match self.state {
-                State::Open if self.settings.is_automatic => {
-                    (self.open.until, State::HalfOpen, Reason::OpenTimeElapsed)
-                }
-                State::HalfOpen => match self.settings.half_open.timeout_to {
-                    TimeoutTo::Open => (self.round.until, State::Open, Reason::HalfOpenTimeout),
-                    TimeoutTo::Closed => (self.round.until, State::Closed, Reason::HalfOpenTimeout),
-                },
-                _ => break,
-            };
-            let Some(due) = due.filter(|due| *due <= self.now) else { break };
-            self.enter(to, reason, if made < CATCH_UP { due } else { self.now }, None);
+        self.end_round();
+        if self.state == State::Open
+            && self.settings.is_automatic
+            && let Some(due) = self.open.until.filter(|due| *due <= self.now)
+        {
+            self.enter(State::HalfOpen, Reason::OpenTimeElapsed, due, For::Trip(0));
+            self.end_round();
         }
         if self.is_judging() {
             self.turn_over();
@@ -305,7 +314,7 @@ impl Reference {
         if self.now - self.interval_began > interval {
             self.seen.clear();
             self.interval_began = self.now;
-            self.in_a_row = 0;
+            (self.in_a_row, self.unanswered) = (0, 0);
             self.generation += 1;
             self.followed.clear();
         }
@@ -319,12 +328,11 @@ impl Reference {
             if !*is_counted && now - *began > threshold {
                 *is_counted = true;
                 found = true;
-                let what = What::Call { failed: false, slow: true };
-                self.seen.push(Seen { at: now, what, call: Some(*number) });
+                self.seen.push(Seen { at: now, failed: false, slow: true, call: Some(*number) });
             }
         }
         if found {
-            self.evaluate(None);
+            self.evaluate(For::Trip(0));
         }
     }
 
@@ -335,7 +343,7 @@ impl Reference {
                 Wait::Asked(each) => Some(each * u64::from(self.trips)),
                 _ => self.wait(self.trips), // other settings came in the same step
             };
-            self.open.until = wait.and_then(|wait| after(self.open.since, wait));
+            self.open.until = wait.and_then(|wait| after(self.open.since, wait.max(self.open.at_least)));
             self.open.asks = false;
         }
     }

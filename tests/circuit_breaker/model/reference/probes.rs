@@ -1,13 +1,13 @@
 //! A half-open round, and what its results decide.
 
-use super::Reference;
-use backstop::circuit_breaker::{HalfOpenDecision, ProbeLimit, Reason, State};
+use super::{For, Reference};
+use backstop::circuit_breaker::{HalfOpenDecision, ProbeLimit, Reason, State, TimeoutTo};
 
 /// The failure rate that fails a round of probes in which no rule of the user's on failures can be met.
 const DEFAULT_RATE: f64 = 0.5;
 
 impl Reference {
-    pub(super) fn judge_probe(&mut self, failed: bool, slow: bool, retry_after: Option<u64>) {
+    pub(super) fn judge_probe(&mut self, failed: bool, slow: bool, at_least: u64) {
         let half_open = &self.settings.half_open;
         let decision = half_open.decision;
         self.round.in_flight -= 1;
@@ -27,9 +27,74 @@ impl Reference {
             _ => unreachable!("the strategy knows three"),
         };
         match verdict {
-            Some(true) => self.enter(State::Closed, Reason::ProbesSucceeded, self.now, None),
-            Some(false) => self.enter(State::Open, Reason::ProbesFailed, self.now, retry_after),
+            Some(true) => self.enter(State::Closed, Reason::ProbesSucceeded, self.now, For::Trip(0)),
+            Some(false) => self.enter(State::Open, Reason::ProbesFailed, self.now, For::Trip(at_least)),
+            None => self.end_without_places(at_least),
+        }
+    }
+
+    /// A probe ended without a result: its caller left, after it had waited long enough or not; or it says nothing.
+    pub(super) fn lose_probe(&mut self, left: Option<bool>) {
+        let is_per_round = self.settings.half_open.limit == ProbeLimit::PerRound;
+        self.round.in_flight -= 1;
+        match left {
             None => {}
+            Some(true) => {
+                self.round.unanswered += 1;
+                self.round.used_up += u32::from(is_per_round);
+            }
+            Some(false) => {
+                self.round.left_early += 1;
+                self.round.used_up += u32::from(self.round.left_early > self.round.places);
+            }
+        }
+        self.end_without_places(0);
+    }
+
+    pub(super) fn has_place(&self) -> bool {
+        let round = &self.round;
+        round.places > round.in_flight + round.used_up && (self.hanging == 0 || round.in_flight == 0)
+    }
+
+    /// The time that a round has from its first probe on.
+    pub(super) fn limit(&self) -> u64 {
+        self.settings.half_open.timeout.max(self.settings.unanswered_after)
+    }
+
+    fn end_without_places(&mut self, at_least: u64) {
+        let round = &self.round;
+        if round.unanswered >= round.places || round.in_flight == 0 && round.used_up >= round.places {
+            self.end_by_what_is_there(Reason::ProbesFailed, Reason::NoAnswer, self.now, at_least);
+        }
+    }
+
+    /// The end of a round at its limit.
+    pub(super) fn end_round(&mut self) {
+        let Some(due) = self.round.until.filter(|due| self.state == State::HalfOpen && *due <= self.now) else {
+            return;
+        };
+        let waiting = self.round.in_flight;
+        if self.settings.half_open.timeout_to == TimeoutTo::Closed {
+            self.enter(State::Closed, Reason::HalfOpenTimeout, due, For::Trip(0));
+        } else {
+            self.round.until = None;
+            self.end_by_what_is_there(Reason::HalfOpenTimeout, Reason::HalfOpenTimeout, due, 0);
+            self.hanging += if self.state == State::Open { waiting } else { 0 };
+        }
+    }
+
+    fn end_by_what_is_there(&mut self, failed: Reason, no_answer: Reason, at: u64, at_least: u64) {
+        let (calls, failures, slow) = self.probes();
+        let by_rate = matches!(self.settings.half_open.decision, HalfOpenDecision::Rate { .. });
+        let slow_is_bad = self.settings.rules.slow_rate.is_some();
+        let is_bad = if by_rate { self.is_bad(calls, failures, slow) } else { failures > 0 || slow > 0 && slow_is_bad };
+        let (hung, early) = (self.round.unanswered + self.round.in_flight, self.round.left_early);
+        match calls {
+            0 if hung > 0 => self.enter(State::Open, no_answer, at, For::Trip(0)),
+            0 if early > 0 => self.enter(State::Open, no_answer, at, For::SameAgain),
+            0 => {}
+            _ if is_bad => self.enter(State::Open, failed, at, For::Trip(at_least)),
+            _ => self.enter(State::Closed, Reason::ProbesSucceeded, at, For::Trip(0)),
         }
     }
 
