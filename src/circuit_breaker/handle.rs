@@ -176,8 +176,8 @@ impl Owner for CircuitBreaker {
         &self.shared.stopwatch
     }
 
-    fn abandon(&self, ticket: &Ticket, left: Left, is_slow: bool) {
-        self.shared.abandon(ticket, left, is_slow);
+    fn abandon(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {
+        self.shared.record_locked(ticket, classification, is_slow, left);
     }
 
     fn record_head(&self, ticket: &mut Ticket) {

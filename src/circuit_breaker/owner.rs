@@ -27,7 +27,7 @@ pub trait Owner {
     fn stopwatch(&self) -> &Stopwatch;
 
     /// Records that the caller left.
-    fn abandon(&self, ticket: &Ticket, left: Left, is_slow: bool);
+    fn abandon(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left);
 
     /// Records that the head of the response has arrived, and its body decides the outcome.
     fn record_head(&self, ticket: &mut Ticket);

@@ -87,7 +87,7 @@ impl<H: PermitOwner> Permit<H> {
     pub fn end(mut self, classification: impl Into<Classification>) {
         let classification = classification.into();
         if classification.outcome() == Outcome::Abandoned {
-            self.abandon();
+            self.abandon(classification);
         } else {
             self.settle(classification);
         }
@@ -116,11 +116,11 @@ impl<H: PermitOwner> Permit<H> {
         if has_panicked {
             self.settle(Outcome::Panicked.into());
         } else {
-            self.abandon();
+            self.abandon(Outcome::Abandoned.into());
         }
     }
 
-    fn abandon(&mut self) {
+    fn abandon(&mut self, classification: Classification) {
         self.phase = Phase::Settled;
         let left = match self.is_inbound {
             true => Left::Inbound,
@@ -128,7 +128,7 @@ impl<H: PermitOwner> Permit<H> {
             false => Left::Early,
         };
         let is_slow = self.was_slow.unwrap_or_else(|| self.holder.stopwatch().is_slow(self.ticket.started));
-        self.holder.abandon(&self.ticket, left, is_slow);
+        self.holder.abandon(&self.ticket, classification, is_slow, left);
     }
 }
 

@@ -138,11 +138,6 @@ impl Shared {
         }
     }
 
-    /// Records that the caller left before the answer.
-    pub(crate) fn abandon(&self, ticket: &Ticket, left: Left, is_slow: bool) {
-        self.record_locked(ticket, Outcome::Abandoned.into(), is_slow, left);
-    }
-
     /// Records the head of a response whose body decides the outcome, if that means something.
     pub(crate) fn record_head(&self, ticket: &mut Ticket) {
         // Acquire: pairs with the store in `mirror`.
@@ -180,7 +175,7 @@ impl Shared {
 
     #[cold]
     #[inline(never)]
-    fn record_locked(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {
+    pub(super) fn record_locked(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {
         let Ticket { generation, part, .. } = *ticket;
         let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
         self.locked(|core, now| {

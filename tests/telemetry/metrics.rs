@@ -42,7 +42,7 @@ fn every_series_is_there_at_zero_before_the_first_call() {
         scrape.value(CALLS, &[("kind", kind)]);
     }
     let all: usize = scrape.series.keys().filter(|series| series.name == TRANSITIONS).count();
-    assert_eq!(all, 11 + 30, "eleven changes that a breaker makes, and any state to any other by hand");
+    assert_eq!(all, 12 + 30, "twelve changes that a breaker makes, and any state to any other by hand");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::circuit_breaker::totals::Totals;
 use crate::classify::{Classify, Errors};
 use crate::events::Subscription;
 use crate::keyed_table::{Key, keyed_handles};
-use crate::outcome::{Classification, Outcome};
+use crate::outcome::Classification;
 use crate::reject::{CallError, Rejected};
 use crate::sync::Arc;
 use std::future::Future;
@@ -121,8 +121,8 @@ impl<K: Key> Owner for KeyHandle<K> {
         &self.group.stopwatch
     }
 
-    fn abandon(&self, ticket: &Ticket, left: Left, is_slow: bool) {
-        self.group.record_locked(&self.entry, ticket, Outcome::Abandoned.into(), is_slow, left);
+    fn abandon(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {
+        self.group.record_locked(&self.entry, ticket, classification, is_slow, left);
     }
 
     fn record_head(&self, ticket: &mut Ticket) {

@@ -45,7 +45,10 @@ impl Reference {
             State::Open => {
                 let (at_least, wait) = match open {
                     For::Exactly(wait) => (0, Some(wait)),
-                    For::SameAgain => (0, self.wait(self.trips)),
+                    For::SameAgain => {
+                        self.trips = self.trips.max(1);
+                        (0, self.wait(self.trips))
+                    }
                     For::Trip(at_least) => {
                         self.trips += 1;
                         let is_first = self.trips == 1 && at_least > 0;
