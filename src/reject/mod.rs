@@ -96,7 +96,9 @@ pub use respond::RespondInto;
 pub(crate) use respond::is_grpc;
 
 use crate::outcome::RetryAfter;
+use crate::sync::thread_local;
 use std::any::Any;
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -141,6 +143,12 @@ impl Rejected {
         self.by
     }
 
+    /// The same text for the same reason, without internal names: for answers that clients see.
+    #[cfg(feature = "http")]
+    fn public_text(&self) -> String {
+        format!("the call was rejected: {}", self.reason)
+    }
+
     /// The name of that circuit breaker, bulkhead or kill switch.
     pub const fn name(&self) -> &'static str {
         self.name
@@ -169,7 +177,7 @@ impl Rejected {
                 .downcast_ref::<std::io::Error>()
                 .and_then(std::io::Error::get_ref)
                 .map(|inner| inner as &(dyn Error + 'static));
-            next = wrapped.or_else(|| error.source());
+            next = wrapped.or_else(|| source_inside(error));
         }
         None
     }
@@ -220,11 +228,8 @@ fn called<E: 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} rejected the call: {}", self.by.as_str(), self.name, self.reason)?;
-        match self.retry_after() {
-            Some(after) => write!(f, ", retry after {after:.1?}"),
-            None => Ok(()),
-        }
+        // No remaining time: error trackers group by this text.
+        write!(f, "{} {} rejected the call: {}", self.by.as_str(), self.name, self.reason)
     }
 }
 
@@ -249,14 +254,53 @@ impl PartialEq for Rejected {
 impl Error for Rejected {}
 
 /// Error of a call through a mechanism: a rejection, or the call's own error.
-#[derive(Debug, thiserror::Error)]
+///
+/// Transparent: text and sources are those of the error inside, so a report prints it once.
+#[derive(Debug)]
 pub enum CallError<E> {
     /// The call was rejected.
-    #[error("{0}")]
-    Rejected(#[from] Rejected),
+    Rejected(Rejected),
     /// The call was admitted and returned this error.
-    #[error("{0}")]
-    Inner(#[source] E),
+    Inner(E),
+}
+
+impl<E> From<Rejected> for CallError<E> {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(rejected) => rejected.fmt(f),
+            Self::Inner(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for CallError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let inside: &(dyn Error + 'static) = match self {
+            Self::Rejected(rejected) => rejected,
+            Self::Inner(error) => error,
+        };
+        if SHOWS_INSIDE.try_with(Cell::get).unwrap_or(false) { Some(inside) } else { inside.source() }
+    }
+}
+
+thread_local! {
+    /// Set while [`Rejected::find`] asks for sources: a `CallError` of any type then shows the error inside, which a
+    /// transparent error hides.
+    static SHOWS_INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The source of an error, with that of a `CallError` being the error inside.
+fn source_inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let _ = SHOWS_INSIDE.try_with(|shows| shows.set(true));
+    let source = crate::panic::catch_panic(|| error.source());
+    let _ = SHOWS_INSIDE.try_with(|shows| shows.set(false));
+    source.flatten()
 }
 
 impl<E> CallError<E> {
@@ -310,6 +354,28 @@ mod tests {
 
     fn rejected() -> Rejected {
         Rejected::new(Mechanism::CircuitBreaker, "payments", RejectReason::Open, Some(Duration::from_secs(5)))
+    }
+
+    #[test]
+    fn a_report_of_a_call_error_has_each_text_once() {
+        let report = |error: &dyn Error| {
+            let (mut text, mut cause) = (error.to_string(), error.source());
+            while let Some(error) = cause {
+                text = format!("{text}: {error}");
+                cause = error.source();
+            }
+            text
+        };
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(report(&CallError::Inner(refused)), "connection refused");
+        let text = report(&CallError::<std::io::Error>::Rejected(rejected()));
+        assert_eq!(text.matches("circuit breaker").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn the_text_of_a_rejection_does_not_change_with_the_remaining_time() {
+        let after = |seconds| Rejected::new(Mechanism::Bulkhead, "stock", RejectReason::Full, Some(Duration::from_secs(seconds)));
+        assert_eq!(after(5).to_string(), after(50).to_string());
     }
 
     #[test]

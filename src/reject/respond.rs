@@ -9,10 +9,14 @@ use std::time::Duration;
 
 /// Answers a rejected request in its own protocol.
 ///
-/// HTTP: 503 with `Retry-After` (whole seconds, rounded up) and an `application/problem+json` body (RFC 9457).
+/// HTTP: 503 with `Retry-After` (whole seconds, rounded up) and an `application/problem+json` body (RFC 9457) whose
+/// member `retry_after` is the remaining time in milliseconds.
 /// gRPC and gRPC-web, recognized by the request's content type: `UNAVAILABLE` for a circuit breaker,
 /// `RESOURCE_EXHAUSTED` for a bulkhead, with `grpc-retry-pushback-ms`. The response carries the [`Rejected`] among its
 /// extensions, so that an outer layer of this crate does not count it as a failure.
+///
+/// Texts depend on the reason alone: they name no mechanism and no time, so that clients learn no internal names and
+/// error trackers see one group. `respond_with` gets the [`Rejected`], for answers that name it.
 ///
 /// The response's body must be `From<Bytes>`: watched bodies and axum's are, tonic's is not. In front of a tonic
 /// service, combine a classifier that watches no body with
@@ -130,10 +134,14 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 fn http(rejected: &Rejected) -> Response<Bytes> {
-    let detail = serde_json::Value::String(rejected.to_string()); // which escapes it
+    let detail = rejected.public_text(); // nothing in it needs to be escaped
     let mut body = String::with_capacity(192);
     let title = "Service Unavailable";
-    let _ = write!(body, r#"{{"type":"about:blank","title":"{title}","status":503,"detail":{detail}}}"#);
+    let _ = write!(body, r#"{{"type":"about:blank","title":"{title}","status":503,"detail":"{detail}""#);
+    if let Some(after) = rejected.retry_after() {
+        let _ = write!(body, r#","retry_after":{}"#, whole_millis(after));
+    }
+    body.push('}');
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     let headers = response.headers_mut();
@@ -150,7 +158,7 @@ fn grpc(rejected: &Rejected, content_type: &'static str) -> Response<Bytes> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert("grpc-status", HeaderValue::from_static(rejected.by().grpc_code()));
-    headers.insert("grpc-message", message(&rejected.to_string()));
+    headers.insert("grpc-message", message(&rejected.public_text()));
     if let Some(after) = rejected.retry_after() {
         headers.insert("grpc-retry-pushback-ms", HeaderValue::from(whole_millis(after)));
     }
@@ -191,12 +199,13 @@ mod tests {
     }
 
     #[test]
-    fn http_has_retry_after_and_the_reason_in_valid_json() {
+    fn http_has_retry_after_and_a_stable_text_without_names_in_valid_json() {
         let response = http(&rejected("pay\"ments"));
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[RETRY_AFTER], "2");
         let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
-        assert_eq!(body["detail"], "circuit breaker pay\"ments rejected the call: open, retry after 1.5s");
+        assert_eq!(body["detail"], "the call was rejected: open");
+        assert_eq!(body["retry_after"], 1_500);
     }
 
     #[test]
@@ -205,8 +214,12 @@ mod tests {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["grpc-status"], "14");
         assert_eq!(response.headers()["grpc-retry-pushback-ms"], "1500");
-        let message = response.headers()["grpc-message"].to_str().unwrap();
-        assert!(message.starts_with("circuit breaker zahlung 100 %25 %C3%B6 rejected"), "{message}");
+        assert_eq!(response.headers()["grpc-message"], "the call was rejected: open");
+    }
+
+    #[test]
+    fn a_grpc_message_is_percent_encoded() {
+        assert_eq!(message("100 % ö"), "100 %25 %C3%B6");
     }
 
     #[test]

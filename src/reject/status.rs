@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// Code, message and pushback of a rejection.
 fn status(rejected: &Rejected) -> tonic::Status {
     let code = tonic::Code::from_bytes(rejected.by().grpc_code().as_bytes());
-    let mut status = tonic::Status::new(code, rejected.to_string());
+    let mut status = tonic::Status::new(code, rejected.public_text());
     if let Some(after) = rejected.retry_after() {
         status.metadata_mut().insert("grpc-retry-pushback-ms", whole_millis(after).into());
     }

@@ -211,7 +211,7 @@ async fn a_rejected_request_is_told_503_and_no_time_to_come_back() {
     assert!(!response.headers().contains_key(header::RETRY_AFTER), "when it is worth trying again is not known");
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    assert!(problem.to_string().contains("bulkhead orders rejected the call: full"), "{problem}");
+    assert!(problem.to_string().contains("the call was rejected: full"), "{problem}");
 
     let response = layer.layer(app()).oneshot(Request::new(Body::empty())).await.unwrap();
     let rejected = response.extensions().get::<Rejected>().expect("it can be found");
@@ -308,7 +308,7 @@ async fn grpc_is_told_resource_exhausted() {
     for channel in [&responding, &failing] {
         let status = HealthClient::new(channel.clone()).check(ask()).await.unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
-        assert_eq!(status.message(), "bulkhead orders rejected the call: full");
+        assert_eq!(status.message(), "the call was rejected: full");
         assert!(status.metadata().get("grpc-retry-pushback-ms").is_none());
     }
     let status = HealthClient::new(bulkhead.wrap(plain.clone())).check(ask()).await.unwrap_err();

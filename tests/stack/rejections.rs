@@ -77,7 +77,8 @@ async fn http_is_told_503_when_to_come_back_and_why() {
             "type": "about:blank", // RFC 9457: the title is then the status's own phrase
             "title": "Service Unavailable",
             "status": 503,
-            "detail": "circuit breaker payments rejected the call: open, retry after 1.5s",
+            "detail": "the call was rejected: open", // no internal name, and the same at every moment
+            "retry_after": 1_500,
         })
     );
 }
