@@ -4,7 +4,7 @@ use super::future::finish;
 use super::handle::CircuitBreaker;
 use super::owner::{Owner as _, PermitOwner};
 use super::permit::Permit;
-use crate::classify::{Classified, Classify, Errors, classify};
+use crate::classify::{ByType, Classified, Classify, classify};
 use crate::guarded::poll_call;
 use crate::outcome::Settle;
 use crate::reject::{CallError, Rejected};
@@ -15,7 +15,9 @@ use std::task::{Context, Poll, ready};
 /// Calls without Tower: the same for a breaker and for one key's circuit. The type has a method `try_acquire(&self)`.
 macro_rules! call_surface {
     () => {
-        /// Runs a future if the circuit lets it: `Ok` is a success, `Err` a failure.
+        /// Runs a future if the circuit lets it: `Ok` is a success, `Err` a failure. A response of reqwest and a status of
+        /// tonic are judged by what they say, as by [`Auto`](crate::classify::Auto): a 500 is a failure, `NOT_FOUND` is
+        /// none.
         ///
         /// # Errors
         ///
@@ -24,11 +26,11 @@ macro_rules! call_surface {
         /// # Cancel safety
         ///
         /// Dropped before its end, the call counts as abandoned; dropped before its first poll, as nothing.
-        pub fn call<T, E: 'static>(
+        pub fn call<T: 'static, E: 'static>(
             &self,
             future: impl Future<Output = Result<T, E>>,
         ) -> impl Future<Output = Result<T, CallError<E>>> {
-            self.call_with(future, &Errors)
+            self.call_with(future, &ByType)
         }
 
         /// Runs a future if the circuit lets it; `classifier` says how it ended.
@@ -57,12 +59,12 @@ macro_rules! call_surface {
         /// # Cancel safety
         ///
         /// As [`call`](Self::call).
-        pub async fn call_or<T, E: 'static>(
+        pub async fn call_or<T: 'static, E: 'static>(
             &self,
             future: impl Future<Output = Result<T, E>>,
             fallback: impl FnOnce(CallError<E>) -> Result<T, E>,
         ) -> Result<T, E> {
-            self.call_with_or(future, &Errors, fallback).await
+            self.call_with_or(future, &ByType, fallback).await
         }
 
         /// Runs a future if the circuit lets it; `classifier` says how it ended. A rejected call, and one that
@@ -98,7 +100,10 @@ macro_rules! call_surface {
         /// # Errors
         ///
         /// [`CallError::Rejected`], or the closure's own error in [`CallError::Inner`].
-        pub fn call_blocking<T, E: 'static>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, CallError<E>> {
+        pub fn call_blocking<T: 'static, E: 'static>(
+            &self,
+            work: impl FnOnce() -> Result<T, E>,
+        ) -> Result<T, CallError<E>> {
             crate::circuit_breaker::call::call_blocking(self.try_acquire(), work)
         }
     };
@@ -155,13 +160,13 @@ pub(super) fn call_with<T, E, C: Classify<T, E>, H: PermitOwner>(
 }
 
 /// Runs a closure under a permit.
-pub(super) fn call_blocking<T, E: 'static, H: PermitOwner>(
+pub(super) fn call_blocking<T: 'static, E: 'static, H: PermitOwner>(
     permit: Result<Permit<H>, Rejected>,
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, CallError<E>> {
     let mut permit = permit?;
     let result = work();
-    if let Classified::Now(classification) = classify(&Errors, &result, false) {
+    if let Classified::Now(classification) = classify(&ByType, &result, false) {
         permit.settle(classification);
     }
     result.map_err(CallError::Inner)

@@ -1,7 +1,7 @@
 //! Response body that reports the outcome of its call.
 
 use super::grpc;
-use crate::outcome::{Classification, Outcome, Settle, on_behalf_of};
+use crate::outcome::{Classification, Outcome, Settle, Side, on_behalf_of};
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
@@ -82,6 +82,10 @@ impl<G: Settle> Watch<G> {
         }
     }
 
+    fn side(&self) -> Side {
+        if self.guard.is_inbound() { Side::Inbound } else { Side::Outbound }
+    }
+
     /// Settles at an end without a status.
     fn end(&mut self) {
         self.settle(if self.is_grpc { Outcome::Failure } else { Outcome::Success });
@@ -91,7 +95,7 @@ impl<G: Settle> Watch<G> {
         match frame {
             None => self.end(),
             Some(Err(_)) => self.settle(Outcome::Failure),
-            Some(Ok(frame)) => match frame.trailers_ref().map(grpc::of_headers) {
+            Some(Ok(frame)) => match frame.trailers_ref().map(|trailers| grpc::of_headers(trailers, self.side())) {
                 None => {}
                 Some(Some(status)) => self.settle(status),
                 Some(None) => self.end(), // nothing follows trailers

@@ -4,16 +4,18 @@
 use super::{Auto, Classified, Classify};
 #[cfg(feature = "grpc")]
 use crate::outcome::Settle;
-use crate::outcome::{Classification, Outcome};
+use crate::outcome::{Classification, Outcome, Side};
 use http::HeaderMap;
+use http::header::HeaderName;
 use std::time::Duration;
 
 /// The outcome by headers or trailers; `None` if they contain no status.
-pub(super) fn of_headers(headers: &HeaderMap) -> Option<Classification> {
-    let status = headers.get("grpc-status")?;
+pub(super) fn of_headers(headers: &HeaderMap, side: Side) -> Option<Classification> {
+    static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+    let status = headers.get(&GRPC_STATUS)?;
     let code = status.to_str().ok().and_then(|text| text.trim().parse().ok());
     let has_timed_out = headers.get("grpc-message").is_some_and(|message| is_timeout(message.as_bytes()));
-    let outcome = if has_timed_out { Outcome::Failure } else { of_code(code.unwrap_or(UNKNOWN)) };
+    let outcome = if has_timed_out { Outcome::Failure } else { of_code(code.unwrap_or(UNKNOWN), side) };
     Some(of_pushback(outcome, headers))
 }
 
@@ -39,11 +41,21 @@ impl<T> Classify<tonic::Response<T>, tonic::Status> for Auto {
     fn classify(&self, result: &Result<tonic::Response<T>, tonic::Status>) -> Classified {
         match result {
             Ok(_) => Outcome::Success.into(),
-            Err(status) if crate::reject::Rejected::find(status).is_some() => Outcome::Ignored.into(),
-            Err(status) if is_timeout(status.message().as_bytes()) => Outcome::Failure.into(),
-            Err(status) => of_pushback(of_code(status.code() as u32), status.metadata().as_ref()).into(),
+            Err(status) => of_status(status),
         }
     }
+}
+
+/// The outcome of a call of tonic that ended with this status.
+#[cfg(feature = "grpc")]
+pub(super) fn of_status(status: &tonic::Status) -> Classified {
+    if crate::reject::causes::is_local(status) {
+        return Outcome::Ignored.into();
+    }
+    if is_timeout(status.message().as_bytes()) {
+        return Outcome::Failure.into();
+    }
+    of_pushback(of_code(status.code() as u32, Side::Outbound), status.metadata().as_ref()).into()
 }
 
 /// Returns whether it is the message of tonic's own timeouts: clients and servers send `CANCELLED` with it (0.14),
@@ -55,9 +67,10 @@ fn is_timeout(message: &[u8]) -> bool {
 const UNKNOWN: u32 = 2;
 
 /// The outcome of a code: codes that blame the server fail, codes that blame the request succeed.
-fn of_code(code: u32) -> Outcome {
+fn of_code(code: u32, side: Side) -> Outcome {
     match code {
-        1 => Outcome::Ignored, // CANCELLED: the caller disconnected
+        1 => Outcome::Ignored,                          // CANCELLED: the caller disconnected
+        8 if side == Side::Inbound => Outcome::Ignored, // RESOURCE_EXHAUSTED: the client asked too often
         // UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE, DATA_LOSS
         UNKNOWN | 4 | 8 | 13..=15 => Outcome::Failure,
         0..=16 => Outcome::Success,
@@ -77,7 +90,7 @@ mod tests {
 
     #[test]
     fn servers_faults_fail_and_callers_faults_do_not() {
-        let outcome = |status| of_headers(&headers(status)).unwrap().outcome();
+        let outcome = |status| of_headers(&headers(status), Side::Outbound).unwrap().outcome();
         for fails in ["2", "4", "8", "13", "14", "15", "17", "-1", "nonsense", ""] {
             assert_eq!(outcome(fails), Outcome::Failure, "{fails}");
         }
@@ -85,21 +98,21 @@ mod tests {
             assert_eq!(outcome(succeeds), Outcome::Success, "{succeeds}");
         }
         assert_eq!(outcome("1"), Outcome::Ignored);
-        assert_eq!(of_headers(&HeaderMap::new()), None);
+        assert_eq!(of_headers(&HeaderMap::new(), Side::Outbound), None);
     }
 
     #[test]
     fn a_timeout_of_tonic_is_a_failure_although_it_says_cancelled() {
         let mut timed_out = headers("1");
         timed_out.insert("grpc-message", http::HeaderValue::from_static("Timeout%20expired"));
-        assert_eq!(of_headers(&timed_out).unwrap().outcome(), Outcome::Failure);
+        assert_eq!(of_headers(&timed_out, Side::Outbound).unwrap().outcome(), Outcome::Failure);
     }
 
     #[test]
     fn pushback_is_the_requested_wait() {
         let mut pushed = headers("14");
         pushed.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("1500"));
-        assert_eq!(of_headers(&pushed).unwrap().requested_wait(), Some(Duration::from_millis(1_500)));
+        assert_eq!(of_headers(&pushed, Side::Outbound).unwrap().requested_wait(), Some(Duration::from_millis(1_500)));
     }
 
     #[cfg(feature = "grpc")]

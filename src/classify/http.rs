@@ -3,19 +3,26 @@
 use super::body::WatchBody;
 use super::{Auto, Classified, Classify, grpc, of_error};
 use crate::clock;
+use crate::outcome::Side::{self, Inbound, Outbound};
 use crate::outcome::{Classification, Outcome, Settle};
 use crate::reject::Rejected;
-use http::header::{HeaderMap, RETRY_AFTER};
+use http::header::{DATE, HeaderMap, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body::Body;
+#[cfg(feature = "grpc")]
+use std::any::TypeId;
 use std::sync::Arc;
 use std::time::Duration;
 
-impl<B: Body, E: 'static> Classify<Response<B>, E> for Auto {
+impl<B: Body + 'static, E: 'static> Classify<Response<B>, E> for Auto {
     type Response<G: Settle> = Response<WatchBody<B, G>>;
 
     fn classify(&self, result: &Result<Response<B>, E>) -> Classified {
-        with_body(result, of_status)
+        with_body(result, Outbound, of_status)
+    }
+
+    fn classify_inbound(&self, result: &Result<Response<B>, E>) -> Classified {
+        with_body(result, Inbound, of_status)
     }
 
     fn watch<G: Settle>(&self, response: Response<B>, guard: Option<G>) -> Self::Response<G> {
@@ -32,10 +39,22 @@ impl<B, E: 'static> Classify<Response<B>, E> for HttpHead {
     unwatched!(Response<B>);
 
     fn classify(&self, result: &Result<Response<B>, E>) -> Classified {
-        match result {
-            Ok(response) => of_head(response, of_status).unwrap_or(Classification::new(Outcome::Success)).into(),
-            Err(error) => of_error(error),
+        head_alone(result, Outbound)
+    }
+
+    fn classify_inbound(&self, result: &Result<Response<B>, E>) -> Classified {
+        head_alone(result, Inbound)
+    }
+}
+
+fn head_alone<B, E: 'static>(result: &Result<Response<B>, E>, side: Side) -> Classified {
+    match result {
+        Ok(response) => {
+            let head =
+                Head { status: response.status(), headers: response.headers(), extensions: response.extensions() };
+            head.classify(side, of_status).unwrap_or(Classification::new(Outcome::Success)).into()
         }
+        Err(error) => of_error(error),
     }
 }
 
@@ -71,17 +90,21 @@ impl StatusRules {
         self
     }
 
-    fn of_status(&self, status: StatusCode) -> Outcome {
+    fn of_status(&self, status: StatusCode, side: Side) -> Outcome {
         let rule = self.rules.iter().find(|(known, _)| *known == status.as_u16());
-        rule.map_or_else(|| of_status(status), |(_, outcome)| *outcome)
+        rule.map_or_else(|| of_status(status, side), |(_, outcome)| *outcome)
     }
 }
 
-impl<B: Body, E: 'static> Classify<Response<B>, E> for StatusRules {
+impl<B: Body + 'static, E: 'static> Classify<Response<B>, E> for StatusRules {
     type Response<G: Settle> = Response<WatchBody<B, G>>;
 
     fn classify(&self, result: &Result<Response<B>, E>) -> Classified {
-        with_body(result, |status| self.of_status(status))
+        with_body(result, Outbound, |status, side| self.of_status(status, side))
+    }
+
+    fn classify_inbound(&self, result: &Result<Response<B>, E>) -> Classified {
+        with_body(result, Inbound, |status, side| self.of_status(status, side))
     }
 
     fn watch<G: Settle>(&self, response: Response<B>, guard: Option<G>) -> Self::Response<G> {
@@ -119,79 +142,94 @@ impl<E: 'static> Classify<reqwest::Response, E> for Auto {
 
     fn classify(&self, result: &Result<reqwest::Response, E>) -> Classified {
         match result {
-            Ok(response) => {
-                let head = of_parts(response.status(), response.headers(), response.extensions(), of_status);
-                head.unwrap_or(Classification::new(Outcome::Success)).into()
-            }
+            Ok(response) => of_reqwest(response),
             Err(error) => of_error(error),
         }
     }
 }
 
-fn with_body<B: Body, E: 'static>(
+#[cfg(feature = "reqwest")]
+pub(super) fn of_reqwest(response: &reqwest::Response) -> Classified {
+    let (status, headers, extensions) = (response.status(), response.headers(), response.extensions());
+    let head = Head { status, headers, extensions }.classify(Outbound, of_status);
+    head.unwrap_or(Classification::new(Outcome::Success)).into()
+}
+
+fn with_body<B: Body + 'static, E: 'static>(
     result: &Result<Response<B>, E>,
-    of_status: impl Fn(StatusCode) -> Outcome,
+    side: Side,
+    of_status: impl Fn(StatusCode, Side) -> Outcome,
 ) -> Classified {
-    match result {
-        Ok(response) => match of_head(response, of_status) {
-            Some(classification) => Classified::Now(classification),
-            None if response.body().is_end_stream() && is_grpc(response) => Outcome::Failure.into(),
-            None if response.body().is_end_stream() => Outcome::Success.into(),
-            None => Classified::AtEnd,
-        },
-        Err(error) => of_error(error),
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => return of_error(error),
+    };
+    let head = Head { status: response.status(), headers: response.headers(), extensions: response.extensions() };
+    match head.classify(side, of_status) {
+        Some(classification) => Classified::Now(classification),
+        None if side == Outbound && is_page_for_grpc(response) => Outcome::Failure.into(),
+        None if !response.body().is_end_stream() => Classified::AtEnd,
+        None if crate::reject::is_grpc(response.headers()) => Outcome::Failure.into(), // it had no status
+        None => Outcome::Success.into(),
     }
 }
 
-fn is_grpc<B>(response: &Response<B>) -> bool {
-    crate::reject::is_grpc(response.headers())
+/// Returns whether a call of tonic was answered with something else, as by a load balancer. A page that asks who the
+/// caller is says nothing bad.
+fn is_page_for_grpc<B: 'static>(response: &Response<B>) -> bool {
+    #[cfg(feature = "grpc")]
+    if TypeId::of::<B>() == TypeId::of::<tonic::body::Body>() {
+        let is_answer = crate::reject::is_grpc(response.headers());
+        return !is_answer && !matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    }
+    let _ = response;
+    false
 }
 
-fn of_head<B>(response: &Response<B>, of_status: impl Fn(StatusCode) -> Outcome) -> Option<Classification> {
-    of_parts(response.status(), response.headers(), response.extensions(), of_status)
-}
-
-/// The outcome by the head; `None` if it is a success, which the body may still undo.
-fn of_parts(
+/// The head of a response.
+struct Head<'a> {
     status: StatusCode,
-    headers: &HeaderMap,
-    extensions: &http::Extensions,
-    of_status: impl Fn(StatusCode) -> Outcome,
-) -> Option<Classification> {
-    if extensions.get::<Rejected>().is_some() {
-        return Some(Outcome::Ignored.into());
-    }
-    if let Some(classification) = grpc::of_headers(headers) {
-        return Some(classification);
-    }
-    match of_status(status) {
-        Outcome::Success => None,
-        outcome => {
-            let classification = Classification::new(outcome);
-            Some(match retry_after(headers) {
-                Some(after) => classification.retry_after(after),
-                None => classification,
-            })
+    headers: &'a HeaderMap,
+    extensions: &'a http::Extensions,
+}
+
+impl Head<'_> {
+    /// The outcome by the head; `None` if it is a success, which the body may still undo.
+    fn classify(&self, side: Side, of_status: impl Fn(StatusCode, Side) -> Outcome) -> Option<Classification> {
+        if self.extensions.get::<Rejected>().is_some() {
+            return Some(Outcome::Ignored.into());
         }
+        if crate::reject::may_be_grpc(self.headers)
+            && let Some(classification) = grpc::of_headers(self.headers, side)
+        {
+            return Some(classification);
+        }
+        let outcome = of_status(self.status, side);
+        (outcome != Outcome::Success).then(|| match retry_after(self.headers) {
+            Some(after) => Classification::new(outcome).retry_after(after),
+            None => outcome.into(),
+        })
     }
 }
 
-fn of_status(status: StatusCode) -> Outcome {
-    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        Outcome::Failure
-    } else {
-        Outcome::Success
+fn of_status(status: StatusCode, side: Side) -> Outcome {
+    match status.as_u16() {
+        500.. => Outcome::Failure,
+        408 | 429 if side == Outbound => Outcome::Failure,
+        408 | 429 | 499 if side == Inbound => Outcome::Ignored, // the client was slow, asked too often, or has left
+        _ => Outcome::Success,
     }
 }
 
-/// The wait of `Retry-After`, given in seconds (any number) or as a date.
+/// The wait of `Retry-After`, given in seconds (any number) or as a date, by the clock of the server that sent it.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(clock::wall()).unwrap_or_default())
+    let until = httpdate::parse_http_date(text).ok()?;
+    let sent = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    Some(until.duration_since(sent.unwrap_or_else(clock::wall)).unwrap_or_default())
 }
 
 #[cfg(test)]

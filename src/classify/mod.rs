@@ -89,7 +89,9 @@ pub use self::http::{HttpHead, Overload, StatusRules};
 
 use crate::outcome::{Classification, Outcome, Settle};
 use crate::panic::catch_panic;
-use crate::reject::Rejected;
+use crate::reject::causes;
+#[cfg(any(feature = "grpc", feature = "reqwest"))]
+use std::any::Any;
 
 /// A classifier's result: the outcome, or that it depends on the response's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,8 +265,36 @@ impl<R, E: std::error::Error + 'static> Classify<R, E> for Causes {
 
     fn classify(&self, result: &Result<R, E>) -> Classified {
         match result {
-            Err(error) if Rejected::find(error).is_some() => Outcome::Ignored.into(),
+            Err(error) if causes::is_local(error) => Outcome::Ignored.into(),
             _ => Errors.classify(result),
+        }
+    }
+}
+
+/// Classifies as [`Errors`] does, but a result of reqwest or tonic by its own protocol, as [`Auto`] does: a plain
+/// `call` of a client is judged by what was answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ByType;
+
+impl<R: 'static, E: 'static> Classify<R, E> for ByType {
+    unwatched!(R);
+
+    fn classify(&self, result: &Result<R, E>) -> Classified {
+        match result {
+            #[cfg(feature = "reqwest")]
+            Ok(response) => match (response as &dyn Any).downcast_ref() {
+                Some(response) => http::of_reqwest(response),
+                None => Outcome::Success.into(),
+            },
+            #[cfg(not(feature = "reqwest"))]
+            Ok(_) => Outcome::Success.into(),
+            #[cfg(feature = "grpc")]
+            Err(error) => match (error as &dyn Any).downcast_ref() {
+                Some(status) => grpc::of_status(status),
+                None => of_error(error),
+            },
+            #[cfg(not(feature = "grpc"))]
+            Err(error) => of_error(error),
         }
     }
 }
@@ -295,25 +325,12 @@ const fn is_uninhabited<E>() -> bool {
     size_of::<E>() == 0 && size_of::<Option<E>>() == 0
 }
 
-/// Classifies an error: a failure, unless an inner layer rejected the call or the request was never sent.
+/// Classifies an error: a failure, unless an inner layer refused the call or the request itself was at fault.
 pub(crate) fn of_error<E: 'static>(error: &E) -> Classified {
-    if Rejected::find_any(error).is_some() || is_unsent(error) {
-        Outcome::Ignored.into()
-    } else {
-        Outcome::Failure.into()
+    match causes::as_error(error) {
+        Some(error) if causes::is_local(error) => Outcome::Ignored.into(),
+        _ => Outcome::Failure.into(),
     }
-}
-
-/// Returns whether reqwest could not build the request, from an invalid URL for example: the caller's mistake.
-#[cfg(feature = "reqwest")]
-fn is_unsent<E: 'static>(error: &E) -> bool {
-    let error = crate::reject::as_error(error);
-    error.and_then(|error| error.downcast_ref::<reqwest::Error>()).is_some_and(reqwest::Error::is_builder)
-}
-
-#[cfg(not(feature = "reqwest"))]
-fn is_unsent<E>(_: &E) -> bool {
-    false
 }
 
 #[cfg(test)]

@@ -78,6 +78,7 @@
 //! [`Rejected`] carries, with the pushback: `UNAVAILABLE` for a circuit breaker, `RESOURCE_EXHAUSTED` for a bulkhead.
 
 mod answers;
+pub(crate) mod causes;
 mod on_reject;
 mod reason;
 #[cfg(feature = "http")]
@@ -93,12 +94,9 @@ pub use respond::Respond;
 #[cfg(feature = "axum-core")]
 pub use respond::RespondInto;
 #[cfg(feature = "http")]
-pub(crate) use respond::is_grpc;
+pub(crate) use respond::{is_grpc, may_be_grpc};
 
 use crate::outcome::RetryAfter;
-use crate::sync::thread_local;
-use std::any::Any;
-use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -168,61 +166,7 @@ impl Rejected {
     ///
     /// It also looks into `std::io::Error`, which leaves the error that it wraps out of the chain of sources.
     pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(rejected) = error.downcast_ref::<Self>() {
-                return Some(rejected);
-            }
-            let wrapped: Option<&'a (dyn Error + 'static)> = error
-                .downcast_ref::<std::io::Error>()
-                .and_then(std::io::Error::get_ref)
-                .map(|inner| inner as &(dyn Error + 'static));
-            next = wrapped.or_else(|| source_inside(error));
-        }
-        None
-    }
-
-    /// Finds a rejection in an error of any `'static` type.
-    pub(crate) fn find_any<E: 'static>(error: &E) -> Option<&Self> {
-        as_error(error).and_then(Self::find)
-    }
-}
-
-/// The value as an error, if its type is one of those known to wrap others.
-pub(crate) fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
-    let known = plain(error)
-        .or_else(|| called::<BoxError>(error))
-        .or_else(|| called::<std::io::Error>(error))
-        .or_else(|| called::<Rejected>(error));
-    #[cfg(feature = "grpc")]
-    let known = known.or_else(|| called::<tonic::Status>(error));
-    #[cfg(feature = "reqwest")]
-    let known = known.or_else(|| called::<reqwest::Error>(error));
-    known
-}
-
-fn plain(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
-    fn is<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
-        error.downcast_ref::<E>().map(|error| error as _)
-    }
-    let known = None
-        .or_else(|| error.downcast_ref::<BoxError>().map(|error| &**error as _))
-        .or_else(|| error.downcast_ref::<Box<dyn Error + Send>>().map(|error| &**error as _))
-        .or_else(|| error.downcast_ref::<Box<dyn Error>>().map(|error| &**error as _))
-        .or_else(|| is::<std::io::Error>(error))
-        .or_else(|| is::<Rejected>(error));
-    #[cfg(feature = "grpc")]
-    let known = known.or_else(|| is::<tonic::Status>(error));
-    #[cfg(feature = "reqwest")]
-    let known = known.or_else(|| is::<reqwest::Error>(error));
-    known
-}
-
-/// The value as the error of a call through another mechanism.
-fn called<E: 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
-    match error.downcast_ref::<CallError<E>>()? {
-        CallError::Rejected(rejected) => Some(rejected),
-        CallError::Inner(error) => plain(error),
+        causes::of(error).find_map(<dyn Error>::downcast_ref)
     }
 }
 
@@ -285,22 +229,8 @@ impl<E: Error + 'static> Error for CallError<E> {
             Self::Rejected(rejected) => rejected,
             Self::Inner(error) => error,
         };
-        if SHOWS_INSIDE.try_with(Cell::get).unwrap_or(false) { Some(inside) } else { inside.source() }
+        if causes::shows_inside() { Some(inside) } else { inside.source() }
     }
-}
-
-thread_local! {
-    /// Set while [`Rejected::find`] asks for sources: a `CallError` of any type then shows the error inside, which a
-    /// transparent error hides.
-    static SHOWS_INSIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// The source of an error, with that of a `CallError` being the error inside.
-fn source_inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    let _ = SHOWS_INSIDE.try_with(|shows| shows.set(true));
-    let source = crate::panic::catch_panic(|| error.source());
-    let _ = SHOWS_INSIDE.try_with(|shows| shows.set(false));
-    source.flatten()
 }
 
 impl<E> CallError<E> {
@@ -352,6 +282,10 @@ impl<E> CallError<CallError<E>> {
 mod tests {
     use super::*;
 
+    fn find_any<E: 'static>(error: &E) -> Option<&Rejected> {
+        causes::as_error(error).and_then(Rejected::find)
+    }
+
     fn rejected() -> Rejected {
         Rejected::new(Mechanism::CircuitBreaker, "payments", RejectReason::Open, Some(Duration::from_secs(5)))
     }
@@ -374,7 +308,9 @@ mod tests {
 
     #[test]
     fn the_text_of_a_rejection_does_not_change_with_the_remaining_time() {
-        let after = |seconds| Rejected::new(Mechanism::Bulkhead, "stock", RejectReason::Full, Some(Duration::from_secs(seconds)));
+        let after = |seconds| {
+            Rejected::new(Mechanism::Bulkhead, "stock", RejectReason::Full, Some(Duration::from_secs(seconds)))
+        };
         assert_eq!(after(5).to_string(), after(50).to_string());
     }
 
@@ -384,11 +320,11 @@ mod tests {
         let io = std::io::Error::other(boxed);
         let call: CallError<std::io::Error> = CallError::Inner(io);
         assert_eq!(Rejected::find(&call), Some(&rejected()));
-        assert_eq!(Rejected::find_any(&call), Some(&rejected()));
+        assert_eq!(find_any(&call), Some(&rejected()));
         let boxed: BoxError = Box::new(call);
-        assert_eq!(Rejected::find_any(&boxed), Some(&rejected()));
+        assert_eq!(find_any(&boxed), Some(&rejected()));
         let call: CallError<BoxError> = CallError::Inner(boxed);
-        assert_eq!(Rejected::find_any(&call), Some(&rejected()));
+        assert_eq!(find_any(&call), Some(&rejected()));
         assert_eq!(Rejected::find(&std::fmt::Error), None);
         let outer: CallError<std::fmt::Error> = CallError::Rejected(rejected());
         assert_eq!(Rejected::find(&outer), Some(&rejected()));

@@ -128,6 +128,11 @@ impl Protocol {
     }
 }
 
+/// Returns whether headers may have a status of gRPC: unless they say that the body is something else.
+pub(crate) fn may_be_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_none_or(|content_type| content_type.as_bytes().starts_with(b"application/"))
+}
+
 /// Returns whether headers are those of gRPC, whose status is among headers or trailers. In gRPC-web it is in the body.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     Protocol::of(headers) == Protocol::Grpc

@@ -13,7 +13,7 @@ use crate::circuit_breaker::snapshot::Snapshot;
 use crate::circuit_breaker::state::State;
 use crate::circuit_breaker::ticket::Ticket;
 use crate::circuit_breaker::totals::Totals;
-use crate::classify::{Classify, Errors};
+use crate::classify::{ByType, Classify};
 use crate::events::Subscription;
 use crate::keyed_table::{Key, keyed_handles};
 use crate::outcome::Classification;

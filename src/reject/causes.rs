@@ -1,0 +1,114 @@
+//! An error and its causes, also those that its type hides.
+
+use super::{BoxError, CallError, Rejected};
+use crate::sync::thread_local;
+use std::any::Any;
+use std::cell::Cell;
+use std::error::Error;
+
+/// The error and its causes, the outermost first.
+pub(crate) fn of<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error))
+}
+
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    // It leaves the error that it wraps out of its sources.
+    if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        return Some(inner as _);
+    }
+    // It is transparent: its source is that of the error inside.
+    #[cfg(feature = "reqwest-middleware")]
+    if let Some(reqwest_middleware::Error::Middleware(inner)) = error.downcast_ref() {
+        return Some(&**inner as _);
+    }
+    let _ = SHOWS_INSIDE.try_with(|shows| shows.set(true));
+    let source = crate::panic::catch_panic(|| error.source());
+    let _ = SHOWS_INSIDE.try_with(|shows| shows.set(false));
+    source.flatten()
+}
+
+thread_local! {
+    /// Set while a source is asked for here: a `CallError` of any type then shows the error inside, which a transparent
+    /// error hides.
+    static SHOWS_INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns whether a `CallError` is to show the error inside as its source.
+pub(super) fn shows_inside() -> bool {
+    SHOWS_INSIDE.try_with(Cell::get).unwrap_or(false)
+}
+
+/// The value as an error, if its type is one of those known to wrap others.
+pub(crate) fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    macro_rules! first_of {
+        ($($type:ty),* $(,)?) => {
+            None $(.or_else(|| plain::<$type>(error)).or_else(|| called::<$type>(error)))*
+        };
+    }
+    let known = first_of!(std::io::Error, Rejected, tower::load_shed::error::Overloaded)
+        .or_else(|| dynamic(error))
+        .or_else(|| match error.downcast_ref::<CallError<BoxError>>()? {
+            CallError::Rejected(rejected) => Some(rejected as _),
+            CallError::Inner(error) => Some(&**error as _),
+        });
+    #[cfg(feature = "anyhow")]
+    let known = known.or_else(|| match error.downcast_ref::<CallError<anyhow::Error>>()? {
+        CallError::Rejected(rejected) => Some(rejected as _),
+        CallError::Inner(error) => Some(&**error as _),
+    });
+    #[cfg(feature = "http")]
+    let known = known.or_else(|| first_of!(hyper::Error));
+    #[cfg(feature = "grpc")]
+    let known = known.or_else(|| first_of!(tonic::Status));
+    #[cfg(feature = "hyper-util")]
+    let known = known.or_else(|| first_of!(hyper_util::client::legacy::Error));
+    #[cfg(feature = "reqwest")]
+    let known = known.or_else(|| first_of!(reqwest::Error));
+    #[cfg(feature = "reqwest-middleware")]
+    let known = known.or_else(|| first_of!(reqwest_middleware::Error));
+    known
+}
+
+/// Boxes of errors, which are no errors themselves.
+fn dynamic(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    #[cfg(feature = "anyhow")]
+    if let Some(error) = error.downcast_ref::<anyhow::Error>() {
+        return Some(&**error as _);
+    }
+    None.or_else(|| error.downcast_ref::<BoxError>().map(|error| &**error as _))
+        .or_else(|| error.downcast_ref::<Box<dyn Error + Send>>().map(|error| &**error as _))
+        .or_else(|| error.downcast_ref::<Box<dyn Error>>().map(|error| &**error as _))
+}
+
+fn plain<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    error.downcast_ref::<E>().map(|error| error as _)
+}
+
+/// The error of a call through another mechanism.
+fn called<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    plain::<CallError<E>>(error)
+}
+
+/// Returns whether the error says nothing about the dependency: a refusal on this side of it, or a fault of the
+/// request's own.
+pub(crate) fn is_local(error: &(dyn Error + 'static)) -> bool {
+    of(error).any(|cause| {
+        let is_refusal = cause.is::<Rejected>() || cause.is::<tower::load_shed::error::Overloaded>();
+        is_refusal || is_own_fault(cause)
+    })
+}
+
+/// Returns whether the request could not be built or its own body broke off.
+#[cfg(feature = "http")]
+fn is_own_fault(cause: &(dyn Error + 'static)) -> bool {
+    #[cfg(feature = "reqwest")]
+    if cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_builder) {
+        return true;
+    }
+    cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_user)
+}
+
+#[cfg(not(feature = "http"))]
+fn is_own_fault(_: &(dyn Error + 'static)) -> bool {
+    false
+}
