@@ -8,7 +8,7 @@ use super::machine::types::{Command, Left};
 use super::owner::Owner;
 use super::permit::Permit;
 use super::shared::Shared;
-use super::slow_calls::Stopwatch;
+use super::slow_calls::{Stopwatch, Upload};
 use super::snapshot::Snapshot;
 use super::state::State;
 use super::ticket::Ticket;
@@ -104,6 +104,11 @@ impl CircuitBreaker {
     #[inline]
     pub(crate) fn carry(&self, ticket: Ticket, is_inbound: bool) -> Permit {
         Permit::carried(self.clone(), ticket, is_inbound)
+    }
+
+    /// Times how long a handler waits for its caller's body.
+    pub(crate) fn time_upload<Request: 'static>(&self, request: &mut Request) -> Option<Upload> {
+        self.shared.stopwatch.time_upload(request)
     }
 
     /// A permit that travels with a future.

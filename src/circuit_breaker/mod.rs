@@ -97,6 +97,7 @@ pub use open_time::OpenTime;
 pub use owner::PermitOwner;
 pub use permit::Permit;
 pub use service::CircuitBreakerService;
+pub(crate) use slow_calls::Upload;
 pub use snapshot::Snapshot;
 pub use state::{Reason, State};
 pub use throttle::Throttle;

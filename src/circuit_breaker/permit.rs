@@ -3,6 +3,7 @@
 use super::handle::CircuitBreaker;
 use super::machine::types::Left;
 use super::owner::PermitOwner;
+use super::slow_calls::Upload;
 use super::ticket::Ticket;
 use crate::outcome::{Classification, Outcome, Settle};
 use std::fmt;
@@ -35,6 +36,7 @@ pub struct Permit<H: PermitOwner = CircuitBreaker> {
     is_inbound: bool,
     /// Whether the call was slow when the dependency answered.
     was_slow: Option<bool>,
+    upload: Option<Upload>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +55,18 @@ impl<H: PermitOwner> Permit<H> {
         if !ticket.is_timed() {
             ticket.started = holder.stopwatch().clock.coarse();
         }
-        Self { holder, ticket, phase: Phase::Bare, is_inbound: false, was_slow: None }
+        Self::new(holder, ticket, Phase::Bare, false)
     }
 
     /// One that a future carries.
     #[inline]
     pub(super) fn carried(holder: H, ticket: Ticket, is_inbound: bool) -> Self {
-        Self { holder, ticket, phase: Phase::Carried, is_inbound, was_slow: None }
+        Self::new(holder, ticket, Phase::Carried, is_inbound)
+    }
+
+    #[inline]
+    fn new(holder: H, ticket: Ticket, phase: Phase, is_inbound: bool) -> Self {
+        Self { holder, ticket, phase, is_inbound, was_slow: None, upload: None }
     }
 
     /// From now on a future carries it.
@@ -96,8 +103,23 @@ impl<H: PermitOwner> Permit<H> {
 
 impl<H: PermitOwner> Permit<H> {
     #[inline]
-    fn is_slow_answer(&self) -> bool {
+    fn is_slow_answer(&mut self) -> bool {
+        if let Some(upload) = &self.upload {
+            self.ticket.started = self.ticket.started.saturating_add(upload.waited());
+        }
         self.ticket.is_timed() && self.holder.stopwatch().answered(self.ticket.started)
+    }
+
+    /// From now on the time is not counted in which a handler waits for its caller's body.
+    #[inline]
+    pub(crate) fn time_upload<Request: 'static>(&mut self, request: &mut Request) {
+        if self.is_inbound && self.ticket.is_timed() {
+            self.upload = self.holder.stopwatch().time_upload(request);
+        }
+    }
+
+    pub(crate) fn set_upload(&mut self, upload: Option<Upload>) {
+        self.upload = upload;
     }
 
     /// Returns whether the caller has waited too long for the answer, or for the next part of it.
@@ -138,7 +160,10 @@ impl<H: PermitOwner> Settle for Permit<H> {
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Settled {
             self.phase = Phase::Settled;
-            let is_slow = self.was_slow.unwrap_or_else(|| self.is_slow_answer());
+            let is_slow = match self.was_slow {
+                Some(was_slow) => was_slow,
+                None => self.is_slow_answer(),
+            };
             self.holder.record(&self.ticket, classification, is_slow);
         }
     }

@@ -68,6 +68,7 @@ wrapper!(CircuitBreakerService<S, C, P>, "breaker");
 impl<S, C, P, Request> Service<Request> for CircuitBreakerService<S, C, P>
 where
     S: Service<Request>,
+    Request: 'static,
     C: Classify<S::Response, S::Error> + Clone,
     P: OnReject<Request, S::Response, C::Response<Permit>, S::Error> + Clone,
 {
@@ -90,7 +91,7 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
         let free = self.breaker.shared.try_admit_fast().filter(|_| self.readiness == Readiness::Polled);
         let ticket = match free {
@@ -100,7 +101,8 @@ where
                 Err(rejected) => return reject(request, &self.breaker, rejected, classifier, on_reject),
             },
         };
-        let permit = Permit::carried(self.breaker.clone(), ticket, is_inbound::<P, _, _, _, _>(self.side));
+        let mut permit = Permit::carried(self.breaker.clone(), ticket, is_inbound::<P, _, _, _, _>(self.side));
+        permit.time_upload(&mut request);
         start(&mut self.inner, request, permit, classifier, on_reject)
     }
 }

@@ -13,6 +13,22 @@ const UNANSWERED_LEAST: Duration = Duration::from_millis(50);
 /// The usual time, as many times.
 const UNANSWERED_TIMES: u64 = 4;
 
+/// The time that a handler has waited for its caller's body.
+#[cfg(feature = "http")]
+pub(crate) use crate::classify::upload::Upload;
+
+/// The time that a handler has waited for its caller's body: none without requests that have one.
+#[cfg(not(feature = "http"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Upload {}
+
+#[cfg(not(feature = "http"))]
+impl Upload {
+    pub(crate) fn waited(self) -> Duration {
+        match self {}
+    }
+}
+
 /// Times calls against the slow-call threshold.
 #[derive(Debug)]
 pub struct Stopwatch {
@@ -66,6 +82,19 @@ impl Stopwatch {
             false => self.unanswered_after(),
         };
         since != Instant::NEVER && waited >= long
+    }
+
+    /// Times how long a handler waits for its caller's body, if calls are timed and it is one that can be watched.
+    #[cfg(feature = "http")]
+    pub(crate) fn time_upload<Request: 'static>(&self, request: &mut Request) -> Option<Upload> {
+        let has_rule = self.threshold.load(Ordering::Relaxed) != u64::MAX;
+        has_rule.then(|| crate::classify::upload::time(request, &self.clock)).flatten()
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[expect(clippy::unused_self, reason = "no request has a body")]
+    pub(crate) fn time_upload<Request: 'static>(&self, _: &mut Request) -> Option<Upload> {
+        None
     }
 
     /// Returns whether an answered call has lasted longer than the threshold, and learns how long answers take.

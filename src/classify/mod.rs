@@ -81,6 +81,8 @@ mod body;
 mod grpc;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "http")]
+pub(crate) mod upload;
 
 #[cfg(feature = "http")]
 pub use self::body::WatchBody;

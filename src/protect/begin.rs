@@ -3,7 +3,7 @@
 use super::guards::Guards;
 use super::targets::Targets;
 use crate::bulkhead::{Bulkhead, Held, Permit};
-use crate::circuit_breaker::CircuitBreaker;
+use crate::circuit_breaker::{CircuitBreaker, Upload};
 use crate::guarded::Admission;
 use crate::outcome::Outcome;
 use crate::reject::Rejected;
@@ -129,11 +129,19 @@ pub(super) struct Pending {
     mechanisms: Mechanisms,
     held: Held<Bulkhead>,
     is_inbound: bool,
+    upload: Option<Upload>,
 }
 
 impl Pending {
-    pub(super) fn new(mechanisms: Mechanisms, held: Held<Bulkhead>, is_inbound: bool) -> Self {
-        Self { mechanisms, held, is_inbound }
+    pub(super) fn new<Request: 'static>(
+        mechanisms: Mechanisms,
+        held: Held<Bulkhead>,
+        is_inbound: bool,
+        request: &mut Request,
+    ) -> Self {
+        let breaker = mechanisms.breaker.as_ref().filter(|_| is_inbound);
+        let upload = breaker.and_then(|breaker| breaker.time_upload(request));
+        Self { mechanisms, held, is_inbound, upload }
     }
 }
 
@@ -152,7 +160,11 @@ impl Admission for Pending {
             }
             return Err(rejected);
         }
-        self.mechanisms.last(permit, self.is_inbound)
+        let mut guards = self.mechanisms.last(permit, self.is_inbound)?;
+        if let Some(permit) = &mut guards.breaker {
+            permit.set_upload(self.upload.take());
+        }
+        Ok(guards)
     }
 
     /// A failed call, of these permits.

@@ -49,6 +49,7 @@ wrapper!(ProtectService<S, T, C, P>, "mechanisms");
 impl<S, T, C, P, Request> Service<Request> for ProtectService<S, T, C, P>
 where
     S: Service<Request> + Clone,
+    Request: 'static,
     T: Targets<Request>,
     C: Classify<S::Response, S::Error> + Clone,
     P: OnReject<Request, S::Response, C::Response<Guards>, S::Error> + Clone,
@@ -69,7 +70,7 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         if let Err(rejected) = self.mechanisms.check_switch(&self.targets, &request) {
             return self.reject(request, rejected);
         }
@@ -81,7 +82,10 @@ where
         }
         match self.mechanisms.enter(!self.is_unasked, is_inbound) {
             Ok(Begun::Free(guards)) => self.start(request, guards),
-            Ok(Begun::Held(held)) => self.defer(request, Pending::new(self.mechanisms.clone(), held, is_inbound)),
+            Ok(Begun::Held(held)) => {
+                let pending = Pending::new(self.mechanisms.clone(), held, is_inbound, &mut request);
+                self.defer(request, pending)
+            }
             Err(rejected) => self.reject(request, rejected),
         }
     }
@@ -101,14 +105,17 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     }
 
     #[inline]
-    fn start<Request, Rejection>(
+    fn start<Request: 'static, Rejection>(
         &mut self,
-        request: Request,
+        mut request: Request,
         mut guard: Guards,
     ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection>
     where
         S: Service<Request>,
     {
+        if let Some(permit) = &mut guard.breaker {
+            permit.time_upload(&mut request);
+        }
         let future = on_behalf_of(&mut guard, || self.inner.call(request));
         self.future(State::Called { future, guard })
     }

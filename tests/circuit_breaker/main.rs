@@ -5,6 +5,7 @@ mod scene;
 
 mod field_defects;
 mod half_open;
+mod half_open_traffic;
 mod keyed;
 mod lifecycle;
 mod model;

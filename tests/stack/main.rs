@@ -5,6 +5,8 @@ mod bodies;
 #[path = "../support/common.rs"]
 mod common;
 
+mod abandoned;
+mod blame;
 mod clients;
 mod config;
 mod grpc;
@@ -12,3 +14,4 @@ mod http;
 mod load_balancer;
 mod protect;
 mod rejections;
+mod streams;

@@ -72,6 +72,7 @@ pub struct KeyedCircuitBreakerService<S, K, F, C = Auto, P = AsError> {
 impl<S, K, F, C, P, Request> Service<Request> for KeyedCircuitBreakerService<S, K, F, C, P>
 where
     S: Service<Request>,
+    Request: 'static,
     K: Key,
     F: Fn(&Request) -> K,
     C: Classify<S::Response, S::Error> + Clone,
@@ -85,13 +86,14 @@ where
         self.inner.poll_ready(cx).map_err(P::carry)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject, side } = &self.layer;
         let circuit = breakers.key(&key(&request));
         let (classifier, on_reject) = (classifier.clone(), on_reject.clone());
         match circuit.try_acquire() {
             Ok(permit) => {
-                let permit = permit.into_carried(is_inbound::<P, _, _, _, _>(*side));
+                let mut permit = permit.into_carried(is_inbound::<P, _, _, _, _>(*side));
+                permit.time_upload(&mut request);
                 start(&mut self.inner, request, permit, classifier, on_reject)
             }
             Err(rejected) => reject(request, &circuit, rejected, classifier, on_reject),

@@ -1,0 +1,179 @@
+//! Whose fault a failed call is: the dependency's, the caller's, or nobody's.
+
+use crate::common;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::routing::{any, post};
+use backstop::circuit_breaker::State;
+use backstop::clock::Clock;
+use backstop::{Bulkhead, CallError, CircuitBreaker, Rejected};
+use common::{counted, hyper_client, serve};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+use tower::limit::ConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower::{Service, ServiceBuilder, ServiceExt};
+
+const SUCCESS: [u64; 5] = [1, 0, 0, 0, 0];
+const FAILURE: [u64; 5] = [0, 1, 0, 0, 0];
+const IGNORED: [u64; 5] = [0, 0, 1, 0, 0];
+
+/// A server that answers with the status in the path.
+async fn statuses() -> SocketAddr {
+    let answer =
+        async |request: Request| request.uri().path()[1..].parse::<StatusCode>().unwrap_or(StatusCode::NOT_FOUND);
+    serve(Router::new().fallback(any(answer))).await
+}
+
+#[tokio::test]
+async fn what_a_client_does_wrong_says_nothing_about_the_server() {
+    let answer =
+        async |request: Request| request.uri().path()[1..].parse::<StatusCode>().unwrap_or(StatusCode::NOT_FOUND);
+    for (status, expected) in [(408, IGNORED), (429, IGNORED), (499, IGNORED), (404, SUCCESS), (503, FAILURE)] {
+        let handlers = CircuitBreaker::new("handlers");
+        let app = Router::new().fallback(any(answer)).layer(handlers.layer().respond());
+        hyper_client().request(common::get(serve(app).await, &format!("/{status}"))).await.unwrap();
+        assert_eq!(counted(&handlers), expected, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn one_greedy_tenant_behind_a_rate_limiter_opens_nothing() {
+    let handlers = CircuitBreaker::new("handlers");
+    let limited = async |request: Request| match request.uri().path() {
+        "/greedy" => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::OK,
+    };
+    let app = Router::new().fallback(any(limited)).layer(handlers.layer().respond());
+    let (address, client) = (serve(app).await, hyper_client());
+    for i in 0..100 {
+        let path = if i % 5 < 3 { "/greedy" } else { "/fine" };
+        client.request(common::get(address, path)).await.unwrap();
+    }
+    assert_eq!(handlers.state(), State::Closed);
+}
+
+#[tokio::test]
+async fn to_a_client_408_and_429_are_failures_and_a_side_can_be_said() {
+    let address = statuses().await;
+    for status in [408, 429, 500] {
+        let breaker = CircuitBreaker::new("upstream");
+        breaker.wrap(hyper_client()).oneshot(common::get(address, &format!("/{status}"))).await.unwrap();
+        assert_eq!(counted(&breaker), FAILURE, "{status}");
+    }
+    let breaker = CircuitBreaker::new("upstream");
+    let service = ServiceBuilder::new().layer(breaker.layer().inbound()).service(hyper_client());
+    service.oneshot(common::get(address, "/429")).await.unwrap();
+    assert_eq!(counted(&breaker), IGNORED);
+    let proxy = CircuitBreaker::new("upstream");
+    let service = ServiceBuilder::new().layer(proxy.layer().respond().outbound()).service(hyper_client());
+    service.oneshot(common::get(address, "/429")).await.unwrap();
+    assert_eq!(counted(&proxy), FAILURE);
+}
+
+/// A body whose sender breaks off.
+fn broken_upload() -> Body {
+    let parts = [Ok(Bytes::from("part")), Err(std::io::Error::other("the caller of the proxy has gone"))];
+    Body::from_stream(futures_util::stream::iter(parts))
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_is_not_the_dependencys_fault() {
+    let address = serve(Router::new().route("/", post(async |body: Bytes| body))).await;
+    let breaker = CircuitBreaker::new("upstream");
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+    let request = http::Request::post(format!("http://{address}/")).body(broken_upload()).unwrap();
+    breaker.wrap(client.clone()).oneshot(request).await.unwrap_err();
+    assert_eq!(counted(&breaker), IGNORED, "hyper-util");
+    let request = http::Request::post(format!("http://{address}/")).body(broken_upload()).unwrap();
+    breaker.call(client.request(request)).await.unwrap_err();
+    assert_eq!(counted(&breaker), [0, 0, 2, 0, 0], "hyper-util without Tower");
+
+    let breaker = CircuitBreaker::new("upstream");
+    let body = reqwest::Body::wrap_stream(http_body_util::BodyDataStream::new(broken_upload()));
+    let sent = reqwest::Client::new().post(format!("http://{address}/")).body(body).send();
+    breaker.call(sent).await.unwrap_err();
+    assert_eq!(counted(&breaker), IGNORED, "reqwest");
+}
+
+#[tokio::test]
+async fn a_rejection_is_found_in_dynamic_errors() {
+    let inner = Bulkhead::builder("inner").max_concurrent_calls(1).build().unwrap();
+    let _held = inner.try_acquire().unwrap();
+    let rejected = || inner.try_acquire().unwrap_err();
+    let outer = CircuitBreaker::new("outer");
+    outer.call(async { Err::<(), _>(anyhow::Error::new(rejected())) }).await.unwrap_err();
+    outer.call(async { Err::<(), _>(anyhow::Error::new(rejected()).context("orders")) }).await.unwrap_err();
+    let through = || reqwest_middleware::Error::Middleware(anyhow::Error::new(rejected()));
+    outer.call(async { Err::<(), _>(through()) }).await.unwrap_err();
+    assert_eq!(counted(&outer), [0, 0, 3, 0, 0]);
+    assert!(Rejected::find(&through()).is_some());
+    assert!(Rejected::find(&*anyhow::Error::new(through())).is_some());
+    outer.call(async { Err::<(), _>(anyhow::anyhow!("broken")) }).await.unwrap_err();
+    assert_eq!(counted(&outer), [0, 1, 3, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_refusal_of_load_shed_inside_says_nothing() {
+    let breaker = CircuitBreaker::new("upstream");
+    let hangs = tower::service_fn(|()| std::future::pending::<Result<(), std::io::Error>>());
+    let layers = ServiceBuilder::new().layer(breaker.layer().classify(backstop::classify::Errors));
+    let mut service = layers.layer(LoadShedLayer::new()).layer(ConcurrencyLimitLayer::new(1)).service(hangs);
+    let _held = service.ready().await.unwrap().call(());
+    service.ready().await.unwrap().call(()).await.unwrap_err();
+    assert_eq!(counted(&breaker), IGNORED);
+}
+
+#[tokio::test]
+async fn a_plain_call_judges_what_reqwest_and_tonic_answer() {
+    let address = statuses().await;
+    let breaker = CircuitBreaker::new("upstream");
+    let client = reqwest::Client::new();
+    for _ in 0..150 {
+        drop(breaker.call(client.get(format!("http://{address}/500")).send()).await);
+    }
+    assert_eq!((breaker.state(), counted(&breaker)[1]), (State::Open, 100));
+    let breaker = CircuitBreaker::new("ledger");
+    let call = breaker.call(async { Err::<(), _>(tonic::Status::not_found("no such entry")) }).await;
+    assert!(matches!(call, Err(CallError::Inner(_))));
+    breaker.call(async { Err::<(), _>(tonic::Status::unavailable("down")) }).await.unwrap_err();
+    assert_eq!(counted(&breaker), [1, 1, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_date_is_read_by_the_clock_of_the_server_that_sent_it() {
+    let ahead = SystemTime::now() + Duration::from_secs(300);
+    let date = |after| httpdate::fmt_http_date(ahead + Duration::from_secs(after));
+    let (now, until) = (date(0), date(30));
+    let busy = move || {
+        let headers: [(HeaderName, String); 2] = [(header::DATE, now.clone()), (header::RETRY_AFTER, until.clone())];
+        async move { (StatusCode::SERVICE_UNAVAILABLE, headers) }
+    };
+    let address = serve(Router::new().fallback(any(busy))).await;
+    let (clock, _time) = Clock::manual();
+    let builder = CircuitBreaker::builder("upstream").clock(clock).consecutive_failures_threshold(1);
+    let breaker = builder.build().unwrap();
+    breaker.wrap(hyper_client()).oneshot(common::get(address, "/")).await.unwrap();
+    assert_eq!(breaker.retry_after(), Some(Duration::from_secs(30)));
+}
+
+#[tokio::test]
+async fn a_page_of_a_load_balancer_fails_a_call_of_tonic() {
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    for (status, expected) in [(200, FAILURE), (404, FAILURE), (400, FAILURE), (401, SUCCESS)] {
+        let breaker = CircuitBreaker::new("ledger");
+        let page = move |_: http::Request<tonic::body::Body>| {
+            let page = http::Response::builder().status(status).header(header::CONTENT_TYPE, "text/html");
+            let body = tonic::body::Body::new(http_body_util::Full::new(Bytes::from("<html></html>")));
+            std::future::ready(Ok::<_, std::convert::Infallible>(page.body(body).unwrap()))
+        };
+        let mut client = HealthClient::new(breaker.wrap(tower::service_fn(page)));
+        client.check(HealthCheckRequest::default()).await.unwrap_err();
+        assert_eq!(counted(&breaker), expected, "{status}");
+    }
+}

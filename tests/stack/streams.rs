@@ -1,0 +1,147 @@
+//! Responses that flow and requests that trickle: the head ends the measured call.
+
+use crate::common;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::routing::{get, post};
+use backstop::circuit_breaker::State;
+use backstop::clock::{Clock, ManualClock};
+use backstop::protect::protect;
+use backstop::{Bulkhead, CircuitBreaker};
+use common::{counted, eventually, hyper_client, serve, soon};
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use http_body_util::BodyExt;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tower::ServiceExt;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// A body that sends an event now and one after each `every`, for ever.
+fn events(every: Duration) -> Body {
+    let first = futures_util::stream::once(async { Ok::<_, Infallible>(Bytes::from("event\n")) });
+    let rest = futures_util::stream::repeat(()).then(move |()| async move {
+        tokio::time::sleep(every).await;
+        Ok(Bytes::from("event\n"))
+    });
+    Body::from_stream(first.chain(rest))
+}
+
+async fn event_source(every: Duration) -> SocketAddr {
+    serve(Router::new().route("/", get(move || async move { events(every) }))).await
+}
+
+fn slow_after(threshold: Duration) -> (CircuitBreaker, ManualClock) {
+    let (clock, time) = Clock::manual();
+    let builder = CircuitBreaker::builder("upstream").clock(clock).minimum_calls(10);
+    let builder = builder.slow_call_duration_threshold(threshold).slow_call_rate_threshold(0.5);
+    (builder.detect_slow_calls_in_flight(true).build().unwrap(), time)
+}
+
+#[tokio::test]
+async fn a_body_that_lasts_makes_no_slow_call_also_through_protect() {
+    let address = event_source(Duration::from_secs(3_600)).await;
+    for by_protect in [false, true] {
+        let (breaker, time) = slow_after(800 * MILLISECOND);
+        let mut bodies = Vec::new();
+        for _ in 0..20 {
+            let request = common::get(address, "/");
+            if by_protect {
+                let layer = protect().circuit_breaker(&breaker).bulkhead(&Bulkhead::new("upstream"));
+                let body = layer.wrap(hyper_client()).oneshot(request).await.unwrap().into_body();
+                bodies.push(body.boxed_unsync());
+            } else {
+                let body = breaker.wrap(hyper_client()).oneshot(request).await.unwrap().into_body();
+                bodies.push(body.boxed_unsync());
+            }
+        }
+        time.advance(Duration::from_secs(4));
+        assert_eq!((breaker.state(), breaker.snapshot().slow), (State::Closed, 0), "by protect(): {by_protect}");
+    }
+}
+
+#[tokio::test]
+async fn readers_that_leave_a_stream_say_nothing() {
+    let address = event_source(Duration::from_secs(3_600)).await;
+    let (clock, time) = Clock::manual();
+    let builder = CircuitBreaker::builder("upstream").clock(clock).consecutive_failures_threshold(5);
+    let breaker = builder.build().unwrap();
+    for _ in 0..100 {
+        let response = breaker.wrap(hyper_client()).oneshot(common::get(address, "/")).await.unwrap();
+        let mut body = response.into_body();
+        soon("an event", body.frame()).await.unwrap().unwrap();
+        assert!(futures_util::FutureExt::now_or_never(body.frame()).is_none());
+        time.advance(1_300 * MILLISECOND);
+    }
+    assert_eq!((breaker.state(), breaker.snapshot().unanswered), (State::Closed, 0));
+}
+
+#[tokio::test]
+async fn event_streams_alone_close_a_half_open_circuit() {
+    let address = event_source(Duration::from_secs(3_600)).await;
+    let (clock, time) = Clock::manual();
+    let breaker = CircuitBreaker::builder("upstream").clock(clock).build().unwrap();
+    breaker.probe("test");
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        let response = breaker.wrap(hyper_client()).oneshot(common::get(address, "/")).await.unwrap();
+        let mut body = response.into_body();
+        soon("an event", body.frame()).await.unwrap().unwrap();
+        readers.push(body);
+        time.advance(Duration::from_secs(20));
+    }
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+/// Sends a body in parts, `pause` between them.
+fn trickling(parts: usize, pause: Duration) -> reqwest::Body {
+    let parts = futures_util::stream::iter(0..parts).then(move |_| async move {
+        tokio::time::sleep(pause).await;
+        Ok::<_, Infallible>("part")
+    });
+    reqwest::Body::wrap_stream(parts)
+}
+
+#[tokio::test]
+async fn uploads_that_trickle_are_not_the_handlers_slowness() {
+    let builder = CircuitBreaker::builder("handlers").minimum_calls(10);
+    let builder = builder.slow_call_duration_threshold(150 * MILLISECOND).slow_call_rate_threshold(0.5);
+    let handlers = builder.build().unwrap();
+    let all = protect().circuit_breaker(&handlers).bulkhead(&Bulkhead::new("handlers")).respond();
+    let echo = async |body: Bytes| body.len().to_string();
+    let thinks = async |body: Bytes| {
+        tokio::time::sleep(300 * MILLISECOND).await;
+        body.len().to_string()
+    };
+    let app = Router::new().route("/echo", post(echo)).route("/thinks", post(thinks));
+    for app in [app.clone().layer(handlers.layer().respond()), app.layer(all)] {
+        handlers.reset("test");
+        let address = serve(app).await;
+        let client = reqwest::Client::new();
+        let upload = |path| {
+            let request = client.post(format!("http://{address}{path}")).body(trickling(4, 100 * MILLISECOND));
+            async { request.send().await.unwrap().text().await.unwrap() }
+        };
+        let answers = join_all((0..25).map(|_| upload("/echo"))).await;
+        assert!(answers.iter().all(|length| length == "16"), "{answers:?}");
+        assert_eq!((handlers.state(), handlers.snapshot().slow), (State::Closed, 0));
+        upload("/thinks").await;
+        assert_eq!(handlers.snapshot().slow, 1, "the time that the handler itself takes counts");
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_not_opened_by_readers_that_leave_its_streams() {
+    let handlers = CircuitBreaker::builder("handlers").consecutive_failures_threshold(5).build().unwrap();
+    let app = Router::new().route("/", get(|| async { events(5 * MILLISECOND) })).layer(handlers.layer().respond());
+    let address = serve(app).await;
+    for _ in 0..20 {
+        let mut body = hyper_client().request(common::get(address, "/")).await.unwrap().into_body();
+        soon("an event", body.frame()).await.unwrap().unwrap();
+    }
+    eventually("the server has seen them leave", || counted(&handlers).iter().sum::<u64>() == 20).await;
+    assert_eq!((handlers.state(), counted(&handlers)[1]), (State::Closed, 0));
+}
