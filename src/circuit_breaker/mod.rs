@@ -12,7 +12,7 @@
 //! | open for | 60 s |
 //! | half-open | 10 probes, judged by the same rate, at most 60 s |
 //! | panics | failures |
-//! | abandoned calls | failures when slow; otherwise they trip at half of all calls |
+//! | [calls that their callers leave](crate::guide::abandoned_calls) | no failures; 100 in a row without any answer trip |
 //!
 //! All of them are explained on [`CircuitBreakerBuilder`]. Metrics are in [`telemetry`](crate::telemetry).
 //!

@@ -6,16 +6,19 @@
 //!
 //! | [`Auto`] sees | outcome |
 //! |---|---|
-//! | a rejection of this crate, as error or response | ignored |
-//! | a request that reqwest could not build | ignored |
+//! | a rejection of this crate, as error or response; tower's `Overloaded` | ignored |
+//! | a request that could not be built, or whose own body broke off | ignored |
 //! | any other error | failure |
-//! | HTTP 5xx, 429 | failure, with the `Retry-After` |
+//! | HTTP 5xx | failure, with the `Retry-After` |
+//! | HTTP 408, 429 | failure, with the `Retry-After`; ignored, like 499, [where a client is served](crate::guide::abandoned_calls) |
 //! | any other HTTP status | success if the body ends well; a body that ends in an error is a failure |
 //! | an HTTP body dropped unread, or while frames arrive | that of the status |
-//! | an HTTP body dropped before its first frame, or after it stalled (the slow-call threshold, or 1 s) | abandoned |
+//! | an HTTP body dropped before its first frame, or after it stalled (60 s by default) | abandoned |
 //! | gRPC status in the headers or trailers | `UNKNOWN`, `DEADLINE_EXCEEDED`, `RESOURCE_EXHAUSTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS` fail, `CANCELLED` is ignored unless it is a timeout of tonic, the others succeed |
 //! | a gRPC body that ends without a status | failure |
-//! | a gRPC body dropped before its trailers | abandoned |
+//! | a gRPC body dropped before its first message, or after it stalled | abandoned |
+//! | a gRPC body dropped later | ignored |
+//! | a page instead of gRPC, for a client of tonic | failure; 401 and 403 succeed |
 //! | gRPC-web | as HTTP: its status is in the body. Inside `GrpcWebLayer` it is gRPC |
 //!
 //! # Examples

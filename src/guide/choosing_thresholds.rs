@@ -49,11 +49,9 @@
 //! ## What is slow?
 //!
 //! A dependency that hangs does more harm than one that fails, because it holds its callers. The slow-call
-//! threshold belongs between the p99 of good days and the caller's timeout. Calls that exceed the threshold and are
-//! then dropped by an outer timeout count as failures (see
-//! [`AbandonedPolicy::Judge`](crate::circuit_breaker::AbandonedPolicy::Judge)); without a threshold, the circuit
-//! trips when half of all calls are abandoned. If calls can hang for minutes, count them while they are still in
-//! flight:
+//! threshold belongs between the p99 of good days and the caller's timeout. Calls that an outer timeout drops are no
+//! slow calls: they trip the circuit [when nobody is answered any more](super::abandoned_calls). If calls can hang for
+//! minutes, or some of them hang while others are answered, count them while they are still in flight:
 //!
 //! ```
 //! use backstop::CircuitBreaker;

@@ -2,10 +2,12 @@
 //!
 //! - [`choosing_thresholds`]: which numbers, and why
 //! - [`sizing_bulkheads`]: how many calls, which callers wait, and for how long
+//! - [`abandoned_calls`]: callers that leave, hedges and streams: what counts when, on either side of a call
 //! - [`layer_order`]: the order of the layers, and what each of them sees
 //! - [`kill_switches`]: what gets one, how much to turn off, permissions
 //! - [`adopting_safely`]: shadow first
 
+pub mod abandoned_calls;
 pub mod adopting_safely;
 pub mod choosing_thresholds;
 #[cfg(feature = "kill-switch")]
