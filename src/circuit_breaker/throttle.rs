@@ -1,9 +1,12 @@
 //! Adaptive throttling: reject a share of the calls instead of all of them.
 //!
 //! The client-side throttling of Google's Site Reliability Engineering book, chapter 21: over a window,
-//! reject with probability `max(0, (requests - K * accepts) / (requests + 1))`. Requests are counted when they
-//! are attempted, those rejected here among them, so that the rejected share settles where the dependency
-//! accepts what reaches it.
+//! reject with probability `max(0, (requests - K * accepts) / (requests + 1))`. Requests are counted when they end, or
+//! when they are rejected here, so that the rejected share settles where the dependency accepts what reaches it. A
+//! call in flight is no refusal: counted at its start, the first burst of a healthy service would reject itself.
+//!
+//! Callers that leave say nothing while the dependency answers others. Those that left since its last answer count as
+//! refused: it may hang.
 
 use crate::clock::{Instant, nanos};
 use crate::config::{defaults, setters};
@@ -88,53 +91,69 @@ impl Throttle {
 /// Counts of the throttle in its window.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
-    ring: VecDeque<(u64, u64, u64)>,
+    ring: VecDeque<Bucket>,
+    sum: Bucket,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Bucket {
+    number: u64,
+    /// Calls that were answered, and those rejected here.
     requests: u64,
     accepts: u64,
+    /// Calls abandoned since the last answer.
+    unanswered: u64,
 }
 
 impl Traffic {
-    /// Counts an attempt and says whether to reject it; `random` is a number in [0, 1).
+    /// Returns whether to reject a call; `random` is a number in [0, 1).
     pub(crate) fn is_rejected(&mut self, settings: &Throttle, now: Instant, random: f64) -> bool {
-        self.expire(settings, now);
-        let rate = self.requests as f64 / settings.window.as_secs_f64();
-        let probability = settings.rejection_probability(self.requests, self.accepts);
-        self.add(settings, now, 1, 0);
+        self.bucket(settings, now);
+        let requests = self.sum.requests + self.sum.unanswered;
+        let rate = requests as f64 / settings.window.as_secs_f64();
+        let probability = settings.rejection_probability(requests, self.sum.accepts);
         rate >= settings.minimum_requests_per_second && random < probability
     }
 
-    pub(crate) fn accept(&mut self, settings: &Throttle, now: Instant) {
-        self.expire(settings, now);
-        self.add(settings, now, 0, 1);
+    /// Counts a call that was rejected here.
+    pub(crate) fn reject(&mut self, settings: &Throttle, now: Instant) {
+        self.bucket(settings, now).requests += 1;
+        self.sum.requests += 1;
     }
 
-    fn bucket(settings: &Throttle, now: Instant) -> u64 {
-        now.as_nanos() / (nanos(settings.window) / BUCKETS).max(1)
-    }
-
-    fn expire(&mut self, settings: &Throttle, now: Instant) {
-        let bucket = Self::bucket(settings, now);
-        while let Some((start, requests, accepts)) = self.ring.front().copied() {
-            if bucket.saturating_sub(start) < BUCKETS {
-                break;
-            }
-            self.requests -= requests;
-            self.accepts -= accepts;
-            self.ring.pop_front();
+    /// Counts a call that was answered.
+    pub(crate) fn answer(&mut self, settings: &Throttle, now: Instant, is_accepted: bool) {
+        if self.sum.unanswered > 0 {
+            self.ring.iter_mut().for_each(|bucket| bucket.unanswered = 0);
+            self.sum.unanswered = 0;
         }
+        let accepts = u64::from(is_accepted);
+        let bucket = self.bucket(settings, now);
+        (bucket.requests, bucket.accepts) = (bucket.requests + 1, bucket.accepts + accepts);
+        (self.sum.requests, self.sum.accepts) = (self.sum.requests + 1, self.sum.accepts + accepts);
     }
 
-    fn add(&mut self, settings: &Throttle, now: Instant, requests: u64, accepts: u64) {
-        let bucket = Self::bucket(settings, now);
-        self.requests += requests;
-        self.accepts += accepts;
-        match self.ring.back_mut() {
-            Some(last) if last.0 >= bucket => {
-                last.1 += requests;
-                last.2 += accepts;
-            }
-            _ => self.ring.push_back((bucket, requests, accepts)),
+    /// Counts a call that its caller abandoned.
+    pub(crate) fn abandon(&mut self, settings: &Throttle, now: Instant) {
+        self.bucket(settings, now).unanswered += 1;
+        self.sum.unanswered += 1;
+    }
+
+    /// The bucket of now, without those that are too old.
+    fn bucket(&mut self, settings: &Throttle, now: Instant) -> &mut Bucket {
+        let number = now.as_nanos() / (nanos(settings.window) / BUCKETS).max(1);
+        let is_old = |bucket: &Bucket| number.saturating_sub(bucket.number) >= BUCKETS;
+        while self.ring.front().is_some_and(is_old)
+            && let Some(old) = self.ring.pop_front()
+        {
+            self.sum.requests -= old.requests;
+            self.sum.accepts -= old.accepts;
+            self.sum.unanswered -= old.unanswered;
         }
+        if self.ring.back().is_none_or(|last| last.number < number) {
+            self.ring.push_back(Bucket { number, ..Bucket::default() });
+        }
+        self.ring.back_mut().expect("pushed if there was none")
     }
 }
 
@@ -160,7 +179,16 @@ mod tests {
         let throttle = Throttle::new().window(Duration::from_secs(10));
         let mut traffic = Traffic::default();
         let mut rng = fastrand::Rng::with_seed(7);
-        let admitted = (0..10_000).filter(|i| !traffic.is_rejected(&throttle, at(*i), rng.f64())).count();
+        let mut call = |i| {
+            let is_rejected = traffic.is_rejected(&throttle, at(i), rng.f64());
+            if is_rejected {
+                traffic.reject(&throttle, at(i));
+            } else {
+                traffic.answer(&throttle, at(i), false);
+            }
+            !is_rejected
+        };
+        let admitted = (0..10_000).filter(|i| call(*i)).count();
         assert!((900..1_150).contains(&admitted), "about a tenth: {admitted}");
     }
 
@@ -170,9 +198,10 @@ mod tests {
         let mut traffic = Traffic::default();
         for i in 0..50 {
             assert!(!traffic.is_rejected(&throttle, at(i), 0.0), "below 50 in the second");
+            traffic.answer(&throttle, at(i), false);
         }
         assert!(traffic.is_rejected(&throttle, at(51), 0.0));
         assert!(!traffic.is_rejected(&throttle, at(5_000), 0.0));
-        assert_eq!((traffic.requests, traffic.ring.len()), (1, 1));
+        assert_eq!((traffic.sum.requests, traffic.ring.len()), (0, 1));
     }
 }

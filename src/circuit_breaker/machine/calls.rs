@@ -132,6 +132,9 @@ impl Machine {
                 self.decide(decision, Reason::ProbesFailed, self.latest, Duration::ZERO);
             }
             Mode::Closed { .. } | Mode::Shadow { .. } if left == Some(Left::Unanswered) => {
+                if let Some(settings) = &self.config.throttle {
+                    self.traffic.get_or_insert_default().abandon(settings, self.latest);
+                }
                 self.unanswered = self.unanswered.saturating_add(1);
                 self.evaluate(OpenFor::TRIP);
             }
@@ -175,8 +178,8 @@ impl Machine {
             None => drop(self.window.add(failed, call.is_slow)),
         }
         self.consecutive_failures = if failed { self.consecutive_failures.saturating_add(1) } else { 0 };
-        if let (Some(settings), false) = (&self.config.throttle, failed) {
-            self.traffic.get_or_insert_default().accept(settings, self.latest);
+        if let Some(settings) = &self.config.throttle {
+            self.traffic.get_or_insert_default().answer(settings, self.latest, !failed);
         }
         let opens_at_once = call.retry_after.is_some() && self.config.retry_after == RetryAfterPolicy::OpensAtOnce;
         if opens_at_once && matches!(self.mode, Mode::Closed { .. }) {
@@ -197,7 +200,13 @@ impl Machine {
     pub(super) fn is_throttled(&mut self) -> bool {
         let Some(settings) = self.config.throttle.as_ref().filter(|_| self.is_judging()) else { return false };
         let random = self.random.f64();
-        self.traffic.get_or_insert_default().is_rejected(settings, self.latest, random)
+        let traffic = self.traffic.get_or_insert_default();
+        let is_rejected = traffic.is_rejected(settings, self.latest, random);
+        // In shadow, the call is made and counted when it ends.
+        if is_rejected && matches!(self.mode, Mode::Closed { ramp: None }) {
+            traffic.reject(settings, self.latest);
+        }
+        is_rejected
     }
 
     /// The open time that the dependency asked for, 0 for none.

@@ -139,8 +139,9 @@ impl Machine {
         if let Some(flights) = self.flights.as_mut().filter(|_| !keeps_calls) {
             flights.forget_stamps();
         }
-        if config.throttle.is_none() {
-            self.traffic = None;
+        let window = |config: &CircuitBreakerConfig| config.throttle.as_ref().map(|throttle| throttle.window);
+        if window(&config) != window(&self.config) {
+            self.traffic = None; // its buckets are numbered by the window
         }
         self.config = config;
         // The round goes on under the new settings: with their time at most, and with the places they add.
@@ -262,6 +263,7 @@ impl Machine {
             self.window = Window::new(self.config.window, at);
             (self.consecutive_failures, self.unanswered, self.hanging) = (0, 0, 0);
             self.announced = 0;
+            self.traffic = None;
         }
         if from != to {
             let transition = transition(from, to, reason, at, evidence);
