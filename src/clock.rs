@@ -75,6 +75,8 @@ enum Source {
     #[default]
     System,
     Manual(Arc<AtomicU64>),
+    #[cfg(feature = "tokio")]
+    Tokio,
 }
 
 impl Clock {
@@ -89,11 +91,43 @@ impl Clock {
         (Self(Source::Manual(Arc::clone(&nanos))), ManualClock(nanos))
     }
 
+    /// tokio's clock: the system's, until a test pauses it (`start_paused`, `tokio::time::pause`).
+    ///
+    /// While it is paused, a call that waits behind Backstop waits in tokio's time, as everything else in the test
+    /// does. Outside of the paused runtime, on a thread of your own for example, it is the system's clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop::clock::Clock;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// let clock = Clock::tokio();
+    /// let start = clock.now();
+    /// tokio::time::sleep(Duration::from_secs(3_600)).await;
+    /// assert_eq!(clock.now().saturating_duration_since(start), Duration::from_secs(3_600));
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub const fn tokio() -> Self {
+        Self(Source::Tokio)
+    }
+
+    /// Returns whether nothing but real time moves it.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn is_system(&self) -> bool {
+        matches!(self.0, Source::System)
+    }
+
     /// The current time at the system's full precision (about 22 ns to read on Linux).
     pub fn now(&self) -> Instant {
         match &self.0 {
             Source::System => system::precise(),
             Source::Manual(nanos) => Instant(nanos.load(Ordering::Relaxed)),
+            #[cfg(feature = "tokio")]
+            Source::Tokio => tokio_now(),
         }
     }
 
@@ -103,8 +137,25 @@ impl Clock {
         match &self.0 {
             Source::System => system::coarse(),
             Source::Manual(nanos) => Instant(nanos.load(Ordering::Relaxed)),
+            #[cfg(feature = "tokio")]
+            Source::Tokio => tokio_now(),
         }
     }
+}
+
+#[cfg(feature = "tokio")]
+#[cold]
+fn tokio_now() -> Instant {
+    use std::sync::OnceLock;
+    use tokio::time::Instant as Tokio;
+
+    /// A paused clock begins with its runtime, perhaps before the first reading: zero is earlier than that.
+    const EARLIER: Duration = Duration::from_secs(86_400);
+    static FIRST: OnceLock<Tokio> = OnceLock::new();
+
+    let now = Tokio::now();
+    let first = *FIRST.get_or_init(|| now);
+    Instant(nanos((now + EARLIER).saturating_duration_since(first)))
 }
 
 /// Advances a manual [`Clock`]. Clones advance the same clock.

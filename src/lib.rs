@@ -80,6 +80,7 @@ mod sealed;
 mod shared_ref;
 mod sync;
 pub mod telemetry;
+mod timer;
 
 pub use bulkhead::Bulkhead;
 pub use circuit_breaker::CircuitBreaker;

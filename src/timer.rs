@@ -1,10 +1,18 @@
-//! A timer, where there are timers: tokio's, with its feature and on its runtime.
+//! Timers of tasks that wait: a thread of the crate's own, or tokio's timer where the clock is a test's.
+//!
+//! tokio's timer cannot serve the system's clock. A runtime may have none, which tokio reports by a panic only, and
+//! while tokio's time is paused its timers are over at once, so that a task would look again and again at a clock that
+//! stands still. It serves [`Clock::tokio`] and manual clocks, which a test advances together with tokio's time.
 
-pub(super) use real::Timer;
+#[cfg(feature = "tokio")]
+mod thread;
+
+pub(crate) use real::Timer;
 
 #[cfg(feature = "tokio")]
 mod real {
-    use crate::clock::Instant;
+    use super::thread::Alarm;
+    use crate::clock::{Clock, Instant};
     use crate::panic::catch_panic;
     use std::future::Future;
     use std::pin::Pin;
@@ -13,36 +21,60 @@ mod real {
     use tokio::runtime::Handle;
     use tokio::time::{Sleep, sleep};
 
-    /// Ready once a time is over. Unset, and where there are no timers, it is never ready.
+    /// The timers' resolution: a deadline that the clock says is not yet reached has not been missed by more.
+    const TICK: Duration = Duration::from_millis(1);
+
+    /// Ready when a time may be over.
     #[derive(Debug, Default)]
-    pub(in crate::bulkhead) struct Timer {
-        /// Time that it was set for.
+    pub(crate) struct Timer {
+        /// The time that it is set for.
         until: Option<Instant>,
-        sleep: Option<Pin<Box<Sleep>>>,
+        /// The time at which it was last set.
+        set_at: Option<Instant>,
+        source: Option<Source>,
+    }
+
+    #[derive(Debug)]
+    enum Source {
+        Thread(Alarm),
+        Tokio(Pin<Box<Sleep>>),
     }
 
     impl Timer {
-        /// Whether there are timers here: a thread without tokio's runtime has none.
-        pub(in crate::bulkhead) fn is_possible() -> bool {
+        /// Returns whether a future may wait here: outside of a tokio runtime none does.
+        pub(crate) fn is_possible() -> bool {
             Handle::try_current().is_ok()
         }
 
-        /// Sets it for that time, which is so far away. A timer that is set for it already goes on.
-        pub(in crate::bulkhead) fn set(&mut self, until: Instant, after: Duration) {
+        /// Ready once for each time that it is set for; then look at the clock.
+        pub(crate) fn poll(&mut self, clock: &Clock, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
             if self.until != Some(until) {
+                let now = clock.now();
+                let after = until.saturating_duration_since(now).max(TICK);
+                // A clock that stood still while tokio's time went by does not follow it.
+                let is_stuck = self.until.is_none() && self.set_at == Some(now);
+                self.set_at = Some(now);
                 self.until = Some(until);
-                // A runtime may have no timers; tokio reports that by a panic.
-                self.sleep = catch_panic(|| Self::is_possible().then(|| Box::pin(sleep(after)))).flatten();
+                self.source = None; // takes the old alarm back
+                if !clock.is_system() && !is_stuck && Self::is_possible() {
+                    self.source = catch_panic(|| Source::Tokio(Box::pin(sleep(after))));
+                }
+                if self.source.is_none() {
+                    self.source = Alarm::set(after, cx.waker()).map(Source::Thread);
+                }
             }
-        }
-
-        /// Ready once; then it is unset.
-        pub(in crate::bulkhead) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-            let is_over = self.sleep.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready());
+            let is_over = match &mut self.source {
+                Some(Source::Thread(alarm)) => alarm.is_over(cx.waker()),
+                Some(Source::Tokio(sleep)) => sleep.as_mut().poll(cx).is_ready(),
+                None => {
+                    cx.waker().wake_by_ref(); // without a thread, a busy loop rather than a hang
+                    true
+                }
+            };
             if !is_over {
                 return Poll::Pending;
             }
-            *self = Self::default();
+            (self.until, self.source) = (None, None);
             Poll::Ready(())
         }
     }
@@ -50,23 +82,20 @@ mod real {
 
 #[cfg(not(feature = "tokio"))]
 mod real {
-    use crate::clock::Instant;
+    use crate::clock::{Clock, Instant};
     use std::task::{Context, Poll};
-    use std::time::Duration;
 
     /// Never ready.
     #[derive(Debug, Default)]
-    pub(in crate::bulkhead) struct Timer {}
+    pub(crate) struct Timer {}
 
-    #[expect(clippy::unused_self, reason = "the face that it has with a timer")]
+    #[expect(clippy::unused_self, reason = "as with the feature")]
     impl Timer {
-        pub(in crate::bulkhead) fn is_possible() -> bool {
+        pub(crate) fn is_possible() -> bool {
             false
         }
 
-        pub(in crate::bulkhead) fn set(&mut self, _: Instant, _: Duration) {}
-
-        pub(in crate::bulkhead) fn poll(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        pub(crate) fn poll(&mut self, _: &Clock, _: Instant, _: &mut Context<'_>) -> Poll<()> {
             Poll::Pending
         }
     }

@@ -6,16 +6,13 @@ use super::handle::Bulkhead;
 use super::owner::PermitOwner;
 use super::permit::Permit;
 use super::permit_word::Word;
-use super::timer::Timer;
 use crate::clock::Instant;
 use crate::reject::{RejectReason, Rejected};
 use crate::sync::Arc;
+use crate::timer::Timer;
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::thread::Thread;
 use std::time::Duration;
-
-/// The timer's resolution: a deadline that the clock says is not yet reached has not been missed by more.
-const TICK: Duration = Duration::from_millis(1);
 
 /// A place in the queue. Dropping it leaves the queue, or hands on the permit that has come meanwhile.
 #[derive(Debug)]
@@ -98,8 +95,8 @@ impl<H: PermitOwner> Waiting<H> {
             if until == Instant::NEVER {
                 return Poll::Pending;
             }
-            self.timer.set(until, self.place.time_left(until).max(TICK));
-            if self.timer.poll(cx).is_pending() {
+            let clock = &self.place.holder.counters().clock;
+            if self.timer.poll(clock, until, cx).is_pending() {
                 return Poll::Pending;
             }
         }

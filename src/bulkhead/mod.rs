@@ -93,7 +93,6 @@ mod shedding;
 mod sink;
 mod snapshot;
 mod surface;
-mod timer;
 
 pub(crate) use acquire::Held;
 pub use config::BulkheadConfig;

@@ -99,8 +99,8 @@ impl<H: PermitOwner> Permit<H> {
     }
 
     #[cfg(feature = "http")]
-    pub(super) fn now(&self) -> crate::clock::Instant {
-        self.holder.counters().clock.now()
+    pub(super) fn clock(&self) -> &crate::clock::Clock {
+        &self.holder.counters().clock
     }
 
     /// Returns whether the place is still this permit's: it may have been revoked after

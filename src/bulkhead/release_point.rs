@@ -41,10 +41,10 @@ mod body {
     use crate::bulkhead::owner::PermitOwner;
     use crate::bulkhead::permit::Permit;
     use crate::bulkhead::release_point::{Outcome, ReleasePoint, UntilResponse};
-    use crate::bulkhead::timer::Timer;
     use crate::classify::WatchBody;
     use crate::clock::Instant;
     use crate::reject::BoxError;
+    use crate::timer::Timer;
     use bytes::Bytes;
     use http::Response;
     use http_body::{Body, Frame, SizeHint};
@@ -119,8 +119,8 @@ mod body {
             while let Some(permit) = this.body.guard() {
                 // New settings may have moved the end; a revoked permit keeps its own.
                 *this.until = permit.held_until().unwrap_or(*this.until);
-                let now = permit.now();
-                if this.until.is_reached(now) {
+                let clock = permit.clock();
+                if this.until.is_reached(clock.now()) {
                     *this.is_broken = true;
                     this.body.as_mut().abandon();
                     return Poll::Ready(Some(Err(HoldExpired.into())));
@@ -128,8 +128,7 @@ mod body {
                 if *this.until == Instant::NEVER {
                     break;
                 }
-                this.timer.set(*this.until, this.until.saturating_duration_since(now));
-                if this.timer.poll(cx).is_pending() {
+                if this.timer.poll(clock, *this.until, cx).is_pending() {
                     break;
                 }
             }

@@ -102,4 +102,5 @@ pub use snapshot::Snapshot;
 pub use state::{Reason, State};
 pub use throttle::Throttle;
 pub use totals::Totals;
+pub(crate) use waiters::Place;
 pub use window::kind::{BucketAlignment, SlidingWindow};

@@ -1,61 +1,81 @@
-//! Load-balancer mode: pending until a call may pass.
+//! Callers that wait: for the inner service while the circuit lets calls through, or until it does.
 
 use super::handle::CircuitBreaker;
-use std::future::Future;
-use std::pin::Pin;
+use super::waiters::Place;
 use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::time::{Sleep, sleep};
 
-/// The timer's resolution; the coarse clock may need a moment more to get there.
-const TICK: Duration = Duration::from_millis(1);
-
-/// Waits for a circuit to let calls through.
-#[derive(Debug)]
-pub(super) struct Wait {
-    breaker: CircuitBreaker,
-    id: u64,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Wait {
-    pub(super) fn new(breaker: &CircuitBreaker) -> Self {
-        Self { breaker: breaker.clone(), id: breaker.shared.waiters.new_id(), timer: None }
-    }
-
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let shared = &self.breaker.shared;
-        loop {
-            if shared.permits().is_ok() {
-                self.timer = None;
-                return Poll::Ready(());
-            }
-            // Register first and look again: a change in between wakes, or is seen.
-            shared.waiters.wake_later(self.id, cx.waker());
-            let after = match shared.permits() {
-                Ok(()) => continue,
-                Err(Some(after)) => after,
-                Err(None) => {
-                    self.timer = None;
-                    return Poll::Pending; // only a change can help, and that wakes
-                }
-            };
-            let timer = self.timer.insert(Box::pin(sleep(after.max(TICK))));
-            if timer.as_mut().poll(cx).is_pending() {
+impl CircuitBreaker {
+    /// Polls an inner service for readiness; `None` where the next call is certain to be rejected.
+    ///
+    /// A caller that waits for the service is woken when the circuit opens, and then gets `None`.
+    #[inline]
+    pub(crate) fn poll_inner<T>(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<T>> {
+        let mut polled = Poll::Ready(None);
+        if !self.is_rejecting() {
+            polled = poll(cx).map(Some);
+            if polled.is_pending() && !self.wake_when_rejecting(place, cx) {
                 return Poll::Pending;
             }
         }
+        place.leave();
+        if polled.is_pending() { Poll::Ready(None) } else { polled }
+    }
+
+    /// Returns whether the next call is certain to be rejected; if not, the task is woken when it is.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wake_when_rejecting(&self, place: &mut Place, cx: &mut Context<'_>) -> bool {
+        // Register first and look again: a change in between wakes, or is seen.
+        self.shared.waiters.wake_later(place, cx.waker());
+        self.is_rejecting()
     }
 }
 
-impl Clone for Wait {
-    fn clone(&self) -> Self {
-        Self::new(&self.breaker)
-    }
-}
+#[cfg(feature = "tokio")]
+pub(super) use balancer::Wait;
 
-impl Drop for Wait {
-    fn drop(&mut self) {
-        self.breaker.shared.waiters.forget(self.id);
+#[cfg(feature = "tokio")]
+mod balancer {
+    use crate::circuit_breaker::handle::CircuitBreaker;
+    use crate::circuit_breaker::waiters::Place;
+    use crate::timer::Timer;
+    use std::task::{Context, Poll};
+
+    /// Load-balancer mode: waits for a circuit to let calls through.
+    #[derive(Debug, Default)]
+    pub(in crate::circuit_breaker) struct Wait {
+        place: Place,
+        timer: Timer,
+    }
+
+    impl Wait {
+        pub(in crate::circuit_breaker) fn poll(&mut self, breaker: &CircuitBreaker, cx: &mut Context<'_>) -> Poll<()> {
+            let shared = &breaker.shared;
+            loop {
+                if shared.permits().is_ok() {
+                    *self = Self::default();
+                    return Poll::Ready(());
+                }
+                // Register first and look again, as above.
+                shared.waiters.wake_later(&mut self.place, cx.waker());
+                let after = match shared.permits() {
+                    Ok(()) => continue,
+                    Err(Some(after)) => after,
+                    Err(None) => {
+                        self.timer = Timer::default();
+                        return Poll::Pending; // only a change can help, and that wakes
+                    }
+                };
+                let until = breaker.clock().now().saturating_add(after);
+                if self.timer.poll(breaker.clock(), until, cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        }
     }
 }

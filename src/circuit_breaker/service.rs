@@ -5,6 +5,7 @@ use super::handle::CircuitBreaker;
 use super::owner::PermitOwner;
 use super::permit::Permit;
 use super::ticket::Ticket;
+use super::waiters::Place;
 use crate::classify::{Auto, Classify};
 use crate::guarded::{State, settle_broken, wrapper};
 use crate::outcome::{Settle, Side, on_behalf_of};
@@ -14,8 +15,8 @@ use tower_service::Service;
 
 /// A service with a circuit breaker in front.
 ///
-/// `poll_ready` reserves nothing: an idle connection holds no probe. While calls are rejected the inner
-/// service is not polled. Clones share the circuit.
+/// `poll_ready` reserves nothing: an idle connection holds no probe. While calls are rejected the inner service is not
+/// polled, and a caller that waits for it is woken when the circuit opens. Clones share the circuit.
 #[derive(Debug)]
 pub struct CircuitBreakerService<S, C = Auto, P = AsError> {
     breaker: CircuitBreaker,
@@ -24,6 +25,8 @@ pub struct CircuitBreakerService<S, C = Auto, P = AsError> {
     on_reject: P,
     side: Option<Side>,
     readiness: Readiness,
+    /// While the caller waits for the inner service.
+    place: Place,
     #[cfg(feature = "tokio")]
     wait: Option<crate::circuit_breaker::readiness::Wait>,
 }
@@ -46,6 +49,7 @@ impl<S, C, P> CircuitBreakerService<S, C, P> {
             on_reject,
             side,
             readiness: Readiness::Polled,
+            place: Place::default(),
             #[cfg(feature = "tokio")]
             wait: None,
         }
@@ -53,7 +57,7 @@ impl<S, C, P> CircuitBreakerService<S, C, P> {
 
     #[cfg(feature = "tokio")]
     pub(super) fn pending(mut self) -> Self {
-        self.wait = Some(crate::circuit_breaker::readiness::Wait::new(&self.breaker));
+        self.wait = Some(crate::circuit_breaker::readiness::Wait::default());
         self
     }
 
@@ -79,15 +83,13 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
         #[cfg(feature = "tokio")]
         if let Some(wait) = &mut self.wait {
-            ready!(wait.poll(cx));
+            ready!(wait.poll(&self.breaker, cx));
         }
-        if self.breaker.shared.is_rejecting() {
-            self.readiness = Readiness::Skipped;
-            return Poll::Ready(Ok(()));
-        }
-        let polled = ready!(self.inner.poll_ready(cx));
-        self.readiness = Readiness::Polled;
-        Poll::Ready(polled.map_err(|error| P::carry(self.count_broken(error, is_inbound::<P, _, _, _, _>(self.side)))))
+        let inner = &mut self.inner;
+        let polled = ready!(self.breaker.poll_inner(&mut self.place, cx, |cx| inner.poll_ready(cx)));
+        self.readiness = if polled.is_some() { Readiness::Polled } else { Readiness::Skipped };
+        let is_inbound = is_inbound::<P, _, _, _, _>(self.side);
+        Poll::Ready(polled.unwrap_or(Ok(())).map_err(|error| P::carry(self.count_broken(error, is_inbound))))
     }
 
     #[inline]
@@ -173,8 +175,9 @@ impl<S: Clone, C: Clone, P: Clone> Clone for CircuitBreakerService<S, C, P> {
             on_reject: self.on_reject.clone(),
             side: self.side,
             readiness: Readiness::Polled,
+            place: Place::default(),
             #[cfg(feature = "tokio")]
-            wait: self.wait.clone(),
+            wait: self.wait.as_ref().map(|_| crate::circuit_breaker::readiness::Wait::default()),
         }
     }
 }

@@ -1,57 +1,73 @@
-//! Wakers of load-balancer mode; empty without it.
+//! Tasks to wake when the circuit changes.
 
-#[cfg(feature = "tokio")]
 use crate::panic::catch_panic;
-#[cfg(feature = "tokio")]
-use crate::sync::{AtomicU64, Mutex, Ordering};
-#[cfg(feature = "tokio")]
+use crate::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::task::Waker;
 
-/// One waker for each waiter, the newest; a waiter that gives up takes its own back.
+/// One waker for each task that waits, its newest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Waiters(Arc<Mutex<List>>);
+
 #[derive(Debug, Default)]
-pub(crate) struct Waiters {
-    #[cfg(feature = "tokio")]
-    wakers: Mutex<Vec<(u64, Waker)>>,
-    #[cfg(feature = "tokio")]
-    next_id: AtomicU64,
+pub(crate) struct List {
+    wakers: BTreeMap<u64, Waker>,
+    last_id: u64,
 }
 
-#[cfg(not(feature = "tokio"))]
-impl Waiters {
-    #[expect(clippy::unused_self, reason = "as with the feature")]
-    pub(super) fn wake_all(&self) {}
-}
+/// A task's place in the list, once it waits. Dropping it takes the waker back; a clone does not wait.
+#[derive(Default)]
+pub(crate) struct Place(Option<(Arc<Mutex<List>>, u64)>);
 
-#[cfg(feature = "tokio")]
 impl Waiters {
     pub(super) fn wake_all(&self) {
-        let wakers = std::mem::take(&mut *self.wakers.lock());
-        for (_, waker) in wakers {
+        let wakers = std::mem::take(&mut self.0.lock().wakers);
+        for waker in wakers.into_values() {
             catch_panic(|| waker.wake()); // one that panics must not cost the others their turn
         }
     }
 
-    pub(super) fn new_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(super) fn wake_later(&self, id: u64, waker: &Waker) {
+    /// Wakes the task at the next change, and no other that used the same place.
+    pub(crate) fn wake_later(&self, place: &mut Place, waker: &Waker) {
         let waker = waker.clone(); // foreign code, as its drop is: both outside the lock
-        let mut wakers = self.wakers.lock();
-        let old = if let Some((_, known)) = wakers.iter_mut().find(|(known, _)| *known == id) {
-            Some(std::mem::replace(known, waker))
-        } else {
-            wakers.push((id, waker));
-            None
+        let mut list = self.0.lock();
+        let new_place = || {
+            list.last_id += 1;
+            (Arc::clone(&self.0), list.last_id)
         };
-        drop(wakers);
+        let id = place.0.get_or_insert_with(new_place).1;
+        let old = list.wakers.insert(id, waker);
+        drop(list);
         drop(old);
     }
+}
 
-    pub(super) fn forget(&self, id: u64) {
-        let mut wakers = self.wakers.lock();
-        let gone = wakers.iter().position(|(known, _)| *known == id).map(|i| wakers.swap_remove(i));
-        drop(wakers);
-        drop(gone);
+impl Place {
+    /// Leaves the list.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        if let Some((list, id)) = self.0.take() {
+            let gone = list.lock().wakers.remove(&id);
+            drop(gone); // without the lock
+        }
+    }
+}
+
+impl Clone for Place {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.0.as_ref().map(|(_, id)| id)).finish()
     }
 }

@@ -84,7 +84,16 @@ macro_rules! builder {
             ///
             /// A name that is empty, longer than 128 bytes or has control characters.
             pub fn from_config(name: &str, config: $config) -> Result<Self, ConfigError> {
-                Ok(Self::make($crate::config::intern("name", name)?, config, Clock::system()))
+                Self::from_config_with_clock(name, config, Clock::system())
+            }
+
+            /// As [`from_config`](Self::from_config), with another clock: in a test for example.
+            ///
+            /// # Errors
+            ///
+            /// As there.
+            pub fn from_config_with_clock(name: &str, config: $config, clock: Clock) -> Result<Self, ConfigError> {
+                Ok(Self::make($crate::config::intern("name", name)?, config, clock))
             }
 
             /// Starts from the defaults.

@@ -18,6 +18,12 @@ pub(crate) trait Admission {
     /// The permits, just before the call. Called once, after [`poll`](Self::poll).
     fn admit(&mut self) -> Result<Self::Guard, Rejected>;
 
+    /// The rejection of a request that waits for the service to be ready; `None` while it may be called. It is told
+    /// when that changes.
+    fn reject_waiting(&mut self, _cx: &mut Context<'_>) -> Option<Rejected> {
+        None
+    }
+
     /// The permits that end with the error of a service that is finished.
     fn broken(&mut self) -> Self::Guard;
 
@@ -78,13 +84,19 @@ impl<S: Service<Request>, Request, A: Admission> Deferred<S, Request, A> {
     where
         P: OnReject<Request, S::Response, O, S::Error>,
     {
-        let admitted = ready!(self.admission.poll(cx));
+        let mut admitted = ready!(self.admission.poll(cx));
         if admitted.is_ok() && !self.is_ready {
-            if let Err(error) = ready!(self.service.poll_ready(cx)) {
-                drop(self.request.take()); // nobody calls it any more
-                return Poll::Ready(Err((error, self.admission.broken())));
+            match self.service.poll_ready(cx) {
+                Poll::Ready(Ok(())) => self.is_ready = true,
+                Poll::Ready(Err(error)) => {
+                    drop(self.request.take()); // nobody calls it any more
+                    return Poll::Ready(Err((error, self.admission.broken())));
+                }
+                Poll::Pending => match self.admission.reject_waiting(cx) {
+                    Some(rejected) => admitted = Err(rejected),
+                    None => return Poll::Pending,
+                },
             }
-            self.is_ready = true;
         }
         let request = self.request.take().expect("polled after it was ready");
         Poll::Ready(Ok(match admitted.and_then(|()| self.admission.admit()) {

@@ -3,7 +3,7 @@
 use super::guards::Guards;
 use super::targets::Targets;
 use crate::bulkhead::{Bulkhead, Held, Permit};
-use crate::circuit_breaker::{CircuitBreaker, Upload};
+use crate::circuit_breaker::{CircuitBreaker, Place, Upload};
 use crate::guarded::Admission;
 use crate::outcome::Outcome;
 use crate::reject::Rejected;
@@ -49,12 +49,21 @@ impl Mechanisms {
         Ok(())
     }
 
-    /// Returns whether to reject without polling the service for readiness: it may hang.
+    /// Polls the service for readiness; `None` where the call is going to be rejected: it may hang.
     #[inline]
-    pub(super) fn is_rejecting(&self) -> bool {
-        self.is_off()
-            || self.breaker.as_ref().is_some_and(CircuitBreaker::is_rejecting)
-            || self.bulkhead.as_ref().is_some_and(Bulkhead::is_full)
+    pub(super) fn poll_inner<T>(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<T>> {
+        if self.is_off() || self.bulkhead.as_ref().is_some_and(Bulkhead::is_full) {
+            return Poll::Ready(None);
+        }
+        match &self.breaker {
+            Some(breaker) => breaker.poll_inner(place, cx, poll),
+            None => poll(cx).map(Some),
+        }
     }
 
     /// Returns whether the switch blocks every request.
@@ -130,6 +139,7 @@ pub(super) struct Pending {
     held: Held<Bulkhead>,
     is_inbound: bool,
     upload: Option<Upload>,
+    place: Place,
 }
 
 impl Pending {
@@ -141,7 +151,14 @@ impl Pending {
     ) -> Self {
         let breaker = mechanisms.breaker.as_ref().filter(|_| is_inbound);
         let upload = breaker.and_then(|breaker| breaker.time_upload(request));
-        Self { mechanisms, held, is_inbound, upload }
+        Self { mechanisms, held, is_inbound, upload, place: Place::default() }
+    }
+
+    /// Gives the permit back: no call was made.
+    fn release(&mut self) {
+        if let Some(mut permit) = self.held.take() {
+            permit.finish(Some(Outcome::Ignored), false);
+        }
     }
 }
 
@@ -153,18 +170,25 @@ impl Admission for Pending {
     }
 
     fn admit(&mut self) -> Result<Guards, Rejected> {
-        let mut permit = self.held.take();
         if let Err(rejected) = self.mechanisms.check_switch_again() {
-            if let Some(permit) = &mut permit {
-                permit.finish(Some(Outcome::Ignored), false);
-            }
+            self.release();
             return Err(rejected);
         }
-        let mut guards = self.mechanisms.last(permit, self.is_inbound)?;
+        let mut guards = self.mechanisms.last(self.held.take(), self.is_inbound)?;
         if let Some(permit) = &mut guards.breaker {
             permit.set_upload(self.upload.take());
         }
         Ok(guards)
+    }
+
+    fn reject_waiting(&mut self, cx: &mut Context<'_>) -> Option<Rejected> {
+        let breaker = self.mechanisms.breaker.as_ref()?;
+        if !breaker.wake_when_rejecting(&mut self.place, cx) {
+            return None;
+        }
+        let rejected = breaker.reject_now()?;
+        self.release();
+        Some(rejected)
     }
 
     /// A failed call, of these permits.

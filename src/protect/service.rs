@@ -5,6 +5,7 @@ use super::future::ResponseFuture;
 use super::guards::Guards;
 use super::targets::{Anyone, Targets};
 use crate::bulkhead::EventSink as _;
+use crate::circuit_breaker::Place;
 use crate::circuit_breaker::owner::Owner as _;
 use crate::classify::{Auto, Classify};
 use crate::guarded::{Progress, State, settle_broken, wrapper};
@@ -28,6 +29,7 @@ pub struct ProtectService<S, T = Anyone, C = Auto, P = AsError> {
     side: Option<Side>,
     /// The inner service was not asked whether it is ready: the call was going to be rejected.
     is_unasked: bool,
+    place: Place,
 }
 
 impl<S, T, C, P> ProtectService<S, T, C, P> {
@@ -40,7 +42,8 @@ impl<S, T, C, P> ProtectService<S, T, C, P> {
         holds_body: bool,
         side: Option<Side>,
     ) -> Self {
-        Self { mechanisms, inner, targets, classifier, on_reject, holds_body, side, is_unasked: false }
+        let place = Place::default();
+        Self { mechanisms, inner, targets, classifier, on_reject, holds_body, side, is_unasked: false, place }
     }
 }
 
@@ -60,13 +63,11 @@ where
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
-        self.is_unasked = self.mechanisms.is_rejecting();
-        if self.is_unasked {
-            return Poll::Ready(Ok(()));
-        }
+        let inner = &mut self.inner;
+        let polled = ready!(self.mechanisms.poll_inner(&mut self.place, cx, |cx| inner.poll_ready(cx)));
+        self.is_unasked = polled.is_none();
         let is_inbound = is_inbound::<P, _, _, _, _>(self.side);
-        let polled = ready!(self.inner.poll_ready(cx));
-        Poll::Ready(polled.map_err(|error| P::carry(self.count_broken(error, is_inbound))))
+        Poll::Ready(polled.unwrap_or(Ok(())).map_err(|error| P::carry(self.count_broken(error, is_inbound))))
     }
 
     #[inline]

@@ -22,3 +22,4 @@ mod limits;
 mod model;
 mod shedding;
 mod storm;
+mod timers;

@@ -104,14 +104,17 @@ fn a_waiter_sees_the_change_or_is_woken() {
         let waker = Arc::clone(&woken).into();
         // As in `Wait::poll`: register first and look again.
         let waiter = spawn(&breaker, move |breaker| {
-            breaker.shared.permits().is_ok() || {
-                breaker.shared.waiters.wake_later(1, &waker);
+            let mut place = crate::circuit_breaker::Place::default();
+            let is_permitted = breaker.shared.permits().is_ok() || {
+                breaker.shared.waiters.wake_later(&mut place, &waker);
                 breaker.shared.permits().is_ok()
-            }
+            };
+            (is_permitted, place)
         });
         let operator = spawn(&breaker, |breaker| breaker.reset("model"));
         operator.join().unwrap();
-        assert!(waiter.join().unwrap() || woken.0.load(Ordering::SeqCst));
+        let (is_permitted, _place) = waiter.join().unwrap();
+        assert!(is_permitted || woken.0.load(Ordering::SeqCst));
     });
 }
 
