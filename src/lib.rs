@@ -29,7 +29,7 @@
 //! let payments = CircuitBreaker::new("payments");
 //! let app: Router = Router::new()
 //!     .route("/pay", get(|| async { "paid" }))
-//!     .layer(payments.layer().respond()); // open: 503 with Retry-After and problem+json
+//!     .layer(payments.layer().respond()); // open: 503, Retry-After where it is known, and problem+json
 //! # }
 //! ```
 //!
@@ -45,6 +45,7 @@
 //! | `axum-core` | `.respond_into()` for any `IntoResponse` |
 //! | `axum` | [`admin`]: breakers, bulkheads and switches over HTTP, for operators |
 //! | `reqwest` | classification of reqwest responses |
+//! | `reqwest-middleware`, `hyper-util`, `anyhow` | rejections and faults of the request are found in their errors |
 //! | `serde` | configuration from files, values as JSON |
 //! | `kill-switch` | kill switches: documents, stores in memory, gates |
 //! | `file` | kill switches in a file, and their audit |
