@@ -45,7 +45,9 @@
 //! | `axum-core` | `.respond_into()` for any `IntoResponse` |
 //! | `axum` | [`admin`]: breakers, bulkheads and switches over HTTP, for operators |
 //! | `reqwest` | classification of reqwest responses |
-//! | `reqwest-middleware`, `hyper-util`, `anyhow` | rejections and faults of the request are found in their errors |
+//! | `reqwest-middleware` | rejections inside its errors |
+//! | `hyper-util` | uploads that break off, in the errors of its client |
+//! | `anyhow` | rejections inside its errors |
 //! | `serde` | configuration from files, values as JSON |
 //! | `kill-switch` | kill switches: documents, stores in memory, gates |
 //! | `file` | kill switches in a file, and their audit |

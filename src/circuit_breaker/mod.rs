@@ -69,7 +69,6 @@ pub(crate) mod owner;
 mod permit;
 mod probes;
 mod ramp;
-#[cfg(feature = "tokio")]
 mod readiness;
 mod rules;
 mod service;

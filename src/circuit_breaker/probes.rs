@@ -235,7 +235,7 @@ impl Probes {
         }
         let total = counts.calls.max(all);
         let best = Counts { calls: total, ..counts };
-        let worst = Counts { calls: total, failed: counts.failed + missing, slow: counts.slow + missing, ..counts };
+        let worst = Counts { calls: total, failed: counts.failed + missing, slow: counts.slow + missing };
         if is_exceeded(rules, best) {
             Some(Decision::Open)
         } else if is_exceeded(rules, worst) {

@@ -77,9 +77,10 @@ impl Stopwatch {
     /// Returns whether a caller has waited too long since then for an answer, or for the next part of it.
     pub(crate) fn has_waited(&self, since: Instant, is_answered: bool) -> bool {
         let waited = self.clock.coarse().saturating_duration_since(since);
-        let long = match is_answered {
-            true => Duration::from_nanos(self.stall_after.load(Ordering::Relaxed)),
-            false => self.unanswered_after(),
+        let long = if is_answered {
+            Duration::from_nanos(self.stall_after.load(Ordering::Relaxed))
+        } else {
+            self.unanswered_after()
         };
         since != Instant::NEVER && waited >= long
     }

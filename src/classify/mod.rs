@@ -80,6 +80,7 @@ macro_rules! unwatched {
 
 #[cfg(feature = "http")]
 mod body;
+mod by_type;
 #[cfg(feature = "http")]
 mod grpc;
 #[cfg(feature = "http")]
@@ -92,11 +93,10 @@ pub use self::body::WatchBody;
 #[cfg(feature = "http")]
 pub use self::http::{HttpHead, Overload, StatusRules};
 
+pub(crate) use self::by_type::ByType;
 use crate::outcome::{Classification, Outcome, Settle};
 use crate::panic::catch_panic;
 use crate::reject::causes;
-#[cfg(any(feature = "grpc", feature = "reqwest"))]
-use std::any::Any;
 
 /// A classifier's result: the outcome, or that it depends on the response's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,34 +276,6 @@ impl<R, E: std::error::Error + 'static> Classify<R, E> for Causes {
     }
 }
 
-/// Classifies as [`Errors`] does, but a result of reqwest or tonic by its own protocol, as [`Auto`] does: a plain
-/// `call` of a client is judged by what was answered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ByType;
-
-impl<R: 'static, E: 'static> Classify<R, E> for ByType {
-    unwatched!(R);
-
-    fn classify(&self, result: &Result<R, E>) -> Classified {
-        match result {
-            #[cfg(feature = "reqwest")]
-            Ok(response) => match (response as &dyn Any).downcast_ref() {
-                Some(response) => http::of_reqwest(response),
-                None => Outcome::Success.into(),
-            },
-            #[cfg(not(feature = "reqwest"))]
-            Ok(_) => Outcome::Success.into(),
-            #[cfg(feature = "grpc")]
-            Err(error) => match (error as &dyn Any).downcast_ref() {
-                Some(status) => grpc::of_status(status),
-                None => of_error(error),
-            },
-            #[cfg(not(feature = "grpc"))]
-            Err(error) => of_error(error),
-        }
-    }
-}
-
 /// Classifies every response as a success and ignores errors. The default of bulkheads: it fits every service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnyResult;
@@ -320,9 +292,9 @@ impl<R, E> Classify<R, E> for AnyResult {
 #[expect(clippy::inline_always, reason = "one frame instead of two on the path of a call")]
 #[inline(always)]
 pub(crate) fn classify<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>, is_inbound: bool) -> Classified {
-    let classified =
+    let judged =
         catch_panic(|| if is_inbound { classifier.classify_inbound(result) } else { classifier.classify(result) });
-    classified.unwrap_or(Outcome::Panicked.into())
+    judged.unwrap_or(Outcome::Panicked.into())
 }
 
 /// Returns whether a type has no values, such as `Infallible`: `Option<Infallible>` has size 0.

@@ -34,7 +34,7 @@ where
             guard.streams();
             Classified::AtEnd
         }
-        verdict => verdict,
+        Classified::Now(classification) => Classified::Now(classification),
     };
     Poll::Ready((result, verdict))
 }

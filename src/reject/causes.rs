@@ -1,10 +1,18 @@
 //! An error and its causes, also those that its type hides.
 
-use super::{BoxError, CallError, Rejected};
-use crate::sync::thread_local;
+use super::call_error::{CallError, source_inside};
+use super::{BoxError, Rejected};
 use std::any::Any;
-use std::cell::Cell;
 use std::error::Error;
+
+impl Rejected {
+    /// Finds a rejection in an error or among its sources.
+    ///
+    /// It also looks into `std::io::Error`, which leaves the error that it wraps out of the chain of sources.
+    pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        of(error).find_map(<dyn Error>::downcast_ref)
+    }
+}
 
 /// The error and its causes, the outermost first.
 pub(crate) fn of<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -21,21 +29,7 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     if let Some(reqwest_middleware::Error::Middleware(inner)) = error.downcast_ref() {
         return Some(&**inner as _);
     }
-    let _ = SHOWS_INSIDE.try_with(|shows| shows.set(true));
-    let source = crate::panic::catch_panic(|| error.source());
-    let _ = SHOWS_INSIDE.try_with(|shows| shows.set(false));
-    source.flatten()
-}
-
-thread_local! {
-    /// Set while a source is asked for here: a `CallError` of any type then shows the error inside, which a transparent
-    /// error hides.
-    static SHOWS_INSIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Returns whether a `CallError` is to show the error inside as its source.
-pub(super) fn shows_inside() -> bool {
-    SHOWS_INSIDE.try_with(Cell::get).unwrap_or(false)
+    source_inside(error)
 }
 
 /// The value as an error, if its type is one of those known to wrap others.

@@ -78,6 +78,7 @@
 //! [`Rejected`] carries, with the pushback: `UNAVAILABLE` for a circuit breaker, `RESOURCE_EXHAUSTED` for a bulkhead.
 
 mod answers;
+mod call_error;
 pub(crate) mod causes;
 mod on_reject;
 mod reason;
@@ -87,6 +88,7 @@ mod respond;
 mod status;
 
 pub(crate) use answers::{answers, is_inbound, sides};
+pub use call_error::CallError;
 pub use on_reject::{AsError, Fallback, OnReject, Recover, RespondWith};
 pub use reason::{Mechanism, RejectReason};
 #[cfg(feature = "http")]
@@ -161,13 +163,6 @@ impl Rejected {
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after.get()
     }
-
-    /// Finds a rejection in an error or among its sources.
-    ///
-    /// It also looks into `std::io::Error`, which leaves the error that it wraps out of the chain of sources.
-    pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
-        causes::of(error).find_map(<dyn Error>::downcast_ref)
-    }
 }
 
 impl fmt::Display for Rejected {
@@ -196,87 +191,6 @@ impl PartialEq for Rejected {
 
 #[cfg(not(feature = "grpc"))]
 impl Error for Rejected {}
-
-/// Error of a call through a mechanism: a rejection, or the call's own error.
-///
-/// Transparent: text and sources are those of the error inside, so a report prints it once.
-#[derive(Debug)]
-pub enum CallError<E> {
-    /// The call was rejected.
-    Rejected(Rejected),
-    /// The call was admitted and returned this error.
-    Inner(E),
-}
-
-impl<E> From<Rejected> for CallError<E> {
-    fn from(rejected: Rejected) -> Self {
-        Self::Rejected(rejected)
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for CallError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rejected(rejected) => rejected.fmt(f),
-            Self::Inner(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: Error + 'static> Error for CallError<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        let inside: &(dyn Error + 'static) = match self {
-            Self::Rejected(rejected) => rejected,
-            Self::Inner(error) => error,
-        };
-        if causes::shows_inside() { Some(inside) } else { inside.source() }
-    }
-}
-
-impl<E> CallError<E> {
-    /// Returns the rejection, if it is one.
-    pub fn rejected(&self) -> Option<&Rejected> {
-        match self {
-            Self::Rejected(rejected) => Some(rejected),
-            Self::Inner(_) => None,
-        }
-    }
-
-    /// Returns the call's own error, if it is one.
-    pub fn into_inner(self) -> Option<E> {
-        match self {
-            Self::Rejected(_) => None,
-            Self::Inner(error) => Some(error),
-        }
-    }
-}
-
-impl<E> CallError<CallError<E>> {
-    /// Merges the errors of a call through two nested mechanisms.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// use backstop::{Bulkhead, CallError, CircuitBreaker};
-    ///
-    /// let (bulkhead, breaker) = (Bulkhead::new("stock"), CircuitBreaker::new("stock"));
-    /// breaker.force_open("maintenance");
-    /// let call = async { Ok::<_, std::fmt::Error>(7) };
-    /// match bulkhead.call(breaker.call(call)).await.map_err(CallError::flatten) {
-    ///     Err(CallError::Rejected(rejected)) => println!("{rejected}"),
-    ///     other => panic!("the circuit is open: {other:?}"),
-    /// }
-    /// # }
-    /// ```
-    pub fn flatten(self) -> CallError<E> {
-        match self {
-            Self::Rejected(rejected) => CallError::Rejected(rejected),
-            Self::Inner(inner) => inner,
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

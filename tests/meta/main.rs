@@ -2,4 +2,5 @@
 
 mod auto_traits;
 mod docs;
+mod field_cases;
 mod shape;

@@ -78,6 +78,7 @@ const FLOORS: &[&[&str]] = &[
         "sealed",
         "shared_ref",
         "sync",
+        "timer",
     ],
     &["classify", "guarded", "registry", "reject", "telemetry"],
     MECHANISMS,
@@ -138,6 +139,11 @@ const EXCEPTIONS: &[Exception] = &[
         file: "kill_switch/store/file/watch.rs",
         names: "std::sync::LazyLock",
         reason: "one thread watches for the whole process, so it is a static, and loom has no lazy one without a macro",
+    },
+    Exception {
+        file: "timer/thread.rs",
+        names: "std::sync::OnceLock",
+        reason: "one thread for the timers of the whole process: a static that is set once, which loom has none of",
     },
     Exception {
         file: "reject/mod.rs",
