@@ -27,15 +27,15 @@ fn each_field_case_has_its_test() {
     functions(&root.join("src"), &mut tests);
     let table = fs::read_to_string(root.join("tests/field_cases.md")).unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| situation"));
-    let mut named = 0;
+    let mut checked = 0;
     for row in rows {
         let names = row.trim_end_matches(" |").rsplit('|').next().unwrap();
         let names: Vec<_> = names.split('`').skip(1).step_by(2).collect();
         assert!(!names.is_empty(), "no test: {row}");
         for name in names {
             assert!(tests.contains(name), "there is no test {name}");
-            named += 1;
+            checked += 1;
         }
     }
-    assert!(named > 20, "{named} tests named");
+    assert!(checked > 20, "{checked} tests named");
 }
