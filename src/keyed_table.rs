@@ -1,7 +1,7 @@
 //! Bounded hash table of per-key state, sharded into parts with a lock each.
 //!
-//! Eviction follows the CLOCK algorithm: an entry used since the hand last passed is spared once. The hand looks at a
-//! few entries only, so that an insertion stays cheap if none can be evicted.
+//! Eviction follows the CLOCK algorithm: an entry used since the hand last passed is spared once, if another goes. The hand looks at a
+//! few entries only, so that an insertion stays cheap if none can be evicted. No call looks at all entries.
 
 mod keys;
 
@@ -26,6 +26,21 @@ const MAX_KEYS_MAX: usize = 100_000_000;
 /// Checks the number of keys that are kept at most.
 pub(crate) fn check_max_keys(problems: &mut Problems, keys: usize) {
     problems.require((1..=MAX_KEYS_MAX).contains(&keys), "max_keys", keys, format!("from 1 to {MAX_KEYS_MAX}"));
+}
+
+/// Whether an unused entry may be evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evict {
+    Never,
+    /// Something is lost with it: it goes if none that may is found.
+    Reluctantly,
+    Gladly,
+}
+
+impl From<bool> for Evict {
+    fn from(is_evictable: bool) -> Self {
+        if is_evictable { Self::Gladly } else { Self::Never }
+    }
 }
 
 /// A key: any type that can be hashed, compared, cloned and shared between threads.
@@ -80,6 +95,13 @@ struct Part<K, V> {
     hand: usize,
 }
 
+/// Place in the table, for a look at all entries in many small steps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Position {
+    part: usize,
+    bucket: usize,
+}
+
 /// Result of a lookup that inserts.
 #[derive(Debug)]
 enum Found<K, V> {
@@ -114,8 +136,13 @@ impl<K: Hash + Eq, V> Table<K, V> {
 
     /// The entry of a key, inserted if absent.
     ///
-    /// The closures run under a lock that other keys share: `is_evictable` returns `false` instead of blocking.
-    fn get_or_insert<Q>(&self, key: &Q, is_evictable: impl Fn(&V) -> bool, make: impl FnOnce() -> V) -> Found<K, V>
+    /// The closures run under a lock that other keys share: `may_evict` refuses instead of blocking.
+    fn get_or_insert<Q, E: Into<Evict>>(
+        &self,
+        key: &Q,
+        may_evict: impl Fn(&V) -> E,
+        make: impl FnOnce() -> V,
+    ) -> Found<K, V>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
@@ -127,7 +154,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
         }
         let mut evicted = None;
         if part.entries.len() >= self.keys_per_part {
-            evicted = part.make_room(is_evictable);
+            evicted = part.make_room(may_evict);
             if evicted.is_none() {
                 return Found::NoRoom;
             }
@@ -137,20 +164,38 @@ impl<K: Hash + Eq, V> Table<K, V> {
         Found::New { entry, evicted }
     }
 
-    /// Removes and returns the unused entries for which `is_stale` holds.
-    fn sweep(&self, is_stale: impl Fn(&V) -> bool) -> Vec<Arc<Entry<K, V>>> {
-        let mut swept = Vec::new();
-        for part in &self.parts {
-            part.lock().entries.retain(|entry| {
-                // The count cannot rise meanwhile: cloning a reference needs the lock of this part.
-                let stays = Arc::strong_count(entry) > 1 || !is_stale(&entry.value);
-                if !stays {
-                    swept.push(Arc::clone(entry));
-                }
-                stays
-            });
+    /// Removes an entry that nobody but the caller uses, if it is still there.
+    fn remove(&self, entry: &Arc<Entry<K, V>>) -> bool {
+        let mut part = self.part(entry.hash).lock();
+        // The caller's reference and the table's. The count cannot rise meanwhile: cloning the table's needs the lock
+        // of this part.
+        let found = part.entries.find_entry(entry.hash, |known| Arc::ptr_eq(known, entry));
+        found.is_ok_and(|found| {
+            let is_unused = Arc::strong_count(entry) <= 2;
+            if is_unused {
+                drop(found.remove());
+            }
+            is_unused
+        })
+    }
+
+    /// The entries in the next buckets, and whether these are the last. The next scan goes on from there.
+    fn scan(&self, at: &mut Position, buckets: usize) -> (Vec<Arc<Entry<K, V>>>, bool) {
+        let mut found = Vec::new();
+        for _ in 0..buckets {
+            let Some(part) = self.parts.get(at.part) else {
+                *at = Position::default();
+                return (found, true);
+            };
+            let part = part.lock();
+            if at.bucket < part.entries.num_buckets() {
+                found.extend(part.entries.get_bucket(at.bucket).map(Arc::clone));
+                at.bucket += 1;
+            } else {
+                *at = Position { part: at.part + 1, bucket: 0 };
+            }
         }
-        swept
+        (found, false)
     }
 
     /// All entries, part by part.
@@ -180,25 +225,35 @@ impl<K: Hash + Eq, V> Part<K, V> {
     }
 
     /// Evicts the first evictable entry, if one is among the next few.
-    fn make_room(&mut self, is_evictable: impl Fn(&V) -> bool) -> Option<Arc<Entry<K, V>>> {
+    fn make_room<E: Into<Evict>>(&mut self, may_evict: impl Fn(&V) -> E) -> Option<Arc<Entry<K, V>>> {
         let places = self.entries.num_buckets();
         let mut looks = LOOKS_MAX.min(2 * self.entries.len());
+        let mut last_resort = None;
         // Two rounds at most: an entry is spared once.
         for _ in 0..2 * places {
             let place = self.hand;
             self.hand = (place + 1) % places;
             let Some(entry) = self.entries.get_bucket(place) else { continue };
             // The count cannot rise meanwhile: cloning a reference needs the lock of this part.
-            if !entry.was_touched() && Arc::strong_count(entry) == 1 && is_evictable(&entry.value) {
-                let found = self.entries.get_bucket_entry(place).ok()?;
-                return Some(found.remove().0);
+            let was_touched = entry.was_touched();
+            if Arc::strong_count(entry) == 1 {
+                match may_evict(&entry.value).into() {
+                    Evict::Gladly if !was_touched => return self.remove(place),
+                    Evict::Never => {}
+                    // The first in the hand's way is, roughly, the one that was not used for longest.
+                    _ => last_resort = last_resort.or(Some(place)),
+                }
             }
             looks -= 1;
             if looks == 0 {
                 break;
             }
         }
-        None
+        self.remove(last_resort?)
+    }
+
+    fn remove(&mut self, place: usize) -> Option<Arc<Entry<K, V>>> {
+        Some(self.entries.get_bucket_entry(place).ok()?.remove().0)
     }
 }
 
@@ -285,21 +340,48 @@ mod tests {
             })
             .collect();
         assert!(matches!(insert(&table, 2, true), Found::NoRoom));
-        assert!(table.sweep(|_| true).is_empty());
+        let used = held.iter().map(Arc::clone).collect::<Vec<_>>();
+        assert!(held.iter().all(|entry| !table.remove(entry)));
+        drop(used);
+        assert!(table.remove(&held[0]) && !table.remove(&held[0]));
         drop(held);
-        assert!(matches!(insert(&table, 2, true), Found::New { evicted: Some(_), .. }));
-        assert_eq!((table.sweep(|_| true).len(), len(&table)), (2, 0));
+        insert(&table, 2, true);
+        assert!(matches!(insert(&table, 3, true), Found::New { evicted: Some(_), .. }));
+        assert_eq!(len(&table), 2);
     }
 
     #[test]
-    fn a_sweep_removes_stale_entries_only() {
+    fn an_entry_with_something_to_lose_goes_only_when_no_other_may() {
+        let table = Table::new(10);
+        let evict = |value: &Evict| *value;
+        for (key, value) in (0..10).zip([Evict::Never, Evict::Reluctantly, Evict::Gladly].into_iter().cycle()) {
+            table.get_or_insert(&key, evict, || value);
+        }
+        let mut evicted = vec![];
+        for key in 10..20_u32 {
+            if let Found::New { evicted: Some(entry), .. } = table.get_or_insert(&key, evict, || Evict::Never) {
+                evicted.push(entry.value);
+            }
+        }
+        assert_eq!(evicted, [[Evict::Gladly; 3], [Evict::Reluctantly; 3]].concat());
+    }
+
+    #[test]
+    fn small_scans_see_every_entry_once_a_round() {
         let table = Table::new(1_000);
         for key in 0..500 {
-            insert(&table, key, key % 2 == 0);
+            insert(&table, key, true);
         }
-        let swept = table.sweep(|is_stale| *is_stale);
-        assert!(swept.iter().all(|entry| entry.value));
-        assert_eq!((swept.len(), len(&table)), (250, 250));
-        assert!(table.get(&0).is_none() && table.get(&1).is_some());
+        let (mut at, mut seen, mut scans) = (Position::default(), vec![], 0);
+        let mut is_last = false;
+        while !is_last {
+            let (found, last) = table.scan(&mut at, 64);
+            assert!(found.len() <= 64);
+            seen.extend(found.iter().filter_map(|entry| entry.key));
+            (is_last, scans) = (last, scans + 1);
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..500).collect::<Vec<_>>());
+        assert!(scans > 8);
     }
 }

@@ -58,8 +58,8 @@ pub(super) fn call_blocking<T, E, H: PermitOwner>(
     holder: &H,
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, CallError<E>> {
-    let permit = acquire::acquire_blocking(holder, Wait::AsConfigured)?.carried();
-    let result = work();
+    let mut permit = acquire::acquire_blocking(holder, Wait::AsConfigured)?.carried();
+    let result = on_behalf_of(&mut permit, work);
     permit.end(outcome(&crate::classify::AnyResult, &result));
     result.map_err(CallError::Inner)
 }

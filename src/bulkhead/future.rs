@@ -89,7 +89,7 @@ impl<H: PermitOwner> Admission for Held<H> {
 
 /// Outcome of the call, for an adaptive limit.
 #[inline]
-pub(super) fn outcome<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Outcome {
+pub(crate) fn outcome<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<R, E>) -> Outcome {
     match classify(classifier, result, false) {
         Classified::Now(classification) => classification.outcome(),
         Classified::AtEnd => Outcome::Success, // the answer has come: that was the round trip

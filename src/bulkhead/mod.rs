@@ -99,6 +99,7 @@ pub use config::BulkheadConfig;
 pub use config::builder::BulkheadBuilder;
 pub use event::Event;
 pub use future::ResponseFuture;
+pub(crate) use future::outcome;
 pub use handle::Bulkhead;
 pub use layer::BulkheadLayer;
 pub use owner::PermitOwner;

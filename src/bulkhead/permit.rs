@@ -132,9 +132,9 @@ impl<H: PermitOwner> Permit<H> {
 
 /// A response's body may hold the permit until it ends.
 impl<H: PermitOwner> Settle for Permit<H> {
-    fn settle(&mut self, classification: Classification) {
+    /// The limit has heard of the answer by the bulkhead's own classifier: what ends a body is a breaker's verdict.
+    fn settle(&mut self, _: Classification) {
         if self.phase != Phase::Bypass {
-            sample(&self.holder, self.ticket(), classification.outcome());
             self.phase = Phase::Ended;
         }
     }

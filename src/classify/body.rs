@@ -53,12 +53,15 @@ enum Progress {
     Flowing,
 }
 
-impl<B, G: Settle> WatchBody<B, G> {
+impl<B: Body, G: Settle> WatchBody<B, G> {
     pub(crate) fn watch(response: Response<B>, guard: Option<G>) -> Response<Self> {
         let is_grpc = crate::reject::is_grpc(response.headers());
-        response.map(|body| Self {
-            inner: Inner::Body { body },
-            watch: Watch { guard, is_grpc, has_flowed: false, progress: Progress::Idle },
+        response.map(|body| {
+            let mut watch = Watch { guard, is_grpc, has_flowed: false, progress: Progress::Idle };
+            if body.is_end_stream() {
+                watch.end(); // nobody need poll such a body
+            }
+            Self { inner: Inner::Body { body }, watch }
         })
     }
 }

@@ -1,6 +1,8 @@
 //! The keys of a group, and the handles that users hold of them.
 
-use super::{Entry, Found, Table};
+#[cfg(feature = "metrics")]
+use super::Position;
+use super::{Entry, Evict, Found, Table};
 use crate::sync::{Arc, AtomicU64, Ordering};
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -54,18 +56,18 @@ impl<K: Hash + Eq, V> Keys<K, V> {
 
     /// The entry of a key, inserted if absent, or the overflow; and the entry that was evicted for it.
     ///
-    /// The closures run under a lock that other keys share: `is_evictable` returns `false` instead of blocking.
-    pub(crate) fn get_or_insert<Q>(
+    /// The closures run under a lock that other keys share: `may_evict` refuses instead of blocking.
+    pub(crate) fn get_or_insert<Q, E: Into<Evict>>(
         &self,
         key: &Q,
-        is_evictable: impl Fn(&V) -> bool,
+        may_evict: impl Fn(&V) -> E,
         make: impl FnOnce() -> V,
     ) -> (EntryRef<K, V>, Option<EntryRef<K, V>>)
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        match self.table.get_or_insert(key, is_evictable, make) {
+        match self.table.get_or_insert(key, may_evict, make) {
             Found::Known(entry) => (entry, None),
             Found::New { entry, evicted } => {
                 let counter = if evicted.is_some() { &self.evicted } else { &self.len };
@@ -79,12 +81,20 @@ impl<K: Hash + Eq, V> Keys<K, V> {
         }
     }
 
-    /// Removes and returns the unused entries for which `is_stale` holds.
-    pub(crate) fn sweep(&self, is_stale: impl Fn(&V) -> bool) -> Vec<EntryRef<K, V>> {
-        let swept = self.table.sweep(is_stale);
-        self.len.fetch_sub(swept.len() as u64, Ordering::Relaxed);
-        self.evicted.fetch_add(swept.len() as u64, Ordering::Relaxed);
-        swept
+    /// Removes an entry that nobody but the caller uses, if it is still there.
+    pub(crate) fn remove(&self, entry: &EntryRef<K, V>) -> bool {
+        let is_removed = self.table.remove(entry);
+        self.len.fetch_sub(u64::from(is_removed), Ordering::Relaxed);
+        self.evicted.fetch_add(u64::from(is_removed), Ordering::Relaxed);
+        is_removed
+    }
+
+    /// The entries in the next buckets, and the overflow.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn scan(&self, at: &mut Position, buckets: usize) -> Vec<EntryRef<K, V>> {
+        let (mut found, _) = self.table.scan(at, buckets);
+        found.push(Arc::clone(&self.overflow));
+        found
     }
 
     /// All entries, the overflow last.

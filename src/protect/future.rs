@@ -2,7 +2,8 @@
 
 use super::begin::Pending;
 use super::guards::Guards;
-use crate::classify::{Classified, Classify};
+use crate::bulkhead::outcome;
+use crate::classify::{AnyResult, Classified, Classify};
 use crate::guarded::{Judged, Progress, StateProjected, has_failed, poll_call, settle_broken};
 use crate::outcome::{Outcome, Settle};
 use crate::reject::OnReject;
@@ -19,20 +20,22 @@ pin_project! {
     ///
     /// Dropped before its end, the call counts as abandoned, and every place it holds is free at once.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<S, Request, F, C, P, Rejection> {
+    pub struct ResponseFuture<S, Request, F, C, P, Rejection, B = AnyResult> {
         #[pin]
         pub(super) state: Progress<S, Request, F, Pending, Rejection>,
         pub(super) classifier: C,
         pub(super) on_reject: P,
+        pub(super) load: B,
         pub(super) holds_body: bool,
     }
 }
 
-impl<S, Request, C, P> Future for ResponseFuture<S, Request, S::Future, C, P, P::Rejection>
+impl<S, Request, C, P, B> Future for ResponseFuture<S, Request, S::Future, C, P, P::Rejection, B>
 where
     S: Service<Request>,
     C: Classify<S::Response, S::Error>,
     P: OnReject<Request, S::Response, C::Response<Guards>, S::Error>,
+    B: Classify<S::Response, S::Error>,
 {
     type Output = Result<C::Response<Guards>, P::Error>;
 
@@ -46,8 +49,9 @@ where
         match this.state.project() {
             StateProjected::Called { future, guard } => {
                 let judged = ready!(poll_call(future, guard, classifier, cx));
+                let load = guard.bulkhead.as_ref().map_or(Outcome::Ignored, |_| outcome(&*this.load, &judged.0));
                 let recover = |failed| on_reject.recover(failed);
-                Poll::Ready(finish(judged, guard, classifier, *this.holds_body, recover).map_err(P::carry))
+                Poll::Ready(finish(judged, load, guard, classifier, *this.holds_body, recover).map_err(P::carry))
             }
             StateProjected::Rejected { rejection } => {
                 let rejection = rejection.take().expect("polled after it was ready");
@@ -58,10 +62,11 @@ where
     }
 }
 
-/// Settles the permits, or hands them on to the response's body.
+/// Settles the permits, or hands them on to the response's body. `load` is the bulkhead's own verdict.
 #[inline]
 fn finish<C: Classify<R, E>, R, E>(
     (result, verdict): Judged<R, E>,
+    load: Outcome,
     guards: &mut Guards,
     classifier: &C,
     holds_body: bool,
@@ -69,8 +74,8 @@ fn finish<C: Classify<R, E>, R, E>(
 ) -> Result<C::Response<Guards>, E> {
     let Classified::Now(classification) = verdict else {
         match &guards.bulkhead {
-            Some(permit) if holds_body => permit.answered(Outcome::Success),
-            _ => guards.release_bulkhead(Outcome::Success),
+            Some(permit) if holds_body => permit.answered(load),
+            _ => guards.release_bulkhead(load),
         }
         return result.map(|response| classifier.watch(response, Some(std::mem::take(guards))));
     };
@@ -80,8 +85,11 @@ fn finish<C: Classify<R, E>, R, E>(
         guards.fallback_used();
     }
     if !holds_body || result.is_err() {
-        guards.release_bulkhead(classification.outcome());
+        guards.release_bulkhead(load);
         return result.map(|response| classifier.watch(response, None));
+    }
+    if let Some(permit) = &guards.bulkhead {
+        permit.answered(load);
     }
     guards.bulkhead.settle(classification); // and the permit is held on
     result.map(|response| classifier.watch(response, Some(std::mem::take(guards))))

@@ -5,7 +5,7 @@ use super::service::ProtectService;
 use super::targets::Anyone;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
-use crate::classify::{Auto, Classify};
+use crate::classify::{AnyResult, Auto, Classify};
 use crate::outcome::Side;
 use crate::reject::{AsError, answers, sides};
 use tower_layer::Layer;
@@ -17,6 +17,7 @@ pub fn protect() -> Protect {
         targets: Anyone,
         classifier: Auto,
         on_reject: AsError,
+        load: AnyResult,
         holds_body: false,
         side: None,
     }
@@ -25,23 +26,24 @@ pub fn protect() -> Protect {
 /// A layer of several mechanisms in their right order. Made by [`protect`].
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied to a service"]
-pub struct Protect<T = Anyone, C = Auto, P = AsError> {
-    mechanisms: Mechanisms,
-    targets: T,
-    classifier: C,
-    on_reject: P,
-    holds_body: bool,
-    side: Option<Side>,
+pub struct Protect<T = Anyone, C = Auto, P = AsError, B = AnyResult> {
+    pub(super) mechanisms: Mechanisms,
+    pub(super) targets: T,
+    pub(super) classifier: C,
+    pub(super) on_reject: P,
+    pub(super) load: B,
+    pub(super) holds_body: bool,
+    pub(super) side: Option<Side>,
 }
 
-impl<T, C, P> Protect<T, C, P> {
-    answers!(Protect, T);
+impl<T, C, P, B> Protect<T, C, P, B> {
+    answers!(Protect, T; B);
     sides!();
 
-    fn with<D, Q>(self, change: impl FnOnce(C, P) -> (D, Q)) -> Protect<T, D, Q> {
-        let Self { mechanisms, targets, classifier, on_reject, holds_body, side } = self;
+    fn with<D, Q>(self, change: impl FnOnce(C, P) -> (D, Q)) -> Protect<T, D, Q, B> {
+        let Self { mechanisms, targets, classifier, on_reject, load, holds_body, side } = self;
         let (classifier, on_reject) = change(classifier, on_reject);
-        Protect { mechanisms, targets, classifier, on_reject, holds_body, side }
+        Protect { mechanisms, targets, classifier, on_reject, load, holds_body, side }
     }
 
     /// Adds a kill switch, in the place of one that was added before. It is asked first.
@@ -54,12 +56,12 @@ impl<T, C, P> Protect<T, C, P> {
     /// Sets the target of a request for the kill switch; see
     /// [`KillSwitchLayer::target`](crate::kill_switch::KillSwitchLayer::target).
     #[cfg(feature = "kill-switch")]
-    pub fn target<Request, F>(self, targets: F) -> Protect<F, C, P>
+    pub fn target<Request, F>(self, targets: F) -> Protect<F, C, P, B>
     where
         F: for<'a> Fn(&'a Request) -> crate::kill_switch::Target<'a>,
     {
-        let Self { mechanisms, classifier, on_reject, holds_body, side, .. } = self;
-        Protect { mechanisms, targets, classifier, on_reject, holds_body, side }
+        let Self { mechanisms, classifier, on_reject, load, holds_body, side, .. } = self;
+        Protect { mechanisms, targets, classifier, on_reject, load, holds_body, side }
     }
 
     /// Adds a circuit breaker, in the place of one that was added before.
@@ -74,20 +76,28 @@ impl<T, C, P> Protect<T, C, P> {
         self
     }
 
+    /// Sets the classifier that gives outcomes to an adaptive limit of the bulkhead. Default: as in its own
+    /// [layer](crate::bulkhead::BulkheadLayer::classify), every response is a success and every error says nothing.
+    ///
+    /// The one of [`classify`](Self::classify) is the breaker's: a dependency that fails is not slower for it.
+    pub fn classify_for_bulkhead<D>(self, load: D) -> Protect<T, C, P, D> {
+        let Self { mechanisms, targets, classifier, on_reject, holds_body, side, .. } = self;
+        Protect { mechanisms, targets, classifier, on_reject, load, holds_body, side }
+    }
+
     /// Puts the mechanisms in front of a client: `layer(service)`, with a message where the classifier does not fit.
-    pub fn wrap<S, Request>(self, service: S) -> ProtectService<S, T, C, P>
+    pub fn wrap<S, Request>(self, service: S) -> ProtectService<S, T, C, P, B>
     where
         S: tower_service::Service<Request>,
         C: Classify<S::Response, S::Error>,
     {
-        let Self { mechanisms, targets, classifier, on_reject, holds_body, side } = self;
-        ProtectService::new(mechanisms, service, targets, classifier, on_reject, holds_body, side)
+        ProtectService::new(service, self)
     }
 }
 
 /// With a classifier that watches bodies.
 #[cfg(feature = "http")]
-impl<T, P> Protect<T, Auto, P> {
+impl<T, P, B> Protect<T, Auto, P, B> {
     /// Holds the bulkhead's permit until the response's *body* ends, breaks or is dropped; see
     /// [`BulkheadLayer::until_body_end`](crate::bulkhead::BulkheadLayer::until_body_end). A time limit of the bulkhead
     /// gives the place to another call here and does not break the body.
@@ -100,11 +110,10 @@ impl<T, P> Protect<T, Auto, P> {
     }
 }
 
-impl<S, T: Clone, C: Clone, P: Clone> Layer<S> for Protect<T, C, P> {
-    type Service = ProtectService<S, T, C, P>;
+impl<S, T: Clone, C: Clone, P: Clone, B: Clone> Layer<S> for Protect<T, C, P, B> {
+    type Service = ProtectService<S, T, C, P, B>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Self { mechanisms, targets, classifier, on_reject, holds_body, side } = self.clone();
-        ProtectService::new(mechanisms, inner, targets, classifier, on_reject, holds_body, side)
+        ProtectService::new(inner, self.clone())
     }
 }

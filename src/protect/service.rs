@@ -3,13 +3,14 @@
 use super::begin::{Begun, Mechanisms, Pending};
 use super::future::ResponseFuture;
 use super::guards::Guards;
+use super::layer::Protect;
 use super::targets::{Anyone, Targets};
 use crate::bulkhead::EventSink as _;
 use crate::circuit_breaker::Place;
 use crate::circuit_breaker::owner::Owner as _;
-use crate::classify::{Auto, Classify};
+use crate::classify::{AnyResult, Auto, Classify};
 use crate::guarded::{Progress, State, settle_broken, wrapper};
-use crate::outcome::{Side, on_behalf_of};
+use crate::outcome::on_behalf_of;
 use crate::reject::{AsError, Mechanism, OnReject, Rejected, is_inbound};
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
@@ -19,72 +20,59 @@ use tower_service::Service;
 /// `poll_ready` reserves nothing. A request that has to wait takes the service that was polled ready with it, so the
 /// service is cloned. Clones share the mechanisms.
 #[derive(Clone, Debug)]
-pub struct ProtectService<S, T = Anyone, C = Auto, P = AsError> {
-    mechanisms: Mechanisms,
+pub struct ProtectService<S, T = Anyone, C = Auto, P = AsError, B = AnyResult> {
     inner: S,
-    targets: T,
-    classifier: C,
-    on_reject: P,
-    holds_body: bool,
-    side: Option<Side>,
+    layer: Protect<T, C, P, B>,
     /// The inner service was not asked whether it is ready: the call was going to be rejected.
     is_unasked: bool,
     place: Place,
 }
 
-impl<S, T, C, P> ProtectService<S, T, C, P> {
-    pub(super) fn new(
-        mechanisms: Mechanisms,
-        inner: S,
-        targets: T,
-        classifier: C,
-        on_reject: P,
-        holds_body: bool,
-        side: Option<Side>,
-    ) -> Self {
-        let place = Place::default();
-        Self { mechanisms, inner, targets, classifier, on_reject, holds_body, side, is_unasked: false, place }
+impl<S, T, C, P, B> ProtectService<S, T, C, P, B> {
+    pub(super) fn new(inner: S, layer: Protect<T, C, P, B>) -> Self {
+        Self { inner, layer, is_unasked: false, place: Place::default() }
     }
 }
 
-wrapper!(ProtectService<S, T, C, P>, "mechanisms");
+wrapper!(ProtectService<S, T, C, P, B>, "mechanisms");
 
-impl<S, T, C, P, Request> Service<Request> for ProtectService<S, T, C, P>
+impl<S, T, C, P, B, Request> Service<Request> for ProtectService<S, T, C, P, B>
 where
     S: Service<Request> + Clone,
     Request: 'static,
     T: Targets<Request>,
     C: Classify<S::Response, S::Error> + Clone,
     P: OnReject<Request, S::Response, C::Response<Guards>, S::Error> + Clone,
+    B: Classify<S::Response, S::Error> + Clone,
 {
     type Response = C::Response<Guards>;
     type Error = P::Error;
-    type Future = ResponseFuture<S, Request, S::Future, C, P, P::Rejection>;
+    type Future = ResponseFuture<S, Request, S::Future, C, P, P::Rejection, B>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), P::Error>> {
         let inner = &mut self.inner;
-        let polled = ready!(self.mechanisms.poll_inner(&mut self.place, cx, |cx| inner.poll_ready(cx)));
+        let polled = ready!(self.layer.mechanisms.poll_inner(&mut self.place, cx, |cx| inner.poll_ready(cx)));
         self.is_unasked = polled.is_none();
-        let is_inbound = is_inbound::<P, _, _, _, _>(self.side);
+        let is_inbound = is_inbound::<P, _, _, _, _>(self.layer.side);
         Poll::Ready(polled.unwrap_or(Ok(())).map_err(|error| P::carry(self.count_broken(error, is_inbound))))
     }
 
     #[inline]
     fn call(&mut self, mut request: Request) -> Self::Future {
-        if let Err(rejected) = self.mechanisms.check_switch(&self.targets, &request) {
+        if let Err(rejected) = self.layer.mechanisms.check_switch(&self.layer.targets, &request) {
             return self.reject(request, rejected);
         }
-        let is_inbound = is_inbound::<P, _, _, _, _>(self.side);
+        let is_inbound = is_inbound::<P, _, _, _, _>(self.layer.side);
         if !self.is_unasked
-            && let Some(guards) = self.mechanisms.try_enter_fast(is_inbound)
+            && let Some(guards) = self.layer.mechanisms.try_enter_fast(is_inbound)
         {
             return self.start(request, guards);
         }
-        match self.mechanisms.enter(!self.is_unasked, is_inbound) {
+        match self.layer.mechanisms.enter(!self.is_unasked, is_inbound) {
             Ok(Begun::Free(guards)) => self.start(request, guards),
             Ok(Begun::Held(held)) => {
-                let pending = Pending::new(self.mechanisms.clone(), held, is_inbound, &mut request);
+                let pending = Pending::new(self.layer.mechanisms.clone(), held, is_inbound, &mut request);
                 self.defer(request, pending)
             }
             Err(rejected) => self.reject(request, rejected),
@@ -92,17 +80,18 @@ where
     }
 }
 
-impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
+impl<S, T, C: Clone, P: Clone, B: Clone> ProtectService<S, T, C, P, B> {
     #[inline]
     fn future<Request, Rejection>(
         &self,
         state: Progress<S, Request, S::Future, Pending, Rejection>,
-    ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection>
+    ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection, B>
     where
         S: Service<Request>,
     {
-        let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
-        ResponseFuture { state, classifier, on_reject, holds_body: self.holds_body }
+        let Protect { classifier, on_reject, load, .. } = &self.layer;
+        let (classifier, on_reject, load) = (classifier.clone(), on_reject.clone(), load.clone());
+        ResponseFuture { state, classifier, on_reject, load, holds_body: self.layer.holds_body }
     }
 
     #[inline]
@@ -110,7 +99,7 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
         &mut self,
         mut request: Request,
         mut guard: Guards,
-    ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection>
+    ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection, B>
     where
         S: Service<Request>,
     {
@@ -127,7 +116,7 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
         &mut self,
         request: Request,
         pending: Pending,
-    ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection>
+    ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection, B>
     where
         S: Service<Request> + Clone,
     {
@@ -140,13 +129,13 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
         &self,
         request: Request,
         rejected: Rejected,
-    ) -> ResponseFuture<S, Request, S::Future, C, P, P::Rejection>
+    ) -> ResponseFuture<S, Request, S::Future, C, P, P::Rejection, B>
     where
         S: Service<Request>,
         P: OnReject<Request, S::Response, O, S::Error>,
     {
-        let count = |rejected: &Rejected| self.mechanisms.count_fallback(rejected);
-        self.future(State::rejected(request, rejected, &self.on_reject, count))
+        let count = |rejected: &Rejected| self.layer.mechanisms.count_fallback(rejected);
+        self.future(State::rejected(request, rejected, &self.layer.on_reject, count))
     }
 
     /// A service that says it is finished has failed a call.
@@ -154,8 +143,8 @@ impl<S, T, C: Clone, P: Clone> ProtectService<S, T, C, P> {
     where
         C: Classify<R, E>,
     {
-        match self.mechanisms.breaker.as_ref().map(|breaker| breaker.enter(is_inbound)) {
-            Some(Ok(permit)) => settle_broken(permit, &self.classifier, error),
+        match self.layer.mechanisms.breaker.as_ref().map(|breaker| breaker.enter(is_inbound)) {
+            Some(Ok(permit)) => settle_broken(permit, &self.layer.classifier, error),
             _ => error,
         }
     }

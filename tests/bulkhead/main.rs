@@ -20,6 +20,8 @@ mod lifecycle;
 mod limit_faults;
 mod limits;
 mod model;
+mod outages;
 mod shedding;
 mod storm;
 mod timers;
+mod verdicts;

@@ -6,6 +6,7 @@ mod scene;
 mod field_defects;
 mod half_open;
 mod half_open_traffic;
+mod isolation;
 mod keyed;
 mod lifecycle;
 mod model;

@@ -13,5 +13,6 @@ mod grpc;
 mod http;
 mod load_balancer;
 mod protect;
+mod protect_bulkhead;
 mod rejections;
 mod streams;

@@ -10,11 +10,17 @@ use crate::bulkhead::snapshot::Totals;
 use crate::clock::Clock;
 use crate::config::Problems;
 use crate::events::Events;
+#[cfg(feature = "metrics")]
+use crate::keyed_table::Position;
 use crate::keyed_table::{Entry, Key, Keys};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 
 /// Permits after which the next caller publishes.
 const PUBLISH_EVERY: u64 = 1024;
+
+/// Buckets of the table that a publication looks at.
+#[cfg(feature = "metrics")]
+const LOOKS_MAX: usize = 256;
 
 /// An event of one key's bulkhead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +56,9 @@ pub struct KeyedSnapshot {
     pub saturated: u64,
 }
 
+#[cfg(feature = "metrics")]
+type Oldest<K> = (Position, Option<Arc<Entry<K, Compartment>>>);
+
 pub(super) struct Group<K> {
     pub(super) counters: Counters,
     pub(super) keys: Keys<K, Compartment>,
@@ -61,6 +70,9 @@ pub(super) struct Group<K> {
     pub(super) is_due: AtomicBool,
     pub(super) reconfiguring: Mutex<()>,
     pub(super) events: Events<OfKey<K>>,
+    /// Place of the next look for the oldest call, and the key that had it at the last.
+    #[cfg(feature = "metrics")]
+    oldest: Mutex<Oldest<K>>,
     #[cfg(feature = "metrics")]
     publish_lock: crate::telemetry::PublishLock,
 }
@@ -94,6 +106,8 @@ impl<K: Key> Group<K> {
             reconfiguring: Mutex::new(()),
             events: Events::default(),
             #[cfg(feature = "metrics")]
+            oldest: Mutex::default(),
+            #[cfg(feature = "metrics")]
             publish_lock: crate::telemetry::PublishLock::default(),
         };
         group.publish();
@@ -110,6 +124,18 @@ impl<K: Key> Group<K> {
         Snapshot { in_flight, limit: self.counters.config().first_limit(), queue_depth, is_saturated: false }
     }
 
+    /// The age of the oldest call that is known. Each publication looks at a few keys, and at the key of that call.
+    #[cfg(feature = "metrics")]
+    fn oldest_call(&self) -> Option<std::time::Duration> {
+        let now = self.counters.clock.now();
+        let (mut at, known) = std::mem::take(&mut *self.oldest.lock());
+        let looks = self.keys.scan(&mut at, LOOKS_MAX).into_iter().chain(known);
+        let aged = looks.filter_map(|entry| Some((entry.value.oldest_age(now)?, entry)));
+        let (age, entry) = aged.max_by_key(|(age, _)| *age).unzip(); // drops keys, foreign code, without the lock
+        *self.oldest.lock() = (at, entry);
+        age
+    }
+
     pub(super) fn totals(&self) -> Totals {
         let permitted = self.permitted.load(Ordering::Relaxed);
         let rejected_full = self.rejected.load(Ordering::Relaxed);
@@ -122,11 +148,7 @@ impl<K: Key> Group<K> {
     pub(super) fn publish(&self) {
         #[cfg(feature = "metrics")]
         self.publish_lock.run(|publisher| {
-            let now = self.counters.clock.now();
-            let mut oldest_call = None;
-            if self.counters.config().needs_lock() {
-                self.keys.for_each(|entry| oldest_call = oldest_call.max(entry.value.oldest_age(now)));
-            }
+            let oldest_call = if self.counters.config().needs_lock() { self.oldest_call() } else { None };
             let sample = crate::bulkhead::metrics::Sample { snapshot: self.sums(), totals: self.totals(), oldest_call };
             crate::bulkhead::metrics::publish(publisher, self.counters.name, &sample);
         });

@@ -51,8 +51,8 @@ impl Limiter {
     /// The limit.
     pub fn limit(&self) -> u32 {
         let (min, max) = self.settings.bounds();
-        // Smoothing may end a rounding error below the minimum.
-        self.probe.cut().unwrap_or_else(|| self.learned.calls()).clamp(min, max)
+        // Smoothing may end a rounding error below the minimum. During a probe the algorithm may ask for less.
+        self.probe.cut().unwrap_or(max).min(self.learned.calls()).clamp(min, max)
     }
 
     /// The limit that a probe returns to; without one, the limit.

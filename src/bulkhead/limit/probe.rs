@@ -12,9 +12,9 @@ const CALLS_MIN: u64 = 500;
 /// Calls after which a probe that is not followed gives up, as a multiple of the limit.
 const PATIENCE: u64 = 20;
 
-/// Round trips between two probes, as a multiple of those that the last one took: the share of the capacity lost is
-/// about 1 in 80.
-const ROUND_TRIPS_PER_PROBE: u64 = 40;
+/// Calls between two probes, as a multiple of those that the last one took at half of the limit: the share of the
+/// capacity lost is about 1 in 80.
+const CALLS_PER_PROBE: u64 = 80;
 
 /// Counts calls; from time to time it halves the limit until calls were served at the half.
 ///
@@ -30,7 +30,9 @@ pub(super) struct Probe {
     calls: u64,
     cut: Option<Cut>,
     last: f64,
-    last_round_trips: u64,
+    /// Calls of the last probe, and its limit.
+    last_calls: u64,
+    last_limit: u32,
     is_steady: bool,
 }
 
@@ -78,24 +80,25 @@ impl Probe {
 
     /// Looks at a round; `limit` is the algorithm's, `interval` the round trips between probes, 0 for none.
     pub(super) fn next(&mut self, interval: u32, limit: u32, min: u32, round: &Round) -> Advice {
-        if interval == 0 {
+        // Without an answer it is no round trip: an outage must neither bring probes nor lengthen one.
+        if interval == 0 || round.answered == 0 {
             return Advice::Step;
         }
-        self.calls = self.calls.saturating_add(round.calls);
+        self.calls = self.calls.saturating_add(round.answered);
         if self.cut.is_none() {
             if self.calls < self.calls_between(interval, limit) {
                 return Advice::Step;
             }
-            self.calls = round.calls;
+            self.calls = round.answered;
             let beyond = u64::from(limit).saturating_mul(PATIENCE).max(CALLS_MIN);
             let limit = (limit / 2).max(min);
             self.cut = Some(Cut { limit, early: u64::from(limit) * EARLY, beyond });
         }
         match (self.cut, round.nanos) {
-            (Some(cut), Some(nanos)) if round.answered > 0 && round.in_flight <= cut.limit => {
-                let round_trips = self.calls / u64::from(cut.limit.max(1));
+            (Some(cut), Some(nanos)) if round.in_flight <= cut.limit => {
                 let is_steady = (nanos - self.last).abs() <= self.last * 0.1;
-                *self = Self { calls: 0, cut: None, last: nanos, last_round_trips: round_trips, is_steady };
+                let (last_calls, last_limit) = (self.calls, cut.limit);
+                *self = Self { calls: 0, cut: None, last: nanos, last_calls, last_limit, is_steady };
                 Advice::Learn(nanos)
             }
             _ => Advice::Step,
@@ -103,8 +106,10 @@ impl Probe {
     }
 
     fn calls_between(&self, interval: u32, limit: u32) -> u64 {
-        let round_trips = self.last_round_trips.saturating_mul(ROUND_TRIPS_PER_PROBE).max(interval.into());
-        let calls = round_trips.saturating_mul(limit.into());
+        // A probe takes a number of calls or, with a low limit, of round trips: the lesser is what the next one takes.
+        let half = u64::from(limit / 2);
+        let probe = self.last_calls.min(self.last_calls / u64::from(self.last_limit.max(1)) * half);
+        let calls = probe.saturating_mul(CALLS_PER_PROBE).max(u64::from(interval) * u64::from(limit));
         let calls = if self.is_steady { calls } else { calls / 10 };
         calls.max(CALLS_MIN)
     }

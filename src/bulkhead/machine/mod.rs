@@ -150,11 +150,13 @@ impl<W> Machine<W> {
         let limiter = self.limiter.as_mut()?;
         let hold = self.holds.get_mut(id)?;
         let round_trip = now.saturating_duration_since(hold.since);
+        let is_long = !self.usual.is_zero() && round_trip > 2 * self.usual;
         let told = match outcome {
             Outcome::Success => Reported::Answer,
             Outcome::Failure => Reported::Drop,
-            // A caller that gives up early says nothing about the load, one that had to wait for long does.
-            Outcome::Abandoned if hold.told == Reported::Nothing && round_trip > 2 * self.usual => Reported::Drop,
+            // A caller that gives up early says nothing about the load, one that had to wait for long does. Before
+            // the first answer nobody knows what is long.
+            Outcome::Abandoned if hold.told == Reported::Nothing && is_long => Reported::Drop,
             Outcome::Abandoned | Outcome::Ignored | Outcome::Panicked => Reported::Nothing,
         };
         if told == Reported::Nothing || hold.told == told || hold.told == Reported::Drop {

@@ -5,7 +5,7 @@ use crate::circuit_breaker::core::seed;
 use crate::circuit_breaker::machine::Machine;
 use crate::circuit_breaker::state::State;
 use crate::clock::Instant;
-use crate::keyed_table;
+use crate::keyed_table::{self, Evict};
 use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// A key and its circuit.
@@ -22,32 +22,43 @@ pub(super) struct Circuit {
 pub(super) struct Slot {
     generation: u64,
     successes: u32,
+    /// Time of the last call of a circuit that is written out, in seconds.
+    used_at: u32,
     machine: Option<Box<Machine>>,
+    /// Whether it is in the group's list of circuits that are open.
+    pub(super) is_listed: bool,
 }
+
+/// Seconds without a call after which a closed circuit with failures makes room if no healthy one does: a client that
+/// sends one bad call for each of many keys must not fill the table for good.
+const IDLE: u32 = 2;
 
 impl Circuit {
     pub(super) fn new() -> Self {
-        Self { slot: Mutex::new(Slot { generation: 1, successes: 0, machine: None }) }
+        Self { slot: Mutex::new(Slot { generation: 1, successes: 0, used_at: 0, machine: None, is_listed: false }) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock()
     }
 
-    /// Returns whether nothing is lost by forgetting an unused circuit.
-    pub(super) fn is_forgettable(&self, now: Instant) -> bool {
-        let slot = self.slot.try_lock();
-        slot.is_some_and(|mut slot| slot.machine.as_mut().is_none_or(|machine| machine.is_forgettable(now)))
+    /// What is lost by forgetting an unused circuit: nothing, some evidence, or a state.
+    pub(super) fn may_evict(&self, now: Instant) -> Evict {
+        let Some(mut slot) = self.slot.try_lock() else { return Evict::Never };
+        let is_idle = seconds(now).saturating_sub(slot.used_at) >= IDLE;
+        let Some(machine) = &mut slot.machine else { return Evict::Gladly };
+        if machine.is_forgettable(now) {
+            Evict::Gladly
+        } else if is_idle && machine.state() == machine.config().initial_state {
+            Evict::Reluctantly
+        } else {
+            Evict::Never
+        }
     }
+}
 
-    /// Returns whether it is open or half-open and could be forgotten.
-    pub(super) fn is_dead(&self, now: Instant) -> bool {
-        let slot = self.slot.try_lock();
-        slot.is_some_and(|mut slot| {
-            let machine = slot.machine.as_mut().filter(|machine| is_open(machine.state()));
-            machine.is_some_and(|machine| machine.is_forgettable(now))
-        })
-    }
+fn seconds(time: Instant) -> u32 {
+    u32::try_from(time.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
 }
 
 /// Returns whether a circuit in this state takes one of the places of those that may be open.
@@ -59,11 +70,21 @@ impl Slot {
     /// The whole circuit, written out if it was not.
     pub(super) fn machine(&mut self, config: impl FnOnce() -> Arc<CircuitBreakerConfig>, now: Instant) -> &mut Machine {
         let (generation, successes) = (self.generation, self.successes);
+        self.used_at = seconds(now);
         self.machine.get_or_insert_with(|| {
             let mut machine = Machine::resume(config(), seed(), now, generation, u64::from(successes));
             machine.ask_before_opening();
             Box::new(machine)
         })
+    }
+
+    /// Keeps its place in the list of those that are open: `None` once it is not, otherwise whether it has been without
+    /// calls for so long that it can be forgotten.
+    pub(super) fn stay_listed(&mut self, now: Instant) -> Option<bool> {
+        let open = self.machine.as_mut().filter(|machine| is_open(machine.state()));
+        let is_dead = open.map(|machine| machine.is_forgettable(now));
+        self.is_listed = is_dead.is_some();
+        is_dead
     }
 
     /// The state, without the changes that time makes.

@@ -1,6 +1,6 @@
 //! State that all keys share, and the way of a call to its key's circuit.
 
-use super::entry::{Circuit, Entry};
+use super::entry::{Circuit, Entry, is_open};
 use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::core::{Sample, ask_open_time};
 use crate::circuit_breaker::event::Event;
@@ -23,7 +23,9 @@ use crate::reject::{Mechanism, Rejected};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::borrow::Borrow;
 use std::cell::LazyCell;
+use std::collections::VecDeque;
 use std::hash::Hash;
+use std::sync::Weak;
 use std::time::Duration;
 
 /// An event of one key's circuit.
@@ -45,9 +47,10 @@ pub(super) struct Group<K> {
     foldable: AtomicU64,
     /// Whether calls are timed while they are in flight.
     follows_flights: AtomicBool,
-    /// Times of the last publication and of the last sweep for dead circuits.
+    /// Time of the last publication.
     published_at: AtomicU64,
-    pub(super) swept_at: AtomicU64,
+    /// Circuits that have opened, each once; some may be closed again, or gone.
+    pub(super) opened: Mutex<VecDeque<Weak<Entry<K>>>>,
     pub(super) keys: Keys<K, Circuit>,
     /// Openings that the bound on open keys did not allow.
     suppressed: AtomicU64,
@@ -84,7 +87,7 @@ impl<K: Key> Group<K> {
             foldable: AtomicU64::new(0),
             follows_flights: AtomicBool::new(false),
             published_at: AtomicU64::new(0),
-            swept_at: AtomicU64::new(0),
+            opened: Mutex::new(VecDeque::new()),
             keys: Keys::new(max_keys, Circuit::new()),
             suppressed: AtomicU64::new(0),
             max_open_fraction,
@@ -110,8 +113,7 @@ impl<K: Key> Group<K> {
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         let now = LazyCell::new(|| self.stopwatch.clock.coarse());
-        let is_forgettable = |circuit: &Circuit| circuit.is_forgettable(*now);
-        let (entry, evicted) = self.keys.get_or_insert(key, is_forgettable, Circuit::new);
+        let (entry, evicted) = self.keys.get_or_insert(key, |circuit| circuit.may_evict(*now), Circuit::new);
         if let Some(evicted) = evicted {
             self.forget(&evicted);
         }
@@ -120,7 +122,7 @@ impl<K: Key> Group<K> {
 
     // ---- the path of a call
 
-    pub(super) fn admit(&self, entry: &Entry<K>) -> Result<Ticket, Rejected> {
+    pub(super) fn admit(&self, entry: &Arc<Entry<K>>) -> Result<Ticket, Rejected> {
         let foldable = self.foldable.load(Ordering::Relaxed);
         if foldable > 0
             && let Some(generation) = entry.value.lock().healthy_generation()
@@ -145,7 +147,7 @@ impl<K: Key> Group<K> {
         }
     }
 
-    pub(super) fn record(&self, entry: &Entry<K>, ticket: &Ticket, classification: Classification, is_slow: bool) {
+    pub(super) fn record(&self, entry: &Arc<Entry<K>>, ticket: &Ticket, classification: Classification, is_slow: bool) {
         let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
         if outcome == Outcome::Success && !is_slow && retry_after.is_none() && self.count_success(entry, ticket) {
             return;
@@ -155,7 +157,7 @@ impl<K: Key> Group<K> {
 
     pub(super) fn record_locked(
         &self,
-        entry: &Entry<K>,
+        entry: &Arc<Entry<K>>,
         ticket: &Ticket,
         classification: Classification,
         is_slow: bool,
@@ -170,7 +172,7 @@ impl<K: Key> Group<K> {
     }
 
     /// Records the head of a response whose body decides the outcome, if that means something.
-    pub(super) fn record_head(&self, entry: &Entry<K>, ticket: &mut Ticket) {
+    pub(super) fn record_head(&self, entry: &Arc<Entry<K>>, ticket: &mut Ticket) {
         let is_healthy = entry.value.lock().healthy_generation().is_some();
         if !is_healthy {
             ticket.part =
@@ -200,7 +202,7 @@ impl<K: Key> Group<K> {
     // ---- a key's circuit behind its lock
 
     /// Works on a key's circuit, then does what its changes ask for, without the lock.
-    pub(super) fn with_machine<T>(&self, entry: &Entry<K>, work: impl FnOnce(&mut Machine, Instant) -> T) -> T {
+    pub(super) fn with_machine<T>(&self, entry: &Arc<Entry<K>>, work: impl FnOnce(&mut Machine, Instant) -> T) -> T {
         let mut slot = entry.value.lock();
         let now = self.stopwatch.now(self.follows_flights.load(Ordering::Relaxed));
         let machine = slot.machine(|| Arc::clone(&self.config.lock()), now);
@@ -212,13 +214,19 @@ impl<K: Key> Group<K> {
             self.suppressed.fetch_add(u64::from(!has_place), Ordering::Relaxed);
             machine.answer_opening(has_place);
         }
-        self.settle_places(before, machine.state(), has_place);
+        let after = machine.state();
+        self.settle_places(before, after, has_place);
         let question = machine.take_open_time_question();
         let has_events = self.tell(entry, machine);
+        let opens = is_open(after) && !slot.is_listed;
+        slot.is_listed |= opens;
         if self.foldable.load(Ordering::Relaxed) > 0 {
             slot.fold();
         }
         drop(slot);
+        if opens {
+            self.list_open(entry);
+        }
         if let Some(question) = question {
             self.answer(entry, &question);
         }
@@ -231,7 +239,7 @@ impl<K: Key> Group<K> {
         result
     }
 
-    fn answer(&self, entry: &Entry<K>, question: &OpenTimeQuestion) {
+    fn answer(&self, entry: &Arc<Entry<K>>, question: &OpenTimeQuestion) {
         let wait = ask_open_time(question);
         self.with_machine(entry, |machine, _| machine.answer_open_time(question.generation, wait));
     }

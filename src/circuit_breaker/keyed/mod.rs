@@ -7,10 +7,10 @@
 //!
 //! Keys come from requests, so they are bounded: at [`max_keys`](KeyedCircuitBreakerBuilder::max_keys) a key
 //! that is idle, closed and without failures in its window makes room, and so does one that is open but that
-//! has had no call for longer than its open time and a half-open round; if none is found quickly, the new key
-//! shares one overflow circuit with all others that found no room. A count window remembers a failure until
-//! further calls push it out: where keys come and go, a time window lets them go as well. Keys never become
-//! metric labels.
+//! has had no call for longer than its open time and a half-open round. If none of these is found quickly, a closed
+//! one with failures that has had no call for 2 s does, so that a client cannot fill the table with one bad call for
+//! each of many keys; if there is none either, the new key shares one overflow circuit with all others that found
+//! no room. Keys never become metric labels.
 //!
 //! A healthy key takes about 100 bytes and its own key: with a count window its circuit is written out only
 //! after a call that did not succeed. A call of a healthy key takes two short locks that only callers of the

@@ -1,15 +1,14 @@
 //! The places of those circuits that may be open at once, and the circuits without calls.
 
 use super::entry::Entry;
-use super::group::{Group, is_due};
+use super::group::Group;
 use crate::circuit_breaker::state::State;
 use crate::clock::Instant;
 use crate::keyed_table::Key;
-use crate::sync::Ordering;
-use std::time::Duration;
+use crate::sync::{Arc, Ordering};
 
-/// The shortest time between two looks at all keys for circuits that are dead.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Open circuits that a call looks at, to find those that are dead.
+const LOOKS_MAX: usize = 32;
 
 impl<K: Key> Group<K> {
     /// Takes a place among those that may be open, if there is one.
@@ -31,13 +30,25 @@ impl<K: Key> Group<K> {
         taken.is_ok()
     }
 
-    /// Forgets open circuits without calls: their hosts are gone, and their places are needed.
+    /// Forgets open circuits without calls: their hosts are gone, and their places are needed. It looks at a few, those
+    /// that opened first before others.
     pub(in crate::circuit_breaker) fn sweep(&self, now: Instant) {
-        if self.open_len() > 0 && is_due(&self.swept_at, SWEEP_INTERVAL, now) {
-            let gone = self.keys.sweep(|circuit| circuit.is_dead(now));
-            for entry in gone {
+        for _ in 0..LOOKS_MAX {
+            let Some(listed) = self.opened.lock().pop_front() else { return };
+            let Some(entry) = listed.upgrade() else { continue };
+            let is_dead = entry.value.lock().stay_listed(now);
+            if is_dead == Some(true) && self.keys.remove(&entry) {
                 self.forget(&entry);
+            } else if is_dead.is_some() {
+                self.opened.lock().push_back(listed);
             }
+        }
+    }
+
+    /// Lists a circuit that has opened. The overflow is never forgotten.
+    pub(in crate::circuit_breaker) fn list_open(&self, entry: &Arc<Entry<K>>) {
+        if entry.key.is_some() {
+            self.opened.lock().push_back(Arc::downgrade(entry));
         }
     }
 
