@@ -1,14 +1,12 @@
 //! The layer, and how it is put together.
 
 use super::begin::Mechanisms;
-use super::service::ProtectService;
 use super::targets::Anyone;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::CircuitBreaker;
-use crate::classify::{AnyResult, Auto, Classify};
+use crate::classify::{AnyResult, Auto};
 use crate::outcome::Side;
 use crate::reject::{AsError, answers, sides};
-use tower_layer::Layer;
 
 /// Begins a layer of several mechanisms. See the [module](super).
 pub fn protect() -> Protect {
@@ -84,15 +82,6 @@ impl<T, C, P, B> Protect<T, C, P, B> {
         let Self { mechanisms, targets, classifier, on_reject, holds_body, side, .. } = self;
         Protect { mechanisms, targets, classifier, on_reject, load, holds_body, side }
     }
-
-    /// Puts the mechanisms in front of a client: `layer(service)`, with a message where the classifier does not fit.
-    pub fn wrap<S, Request>(self, service: S) -> ProtectService<S, T, C, P, B>
-    where
-        S: tower_service::Service<Request>,
-        C: Classify<S::Response, S::Error>,
-    {
-        ProtectService::new(service, self)
-    }
 }
 
 /// With a classifier that watches bodies.
@@ -107,13 +96,5 @@ impl<T, P, B> Protect<T, Auto, P, B> {
     pub fn until_body_end(mut self) -> Self {
         self.holds_body = true;
         self
-    }
-}
-
-impl<S, T: Clone, C: Clone, P: Clone, B: Clone> Layer<S> for Protect<T, C, P, B> {
-    type Service = ProtectService<S, T, C, P, B>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        ProtectService::new(inner, self.clone())
     }
 }

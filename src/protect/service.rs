@@ -13,6 +13,7 @@ use crate::guarded::{Progress, State, settle_broken, wrapper};
 use crate::outcome::on_behalf_of;
 use crate::reject::{AsError, Mechanism, OnReject, Rejected, is_inbound};
 use std::task::{Context, Poll, ready};
+use tower_layer::Layer;
 use tower_service::Service;
 
 /// A service with several mechanisms in front. Made by [`protect`](super::protect).
@@ -164,5 +165,24 @@ impl Mechanisms {
             (Some(breaker), _) => breaker.count_fallback(),
             _ => {}
         }
+    }
+}
+
+impl<T, C, P, B> Protect<T, C, P, B> {
+    /// Puts the mechanisms in front of a client: `layer(service)`, with a message where the classifier does not fit.
+    pub fn wrap<S, Request>(self, service: S) -> ProtectService<S, T, C, P, B>
+    where
+        S: tower_service::Service<Request>,
+        C: Classify<S::Response, S::Error>,
+    {
+        ProtectService::new(service, self)
+    }
+}
+
+impl<S, T: Clone, C: Clone, P: Clone, B: Clone> Layer<S> for Protect<T, C, P, B> {
+    type Service = ProtectService<S, T, C, P, B>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ProtectService::new(inner, self.clone())
     }
 }
