@@ -145,3 +145,25 @@ impl CircuitBreaker {
         Ok(Permit::bare(self.clone(), ticket))
     }
 }
+
+#[cfg(all(test, not(backstop_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certain_rejection_takes_no_lock() {
+        let breaker = CircuitBreaker::builder("orders").half_open_max_calls(1).build().unwrap();
+        let rejected = || {
+            let _nobody_else = breaker.shared.core.lock(); // taking it again would hang
+            breaker.shared.admit().unwrap_err().reason()
+        };
+        breaker.trip("test");
+        assert_eq!(rejected(), RejectReason::Open);
+        breaker.force_open("test");
+        assert_eq!(rejected(), RejectReason::ForcedOpen);
+        breaker.probe("test");
+        let _probe = breaker.try_acquire().unwrap();
+        assert_eq!(rejected(), RejectReason::HalfOpen);
+        assert_eq!(breaker.totals().not_permitted, 3);
+    }
+}

@@ -55,3 +55,22 @@ impl InFlight {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_call_that_hangs_keeps_none_that_came_later() {
+        let mut calls = InFlight::default();
+        let hung = calls.begin(Instant::default());
+        for _ in 0..100_000 {
+            let number = calls.begin(Instant::default());
+            calls.end(number);
+        }
+        assert_eq!((calls.begun.len(), calls.counted.len()), (1, 0));
+        let hour = Duration::from_secs(3_600);
+        assert!(calls.count_slow(Instant::default().saturating_add(2 * hour), hour, || Stamp::NONE));
+        assert_eq!((calls.begun.len(), calls.end(hung)), (0, Some(Stamp::NONE)));
+    }
+}

@@ -52,7 +52,7 @@ pub(crate) struct Shared {
     steady_until: AtomicU64,
     pub(super) rejects_until: AtomicU64,
     thread_counters: ThreadCounters,
-    core: Mutex<Core>,
+    pub(super) core: Mutex<Core>,
     pub(super) events: Events<Event>,
     fallbacks: AtomicU64,
     /// Services that wait until calls may pass.

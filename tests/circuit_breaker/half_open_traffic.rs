@@ -158,3 +158,21 @@ fn calls_that_last_longer_than_a_round_close_it_once_their_time_is_known() {
     time.advance(2_400 * SECOND);
     assert_eq!(breaker.state(), State::Closed);
 }
+
+#[test]
+fn after_days_of_silence_the_first_call_is_a_probe_also_with_an_open_time_of_the_users() {
+    let (clock, time) = backstop::clock::Clock::manual();
+    let asked = OpenTime::from_fn(|trips, _| trips * 60 * SECOND);
+    let breaker = CircuitBreaker::builder("silent").clock(clock).open_time(asked).automatic_half_open(true);
+    let breaker = breaker.build().unwrap();
+    breaker
+        .subscribe({
+            let breaker = breaker.clone();
+            move |_| drop(breaker.snapshot()) // which a listener may do, and replays nothing
+        })
+        .forever();
+    fail(&breaker, 100);
+    time.advance(60 * 3_600 * SECOND);
+    breaker.try_acquire().expect("a probe").success();
+    assert_eq!((breaker.state(), breaker.totals().not_permitted), (State::HalfOpen, 0));
+}
