@@ -24,7 +24,9 @@ const fn client(name: &'static str, title: &'static str, admits: fn() -> Instanc
 /// The rows of the table, in its order.
 pub(super) const ROWS: [Subject; 6] = [
     client("client-bare", "reqwest 0.13", || called(Client::new)),
-    client("client-pass-through", "a layer that does nothing", || called(|| PassThrough.layer(Client::new()))),
+    client("client-pass-through", "a layer that does nothing", || {
+        called(|| PassThrough::default().layer(Client::new()))
+    }),
     client("client-tower-resilience", "tower-resilience 0.14, breaker", || {
         let layer = tower_resilience::breaker_layer();
         called(move || layer.layer(Client::new()))

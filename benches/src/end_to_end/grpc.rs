@@ -27,7 +27,7 @@ const fn grpc(name: &'static str, title: &'static str, admits: fn() -> Instance)
 /// The rows of the table, in its order.
 pub(super) const ROWS: [Subject; 8] = [
     grpc("grpc-bare", "tonic 0.14 unary call", || called(server())),
-    grpc("grpc-pass-through", "a layer that does nothing", || called(PassThrough.layer(server()))),
+    grpc("grpc-pass-through", "a layer that does nothing", || called(PassThrough::default().layer(server()))),
     grpc("grpc-trace", "tower-http 0.6 `TraceLayer`, no subscriber", || {
         called(TraceLayer::new_for_grpc().layer(server()))
     }),

@@ -1,23 +1,27 @@
-//! A layer that does nothing: the least that any layer costs.
+//! A layer that does nothing: the least that any layer costs that has a value of its own.
+//!
+//! It carries one, as every layer with settings does: axum boxes each layer for each request, which costs an allocation
+//! unless the layer is empty.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tower_layer::Layer;
 use tower_service::Service;
 
 /// Passes every call on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PassThrough;
+#[derive(Clone, Debug, Default)]
+pub(super) struct PassThrough(Arc<()>);
 
 /// The service of [`PassThrough`].
 #[derive(Clone, Debug)]
-pub(super) struct PassThroughService<S>(S);
+pub(super) struct PassThroughService<S>(S, Arc<()>);
 
 impl<S> Layer<S> for PassThrough {
     type Service = PassThroughService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        PassThroughService(inner)
+        PassThroughService(inner, Arc::clone(&self.0))
     }
 }
 

@@ -27,7 +27,7 @@ const fn route(name: &'static str, title: &'static str, admits: fn() -> Instance
 /// The rows of the table, in its order.
 pub(super) const ROWS: [Subject; 9] = [
     route("route-bare", "axum 0.8 route", || called(router())),
-    route("route-pass-through", "a layer that does nothing", || called(router().layer(PassThrough))),
+    route("route-pass-through", "a layer that does nothing", || called(router().layer(PassThrough::default()))),
     route("route-trace", "tower-http 0.6 `TraceLayer`, no subscriber", || {
         called(router().layer(TraceLayer::new_for_http()))
     }),
