@@ -115,7 +115,7 @@ impl Clock {
         Self(Source::Tokio)
     }
 
-    /// Returns whether nothing but real time moves it.
+    /// Returns whether it is the system clock.
     #[cfg(feature = "tokio")]
     pub(crate) const fn is_system(&self) -> bool {
         matches!(self.0, Source::System)

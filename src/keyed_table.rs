@@ -69,7 +69,7 @@ impl<K, V> Entry<K, V> {
         Self { key, hash, value, touched: AtomicBool::new(true) }
     }
 
-    /// A new reference; marks the entry, so that the hand spares it once.
+    /// Returns a reference and sets the mark of the entry, so that the next sweep skips it.
     fn touch(self: &Arc<Self>) -> Arc<Self> {
         self.touched.store(true, Ordering::Relaxed);
         Arc::clone(self)

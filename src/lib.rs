@@ -73,7 +73,7 @@ pub mod guide;
 mod keyed_table;
 #[cfg(feature = "kill-switch")]
 pub mod kill_switch;
-mod named;
+mod named_enum;
 pub mod outcome;
 mod panic;
 pub mod protect;

@@ -1,7 +1,7 @@
-//! Audit of denied requests: once a minute for the same denial, so that they cannot fill the
-//! disk, and in a place of its own, so that an audit that hangs blocks no engagement.
+//! Audit of denied requests: the same denial at most once a minute, so that they cannot fill the disk, and behind a
+//! bulkhead, so that an audit that hangs blocks no engagement.
 //!
-//! Of strangers there is only the log.
+//! Denials of requests without a valid token are only logged.
 
 use crate::bulkhead::Bulkhead;
 use crate::clock::Timestamp;

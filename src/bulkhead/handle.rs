@@ -84,8 +84,8 @@ impl Bulkhead {
         Some(Self { shared: self.shared.clone(), partition: u8::try_from(place + 1).ok()? })
     }
 
-    /// The same bulkhead, for calls without a partition.
-    pub(super) fn whole(&self) -> Self {
+    /// Returns a handle to the same bulkhead outside of any partition.
+    pub(super) fn unpartitioned(&self) -> Self {
         Self { shared: self.shared.clone(), partition: 0 }
     }
 

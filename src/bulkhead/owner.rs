@@ -1,4 +1,4 @@
-//! Owners of permits: a bulkhead, or one key of a group.
+//! The sealed trait through which a permit reports to its bulkhead, or to that of one key.
 
 use super::compartment::Compartment;
 use super::sink::EventSink;

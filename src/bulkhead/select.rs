@@ -63,7 +63,7 @@ pub struct ByPartition<F> {
 
 impl<F> ByPartition<F> {
     pub(super) fn new(bulkhead: &Bulkhead, name: F) -> Self {
-        let whole = bulkhead.whole();
+        let whole = bulkhead.unpartitioned();
         let config = whole.config();
         let names = config.partitions().map(|(name, _)| name);
         let partitions = names.filter_map(|name| Some((name, whole.partition(name)?))).collect();

@@ -16,7 +16,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Calls in flight by the limit: 1 is full. Above 1 for a while after the limit shrank.
+    /// Calls in flight divided by the limit: 1 is full. Above 1 for a while after the limit shrank.
     pub fn saturation(&self) -> f64 {
         f64::from(self.in_flight) / f64::from(self.limit.max(1))
     }

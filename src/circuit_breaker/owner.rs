@@ -1,4 +1,4 @@
-//! Owners of permits: a circuit breaker, or one key of a group.
+//! The sealed trait through which a permit reports to its circuit breaker, or to the circuit of one key.
 
 use super::machine::types::Left;
 use super::slow_calls::Stopwatch;

@@ -219,7 +219,7 @@ impl Shared {
         result
     }
 
-    /// Brings the word and the deadlines up to date, and queues the events in their order.
+    /// Copies the machine's state into the atomics that the fast path reads, and queues its events in order.
     fn mirror(&self, core: &mut Core, now: Instant) -> Aftermath {
         let machine = &core.machine;
         let steady = machine.steady_until();

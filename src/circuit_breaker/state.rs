@@ -1,6 +1,6 @@
 //! States and the reasons of their changes.
 
-use crate::named::named;
+use crate::named_enum::named;
 
 named! {
     /// The state of a circuit.

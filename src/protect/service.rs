@@ -169,7 +169,7 @@ impl Mechanisms {
 }
 
 impl<T, C, P, B> Protect<T, C, P, B> {
-    /// Puts the mechanisms in front of a client: `layer(service)`, with a message where the classifier does not fit.
+    /// Wraps a client: the same as `layer(service)`, with a clear compiler error if the classifier does not fit.
     pub fn wrap<S, Request>(self, service: S) -> ProtectService<S, T, C, P, B>
     where
         S: tower_service::Service<Request>,

@@ -78,16 +78,16 @@ macro_rules! sides {
         /// Puts the layer on the inbound side, in front of a server's own handlers: the caller is a client. Its leaving,
         /// 408, 429 and 499 say nothing; 5xx are failures.
         ///
-        /// A layer with `.respond()` or one of its relatives is there by itself.
+        /// The default of a layer with `.respond()` or one of its relatives.
         pub fn inbound(mut self) -> Self {
             self.side = Some(crate::outcome::Side::Inbound);
             self
         }
 
         /// Puts the layer on the outbound side, in front of a client of a dependency: 5xx, 408 and 429 are failures, and
-        /// calls that nobody waited for any longer are one, if no answer comes at all.
+        /// enough calls in a row that were abandoned without any answer open the circuit.
         ///
-        /// A layer without a responder is there by itself.
+        /// The default of a layer without a responder.
         pub fn outbound(mut self) -> Self {
             self.side = Some(crate::outcome::Side::Outbound);
             self

@@ -1,6 +1,6 @@
 //! Mechanism and reason of a rejection.
 
-use crate::named::named;
+use crate::named_enum::named;
 
 /// A mechanism of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use super::learned::{Learned, whole};
 use super::round::{Round, log10};
 use crate::config::{defaults, setters};
 
-/// Decrease of [`Vegas`] in one step.
+/// How far [`Vegas`] lowers the limit in one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]

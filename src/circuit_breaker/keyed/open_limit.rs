@@ -1,4 +1,4 @@
-//! The places of those circuits that may be open at once, and the circuits without calls.
+//! Limit on the keyed circuits that may be open at once, and eviction of open circuits that get no calls any more.
 
 use super::entry::Entry;
 use super::group::Group;

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 const OPEN_TIME: Duration = Duration::from_secs(1);
 
-/// Runs a model with so many switches of threads that are not forced.
+/// Runs a model with at most `preemptions` preemptions.
 fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(preemptions);

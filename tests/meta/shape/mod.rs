@@ -71,7 +71,7 @@ const FLOORS: &[&[&str]] = &[
         "events",
         "fs",
         "keyed_table",
-        "named",
+        "named_enum",
         "outcome",
         "panic",
         "rollback",

@@ -1,4 +1,4 @@
-//! Access to the service that a mechanism wraps.
+//! Accessors of the services that wrap another: a macro for all mechanisms.
 
 /// `get_ref`, `into_inner` and tonic's name of a service: `wrapper!(Service<S, C, P>, "breaker")`.
 macro_rules! wrapper {

@@ -1,4 +1,4 @@
-//! Enums whose values have names.
+//! Macro that gives an enum `as_str` and `Display`.
 
 /// An enum of named values. `as_str`, with the documentation given after the enum, and `Display` return the name.
 macro_rules! named {
