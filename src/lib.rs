@@ -39,7 +39,7 @@
 //! |---|---|
 //! | `metrics` (default) | metrics through the [`metrics`](https://docs.rs/metrics) facade |
 //! | `tracing` | log events for state changes |
-//! | `tokio` | everything that needs a timer: calls that wait in a bulkhead, load-balancer mode |
+//! | `tokio` | everything that needs a timer: calls that wait in a bulkhead, load-balancer mode; `Clock::tokio` |
 //! | `http` | classification of HTTP and gRPC responses, `.respond()` |
 //! | `grpc` | tonic: `NamedService`, rejections as `tonic::Status` |
 //! | `axum-core` | `.respond_into()` for any `IntoResponse` |

@@ -1,4 +1,4 @@
-//! Waiting for a permit: as a future with tokio's timer, or on a thread.
+//! Waiting for a permit: as a future with a timer, or on a thread.
 
 use super::admission::{Entry, Wait, enter, enter_blocked, leave, poll_answer, try_enter_fast};
 use super::compartment::Answer;

@@ -72,7 +72,9 @@ impl<B, H, C, P> BulkheadLayer<B, H, C, P> {
     /// head of its response is there, and a client that reads slowly escapes the limit.
     ///
     /// For responses of HTTP and gRPC whose data is `Bytes`. A stream that is meant to last for hours wants a
-    /// bulkhead of its own, or [`max_hold`](super::BulkheadBuilder::max_hold).
+    /// bulkhead of its own, or [`max_hold`](super::BulkheadBuilder::max_hold). A response without a body, and one that
+    /// upgrades its connection (a WebSocket), ends with its head: move a permit
+    /// [into the socket's task](crate::guide::sizing_bulkheads#sockets-that-outlive-their-request).
     #[cfg(feature = "http")]
     pub fn until_body_end(self) -> BulkheadLayer<B, crate::bulkhead::release_point::UntilBodyEnd, C, P> {
         let Self { bulkhead, classifier, on_reject, .. } = self;

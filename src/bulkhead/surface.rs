@@ -24,7 +24,7 @@ macro_rules! acquire_and_call {
         }
 
         /// Asks for a permit, and waits for it as long as [`max_wait`](crate::bulkhead::BulkheadBuilder::max_wait)
-        /// allows. Outside of a tokio runtime, whose timer ends the wait, it does not wait.
+        /// allows. Outside of a tokio runtime it does not wait.
         ///
         /// # Errors
         ///

@@ -68,8 +68,9 @@ impl<C, P> CircuitBreakerLayer<C, P> {
 
     /// Load-balancer mode: `poll_ready` is pending while calls would be rejected, and wakes when one may pass.
     ///
-    /// For endpoints of a balancer, which then sends requests elsewhere. It needs tokio's timer. Readiness
-    /// reserves nothing: of several callers that are woken at once, some may still be rejected.
+    /// For endpoints of a balancer, which then sends requests elsewhere. It wakes by itself when the open time is over,
+    /// on any runtime. Readiness reserves nothing: of several callers that are woken at once, some may still be
+    /// rejected.
     #[cfg(feature = "tokio")]
     pub fn pending_while_open(mut self) -> Self {
         self.pends = true;

@@ -129,8 +129,29 @@
 //! ## Tower's own limit
 //!
 //! Tower's `ConcurrencyLimit` queues without a bound and takes its permit in `poll_ready`. Outside the breaker it
-//! queues calls that will only be rejected. Inside, an open circuit does not poll it, so an idle connection does
-//! not hold a permit because of the breaker.
+//! queues calls that will only be rejected. Inside, an open circuit does not poll it, and callers that wait for it are
+//! woken when the circuit opens. But a caller that was ready before the circuit opened keeps its permit after the
+//! rejection, for as long as it holds its service: two idle workers over `ConcurrencyLimit(2)` leave none for a probe.
+//! Take a [bulkhead](crate::bulkhead) instead, which reserves nothing in `poll_ready`. If it has to be tower's, put it
+//! outside the breaker, or let a worker clone the service for each request and drop the clone (`oneshot`):
+//!
+//! ```
+//! use backstop::CircuitBreaker;
+//! use backstop::classify::Errors;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let breaker = CircuitBreaker::new("inventory");
+//! let service = ServiceBuilder::new()
+//!     .layer(breaker.layer().classify(Errors))
+//!     .concurrency_limit(2)
+//!     .service(service_fn(|id: u32| async move { Ok::<_, std::io::Error>(id) }));
+//! let stock = service.clone().oneshot(7).await?; // whatever it reserved is gone with the clone
+//! # assert_eq!(stock, 7);
+//! # Ok::<(), backstop::BoxError>(())
+//! # })?;
+//! # Ok::<(), backstop::BoxError>(())
+//! ```
 //!
 //! ## On a server
 //!

@@ -6,6 +6,7 @@
 //! - [`layer_order`]: the order of the layers, and what each of them sees
 //! - [`kill_switches`]: what gets one, how much to turn off, permissions
 //! - [`adopting_safely`]: shadow first
+//! - [`testing`]: clocks, paused time, forced states, both states of a switch
 
 pub mod abandoned_calls;
 pub mod adopting_safely;
@@ -14,3 +15,5 @@ pub mod choosing_thresholds;
 pub mod kill_switches;
 pub mod layer_order;
 pub mod sizing_bulkheads;
+#[cfg(all(feature = "kill-switch", feature = "tokio"))]
+pub mod testing;

@@ -138,6 +138,38 @@
 //! `max_hold` revokes the permit for another call; a call that has not answered yet goes on. Calls are ended by a
 //! timeout, which belongs inside the bulkhead: see [layer order](super::layer_order).
 //!
+//! ### Sockets that outlive their request
+//!
+//! The response that upgrades a connection to a WebSocket has no body: its permit ends with the head, whatever the layer
+//! says, and the socket lives on in a task. Take the permit in the handler and move it into that task:
+//!
+//! ```
+//! use axum::extract::{Request, State};
+//! use axum::http::{StatusCode, header};
+//! use axum::response::{IntoResponse, Response};
+//! use axum::{Router, routing::get};
+//! use backstop::Bulkhead;
+//!
+//! async fn socket(State(sockets): State<Bulkhead>, mut request: Request) -> Response {
+//!     let Ok(permit) = sockets.try_acquire() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+//!     let upgrade = hyper::upgrade::on(&mut request);
+//!     tokio::spawn(async move {
+//!         if let Ok(socket) = upgrade.await {
+//!             // … until it is closed
+//!             # drop(socket);
+//!         }
+//!         drop(permit);
+//!     });
+//!     (StatusCode::SWITCHING_PROTOCOLS, [(header::UPGRADE, "websocket"), (header::CONNECTION, "upgrade")]).into_response()
+//! }
+//!
+//! let sockets = Bulkhead::builder("sockets").max_concurrent_calls(1_000).build()?;
+//! let app: Router = Router::new().route("/feed", get(socket)).with_state(sockets);
+//! # Ok::<(), backstop::ConfigError>(())
+//! ```
+//!
+//! With axum's `WebSocketUpgrade` it is the same: the closure of `on_upgrade` takes the permit.
+//!
 //! ## What to watch
 //!
 //! | question | metric |

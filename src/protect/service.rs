@@ -30,7 +30,7 @@ pub struct ProtectService<S, T = Anyone, C = Auto, P = AsError, B = AnyResult> {
 }
 
 impl<S, T, C, P, B> ProtectService<S, T, C, P, B> {
-    pub(super) fn new(inner: S, layer: Protect<T, C, P, B>) -> Self {
+    fn new(inner: S, layer: Protect<T, C, P, B>) -> Self {
         Self { inner, layer, is_unasked: false, place: Place::default() }
     }
 }
@@ -148,6 +148,25 @@ impl<S, T, C: Clone, P: Clone, B: Clone> ProtectService<S, T, C, P, B> {
             Some(Ok(permit)) => settle_broken(permit, &self.layer.classifier, error),
             _ => error,
         }
+    }
+}
+
+impl<T, C, P, B> Protect<T, C, P, B> {
+    /// Puts the mechanisms in front of a client: `layer(service)`, with a message where the classifier does not fit.
+    pub fn wrap<S, Request>(self, service: S) -> ProtectService<S, T, C, P, B>
+    where
+        S: tower_service::Service<Request>,
+        C: Classify<S::Response, S::Error>,
+    {
+        ProtectService::new(service, self)
+    }
+}
+
+impl<S, T: Clone, C: Clone, P: Clone, B: Clone> Layer<S> for Protect<T, C, P, B> {
+    type Service = ProtectService<S, T, C, P, B>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ProtectService::new(inner, self.clone())
     }
 }
 

@@ -4,14 +4,15 @@ use crate::clock::{Clock, Instant};
 use crate::panic::catch_panic;
 use crate::sync::Mutex;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 use std::task::Waker;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-static ALARMS: Mutex<Alarms> = Mutex::new(Alarms { set: BTreeMap::new(), last: 0, wakes_at: Instant::NEVER });
+static ALARMS: Mutex<Alarms> =
+    Mutex::new(Alarms { thread: None, set: BTreeMap::new(), last: 0, wakes_at: Instant::NEVER });
 
 struct Alarms {
+    thread: Option<Thread>,
     /// By time, then by number.
     set: BTreeMap<(Instant, u64), Waker>,
     last: u64,
@@ -26,20 +27,19 @@ pub(super) struct Alarm((Instant, u64));
 impl Alarm {
     /// `None` where no thread can be started.
     pub(super) fn set(after: Duration, waker: &Waker) -> Option<Self> {
-        let thread = thread()?;
         let at = Clock::system().now().saturating_add(after);
         let waker = waker.clone(); // foreign code, as its drop is: both outside the lock
         let mut alarms = ALARMS.lock();
+        if alarms.thread.is_none() {
+            let started = thread::Builder::new().name("backstop-timer".into()).spawn(|| run()).ok()?;
+            alarms.thread = Some(started.thread().clone());
+        }
         alarms.last += 1;
         let key = (at, alarms.last);
         alarms.set.insert(key, waker);
-        let is_first = at < alarms.wakes_at;
-        if is_first {
+        if at < alarms.wakes_at {
             alarms.wakes_at = at;
-        }
-        drop(alarms);
-        if is_first {
-            thread.unpark();
+            alarms.thread.iter().for_each(Thread::unpark);
         }
         Some(Self(key))
     }
@@ -59,12 +59,6 @@ impl Drop for Alarm {
         let waker = ALARMS.lock().set.remove(&self.0);
         drop(waker);
     }
-}
-
-fn thread() -> Option<&'static Thread> {
-    static THREAD: OnceLock<Option<Thread>> = OnceLock::new();
-    let start = || thread::Builder::new().name("backstop-timer".into()).spawn(|| run()).ok();
-    THREAD.get_or_init(|| start().map(|started| started.thread().clone())).as_ref()
 }
 
 fn run() -> ! {

@@ -18,7 +18,9 @@ fn callers_that_leave_before_the_first_answer_say_nothing() {
     for millis in [1, 10, 100, 1_000] {
         let permits: Vec<_> = (0..10).map(|_| bulkhead.try_acquire().unwrap()).collect();
         time.advance(Duration::from_millis(millis));
-        permits.into_iter().for_each(|permit| permit.end(Outcome::Abandoned));
+        for permit in permits {
+            permit.end(Outcome::Abandoned);
+        }
     }
     assert_eq!(bulkhead.snapshot().limit, 50);
     let answered = bulkhead.try_acquire().unwrap();

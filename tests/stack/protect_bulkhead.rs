@@ -43,7 +43,9 @@ where
 {
     for _ in 0..20 {
         let calls: Vec<_> = (0..bulkhead.snapshot().available()).map(|_| service.call(Request::new(()))).collect();
-        calls.into_iter().for_each(|call| drop(call.now_or_never()));
+        for call in calls {
+            drop(call.now_or_never());
+        }
     }
     bulkhead.snapshot().limit
 }

@@ -22,8 +22,8 @@ setters! { BulkheadBuilder<T>.settings:
     pub fn max_concurrent_calls(calls: u32);
 
     /// How long a call may wait for a permit. Default: 0, a call that finds none is rejected at once. Valid: at
-    /// most 1 day; above 0 it needs the feature `tokio`, whose timer ends the wait: a future that is polled outside of
-    /// a tokio runtime does not wait.
+    /// most 1 day; above 0 it needs the feature `tokio`: a future that is polled outside of a tokio runtime does not
+    /// wait. The runtime need have no time driver: a thread of Backstop's own ends the wait.
     ///
     /// Longer survives longer bursts and answers later: less than what the caller has left after the call itself
     /// is no use to it.
