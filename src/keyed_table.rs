@@ -96,6 +96,7 @@ struct Part<K, V> {
 }
 
 /// Place in the table, for a look at all entries in many small steps.
+#[cfg(any(test, feature = "metrics"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Position {
     part: usize,
@@ -180,6 +181,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     }
 
     /// The entries in the next buckets, and whether these are the last. The next scan goes on from there.
+    #[cfg(any(test, feature = "metrics"))]
     fn scan(&self, at: &mut Position, buckets: usize) -> (Vec<Arc<Entry<K, V>>>, bool) {
         let mut found = Vec::new();
         for _ in 0..buckets {
