@@ -8,22 +8,26 @@ impl CircuitBreaker {
     /// Polls an inner service for readiness; `None` where the next call is certain to be rejected.
     ///
     /// A caller that waits for the service is woken when the circuit opens, and then gets `None`.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "5 of 170 instructions a call")]
+    #[inline(always)]
     pub(crate) fn poll_inner<T>(
         &self,
         place: &mut Place,
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<Option<T>> {
-        let mut polled = Poll::Ready(None);
         if !self.is_rejecting() {
-            polled = poll(cx).map(Some);
-            if polled.is_pending() && !self.wake_when_rejecting(place, cx) {
-                return Poll::Pending;
+            match poll(cx) {
+                Poll::Ready(ready) => {
+                    place.leave();
+                    return Poll::Ready(Some(ready));
+                }
+                Poll::Pending if !self.wake_when_rejecting(place, cx) => return Poll::Pending,
+                Poll::Pending => {}
             }
         }
         place.leave();
-        if polled.is_pending() { Poll::Ready(None) } else { polled }
+        Poll::Ready(None)
     }
 
     /// Returns whether the next call is certain to be rejected; if not, the task is woken when it is.

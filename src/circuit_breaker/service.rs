@@ -87,9 +87,13 @@ where
         }
         let inner = &mut self.inner;
         let polled = ready!(self.breaker.poll_inner(&mut self.place, cx, |cx| inner.poll_ready(cx)));
-        self.readiness = if polled.is_some() { Readiness::Polled } else { Readiness::Skipped };
+        let Some(polled) = polled else {
+            self.readiness = Readiness::Skipped;
+            return Poll::Ready(Ok(()));
+        };
+        self.readiness = Readiness::Polled;
         let is_inbound = is_inbound::<P, _, _, _, _>(self.side);
-        Poll::Ready(polled.unwrap_or(Ok(())).map_err(|error| P::carry(self.count_broken(error, is_inbound))))
+        Poll::Ready(polled.map_err(|error| P::carry(self.count_broken(error, is_inbound))))
     }
 
     #[inline]

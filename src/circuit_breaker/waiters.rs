@@ -47,10 +47,16 @@ impl Place {
     /// Leaves the list.
     #[inline]
     pub(crate) fn leave(&mut self) {
-        if let Some((list, id)) = self.0.take() {
-            let gone = list.lock().wakers.remove(&id);
-            drop(gone); // without the lock
+        if self.0.is_some() {
+            self.take_back();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_back(&mut self) {
+        let gone = self.0.take().and_then(|(list, id)| list.lock().wakers.remove(&id));
+        drop(gone); // without the lock
     }
 }
 
