@@ -151,25 +151,6 @@ impl<S, T, C: Clone, P: Clone, B: Clone> ProtectService<S, T, C, P, B> {
     }
 }
 
-impl<T, C, P, B> Protect<T, C, P, B> {
-    /// Puts the mechanisms in front of a client: `layer(service)`, with a message where the classifier does not fit.
-    pub fn wrap<S, Request>(self, service: S) -> ProtectService<S, T, C, P, B>
-    where
-        S: tower_service::Service<Request>,
-        C: Classify<S::Response, S::Error>,
-    {
-        ProtectService::new(service, self)
-    }
-}
-
-impl<S, T: Clone, C: Clone, P: Clone, B: Clone> Layer<S> for Protect<T, C, P, B> {
-    type Service = ProtectService<S, T, C, P, B>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        ProtectService::new(inner, self.clone())
-    }
-}
-
 impl Mechanisms {
     /// Counts a fallback at the mechanism that rejected.
     pub(super) fn count_fallback(&self, rejected: &Rejected) {
