@@ -7,6 +7,7 @@ use super::slow_calls::Upload;
 use super::ticket::Ticket;
 use crate::outcome::{Classification, Outcome, Settle};
 use std::fmt;
+use std::mem::ManuallyDrop;
 
 /// The right to make one call, and the duty to say how it ended.
 ///
@@ -36,7 +37,10 @@ pub struct Permit<H: PermitOwner = CircuitBreaker> {
     is_inbound: bool,
     /// Whether the call was slow when the dependency answered.
     was_slow: Option<bool>,
-    upload: Option<Upload>,
+    /// Whether the head has arrived, and the body decides the outcome.
+    is_flowing: bool,
+    /// Of a timed call; taken at its end, so that dropping a permit has nothing to look for.
+    upload: ManuallyDrop<Option<Upload>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +70,8 @@ impl<H: PermitOwner> Permit<H> {
 
     #[inline]
     fn new(holder: H, ticket: Ticket, phase: Phase, is_inbound: bool) -> Self {
-        Self { holder, ticket, phase, is_inbound, was_slow: None, upload: None }
+        let upload = ManuallyDrop::new(None);
+        Self { holder, ticket, phase, is_inbound, was_slow: None, is_flowing: false, upload }
     }
 
     /// From now on a future carries it.
@@ -102,29 +107,48 @@ impl<H: PermitOwner> Permit<H> {
 }
 
 impl<H: PermitOwner> Permit<H> {
-    #[inline]
-    fn is_slow_answer(&mut self) -> bool {
-        if let Some(upload) = &self.upload {
+    /// Returns whether the call has been slow up to its answer, which has just come.
+    #[inline(never)]
+    fn time_answer(&mut self) -> bool {
+        if let Some(upload) = self.upload.take() {
             self.ticket.started = self.ticket.started.saturating_add(upload.waited());
         }
-        self.ticket.is_timed() && self.holder.stopwatch().answered(self.ticket.started)
+        self.holder.stopwatch().is_slow(self.ticket.started)
+    }
+
+    /// Returns whether the timed call was slow.
+    #[inline(never)]
+    fn end_timed(&mut self, outcome: Outcome) -> bool {
+        let is_slow = match self.was_slow {
+            Some(was_slow) => was_slow,
+            None => self.time_answer(),
+        };
+        self.learn(outcome);
+        is_slow
+    }
+
+    /// Learns how long answers take, from good ones: failures may come at once.
+    fn learn(&self, outcome: Outcome) {
+        if outcome == Outcome::Success && !self.is_flowing {
+            self.holder.stopwatch().learn(self.ticket.started);
+        }
     }
 
     /// From now on the time is not counted in which a handler waits for its caller's body.
     #[inline]
     pub(crate) fn time_upload<Request: 'static>(&mut self, request: &mut Request) {
         if self.is_inbound && self.ticket.is_timed() {
-            self.upload = self.holder.stopwatch().time_upload(request);
+            *self.upload = self.holder.stopwatch().time_upload(request);
         }
     }
 
     pub(crate) fn set_upload(&mut self, upload: Option<Upload>) {
-        self.upload = upload;
+        *self.upload = upload;
     }
 
     /// Returns whether the caller has waited too long for the answer, or for the next part of it.
     fn has_waited(&self) -> bool {
-        self.holder.stopwatch().has_waited(self.ticket.started, self.was_slow.is_some())
+        self.holder.stopwatch().has_waited(self.ticket.started, self.is_flowing)
     }
 
     #[cold]
@@ -144,6 +168,7 @@ impl<H: PermitOwner> Permit<H> {
 
     fn abandon(&mut self, classification: Classification) {
         self.phase = Phase::Settled;
+        drop(self.upload.take());
         let left = match self.is_inbound {
             true => Left::Inbound,
             false if self.has_waited() => Left::Unanswered,
@@ -160,10 +185,7 @@ impl<H: PermitOwner> Settle for Permit<H> {
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Settled {
             self.phase = Phase::Settled;
-            let is_slow = match self.was_slow {
-                Some(was_slow) => was_slow,
-                None => self.is_slow_answer(),
-            };
+            let is_slow = self.ticket.is_timed() && self.end_timed(classification.outcome());
             self.holder.record(&self.ticket, classification, is_slow);
         }
     }
@@ -177,15 +199,22 @@ impl<H: PermitOwner> Settle for Permit<H> {
 
     #[inline]
     fn answered(&mut self) {
-        self.was_slow = Some(self.is_slow_answer());
+        if self.ticket.is_timed() {
+            self.was_slow = Some(self.time_answer());
+        }
     }
 
     fn streams(&mut self) {
         self.holder.record_head(&mut self.ticket);
+        if self.ticket.is_timed() {
+            self.learn(Outcome::Success);
+        }
+        self.is_flowing = true;
         self.progressed();
     }
 
     fn progressed(&mut self) {
+        self.was_slow.get_or_insert(false); // it was answered while nobody timed it
         self.ticket.started = self.holder.stopwatch().clock.coarse();
     }
 

@@ -38,8 +38,9 @@ pub struct Stopwatch {
     /// The wait for an answer that is set, in nanoseconds; the maximum where it follows the usual time.
     unanswered_after: AtomicU64,
     stall_after: AtomicU64,
-    /// A moving average of the time to an answer, and when it was last moved, in nanoseconds. One call a tick moves it,
-    /// so that threads seldom write where all of them read.
+    /// A moving average of the time to an answer, and when it was last moved, in nanoseconds. One call in that time
+    /// moves it, so that threads seldom write where all of them read, and so that the last answers before a dependency
+    /// hangs, the slowest of all, cannot lengthen the wait beyond the deadlines of callers.
     usual: AtomicU64,
     moved_at: AtomicU64,
 }
@@ -98,18 +99,18 @@ impl Stopwatch {
         None
     }
 
-    /// Returns whether an answered call has lasted longer than the threshold, and learns how long answers take.
-    #[inline(never)]
-    pub(crate) fn answered(&self, started: Instant) -> bool {
+    /// Learns how long answers take, from one that has just come.
+    pub(crate) fn learn(&self, started: Instant) {
         let now = self.clock.coarse();
-        if self.moved_at.load(Ordering::Relaxed) != now.as_nanos() {
+        let usual = self.usual.load(Ordering::Relaxed);
+        let taken = nanos(now.saturating_duration_since(started));
+        let since = now.as_nanos().saturating_sub(self.moved_at.load(Ordering::Relaxed));
+        // Far shorter ones may move it at every tick: the first call of all may have taken long.
+        if since >= usual.max(1) || since > 0 && taken < usual / 8 {
             self.moved_at.store(now.as_nanos(), Ordering::Relaxed);
-            let taken = nanos(now.saturating_duration_since(started));
-            let usual = self.usual.load(Ordering::Relaxed);
             let moved = if usual == 0 { taken } else { usual - usual / 8 + taken / 8 };
             self.usual.store(moved, Ordering::Relaxed);
         }
-        self.is_slow(started)
     }
 
     /// Returns whether a call that began then has lasted longer than the threshold.
@@ -156,9 +157,40 @@ mod tests {
             stopwatch.configure(&config);
             let started = stopwatch.start();
             time.advance(threshold);
-            assert!(!stopwatch.answered(started));
+            assert!(!stopwatch.is_slow(started));
             time.advance(Duration::from_nanos(1));
-            assert!(stopwatch.answered(started));
+            assert!(stopwatch.is_slow(started));
         }
+    }
+
+    /// A thousand calls in flight, one in a hundred of them seven times as long as usual.
+    #[test]
+    fn the_slow_answers_before_a_hang_hardly_lengthen_the_wait() {
+        let (clock, time) = Clock::manual();
+        let stopwatch = Stopwatch::new(clock.clone());
+        let answer_all = |times: &[u64]| {
+            let began = clock.now();
+            for at in times {
+                let passed = clock.now().saturating_duration_since(began);
+                time.advance(Duration::from_millis(*at).saturating_sub(passed));
+                stopwatch.learn(began);
+            }
+        };
+        (0..100).for_each(|_| answer_all(&[1_000]));
+        assert_eq!(stopwatch.unanswered_after(), Duration::from_secs(4));
+        answer_all(&(0..1_000).map(|n| 1_000 + 6 * n).collect::<Vec<_>>());
+        assert!(stopwatch.unanswered_after() < Duration::from_secs(10), "{:?}", stopwatch.unanswered_after());
+    }
+
+    #[test]
+    fn a_slow_first_call_is_soon_forgotten() {
+        let (clock, time) = Clock::manual();
+        let stopwatch = Stopwatch::new(clock.clone());
+        for millis in std::iter::once(30_000).chain([10; 100]) {
+            let started = clock.now();
+            time.advance(Duration::from_millis(millis));
+            stopwatch.learn(started);
+        }
+        assert!(stopwatch.unanswered_after() < Duration::from_millis(500), "{:?}", stopwatch.unanswered_after());
     }
 }

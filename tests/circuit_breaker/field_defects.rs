@@ -79,6 +79,24 @@ async fn a_dead_dependency_behind_an_outer_timeout_opens_the_circuit() {
     assert!(rejection(&rejected).is_some());
 }
 
+/// Found by the simulated day: failures come at once, and made each caller that left a little later one without answer.
+#[test]
+fn quick_failures_do_not_shorten_the_time_that_an_answer_may_take() {
+    let (breaker, time) =
+        breaker(|builder| builder.window(SlidingWindow::count(100)).minimum_calls(5).failure_rate_threshold(1.0));
+    let leave_after = |wait: Duration| {
+        let permit = breaker.try_acquire().unwrap();
+        time.advance(wait);
+        permit
+    };
+    leave_after(OPEN_TIME).success();
+    (0..50).for_each(|_| leave_after(MILLISECOND).failure());
+    (0..5).for_each(|_| drop(leave_after(OPEN_TIME / 2)));
+    assert_eq!((breaker.state(), breaker.snapshot().unanswered), (State::Closed, 0));
+    (0..5).for_each(|_| drop(leave_after(4 * OPEN_TIME)));
+    assert_eq!(breaker.state(), State::Open);
+}
+
 /// The other side of it: a client that goes away now and then says nothing about the dependency.
 #[test]
 fn stray_disconnects_do_not_open_the_circuit() {

@@ -119,7 +119,7 @@ setters! { CircuitBreakerBuilder<T>.settings:
     pub fn on_abandoned(abandonment: AbandonedPolicy);
 
     /// How long a caller has to wait for an answer before its leaving says something about the dependency, with
-    /// [`AbandonedPolicy::Judge`] and on the outbound side. Default: four times the usual time of answered calls, at
+    /// [`AbandonedPolicy::Judge`] and on the outbound side. Default: four times the usual time of successful calls, at
     /// least 50 ms. Valid: above 0.
     ///
     /// Set it if your callers' deadlines are shorter than that: longer misses a dependency that hangs behind them,
