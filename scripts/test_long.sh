@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Slow work that rarely fails, whole: an hour on two cores. scripts/test.sh samples it.
 #
-# BACKSTOP_MODEL_STEPS, BACKSTOP_STORE_KILLS and the seconds for the fuzzers (first argument) may be set.
+# BACKSTOP_MODEL_STEPS, BACKSTOP_DAY_SERVICES, BACKSTOP_STORE_KILLS and the seconds for the fuzzers (first argument) may be set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,6 +31,9 @@ step 'every two features' pairs
 step 'a million steps beside the reference models' \
   env BACKSTOP_MODEL_STEPS="${BACKSTOP_MODEL_STEPS-1000000}" \
   cargo test --release --test circuit_breaker --test bulkhead model
+step 'a day in production, a thousand services' \
+  env BACKSTOP_DAY_SERVICES="${BACKSTOP_DAY_SERVICES-1000}" \
+  cargo test --release --test circuit_breaker day -- --nocapture
 step 'a thousand killed writers' \
   env BACKSTOP_STORE_KILLS="${BACKSTOP_STORE_KILLS-1000}" cargo test --release --test kill_switch store
 step 'the canary, as README runs it' timeout 300 cargo run --release --example canary

@@ -3,6 +3,7 @@
 #[path = "../support/scene.rs"]
 mod scene;
 
+mod day;
 mod field_defects;
 mod half_open;
 mod half_open_traffic;

@@ -20,7 +20,7 @@ use storm::storm;
 /// Histories that share one seed.
 const CHUNK: u32 = 64;
 
-fn number(variable: &str, default: u64) -> u64 {
+pub(crate) fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
         Ok(text) => text.replace('_', "").parse().unwrap_or_else(|_| panic!("{variable} must be a number, not {text}")),
         Err(_) => default,
