@@ -8,6 +8,7 @@ use super::change_request::ChangeRequest;
 use super::denied_log::DeniedRequest;
 use super::problem::Problem;
 use super::shared::{Shared, write_down};
+use super::views::here;
 use crate::clock::timestamp;
 use crate::kill_switch::access::Verb::{self, Approve, Define, Drill, Engage, Release};
 use crate::kill_switch::access::{Actor, Denied};
@@ -146,10 +147,12 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
         }
     };
     let pending = document.changed().proposed;
+    let switch = about.and_then(|id| document.switch(id));
     let told = json!({
         "generation": document.generation(),
         "hash": document.content_hash(),
-        "switch": about.and_then(|id| document.switch(id)),
+        "here": switch.map(|switch| here(shared, switch)),
+        "switch": switch,
         "audited": editor.is_audited() && unrecorded.is_none(),
         "pending": pending,
     });

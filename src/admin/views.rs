@@ -146,12 +146,21 @@ fn in_force(shared: &Shared) -> Option<Value> {
 fn with_state(shared: &Shared, switch: &Switch) -> Value {
     let mut told = json!(switch);
     told["is_engaged"] = switch.is_engaged(timestamp()).into();
-    told["here"] = json!({
+    told["here"] = here(shared, switch);
+    told
+}
+
+/// How a switch stands on this instance, and why it does not block what it is meant for.
+pub(super) fn here(shared: &Shared, switch: &Switch) -> Value {
+    let mut here = json!({
         "instance": shared.switches.instance(),
         "region": shared.switches.region(),
         "is_engaged": shared.switches.is_engaged(switch.id.as_str()),
     });
-    told
+    if let Some(warning) = shared.switches.not_in_force(switch) {
+        here["warning"] = warning.into();
+    }
+    here
 }
 
 fn limit(query: Option<&str>) -> Result<usize, Problem> {

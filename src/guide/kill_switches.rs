@@ -12,24 +12,31 @@
 //! answer while engaged:
 //!
 //! ```
-//! use axum::{Router, extract::Request, routing::get};
+//! use axum::{Router, extract::{OriginalUri, Request}, routing::get};
 //! use backstop::kill_switch::{KillSwitches, OnUnknown, Target};
+//!
+//! /// What a request states: the dimensions that an operator may name in a scope.
+//! fn target(request: &Request) -> Target<'_> {
+//!     // A nested router sees the path without its prefix; operators type the whole one.
+//!     let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |OriginalUri(uri)| uri);
+//!     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+//!     Target::new().route(uri.path()).tenant(header("x-tenant")).key(header("x-user"))
+//! }
 //!
 //! let switches = KillSwitches::builder("shop").build()?;
 //! let recommendations = switches.switch("recommendations", OnUnknown::Allow)?;
 //! let app: Router = Router::new()
 //!     .route("/recommendations", get(|| async { "for you" }))
 //!     .layer(
-//!         recommendations
-//!             .layer()
-//!             .target(|request: &Request| {
-//!                 let tenant = request.headers().get("x-tenant").and_then(|tenant| tenant.to_str().ok());
-//!                 Target::new().route(request.uri().path()).tenant(tenant.unwrap_or_default())
-//!             })
-//!             .respond(), // 503, in the format of every other rejection
+//!         recommendations.layer().target(target).respond(), // 503, in the format of every other rejection
 //!     );
 //! # Ok::<(), backstop::ConfigError>(())
 //! ```
+//!
+//! State every dimension that somebody may type at 3 am. A request that states no tenant passes while the switch is
+//! engaged for one tenant, and one without a key passes every percentage. Such requests are counted
+//! (`backstop_kill_switch_undecided_total`), and the status, the log and `backstop switch list --admin` name the dimension
+//! that is missing. An empty value states nothing.
 //!
 //! In a handler, pass that answer to `call_or`:
 //!

@@ -37,6 +37,14 @@ pub enum Event {
         /// The definition's `on_unknown`.
         defined: OnUnknown,
     },
+    /// A switch is engaged, and does not block requests on this instance that it is meant for; reported once while it
+    /// lasts.
+    NotInForce {
+        /// The switch.
+        name: &'static str,
+        /// The reason, a sentence after the name.
+        why: String,
+    },
     /// A switch of the program changed for this instance.
     Switched {
         /// The switch.

@@ -75,7 +75,7 @@ impl KillSwitch {
 
     #[inline]
     fn check_with_care(&self, target: &Target<'_>) -> Result<State, Rejected> {
-        match self.gate.state(target) {
+        match self.gate.decide(target) {
             State::Engaged => Err(self.gate.rejected(RejectReason::Engaged)),
             State::Unknown if self.gate.on_unknown == OnUnknown::Block => {
                 Err(self.gate.rejected(RejectReason::SwitchUnknown))

@@ -24,6 +24,9 @@ pub(super) fn event(event: &Event) {
         Event::Unrecorded { generation, why } => {
             tracing::warn!(target: TARGET, generation, why, "kill switches changed without an entry in the audit");
         }
+        Event::NotInForce { name, why } => {
+            tracing::warn!(target: TARGET, name, why, "kill switch engaged without effect on some requests");
+        }
         Event::Switched { name, is_engaged: true } => {
             tracing::warn!(target: TARGET, name, "kill switch engaged");
         }

@@ -18,7 +18,13 @@ mod publish {
     }
 
     /// One switch's series, with what the document in force has of it.
-    pub(crate) fn publish_point(publisher: &mut Publisher, gate: &Gate, switch: Option<&Switch>, now: Timestamp) {
+    pub(crate) fn publish_point(
+        publisher: &mut Publisher,
+        gate: &Gate,
+        switch: Option<&Switch>,
+        is_elsewhere: bool,
+        now: Timestamp,
+    ) {
         let name = gate.name;
         let of = move |metric: Metric| Series { metric, labels: [name, "", "", ""] };
         let transitions = ["engaged", "released"].into_iter().flat_map(move |to| {
@@ -30,18 +36,21 @@ mod publish {
         let rest = [
             telemetry::KILL_SWITCH_BLOCKED,
             telemetry::KILL_SWITCH_FALLBACKS,
+            telemetry::KILL_SWITCH_UNDECIDED,
             telemetry::KILL_SWITCH_ENGAGED,
+            telemetry::KILL_SWITCH_ELSEWHERE,
             telemetry::KILL_SWITCH_UNKNOWN,
             telemetry::KILL_SWITCH_DEFINITION_EXPIRED,
             telemetry::KILL_SWITCH_ENGAGEMENT_OVERDUE,
             telemetry::KILL_SWITCH_DRILL_AGE_SECONDS,
         ];
         let total = |count: &AtomicU64| Value::Total(count.load(Ordering::Relaxed));
-        let totals = gate.transitions.iter().chain([&gate.blocked, &gate.fallbacks]).map(total);
+        let totals = gate.transitions.iter().chain([&gate.blocked, &gate.fallbacks, &gate.undecided]).map(total);
         let drilled = switch.and_then(|switch| switch.drilled.as_ref());
         let drilled = drilled.map_or(Timestamp::UNIX_EPOCH, |drilled| drilled.at);
         let gauges = [
             flag(gate.is_engaged()),
+            flag(is_elsewhere),
             flag(gate.is_unknown()),
             flag(switch.is_some_and(|switch| switch.definition.is_expired(now))),
             flag(switch.is_some_and(|switch| is_overdue(switch, now))),

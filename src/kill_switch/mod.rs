@@ -101,7 +101,7 @@ pub use rules::update::{DocumentRejected, Update, check_update};
 pub use runtime::compiled_scope::CompiledScope;
 pub use runtime::gate::State;
 pub use service::{KillSwitchService, ResponseFuture};
-pub use status::{Source, Status};
+pub use status::{NotInForce, Source, Status};
 pub use switches::KillSwitches;
 pub use target::{Anyone, Target, Targets};
 pub use testing::TestSwitches;

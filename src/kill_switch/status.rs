@@ -50,6 +50,18 @@ pub struct Status {
     pub overdue: Vec<String>,
     /// Switches of the program that declare another `on_unknown` than their definition. The program's own holds.
     pub differing: Vec<&'static str>,
+    /// Switches of the program that are engaged and do not block requests here that they are meant for.
+    pub not_in_force: Vec<NotInForce>,
+}
+
+/// A switch that is engaged and does not block requests here that it is meant for.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct NotInForce {
+    /// The switch.
+    pub switch: &'static str,
+    /// The reason, and what to do: a sentence after the name.
+    pub why: String,
 }
 
 fn millis<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -62,10 +74,15 @@ impl Status {
     pub fn warnings(&self) -> Vec<String> {
         let of = |what: &str, names: &[String]| names.iter().map(|name| format!("kill switch {name} {what}")).collect();
         let own = |names: &[&'static str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let told: [Vec<String>; 5] = [
+        let doubts = self.not_in_force.iter().map(|NotInForce { switch, why }| format!("kill switch {switch} {why}"));
+        // Where no document can be read, to define the switch is no help.
+        let is_unread = self.source == Source::Nothing && self.refused.is_some();
+        let unknown = if is_unread { &[][..] } else { &self.unknown };
+        let told: [Vec<String>; 6] = [
+            doubts.collect(),
             of("has an expired definition: say whether it is still wanted", &self.expired),
             of("is engaged for longer than was said: release or extend it", &self.overdue),
-            of("is unknown to the document: define it", &own(&self.unknown)),
+            of("is unknown to the document: define it", &own(unknown)),
             of("is retired: take its gate out of the program", &own(&self.retired)),
             of("declares another on_unknown than its definition: change one of them", &own(&self.differing)),
         ];
@@ -80,7 +97,8 @@ impl Status {
         let refused = refused.map(|why| format!("kill switches keep an older document: {why}"));
         let unrecorded = (self.unrecorded > 0)
             .then(|| format!("{} changes of kill switches are missing in the audit", self.unrecorded));
-        told.into_iter().flatten().chain(store).chain(refused).chain(unrecorded).chain(self.snapshot.clone()).collect()
+        let told = store.into_iter().chain(refused).chain(told.into_iter().flatten());
+        told.chain(unrecorded).chain(self.snapshot.clone()).collect()
     }
 }
 
@@ -108,6 +126,7 @@ mod tests {
             expired: Vec::new(),
             overdue: Vec::new(),
             differing: Vec::new(),
+            not_in_force: Vec::new(),
         }
     }
 
@@ -131,6 +150,12 @@ mod tests {
         let (retired, snapshot) = (vec!["recs"], Some("the snapshot cannot be written".to_owned()));
         let told = Status { snapshot, retired, ..well() }.warnings();
         assert!(told[0].contains("recs is retired") && told[1].contains("snapshot"), "{told:?}");
+        let nothing =
+            Status { stale_for, refused: refused.clone(), source: Source::Nothing, unknown: vec!["a"], ..well() };
+        assert_eq!(nothing.warnings().len(), 1, "to define it is no help where it cannot be read");
+        let why = "is engaged, and 3 requests passed".to_owned();
+        let doubtful = Status { not_in_force: vec![NotInForce { switch: "recs", why }], ..well() };
+        assert_eq!(doubtful.warnings(), ["kill switch recs is engaged, and 3 requests passed"]);
         let kept = Status { refused, ..well() };
         assert_eq!(kept.warnings(), ["kill switches keep an older document: no such file"]);
     }

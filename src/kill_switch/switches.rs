@@ -37,6 +37,13 @@ impl KillSwitches {
         self.shared.gates.lock().get(&id).map(|gate| gate.is_engaged())
     }
 
+    /// The reason why a switch that is engaged does not block requests here that it is meant for.
+    #[cfg(feature = "axum")]
+    pub(crate) fn not_in_force(&self, switch: &crate::kill_switch::Switch) -> Option<String> {
+        let gate = self.shared.gates.lock().get(&switch.id).cloned()?;
+        Some(self.shared.doubt(&gate, Some(switch), self.shared.now())?.to_string())
+    }
+
     /// Returns whether both handles are of the same switches.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)

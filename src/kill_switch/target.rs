@@ -4,7 +4,9 @@ use crate::kill_switch::model::KeyHash;
 
 /// Dimensions of a request, as far as they are known. Borrowed, and made for each request.
 ///
-/// A missing dimension is outside every scope that asks for it.
+/// A request that lacks a dimension passes every scope that asks for it, and is counted
+/// (`backstop_kill_switch_undecided_total`): state each dimension that an operator may name. An empty value states
+/// nothing.
 ///
 /// # Examples
 ///
@@ -30,33 +32,37 @@ impl<'a> Target<'a> {
         Self { route: None, tenant: None, region: None, audience: None, key: None }
     }
 
-    /// The route that is asked for, without scheme, host and query.
+    /// The path that is asked for, from the root of the server. A query is left out, and `%61` is read as `a`.
+    ///
+    /// A router that nests another strips the prefix from what the inner one sees: state the original path, as the
+    /// [guide](crate::guide::kill_switches) does.
     pub const fn route(mut self, route: &'a str) -> Self {
-        self.route = Some(route);
+        self.route = stated(route);
         self
     }
 
     /// The tenant that the request is for.
     pub const fn tenant(mut self, tenant: &'a str) -> Self {
-        self.tenant = Some(tenant);
+        self.tenant = stated(tenant);
         self
     }
 
     /// The region that the request is for. Default: the process's own.
     pub const fn region(mut self, region: &'a str) -> Self {
-        self.region = Some(region);
+        self.region = stated(region);
         self
     }
 
     /// The audience that the request is from.
     pub const fn audience(mut self, audience: &'a str) -> Self {
-        self.audience = Some(audience);
+        self.audience = stated(audience);
         self
     }
 
-    /// Key of a percentage: a user's or an order's number. The same key is always on the same side.
+    /// Key of a percentage: a user's or an order's number. The same key is always on the same side. Anonymous
+    /// requests have none: an empty key would put all of them on one side.
     pub const fn key(mut self, key: &'a str) -> Self {
-        self.key = Some(key);
+        self.key = stated(key);
         self
     }
 
@@ -70,6 +76,10 @@ impl<'a> Target<'a> {
     pub const fn key_hash(&self) -> KeyHash<'a> {
         KeyHash::of(self.key)
     }
+}
+
+const fn stated(value: &str) -> Option<&str> {
+    if value.is_empty() { None } else { Some(value) }
 }
 
 /// A target that says nothing: only a switch that is engaged for all matters to it.

@@ -26,6 +26,8 @@
 //! | `backstop_kill_switch_transitions_total` | counter | name, to, trigger |
 //! | `backstop_kill_switch_blocked_total` | counter | name |
 //! | `backstop_kill_switch_fallbacks_total` | counter | name |
+//! | `backstop_kill_switch_undecided_total` | counter | name |
+//! | `backstop_kill_switch_elsewhere` | gauge | name |
 //! | `backstop_kill_switch_unknown` | gauge | name |
 //! | `backstop_kill_switch_definition_expired` | gauge | name |
 //! | `backstop_kill_switch_engagement_overdue` | gauge | name |
@@ -178,6 +180,10 @@ table! {
         "Requests blocked by the switch.";
     KILL_SWITCH_FALLBACKS = "backstop_kill_switch_fallbacks_total", Counter, Count, ["name"],
         "Requests answered by the degraded mode's fallback.";
+    KILL_SWITCH_UNDECIDED = "backstop_kill_switch_undecided_total", Counter, Count, ["name"],
+        "Requests that passed an engaged scope because they state no value for what it asks for.";
+    KILL_SWITCH_ELSEWHERE = "backstop_kill_switch_elsewhere", Gauge, Flag, ["name"],
+        "1 while the switch is engaged at a stage that does not include this instance.";
     KILL_SWITCH_UNKNOWN = "backstop_kill_switch_unknown", Gauge, Flag, ["name"],
         "1 while no known document contains the switch.";
     KILL_SWITCH_DEFINITION_EXPIRED = "backstop_kill_switch_definition_expired", Gauge, Flag, ["name"],

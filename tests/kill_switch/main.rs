@@ -14,6 +14,7 @@ mod promtool;
 mod audit;
 mod drill;
 mod editor;
+mod engaged;
 mod gate;
 mod outages;
 mod recovery;

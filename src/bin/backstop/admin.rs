@@ -3,8 +3,12 @@
 use super::committed::{Committed, Purpose};
 use super::http::{Answer, Http};
 use super::output::Failure;
-use backstop::kill_switch::{Author, Change, Document, Switch};
+use backstop::kill_switch::{Author, Change, Document, Switch, SwitchId};
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Between two looks at the effect of an engagement.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks a program's admin page.
 pub(super) struct Client {
@@ -53,6 +57,23 @@ impl Client {
             serde_json::from_value(switch).map_err(|_| foreign())
         };
         switches.iter().map(switch).collect()
+    }
+
+    /// Why a switch that was engaged does not block requests of the program that it is meant for. They show it as they
+    /// arrive, for which it waits a second.
+    pub(super) fn doubt(&self, id: &SwitchId, response: &Value, is_scoped: bool) -> Option<String> {
+        let told = |here: &Value| here["warning"].as_str().map(|why| format!("kill switch {id} {why}"));
+        let mut here = response["here"].clone();
+        for _ in 0..if is_scoped { 10 } else { 0 } {
+            if here["warning"].is_string() || here["is_engaged"].as_bool() != Some(true) {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+            let Ok(Answer { body, .. }) = self.http.get(&format!("/v1/switches/{id}")) else { break };
+            let response: Value = serde_json::from_slice(&body).unwrap_or_default();
+            here = response["switch"]["here"].clone();
+        }
+        told(&here)
     }
 
     /// Puts what is in force there into its store; the generation that it has then.
@@ -125,7 +146,7 @@ fn body(change: &Change, by: &Author, generation: Option<u64>) -> Value {
 mod tests {
     use super::*;
     use backstop::clock::Timestamp;
-    use backstop::kill_switch::{Engage, Scope, SwitchId, Trigger};
+    use backstop::kill_switch::{Engage, Scope, Trigger};
 
     fn by() -> Author {
         Author::person("ana", Timestamp::UNIX_EPOCH).because("why")

@@ -92,9 +92,22 @@ impl Backend {
                 switch.map_or_else(|| document_json(document), json)
             };
             let json = document.map_or_else(|| json(&response), switch);
-            Report { text: format!("{done}{note}\nGeneration {generation}."), json, ..Report::default() }
+            let gate = match &response["here"] {
+                Value::Object(here) if here["is_engaged"].is_null() && matches!(change, Change::Engage(_)) => {
+                    "\nThe program itself has no gate of that name."
+                }
+                _ => "",
+            };
+            Report { text: format!("{done}{note}{gate}\nGeneration {generation}."), json, ..Report::default() }
         };
-        Ok(Report { warning, ..report })
+        let doubt = match (self, change) {
+            (Self::Admin(client), Change::Engage(engage)) if proposed.is_none() => {
+                change.switch().and_then(|id| client.doubt(id, &response, !engage.scope().all))
+            }
+            _ => None,
+        };
+        let warnings = warning.into_iter().chain(doubt).reduce(|all, more| format!("{all}; {more}"));
+        Ok(Report { warning: warnings, ..report })
     }
 
     fn make(

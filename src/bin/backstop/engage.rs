@@ -79,7 +79,7 @@ impl Engage {
             let next = document.next_stage(self.id.as_str()).map(|stage| {
                 format!("\nThe next stage is {stage}: backstop switch advance {} --reason \"..\"", self.id)
             });
-            let state = text::state_of(document, &self.id);
+            let state = format!("{}{}", text::state_of(document, &self.id), text::conditions(document, &self.id));
             format!("{state}{}\nTo undo it: backstop switch revert --reason \"..\"", next.unwrap_or_default())
         })
     }

@@ -58,12 +58,17 @@ impl Program {
         Ok(Self { name: format!("{instance} at {}", http.place()), http, path, instance, region })
     }
 
-    /// Returns whether the switch is engaged on it, and the generation by which it is; why it does not say.
-    fn state(&self) -> Result<(bool, u64), String> {
+    /// Returns whether the switch is engaged on it, the generation by which it is, and what is wrong with it; why it does
+    /// not say.
+    fn state(&self) -> Result<(bool, u64, Option<String>), String> {
         let answer = self.http.get(&self.path).map_err(|failure| failure.to_string())?;
         let response: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let is_engaged = response["switch"]["here"]["is_engaged"].as_bool();
-        is_engaged.zip(response["generation"].as_u64()).ok_or_else(|| "it does not say".to_owned())
+        let here = &response["switch"]["here"];
+        let state = here["is_engaged"].as_bool().zip(response["generation"].as_u64());
+        let warning = here["warning"].as_str().map(str::to_owned);
+        state
+            .map(|(is_engaged, generation)| (is_engaged, generation, warning))
+            .ok_or_else(|| "it does not say".to_owned())
     }
 
     /// That it has what the stage gives it, and nothing that the stage does not.
@@ -71,12 +76,13 @@ impl Program {
         Check::new(&self.name, |reached: &Reached| {
             let is_included = reached.stage.includes(&self.instance, self.region.as_deref());
             match self.state() {
-                Ok((_, generation)) if generation < reached.generation => {
+                Ok((_, generation, _)) if generation < reached.generation => {
                     Finding::Waiting("it has not heard of it yet".to_owned())
                 }
-                Ok((is_engaged, _)) if is_engaged == is_included => Finding::Good,
-                Ok((true, _)) => Finding::Bad("it is engaged, and not in the stage".to_owned()),
-                Ok((false, _)) => Finding::Bad("it is in the stage, and not engaged".to_owned()),
+                Ok((true, _, Some(why))) if is_included => Finding::Bad(format!("it {why}")),
+                Ok((is_engaged, ..)) if is_engaged == is_included => Finding::Good,
+                Ok((true, ..)) => Finding::Bad("it is engaged, and not in the stage".to_owned()),
+                Ok((false, ..)) => Finding::Bad("it is in the stage, and not engaged".to_owned()),
                 Err(why) => Finding::Bad(why),
             }
         })
@@ -142,7 +148,7 @@ pub(super) fn instance<'scope>(
     page: Option<&'scope Degraded>,
 ) -> Instance<'static> {
     let applied = Arc::new(Seen::default());
-    ask(scope, &applied, PAUSE, || program.state().ok().map(|(is_engaged, _)| is_engaged));
+    ask(scope, &applied, PAUSE, || program.state().ok().map(|(is_engaged, ..)| is_engaged));
     let instance = Instance::new(&program.name, move || applied.get());
     let Some(Degraded { page, status }) = page else { return instance };
     let verified = Arc::new(Seen::default());

@@ -55,6 +55,32 @@ pub(super) fn whom(engaged: &Engagement) -> String {
     format!("{}{}", scope(&engaged.scope), stage(&engaged.stage))
 }
 
+/// What a request has to state, and an instance to be called, for an engagement to be in force for it.
+pub(super) fn conditions(document: &Document, id: &SwitchId) -> String {
+    let Some(engaged) = document.switch(id.as_str()).and_then(|switch| switch.engaged.as_ref()) else {
+        return String::new();
+    };
+    let scope = &engaged.scope;
+    let is_share = scope.share().is_some_and(|share| share < Percent::FULL);
+    let asked = [
+        (!scope.routes.is_empty(), "a route"),
+        (!scope.tenants.is_empty(), "a tenant"),
+        (!scope.regions.is_empty(), "a region"),
+        (!scope.audiences.is_empty(), "an audience"),
+        (is_share, "a key"),
+    ];
+    let asked: Vec<_> = asked.into_iter().filter_map(|(is_asked, what)| is_asked.then_some(what)).collect();
+    let asked = asked.join(" and ");
+    let list = "a program's `backstop switch list --admin URL` shows whether any pass";
+    let gates = (!asked.is_empty()).then(|| format!("\nIt blocks requests whose gate states {asked}: {list}."));
+    let names = match engaged.stage {
+        Stage::Instances(_) => "\nIt is in force on instances that are set up under that name, and on no other.",
+        Stage::Regions { .. } => "\nIt is in force on instances that are set up in that region, and on no other.",
+        _ => "",
+    };
+    format!("{}{names}", gates.unwrap_or_default())
+}
+
 /// `engaged`, `released`, and whether it stays so.
 pub(super) fn state(switch: &Switch, now: Timestamp) -> String {
     let is_drill = switch.engaged.as_ref().is_some_and(|engaged| engaged.trigger == Trigger::Drill);

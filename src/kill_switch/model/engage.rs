@@ -52,6 +52,11 @@ impl Engage {
         Self { switch, scope, stage: None, now: false, incident, expires, trigger }
     }
 
+    /// For whom.
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// Where it begins. Default: at the first of the document's [`Stages`](crate::kill_switch::Stages), which is
     /// everywhere where it names none; where
     /// the switch is engaged already, at what that has come to.

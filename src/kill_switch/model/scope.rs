@@ -111,6 +111,13 @@ impl Scope {
         problems.into_result(())
     }
 
+    /// Returns whether a document may hold it.
+    pub(crate) fn is_allowed(&self) -> bool {
+        let mut problems = Problems::default();
+        self.check_at("scope", &mut problems);
+        problems.into_result(()).is_ok()
+    }
+
     pub(crate) fn names_something(&self) -> bool {
         self.percent.is_some() || self.dimensions().iter().any(|(_, values, _)| !values.is_empty())
     }

@@ -3,9 +3,11 @@
 //! Nothing engaged costs a request one relaxed load: no clock, no lock, no allocation. A word that is a moment old is
 //! as good as a request that came a moment earlier.
 
-use crate::kill_switch::{CompiledScope, OnUnknown, SwitchId, Target, Trigger};
+use super::compiled_scope::Match;
+use super::effect::{Doubt, Effect};
+use crate::kill_switch::{CompiledScope, OnUnknown, Scope, Sha256, SwitchId, Target, Trigger};
 use crate::reject::{Mechanism, RejectReason, Rejected};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use arc_swap::ArcSwapOption;
 
 /// State of a switch for a request.
@@ -34,9 +36,15 @@ pub(crate) struct Gate {
     pub(crate) on_unknown: OnUnknown,
     region: Option<Box<str>>,
     word: AtomicU64,
-    rule: ArcSwapOption<CompiledScope>,
+    rule: ArcSwapOption<Rule>,
+    /// The document that the rule is of.
+    rule_of: Mutex<Option<Sha256>>,
     pub(crate) blocked: AtomicU64,
     pub(crate) fallbacks: AtomicU64,
+    /// Requests that passed an engaged scope because they lacked a dimension that it asks for.
+    pub(crate) undecided: AtomicU64,
+    /// Kind of the doubt that was reported last.
+    doubted: AtomicU64,
     /// To engaged and to released, by trigger.
     pub(crate) transitions: [AtomicU64; 8],
     /// Index of the present or last trigger.
@@ -47,12 +55,19 @@ pub(crate) struct Gate {
     pub(crate) publish_lock: crate::telemetry::PublishLock,
 }
 
+/// A scope in force, and its effect so far.
+struct Rule {
+    scope: CompiledScope,
+    effect: Arc<Effect>,
+}
+
 /// State of a switch on this instance.
 #[derive(Debug)]
-pub(crate) enum GateState {
+pub(crate) enum GateState<'a> {
     Released,
     Engaged,
-    Scoped(CompiledScope),
+    /// The scope, and the hash of its document.
+    Scoped(&'a Scope, Sha256),
     Unknown,
 }
 
@@ -66,8 +81,11 @@ impl Gate {
             region: region.map(Box::from),
             word: AtomicU64::new(word),
             rule: ArcSwapOption::empty(),
+            rule_of: Mutex::default(),
             blocked: AtomicU64::new(0),
             fallbacks: AtomicU64::new(0),
+            undecided: AtomicU64::new(0),
+            doubted: AtomicU64::new(0),
             transitions: [(); 8].map(|()| AtomicU64::new(0)),
             engaged_by: AtomicU64::new(0),
             is_differing: AtomicBool::new(false),
@@ -110,19 +128,39 @@ impl Gate {
     }
 
     /// Puts it into force for the requests from now on.
-    pub(crate) fn set(&self, standing: GateState) {
+    pub(crate) fn set(&self, standing: &GateState<'_>) {
+        let mut rule_of = self.rule_of.lock();
         let word = match standing {
             GateState::Released => RELEASED,
             GateState::Engaged => ENGAGED,
-            GateState::Scoped(rule) => {
-                self.rule.store(Some(Arc::new(rule))); // before the word that leads to it
+            GateState::Scoped(_, document) if *rule_of == Some(*document) => SCOPED, // as at the last reading
+            GateState::Scoped(scope, document) => {
+                let (scope, before) = (CompiledScope::new(&self.id, scope), self.rule.load_full());
+                let effect = before.filter(|before| before.scope == scope);
+                let effect = effect.map(|before| Arc::clone(&before.effect)).unwrap_or_default();
+                self.rule.store(Some(Arc::new(Rule { scope, effect }))); // before the word that leads to it
+                *rule_of = Some(*document);
                 SCOPED
             }
             GateState::Unknown if self.on_unknown == OnUnknown::Block => UNKNOWN_BLOCKED,
             GateState::Unknown => UNKNOWN_ALLOWED,
         };
-        // Release: pairs with the load in `state`, which then sees the rule.
+        // Release: pairs with the load in `look`, which then sees the rule.
         self.word.store(word, Ordering::Release);
+        if word != SCOPED && rule_of.take().is_some() {
+            self.rule.store(None);
+        }
+    }
+
+    /// The reason why the scope in force does not block requests that it is meant for.
+    pub(crate) fn doubt(&self) -> Option<Doubt> {
+        self.rule.load().as_ref()?.effect.doubt()
+    }
+
+    /// Returns whether this doubt is another one than that of the last call.
+    pub(crate) fn is_new_doubt(&self, doubt: Option<&Doubt>) -> bool {
+        let kind = doubt.map_or(0, Doubt::kind);
+        self.doubted.swap(kind, Ordering::Relaxed) != kind && kind != 0
     }
 
     /// Returns whether every request is let through, and that is known.
@@ -131,9 +169,23 @@ impl Gate {
         self.word.load(Ordering::Relaxed) == RELEASED
     }
 
-    /// The state for a request.
-    #[inline(never)]
+    /// The state for a request. Nothing is counted.
     pub(crate) fn state(&self, target: &Target<'_>) -> State {
+        self.look(target, |_, _| {})
+    }
+
+    /// The state for a request that is now decided about.
+    #[inline(never)]
+    pub(crate) fn decide(&self, target: &Target<'_>) -> State {
+        self.look(target, |rule, found| {
+            rule.effect.count(found);
+            if let Match::Undecided(_) = found {
+                self.undecided.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    }
+
+    fn look(&self, target: &Target<'_>, count: impl FnOnce(&Rule, Match)) -> State {
         // Acquire: pairs with the store in `set`.
         match self.word.load(Ordering::Acquire) {
             RELEASED => State::Released,
@@ -141,8 +193,10 @@ impl Gate {
             SCOPED => {
                 let target = target.or_region(self.region.as_deref());
                 let rule = self.rule.load();
-                let is_inside = rule.as_ref().is_some_and(|rule| rule.matches(&target, &mut target.key_hash()));
-                if is_inside { State::Engaged } else { State::Released }
+                let Some(rule) = rule.as_deref() else { return State::Released }; // since the word was loaded
+                let found = rule.scope.compare(&target, &mut target.key_hash());
+                count(rule, found);
+                if found == Match::Inside { State::Engaged } else { State::Released }
             }
             _ => State::Unknown,
         }
@@ -179,20 +233,20 @@ mod tests {
         let gate = gate(OnUnknown::Allow);
         assert_eq!(gate.state(&Target::new()), State::Unknown);
         assert!(!gate.is_released());
-        gate.set(GateState::Released);
+        gate.set(&GateState::Released);
         assert!(gate.is_released());
-        gate.set(GateState::Unknown);
+        gate.set(&GateState::Unknown);
         assert_eq!(gate.state(&Target::new()), State::Unknown);
     }
 
     #[test]
     fn a_scope_is_engaged_for_those_inside_of_it() {
         let gate = gate(OnUnknown::Allow);
-        gate.set(GateState::Scoped(CompiledScope::new(&gate.id, &Scope::new().tenant("acme").region("eu"))));
+        gate.set(&GateState::Scoped(&Scope::new().tenant("acme").region("eu"), Sha256::NONE));
         assert_eq!(gate.state(&Target::new().tenant("acme")), State::Engaged, "the region is the process's own");
         assert_eq!(gate.state(&Target::new().tenant("acme").region("us")), State::Released);
         assert_eq!(gate.state(&Target::new().tenant("other")), State::Released);
-        gate.set(GateState::Engaged);
+        gate.set(&GateState::Engaged);
         assert_eq!(gate.state(&Target::new()), State::Engaged);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod active;
 pub(super) mod compiled_scope;
+pub(super) mod effect;
 pub(super) mod expiry_clock;
 pub(super) mod gate;
 pub(super) mod last_good;

@@ -10,13 +10,14 @@
 //! delays these, and no engagement.
 
 use super::active::ActiveDocument;
+use super::effect::Doubt;
 use super::expiry_clock::ExpiryClock;
 use super::gate::{Gate, GateState};
 use super::last_good::LastGoodFile;
 use crate::clock::{Clock, Timestamp, timestamp};
 use crate::events::Events;
 use crate::kill_switch::store::{Store, StoreError};
-use crate::kill_switch::{CompiledScope, Document, Event, Source, SwitchId};
+use crate::kill_switch::{Document, Event, Sha256, Source, Switch, SwitchId};
 use crate::panic::catch_panic;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex};
 use std::collections::BTreeMap;
@@ -132,7 +133,9 @@ impl Shared {
                         GateState::Released
                     }
                     Some(engaged) if !engaged.scope.all => {
-                        GateState::Scoped(CompiledScope::new(&gate.id, &engaged.scope))
+                        let document =
+                            active.document.as_ref().map_or(Sha256::NONE, |document| document.content_hash());
+                        GateState::Scoped(&engaged.scope, document)
                     }
                     _ => GateState::Engaged,
                 },
@@ -142,7 +145,7 @@ impl Shared {
                 self.events.push([Event::Differing { name, declared, defined }]);
             }
             let before = gate.is_engaged();
-            gate.set(standing);
+            gate.set(&standing);
             let trigger = switch.and_then(|switch| switch.trigger_index(now));
             if before != gate.is_engaged() {
                 gate.count_transition(!before, trigger);
@@ -151,7 +154,23 @@ impl Shared {
             if let Some(trigger) = trigger.filter(|_| gate.is_engaged()) {
                 gate.is_engaged_by(trigger);
             }
+            let doubt = self.doubt(gate, switch, now);
+            if gate.is_new_doubt(doubt.as_ref()) {
+                let why = doubt.map(|doubt| doubt.to_string()).unwrap_or_default();
+                self.events.push([Event::NotInForce { name: gate.name, why }]);
+            }
         }
+    }
+
+    /// The reason why a switch that is engaged does not block requests here that it is meant for.
+    pub(crate) fn doubt(&self, gate: &Gate, switch: Option<&Switch>, now: Timestamp) -> Option<Doubt> {
+        let switch = switch.filter(|switch| switch.is_engaged(now))?;
+        let stage = switch.engaged.as_ref().map(|engaged| &engaged.stage)?;
+        if stage.includes(&self.instance, self.region.as_deref()) {
+            return gate.doubt();
+        }
+        let region = self.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
+        Some(Doubt::Elsewhere { stage: stage.to_string(), instance: format!("{}{region}", self.instance) })
     }
 }
 

@@ -1,10 +1,13 @@
 //! Status of the switches, and the publication of their metrics.
 
+#[cfg(feature = "metrics")]
+use super::effect::Doubt;
 use super::gate::Gate;
 use super::last_good::LastGoodFile;
 use super::shared::Shared;
 #[cfg(feature = "metrics")]
 use crate::kill_switch::metrics;
+use crate::kill_switch::status::NotInForce;
 use crate::kill_switch::status::is_overdue;
 use crate::kill_switch::{Document, Source, Status};
 use crate::sync::Ordering;
@@ -22,6 +25,12 @@ impl Shared {
         let unknown = named(&|gate| !is_defined(gate) && !is_retired(gate));
         let retired = named(&|gate| is_retired(gate));
         let differing = named(&|gate| gate.is_differing());
+        let of = |gate: &Gate| document.and_then(|document| document.switch(gate.id.as_str()));
+        let doubts = gates.iter().filter_map(|gate| {
+            let why = self.doubt(gate, of(gate), now)?.to_string();
+            Some(NotInForce { switch: gate.name, why })
+        });
+        let not_in_force = doubts.collect();
         let switches = document.map(Document::switches).unwrap_or_default();
         let expired = switches.iter().filter(|switch| switch.definition.is_expired(now));
         let overdue = switches.iter().filter(|switch| is_overdue(switch, now));
@@ -42,6 +51,7 @@ impl Shared {
             expired: expired.map(|switch| switch.id.to_string()).collect(),
             overdue: overdue.map(|switch| switch.id.to_string()).collect(),
             differing,
+            not_in_force,
         }
     }
 
@@ -55,7 +65,8 @@ impl Shared {
                 gate.publish_lock.run(|publisher| {
                     let (now, document) = (self.now(), self.active.lock().document.clone());
                     let switch = document.as_ref().and_then(|document| document.switch(gate.id.as_str()));
-                    metrics::publish_point(publisher, &gate, switch, now);
+                    let is_elsewhere = matches!(self.doubt(&gate, switch, now), Some(Doubt::Elsewhere { .. }));
+                    metrics::publish_point(publisher, &gate, switch, is_elsewhere, now);
                 });
             }
         }
