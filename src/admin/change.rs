@@ -30,7 +30,7 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::of("engage", &[Engage]),
         // It takes the capability away from more, or for longer.
         Self::of("advance", &[Engage]),
@@ -47,6 +47,7 @@ impl Ask {
         Self::of("drilled", &[Drill]),
         // An earlier document can differ in everything.
         Self::of("revert", &[Engage, Release, Define]),
+        Self::of("revert_switches", &[Engage, Release, Define]),
         Self::of("two_person", &[Define]),
         Self::of("stages", &[Define]),
         Self::of("approve", &[Approve]),
@@ -59,7 +60,7 @@ impl Ask {
 
     /// Returns whether its path names a switch.
     pub(super) fn is_of_switch(self) -> bool {
-        !matches!(self.path, "revert" | "two_person" | "stages" | "approve" | "reject")
+        !matches!(self.path, "revert" | "revert_switches" | "two_person" | "stages" | "approve" | "reject")
     }
 
     /// Returns whether it is about a proposal, whose switch only the document knows.

@@ -14,7 +14,7 @@
 //! | `/v1/history?limit=` | who made which generation, the newest first | `view` |
 //! | `/v1/revisions/{generation}`, `/v1/document` | documents as they are in the store | `view` |
 //! | `/v1/audit?limit=` | the end of the audit, the newest last | `view` |
-//! | `/v1/switches/{id}/engage` | `scope`, `stage`, `now`, `incident`, `expires` | `engage`; `release`, too, where it is for less than before |
+//! | `/v1/switches/{id}/engage` | `scope`, `stage`, `now`, `add`, `replace`, `incident`, `expires` | `engage`; `release`, too, where it is for less than before |
 //! | `/v1/switches/{id}/advance` | `stage` | `engage` |
 //! | `/v1/switches/{id}/extend` | `until` | `engage` |
 //! | `/v1/switches/{id}/release`, `unpin` | | `release` |
@@ -27,6 +27,7 @@
 //! | `/v1/two_person` | `required` | `define`, for all switches |
 //! | `/v1/stages` | `stages` | `define`, for all switches |
 //! | `/v1/revert` | `generation` | `engage`, `release` and `define`, for all switches |
+//! | `/v1/revert_switches` | `generation`, `switches`, `settings`, `over` (other authors whose changes it undoes) | as `revert` |
 //! | `/v1/restore` | | as `revert`: puts the document in force into a store that was damaged or deleted |
 //! | `/v1/approve` | `number`, `document` (the hash that was seen) | `approve`, for the proposal's switch |
 //! | `/v1/reject` | `number` | `approve`, for the proposal's switch |

@@ -63,7 +63,7 @@ impl TestSwitches {
     #[track_caller]
     pub fn engage_for(&self, id: &str, scope: Scope) {
         let switch = self.known(id);
-        self.change(&Change::Engage(Engage::new(switch, scope)));
+        self.change(&Change::Engage(Engage::new(switch, scope).replace()));
     }
 
     /// Releases a switch, or makes an unknown one known as released.

@@ -271,5 +271,9 @@ async fn who_may_engage_releases_nobody_by_engaging_for_less() {
     assert!(scene.recs.is_engaged());
     let seen = json!({ "reason": "x", "scope": { "tenants": ["nobody"] }, "if_generation": 1 });
     assert_eq!(scene.post("nora", "/v1/switches/recs/engage", seen).await.1["code"], "moved");
-    assert_eq!(scene.post("mira", "/v1/switches/recs/engage", less).await.0, 200, "who may release, may");
+    let (status, told) = scene.post("mira", "/v1/switches/recs/engage", less).await;
+    assert_eq!((status.as_u16(), told["code"].as_str()), (422, Some("narrows")), "it has to be said");
+    let replace = json!({ "reason": "x", "scope": { "tenants": ["nobody"] }, "replace": true });
+    assert_eq!(scene.post("nora", "/v1/switches/recs/engage", replace.clone()).await.0, 403);
+    assert_eq!(scene.post("mira", "/v1/switches/recs/engage", replace).await.0, 200, "who may release, may");
 }

@@ -10,49 +10,54 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// A temporary folder for a document.
-struct Editor {
+pub(crate) struct Editor {
     folder: tempfile::TempDir,
 }
 
 impl Editor {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
     /// One that has the switch `recs`.
-    fn with_recs() -> Self {
+    pub(crate) fn with_recs() -> Self {
         let editor = Self::new();
         editor.define("recs").succeeds();
         editor
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
         command.arg("switch").args(arguments).env_clear();
         command.env("BACKSTOP_SWITCHES", self.path("switches.json")).env("USER", "mira");
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    /// As somebody else.
+    pub(crate) fn run_as(&self, user: &str, arguments: &[&str]) -> Ran {
+        Ran::by(self.command(arguments).env("USER", user))
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::by(&mut self.command(arguments))
     }
 
-    fn define(&self, id: &str) -> Ran {
+    pub(crate) fn define(&self, id: &str) -> Ran {
         let what = ["--owner", "team-recs", "--disables", "recommendations", "--on-unknown", "allow"];
         self.run(&[&["define", id][..], &what, &["--expires", "90d", "--reason", "new"]].concat())
     }
 
     /// The JSON of a command that succeeds.
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let ran = self.run(&[arguments, &["--json"]].concat());
         ran.succeeds().value()
     }
 
-    fn engaged(&self) -> Vec<String> {
+    pub(crate) fn engaged(&self) -> Vec<String> {
         let switches = self.json(&["list"]);
         let engaged = switches.as_array().unwrap().iter().filter(|switch| switch.get("engaged").is_some());
         engaged.map(|switch| switch["id"].as_str().unwrap().to_owned()).collect()

@@ -6,3 +6,4 @@ mod ran;
 mod admin;
 mod file;
 mod fleet;
+mod incident;

@@ -47,7 +47,7 @@ fn switches() -> (KillSwitches, KillSwitch) {
 }
 
 fn engage(switches: &KillSwitches, scope: Scope) -> u64 {
-    let change = Change::Engage(Engage::new(id(), scope));
+    let change = Change::Engage(Engage::new(id(), scope).replace());
     switches.change(&change, &by("mira", "wrong prices")).unwrap().generation()
 }
 

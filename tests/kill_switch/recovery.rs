@@ -28,7 +28,7 @@ fn define() -> Change {
 }
 
 fn engage(scope: Scope) -> Change {
-    Change::Engage(Engage::new(id(), scope))
+    Change::Engage(Engage::new(id(), scope).replace())
 }
 
 /// A file of generation 4, in which `recs` is engaged for `acme`, and a program that has it in force.

@@ -93,7 +93,9 @@ impl Backend {
             };
             let json = document.map_or_else(|| json(&response), switch);
             let gate = match &response["here"] {
-                Value::Object(here) if here["is_engaged"].is_null() && matches!(change, Change::Engage(_)) => {
+                Value::Object(here)
+                    if here["is_engaged"].is_null() && matches!(change, Change::Engage(_)) && document.is_some() =>
+                {
                     "\nThe program itself has no gate of that name."
                 }
                 _ => "",

@@ -22,6 +22,7 @@ Where `backstop switch stages` has said so, it begins with some instances. Someb
 
 Examples:
   backstop switch engage recs --all --reason \"wrong prices shown\"
+  backstop switch engage recs --tenant initech --add --reason \"and they see them, too\"
   backstop switch engage recs --tenant acme --percent 10 --for 2h --reason \"error rate up\" --incident INC-1204
   backstop switch engage recs --all --stage instance:web-1 --reason \"try it on one first\"
   backstop switch engage recs --all --check http://127.0.0.1:8080/health --reason \"stage by stage, by itself\"
@@ -37,6 +38,12 @@ pub(super) struct Engage {
     /// Skips the stages: everywhere at once, or what --stage names. History and audit record it.
     #[arg(long, conflicts_with_all = ["check", "instance"])]
     now: bool,
+    /// Engages for these, too: who is engaged already stays so.
+    #[arg(long, conflicts_with = "replace")]
+    add: bool,
+    /// Replaces an engagement for more, for longer or in more places, which turns it on again for the rest.
+    #[arg(long)]
+    replace: bool,
     /// After how long it ends: 30m, 2h, 1d. Default: never.
     #[arg(long = "for", value_name = "LENGTH", value_parser = parse_length)]
     length: Option<Duration>,
@@ -61,6 +68,8 @@ impl Engage {
         let engage = kill_switch::Engage::new(self.id.clone(), self.whom.scope()?);
         let engage = if self.stage.is_empty() { engage } else { engage.stage(stage(&self.stage)?) };
         let engage = if self.now { engage.now() } else { engage };
+        let engage = if self.add { engage.add() } else { engage };
+        let engage = if self.replace { engage.replace() } else { engage };
         let engage = match self.length {
             Some(length) => {
                 let at = When::In(length).from(now());
@@ -79,8 +88,11 @@ impl Engage {
             let next = document.next_stage(self.id.as_str()).map(|stage| {
                 format!("\nThe next stage is {stage}: backstop switch advance {} --reason \"..\"", self.id)
             });
-            let state = format!("{}{}", text::state_of(document, &self.id), text::conditions(document, &self.id));
-            format!("{state}{}\nTo undo it: backstop switch revert --reason \"..\"", next.unwrap_or_default())
+            let (state, conditions) = (text::state_of(document, &self.id), text::conditions(document, &self.id));
+            // The very change, whatever others have done since.
+            let (before, id, next) = (document.generation() - 1, &self.id, next.unwrap_or_default());
+            let undo = format!("To undo it: backstop switch revert {before} --switch {id} --reason \"..\"");
+            format!("{state}{next}\n{undo}{conditions}")
         })
     }
 }

@@ -55,7 +55,7 @@ impl Looks {
         let was_engaged = before.switch(id.as_str()).is_some_and(|switch| switch.engaged.is_some());
         let undo = if was_engaged {
             let generation = before.generation();
-            format!("backstop switch revert {generation} --reason \"..\", and with it all that was changed since")
+            format!("backstop switch revert {generation} --switch {id} --reason \"..\"")
         } else {
             format!("backstop switch release {id} --reason \"..\"")
         };

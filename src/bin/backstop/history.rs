@@ -4,7 +4,7 @@ use super::author_args::Who;
 use super::backend::Backend;
 use super::output::{Failure, Report};
 use super::{text, time_args};
-use backstop::kill_switch::{Change, ChangeRecord, Document, EditError};
+use backstop::kill_switch::{Change, ChangeRecord, Document, EditError, SwitchId};
 use clap::Args;
 use serde::Serialize;
 
@@ -64,44 +64,75 @@ fn row(document: &Document, now: backstop::clock::Timestamp) -> [String; 6] {
 
 /// Goes back to what held before the last change, or in a generation of the history.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  backstop switch revert --reason \"it was another service\"\n  \
-backstop switch revert 12 --reason \"back to Friday\"")]
+#[command(after_help = "\
+It undoes your own changes of one switch. To undo more, name every switch, and everybody else whose change it undoes.
+
+Examples:
+  backstop switch revert --reason \"it was another service\"
+  backstop switch revert 12 --switch recs --reason \"as it was on Friday\"
+  backstop switch revert 12 --switch recs --switch ads --over bo --reason \"back to Friday\"")]
 pub(super) struct Revert {
     /// The generation. Default: the last one in which switches or settings were not what they are now.
     generation: Option<u64>,
+    /// A switch that goes back; the others stay as they are. Repeatable.
+    #[arg(long, value_name = "SWITCH")]
+    switch: Vec<SwitchId>,
+    /// The settings go back, too: stages, and the rule of two persons.
+    #[arg(long)]
+    settings: bool,
+    /// Somebody else whose change it undoes. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    over: Vec<String>,
     #[command(flatten)]
     who: Who,
 }
 
 impl Revert {
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
-        let (generation, seen) = match self.generation {
-            Some(generation) => (generation, None),
-            None => before_the_last_change(backend)?,
+        let before = match backend.document() {
+            Err(failure) if failure.code().starts_with("wrong_") && self.generation.is_some() => None, // no right to view
+            document => document?,
+        };
+        let generation = match self.generation {
+            Some(generation) => generation,
+            None => before_the_last_change(backend, before.as_ref())?,
+        };
+        let change = if self.switch.is_empty() && self.over.is_empty() && !self.settings {
+            Change::Revert { generation }
+        } else {
+            let (switches, over) = (self.switch.iter().cloned().collect(), self.over.into_iter().collect());
+            Change::RevertSwitches { generation, switches, settings: self.settings, over }
         };
         // What nobody has looked at is not undone: a change that came between makes it another last one.
-        backend.change_if(seen, &Change::Revert { generation }, &self.who, |document| {
+        let seen = before.as_ref().map(Document::generation);
+        backend.change_if(seen, &change, &self.who, |document| {
             let now = time_args::now();
             let engaged: Vec<_> = document.switches().iter().filter(|switch| switch.is_engaged(now)).collect();
             let engaged: Vec<_> = engaged.into_iter().map(text::engagement).collect();
             let engaged = if engaged.is_empty() { "No switch is engaged.".to_owned() } else { engaged.join("\n") };
-            format!("Everything is as it was in generation {generation}.\n{engaged}")
+            let names: Vec<_> = self.switch.iter().map(ToString::to_string).collect();
+            let what = match names.as_slice() {
+                [] if matches!(change, Change::Revert { .. }) => "Everything is as it was".to_owned(),
+                [] => "The settings are as they were".to_owned(),
+                [one] => format!("{one} is as it was"),
+                names => format!("{} are as they were", names.join(" and ")),
+            };
+            let on_again = before.as_ref().map(|before| text::on_again(before, document, now)).unwrap_or_default();
+            format!("{what} in generation {generation}.\n{engaged}{on_again}")
         })
     }
 }
 
-/// The generation to go back to, and the one that it was found from.
-///
-/// A proposal, and its rejection, change no switch: they are passed over.
-fn before_the_last_change(backend: &Backend) -> Result<(u64, Option<u64>), Failure> {
-    let now = backend.document()?.ok_or(EditError::Empty)?;
-    for earlier in backend.revisions(&now) {
+/// The generation to go back to. A proposal, and its rejection, change no switch: they are passed over.
+fn before_the_last_change(backend: &Backend, now: Option<&Document>) -> Result<u64, Failure> {
+    let now = now.ok_or(EditError::Empty)?;
+    for earlier in backend.revisions(now) {
         let earlier = earlier?;
         if earlier.switches() != now.switches()
             || earlier.is_two_person() != now.is_two_person()
             || earlier.stages() != now.stages()
         {
-            return Ok((earlier.generation(), Some(now.generation())));
+            return Ok(earlier.generation());
         }
     }
     let message = "the history has nothing that is different from now".to_owned();

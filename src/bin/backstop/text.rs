@@ -55,6 +55,23 @@ pub(super) fn whom(engaged: &Engagement) -> String {
     format!("{}{}", scope(&engaged.scope), stage(&engaged.stage))
 }
 
+/// The switches that were engaged and are on again, or engaged for others.
+pub(super) fn on_again(before: &Document, after: &Document, now: Timestamp) -> String {
+    let engaged = before.switches().iter().filter(|switch| switch.is_engaged(now));
+    let lines = engaged.filter_map(|switch| {
+        let was = switch.engaged.as_ref()?;
+        let (id, who) = (&switch.id, format!("{} engaged it because \"{}\"", was.by, was.reason));
+        let is = after.switch(id.as_str()).filter(|switch| switch.is_engaged(now));
+        match is.and_then(|switch| switch.engaged.as_ref()) {
+            None => Some(format!("\nOn again: {id}, for {}; {who}.", whom(was))),
+            Some(is) if is != was => Some(format!("\nOn again: {id}, for {} but those above; {who}.", whom(was))),
+            Some(_) => None,
+        }
+    });
+    let lines: String = lines.collect();
+    if lines.is_empty() { "\nNothing is on again.".to_owned() } else { lines }
+}
+
 /// What a request has to state, and an instance to be called, for an engagement to be in force for it.
 pub(super) fn conditions(document: &Document, id: &SwitchId) -> String {
     let Some(engaged) = document.switch(id.as_str()).and_then(|switch| switch.engaged.as_ref()) else {

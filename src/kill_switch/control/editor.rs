@@ -4,6 +4,7 @@ use super::error::TRIES;
 use crate::kill_switch::audit::AuditRecord;
 use crate::kill_switch::audit::describe;
 use crate::kill_switch::rules::apply::restored;
+use crate::kill_switch::rules::revert::undoes_as_named;
 use crate::kill_switch::store::{Store, StoreError};
 use crate::kill_switch::{Author, Change, ChangeError, Document, EditError, apply_with, earlier_generation};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
@@ -162,12 +163,19 @@ impl Editor {
                 Err(EditError::NoSuchRevision(_)) => None,
                 earlier => earlier?,
             };
+            let is_revert = matches!(change, Change::Revert { .. } | Change::RevertSwitches { .. });
+            if let Some(earlier) = earlier.as_ref().filter(|earlier| is_revert && earlier.store() == base.store()) {
+                let between = (earlier.generation() + 1..base.generation()).rev();
+                let between = between.filter_map(|generation| self.revision(generation).ok());
+                let checked = undoes_as_named(change, by, (&base, earlier), between);
+                checked.inspect_err(|error| self.refused(&base, change, by, error))?;
+            }
             let after = apply_with(&base, change, by, |_| earlier);
             let after = after.inspect_err(|error| self.refused(&base, change, by, error))?;
             let expected = before.as_ref().map(Document::generation);
             match self.store.compare_and_set(expected, after.generation(), &after.to_bytes()) {
                 // The author of a revert has not seen a change that came meanwhile: it would be undone, too.
-                Err(StoreError::Conflict { .. }) if matches!(change, Change::Revert { .. }) => {
+                Err(StoreError::Conflict { .. }) if is_revert => {
                     return Err(EditError::moved(base.generation(), self.document()?.as_ref()));
                 }
                 Err(StoreError::Conflict { .. }) => {}
@@ -181,7 +189,8 @@ impl Editor {
     ///
     /// # Errors
     ///
-    /// As [`change`](Self::change).
+    /// As [`change`](Self::change), and [`ChangeError::UndoesMore`] where that would undo more than the author's own
+    /// changes of one switch: name them with [`Change::RevertSwitches`].
     pub fn revert(&self, generation: u64, by: &Author) -> Result<Document, EditError> {
         self.change(&Change::Revert { generation }, by)
     }

@@ -3,6 +3,7 @@
 use super::{Definition, Engage, PinState, Sha256, Stage, Stages, SwitchId, decode};
 use crate::clock::Timestamp;
 use crate::config::Problems;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One thing to do to a document. As JSON: `{"release": {"switch": "recommendations"}}`.
@@ -57,10 +58,24 @@ pub enum Change {
         /// The switch.
         switch: SwitchId,
     },
-    /// Goes back to what the switches and settings were in an earlier generation.
+    /// Goes back to what the switches and settings were in an earlier generation, where that undoes the author's own
+    /// changes of one switch, or of the settings, and nothing else.
     Revert {
         /// The earlier generation.
         generation: u64,
+    },
+    /// Goes back to what these switches were in an earlier generation; the others stay as they are.
+    RevertSwitches {
+        /// The earlier generation.
+        generation: u64,
+        /// The switches.
+        switches: BTreeSet<SwitchId>,
+        /// Whether the settings go back, too: stages and the rule of two persons.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        settings: bool,
+        /// Other authors whose changes it undoes.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        over: BTreeSet<String>,
     },
     /// Records a drill.
     Drilled {
@@ -120,6 +135,7 @@ impl Change {
             | Self::Unpin { switch }
             | Self::Drilled { switch, .. } => Some(switch),
             Self::Revert { .. }
+            | Self::RevertSwitches { .. }
             | Self::TwoPerson { .. }
             | Self::Stages { .. }
             | Self::Approve { .. }
@@ -141,6 +157,10 @@ impl fmt::Display for Change {
             Self::Revert { generation: number } | Self::Approve { number, .. } | Self::Reject { number } => {
                 write!(f, " {number}")
             }
+            Self::RevertSwitches { generation, switches, .. } => match switches.first() {
+                Some(switch) if switches.len() == 1 => write!(f, " {generation} {switch}"),
+                _ => write!(f, " {generation}, {} switches", switches.len()),
+            },
             Self::TwoPerson { required } => write!(f, " {required}"),
             Self::Advance { switch, stage: Stage::Everywhere } => write!(f, " {switch} everywhere"),
             Self::Engage(Engage { switch, now: true, .. }) => write!(f, " {switch} now"),
@@ -176,6 +196,7 @@ mod tests {
             format!(r#"{{"unpin":{{{switch}}}}}"#),
             format!(r#"{{"approve":{{"number":7,"document":"sha256:{hash}"}}}}"#),
             r#"{"revert":{"generation":12}}"#.into(),
+            r#"{"revert_switches":{"generation":12,"switches":["ads","recs"],"settings":true,"over":["bo"]}}"#.into(),
             r#"{"two_person":{"required":true}}"#.into(),
             r#"{"stages":{"stages":[{"instances":["web-1"]},{"regions":["eu"]}]}}"#.into(),
             format!(r#"{{"engage":{{{switch},"scope":{{"all":true}},"now":true,"trigger":"human"}}}}"#),

@@ -27,6 +27,10 @@ pub struct Engage {
     pub(crate) stage: Option<Stage>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) now: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) replace: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) add: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) incident: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +45,9 @@ impl Engage {
         if let Some(stage) = &self.stage {
             stage.check_at(&format!("{at}.stage"), problems);
         }
+        if self.add && self.replace {
+            problems.add(format!("{at}.add"), "with replace", "one of the two");
+        }
         check_incident(at, self.incident.as_deref(), problems);
         self.trigger.check_at(&format!("{at}.trigger"), problems);
     }
@@ -49,7 +56,7 @@ impl Engage {
     /// decision.
     pub fn new(switch: SwitchId, scope: Scope) -> Self {
         let (incident, expires, trigger) = (None, None, Trigger::default());
-        Self { switch, scope, stage: None, now: false, incident, expires, trigger }
+        Self { switch, scope, stage: None, now: false, replace: false, add: false, incident, expires, trigger }
     }
 
     /// For whom.
@@ -70,6 +77,19 @@ impl Engage {
     /// audit record it. Only people may.
     pub fn now(mut self) -> Self {
         self.now = true;
+        self
+    }
+
+    /// Replaces an engagement that it does not cover, which turns the capability on again for the rest. Default: refused.
+    pub fn replace(mut self) -> Self {
+        self.replace = true;
+        self
+    }
+
+    /// Adds to the engagement: what is engaged already stays so, until the later of both ends. The two scopes may differ in
+    /// one dimension.
+    pub fn add(mut self) -> Self {
+        self.add = true;
         self
     }
 

@@ -53,11 +53,15 @@ impl Engagement {
     }
 
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        let end = |expires: Option<Expiry>| match expires {
-            Some(Expiry { at, then: ExpiryAction::Release }) => at,
-            _ => Timestamp::MAX,
-        };
-        self.scope.covers(&other.scope) && self.stage.covers(&other.stage) && end(self.expires) >= end(other.expires)
+        self.scope.covers(&other.scope) && self.stage.covers(&other.stage) && ends(self.expires) >= ends(other.expires)
+    }
+}
+
+/// End of an engagement with this expiry.
+pub(crate) fn ends(expires: Option<Expiry>) -> Timestamp {
+    match expires {
+        Some(Expiry { at, then: ExpiryAction::Release }) => at,
+        _ => Timestamp::MAX,
     }
 }
 

@@ -158,6 +158,27 @@ impl Scope {
         }
     }
 
+    /// The scope of all requests inside either; `None` if they differ in more than one dimension, as one scope then has no
+    /// words for it.
+    pub(crate) fn union(&self, other: &Self) -> Option<Self> {
+        if self.covers(other) || other.covers(self) {
+            return Some(if self.covers(other) { self.clone() } else { other.clone() });
+        }
+        let percent = self.share().max(other.share()).map(Percent::get).filter(|_| self.percent.is_some());
+        let mut union = Self { percent, ..self.clone() };
+        let mut differing = usize::from(self.percent != other.percent);
+        for (own, others) in [
+            (&mut union.routes, &other.routes),
+            (&mut union.tenants, &other.tenants),
+            (&mut union.regions, &other.regions),
+            (&mut union.audiences, &other.audiences),
+        ] {
+            differing += usize::from(own != others);
+            own.extend(others.iter().cloned());
+        }
+        (differing <= 1).then_some(union)
+    }
+
     /// Returns whether every request inside the other is inside this one, as far as their values show.
     pub fn covers(&self, other: &Self) -> bool {
         let has_route = |route: &String| {
@@ -212,6 +233,17 @@ mod tests {
         assert!(
             serde_json::from_str::<Scope>(r#"{"tenant":["a"]}"#).unwrap_err().to_string().contains("unknown field")
         );
+    }
+
+    #[test]
+    fn two_scopes_are_added_where_one_dimension_differs() {
+        let (acme, both) = (Scope::new().tenant("acme"), Scope::new().tenant("acme").tenant("initech"));
+        assert_eq!(acme.union(&Scope::new().tenant("initech")), Some(both));
+        assert_eq!(acme.union(&Scope::all()), Some(Scope::all()));
+        assert_eq!(acme.clone().percent(1.0).union(&acme.clone().percent(5.0)), Some(acme.clone().percent(5.0)));
+        assert_eq!(acme.clone().route("/a").union(&acme), Some(acme.clone()));
+        assert_eq!(acme.clone().route("/a").union(&Scope::new().tenant("initech").route("/b")), None);
+        assert_eq!(acme.union(&Scope::new().region("eu")), None, "more than both would be inside of neither");
     }
 
     #[test]

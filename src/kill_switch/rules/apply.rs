@@ -148,9 +148,9 @@ pub(crate) fn restored(document: &Document, generation: u64, by: &Author) -> Res
 /// The generation whose document [`apply_with`] needs: that of a revert, proposed or not.
 pub fn earlier_generation(document: &Document, change: &Change) -> Option<u64> {
     match change {
-        Change::Revert { generation } => Some(*generation),
+        Change::Revert { generation } | Change::RevertSwitches { generation, .. } => Some(*generation),
         Change::Approve { number, .. } => match &lookup::proposal(document, *number).ok()?.change {
-            Change::Revert { generation } => Some(*generation),
+            Change::Revert { generation } | Change::RevertSwitches { generation, .. } => Some(*generation),
             _ => None,
         },
         _ => None,

@@ -31,6 +31,26 @@ pub enum ChangeError {
         /// The alternative.
         instead: &'static str,
     },
+    /// Engaging would turn the capability on again for some for whom it is off.
+    #[error(
+        "{switch} is engaged by {by} for more, for longer or in more places, and this would turn it on again for the rest: \
+         add to it (--add), or replace it (--replace)"
+    )]
+    Narrows {
+        /// The switch.
+        switch: SwitchId,
+        /// Author of the present engagement.
+        by: String,
+    },
+    /// Two scopes that differ in more than one dimension are no one scope.
+    #[error(
+        "{switch} is engaged for a scope that differs in more than one dimension: name all in one scope, and replace the \
+         engagement (--replace)"
+    )]
+    CannotAdd {
+        /// The switch.
+        switch: SwitchId,
+    },
     /// The switch is not engaged.
     #[error("{switch} is not engaged: engage it first, with a scope and a reason")]
     NotEngaged {
@@ -147,6 +167,19 @@ pub enum ChangeError {
     UnknownRevision {
         /// The generation that was given.
         generation: u64,
+    },
+    /// A revert would undo more than its author named.
+    #[error(
+        "going back to generation {generation} undoes more than was named: {undone}; to do so, name every switch and \
+         everybody else whose change it undoes: {names}"
+    )]
+    UndoesMore {
+        /// The generation to go back to.
+        generation: u64,
+        /// The changes that it undoes, with their authors.
+        undone: String,
+        /// What to name.
+        names: String,
     },
     /// The generations are used up.
     #[error("this is the last possible generation: begin a new store")]

@@ -1,8 +1,9 @@
 //! Lookups that the rules share: switches, engagements and proposals of a document.
 
 use super::error::ChangeError;
+use crate::kill_switch::model::engagement::ends;
 use crate::kill_switch::model::{
-    Author, Document, Engage, Engagement, Proposal, Stage, Switch, SwitchId, Tombstone, Trigger,
+    Author, Document, Engage, Engagement, Expiry, Proposal, Stage, Switch, SwitchId, Tombstone, Trigger,
 };
 /// The proposal of this number.
 pub(crate) fn proposal(document: &Document, number: u64) -> Result<&Proposal, ChangeError> {
@@ -16,8 +17,11 @@ pub(crate) fn engagement(document: &Document, engage: &Engage, by: &Author) -> R
     let skips = || Err(ChangeError::SkipsStages { switch: engage.switch.clone() });
     let old = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));
     // The stage of a drill has not been checked.
-    let old = old.filter(|old| old.trigger != Trigger::Drill && !stages.is_empty());
+    let old = old.filter(|old| old.trigger != Trigger::Drill);
+    let added = old.filter(|_| engage.add);
+    let old = old.filter(|_| !stages.is_empty());
     let stage = match (&engage.stage, old) {
+        (None, None) if !engage.now && added.is_some() => added.map(|old| old.stage.clone()).unwrap_or_default(),
         (Some(stage), _) if !engage.now && stages.are_skipped_by(stage) => return skips(),
         (Some(stage), _) => stage.clone(),
         (None, _) if engage.now => Stage::Everywhere,
@@ -26,14 +30,24 @@ pub(crate) fn engagement(document: &Document, engage: &Engage, by: &Author) -> R
         (None, Some(old)) => old.stage.clone(),
         (None, None) => stages.first(),
     };
+    let (scope, expires) = match added {
+        Some(old) => {
+            let scope = old.scope.union(&engage.scope);
+            let scope = scope.ok_or_else(|| ChangeError::CannotAdd { switch: engage.switch.clone() })?;
+            // Without an end of its own it keeps the present one.
+            let is_later = |expiry: &Expiry| ends(Some(*expiry)) >= ends(old.expires);
+            (scope, engage.expires.filter(is_later).or(old.expires))
+        }
+        None => (engage.scope.clone(), engage.expires),
+    };
     Ok(Engagement {
-        scope: engage.scope.clone(),
+        scope,
         stage,
         by: by.name.clone(),
         reason: by.reason.clone(),
         incident: engage.incident.clone(),
         at: by.at,
-        expires: engage.expires,
+        expires,
         trigger: engage.trigger.clone(),
     })
 }

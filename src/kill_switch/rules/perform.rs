@@ -26,8 +26,8 @@ pub(crate) fn perform(
         Change::Extend { switch, until } => extend(find_mut(document, switch)?, *until, by),
         Change::Pin { switch, state } => pin(find_mut(document, switch)?, *state, by),
         Change::Unpin { switch } => unpin(find_mut(document, switch)?, by),
-        Change::Revert { generation } => match earlier {
-            Some(earlier) => revert::revert(document, earlier, by),
+        Change::Revert { generation } | Change::RevertSwitches { generation, .. } => match earlier {
+            Some(earlier) => revert::revert(document, &revert::target(document, change, earlier), by),
             None => Err(ChangeError::UnknownRevision { generation: *generation }),
         },
         Change::Drilled { switch, instances, time_to_disable_ms, time_to_verify_ms } => {
@@ -97,6 +97,13 @@ fn engaged(document: &mut Document, engage: &Engage, by: &Author) -> Result<(), 
         }
         if !new.covers(old) {
             not_pinned(switch)?;
+            if !engage.replace && old.trigger != Trigger::Drill {
+                return Err(ChangeError::Narrows { switch: switch.id.clone(), by: old.by.clone() });
+            }
+        }
+        let is_same = new.scope == old.scope && new.stage == old.stage && new.expires == old.expires;
+        if engage.add && is_same {
+            return Err(ChangeError::Unchanged);
         }
     }
     switch.engaged = Some(new);

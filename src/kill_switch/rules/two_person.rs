@@ -2,7 +2,7 @@
 
 use super::error::ChangeError;
 use super::lookup::{self, engagement, in_force};
-use super::revert::loosens;
+use super::revert::{loosens, target};
 pub(crate) use crate::kill_switch::model::proposal::Proposal;
 use crate::kill_switch::model::{Author, Change, Document, PinState, Sha256, Trigger};
 
@@ -46,7 +46,9 @@ pub(crate) fn takes_two(document: &Document, change: &Change, by: &Author, earli
                 engaged.is_some_and(|engaged| engaged.trigger != Trigger::Drill || engaged.by != by.name)
             }
             Change::Pin { state, .. } => *state == PinState::Released,
-            Change::Revert { .. } => earlier.is_none_or(|earlier| loosens(document, earlier)),
+            Change::Revert { .. } | Change::RevertSwitches { .. } => {
+                earlier.is_none_or(|earlier| loosens(document, &target(document, change, earlier)))
+            }
             Change::TwoPerson { required } => !required,
             // What begins with one instance takes away less for now, and nothing is given back by it.
             Change::Advance { .. }

@@ -197,7 +197,7 @@ fn an_approval_of_what_no_longer_fits_is_refused() {
 
 #[test]
 fn what_was_proposed_is_checked_again_when_it_is_approved() {
-    let narrow = Change::Engage(engage(Scope::new().percent(1.0)).expires(Expiry::keep(at(50))));
+    let narrow = Change::Engage(engage(Scope::new().percent(1.0)).replace().expires(Expiry::keep(at(50))));
     let asked = apply(&two_person(&[all()]), &narrow, &person("ana", 2)).unwrap();
     let approve = Change::Approve { number: asked.generation(), document: asked.content_hash() };
     assert!(apply(&asked, &approve, &person("bo", 49)).is_ok());
@@ -206,7 +206,7 @@ fn what_was_proposed_is_checked_again_when_it_is_approved() {
 
 #[test]
 fn engaging_takes_one_person_and_giving_back_takes_two() {
-    let narrow = || Change::Engage(engage(Scope::new().percent(1.0)));
+    let narrow = || Change::Engage(engage(Scope::new().percent(1.0)).replace());
     let ending = Change::Engage(engage(Scope::all()).expires(Expiry::keep(at(50))));
     let new = Change::Define {
         switch: id("recs"),

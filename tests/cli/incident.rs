@@ -1,0 +1,90 @@
+//! What two operators type during one incident: nothing typed for one switch changes another unseen.
+#![cfg(feature = "cli")]
+
+use crate::file::Editor;
+
+/// The command that a line of an answer names, as arguments.
+fn named<'a>(said: &'a str, begin: &str) -> Vec<&'a str> {
+    let line = said.lines().find_map(|line| line.strip_prefix(begin)).unwrap_or_else(|| panic!("{said}"));
+    line.trim_start_matches("backstop switch ").split(' ').map(|word| word.trim_matches('"')).collect()
+}
+
+/// An editor with `recs` and `ads`.
+fn two() -> Editor {
+    let editor = Editor::with_recs();
+    editor.define("ads").succeeds();
+    editor
+}
+
+#[test]
+fn the_printed_hint_undoes_its_own_change_and_no_other() {
+    let editor = two();
+    let said = editor.run_as("ana", &["engage", "recs", "--all", "--reason", "wrong prices"]).succeeds().stdout;
+    editor.run_as("bo", &["engage", "ads", "--all", "--reason", "offensive"]).succeeds();
+    let undone = editor.run_as("ana", &named(&said, "To undo it: ")).succeeds().stdout;
+    assert_eq!(editor.engaged(), ["ads"]);
+    assert!(undone.contains("On again: recs, for everybody; ana engaged it because \"wrong prices\"."), "{undone}");
+    assert!(undone.contains("ads is engaged for everybody."), "{undone}");
+}
+
+#[test]
+fn a_revert_over_another_switch_or_person_is_refused_until_both_are_named() {
+    let editor = two();
+    editor.run_as("ana", &["engage", "recs", "--all", "--reason", "wrong prices"]).succeeds();
+    editor.run_as("bo", &["engage", "ads", "--all", "--reason", "offensive"]).succeeds();
+    editor.run_as("ana", &["revert", "--reason", "x"]).fails(1, "\"engage ads\" by bo");
+    editor.run_as("ana", &["revert", "3", "--reason", "x"]).fails(1, "--switch ads --switch recs --over \"bo\"");
+    editor
+        .run_as("ana", &["revert", "3", "--switch", "recs", "--switch", "ads", "--reason", "x"])
+        .fails(1, "undoes_more");
+    editor.run_as("ana", &["revert", "3", "--switch", "rec", "--reason", "x"]).fails(1, "unknown switch rec");
+    assert_eq!(editor.engaged(), ["ads", "recs"]);
+    let all = ["revert", "3", "--switch", "recs", "--switch", "ads", "--over", "bo", "--reason", "both"];
+    let said = editor.run_as("ana", &all).succeeds().stdout;
+    assert!(said.contains("On again: ads, for everybody; bo engaged it"), "{said}");
+    assert!(editor.engaged().is_empty());
+}
+
+#[test]
+fn narrowing_is_refused_unless_it_is_said_and_adding_is_easy() {
+    let editor = Editor::with_recs();
+    let engage = |more: &[&str]| editor.run(&[&["engage", "recs", "--reason", "x"][..], more].concat());
+    engage(&["--all"]).succeeds();
+    for narrower in [&["--tenant", "initech"][..], &["--percent", "99"], &["--all", "--for", "2h"]] {
+        engage(narrower).fails(1, "error (narrows): recs is engaged by mira");
+    }
+    engage(&["--all", "--stage", "instance:web-1"]).fails(1, "narrows");
+    engage(&["--tenant", "initech", "--add"]).fails(1, "unchanged");
+    assert!(editor.run(&["list"]).succeeds().stdout.contains("everybody"));
+
+    engage(&["--tenant", "acme", "--for", "1h", "--replace"]).succeeds();
+    engage(&["--tenant", "initech"]).fails(1, "--add");
+    let said = engage(&["--tenant", "initech", "--add"]).succeeds().stdout;
+    assert!(said.starts_with("recs is engaged for tenant acme or initech, until "), "{said}");
+    engage(&["--tenant", "acme", "--route", "/recs", "--add"]).fails(1, "unchanged");
+    engage(&["--region", "eu", "--add"]).fails(1, "cannot_add");
+    engage(&["--all", "--add"]).succeeds();
+    assert!(editor.run(&["list"]).succeeds().stdout.contains("everybody"));
+}
+
+#[test]
+fn a_hint_is_refused_where_somebody_else_has_changed_the_switch_since() {
+    let editor = Editor::with_recs();
+    let said =
+        editor.run_as("ana", &["engage", "recs", "--tenant", "acme", "--reason", "wrong prices"]).succeeds().stdout;
+    editor.run_as("bo", &["engage", "recs", "--all", "--reason", "for all"]).succeeds();
+    editor.run_as("ana", &named(&said, "To undo it: ")).fails(1, "\"engage recs\" by bo");
+    assert_eq!(editor.engaged(), ["recs"]);
+}
+
+#[test]
+fn a_revert_of_a_setting_does_not_change_a_switch() {
+    let editor = Editor::with_recs();
+    editor.run(&["stages", "instance:web-1", "--reason", "one first"]).succeeds();
+    editor.run(&["engage", "recs", "--all", "--now", "--reason", "wrong prices"]).succeeds();
+    editor.run(&["revert", "2", "--reason", "x"]).fails(1, "--switch recs --settings");
+    let said = editor.run(&["revert", "2", "--settings", "--reason", "x"]).succeeds().stdout;
+    assert!(said.contains("The settings are as they were in generation 2."), "{said}");
+    assert!(said.contains("Nothing is on again."), "{said}");
+    assert_eq!(editor.engaged(), ["recs"]);
+}
