@@ -46,7 +46,7 @@ async fn main() -> Result<(), BoxError> {
     let next_year = Timestamp::now() + Duration::from_secs(365 * 86_400);
     let definition = Definition::new("team-recs", "the recommendations on every page", next_year, OnUnknown::Allow);
     let definition = definition.severity(Severity::Low);
-    let engage = |scope| Change::Engage(Engage::new(id.clone(), scope).incident("INC-1204"));
+    let engage = |scope| Change::Engage(Engage::new(id.clone(), scope).replace().incident("INC-1204"));
     let change = async |change: Change, by: &str, reason: &str| {
         let (switches, by) = (switches.clone(), Author::person(by, Timestamp::now()).because(reason));
         // Stores block, so changes run on a blocking thread.
@@ -70,7 +70,9 @@ async fn main() -> Result<(), BoxError> {
     shop.expect("released", 0, 0).await?;
 
     let generation = for_acme.generation();
-    change(Change::Revert { generation }, "mira", "acme still has the new model").await?;
+    let (names, over) = ([id.clone()].into(), ["jonas".to_owned()].into());
+    let revert = Change::RevertSwitches { generation, switches: names, settings: false, over };
+    change(revert, "mira", "acme still has the new model").await?;
     shop.expect(&format!("back to generation {generation}"), 100, 0).await?;
 
     change(Change::Release { switch: id.clone() }, "mira", "acme has the old model again").await?;

@@ -104,8 +104,10 @@ impl KillSwitchesBuilder {
             ""
         });
         text::name("instance", &instance, &mut problems);
+        text::matched("instance", &instance, &mut problems);
         if let Some(region) = &region {
             text::name("region", region, &mut problems);
+            text::matched("region", region, &mut problems);
         }
         if poll < Duration::from_millis(10) || poll > Duration::from_secs(3_600) {
             problems.add("poll", format!("{poll:?}"), "from 10ms to 1 hour");

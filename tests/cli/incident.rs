@@ -68,6 +68,26 @@ fn narrowing_is_refused_unless_it_is_said_and_adding_is_easy() {
 }
 
 #[test]
+fn what_could_match_nobody_is_refused_with_the_reason() {
+    let editor = Editor::with_recs();
+    for (scope, why) in [
+        (["--tenant", "acme "], "without blanks at its ends"),
+        (["--tenant", "acme\u{200b}"], "nobody sees"),
+        (["--tenant", "acme,initech"], "give each of several on its own"),
+        (["--audience", "beta*"], "only routes have a wildcard"),
+        (["--route", "recs"], "begins with one /"),
+        (["--route", "GET /recs"], "without method"),
+        (["--route", "https://shop.example/recs"], "scheme and host"),
+    ] {
+        editor.run(&[&["engage", "recs", "--reason", "x"][..], &scope].concat()).fails(1, why);
+    }
+    for stage in ["instance:web-1,web-2", "region:eu "] {
+        editor.run(&["engage", "recs", "--all", "--stage", stage, "--reason", "x"]).fails(1, "invalid");
+    }
+    assert!(editor.engaged().is_empty());
+}
+
+#[test]
 fn a_hint_is_refused_where_somebody_else_has_changed_the_switch_since() {
     let editor = Editor::with_recs();
     let said =

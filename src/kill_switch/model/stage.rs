@@ -102,6 +102,12 @@ impl Stage {
         }
     }
 
+    /// Adds names that no instance could have.
+    pub(crate) fn check_matches(&self, at: &str, problems: &mut Problems) {
+        let (regions, instances) = self.names();
+        regions.into_iter().chain(instances).flatten().for_each(|name| text::matched(at, name, problems));
+    }
+
     pub(crate) fn check_at(&self, at: &str, problems: &mut Problems) {
         let (regions, instances) = self.names();
         let least_instances = usize::from(regions.is_none());

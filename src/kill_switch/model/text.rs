@@ -36,6 +36,44 @@ pub(crate) fn reason(at: &str, text: &str, problems: &mut Problems) {
     }
 }
 
+/// Checks a name that requests or instances have to state in the very same way.
+pub(crate) fn matched(at: &str, text: &str, problems: &mut Problems) {
+    let allowed = match () {
+        () if text.trim() != text => "without blanks at its ends: it would match nobody",
+        () if text.chars().any(is_invisible) => "without characters that nobody sees: it would match nobody",
+        () if text.contains(',') => "one name: give each of several on its own",
+        () if text.contains('*') => "a whole name: only routes have a wildcard",
+        () => return,
+    };
+    problems.add(at.to_owned(), shown(text), allowed);
+}
+
+/// Checks a route that the paths of requests could match.
+pub(crate) fn route(at: &str, text: &str, problems: &mut Problems) {
+    let path = text.strip_suffix('*').unwrap_or(text);
+    let is_rooted = text == "*" || text.starts_with('/') && !text.starts_with("//");
+    let allowed = match () {
+        () if !is_rooted => "a path that begins with one /, as /recs or /recs/*, without method, scheme and host",
+        () if path.contains('*') => "a path with * at its end or nowhere",
+        () if path.contains(['?', '#']) => "a path without a query",
+        () if path.contains(['{', '}']) || path.contains("/:") => {
+            "a path without parameters: /recs/* is all below /recs/"
+        }
+        () if path.chars().any(|char| char.is_whitespace() || is_invisible(char)) => "a path without blanks",
+        () => return,
+    };
+    problems.add(at.to_owned(), shown(text), allowed);
+}
+
+/// Characters without a shape, and blanks that look like a space and are none.
+fn is_invisible(char: char) -> bool {
+    let is_without_shape = matches!(char,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
+    is_without_shape || char.is_whitespace() && char != ' '
+}
+
 fn is_unfit(text: &str) -> bool {
     text.trim().is_empty() || text.chars().any(char::is_control)
 }
@@ -61,6 +99,47 @@ mod tests {
     fn blank_texts_and_control_characters_are_refused() {
         for wrong in ["", " ", "\u{a0}", "a\nb", "a\u{1b}[2J", "\u{85}"] {
             assert!(!is_fine(name, wrong) && !is_fine(reason, wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_match_nobody_is_refused_with_the_reason() {
+        let reason = |check: fn(&str, &str, &mut Problems), text: &str| {
+            let mut problems = Problems::default();
+            check("at", text, &mut problems);
+            problems.into_result(()).map_err(|error| error.to_string()).err().unwrap_or_default()
+        };
+        for (name, why) in [
+            ("acme ", "blanks at its ends"),
+            ("\u{a0}acme", "blanks at its ends"),
+            ("ac\u{200b}me", "nobody sees"),
+            ("ac\u{2009}me", "nobody sees"),
+            ("\u{feff}acme", "nobody sees"),
+            ("acme,initech", "each of several on its own"),
+            ("acme*", "only routes have a wildcard"),
+        ] {
+            assert!(reason(matched, name).contains(why), "{name:?}: {}", reason(matched, name));
+        }
+        for (path, why) in [
+            ("recs", "begins with one /"),
+            ("GET /recs", "without method"),
+            ("https://shop.example/recs", "scheme and host"),
+            ("//shop.example/recs", "scheme and host"),
+            ("/a/*/b", "at its end or nowhere"),
+            ("/recs/**", "at its end or nowhere"),
+            ("/recs?page=1", "without a query"),
+            ("/recs/{id}", "without parameters"),
+            ("/recs/:id", "without parameters"),
+            ("/recs ", "without blanks"),
+            ("/re\u{200b}cs", "without blanks"),
+        ] {
+            assert!(reason(route, path).contains(why), "{path:?}: {}", reason(route, path));
+        }
+        for fine in ["acme", "Acme Inc.", "caf\u{e9}", "a|b;c", "日本"] {
+            assert_eq!(reason(matched, fine), "");
+        }
+        for fine in ["/", "*", "/*", "/recs", "/recs/*", "/shop.Recs/List", "/a%20b", "/caf\u{e9}", "/v1:batch"] {
+            assert_eq!(reason(route, fine), "");
         }
     }
 

@@ -190,6 +190,10 @@ fn check(change: &Change, by: &Author) -> Result<(), ChangeError> {
             problems.add("define.definition.expires", definition.expires, "in the future");
         }
         Change::Engage(engage) => check_engage(engage, by, &mut problems),
+        Change::Advance { stage, .. } => stage.check_matches("advance.stage", &mut problems),
+        Change::Stages { stages } => {
+            stages.as_slice().iter().for_each(|stage| stage.check_matches("stages.stages", &mut problems));
+        }
         Change::Drilled { instances: 0, .. } => {
             problems.add("drilled.instances", 0, "at least 1");
         }
@@ -200,6 +204,10 @@ fn check(change: &Change, by: &Author) -> Result<(), ChangeError> {
 }
 
 fn check_engage(engage: &Engage, by: &Author, problems: &mut Problems) {
+    engage.scope.check_matches("engage.scope", problems);
+    if let Some(stage) = &engage.stage {
+        stage.check_matches("engage.stage", problems);
+    }
     if let Some(expiry) = engage.expires
         && expiry.at <= by.at
     {
