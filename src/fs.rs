@@ -35,19 +35,58 @@ impl std::fmt::Display for Failure {
     }
 }
 
+/// Owner and mode of a file that is put in place.
+#[derive(Clone, Copy)]
+pub(crate) enum Access<'a> {
+    /// Those of the file that it replaces, its access list (ACL) among them, with another mode if one is given.
+    Like(&'a Metadata, Option<u32>),
+    /// The owner of the directory and this mode.
+    #[cfg(feature = "file")]
+    Mode(u32),
+    /// The owner of the directory alone, or the directory's group, too, where that may write there.
+    #[cfg(feature = "file")]
+    Directory,
+    /// The owner of the directory alone.
+    Private,
+}
+
 /// Puts a file with these bytes at a path, with the owner and mode of `like`; without it, with mode
 /// 0600 and the owner of the directory.
 pub(crate) fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> Result<(), Failure> {
+    let access = like.map_or(Access::Private, |like| Access::Like(like, None));
+    replace_with(path, |file| file.write_all(bytes), access)
+}
+
+/// As [`replace`], with what `write` writes. Nothing is written through a link: one at the path is replaced.
+pub(crate) fn replace_with(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+    access: Access<'_>,
+) -> Result<(), Failure> {
     let directory = directory_of(path);
     // Opened first: a rename cannot be undone.
     let opened = open_directory(directory).map_err(Failure::of("opening", directory))?;
     let (mut temporary, mut file) = Temporary::create(path)?;
     let doing = |what| Failure::of(what, &temporary.path);
-    file.write_all(bytes).map_err(doing("writing"))?;
-    match like {
-        Some(like) => make_like(&file, like).map_err(doing("setting the mode of"))?,
-        None => give_to_owner_of(&file, directory),
-    }
+    write(&mut file).map_err(doing("writing"))?;
+    let set = match access {
+        Access::Like(like, mode) => make_like(&file, path, like, mode),
+        Access::Private => {
+            give_to_owner_of(&file, directory);
+            Ok(())
+        }
+        #[cfg(feature = "file")]
+        Access::Mode(mode) => {
+            give_to_owner_of(&file, directory);
+            set_mode(&file, mode)
+        }
+        #[cfg(feature = "file")]
+        Access::Directory => {
+            share_as_directory(&file, directory);
+            Ok(())
+        }
+    };
+    set.map_err(doing("setting the mode of"))?;
     file.sync_all().map_err(doing("syncing"))?;
     drop(file); // closed after the rename, it would wake every reader a second time
     fs::rename(&temporary.path, path).map_err(doing("renaming"))?;
@@ -148,10 +187,43 @@ pub(crate) fn new_file() -> OpenOptions {
 ///
 /// Only the superuser may give a file away; others keep the group where they may, and their own otherwise.
 #[cfg(unix)]
-fn make_like(file: &File, like: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+fn make_like(file: &File, path: &Path, like: &Metadata, mode: Option<u32>) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
     give(file, like);
-    file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o666 | 0o600))
+    keep_acl(path, file);
+    set_mode(file, mode.unwrap_or(like.mode() & 0o666 | 0o600)) // which is the mask of an ACL, too
+}
+
+#[cfg(unix)]
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+/// Gives a new file the ACL of the one at the path, where there is one.
+#[cfg(all(target_os = "linux", feature = "file"))]
+fn keep_acl(path: &Path, file: &File) {
+    const NAME: &str = "system.posix_acl_access";
+    let mut acl = [0; 4096];
+    if let Ok(length) = rustix::fs::lgetxattr(path, NAME, &mut acl[..]) {
+        let _: Result<(), _> = rustix::fs::fsetxattr(file, NAME, &acl[..length], rustix::fs::XattrFlags::empty());
+    }
+}
+
+#[cfg(all(unix, not(all(target_os = "linux", feature = "file"))))]
+fn keep_acl(_: &Path, _: &File) {}
+
+/// Gives a new file to the owner of its directory and, where the directory's group may write there, to that group: several
+/// operators share such a directory.
+#[cfg(all(unix, feature = "file"))]
+pub(crate) fn share_as_directory(file: &File, directory: &Path) {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(like) = directory.metadata() else { return };
+    give(file, &like);
+    let is_of_group = file.metadata().is_ok_and(|own| own.gid() == like.gid() && own.nlink() == 1);
+    if is_of_group && like.mode() & 0o020 != 0 {
+        let _: io::Result<()> = set_mode(file, 0o660); // whatever the umask is
+    }
 }
 
 /// Gives a file that the superuser makes in a user's directory to that user.
@@ -173,9 +245,18 @@ fn give(file: &File, like: &Metadata) {
 
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "setting a mode can fail on Unix")]
-fn make_like(_: &File, _: &Metadata) -> io::Result<()> {
+fn make_like(_: &File, _: &Path, _: &Metadata, _: Option<u32>) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(all(not(unix), feature = "file"))]
+#[expect(clippy::unnecessary_wraps, reason = "setting a mode can fail on Unix")]
+fn set_mode(_: &File, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(not(unix), feature = "file"))]
+pub(crate) fn share_as_directory(_: &File, _: &Path) {}
 
 #[cfg(not(unix))]
 pub(crate) fn give_to_owner_of(_: &File, _: &Path) {}

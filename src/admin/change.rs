@@ -136,7 +136,7 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
         (may_release || !gives_back) && ask.may_be_made(document, &change, &actor)
     };
     let made = shared.switches.change_where(&change, &by, |document| is_seen(document) && is_granted(document));
-    let Committed { document, unrecorded } = match made? {
+    let Committed { document, unrecorded, unkept } = match made? {
         Ok(changes) => changes,
         Err(found) if is_seen(found.as_ref()) => {
             let code = Denied::WrongVerb.code();
@@ -156,6 +156,7 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
         "switch": switch,
         "audited": editor.is_audited() && unrecorded.is_none(),
         "pending": pending,
+        "unkept": unkept,
     });
     Ok(json(if pending.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK }, told.to_string()))
 }

@@ -39,8 +39,9 @@
 //! - `break_glass`: does alone what takes two. The token needs `approve`, too.
 //!
 //! The answer has the `generation` and `hash` of the new document, the `switch`, how it stands `here` (with a `warning` if
-//! it is engaged and does not block what it is meant for), whether it was `audited`, and in `pending` the number under
-//! which it waits for a second person (status 202), or null. Who it was is what the token says; nothing in a body can
+//! it is engaged and does not block what it is meant for), whether it was `audited`, in `unkept` why the
+//! history has not kept the document before it, or null, and in `pending` the number under which it waits for a second
+//! person (status 202), or null. Who it was is what the token says; nothing in a body can
 //! change that. Changes that are denied to a known token are in the audit, too, the same one once a minute.
 //!
 //! Errors are `application/problem+json` with a `code`: 400 for fields that are wrong (all of them, in `problems`), 401

@@ -49,8 +49,7 @@ impl KillSwitchesBuilder {
     }
 
     /// A file of this instance's own that keeps the last good document: the next start begins with it when the store
-    /// cannot be read. It is of one store: where the switches are meant to come from another one from now on, remove
-    /// the file, or it refuses that one as foreign. Default: none.
+    /// cannot be read. A document of the store takes precedence over one that came from another store. Default: none.
     pub fn snapshot(mut self, path: impl AsRef<Path>) -> Self {
         self.snapshot = Some(path.as_ref().to_owned());
         self

@@ -5,5 +5,6 @@ mod ran;
 
 mod admin;
 mod file;
+mod files;
 mod fleet;
 mod incident;

@@ -122,6 +122,26 @@ fn a_start_without_the_store_begins_with_the_last_good_document_then_the_baked_i
 }
 
 #[test]
+fn where_two_programs_share_a_snapshot_each_follows_its_own_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let snapshot = directory.path().join("last-good.json");
+    let start = |name: &str, store: &Arc<backstop::kill_switch::store::MemoryStore>| {
+        let builder = KillSwitches::builder(name).store(Arc::clone(store)).snapshot(&snapshot);
+        let switches = builder.poll(Duration::from_secs(3_600)).build().unwrap();
+        let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
+        (switches.status(), recs.is_engaged())
+    };
+    let ((one, editor), (other, _)) = (store(), store());
+    engage(&editor, Scope::all());
+    for _ in 0..2 {
+        for (name, store, is_engaged) in [("one", &one, true), ("other", &other, false)] {
+            let (status, found) = start(name, store);
+            assert_eq!((status.source, status.refused, found), (Source::Store, None, is_engaged), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_snapshot_that_could_not_be_written_is_written_at_a_later_reading() {
     let (store, _) = store();
     let directory = tempfile::tempdir().unwrap();

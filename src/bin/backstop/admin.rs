@@ -106,7 +106,12 @@ impl Client {
             // changes alone, or for one switch.
             document: self.revision(generation).ok().flatten(),
             proposed: response["pending"].as_u64().filter(|_| status == 202),
-            warning: (!is_audited).then(|| warning.to_owned()),
+            warning: {
+                let unkept = response["unkept"].as_str();
+                let unkept = unkept.map(|why| format!("the history has not kept what was before: {why}"));
+                let all = (!is_audited).then(|| warning.to_owned()).into_iter().chain(unkept);
+                all.reduce(|all, more| format!("{all}; {more}"))
+            },
             response,
         })
     }

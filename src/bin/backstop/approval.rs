@@ -39,7 +39,7 @@ impl Pending {
     #[expect(clippy::unused_self, reason = "run as every other command is")]
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let now = time_args::now();
-        let document = backend.document()?;
+        let document = backend.shown()?;
         let pending = document.as_ref().map(Document::pending).unwrap_or_default();
         let rows: Vec<_> = pending
             .iter()

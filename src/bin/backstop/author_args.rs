@@ -1,13 +1,13 @@
 //! Arguments that name the author of a change and the reason.
 
 use super::output::Failure;
-use super::time_args;
+use super::{time_args, users};
 use backstop::kill_switch::Author;
 use clap::Args;
 use std::env::var;
 
 const BY: &str = "Who you are. It is not verified: write access to the file is enough. Not with --admin, where \
-                  your token says it. Default: your user name [env: BACKSTOP_ACTOR]";
+                  your token says it. Default: your user name, as USER or the system says it [env: BACKSTOP_ACTOR]";
 
 /// Who asks for a change, and why.
 #[derive(Args)]
@@ -31,7 +31,7 @@ impl Who {
             let names = ["BACKSTOP_ACTOR", "USER", "LOGNAME", "USERNAME"].iter();
             names.filter_map(|name| var(name).ok()).find(|name| !name.is_empty())
         };
-        let name = given.or_else(of_environment);
+        let name = given.or_else(of_environment).or_else(users::own);
         let name = name.ok_or_else(|| Failure::Usage("say who you are: --by NAME, or set BACKSTOP_ACTOR".into()))?;
         Ok(self.named(name))
     }

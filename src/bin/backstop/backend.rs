@@ -4,17 +4,18 @@ use super::admin::Client;
 use super::author_args::Who;
 use super::committed::{Committed, Purpose};
 use super::output::{Failure, Report, json};
-use super::text;
+use super::{text, users};
 use backstop::kill_switch::store::HISTORY_LIMIT;
-use backstop::kill_switch::{self, Author, Change, Document, Editor, Switch};
+use backstop::kill_switch::{self, Author, Change, Document, EditError, Editor, Switch};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// Where the switches are looked after.
 pub(super) enum Backend {
     /// A file on this machine: write access is enough for every change.
-    File(Editor),
+    File(Editor, PathBuf),
     /// In a program that runs: the token says who may do what.
     Admin(Client),
 }
@@ -23,17 +24,23 @@ impl Backend {
     /// The document; `None` where there is none.
     pub(super) fn document(&self) -> Result<Option<Document>, Failure> {
         match self {
-            Self::File(editor) => Ok(editor.document()?),
+            Self::File(editor, _) => Ok(editor.document()?),
             Self::Admin(client) => client.document(),
+        }
+    }
+
+    /// As [`document`](Self::document), to be shown: no file is not the same as no switches, as the path may be mistyped.
+    pub(super) fn shown(&self) -> Result<Option<Document>, Failure> {
+        match (self, self.document()?) {
+            (Self::File(editor, path), None) => Err(no_file(editor, path)),
+            (_, document) => Ok(document),
         }
     }
 
     /// The switches that the token covers; the program lists no others.
     pub(super) fn switches(&self) -> Result<Vec<Switch>, Failure> {
         match self {
-            Self::File(editor) => {
-                Ok(editor.document()?.map(|document| document.switches().to_vec()).unwrap_or_default())
-            }
+            Self::File(..) => Ok(self.document()?.map(|document| document.switches().to_vec()).unwrap_or_default()),
             Self::Admin(client) => client.switches(),
         }
     }
@@ -41,7 +48,7 @@ impl Backend {
     /// Whoever asks, as far as they have to say it: to a program their token does.
     pub(super) fn by(&self, who: &Who) -> Result<Author, Failure> {
         match self {
-            Self::File(_) => who.by(),
+            Self::File(..) => who.by(),
             Self::Admin(_) if who.by.is_some() => {
                 let message = "--by is not for an admin address: who you are is what your token says";
                 Err(Failure::Usage(message.to_owned()))
@@ -56,7 +63,7 @@ impl Backend {
         let oldest = newest.saturating_sub(HISTORY_LIMIT as u64).max(1);
         // One that is missing or cannot be read is left out: the others are worth more than an error.
         (oldest..=newest).rev().filter_map(|generation| match self {
-            Self::File(editor) => editor.revision(generation).ok().map(Ok),
+            Self::File(editor, _) => editor.revision(generation).ok().map(Ok),
             Self::Admin(client) => client.revision(generation).transpose(),
         })
     }
@@ -100,7 +107,12 @@ impl Backend {
                 }
                 _ => "",
             };
-            Report { text: format!("{done}{note}{gate}\nGeneration {generation}."), json, ..Report::default() }
+            let readers = match (self, change) {
+                (Self::File(_, path), Change::Define { .. } | Change::Engage(_)) => users::readers(path),
+                _ => None,
+            };
+            let readers = readers.map_or_else(String::new, |readers| format!("\n{readers}"));
+            Report { text: format!("{done}{note}{gate}{readers}\nGeneration {generation}."), json, ..Report::default() }
         };
         let doubt = match (self, change) {
             (Self::Admin(client), Change::Engage(engage)) if proposed.is_none() => {
@@ -120,7 +132,13 @@ impl Backend {
         purpose: Purpose,
     ) -> Result<Committed, Failure> {
         match self {
-            Self::File(editor) => edit(editor, generation, change, by),
+            Self::File(editor, path) => edit(editor, generation, change, by).map_err(|failure| match failure.code() {
+                "empty" => {
+                    let message = format!("{failure}; there is no file {}", path.display());
+                    Failure::Refused { code: "empty", message }
+                }
+                _ => failure,
+            }),
             Self::Admin(client) => client.change(change, by, generation, purpose),
         }
     }
@@ -168,12 +186,23 @@ impl kill_switch::ControlPlane for Steps<'_> {
     }
 }
 
+/// There is no document at the path.
+pub(super) fn no_file(editor: &Editor, path: &Path) -> Failure {
+    if editor.latest(1).is_ok_and(|kept| !kept.is_empty()) {
+        return EditError::Gone.into();
+    }
+    let begin = "check the path, or begin with `backstop switch define`";
+    Failure::Store(format!("there is no file {}: {begin}", path.display()))
+}
+
 fn edit(editor: &Editor, generation: Option<u64>, change: &Change, by: &Author) -> Result<Committed, Failure> {
     let changes = match generation {
         Some(generation) => editor.change_if(generation, change, by)?,
         None => editor.change_and_tell(change, by)?,
     };
-    let warning = changes.unrecorded.map(|why| format!("it is done, and the audit has no entry of it: {why}"));
+    let unrecorded = changes.unrecorded.map(|why| format!("it is done, and the audit has no entry of it: {why}"));
+    let unkept = changes.unkept.map(|why| format!("it is done, and the history has not kept what was before: {why}"));
+    let warning = unrecorded.into_iter().chain(unkept).reduce(|all, more| format!("{all}; {more}"));
     let document = changes.document;
     let (generation, proposed) = (document.generation(), document.changed().proposed);
     Ok(Committed { generation, document: Some(document), proposed, warning, response: Value::Null })

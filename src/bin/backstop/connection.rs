@@ -32,6 +32,10 @@ pub(super) struct Place {
     /// Writes no change down.
     #[arg(long, global = true, conflicts_with = "audit")]
     no_audit: bool,
+    /// Mode of the document's file from this change on, 0644 for example. Default: as it is; a new file is for its owner
+    /// alone, or for the group in a directory that the group may write.
+    #[arg(long, global = true, value_name = "MODE", value_parser = mode)]
+    mode: Option<u32>,
     /// Prints one JSON value.
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -58,8 +62,8 @@ impl Place {
                 usage("BACKSTOP_SWITCHES and BACKSTOP_ADMIN are both set: say which with --file PATH or --admin URL")
             }
             (Some(file), None) => Ok(Where::File(file.into())),
-            (None, Some(_)) if self.audit.is_some() || self.no_audit => {
-                usage("--audit and --no-audit are for --file: a running program writes its own audit")
+            (None, Some(_)) if self.audit.is_some() || self.no_audit || self.mode.is_some() => {
+                usage("--audit, --no-audit and --mode are for --file: a running program writes its own audit and file")
             }
             (None, Some(admin)) => Ok(Where::Admin(admin.to_string_lossy().into_owned())),
             (None, None) => usage(
@@ -111,12 +115,20 @@ impl Place {
             Where::Admin(url) => Ok(Backend::Admin(Client::new(self.http(&url)?))),
             Where::File(file) => {
                 let store = FileStore::new(&file).map_err(|error| Failure::Store(error.to_string()))?;
+                let store = if let Some(mode) = self.mode { store.mode(mode) } else { store };
                 let editor = Editor::new(store);
-                let audit = || self.audit.clone().unwrap_or_else(|| beside(file));
-                Ok(Backend::File(if self.no_audit { editor } else { editor.audited(AuditLog::new(audit())) }))
+                let audit = || self.audit.clone().unwrap_or_else(|| beside(file.clone()));
+                let editor = if self.no_audit { editor } else { editor.audited(AuditLog::new(audit())) };
+                Ok(Backend::File(editor, file))
             }
         }
     }
+}
+
+/// Reads `0644` and `640`.
+fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| mode & !0o666 == 0 && mode & 0o600 == 0o600);
+    mode.ok_or_else(|| "expected an octal mode with read and write for the owner: 0600, 0640, 0660 or 0644".to_owned())
 }
 
 fn beside(file: PathBuf) -> PathBuf {

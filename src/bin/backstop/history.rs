@@ -26,7 +26,7 @@ struct Line<'a> {
 
 impl History {
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
-        let Some(newest) = backend.document()? else {
+        let Some(newest) = backend.shown()? else {
             return Ok(Report::of("Nothing has happened yet.", &[0_u8; 0]));
         };
         let now = time_args::now();

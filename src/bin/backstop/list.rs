@@ -16,7 +16,7 @@ impl List {
     #[expect(clippy::unused_self, reason = "run as every other command is")]
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let now = time_args::now();
-        let document = match backend.document() {
+        let document = match backend.shown() {
             // A token for some switches sees those and nothing else of the document.
             Err(failure) if failure.code() == "wrong_switch" => return Ok(Self::own(&backend.switches()?, now)),
             document => document?,

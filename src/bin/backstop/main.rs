@@ -30,6 +30,7 @@ mod text;
 mod time_args;
 mod token;
 mod token_new;
+mod users;
 mod verify;
 
 use clap::{Parser, Subcommand};

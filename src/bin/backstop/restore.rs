@@ -1,8 +1,9 @@
 //! `restore`: the way back from a document that was damaged, deleted, or put back from an older time.
 
 use super::author_args::Who;
-use super::backend::Backend;
+use super::backend::{Backend, no_file};
 use super::output::{Failure, Report};
+use backstop::kill_switch::EditError;
 use clap::Args;
 
 /// Puts the last good document in the place of one that cannot be read, is gone, or is older than its history.
@@ -23,8 +24,11 @@ impl Restore {
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let by = backend.by(&self.who)?;
         match backend {
-            Backend::File(editor) => {
-                let lost = editor.lost()?;
+            Backend::File(editor, path) => {
+                let lost = editor.lost().map_err(|error| match error {
+                    EditError::Empty => no_file(editor, path),
+                    error => error.into(),
+                })?;
                 let changes = editor.restore(&lost, &by)?;
                 let (from, generation) = (lost.generation(), changes.document.generation());
                 let text = format!(

@@ -2,7 +2,7 @@
 
 use super::chain::{Entry, LINE_MAX, append};
 use super::tail::Tail;
-use crate::fs::{careful, lock_within, sync_directory_of};
+use crate::fs::{careful, lock_within, share_as_directory, sync_directory_of};
 use crate::kill_switch::audit::AuditRecord;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use std::fs::{File, OpenOptions};
@@ -18,7 +18,7 @@ const TAIL_MAX: u64 = 2 * LINE_MAX as u64;
 /// Appends entries to a file, each with one write that is on the disk when it returns.
 ///
 /// The file is opened anew for every entry, never through a symbolic link, and created for its owner alone (mode
-/// 0600). Several processes may write to one file: on Unix each locks it for as long as it writes. What a writer
+/// 0600), or for the group, too, in a directory that the group may write. Several processes may write to one file: on Unix each locks it for as long as it writes. What a writer
 /// that was killed left of a line is moved to `<path>.torn`, a line there for each.
 ///
 /// The file must not be rotated: a chain that does not begin with its first entry does not verify. A log that has
@@ -133,8 +133,11 @@ impl AuditLog {
         options.read(true).append(true).create(true);
         careful(&mut options, 0o600);
         let file = options.open(path).map_err(self.failed("open"))?;
-        let is_file = file.metadata().map_err(self.failed("look at"))?.is_file();
-        if is_file { Ok(file) } else { Err(AuditLogError::NotAFile { path: path.to_owned() }) }
+        let metadata = file.metadata().map_err(self.failed("look at"))?;
+        if let Some(directory) = path.parent().filter(|_| metadata.is_file() && metadata.len() == 0) {
+            share_as_directory(&file, if directory.as_os_str().is_empty() { Path::new(".") } else { directory });
+        }
+        if metadata.is_file() { Ok(file) } else { Err(AuditLogError::NotAFile { path: path.to_owned() }) }
     }
 
     fn failed(&self, doing: &'static str) -> impl FnOnce(io::Error) -> AuditLogError + use<'_> {

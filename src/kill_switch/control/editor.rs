@@ -71,6 +71,8 @@ pub struct Committed {
     pub document: Document,
     /// The reason if the audit has no entry of it.
     pub unrecorded: Option<String>,
+    /// The reason if the history has not kept the document before it.
+    pub unkept: Option<String>,
 }
 
 impl Editor {
@@ -273,7 +275,7 @@ impl Editor {
         let is_there = matches!(set, Ok(()) | Err(StoreError::NotDurable { .. }));
         let unrecorded = is_there.then(|| self.write_down(facts(&document))).flatten();
         set?;
-        Ok(Committed { document, unrecorded })
+        Ok(Committed { document, unrecorded, unkept: self.store.unkept() })
     }
 
     /// Writes down what a rule forbids. What is out of range is a slip, and what is so already asks for nothing.

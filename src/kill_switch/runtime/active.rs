@@ -2,7 +2,7 @@
 
 use crate::clock::Instant;
 use crate::kill_switch::store::StoreError;
-use crate::kill_switch::{Document, Event, Source, Update, check_update};
+use crate::kill_switch::{Document, DocumentRejected, Event, Source, Update, check_update};
 use crate::sync::Arc;
 
 /// Result of reading a store.
@@ -31,11 +31,13 @@ impl ActiveDocument {
         let current = self.document.as_deref().filter(|_| self.source != Source::BakedIn);
         let is_first = current.is_none();
         let taken = match reading {
-            Ok(Some(bytes)) => match check_update(current, &bytes) {
-                Ok(Update::New(document)) => Ok(Some(*document)),
-                Ok(Update::Same) => Ok(None),
-                Err(rejected) => Err((rejected.code(), rejected.to_string())),
-            },
+            Ok(Some(bytes)) => {
+                match check_update(current, &bytes).or_else(|rejected| self.over_snapshot(rejected, &bytes)) {
+                    Ok(Update::New(document)) => Ok(Some(*document)),
+                    Ok(Update::Same) => Ok(None),
+                    Err(rejected) => Err((rejected.code(), rejected.to_string())),
+                }
+            }
             Ok(None) if is_first => Ok(None), // nothing has been written yet
             Ok(None) => Err(("missing", "there is nothing in the store any more".to_owned())),
             Err(error) => Err(("unreachable", error.to_string())),
@@ -59,6 +61,13 @@ impl ActiveDocument {
                 is_new.then_some(Event::Rejected { code, why })
             }
         }
+    }
+
+    /// A snapshot of another store, which another program may have put there, stands in for the store's own document only
+    /// until that is read.
+    fn over_snapshot(&self, rejected: DocumentRejected, bytes: &[u8]) -> Result<Update, DocumentRejected> {
+        let is_foreign = matches!(rejected, DocumentRejected::ForeignStore { .. });
+        if is_foreign && self.source == Source::Snapshot { check_update(None, bytes) } else { Err(rejected) }
     }
 }
 

@@ -14,7 +14,8 @@ pub(crate) struct LastGoodFile {
 
 #[derive(Default)]
 struct Kept {
-    generation: Option<u64>,
+    /// The document's store and generation.
+    document: Option<(String, u64)>,
     /// Failure of the last write, so that it is reported once.
     failure: Option<String>,
 }
@@ -49,7 +50,7 @@ impl LastGoodFile {
         }
         let bytes = std::fs::read(&self.path).map_err(|error| failed(&error))?;
         let document = Document::parse(&bytes, Document::SIZE_MAX).map_err(|error| failed(&error))?;
-        self.kept.lock().generation = Some(document.generation());
+        self.kept.lock().document = Some((document.store().to_owned(), document.generation()));
         Ok(Some(document))
     }
 
@@ -66,14 +67,16 @@ impl LastGoodFile {
     /// The failure, once until it changes.
     pub(crate) fn keep(&self, document: &Document) -> Result<(), String> {
         let mut kept = self.kept.lock(); // over the writing: what is on disk is what the generation says
-        let is_kept = kept.generation.is_some_and(|generation| document.generation() <= generation);
+        let is_older =
+            |(store, generation): &(String, u64)| store == document.store() && document.generation() <= *generation;
+        let is_kept = kept.document.as_ref().is_some_and(is_older);
         if is_kept && self.path.exists() {
             return Ok(()); // it may have been deleted
         }
         match fs::replace(&self.path, &document.to_bytes(), None) {
             // A directory that cannot be synced leaves it to the system when the file comes to the disk.
             Ok(()) | Err(fs::Failure { is_in_place: true, .. }) => {
-                *kept = Kept { generation: Some(document.generation()), failure: None };
+                *kept = Kept { document: Some((document.store().to_owned(), document.generation())), failure: None };
                 Ok(())
             }
             Err(failure) => {

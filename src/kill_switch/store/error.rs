@@ -64,6 +64,15 @@ pub enum StoreError {
         /// The path.
         path: PathBuf,
     },
+    /// The file was replaced by renaming where it is mounted from, and the mount keeps the old one.
+    #[error(
+        "{} was replaced where it is mounted from, and the mount keeps the old file: mount its directory, not the file",
+        path.display()
+    )]
+    Replaced {
+        /// The path.
+        path: PathBuf,
+    },
     /// Another writer has held the lock all the time.
     #[error("{} is locked by another writer, for more than {} s", path.display(), waited.as_secs_f64())]
     Locked {

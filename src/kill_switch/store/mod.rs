@@ -76,6 +76,11 @@ pub trait Store: Send + Sync + 'static {
         Err(StoreError::Other("this store has no way to put a document back".into()))
     }
 
+    /// Why the history has not kept what the last write replaced, which is no reason not to write; `None` if it has.
+    fn unkept(&self) -> Option<String> {
+        None
+    }
+
     /// The revision of this generation, the present one among them; `None` where it is not kept.
     ///
     /// # Errors
@@ -110,6 +115,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn put_back(&self, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
         (**self).put_back(generation, bytes)
+    }
+
+    fn unkept(&self) -> Option<String> {
+        (**self).unkept()
     }
 
     fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {

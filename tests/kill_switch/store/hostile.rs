@@ -117,6 +117,45 @@ mod unix {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_was_replaced_beyond_its_mount_is_told() {
+        use std::os::fd::AsRawFd as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("switches.json");
+        store(&path).compare_and_set(None, 1, &document(1)).unwrap();
+        let file = fs::File::open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        // As a bind mount of a file shows it after a rename: it is there, and has no name.
+        let mounted = store(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())));
+        let error = mounted.read().unwrap_err();
+        assert!(matches!(error, StoreError::Replaced { .. }) && error.to_string().contains("mount its directory"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_acl_outlasts_a_change() {
+        use rustix::fs::{XattrFlags, lgetxattr, lsetxattr};
+        const NAME: &str = "system.posix_acl_access";
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("switches.json");
+        let store = store(&path);
+        store.compare_and_set(None, 1, &document(1)).unwrap();
+        // The owner reads and writes, user 4,001 reads, and so says the mask.
+        let entries = [(1_u16, 6_u16, u32::MAX), (2, 4, 4_001), (4, 0, u32::MAX), (16, 4, u32::MAX), (32, 0, u32::MAX)];
+        let entries = entries
+            .iter()
+            .flat_map(|(tag, rights, id)| [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat());
+        let acl: Vec<u8> = 2_u32.to_le_bytes().into_iter().chain(entries).collect();
+        if lsetxattr(&path, NAME, &acl, XattrFlags::empty()).is_err() {
+            return println!("skipped: no ACLs on this file system");
+        }
+        store.compare_and_set(Some(1), 2, &document(2)).unwrap();
+        let mut kept = [0; 256];
+        let length = lgetxattr(&path, NAME, &mut kept[..]).unwrap();
+        assert_eq!(kept[..length], acl);
+    }
+
     #[test]
     fn a_lock_that_is_a_fifo_or_a_link_blocks_nobody() {
         let directory = tempfile::tempdir().unwrap();
@@ -205,6 +244,7 @@ mod unix {
             let Some(said) = said else { return };
             println!("directory {of_directory:o}, file {of_file:o}: {said:?}");
             assert_eq!(said[0].starts_with("read Some"), is_read, "{said:?}");
+            assert!(is_read || !said[0].contains("file is of user") || said[0].contains("with mode 0000"), "{said:?}");
             assert!(said[1].contains("Permission denied") && said[1].contains("switches.json"), "{said:?}");
             assert_eq!(generation(&store(&path)), 1);
             assert_eq!(names(directory.path()), ["switches.json"]);

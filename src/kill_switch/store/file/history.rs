@@ -44,18 +44,27 @@ impl History {
         Ok(generations)
     }
 
+    /// The path of a revision in the directory itself: a link in its place is not followed.
+    fn written(&self, generation: u64) -> Result<(impl Sized, PathBuf), StoreError> {
+        let opened = os::open_directory(&self.directory).map_err(StoreError::io("opening", &self.directory))?;
+        let path = opened.1.join(self.path(generation).file_name().unwrap_or_default());
+        Ok((opened.0, path))
+    }
+
     /// Saves a revision, in the place of one of the same number: a file that was put back from a backup counts on from
     /// there, and the later history is the one that is in force.
     pub(super) fn save(&self, generation: u64, bytes: &[u8], like: &Metadata) -> Result<(), StoreError> {
         os::make_directory(&self.directory, like).map_err(StoreError::io("making", &self.directory))?;
-        // A failure is of the history alone: the document has not been touched yet.
-        let failed = |fs::Failure { doing, path, source, .. }| StoreError::Io { doing, path, source };
-        fs::replace(&self.path(generation), bytes, Some(like)).map_err(failed)
+        let (_directory, path) = self.written(generation)?;
+        let failed = |fs::Failure { doing, source, .. }| StoreError::io(doing, self.path(generation))(source);
+        fs::replace(&path, bytes, Some(like)).map_err(failed)
     }
 
     /// Removes what a killed writer has left.
     pub(super) fn sweep(&self) {
-        fs::remove_temporaries(&self.directory, |target| generation_in(target).is_some());
+        if let Ok((_directory, path)) = os::open_directory(&self.directory) {
+            fs::remove_temporaries(&path, |target| generation_in(target).is_some());
+        }
     }
 
     /// Removes what is over the limit: what was before the document went back to an older one first, then the oldest.
@@ -75,7 +84,8 @@ impl History {
         generations.sort_unstable_by_key(|&generation| (generation < present, generation));
         generations.truncate(count(generations.len()));
         for generation in &generations {
-            let _: std::io::Result<()> = std::fs::remove_file(self.path(*generation));
+            let written = self.written(*generation);
+            let _: std::io::Result<()> = written.map_or(Ok(()), |(_directory, path)| std::fs::remove_file(path));
         }
         !generations.is_empty()
     }

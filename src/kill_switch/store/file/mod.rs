@@ -11,7 +11,7 @@ use self::history::History;
 use self::paths::Paths;
 use super::{check, generation_of};
 use crate::kill_switch::store::{Store, StoreError, Watch};
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex};
 use std::path::Path;
 
 /// Keeps the document in a file that people and other programs may write, too.
@@ -28,9 +28,11 @@ use std::path::Path;
 /// again a few times, within 15 ms, and then handed on as it is.
 ///
 /// **Writing** needs the lock, which is advisory: it keeps out other stores, not an editor. The revision that goes is
-/// saved first; then a temporary file (mode 0600) is written, synced, given the owner and mode of the file that it
-/// replaces, renamed over it, and the directory is synced. Temporary files of writers that were killed are removed by
-/// the next. A path that is a symbolic link is only read.
+/// saved first, if it can be: a history that cannot be written stops no change. Then a temporary file (mode 0600) is
+/// written, synced, given the owner, mode and ACL of the file that it replaces, renamed over it, and the directory is
+/// synced. Temporary files of writers that were killed are removed by the next. A path that is a symbolic link is only
+/// read, and none is followed in the history or beside the document. In a directory that its group may write, a new
+/// document is the group's, too.
 ///
 /// **Watching** sees every change in the directory, which survives renaming over, writing in place and the swap of a
 /// `ConfigMap`'s `..data`. One thread serves all stores of the process. A directory that was deleted and made again is
@@ -53,6 +55,9 @@ use std::path::Path;
 #[derive(Clone, Debug)]
 pub struct FileStore {
     paths: Arc<Paths>,
+    mode: Option<u32>,
+    /// Why the history has not kept what the last write replaced.
+    unkept: Arc<Mutex<Option<String>>>,
 }
 
 impl FileStore {
@@ -69,7 +74,20 @@ impl FileStore {
             return Err(StoreError::NotAFile { path, found: "without a file name" });
         };
         let (directory, name) = (directory.to_owned(), name.to_owned());
-        Ok(Self { paths: Arc::new(Paths { path, directory, name }) })
+        Ok(Self { paths: Arc::new(Paths { path, directory, name }), mode: None, unkept: Arc::default() })
+    }
+
+    /// The mode of the file from the next write on, 0o644 for example. Default: that of the file it replaces; of a new one
+    /// 0o600, and 0o660 in a directory that its group may write.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = Some(mode & 0o666 | 0o600);
+        self
+    }
+
+    fn written(&self, written: Result<Option<StoreError>, StoreError>) -> Result<(), StoreError> {
+        *self.unkept.lock() = written.as_ref().ok().and_then(|unkept| Some(unkept.as_ref()?.to_string()));
+        written.map(drop)
     }
 
     /// The document's path, absolute.
@@ -87,12 +105,18 @@ impl Store for FileStore {
 
     fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
         check(expected, generation, bytes)?;
-        write::compare_and_set(&self.paths, expected, bytes)
+        let written = write::compare_and_set(&self.paths, expected, bytes, self.mode);
+        self.written(written)
     }
 
     fn put_back(&self, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
         check(None, generation, bytes)?;
-        write::put_back(&self.paths, generation, bytes)
+        let written = write::put_back(&self.paths, generation, bytes, self.mode);
+        self.written(written)
+    }
+
+    fn unkept(&self) -> Option<String> {
+        self.unkept.lock().clone()
     }
 
     fn revision(&self, generation: u64) -> Result<Option<Vec<u8>>, StoreError> {

@@ -9,10 +9,11 @@ pub(super) use other::*;
 #[cfg(unix)]
 mod unix {
     use rustix::fs::OFlags;
-    use std::fs::{DirBuilder, FileType, Metadata, OpenOptions};
+    use std::fs::{DirBuilder, File, FileType, Metadata, OpenOptions, Permissions};
     use std::io;
-    use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, lchown};
-    use std::path::Path;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
+    use std::path::{Path, PathBuf};
 
     /// Tells two directories apart that have the same path at different times.
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,16 +37,51 @@ mod unix {
         options
     }
 
-    /// Makes a directory, owned as the file whose history it keeps; one that is there stays as it is.
+    /// As [`for_reading`], of the file itself: a link is an error.
+    pub(in super::super) fn for_reading_itself() -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW));
+        options
+    }
+
+    /// Makes a directory for those who may write the file whose history it keeps.
     pub(in super::super) fn make_directory(path: &Path, like: &Metadata) -> io::Result<()> {
-        match DirBuilder::new().mode(0o700).create(path) {
-            Ok(()) => {
-                let _: io::Result<()> = lchown(path, Some(like.uid()), Some(like.gid()));
-                Ok(())
-            }
-            Err(_) if path.is_dir() => Ok(()),
-            Err(error) => Err(error),
+        if DirBuilder::new().mode(0o700).create(path).is_ok() {
+            let _: io::Result<()> = lchown(path, Some(like.uid()), Some(like.gid()));
         }
+        let (directory, _) = open_directory(path)?;
+        let own = directory.metadata()?.mode();
+        let mode = if like.mode() & 0o020 == 0 { 0o700 } else { 0o770 };
+        if own & mode != mode {
+            let _: io::Result<()> = directory.set_permissions(Permissions::from_mode((own | mode) & 0o7777)); // its owner may
+        }
+        Ok(())
+    }
+
+    /// The directory itself, never one that a link leads to, and a path that leads to it whatever becomes of its name.
+    pub(in super::super) fn open_directory(path: &Path) -> io::Result<(File, PathBuf)> {
+        let mut options = OpenOptions::new();
+        let directory = options.read(true).custom_flags(flags(OFlags::DIRECTORY | OFlags::NOFOLLOW)).open(path)?;
+        let by_handle = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+        let stable = if by_handle.exists() { by_handle } else { path.to_owned() };
+        Ok((directory, stable))
+    }
+
+    /// Who this process is, and whose the file is that it may not open.
+    pub(in super::super) fn denied(path: &Path) -> String {
+        let process = rustix::process::geteuid().as_raw();
+        match path.metadata() {
+            Ok(file) => {
+                let (owner, mode) = (file.uid(), file.mode() & 0o777);
+                format!("this process is of user {process}, and the file is of user {owner}, with mode {mode:04o}")
+            }
+            Err(_) => format!("this process is of user {process}, and may not look into the directory"),
+        }
+    }
+
+    /// Returns whether a mount still shows a file that was replaced where it comes from.
+    pub(in super::super) fn is_replaced(metadata: &Metadata) -> bool {
+        metadata.nlink() == 0
     }
 
     pub(in super::super) fn kind(kind: FileType) -> &'static str {
@@ -78,6 +114,26 @@ mod other {
         let mut options = OpenOptions::new();
         options.read(true);
         options
+    }
+
+    pub(in super::super) fn for_reading_itself() -> OpenOptions {
+        for_reading()
+    }
+
+    pub(in super::super) fn make_directory(path: &Path, _: &Metadata) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    pub(in super::super) fn open_directory(path: &Path) -> io::Result<((), PathBuf)> {
+        path.symlink_metadata().map(|_| ((), path.to_owned()))
+    }
+
+    pub(in super::super) fn denied(_: &Path) -> String {
+        "this process may not read it".to_owned()
+    }
+
+    pub(in super::super) fn is_replaced(_: &Metadata) -> bool {
+        false
     }
 
     pub(in super::super) fn kind(kind: FileType) -> &'static str {

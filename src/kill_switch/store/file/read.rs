@@ -4,7 +4,7 @@ use super::os;
 use crate::kill_switch::store::SIZE_LIMIT;
 use crate::kill_switch::store::StoreError;
 use serde::de::IgnoredAny;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -20,6 +20,8 @@ enum Look {
     Whole(Vec<u8>),
     /// Its length changed, or it is not all of a JSON value.
     Torn(Vec<u8>),
+    /// It has no name any more: it is being replaced, or was, beyond a mount that still shows it.
+    Replaced,
     /// A link to nowhere: for good, or for the moment in which `..data` is swapped under us.
     Dangling,
 }
@@ -35,7 +37,8 @@ pub(super) fn document(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
             (Look::Dangling, None) => {
                 return Err(StoreError::NotAFile { path: path.to_owned(), found: "a symbolic link to nowhere" });
             }
-            (Look::Torn(_) | Look::Dangling, Some(pause)) => thread::sleep(*pause),
+            (Look::Replaced, None) => return Err(StoreError::Replaced { path: path.to_owned() }),
+            (Look::Torn(_) | Look::Dangling | Look::Replaced, Some(pause)) => thread::sleep(*pause),
         }
     }
 }
@@ -45,17 +48,20 @@ fn look(path: &Path) -> Result<Look, StoreError> {
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(nothing(path)),
-        Err(error) => return Err(StoreError::io("looking at", path)(error)),
+        Err(error) => return Err(StoreError::io("looking at", path)(explained(error, path))),
     };
     check(path, &metadata)?;
     let mut file = match os::for_reading().open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(nothing(path)),
-        Err(error) => return Err(StoreError::io("opening", path)(error)),
+        Err(error) => return Err(StoreError::io("opening", path)(explained(error, path))),
     };
     // The path may lead elsewhere by now.
     let metadata = file.metadata().map_err(StoreError::io("looking at", path))?;
     check(path, &metadata)?;
+    if os::is_replaced(&metadata) {
+        return Ok(Look::Replaced);
+    }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
     file.by_ref().take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(StoreError::io("reading", path))?;
     let size = bytes.len() as u64;
@@ -64,6 +70,12 @@ fn look(path: &Path) -> Result<Look, StoreError> {
     }
     let is_whole = size == metadata.len() && serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
     Ok(if is_whole { Look::Whole(bytes) } else { Look::Torn(bytes) })
+}
+
+/// Who would have to be let in.
+fn explained(error: io::Error, path: &Path) -> io::Error {
+    let is_denied = error.kind() == ErrorKind::PermissionDenied;
+    if is_denied { io::Error::new(error.kind(), format!("{error}: {}", os::denied(path))) } else { error }
 }
 
 fn nothing(path: &Path) -> Look {

@@ -2,14 +2,18 @@
 
 use super::history::History;
 use super::paths::Paths;
-use super::read;
-use crate::fs;
+use super::{os, read};
+use crate::fs::{self, Access};
 use crate::kill_switch::store::{StoreError, found, generation_of};
 use std::fs::{File, Metadata};
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-pub(super) fn compare_and_set(paths: &Paths, expected: Option<u64>, bytes: &[u8]) -> Result<(), StoreError> {
+/// Result of a write: why the history has not kept what was replaced.
+type Written = Result<Option<StoreError>, StoreError>;
+
+pub(super) fn compare_and_set(paths: &Paths, expected: Option<u64>, bytes: &[u8], mode: Option<u32>) -> Written {
     let path = &paths.path;
     // Before the lock is made: in a read-only mount that would fail, and say less. To rename over the link would cut
     // the document off from where it comes from.
@@ -25,61 +29,70 @@ pub(super) fn compare_and_set(paths: &Paths, expected: Option<u64>, bytes: &[u8]
     fs::remove_temporaries(&paths.directory, |target| target == name);
     let earlier = read::document(path)?;
     let found = found(earlier.as_deref(), expected, path)?;
-    let like = match found.zip(earlier) {
-        None => None,
+    let (like, unkept) = match found.zip(earlier) {
+        None => (None, None),
         Some((generation, earlier)) => {
             let like = path.metadata().map_err(StoreError::io("looking at", path))?;
-            match history.save(generation, &earlier, &like) {
-                // To engage is worth more than what was a long time ago.
-                Err(error) if error.is_full() && history.make_room() => history.save(generation, &earlier, &like)?,
-                saved => saved?,
-            }
-            Some(like)
+            let saved = match history.save(generation, &earlier, &like) {
+                // To engage is worth more than what was a long time ago, and than what was a moment ago.
+                Err(error) if error.is_full() && history.make_room() => history.save(generation, &earlier, &like),
+                saved => saved,
+            };
+            (Some(like), saved.err())
         }
     };
-    match replace(path, bytes, like.as_ref()) {
-        Err(error) if error.is_full() && history.make_room() => replace(path, bytes, like.as_ref())?,
+    match replace(path, bytes, like.as_ref(), mode) {
+        Err(error) if error.is_full() && history.make_room() => replace(path, bytes, like.as_ref(), mode)?,
         replaced => replaced?,
     }
     history.tidy(generation_of(bytes).unwrap_or(u64::MAX));
-    Ok(())
+    Ok(unkept)
 }
 
 /// As [`compare_and_set`], whatever is there. What has a generation goes into the history; what has none is kept
 /// beside.
-pub(super) fn put_back(paths: &Paths, generation: u64, bytes: &[u8]) -> Result<(), StoreError> {
+pub(super) fn put_back(paths: &Paths, generation: u64, bytes: &[u8], mode: Option<u32>) -> Written {
     let path = &paths.path;
     if path.is_symlink() {
         return Err(StoreError::ReadOnly { path: path.clone() });
     }
     let _lock = lock(paths)?;
     let history = History::of(paths);
-    let like = path.metadata().ok().filter(Metadata::is_file);
+    let like = path.symlink_metadata().ok().filter(Metadata::is_file);
+    let mut unkept = None;
     match (&like, read::document(path)) {
         (Some(like), Ok(Some(earlier))) if generation_of(&earlier).is_some_and(|found| found < generation) => {
             let found = generation_of(&earlier).unwrap_or_default();
             // What is in the history under that number was in force; this may be a damaged copy of it.
             if history.read(found)?.is_none() {
-                history.save(found, &earlier, like)?;
+                unkept = history.save(found, &earlier, like).err();
             }
         }
-        (Some(_), _) => {
+        (Some(like), _) => {
             let aside = paths.beside(".damaged");
-            std::fs::copy(path, &aside).map_err(StoreError::io("copying to", &aside))?;
+            let mut damaged = os::for_reading_itself().open(path).map_err(StoreError::io("opening", path))?;
+            let copy = |file: &mut File| std::io::copy(&mut damaged, file).map(drop);
+            fs::replace_with(&aside, copy, Access::Like(like, None)).map_err(failed)?;
         }
         (None, _) => {}
     }
-    replace(path, bytes, like.as_ref())?;
+    replace(path, bytes, like.as_ref(), mode)?;
     history.tidy(generation);
-    Ok(())
+    Ok(unkept)
 }
 
-/// Replaces the file at a path; see [`fs::replace`].
-pub(super) fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> Result<(), StoreError> {
-    fs::replace(path, bytes, like).map_err(|failure| match failure {
+/// Replaces the file at a path; see [`fs::replace_with`].
+fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>, mode: Option<u32>) -> Result<(), StoreError> {
+    let new = mode.map_or(Access::Directory, Access::Mode);
+    let access = like.map_or(new, |like| Access::Like(like, mode));
+    fs::replace_with(path, |file| file.write_all(bytes), access).map_err(failed)
+}
+
+fn failed(failure: fs::Failure) -> StoreError {
+    match failure {
         fs::Failure { path, source, is_in_place: true, .. } => StoreError::NotDurable { path, source },
         fs::Failure { doing, path, source, .. } => StoreError::Io { doing, path, source },
-    })
+    }
 }
 
 /// The lock of writers. A write takes milliseconds: after 5 s the other one hangs, and the caller must know.
