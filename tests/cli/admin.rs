@@ -37,8 +37,9 @@ fn access() -> AccessList {
 }
 
 /// A program with an admin page and a file of switches, until it is dropped.
-struct Program {
+pub(crate) struct Program {
     url: String,
+    pub(crate) switches: KillSwitches,
     folder: tempfile::TempDir,
     runtime: Runtime,
 }
@@ -50,26 +51,26 @@ impl Program {
         let audit = AuditLog::new(folder.path().join("switches.json.audit.jsonl"));
         let store = FileStore::new(path).unwrap();
         let switches = KillSwitches::builder("shop").store(store).audit(audit).build().unwrap();
-        let admin = Admin::builder(switches).access(access()).build().unwrap();
+        let admin = Admin::builder(switches.clone()).access(access()).build().unwrap();
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         runtime.spawn(async move { admin.serve(listener).await });
-        Self { url, folder, runtime }
+        Self { url, switches, folder, runtime }
     }
 
     /// One that has the switch `recs`.
-    fn with_recs() -> Self {
+    pub(crate) fn with_recs() -> Self {
         let program = Self::new();
         program.define("mira").succeeds();
         program
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn run(&self, actor: &str, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, actor: &str, arguments: &[&str]) -> Ran {
         run(command(arguments).env("BACKSTOP_ADMIN", &self.url).env("BACKSTOP_TOKEN", token(actor)))
     }
 
@@ -79,7 +80,7 @@ impl Program {
     }
 
     /// As the command tells it of the program's file.
-    fn of_file(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn of_file(&self, arguments: &[&str]) -> Ran {
         run(command(arguments).env("BACKSTOP_SWITCHES", self.path("switches.json")).env("USER", "root"))
     }
 }
@@ -312,7 +313,7 @@ fn a_program_that_is_gone_or_another_one_is_told() {
     let program = Program::with_recs();
     let elsewhere = format!("{}/backstop", program.url);
     program.run("mira", &["list", "--admin", &elsewhere]).fails(3, "error (not_found)");
-    let Program { url, folder, runtime } = program;
+    let Program { url, folder, runtime, .. } = program;
     runtime.shutdown_timeout(Duration::from_secs(5));
     let gone =
         |arguments: &[&str]| run(command(arguments).env("BACKSTOP_ADMIN", &url).env("BACKSTOP_TOKEN", token("mira")));

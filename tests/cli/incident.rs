@@ -88,6 +88,24 @@ fn what_could_match_nobody_is_refused_with_the_reason() {
 }
 
 #[test]
+fn what_is_not_given_stays_when_a_switch_is_defined_again() {
+    let editor = Editor::with_recs();
+    let limits =
+        ["--severity", "critical", "--max-automatic", "5", "--max-automatic-spread", "regions", "--reason", "x"];
+    editor.run(&[&["define", "recs"][..], &limits].concat()).succeeds();
+    editor.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
+    let before = editor.json(&["list"])[0].clone();
+    editor.run(&["define", "recs", "--expires", "2031-01-01T00:00:00Z", "--reason", "later"]).succeeds();
+    let mut after = editor.json(&["list"])[0].clone();
+    assert_eq!(after["definition"]["expires"], "2031-01-01T00:00:00Z");
+    after["definition"]["expires"] = before["definition"]["expires"].clone();
+    assert_eq!(after, before);
+    editor.run(&["define", "recs", "--max-automatic", "none", "--reason", "people only"]).succeeds();
+    assert_eq!(editor.json(&["list"])[0]["definition"].get("max_automatic"), None);
+    editor.run(&["define", "ads", "--owner", "team", "--reason", "x"]).fails(2, "add --disables");
+}
+
+#[test]
 fn a_hint_is_refused_where_somebody_else_has_changed_the_switch_since() {
     let editor = Editor::with_recs();
     let said =

@@ -7,4 +7,5 @@ mod admin;
 mod file;
 mod files;
 mod fleet;
+mod in_force;
 mod incident;

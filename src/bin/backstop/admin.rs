@@ -10,6 +10,13 @@ use std::time::Duration;
 /// Between two looks at the effect of an engagement.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The document in force in a program.
+pub(super) struct InForce {
+    pub(super) generation: u64,
+    pub(super) hash: String,
+    pub(super) switches: Vec<Switch>,
+}
+
 /// Asks a program's admin page.
 pub(super) struct Client {
     http: Http,
@@ -42,12 +49,12 @@ impl Client {
         }
     }
 
-    /// Those that the token is for.
-    pub(super) fn switches(&self) -> Result<Vec<Switch>, Failure> {
+    /// What is in force in the program, of the switches that the token is for; `None` before there is a document.
+    pub(super) fn in_force(&self) -> Result<Option<InForce>, Failure> {
         let foreign = || self.http.foreign("does not answer with switches");
         let response: Value = serde_json::from_slice(&self.http.get("/v1/switches")?.body).map_err(|_| foreign())?;
         let Some(switches) = response["switches"].as_array() else {
-            return if response.is_null() { Ok(Vec::new()) } else { Err(foreign()) }; // no document yet
+            return if response.is_null() { Ok(None) } else { Err(foreign()) };
         };
         let switch = |response: &Value| {
             let mut switch = response.clone();
@@ -56,7 +63,19 @@ impl Client {
             }
             serde_json::from_value(switch).map_err(|_| foreign())
         };
-        switches.iter().map(switch).collect()
+        let switches = switches.iter().map(switch).collect::<Result<_, _>>()?;
+        let (Some(generation), Some(hash)) = (response["generation"].as_u64(), response["hash"].as_str()) else {
+            return Err(foreign());
+        };
+        Ok(Some(InForce { generation, hash: hash.to_owned(), switches }))
+    }
+
+    /// What the program itself warns of; nothing where the token is not for all of it.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let state = self.http.get("/v1/state").ok();
+        let state: Value = state.and_then(|answer| serde_json::from_slice(&answer.body).ok()).unwrap_or_default();
+        let warnings = state["board"]["warnings"].as_array().cloned().unwrap_or_default();
+        warnings.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
     /// Why a switch that was engaged does not block requests of the program that it is meant for. They show it as they

@@ -6,7 +6,7 @@ use super::committed::{Committed, Purpose};
 use super::output::{Failure, Report, json};
 use super::{text, users};
 use backstop::kill_switch::store::HISTORY_LIMIT;
-use backstop::kill_switch::{self, Author, Change, Document, EditError, Editor, Switch};
+use backstop::kill_switch::{self, Author, Change, Document, EditError, Editor};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -34,14 +34,6 @@ impl Backend {
         match (self, self.document()?) {
             (Self::File(editor, path), None) => Err(no_file(editor, path)),
             (_, document) => Ok(document),
-        }
-    }
-
-    /// The switches that the token covers; the program lists no others.
-    pub(super) fn switches(&self) -> Result<Vec<Switch>, Failure> {
-        match self {
-            Self::File(..) => Ok(self.document()?.map(|document| document.switches().to_vec()).unwrap_or_default()),
-            Self::Admin(client) => client.switches(),
         }
     }
 

@@ -4,38 +4,40 @@ use super::author_args::Who;
 use super::backend::Backend;
 use super::output::{Failure, Report};
 use super::time_args::{When, minute, now};
-use backstop::kill_switch::{Change, Definition, OnUnknown, Percent, Severity, Spread, SwitchId};
+use backstop::kill_switch::{Change, Definition, Document, OnUnknown, Percent, Severity, Spread, SwitchId};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-/// Defines a switch, or an existing one anew.
+/// Defines a switch, or an existing one anew: what is not given then stays as it is.
 #[derive(Args)]
-#[command(after_help = "Example:\n  backstop switch define recs --owner team-recs --disables \"recommendations\" \
---on-unknown allow --expires 90d --reason \"new feature\"")]
+#[command(
+    after_help = "A new switch takes --owner, --disables, --on-unknown and --expires.\n\nExample:\n  backstop switch define recs --owner team-recs --disables \"recommendations\" \
+--on-unknown allow --expires 90d --reason \"new feature\""
+)]
 pub(super) struct Define {
     /// Its name: a-z, 0-9, '.', '_' and '-'. It is never used for anything else.
     id: SwitchId,
     /// The owner.
     #[arg(long, value_name = "TEAM")]
-    owner: String,
+    owner: Option<String>,
     /// The capability that it disables.
     #[arg(long, value_name = "TEXT")]
-    disables: String,
+    disables: Option<String>,
     /// What programs ought to do until they have seen the document. One that is built to do otherwise says so.
     #[arg(long, value_name = "allow|block", value_parser = on_unknown(), hide_possible_values = true)]
-    on_unknown: OnUnknown,
+    on_unknown: Option<OnUnknown>,
     /// Date of review: 2027-01-31T00:00:00Z, or 90d from now.
     #[arg(long, value_name = "TIME", value_parser = When::parse)]
-    expires: When,
-    /// Severity of an engagement.
-    #[arg(long, default_value = "medium", value_name = "LEVEL", value_parser = severity())]
-    severity: Severity,
-    /// For how many percent automation may engage it. Default: not at all.
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
-    max_automatic: Option<Percent>,
-    /// How far through the fleet automation may engage it.
-    #[arg(long, value_name = "SPREAD", default_value = "instances", requires = "max_automatic", value_parser = spread())]
-    max_automatic_spread: Spread,
+    expires: Option<When>,
+    /// Severity of an engagement. Default of a new switch: medium.
+    #[arg(long, value_name = "LEVEL", value_parser = severity())]
+    severity: Option<Severity>,
+    /// For how many percent automation may engage it; none is not at all, and the default of a new switch.
+    #[arg(long, value_name = "PERCENT|none", value_parser = limit)]
+    max_automatic: Option<Limit>,
+    /// How far through the fleet automation may engage it. Default of a new switch: instances.
+    #[arg(long, value_name = "SPREAD", value_parser = spread())]
+    max_automatic_spread: Option<Spread>,
     #[command(flatten)]
     who: Who,
 }
@@ -68,16 +70,39 @@ pub(super) fn percent(text: &str) -> Result<Percent, String> {
     Percent::new(number).map_err(|_| "expected from 0.0001 to 100, in steps of 0.0001".to_owned())
 }
 
+/// A limit for automation; `None` is not at all.
+#[derive(Clone, Copy)]
+struct Limit(Option<Percent>);
+
+fn limit(text: &str) -> Result<Limit, String> {
+    if text == "none" { Ok(Limit(None)) } else { percent(text).map(Some).map(Limit) }
+}
+
 impl Define {
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
-        let expires = self.expires.from(now());
-        let definition = Definition::new(self.owner, self.disables, expires, self.on_unknown).severity(self.severity);
-        let definition = match self.max_automatic {
-            Some(percent) => definition.max_automatic(percent.get()).max_automatic_spread(self.max_automatic_spread),
-            None => definition,
+        let before = match backend.document() {
+            Err(failure) if failure.code().starts_with("wrong_") => None, // no right to view
+            document => document?,
         };
+        let old =
+            before.as_ref().and_then(|document| document.switch(self.id.as_str())).map(|switch| &switch.definition);
+        // What was decided by reading is for the document that was read.
+        let seen = before.as_ref().filter(|_| old.is_some()).map(Document::generation);
+        let missing = |name: &str| Failure::Usage(format!("{} is a new switch here: add --{name}", self.id));
+        let owner = self.owner.clone().or_else(|| Some(old?.owner.clone())).ok_or_else(|| missing("owner"))?;
+        let disables = self.disables.clone().or_else(|| Some(old?.disables.clone()));
+        let disables = disables.ok_or_else(|| missing("disables"))?;
+        let on_unknown = self.on_unknown.or_else(|| Some(old?.on_unknown)).ok_or_else(|| missing("on-unknown"))?;
+        let expires = self.expires.map(|expires| expires.from(now())).or_else(|| Some(old?.expires));
+        let expires = expires.ok_or_else(|| missing("expires"))?;
+        let severity = self.severity.or_else(|| Some(old?.severity)).unwrap_or_default();
+        let spread = self.max_automatic_spread.or_else(|| Some(old?.max_automatic_spread)).unwrap_or_default();
+        let limit = self.max_automatic.map_or_else(|| old.and_then(Definition::automatic_limit), |Limit(limit)| limit);
+        let definition = Definition::new(owner, disables, expires, on_unknown).severity(severity);
+        let definition = limit.map(Percent::get).into_iter().fold(definition, Definition::max_automatic);
+        let definition = definition.max_automatic_spread(spread);
         let change = Change::Define { switch: self.id.clone(), definition };
-        backend.change(&change, &self.who, |_| {
+        backend.change_if(seen, &change, &self.who, |_| {
             let id = self.id;
             format!(
                 "{id} is defined; review it by {}.\n\

@@ -1,5 +1,6 @@
 //! `list`: every switch, those that are engaged first.
 
+use super::admin::{Client, InForce};
 use super::backend::Backend;
 use super::output::{Failure, Report};
 use super::{text, time_args};
@@ -15,23 +16,44 @@ pub(super) struct List {}
 impl List {
     #[expect(clippy::unused_self, reason = "run as every other command is")]
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
+        if let Backend::Admin(client) = backend {
+            return in_force(client);
+        }
         let now = time_args::now();
-        let document = match backend.shown() {
-            // A token for some switches sees those and nothing else of the document.
-            Err(failure) if failure.code() == "wrong_switch" => return Ok(Self::own(&backend.switches()?, now)),
-            document => document?,
-        };
-        let Some(document) = document else {
-            return Ok(Report::of("There are no switches yet. To begin: backstop switch define --help", &[0_u8; 0]));
-        };
+        let Some(document) = backend.shown()? else { return Ok(none()) };
         let (text, switches) = table(document.switches(), now);
         Ok(Report::of(format!("{text}\n\n{}", summary(&document, now)), &switches))
     }
+}
 
-    fn own(switches: &[Switch], now: Timestamp) -> Report {
-        let (text, switches) = table(switches, now);
-        Report::of(format!("{text}\n\nThese are the switches that your token is for."), &switches)
-    }
+fn none() -> Report {
+    Report::of("There are no switches yet. To begin: backstop switch define --help", &[0_u8; 0])
+}
+
+/// Of a program: what is in force there, and how its store differs from that.
+fn in_force(client: &Client) -> Result<Report, Failure> {
+    let now = time_args::now();
+    let Some(InForce { generation, hash, switches }) = client.in_force()? else { return Ok(none()) };
+    let (text, switches) = table(&switches, now);
+    let restore = "to put back what is in force: backstop switch restore --reason \"..\"";
+    let (summary, difference) = match client.document() {
+        Ok(Some(stored)) if stored.content_hash().to_string() == hash => (summary(&stored, now), None),
+        Ok(stored) => {
+            let found = stored.map_or("nothing".to_owned(), |stored| format!("generation {}", stored.generation()));
+            let difference = format!("generation {generation} is in force here, and the store has {found}; {restore}");
+            (format!("Generation {generation} is in force."), Some(difference))
+        }
+        Err(failure) if failure.code().starts_with("wrong_") => {
+            ("These are the switches that your token is for.".to_owned(), None)
+        }
+        Err(failure) => {
+            let difference =
+                format!("generation {generation} is in force here, and the store says: {failure}; {restore}");
+            (format!("Generation {generation} is in force."), Some(difference))
+        }
+    };
+    let warning = difference.into_iter().chain(client.warnings()).reduce(|all, more| format!("{all}\nwarning: {more}"));
+    Ok(Report { warning, ..Report::of(format!("{text}\n\n{summary}"), &switches) })
 }
 
 /// Those that are engaged first.
