@@ -1,5 +1,6 @@
 //! Authorization of requests: the token, and protection against other sites in a browser.
 
+use super::access::Current;
 use super::problem::Problem;
 use crate::clock::timestamp;
 use crate::kill_switch::access::{AccessList, Actor, Denied, Switches, Verb};
@@ -16,12 +17,12 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 ///
 /// 401 if the token is unknown or expired, 403 if it lacks the verb or the switch.
 pub(super) fn admit(
-    access: &AccessList,
+    access: &Current,
     headers: &HeaderMap,
     verbs: &[Verb],
     switch: Option<&str>,
 ) -> Result<Option<Actor>, Problem> {
-    if access.grants().is_empty() && verbs == [Verb::View] {
+    if access.is_open && verbs == [Verb::View] {
         return Ok(None);
     }
     let (presented, now) = (presented(headers), timestamp());
@@ -45,8 +46,8 @@ pub(super) fn admit_some(access: &AccessList, headers: &HeaderMap, verb: Verb) -
 /// # Errors
 ///
 /// As [`admit`].
-pub(super) fn visible<'a>(access: &'a AccessList, headers: &HeaderMap) -> Result<Option<&'a Switches>, Problem> {
-    if access.grants().is_empty() {
+pub(super) fn visible<'a>(access: &'a Current, headers: &HeaderMap) -> Result<Option<&'a Switches>, Problem> {
+    if access.is_open {
         return Ok(None);
     }
     access.switches_of(presented(headers), Verb::View, timestamp()).map(Some).map_err(refused)
@@ -82,15 +83,16 @@ fn refused(denied: Denied) -> Problem {
 /// # Errors
 ///
 /// 403.
-pub(super) fn same_site(access: &AccessList, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+pub(super) fn same_site(access: &Current, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     // HTTP/2 has it in the place of a header.
     let host = text(HOST).or_else(|| uri.authority().map(Authority::as_str)).unwrap_or_default();
     let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));
     let is_foreign = text(ORIGIN).is_some_and(|origin| !is_own(origin))
         || text(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none");
-    // A foreign name that resolves here: the browser takes this for that site's own page.
-    let is_rebound = access.grants().is_empty() && !is_local(host);
+    // A foreign name that resolves here: the browser takes this for that site's own page. A proxy is asked by anybody.
+    let is_forwarded = ["forwarded", "x-forwarded-for", "via"].into_iter().any(|name| headers.contains_key(name));
+    let is_rebound = access.is_open && (is_forwarded || !is_local(host));
     if is_foreign || is_rebound {
         return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", "pages of other sites are not answered"));
     }

@@ -83,9 +83,9 @@ pub(super) async fn answer(shared: Arc<Shared>, ask: Ask, id: String, request: R
     let (parts, body) = request.into_parts();
     let about = ask.is_of_switch().then_some(id.as_str());
     let admitted = if ask.is_of_proposal() {
-        admit_some(&shared.access, &parts.headers, Approve)
+        admit_some(&shared.access.current(), &parts.headers, Approve)
     } else {
-        admit(&shared.access, &parts.headers, ask.needs, about).map(drop)
+        admit(&shared.access.current(), &parts.headers, ask.needs, about).map(drop)
     };
     if let Err(problem) = admitted {
         let denial = DeniedRequest { path: ask.path, about, headers: &parts.headers, code: problem.code() };
@@ -121,14 +121,14 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
             editor.write_down(facts);
         }
     };
-    let actor = admit(&shared.access, headers, needs, about).inspect_err(|problem| denied(problem.code()));
+    let actor = admit(&shared.access.current(), headers, needs, about).inspect_err(|problem| denied(problem.code()));
     let actor = actor?.ok_or_else(Problem::unauthorized)?;
     let mut by = Author::person(actor.as_str(), timestamp()).because(reason);
     if break_glass {
         by = by.break_glass();
     }
     // To engage for less than before is to release the rest. Both are asked of the very document that is replaced.
-    let may_release = admit(&shared.access, headers, &[Release], about).is_ok();
+    let may_release = admit(&shared.access.current(), headers, &[Release], about).is_ok();
     let is_seen =
         |document: Option<&Document>| if_generation.is_none_or(|seen| seen == document.map_or(0, Document::generation));
     let is_granted = |document: Option<&Document>| {

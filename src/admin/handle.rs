@@ -1,5 +1,6 @@
 //! The admin page of a program, and how it is set up.
 
+use super::access::Access;
 use super::denied_log::DeniedLog;
 use super::routes;
 use super::shared::{AT_ONCE, Shared};
@@ -42,6 +43,7 @@ impl Admin {
             switches,
             registry: Registry::new(),
             access: AccessList::default(),
+            access_file: None,
             audit_file: None,
             timeout: Duration::from_secs(10),
         }
@@ -49,10 +51,10 @@ impl Admin {
 
     /// The routes, to be nested in a router: `nest("/backstop", admin.router())`.
     ///
-    /// Without tokens they only read. How long headers may take, and how many connections there may be, is up to the
+    /// Without tokens they answer nothing: what is in front of them may be open to everybody. How long headers may take, and how many connections there may be, is up to the
     /// server that it is mounted in; [`serve`](Self::serve) brings its own.
     pub fn router(&self) -> Router {
-        routes::router(&self.shared)
+        routes::router(&self.shared, false)
     }
 
     /// Returns whether changes are possible: whether a token is still valid.
@@ -66,7 +68,7 @@ impl fmt::Debug for Admin {
         let shared = &self.shared;
         f.debug_struct("Admin")
             .field("switches", &shared.switches.name())
-            .field("grants", &shared.access.grants().len())
+            .field("grants", &shared.access.current().grants().len())
             .finish()
     }
 }
@@ -77,6 +79,7 @@ pub struct AdminBuilder {
     switches: KillSwitches,
     registry: Registry,
     access: AccessList,
+    access_file: Option<PathBuf>,
     audit_file: Option<PathBuf>,
     timeout: Duration,
 }
@@ -88,9 +91,16 @@ impl AdminBuilder {
         self
     }
 
-    /// The access list. Default: no changes, and reads from this machine alone.
+    /// The access list. Default: no changes, and reads on a loopback listener of its own ([`Admin::bind`]) alone.
     pub fn access(mut self, access: AccessList) -> Self {
         self.access = access;
+        self
+    }
+
+    /// The access list in a file, as `backstop switch token` writes it. It is read again every second, so that a revoked
+    /// token ends without a restart; where it cannot be, the list of before stays, and a warning says so. Default: none.
+    pub fn access_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.access_file = Some(path.into());
         self
     }
 
@@ -112,13 +122,17 @@ impl AdminBuilder {
 
     /// # Errors
     ///
-    /// Every setting that is out of its range.
+    /// Every setting that is out of its range, and an access list that cannot be read.
     pub fn build(self) -> Result<Admin, ConfigError> {
-        let Self { switches, registry, access, audit_file, timeout } = self;
+        let Self { switches, registry, access, access_file, audit_file, timeout } = self;
         if timeout < Duration::from_millis(10) || timeout > Duration::from_secs(600) {
             let problem = Problem::new("timeout", format!("{timeout:?}"), "from 10ms to 10 minutes");
             return Err(ConfigError::of(problem));
         }
+        if access_file.is_some() && !access.grants().is_empty() {
+            return Err(ConfigError::of(Problem::new("access_file", "with access", "one of the two")));
+        }
+        let access = Access::new(access, access_file)?;
         let at_once = Bulkhead::builder("backstop-admin").max_concurrent_calls(AT_ONCE).build()?;
         let denied_log = DeniedLog::new()?;
         let shared = Arc::new(Shared { switches, registry, access, audit_file, timeout, denied_log, at_once });

@@ -50,9 +50,11 @@
 //! forbids, and 503 where the store cannot be reached. A 503 with
 //! `not_durable` or `slow_store` says that the change is made, or may be.
 //!
-//! Without a token there are no routes that change anything, and reads answer under a local name only. Without a live
-//! one, no address but loopback is listened at.
+//! Without tokens there are no routes that change anything, [`Admin::router`] answers nothing, and the page's own listener
+//! on a loopback address ([`Admin::bind`]) answers reads under a local name, unless a proxy asks. Without a live token, no
+//! other address is listened at.
 
+mod access;
 mod answer;
 mod audit_tail;
 mod auth;

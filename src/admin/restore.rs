@@ -21,7 +21,7 @@ const NEEDS: &[Verb] = &[Verb::Engage, Verb::Release, Verb::Define];
 
 pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
-    let admitted = admit(&shared.access, &parts.headers, NEEDS, None);
+    let admitted = admit(&shared.access.current(), &parts.headers, NEEDS, None);
     if let Err(problem) = &admitted {
         let denial = DeniedRequest { path: "restore", about: None, headers: &parts.headers, code: problem.code() };
         write_down(&shared, denial).await;

@@ -14,7 +14,8 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
-pub(super) fn router(shared: &Arc<Shared>) -> Router {
+/// The routes; `is_own` where nothing but this crate's own listener on a loopback address leads to them.
+pub(super) fn router(shared: &Arc<Shared>, is_own: bool) -> Router {
     let mut router = Router::new()
         .route("/v1/state", get(views::state))
         .route("/v1/switches", get(views::switches))
@@ -23,7 +24,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/v1/revisions/{generation}", get(views::revision))
         .route("/v1/audit", get(views::audit))
         .route("/v1/document", get(views::document));
-    if shared.has_live_token() {
+    if !shared.access.current().is_open {
         router = router.route("/v1/restore", post(restore::answer));
         for ask in Ask::ALL {
             let path = if ask.is_of_switch() {
@@ -42,13 +43,19 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "reads are GET, changes are POST")
         })
-        .layer(from_fn_with_state(Arc::clone(shared), frame))
+        .layer(from_fn_with_state((Arc::clone(shared), is_own), frame))
         .with_state(Arc::clone(shared))
 }
 
 /// Headers of every answer.
-async fn frame(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let mut response = match auth::same_site(&shared.access, request.headers(), request.uri()) {
+async fn frame(State((shared, is_own)): State<(Arc<Shared>, bool)>, request: Request, next: Next) -> Response {
+    let access = shared.access.current();
+    let mut response = match auth::same_site(&access, request.headers(), request.uri()) {
+        Ok(()) if access.is_open && !is_own => {
+            let detail =
+                "without tokens this page answers on a loopback listener of its own alone: give it an access list";
+            Problem::new(StatusCode::FORBIDDEN, "no_tokens", detail).into_response()
+        }
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };

@@ -1,6 +1,7 @@
 //! A server of its own, which outlives clients that are slow, idle or many.
 
 use super::handle::Admin;
+use super::routes;
 use crate::sync::{Arc, AtomicBool, Ordering};
 use axum::Router;
 use axum::body::Body;
@@ -70,8 +71,10 @@ impl Admin {
     ///
     /// As [`bind`](Self::bind).
     pub async fn serve(&self, listener: TcpListener) -> Result<(), ServeError> {
-        self.check(listener.local_addr()?)?;
-        let (router, timeout) = (self.router(), self.shared.timeout);
+        let address = listener.local_addr()?;
+        self.check(address)?;
+        let router = routes::router(&self.shared, address.ip().to_canonical().is_loopback());
+        let timeout = self.shared.timeout;
         let (mut running, mut known) = (JoinSet::new(), VecDeque::new());
         loop {
             let Ok((stream, _)) = listener.accept().await else {

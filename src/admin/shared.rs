@@ -2,22 +2,23 @@
 
 use http::StatusCode;
 
+use super::access::Access;
 use super::auth::whose;
 use super::denied_log::{DeniedLog, DeniedRequest, PATIENCE};
 use super::problem::Problem;
 use crate::bulkhead::Bulkhead;
 use crate::clock::timestamp;
-use crate::kill_switch::access::AccessList;
 use crate::kill_switch::audit::AuditRecord;
 use crate::kill_switch::{Editor, KillSwitches, SwitchId};
 use crate::registry::Registry;
+use crate::sync::Arc;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) struct Shared {
     pub(super) switches: KillSwitches,
     pub(super) registry: Registry,
-    pub(super) access: AccessList,
+    pub(super) access: Arc<Access>,
     pub(super) audit_file: Option<PathBuf>,
     pub(super) timeout: Duration,
     pub(super) denied_log: DeniedLog,
@@ -28,7 +29,7 @@ impl Shared {
     /// The audit record of a denied request; `None` if it was recorded lately, or its token is unknown.
     pub(super) fn denied(&self, denied: DeniedRequest<'_>) -> Option<AuditRecord> {
         let DeniedRequest { path, about, headers, code } = denied;
-        let (actor, now) = (whose(&self.access, headers)?, timestamp());
+        let (actor, now) = (whose(&self.access.current(), headers)?, timestamp());
         if !self.denied_log.is_new((actor.as_str().to_owned(), path, code), now) {
             return None;
         }
@@ -42,7 +43,7 @@ impl Shared {
 
     pub(super) fn has_live_token(&self) -> bool {
         let now = timestamp();
-        self.access.grants().iter().any(|grant| grant.is_live(now))
+        self.access.current().grants().iter().any(|grant| grant.is_live(now))
     }
 
     pub(super) fn editor(&self) -> Result<Editor, Problem> {

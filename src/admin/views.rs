@@ -24,7 +24,7 @@ const LIMIT_MAX: usize = 500;
 
 /// From memory: it answers while the store hangs and while every place is taken.
 pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
-    admit(&shared.access, &headers, &[Verb::View], None)?;
+    admit(&shared.access.current(), &headers, &[Verb::View], None)?;
     let breakers = shared.registry.all::<CircuitBreaker>();
     let breakers = breakers.iter().map(|breaker| {
         json!({
@@ -37,7 +37,8 @@ pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
     );
     let status = shared.switches.status();
     let mut board = json!(status);
-    board["warnings"] = status.warnings().into();
+    let warnings = status.warnings().into_iter().chain(shared.access.failure());
+    board["warnings"] = warnings.collect::<Vec<_>>().into();
     let told = json!({
         "name": shared.switches.name(),
         "instance": shared.switches.instance(),
@@ -53,7 +54,8 @@ pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
 /// Those of the document in force. A token for some switches sees those, and nothing else that is in the
 /// document.
 pub(super) async fn switches(State(shared): Shares, headers: HeaderMap) -> Answer {
-    let Some(Switches::Only(ids)) = visible(&shared.access, &headers)? else {
+    let access = shared.access.current();
+    let Some(Switches::Only(ids)) = visible(&access, &headers)? else {
         return Ok(ok(&in_force(&shared)));
     };
     let document = shared.switches.document();
@@ -67,7 +69,7 @@ pub(super) async fn switches(State(shared): Shares, headers: HeaderMap) -> Answe
 
 pub(super) async fn switch(State(shared): Shares, params: Params, headers: HeaderMap) -> Answer {
     let id = last(&params);
-    admit(&shared.access, &headers, &[Verb::View], Some(&id))?;
+    admit(&shared.access.current(), &headers, &[Verb::View], Some(&id))?;
     let document = shared.switches.document().ok_or_else(Problem::unknown_switch)?;
     let switch = document.switch(&id).ok_or_else(Problem::unknown_switch)?;
     Ok(ok(
@@ -76,7 +78,7 @@ pub(super) async fn switch(State(shared): Shares, params: Params, headers: Heade
 }
 
 pub(super) async fn history(State(shared): Shares, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
-    admit(&shared.access, &headers, &[Verb::View], None)?;
+    admit(&shared.access.current(), &headers, &[Verb::View], None)?;
     let limit = limit(query.as_deref())?;
     let (permit, editor) = (shared.begin()?, shared.editor()?);
     let work = move || {
@@ -90,7 +92,7 @@ pub(super) async fn history(State(shared): Shares, RawQuery(query): RawQuery, he
 }
 
 pub(super) async fn revision(State(shared): Shares, params: Params, headers: HeaderMap) -> Answer {
-    admit(&shared.access, &headers, &[Verb::View], None)?;
+    admit(&shared.access.current(), &headers, &[Verb::View], None)?;
     let unknown = |_| Problem::new(StatusCode::NOT_FOUND, "unknown_revision", "unknown generation");
     let generation = last(&params).parse().map_err(unknown)?;
     let (permit, editor) = (shared.begin()?, shared.editor()?);
@@ -100,7 +102,7 @@ pub(super) async fn revision(State(shared): Shares, params: Params, headers: Hea
 
 /// As it is in the store.
 pub(super) async fn document(State(shared): Shares, headers: HeaderMap) -> Answer {
-    admit(&shared.access, &headers, &[Verb::View], None)?;
+    admit(&shared.access.current(), &headers, &[Verb::View], None)?;
     let (permit, editor) = (shared.begin()?, shared.editor()?);
     let work = move || {
         let document = editor.document()?.ok_or(crate::kill_switch::EditError::Empty)?;
@@ -110,7 +112,7 @@ pub(super) async fn document(State(shared): Shares, headers: HeaderMap) -> Answe
 }
 
 pub(super) async fn audit(State(shared): Shares, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
-    admit(&shared.access, &headers, &[Verb::View], None)?;
+    admit(&shared.access.current(), &headers, &[Verb::View], None)?;
     let limit = limit(query.as_deref())?;
     let none = || Problem::new(StatusCode::NOT_FOUND, "no_audit", "no file of the audit is set up here");
     let path = shared.audit_file.clone().ok_or_else(none)?;

@@ -113,15 +113,15 @@ async fn a_token_for_some_switches_lists_those() {
     assert_eq!(scene.get("vera", "/v1/switches").await.1["switches"].as_array().unwrap().len(), 2);
 }
 
-/// With HTTP/2 the name that a browser believes to ask is no header.
+/// It may be mounted where everybody asks, through a proxy that says `localhost`.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_tokens_local_names_are_answered_over_http_2_as_well() {
+async fn without_tokens_a_router_answers_nothing_under_any_name() {
     let switches = backstop::kill_switch::KillSwitches::builder("shop").build().unwrap();
     let router = backstop::admin::Admin::builder(switches).build().unwrap().router();
-    for (authority, expected) in [("127.0.0.1:9901", 200), ("localhost", 200), ("evil.example", 403)] {
+    for authority in ["127.0.0.1:9901", "localhost", "evil.example"] {
         let request = http::Request::get(format!("http://{authority}/v1/switches")).version(http::Version::HTTP_2);
         let request = request.body(axum::body::Body::empty()).unwrap();
         let response = tower::ServiceExt::oneshot(router.clone(), request).await.unwrap();
-        assert_eq!(response.status().as_u16(), expected, "{authority}");
+        assert_eq!(response.status().as_u16(), 403, "{authority}");
     }
 }

@@ -9,3 +9,4 @@ mod files;
 mod fleet;
 mod in_force;
 mod incident;
+mod tokens;

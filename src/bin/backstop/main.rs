@@ -29,6 +29,7 @@ mod switch;
 mod text;
 mod time_args;
 mod token;
+mod token_list;
 mod token_new;
 mod users;
 mod verify;

@@ -57,7 +57,7 @@ enum Command {
     Approve(approval::Approve),
     Reject(approval::Reject),
     VerifyAudit(verify::VerifyAudit),
-    Token(token_new::NewToken),
+    Token(token_new::Tokens),
 }
 
 impl Switch {

@@ -2,24 +2,55 @@
 
 use super::output::{Failure, Report};
 use super::time_args::{When, minute, now};
+use super::token_list::{ListTokens, RevokeTokens, failed};
 use backstop::kill_switch::SwitchId;
-use backstop::kill_switch::access::{AccessFileError, AccessList, Grant, Switches, Token, Verb};
-use clap::Args;
+use backstop::kill_switch::access::{AccessList, Grant, Switches, Token, Verb};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 /// Makes a token for an admin page: it is shown once, and its hash goes into a list of who may do what.
 #[derive(Args)]
 #[command(
-    name = "token",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_help = "\
-An actor has two tokens at most that are still good, so that one can be replaced while it works. The program reads the
-list with AccessList::from_json when it starts. The list keeps its owner and mode; a new one is for its owner alone.
+An actor has two tokens at most that are still good, so that one can be replaced while it works. A program that is set
+up with AdminBuilder::access_file reads the list every second. The list keeps its owner and mode; a new one is for its
+owner alone.
 
-Example:
-  backstop switch token mira --verb view --verb engage --switch recs --expires 90d --access access.json"
+Examples:
+  backstop switch token mira --verb view --verb engage --switch recs --expires 90d --access access.json
+  backstop switch token list --access access.json
+  backstop switch token revoke mira --access access.json"
 )]
-pub(super) struct NewToken {
+pub(super) struct Tokens {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    new: Option<NewToken>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    List(ListTokens),
+    Revoke(RevokeTokens),
+}
+
+impl Tokens {
+    pub(super) fn run(self) -> Result<Report, Failure> {
+        match (self.command, self.new) {
+            (Some(Command::List(list)), _) => list.run(),
+            (Some(Command::Revoke(revoke)), _) => revoke.run(),
+            (None, Some(new)) => new.run(),
+            (None, None) => Err(Failure::Usage("say for whom: backstop switch token ACTOR, list or revoke".to_owned())),
+        }
+    }
+}
+
+/// The token to be made.
+#[derive(Args)]
+struct NewToken {
     /// The holder's name, for history and audit.
     actor: String,
     /// A verb: view, drill, engage, release, define or approve. Repeatable.
@@ -42,7 +73,7 @@ fn verb() -> impl clap::builder::TypedValueParser<Value = Verb> {
 }
 
 impl NewToken {
-    pub(super) fn run(self) -> Result<Report, Failure> {
+    fn run(self) -> Result<Report, Failure> {
         let path = self.access.display();
         let expires = self.expires.from(now());
         if expires <= now() {
@@ -56,12 +87,7 @@ impl NewToken {
         let grant = Grant::new(&self.actor, token.hash(), expires).verbs(self.verb.iter().copied()).switches(switches);
         let is_there = self.access.exists();
         let add = |list: &AccessList| AccessList::new(list.grants().iter().cloned().chain([grant]), now());
-        AccessList::edit_file(&self.access, now(), add).map_err(|error| match error {
-            AccessFileError::Invalid { doing: "editing", source, .. } => {
-                Failure::Refused { code: "invalid", message: source.to_string() }
-            }
-            error => Failure::Store(error.to_string()),
-        })?;
+        AccessList::edit_file(&self.access, now(), add).map_err(failed)?;
         let (actor, until) = (&self.actor, minute(expires));
         let made = if is_there { "has" } else { "is new and has" };
         let text = format!(

@@ -93,6 +93,31 @@ impl Grant {
         self
     }
 
+    /// Name of the actor.
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// Hash of the token.
+    pub const fn token_hash(&self) -> Sha256 {
+        self.token
+    }
+
+    /// The verbs granted.
+    pub fn granted(&self) -> impl Iterator<Item = Verb> + '_ {
+        self.verbs.iter().copied()
+    }
+
+    /// The switches that it is for.
+    pub const fn covered(&self) -> &Switches {
+        &self.switches
+    }
+
+    /// Its expiry.
+    pub const fn expiry(&self) -> Timestamp {
+        self.expires
+    }
+
     /// Returns whether it has not expired.
     pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires
