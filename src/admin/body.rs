@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use std::time::Duration;
 
 /// The longest body, in bytes.
-pub(super) const BODY_MAX: usize = 64 * 1024;
+pub(super) const BODY_MAX: usize = 2 << 20;
 
 /// # Errors
 ///

@@ -106,6 +106,23 @@ fn what_is_not_given_stays_when_a_switch_is_defined_again() {
 }
 
 #[test]
+fn an_end_that_a_slow_clock_has_put_into_the_past_is_told() {
+    // The last change says that it is later than the clock here knows.
+    let editor = Editor::with_recs();
+    let store = backstop::kill_switch::store::FileStore::new(editor.path("switches.json")).unwrap();
+    let later = |hours: u64| backstop::clock::Timestamp::now() + std::time::Duration::from_secs(hours * 3_600);
+    let by = backstop::kill_switch::Author::person("bo", later(3)).because("his clock is right");
+    let editing = backstop::kill_switch::Editor::new(store);
+    editing.change(&backstop::kill_switch::Change::TwoPerson { required: true }, &by).unwrap();
+    let engage = |length| ["engage", "recs", "--all", "--for", length, "--reason", "x"];
+    editor.run(&engage("2h")).fails(1, "later than the document's last change");
+    assert!(editor.engaged().is_empty());
+    let ran = editor.run(&engage("4h"));
+    assert!(ran.code == 0 && ran.stderr.contains("min behind the document's last change"), "{ran:?}");
+    assert_eq!(editor.engaged(), ["recs"]);
+}
+
+#[test]
 fn a_hint_is_refused_where_somebody_else_has_changed_the_switch_since() {
     let editor = Editor::with_recs();
     let said =

@@ -84,7 +84,8 @@ impl Engage {
         if self.looks.are_asked_for() {
             return self.looks.run(place, &backend, engage, &self.id, &self.who);
         }
-        backend.change(&Change::Engage(engage), &self.who, |document| {
+        let slow = self.length.and_then(|_| behind(&backend));
+        let report = backend.change(&Change::Engage(engage), &self.who, |document| {
             let next = document.next_stage(self.id.as_str()).map(|stage| {
                 format!("\nThe next stage is {stage}: backstop switch advance {} --reason \"..\"", self.id)
             });
@@ -93,8 +94,18 @@ impl Engage {
             let (before, id, next) = (document.generation() - 1, &self.id, next.unwrap_or_default());
             let undo = format!("To undo it: backstop switch revert {before} --switch {id} --reason \"..\"");
             format!("{state}{next}\n{undo}{conditions}")
-        })
+        })?;
+        let warnings = report.warning.clone().into_iter().chain(slow).reduce(|all, more| format!("{all}; {more}"));
+        Ok(Report { warning: warnings, ..report })
     }
+}
+
+/// A warning where the document's last change is later than the time here.
+fn behind(backend: &Backend) -> Option<String> {
+    let last = backend.document().ok().flatten()?.changed().at;
+    let seconds = last.as_second() - now().as_second();
+    let end = "it ends as much earlier than meant";
+    (seconds > 60).then(|| format!("the clock here is {} min behind the document's last change: {end}", seconds / 60))
 }
 
 /// Lets an engagement that ends do so later.

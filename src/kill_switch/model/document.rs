@@ -7,13 +7,13 @@ use crate::config::{ConfigError, Problems};
 pub(crate) const FORMAT: u64 = 1;
 /// The last generation: up to here every JSON reader keeps a number exactly.
 pub(crate) const GENERATION_MAX: u64 = (1 << 53) - 1;
-pub(crate) const SWITCHES_MAX: usize = 1_000;
-pub(crate) const RETIRED_MAX: usize = 2_000;
+pub(crate) const SWITCHES_MAX: usize = 5_000;
+pub(crate) const RETIRED_MAX: usize = 10_000;
 pub(crate) const PENDING_MAX: usize = 100;
 
 /// Every switch, in one version of one store.
 ///
-/// Valid: at most 1,000 switches, 2,000 tombstones and 100 proposals, [`SIZE_MAX`](Self::SIZE_MAX) bytes, and a
+/// Valid: at most 5,000 switches, 10,000 tombstones and 100 proposals, [`SIZE_MAX`](Self::SIZE_MAX) bytes, and a
 /// generation from 1 to 2^53 - 1. Ids are there once, among the switches or the tombstones.
 ///
 /// # Examples
@@ -52,8 +52,8 @@ pub(crate) struct Settings {
 }
 
 impl Document {
-    /// The most bytes that a document has: 1 MiB.
-    pub const SIZE_MAX: usize = 1 << 20;
+    /// The most bytes that a document has: 4 MiB.
+    pub const SIZE_MAX: usize = 4 << 20;
 
     /// A document without switches: the first generation of a store.
     ///

@@ -14,7 +14,7 @@ use super::error::ChangeError;
 use super::lookup;
 use super::two_person::{self, Proposal};
 use crate::clock::Timestamp;
-use crate::config::Problems;
+use crate::config::{ConfigError, Problem, Problems};
 use crate::kill_switch::model::document::{GENERATION_MAX, PENDING_MAX};
 use crate::kill_switch::model::{ActorKind, Author, Change, Document, Engage, ExpiryAction, ParseError, Trigger};
 use std::time::Duration;
@@ -69,6 +69,7 @@ pub fn apply_with(
     history: impl FnOnce(u64) -> Option<Document>,
 ) -> Result<Document, ChangeError> {
     check(change, by)?;
+    check_clock(document, change, by)?;
     if document.generation >= GENERATION_MAX {
         return Err(ChangeError::LastGeneration);
     }
@@ -201,6 +202,22 @@ fn check(change: &Change, by: &Author) -> Result<(), ChangeError> {
     }
     // The verb is in the request.
     Ok(problems.into_result(()).map_err(|error| error.without_prefix(&format!("{}.", change.verb())))?)
+}
+
+/// Checks that an end is later than the last change: where that is later than now, the author's clock is behind.
+fn check_clock(document: &Document, change: &Change, by: &Author) -> Result<(), ChangeError> {
+    let (field, end) = match change {
+        Change::Engage(Engage { expires: Some(expiry), .. }) => ("expires.at", expiry.at),
+        Change::Extend { until, .. } => ("until", *until),
+        _ => return Ok(()),
+    };
+    let last = document.changed.at;
+    if by.at < last && end <= last {
+        let allowed =
+            format!("later than the document's last change, {last}: the clock of its author, {}, is behind", by.at);
+        return Err(ConfigError::of(Problem::new(field, end, allowed)).into());
+    }
+    Ok(())
 }
 
 fn check_engage(engage: &Engage, by: &Author, problems: &mut Problems) {

@@ -2,7 +2,7 @@
 
 use crate::clock::Instant;
 use crate::kill_switch::store::StoreError;
-use crate::kill_switch::{Document, DocumentRejected, Event, Source, Update, check_update};
+use crate::kill_switch::{Document, DocumentRejected, Event, Sha256, Source, Update, check_update};
 use crate::sync::Arc;
 
 /// Result of reading a store.
@@ -18,11 +18,21 @@ pub(crate) struct ActiveDocument {
     pub(crate) refusals: u64,
     /// Documents taken from the store: a reading that began before the last of them says nothing against it.
     pub(crate) takes: u64,
+    /// Hash of the bytes in force: reading them again tells nothing new.
+    bytes: Option<Sha256>,
 }
 
 impl ActiveDocument {
     pub(crate) const fn new(now: Instant) -> Self {
-        Self { document: None, source: Source::Nothing, good_at: now, refused: None, refusals: 0, takes: 0 }
+        Self {
+            document: None,
+            source: Source::Nothing,
+            good_at: now,
+            refused: None,
+            refusals: 0,
+            takes: 0,
+            bytes: None,
+        }
     }
 
     /// Applies or rejects a read that began after `seen` applications.
@@ -30,7 +40,9 @@ impl ActiveDocument {
         // The initial document is not of this store: no comparison.
         let current = self.document.as_deref().filter(|_| self.source != Source::BakedIn);
         let is_first = current.is_none();
+        let hash = reading.as_ref().ok().and_then(|bytes| Some(Sha256::of(bytes.as_ref()?)));
         let taken = match reading {
+            Ok(Some(_)) if hash == self.bytes && self.source == Source::Store => Ok(None),
             Ok(Some(bytes)) => {
                 match check_update(current, &bytes).or_else(|rejected| self.over_snapshot(rejected, &bytes)) {
                     Ok(Update::New(document)) => Ok(Some(*document)),
@@ -45,6 +57,7 @@ impl ActiveDocument {
         match taken {
             Ok(document) => {
                 self.refused = None;
+                self.bytes = hash;
                 if document.is_some() || !is_first {
                     (self.source, self.good_at) = (Source::Store, now); // it confirms what was on disk, too
                 }

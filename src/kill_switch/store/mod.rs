@@ -37,8 +37,8 @@ use serde::Deserialize;
 use std::fmt;
 use std::path::Path;
 
-/// The most bytes that a document may have: 1 MiB.
-pub const SIZE_LIMIT: u64 = 1 << 20;
+/// The most bytes that a document may have: 4 MiB.
+pub const SIZE_LIMIT: u64 = 4 << 20;
 
 /// Earlier revisions that a store keeps: 1,000.
 pub const HISTORY_LIMIT: usize = 1_000;
@@ -236,8 +236,8 @@ mod tests {
         assert!(matches!(check(Some(1), 3, bytes), Err(StoreError::Mismatch { generation: 3, written: Some(2) })));
         assert!(matches!(check(Some(2), 2, bytes), Err(StoreError::NotNewer { expected: 2, generation: 2 })));
         assert!(matches!(check(None, 1, b"{"), Err(StoreError::Mismatch { generation: 1, written: None })));
-        let large = vec![b' '; 1 << 20 | 1];
-        assert!(matches!(check(None, 1, &large), Err(StoreError::TooLarge { size: 1_048_577, .. })));
+        let large = vec![b' '; 4 << 20 | 1];
+        assert!(matches!(check(None, 1, &large), Err(StoreError::TooLarge { size: 4_194_305, .. })));
     }
 
     #[test]

@@ -296,7 +296,8 @@ fn a_document_that_is_full_of_definitions_still_has_room_to_engage() {
         number += 1;
         // Far from the end a definition at a time would take the test a minute.
         let template = document.switches.last().unwrap().clone();
-        while document.switches.len() < 550 {
+        let each = document.to_bytes().len() / document.switches.len() + 1;
+        while document.switches.len() < (Document::SIZE_MAX / 4 * 3 - 8_192) / each {
             let mut switch = template.clone();
             switch.id = id(&format!("switch-{number}"));
             document.switches.push(switch);
