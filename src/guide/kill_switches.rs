@@ -73,6 +73,10 @@
 //! assert!(Scope::all().covers(&for_one) && !for_one.covers(&for_some));
 //! ```
 //!
+//! Engaging again for less would turn the capability on for the rest: it is refused unless you say `--replace`.
+//! `--add` engages for more. `revert` undoes your own last change of one switch and prints what is on again; to undo more,
+//! name every switch and everybody else whose change it undoes.
+//!
 //! ## Engaging in stages
 //!
 //! A kill switch can cause the outage: its degraded answer was never tried, or is slow, or fills a log. Define
@@ -93,7 +97,9 @@
 //! In a file that every instance can read: in Kubernetes a mounted `ConfigMap`, elsewhere a file distributed by
 //! your own tools. The store follows a rename, the swap of `..data` and a write in place. A document that cannot be
 //! read changes nothing, and what is engaged stays engaged; `backstop_kill_switch_store_stale_seconds` is the age
-//! of the last good read. Build one `KillSwitches` for each document; several documents need several of them.
+//! of the last good read. Mount the directory of the file, not the file: a mount of a file keeps the old one when it is
+//! replaced. A new file is for its owner alone unless the directory's group may write there; where the service is of
+//! another user, define the first switch with `--mode 0644`. Build one `KillSwitches` for each document; several documents need several of them.
 //!
 //! If the document is damaged, deleted, or replaced by an older one, the document in force in each program does not
 //! change, and a change that could not take effect is rejected rather than acknowledged. To recover, run `backstop
@@ -108,7 +114,8 @@
 //! own, and is recorded in the audit, where each line holds the hash of the line before it.
 //!
 //! Over HTTP ([`admin`](crate::admin)) a token identifies its holder and grants verbs: `backstop switch token`
-//! creates one, and only its hash is stored. Rejected requests that carried a known token are audited, too.
+//! creates one, and only its hash is stored; `token revoke` ends it within two seconds in programs that follow the list
+//! ([`AdminBuilder::access_file`](crate::admin::AdminBuilder::access_file)). Rejected requests that carried a known token are audited, too.
 //!
 //! Automation may engage, within the definition's `max_automatic` and `max_automatic_spread`, through the same
 //! stages as people, and may never release: the symptom it watches may be gone *because* the switch is engaged.
