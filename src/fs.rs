@@ -50,8 +50,7 @@ pub(crate) enum Access<'a> {
     Private,
 }
 
-/// Puts a file with these bytes at a path, with the owner and mode of `like`; without it, with mode
-/// 0600 and the owner of the directory.
+/// Puts a file with these bytes at a path, with the owner and mode of `like`; without it, for the owner of the directory.
 pub(crate) fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> Result<(), Failure> {
     let access = like.map_or(Access::Private, |like| Access::Like(like, None));
     replace_with(path, |file| file.write_all(bytes), access)
@@ -69,23 +68,19 @@ pub(crate) fn replace_with(
     let (mut temporary, mut file) = Temporary::create(path)?;
     let doing = |what| Failure::of(what, &temporary.path);
     write(&mut file).map_err(doing("writing"))?;
+    if !matches!(access, Access::Like(..)) {
+        give_to_owner_of(&file, directory);
+    }
     let set = match access {
         Access::Like(like, mode) => make_like(&file, path, like, mode),
-        Access::Private => {
-            give_to_owner_of(&file, directory);
-            Ok(())
-        }
         #[cfg(feature = "file")]
-        Access::Mode(mode) => {
-            give_to_owner_of(&file, directory);
-            set_mode(&file, mode)
-        }
-        #[cfg(feature = "file")]
-        Access::Directory => {
-            share_as_directory(&file, directory);
-            Ok(())
-        }
+        Access::Mode(mode) => set_mode(&file, mode),
+        _ => Ok(()),
     };
+    #[cfg(feature = "file")]
+    if let Access::Directory = access {
+        share_as_directory(&file, directory);
+    }
     set.map_err(doing("setting the mode of"))?;
     file.sync_all().map_err(doing("syncing"))?;
     drop(file); // closed after the rename, it would wake every reader a second time

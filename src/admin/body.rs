@@ -7,8 +7,9 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use std::time::Duration;
 
-/// The longest body, in bytes.
-pub(super) const BODY_MAX: usize = 2 << 20;
+/// The longest body, in bytes, and the longest that names for whom a switch is engaged: 10,000 tenants.
+pub(super) const BODY_MAX: usize = 64 * 1024;
+pub(super) const SCOPE_MAX: usize = 2 << 20;
 
 /// # Errors
 ///
@@ -27,9 +28,9 @@ pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// # Errors
 ///
 /// 413 for a body that is too long, 408 for one that takes too long, 400 for one that breaks off.
-pub(super) async fn read(body: Body, within: Duration) -> Result<Vec<u8>, Problem> {
+pub(super) async fn read(body: Body, within: Duration, most: usize) -> Result<Vec<u8>, Problem> {
     let slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "the body took too long");
-    tokio::time::timeout(within, collect(body)).await.map_err(slow)?
+    tokio::time::timeout(within, collect(body, most)).await.map_err(slow)?
 }
 
 /// # Errors
@@ -50,13 +51,13 @@ const fn is_digit(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-async fn collect(body: Body) -> Result<Vec<u8>, Problem> {
-    let too_long = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", format!("{BODY_MAX} bytes at most"));
-    if body.size_hint().lower() > BODY_MAX as u64 {
+async fn collect(body: Body, most: usize) -> Result<Vec<u8>, Problem> {
+    let too_long = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", format!("{most} bytes at most"));
+    if body.size_hint().lower() > most as u64 {
         return Err(too_long());
     }
     let broken = || Problem::new(StatusCode::BAD_REQUEST, "broken_body", "the body broke off");
-    match Limited::new(body, BODY_MAX).collect().await {
+    match Limited::new(body, most).collect().await {
         Ok(read) => Ok(read.to_bytes().into()),
         Err(error) => Err(if error.is::<LengthLimitError>() { too_long() } else { broken() }),
     }

@@ -94,7 +94,8 @@ pub(super) async fn answer(shared: Arc<Shared>, ask: Ask, id: String, request: R
     }
     body::is_json(&parts.headers)?;
     let permit = shared.begin()?;
-    let body = body::read(body, shared.timeout).await?;
+    let most = if ask.change == "engage" { body::SCOPE_MAX } else { body::BODY_MAX };
+    let body = body::read(body, shared.timeout, most).await?;
     body::has_no_token(&body)?;
     let unknown = |_| Problem::unknown_switch();
     let switch = ask.is_of_switch().then(|| SwitchId::new(&id)).transpose().map_err(unknown)?;

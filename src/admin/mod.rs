@@ -1,7 +1,7 @@
 //! A page for operators: what the program's mechanisms do, and changes of its switches, as JSON over HTTP.
 //!
 //! It runs in the program that it shows, beside what serves its users, with limits of its own: 16 requests at once,
-//! bodies of 2 MiB, 10 seconds for each step. It answers while the program's own bulkheads are full, and while the
+//! bodies of 64 KiB (2 MiB to engage), 10 seconds for each step. It answers while the program's own bulkheads are full, and while the
 //! store hangs it still answers from memory.
 //!
 //! Every path below is a `GET` that needs `view`, or a `POST` that needs the verbs in its row. A token is presented as

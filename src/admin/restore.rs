@@ -29,7 +29,7 @@ pub(super) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     let actor = admitted?.ok_or_else(Problem::unauthorized)?;
     body::is_json(&parts.headers)?;
     let permit = shared.begin()?;
-    let body = body::read(body, shared.timeout).await?;
+    let body = body::read(body, shared.timeout, body::BODY_MAX).await?;
     body::has_no_token(&body)?;
     let reason = reason(&body)?;
     let worker = Arc::clone(&shared);
