@@ -12,15 +12,17 @@ few=2000
 many=12000
 
 # Subject of benches/, case, and at most so many instructions and allocations. The bare service is in them.
+# Without `leak`, 8 and 28 instructions of ours-count and ours-bulkhead tell a call's reference from a user's: gauges end
+# with the last user's handle though calls are in flight.
 limits='
 ours-count-static  closed  165  0
-ours-count         closed  172  0
+ours-count         closed  180  0
 ours-time-static   closed  240  0
 ours-slow-calls    closed  400  0
 ours-responder     open    206  0
 ours-count-static  open    417  1
 ours-bulkhead-static     admitting  202  0
-ours-bulkhead            admitting  208  0
+ours-bulkhead            admitting  236  0
 ours-bulkhead-queue      admitting  202  0
 ours-bulkhead-responder  admitting  178  0
 ours-bulkhead-permit     admitting   95  0

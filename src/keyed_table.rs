@@ -4,8 +4,10 @@
 //! few entries only, so that an insertion stays cheap if none can be evicted. No call looks at all entries.
 
 mod keys;
+mod label;
 
 pub(crate) use keys::{Keys, keyed_handles};
+pub(crate) use label::KeyLabel;
 
 use crate::config::Problems;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};

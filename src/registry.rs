@@ -41,6 +41,30 @@ impl<H: Handle> Registered for H {}
 mod sealed {
     use super::{Any, Mechanism};
 
+    /// A group of keys, as the admin page shows it.
+    #[cfg(feature = "axum")]
+    #[derive(Debug, serde::Serialize)]
+    pub struct GroupState {
+        /// The mechanism.
+        pub by: Mechanism,
+        pub name: &'static str,
+        /// Number of known keys.
+        pub keys: u64,
+        /// Keys that are not at rest, the first thousand of them.
+        pub not_at_rest: Vec<KeyState>,
+    }
+
+    /// A key that is not at rest.
+    #[cfg(feature = "axum")]
+    #[derive(Debug, serde::Serialize)]
+    pub struct KeyState {
+        /// `None` if the key has no text.
+        pub key: Option<String>,
+        /// Whether it is the circuit or bulkhead of all keys without room.
+        pub is_overflow: bool,
+        pub state: &'static str,
+    }
+
     /// A handle as the registry uses it.
     pub trait Handle: Any + Send + Sync {
         /// The mechanism, within which names are unique.
@@ -52,6 +76,12 @@ mod sealed {
         /// Brings the metrics up to date.
         fn publish(&self);
 
+        /// The keys of a group that are not at rest; `None` for a handle without keys.
+        #[cfg(feature = "axum")]
+        fn group(&self) -> Option<GroupState> {
+            None
+        }
+
         /// Returns whether both handles share their state.
         fn is_same(&self, other: &Self) -> bool
         where
@@ -59,10 +89,12 @@ mod sealed {
     }
 }
 pub(crate) use sealed::Handle;
+#[cfg(feature = "axum")]
+pub(crate) use sealed::{GroupState, KeyState};
 
 /// Implements [`Handle`] by the inherent methods that every handle has.
 macro_rules! registered {
-    ($handle:ty, $mechanism:ident $(, $key:ident)?) => {
+    ($handle:ty, $mechanism:ident $(, $key:ident, $group:ident)?) => {
         impl$(<$key: $crate::keyed_table::Key>)? $crate::registry::Handle for $handle {
             fn mechanism(&self) -> $crate::reject::Mechanism {
                 $crate::reject::Mechanism::$mechanism
@@ -76,6 +108,13 @@ macro_rules! registered {
                 self.publish();
             }
 
+            $(
+                #[cfg(feature = "axum")]
+                fn group(&self) -> Option<$crate::registry::GroupState> {
+                    Some(self.$group())
+                }
+            )?
+
             fn is_same(&self, other: &Self) -> bool {
                 self.is_same(other)
             }
@@ -83,6 +122,24 @@ macro_rules! registered {
     };
 }
 pub(crate) use registered;
+
+#[cfg(feature = "axum")]
+impl GroupState {
+    /// Makes one from the keys and their states, of which it takes the first thousand.
+    pub(crate) fn new<K: crate::keyed_table::Key>(
+        (by, name, keys): (Mechanism, &'static str, u64),
+        label: &crate::keyed_table::KeyLabel<K>,
+        states: impl IntoIterator<Item = (Option<K>, &'static str)>,
+    ) -> Self {
+        let text = |key: &K| crate::panic::catch_panic(|| label.of(key)).flatten();
+        let shown = states.into_iter().take(1_000).map(|(key, state)| KeyState {
+            key: key.as_ref().and_then(text),
+            is_overflow: key.is_none(),
+            state,
+        });
+        Self { by, name, keys, not_at_rest: shown.collect() }
+    }
+}
 
 fn as_a<H: Handle>(handle: &Arc<dyn Handle>) -> Option<&H> {
     let handle: &dyn Any = &**handle;
@@ -131,11 +188,56 @@ impl Registry {
         self.entries.lock().values().flatten().filter_map(as_a).cloned().collect()
     }
 
+    /// The groups, each with the keys that are not at rest.
+    #[cfg(feature = "axum")]
+    pub(crate) fn groups(&self) -> Vec<GroupState> {
+        let handles: Vec<_> = self.entries.lock().values().flatten().cloned().collect();
+        handles.iter().filter_map(|handle| handle.group()).collect()
+    }
+
     /// Publishes the metrics of every handle. Call it before rendering a scrape.
     pub fn publish(&self) {
         let handles: Vec<_> = self.entries.lock().values().flatten().cloned().collect();
         for handle in handles {
             handle.publish();
+        }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Registry {
+    /// Publishes the metrics of every handle, again and again, until the registry is dropped: for programs whose
+    /// exporter has a listener of its own, or pushes, and that have switched
+    /// [background publishing](crate::telemetry::background_publishing) off.
+    ///
+    /// Spawn it on a runtime with a time driver. A period below a millisecond counts as one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it ends the publishing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use backstop::Registry;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let registry = Registry::new();
+    /// let publishing = tokio::spawn(registry.publish_every(Duration::from_secs(1)));
+    /// # drop(registry);
+    /// # publishing.abort();
+    /// # }
+    /// ```
+    pub fn publish_every(&self, period: std::time::Duration) -> impl Future<Output = ()> + Send + 'static {
+        let entries = Arc::downgrade(&self.entries);
+        let period = period.max(std::time::Duration::from_millis(1));
+        async move {
+            while let Some(entries) = entries.upgrade() {
+                Self { entries }.publish();
+                tokio::time::sleep(period).await;
+            }
         }
     }
 }

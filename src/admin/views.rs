@@ -45,6 +45,7 @@ pub(super) async fn state(State(shared): Shares, headers: HeaderMap) -> Answer {
         "region": shared.switches.region(),
         "breakers": breakers.collect::<Vec<_>>(),
         "bulkheads": bulkheads.collect::<Vec<_>>(),
+        "groups": shared.registry.groups(),
         "document": in_force(&shared),
         "board": board,
     });

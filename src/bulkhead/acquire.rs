@@ -3,7 +3,7 @@
 use super::admission::{Entry, Wait, enter, enter_blocked, leave, poll_answer, try_enter_fast};
 use super::compartment::Answer;
 use super::handle::Bulkhead;
-use super::owner::PermitOwner;
+use super::owner::{Owner as _, PermitOwner};
 use super::permit::Permit;
 use super::permit_word::Word;
 use crate::clock::Instant;
@@ -31,7 +31,7 @@ impl<H: PermitOwner> Place<H> {
         let Some(id) = self.id else { return Err(Instant::NEVER) };
         let Answer { result, waited } = poll_answer(&self.holder, id, waker)?;
         self.id = None;
-        let permit = result.map(|ticket| Permit::new(self.holder.clone(), ticket)); // from here on it gives itself back
+        let permit = result.map(|ticket| Permit::new(self.holder.for_call(), ticket)); // from here on it gives itself back
         self.holder.counters().record_wait(waited);
         Ok(permit.map_err(|reason| self.holder.counters().rejected(reason)))
     }
@@ -60,9 +60,9 @@ pub(super) fn acquire_blocking<H: PermitOwner>(holder: &H, wait: Wait) -> Result
     }
 
     let mut place = match enter(holder, wait, || true) {
-        Entry::Permit(ticket) => return Ok(Permit::new(holder.clone(), ticket)),
+        Entry::Permit(ticket) => return Ok(Permit::new(holder.for_call(), ticket)),
         Entry::Rejected(rejected) => return Err(rejected),
-        Entry::Queued(id) => Place::new(holder.clone(), id),
+        Entry::Queued(id) => Place::new(holder.for_call(), id),
     };
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     loop {
@@ -115,8 +115,8 @@ impl<H: PermitOwner> Held<H> {
     #[inline(always)]
     pub(super) fn enter(holder: &H) -> Result<Self, Rejected> {
         match enter_as_future(holder, Wait::AsConfigured) {
-            Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket).into()),
-            Entry::Queued(id) => Ok(Self::Waiting(Waiting::new(Place::new(holder.clone(), id)))),
+            Entry::Permit(ticket) => Ok(Permit::new(holder.for_call(), ticket).into()),
+            Entry::Queued(id) => Ok(Self::Waiting(Waiting::new(Place::new(holder.for_call(), id)))),
             Entry::Rejected(rejected) => Err(rejected),
         }
     }
@@ -159,10 +159,10 @@ fn enter_as_future<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
 #[cfg(feature = "tokio")]
 pub(super) async fn acquire<H: PermitOwner>(holder: &H, wait: Wait) -> Result<Permit<H>, Rejected> {
     match enter_as_future(holder, wait) {
-        Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
+        Entry::Permit(ticket) => Ok(Permit::new(holder.for_call(), ticket)),
         Entry::Rejected(rejected) => Err(rejected),
         Entry::Queued(id) => {
-            let mut waiting = Waiting::new(Place::new(holder.clone(), id));
+            let mut waiting = Waiting::new(Place::new(holder.for_call(), id));
             std::future::poll_fn(|cx| waiting.poll(cx)).await
         }
     }
@@ -172,7 +172,7 @@ pub(super) async fn acquire<H: PermitOwner>(holder: &H, wait: Wait) -> Result<Pe
 #[inline]
 pub(super) fn enter_at_once<H: PermitOwner>(holder: &H) -> Result<Permit<H>, Rejected> {
     match try_enter_fast(holder) {
-        Ok(ticket) => Ok(Permit::new(holder.clone(), ticket)),
+        Ok(ticket) => Ok(Permit::new(holder.for_call(), ticket)),
         Err(word) => enter_at_once_slow(holder, word),
     }
 }
@@ -180,7 +180,7 @@ pub(super) fn enter_at_once<H: PermitOwner>(holder: &H) -> Result<Permit<H>, Rej
 #[inline(never)]
 fn enter_at_once_slow<H: PermitOwner>(holder: &H, word: Word) -> Result<Permit<H>, Rejected> {
     match enter_blocked(holder, word, Wait::No, || false) {
-        Entry::Permit(ticket) => Ok(Permit::new(holder.clone(), ticket)),
+        Entry::Permit(ticket) => Ok(Permit::new(holder.for_call(), ticket)),
         Entry::Rejected(rejected) => Err(rejected),
         Entry::Queued(id) => {
             debug_assert!(false, "a call that does not wait is not queued");
@@ -199,6 +199,6 @@ impl Bulkhead {
     /// A permit that travels with a future, on the fast path.
     #[inline]
     pub(crate) fn try_enter_fast(&self) -> Option<Permit> {
-        try_enter_fast(self).ok().map(|ticket| Permit::new(self.clone(), ticket).carried())
+        try_enter_fast(self).ok().map(|ticket| Permit::new(self.for_call(), ticket).carried())
     }
 }

@@ -7,7 +7,7 @@ use super::compartment::{AfterUnlock, Answer, count_exit, follow_up};
 use super::counters::count;
 use super::in_flight::CallId;
 use super::owner::PermitOwner;
-use super::permit_word::{LOCKED, QUEUES, REJECTING, Ticket, WAITERS, Word};
+use super::permit_word::{LOCKED, LOOKS, QUEUES, REJECTING, Ticket, WAITERS, Word};
 use crate::clock::Instant;
 use crate::outcome::Outcome;
 use crate::reject::{RejectReason, Rejected};
@@ -15,8 +15,8 @@ use crate::sync::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
-/// Number of rejections after which the rejected caller publishes.
-const PUBLISH_EVERY: u64 = 256;
+/// Number of rejections after which the rejected caller looks whether a publication is due.
+const LOOK_EVERY: u64 = 64;
 
 /// Whether a call waits when it finds no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) enum Entry {
 pub(super) fn try_enter_fast<H: PermitOwner>(holder: &H) -> Result<Ticket, Word> {
     let word = holder.compartment().permits.take(LOCKED | WAITERS)?;
     holder.count_permit();
-    if word.has(REJECTING) || word.is_due() {
+    if word.has(REJECTING) || word.looks() || holder.asks_to_look() {
         after_entry(holder, word);
     }
     Ok(Ticket { hold: CallId::NONE, epoch: word.epoch() })
@@ -66,14 +66,14 @@ pub(super) fn enter_blocked<H: PermitOwner>(
     if word.has(LOCKED | WAITERS) || may_wait || !word.has(REJECTING) {
         return enter_slow(holder, if can_wait() { wait } else { Wait::No });
     }
-    Entry::Rejected(reject(holder, RejectReason::Full))
+    Entry::Rejected(reject(holder, word, RejectReason::Full))
 }
 
-fn reject<H: PermitOwner>(holder: &H, reason: RejectReason) -> Rejected {
+fn reject<H: PermitOwner>(holder: &H, word: Word, reason: RejectReason) -> Rejected {
     let rejected = holder.compartment().rejected.fetch_add(1, Ordering::Relaxed) + 1;
     holder.count_rejection();
-    if rejected.is_multiple_of(PUBLISH_EVERY) {
-        holder.publish();
+    if rejected.is_multiple_of(LOOK_EVERY) || word.has(LOOKS) || holder.asks_to_look() {
+        holder.look();
     }
     holder.counters().rejected(reason)
 }
@@ -84,8 +84,11 @@ fn after_entry<H: PermitOwner>(holder: &H, word: Word) {
     if word.has(REJECTING) {
         holder.compartment().look(holder, false);
     }
-    if word.is_due() {
-        holder.publish();
+    if word.counts() {
+        holder.compartment().counted(holder.counters()); // or the count of permits would wrap unseen
+    }
+    if word.looks() || holder.asks_to_look() {
+        holder.look();
     }
 }
 
@@ -103,7 +106,8 @@ fn enter_slow<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
         if times_holds != core.machine.times_holds() {
             after.wake_waiting(&mut core);
         }
-        after.is_due |= word.is_due();
+        after.looks |= word.looks();
+        core.count_permits(word);
         holder.count_permit();
         Ok(Entry::Permit(Ticket { hold, epoch: word.epoch() }))
     } else {
@@ -130,7 +134,7 @@ fn enter_slow<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
     {
         compartment.look(holder, false);
     }
-    entry.unwrap_or_else(|reason| Entry::Rejected(reject(holder, reason)))
+    entry.unwrap_or_else(|reason| Entry::Rejected(reject(holder, compartment.permits.word(), reason)))
 }
 
 /// Returns a permit. `outcome` is the sample of an adaptive limit.
@@ -141,8 +145,19 @@ pub(super) fn exit<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Option<O
     }
     let Some(word) = holder.compartment().permits.give_back(ticket.epoch) else { return };
     count_exit(holder, is_abandoned);
+    if word.has(WAITERS | LOOKS) || holder.asks_to_look() {
+        after_exit(holder, word);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn after_exit<H: PermitOwner>(holder: &H, word: Word) {
     if word.has(WAITERS) {
         serve(holder);
+    }
+    if word.has(LOOKS) || holder.asks_to_look() {
+        holder.look();
     }
 }
 
@@ -153,7 +168,9 @@ fn exit_slow<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Option<Outcome
     let mut after = AfterUnlock::default();
     let mut core = compartment.core(holder.counters());
     let exit = core.machine.exit(ticket.hold, outcome, now);
-    let is_back = !exit.is_late && compartment.permits.give_back(ticket.epoch).is_some();
+    let word = if exit.is_late { None } else { compartment.permits.give_back(ticket.epoch) };
+    let is_back = word.is_some();
+    after.looks |= word.is_some_and(|word| word.has(LOOKS));
     if let Some(limit) = exit.limit {
         compartment.permits.set_limit(limit);
     }

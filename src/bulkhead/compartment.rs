@@ -66,6 +66,14 @@ pub(super) struct Core {
     saturation: Option<Saturation>,
 }
 
+impl Core {
+    /// Adds up the permits given under the lock, before their count wraps.
+    pub(super) fn count_permits(&mut self, word: Word) {
+        let (seen, more) = word.permitted_since(self.permitted.0);
+        self.permitted = (seen, self.permitted.1 + more);
+    }
+}
+
 /// Answer to a call that waited.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -78,8 +86,8 @@ pub(super) struct Answer {
 pub(super) struct AfterUnlock {
     wakes: Vec<Waker>,
     has_events: bool,
-    /// Enough permits were given to publish their number.
-    pub(super) is_due: bool,
+    /// The caller looks whether a publication is due.
+    pub(super) looks: bool,
 }
 
 impl AfterUnlock {
@@ -102,8 +110,10 @@ pub(super) fn follow_up<S: EventSink>(sink: &S, after: AfterUnlock) {
     if after.has_events {
         sink.dispatch();
     }
-    if after.has_events || after.is_due {
+    if after.has_events {
         sink.publish();
+    } else if after.looks || sink.asks_to_look() {
+        sink.look();
     }
 }
 
@@ -198,7 +208,8 @@ impl Compartment {
                 Next::Granted(gone, hold) => {
                     let word = self.permits.take_anyway();
                     sink.count_permit();
-                    after.is_due |= word.is_due();
+                    core.count_permits(word);
+                    after.looks |= word.looks();
                     (gone, Ok(Ticket { hold, epoch: word.epoch() }))
                 }
             };
@@ -311,8 +322,7 @@ impl Compartment {
     /// Permits given, and calls rejected at once, since it was made.
     pub(super) fn counted(&self, counters: &Counters) -> (u64, u64) {
         let mut core = self.core(counters);
-        let (seen, more) = self.permits.word().permitted_since(core.permitted.0);
-        core.permitted = (seen, core.permitted.1 + more);
+        core.count_permits(self.permits.word());
         (core.permitted.1, self.rejected.load(Ordering::Relaxed))
     }
 

@@ -33,9 +33,7 @@ pub struct Bulkhead {
 
 impl Bulkhead {
     pub(super) fn make(name: &'static str, config: BulkheadConfig, clock: Clock) -> Self {
-        let bulkhead = Self { shared: SharedRef::new(Shared::new(name, config, clock)), partition: 0 };
-        EventSink::publish(&bulkhead);
-        bulkhead
+        Self { shared: SharedRef::new(Shared::new(name, config, clock)), partition: 0 }
     }
 
     /// Keeps the bulkhead for the rest of the process and stops counting references to it.
@@ -101,7 +99,8 @@ impl Bulkhead {
     /// as health checks.
     pub fn bypass(&self) -> Permit {
         count(&self.shared.counters.bypassed);
-        Permit::bypass(self.clone())
+        self.shared.look_if_asked();
+        Permit::bypass(self.for_call())
     }
 
     // ---- for layers of several mechanisms
@@ -121,15 +120,13 @@ impl Bulkhead {
 
     /// Totals since the bulkhead was made.
     pub fn totals(&self) -> Totals {
-        let (permitted, rejected_full) = self.shared.compartment.counted(&self.shared.counters);
-        let events_lost = self.shared.events.lost();
-        Totals { permitted, rejected_full, events_lost, ..self.shared.counters.totals() }
+        self.shared.totals()
     }
 
     /// The age of the oldest call in flight. Calls are timed where there is a `max_hold`, an adaptive limit or a
     /// partition; otherwise this is `None`.
     pub fn oldest_call(&self) -> Option<Duration> {
-        self.shared.compartment.oldest_age(self.clock().now())
+        self.shared.oldest_call()
     }
 
     /// The settings in force.
@@ -215,23 +212,18 @@ impl EventSink for Bulkhead {
         self.shared.events.dispatch(super::log::event);
     }
 
-    #[cold]
-    #[inline(never)]
     fn publish(&self) {
-        self.shared.compartment.counted(&self.shared.counters); // or the count of permits would wrap unseen
-        #[cfg(feature = "metrics")]
-        self.shared.publish_lock.run(|publisher| {
-            let sample = super::metrics::Sample {
-                snapshot: self.shared.compartment.snapshot_as_it_is(),
-                totals: self.totals(),
-                oldest_call: self.oldest_call(),
-            };
-            super::metrics::publish(publisher, self.name(), &sample);
-        });
+        self.shared.publish_now();
+    }
+
+    #[inline]
+    fn look(&self) {
+        self.shared.look();
     }
 
     fn count_fallback(&self) {
         count(&self.shared.counters.fallbacks);
+        self.shared.look_if_asked();
     }
 }
 
@@ -239,6 +231,11 @@ impl Owner for Bulkhead {
     #[inline]
     fn compartment(&self) -> &Compartment {
         &self.shared.compartment
+    }
+
+    #[inline]
+    fn for_call(&self) -> Self {
+        Self { shared: self.shared.for_call(), partition: self.partition }
     }
 
     fn partition(&self) -> usize {

@@ -3,17 +3,23 @@
 use super::event::Event;
 
 #[cfg(not(feature = "tracing"))]
-pub(super) fn event(_: &Event) {}
+pub(super) fn keyed_event(_: Option<&str>, _: &Event) {}
 
-/// Logs an event through `tracing`, under the target `backstop::bulkhead`.
-#[cfg(feature = "tracing")]
+/// Logs an event of a bulkhead.
 pub(super) fn event(event: &Event) {
+    keyed_event(None, event);
+}
+
+/// Logs an event through `tracing`, under the target `backstop::bulkhead`, with the key if it is of one.
+#[cfg(feature = "tracing")]
+pub(super) fn keyed_event(key: Option<&str>, event: &Event) {
     let load = event.load();
     macro_rules! log {
         ($level:ident, $message:literal $(, $more:ident = $value:expr)*) => {
             tracing::$level!(
                 target: "backstop::bulkhead",
                 name = event.name(),
+                key,
                 in_flight = load.in_flight,
                 limit = load.limit,
                 queue_depth = load.queue_depth,

@@ -1,7 +1,7 @@
 //! Series of a bulkhead and their values: two lists in the same order.
 
 use crate::bulkhead::snapshot::{Snapshot, Totals};
-use crate::telemetry::{self, Metric, Publisher, Samples, Series, Value};
+use crate::telemetry::{self, Metric, Publisher, Samples, Sent, Series, Value};
 use std::time::Duration;
 
 /// Everything, at one moment.
@@ -11,8 +11,8 @@ pub(super) struct Sample {
     pub(super) oldest_call: Option<Duration>,
 }
 
-pub(super) fn publish(publisher: &mut Publisher, name: &'static str, sample: &Sample) {
-    publisher.publish(&series(name), values(sample));
+pub(super) fn publish(publisher: &mut Publisher, name: &'static str, sample: &Sample) -> Sent {
+    publisher.publish(&series(name), values(sample))
 }
 
 /// The histogram, whose samples are recorded one by one.
@@ -22,9 +22,10 @@ pub(super) fn wait_seconds(name: &'static str) -> Samples {
 
 fn series(name: &'static str) -> impl Iterator<Item = Series> + Clone {
     let of = move |metric: Metric, kind| Series { metric, labels: [name, kind, "", ""] };
-    let calls = ["permitted", "rejected_full", "timed_out", "shed", "abandoned", "left_queue", "bypassed"];
+    let calls = ["permitted", "rejected_full", "timed_out", "shed", "left_queue", "bypassed"];
     let calls = calls.into_iter().map(move |kind| of(telemetry::BULKHEAD_CALLS, kind));
     let rest = [
+        telemetry::BULKHEAD_ABANDONED,
         telemetry::BULKHEAD_FALLBACKS,
         telemetry::BULKHEAD_PERMITS_REVOKED,
         telemetry::BULKHEAD_MAX_CONCURRENT_CALLS,
@@ -43,9 +44,9 @@ fn values(sample: &Sample) -> impl Iterator<Item = Value> + Clone {
         totals.rejected_full,
         totals.timed_out,
         totals.shed,
-        totals.abandoned,
         totals.left_queue,
         totals.bypassed,
+        totals.abandoned,
         totals.fallbacks,
         totals.revoked,
     ];

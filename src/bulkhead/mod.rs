@@ -83,6 +83,7 @@ mod owner;
 mod partitions;
 mod permit;
 mod permit_word;
+mod publish;
 mod queue;
 mod release_point;
 mod saturation;

@@ -18,6 +18,10 @@ pub trait Owner: EventSink + Clone {
     /// The compartment that the permits are of.
     fn compartment(&self) -> &Compartment;
 
+    /// A handle for a call, which does not count among those that users hold.
+    #[must_use]
+    fn for_call(&self) -> Self;
+
     /// Index of the partition whose share the permits are of.
     fn partition(&self) -> usize;
 }

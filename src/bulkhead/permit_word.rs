@@ -5,11 +5,11 @@
 //! and looking afterwards rejects calls near the limit that had a place. `benches/` has the figures.
 //!
 //! ```text
-//!  63     permitted     40 39 flags 36 35 seal 32 31  epoch  20 19   in flight    0
+//!  63     permitted     41 40 flags 36 35 seal 32 31  epoch  20 19   in flight    0
 //! ```
 //!
-//! - *permitted* counts the permits given, so that counting them costs nothing. It wraps after some 16 million;
-//!   one in 1,024 callers adds up the difference.
+//! - *permitted* counts the permits given, so that counting them costs nothing. It wraps after some 8 million;
+//!   one in a million callers adds up the difference.
 //! - *flags* send the next caller to the slow path.
 //! - *seal* changes with the limit, which stands beside the word: an acquisition that read the old limit fails
 //!   to swap.
@@ -31,15 +31,18 @@ const EPOCH_SHIFT: u32 = 20;
 const EPOCH: u64 = 0xfff << EPOCH_SHIFT;
 const SEAL_ONE: u64 = 1 << 32;
 const SEAL: u64 = 0xf << 32;
-const PERMITTED_SHIFT: u32 = 40;
+const PERMITTED_SHIFT: u32 = 41;
 const PERMITTED_ONE: u64 = 1 << PERMITTED_SHIFT;
 const PERMITTED_MASK: u64 = u64::MAX >> PERMITTED_SHIFT;
 
 // Guaranteed shares may come on top of the limit: twice of it, and what rounding adds, fits.
 const _: () = assert!(2 * (LIMIT_MAX as u64 + 64) <= IN_FLIGHT);
 
-/// Permits after which the caller is asked to publish.
-const PUBLISH_EVERY: u64 = 1024;
+/// Permits after which the caller looks whether a publication is due.
+const LOOK_EVERY: u64 = 64;
+
+/// Permits after which the caller adds up their number, before it wraps.
+const COUNT_EVERY: u64 = 1 << 20;
 
 /// Calls wait: permits are handed to them, under the lock.
 pub(crate) const WAITERS: u64 = 1 << 36;
@@ -49,6 +52,8 @@ pub(crate) const LOCKED: u64 = 1 << 37;
 pub(crate) const QUEUES: u64 = 1 << 38;
 /// Calls have lately been rejected.
 pub(crate) const REJECTING: u64 = 1 << 39;
+/// Each call looks whether a publication is due.
+pub(crate) const LOOKS: u64 = 1 << 40;
 
 #[derive(Debug)]
 pub(crate) struct PermitWord {
@@ -76,10 +81,15 @@ impl Word {
         ((self.0 & EPOCH) >> EPOCH_SHIFT) as u16
     }
 
-    /// Returns whether enough permits were given to publish their number.
+    /// Returns whether the caller looks whether a publication is due.
     #[inline]
-    pub(crate) const fn is_due(self) -> bool {
-        self.0 & ((PUBLISH_EVERY - 1) << PERMITTED_SHIFT) == 0
+    pub(crate) const fn looks(self) -> bool {
+        self.has(LOOKS) || self.0 & ((LOOK_EVERY - 1) << PERMITTED_SHIFT) == 0
+    }
+
+    /// Returns whether the number of permits has to be added up.
+    pub(crate) const fn counts(self) -> bool {
+        self.0 & ((COUNT_EVERY - 1) << PERMITTED_SHIFT) == 0
     }
 
     /// Permits given since `earlier`, which is what this returned before.

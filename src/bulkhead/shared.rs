@@ -4,15 +4,17 @@ use super::compartment::Compartment;
 use super::config::BulkheadConfig;
 use super::counters::Counters;
 use super::event::Event;
+use super::snapshot::Totals;
 use crate::clock::Clock;
 use crate::events::Events;
+use std::time::Duration;
 
 pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) compartment: Compartment,
     pub(super) events: Events<Event>,
     #[cfg(feature = "metrics")]
-    pub(super) publish_lock: crate::telemetry::PublishLock,
+    pub(super) publication: crate::telemetry::Publication,
 }
 
 impl Shared {
@@ -22,7 +24,16 @@ impl Shared {
             counters: Counters::new(name, config, clock),
             events: Events::default(),
             #[cfg(feature = "metrics")]
-            publish_lock: crate::telemetry::PublishLock::default(),
+            publication: crate::telemetry::Publication::default(),
         }
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let (permitted, rejected_full) = self.compartment.counted(&self.counters);
+        Totals { permitted, rejected_full, events_lost: self.events.lost(), ..self.counters.totals() }
+    }
+
+    pub(super) fn oldest_call(&self) -> Option<Duration> {
+        self.compartment.oldest_age(self.counters.clock.now())
     }
 }

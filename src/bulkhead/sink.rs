@@ -14,8 +14,17 @@ pub trait EventSink {
     /// Delivers the queued events. The caller holds no lock.
     fn dispatch(&self);
 
-    /// Publishes the metrics.
+    /// Publishes a change that cannot wait.
     fn publish(&self);
+
+    /// Publishes if a second has passed since the last time. The caller has counted its call.
+    fn look(&self);
+
+    /// Returns whether each call looks, where the word of the permits does not say so: a group has one for all keys.
+    #[inline]
+    fn asks_to_look(&self) -> bool {
+        false
+    }
 
     /// Counts a call answered by a fallback.
     fn count_fallback(&self);

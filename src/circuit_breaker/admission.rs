@@ -142,7 +142,7 @@ impl CircuitBreaker {
     /// Dropping the permit ends the call as abandoned.
     pub fn try_acquire(&self) -> Result<Permit, Rejected> {
         let ticket = self.shared.admit()?;
-        Ok(Permit::bare(self.clone(), ticket))
+        Ok(Permit::bare(self.for_call(), ticket))
     }
 }
 

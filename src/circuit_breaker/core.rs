@@ -1,5 +1,6 @@
 //! State behind the lock of a breaker, and a sample of it.
 
+use super::config::CircuitBreakerConfig;
 use super::event::TRANSITIONS;
 use super::machine::Machine;
 use super::machine::types::OpenTimeQuestion;
@@ -9,6 +10,7 @@ use super::thread_counters::ThreadCounters;
 use super::totals::{Accumulator, Totals};
 use crate::clock::Instant;
 use crate::panic::catch_panic;
+use crate::sync::Arc;
 use std::time::Duration;
 
 /// State behind the lock.
@@ -17,12 +19,13 @@ pub(super) struct Core {
     pub(super) accumulated: Accumulator,
     /// Successes of this generation that the machine has taken in.
     pub(super) absorbed: (u64, u64),
-    pub(super) published_at: Option<Instant>,
 }
 
 /// Everything that can be read of a breaker, at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "published as metrics"))]
+    pub(crate) config: Arc<CircuitBreakerConfig>,
     pub(crate) state: State,
     pub(crate) snapshot: Snapshot,
     pub(crate) totals: Totals,
@@ -44,6 +47,7 @@ impl Core {
 
     pub(super) fn sample(&self, now: Instant) -> Sample {
         Sample {
+            config: Arc::clone(self.machine.config()),
             state: self.machine.state(),
             snapshot: self.machine.snapshot(),
             totals: self.accumulated.totals,

@@ -35,7 +35,8 @@ pub enum Event {
     /// The state changed.
     Transition(Transition),
     /// In [`State::Shadow`] a rule was met that would have opened the circuit: `from` and `to` are both
-    /// `shadow`, the reason is the rule. Each rule is reported once until the state changes.
+    /// `shadow`, the reason is the rule. Each rule is reported once an incident; one is over if no rule
+    /// has been met for an open time after the circuit would have closed.
     WouldOpen(Transition),
 }
 
@@ -64,57 +65,37 @@ impl Event {
     }
 }
 
-/// Every change of state that can happen, and why.
-pub(crate) const TRANSITIONS: &[(State, State, Reason)] = &{
+/// Every change of state that can happen, and why; `None` is any state. Changes by hand have one row a target: one for
+/// each pair would be half of a breaker's series.
+pub(crate) const TRANSITIONS: &[(Option<State>, State, Reason)] = &{
     use Reason as R;
     use State::{Closed, Disabled, ForcedOpen, HalfOpen, Open, Shadow};
     [
-        (Closed, Open, R::FailureRate),
-        (Closed, Open, R::SlowCallRate),
-        (Closed, Open, R::FailureCount),
-        (Closed, Open, R::ConsecutiveFailures),
-        (Closed, Open, R::NoAnswer),
-        (Closed, Open, R::RetryAfter),
-        (Open, HalfOpen, R::OpenTimeElapsed),
-        (HalfOpen, Closed, R::ProbesSucceeded),
-        (HalfOpen, Closed, R::HalfOpenTimeout),
-        (HalfOpen, Open, R::ProbesFailed),
-        (HalfOpen, Open, R::NoAnswer),
-        (HalfOpen, Open, R::HalfOpenTimeout),
-        (Closed, Open, R::Manual),
-        (Closed, HalfOpen, R::Manual),
-        (Closed, ForcedOpen, R::Manual),
-        (Closed, Disabled, R::Manual),
-        (Closed, Shadow, R::Manual),
-        (Open, Closed, R::Manual),
-        (Open, HalfOpen, R::Manual),
-        (Open, ForcedOpen, R::Manual),
-        (Open, Disabled, R::Manual),
-        (Open, Shadow, R::Manual),
-        (HalfOpen, Closed, R::Manual),
-        (HalfOpen, Open, R::Manual),
-        (HalfOpen, ForcedOpen, R::Manual),
-        (HalfOpen, Disabled, R::Manual),
-        (HalfOpen, Shadow, R::Manual),
-        (ForcedOpen, Closed, R::Manual),
-        (ForcedOpen, Open, R::Manual),
-        (ForcedOpen, HalfOpen, R::Manual),
-        (ForcedOpen, Disabled, R::Manual),
-        (ForcedOpen, Shadow, R::Manual),
-        (Disabled, Closed, R::Manual),
-        (Disabled, Open, R::Manual),
-        (Disabled, HalfOpen, R::Manual),
-        (Disabled, ForcedOpen, R::Manual),
-        (Disabled, Shadow, R::Manual),
-        (Shadow, Closed, R::Manual),
-        (Shadow, Open, R::Manual),
-        (Shadow, HalfOpen, R::Manual),
-        (Shadow, ForcedOpen, R::Manual),
-        (Shadow, Disabled, R::Manual),
+        (Some(Closed), Open, R::FailureRate),
+        (Some(Closed), Open, R::SlowCallRate),
+        (Some(Closed), Open, R::FailureCount),
+        (Some(Closed), Open, R::ConsecutiveFailures),
+        (Some(Closed), Open, R::NoAnswer),
+        (Some(Closed), Open, R::RetryAfter),
+        (Some(Open), HalfOpen, R::OpenTimeElapsed),
+        (Some(HalfOpen), Closed, R::ProbesSucceeded),
+        (Some(HalfOpen), Closed, R::HalfOpenTimeout),
+        (Some(HalfOpen), Open, R::ProbesFailed),
+        (Some(HalfOpen), Open, R::NoAnswer),
+        (Some(HalfOpen), Open, R::HalfOpenTimeout),
+        (None, Closed, R::Manual),
+        (None, Open, R::Manual),
+        (None, HalfOpen, R::Manual),
+        (None, ForcedOpen, R::Manual),
+        (None, Disabled, R::Manual),
+        (None, Shadow, R::Manual),
     ]
 };
 
 /// The place of a change in [`TRANSITIONS`].
 pub(crate) fn transition_index(from: State, to: State, reason: Reason) -> Option<usize> {
-    TRANSITIONS.iter().position(|known| *known == (from, to, reason))
+    let is_it = |known: &(Option<State>, State, Reason)| {
+        known.0.is_none_or(|known| known == from) && (known.1, known.2) == (to, reason)
+    };
+    TRANSITIONS.iter().position(is_it)
 }

@@ -100,10 +100,16 @@ impl CircuitBreaker {
         self.shared.try_admit_fast()
     }
 
+    /// A handle for a call, which does not count among those that users hold.
+    #[inline]
+    pub(super) fn for_call(&self) -> Self {
+        Self { shared: self.shared.for_call() }
+    }
+
     /// The permit of a call that was let through, to travel with a future.
     #[inline]
     pub(crate) fn carry(&self, ticket: Ticket, is_inbound: bool) -> Permit {
-        Permit::carried(self.clone(), ticket, is_inbound)
+        Permit::carried(self.for_call(), ticket, is_inbound)
     }
 
     /// Times how long a handler waits for its caller's body.
@@ -144,7 +150,7 @@ impl CircuitBreaker {
     /// Brings the metrics up to date. [`Registry::publish`](crate::Registry::publish) does it for all.
     pub fn publish(&self) {
         self.shared.sample();
-        self.shared.publish();
+        self.shared.publish_now();
     }
 
     // ---- by hand: each takes effect at once, from any thread, and holds until the next command

@@ -3,11 +3,16 @@
 use super::event::Event;
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) fn event(_: &Event) {}
+pub(super) fn keyed_event(_: Option<&str>, _: &Event) {}
 
-/// Logs an event through `tracing`, under the target `backstop::circuit_breaker`.
-#[cfg(feature = "tracing")]
+/// Logs an event of a breaker.
 pub(crate) fn event(event: &Event) {
+    keyed_event(None, event);
+}
+
+/// Logs an event through `tracing`, under the target `backstop::circuit_breaker`, with the key if it is of one.
+#[cfg(feature = "tracing")]
+pub(super) fn keyed_event(key: Option<&str>, event: &Event) {
     use crate::circuit_breaker::state::State;
 
     macro_rules! log {
@@ -15,6 +20,7 @@ pub(crate) fn event(event: &Event) {
             tracing::$level!(
                 target: "backstop::circuit_breaker",
                 name = $details.name,
+                key,
                 from = %$details.from,
                 to = %$details.to,
                 reason = %$details.reason,

@@ -68,6 +68,7 @@ mod open_time;
 pub(crate) mod owner;
 mod permit;
 mod probes;
+mod publish;
 mod ramp;
 mod readiness;
 mod rules;

@@ -107,7 +107,7 @@ where
                 Err(rejected) => return reject(request, &self.breaker, rejected, classifier, on_reject),
             },
         };
-        let mut permit = Permit::carried(self.breaker.clone(), ticket, is_inbound::<P, _, _, _, _>(self.side));
+        let mut permit = Permit::carried(self.breaker.for_call(), ticket, is_inbound::<P, _, _, _, _>(self.side));
         permit.time_upload(&mut request);
         start(&mut self.inner, request, permit, classifier, on_reject)
     }

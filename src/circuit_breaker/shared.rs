@@ -24,7 +24,6 @@ use crate::events::Events;
 use crate::outcome::{Classification, Outcome, RetryAfter};
 use crate::reject::{Mechanism, RejectReason, Rejected};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
-use std::time::Duration;
 
 /// Calls are admitted without the lock.
 pub(super) const ADMITS: u64 = 1 << 3;
@@ -38,11 +37,10 @@ pub(super) const REJECTS: u64 = 1 << 6;
 pub(super) const TIMES: u64 = 1 << 7;
 /// Calls went without an answer since the last one.
 const AWAITS_ANSWER: u64 = 1 << 8;
-pub(super) const GENERATION_SHIFT: u32 = 9;
+/// Each call looks whether a publication is due.
+pub(super) const LOOKS: u64 = 1 << 9;
+pub(super) const GENERATION_SHIFT: u32 = 10;
 pub(super) const STATE: u64 = 0b111;
-
-/// The longest time between two publications while calls come in that need the lock.
-pub(crate) const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The state that all handles of a breaker share.
 pub(crate) struct Shared {
@@ -58,14 +56,13 @@ pub(crate) struct Shared {
     /// Services that wait until calls may pass.
     pub(super) waiters: Waiters,
     #[cfg(feature = "metrics")]
-    publish_lock: crate::telemetry::PublishLock,
+    pub(super) publication: crate::telemetry::Publication,
 }
 
 /// Work that is left for after the lock is released.
 struct Aftermath {
     has_events: bool,
     wakes: bool,
-    is_due: bool,
     question: Option<OpenTimeQuestion>,
 }
 
@@ -82,14 +79,14 @@ impl Shared {
             steady_until: AtomicU64::new(0),
             rejects_until: AtomicU64::new(0),
             thread_counters: ThreadCounters::new(),
-            core: Mutex::new(Core { machine, accumulated, absorbed: (0, 0), published_at: None }),
+            core: Mutex::new(Core { machine, accumulated, absorbed: (0, 0) }),
             events: Events::default(),
             fallbacks: AtomicU64::new(0),
             waiters: Waiters::default(),
             #[cfg(feature = "metrics")]
-            publish_lock: crate::telemetry::PublishLock::default(),
+            publication: crate::telemetry::Publication::default(),
         };
-        shared.locked(|_, _| ()); // mirrors the state and publishes for the first time
+        shared.locked(|_, _| ()); // mirrors the state
         shared
     }
 
@@ -111,12 +108,12 @@ impl Shared {
         if classification.is_plain_success() && !is_slow && ticket.part.is_plain() {
             // Acquire: pairs with the store in `mirror`.
             let word = self.word.load(Ordering::Acquire);
-            if word & (COUNTS | EDGED) == COUNTS
+            if word & (COUNTS | EDGED | LOOKS) == COUNTS
                 && word >> GENERATION_SHIFT == ticket.generation
                 && let Some(line) = self.thread_counters.own_line()
             {
                 if line.succeed(ticket.generation) {
-                    self.publish();
+                    self.look();
                 }
                 return;
             }
@@ -151,8 +148,8 @@ impl Shared {
         // Acquire: pairs with the store in `mirror`.
         let word = self.word.load(Ordering::Acquire);
         let is_steady = word & ADMITS != 0 && word >> GENERATION_SHIFT == generation;
-        if is_steady && self.thread_counters.ignore() {
-            self.publish();
+        if is_steady && (self.thread_counters.ignore() || word & LOOKS != 0) {
+            self.look();
         }
         is_steady
     }
@@ -167,8 +164,8 @@ impl Shared {
         if word & EDGED != 0 && self.stopwatch.clock.coarse().as_nanos() >= self.steady_until.load(Ordering::Relaxed) {
             return false;
         }
-        if self.thread_counters.succeed(generation) {
-            self.publish();
+        if self.thread_counters.succeed(generation) || word & LOOKS != 0 {
+            self.look();
         }
         true
     }
@@ -185,8 +182,8 @@ impl Shared {
     }
 
     pub(super) fn count_rejection(&self) {
-        if self.thread_counters.reject() {
-            self.publish();
+        if self.thread_counters.reject() || self.asks_to_look() {
+            self.look();
         }
     }
 
@@ -196,6 +193,15 @@ impl Shared {
 
     pub(crate) fn count_fallback(&self) {
         self.fallbacks.fetch_add(1, Ordering::Relaxed);
+        if self.asks_to_look() {
+            self.look();
+        }
+    }
+
+    /// Returns whether each call looks whether a publication is due.
+    #[inline]
+    pub(super) fn asks_to_look(&self) -> bool {
+        cfg!(feature = "metrics") && self.word.load(Ordering::Relaxed) & LOOKS != 0
     }
 
     // ---- the machine behind the lock
@@ -212,7 +218,7 @@ impl Shared {
         core.machine.set_unanswered_after(self.stopwatch.unanswered_after());
         let before = core.machine.door();
         let result = work(&mut core, now);
-        let mut aftermath = self.mirror(&mut core, now);
+        let mut aftermath = self.mirror(&mut core);
         aftermath.wakes = core.machine.door() != before;
         drop(core);
         self.follow_up(aftermath);
@@ -220,7 +226,7 @@ impl Shared {
     }
 
     /// Copies the machine's state into the atomics that the fast path reads, and queues its events in order.
-    fn mirror(&self, core: &mut Core, now: Instant) -> Aftermath {
+    fn mirror(&self, core: &mut Core) -> Aftermath {
         let machine = &core.machine;
         let steady = machine.steady_until();
         let flag = |on: bool, flag: u64| if on { flag } else { 0 };
@@ -233,6 +239,7 @@ impl Shared {
             | flag(steady.is_some(), COUNTS)
             | flag(steady.is_some_and(|until| until != Instant::NEVER), EDGED)
             | flag(machine.config().slow_call_duration_threshold.is_some(), TIMES)
+            | flag(self.asks_to_look(), LOOKS)
             | machine.generation() << GENERATION_SHIFT;
         self.steady_until.store(steady.unwrap_or_default().as_nanos(), Ordering::Relaxed);
         self.rejects_until.store(rejects_until.unwrap_or(Instant::NEVER).as_nanos(), Ordering::Relaxed);
@@ -247,11 +254,7 @@ impl Shared {
         if has_events {
             self.events.push(events);
         }
-        let is_due = core.published_at.is_none_or(|at| now.saturating_duration_since(at) >= PUBLISH_INTERVAL);
-        if is_due || has_events {
-            core.published_at = Some(now);
-        }
-        Aftermath { has_events, wakes: false, is_due, question }
+        Aftermath { has_events, wakes: false, question }
     }
 
     fn follow_up(&self, aftermath: Aftermath) {
@@ -264,8 +267,10 @@ impl Shared {
         if aftermath.has_events {
             self.events.dispatch(super::log::event);
         }
-        if aftermath.has_events || aftermath.is_due {
-            self.publish();
+        if aftermath.has_events {
+            self.publish_now();
+        } else {
+            self.look_if_due();
         }
     }
 
@@ -284,7 +289,7 @@ impl Shared {
         self.sample_as_it_is()
     }
 
-    fn sample_as_it_is(&self) -> Sample {
+    pub(super) fn sample_as_it_is(&self) -> Sample {
         let mut core = self.core.lock();
         core.absorb(&self.thread_counters);
         let mut sample = core.sample(self.stopwatch.clock.coarse());
@@ -297,14 +302,5 @@ impl Shared {
         sample.totals.fallbacks = self.fallbacks.load(Ordering::Relaxed);
         sample.totals.events_lost = self.events.lost();
         sample
-    }
-
-    /// Publishes the metrics.
-    #[cold]
-    #[inline(never)]
-    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
-    pub(crate) fn publish(&self) {
-        #[cfg(feature = "metrics")]
-        self.publish_lock.run(|publisher| super::metrics::publish(publisher, self.name, &self.sample_as_it_is()));
     }
 }

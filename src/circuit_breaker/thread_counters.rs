@@ -19,8 +19,8 @@ use std::collections::BinaryHeap;
 /// Lines behind a lock, for the threads that have none of their own.
 const SHARED: usize = if cfg!(backstop_loom) { 1 } else { 4 };
 
-/// Successes after which a thread asks for publication.
-const PUBLISH_EVERY: u64 = 1024;
+/// Calls of a thread after which one looks whether a publication is due.
+const LOOK_EVERY: u64 = 64;
 
 /// One breaker's counters.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl ThreadCounters {
         Self { owned: lines(owned_lines()), shared: lines(SHARED) }
     }
 
-    /// Counts a success of `generation`. True now and then: time to publish.
+    /// Counts a success of `generation`. True now and then: time to look whether to publish.
     pub(crate) fn succeed(&self, generation: u64) -> bool {
         self.with_line(|line| line.succeed(generation))
     }
@@ -62,23 +62,23 @@ impl ThreadCounters {
         self.owned.get(thread_id_if_known())
     }
 
-    /// Counts a rejection. True now and then: time to publish.
+    /// Counts a rejection. True now and then: time to look whether to publish.
     #[inline]
     pub(crate) fn reject(&self) -> bool {
         self.with_line(|line| {
             let rejections = line.not_permitted.load(Ordering::Relaxed) + 1;
             line.not_permitted.store(rejections, Ordering::Relaxed);
-            rejections.is_multiple_of(PUBLISH_EVERY / 4)
+            rejections.is_multiple_of(LOOK_EVERY)
         })
     }
 
-    /// Counts a call that says nothing. True now and then: time to publish.
+    /// Counts a call that says nothing. True now and then: time to look whether to publish.
     #[inline]
     pub(crate) fn ignore(&self) -> bool {
         self.with_line(|line| {
             let ignored = line.ignored.load(Ordering::Relaxed) + 1;
             line.ignored.store(ignored, Ordering::Relaxed);
-            ignored.is_multiple_of(PUBLISH_EVERY / 4)
+            ignored.is_multiple_of(LOOK_EVERY)
         })
     }
 
@@ -125,7 +125,7 @@ impl ThreadCounters {
 }
 
 impl Line {
-    /// Counts a success of `generation`. Its writer alone may call it. True now and then: time to publish.
+    /// Counts a success of `generation`. Its writer alone may call it. True now and then: time to look whether to publish.
     #[inline]
     pub(crate) fn succeed(&self, generation: u64) -> bool {
         if self.generation.load(Ordering::Relaxed) != generation && !self.begin(generation) {
@@ -134,7 +134,7 @@ impl Line {
         let successes = self.successes.load(Ordering::Relaxed) + 1;
         // Release: pairs with the load in `successes_of`.
         self.successes.store(successes, Ordering::Release);
-        successes.is_multiple_of(PUBLISH_EVERY)
+        successes.is_multiple_of(LOOK_EVERY)
     }
 
     #[cold]

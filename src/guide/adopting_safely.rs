@@ -22,9 +22,9 @@
 //!
 //! Leave it in shadow through a few ordinary days, a deployment and, if you can arrange it, a drill. Then look at:
 //!
-//! - `backstop_circuit_breaker_calls_total{kind="would_reject"}`: calls it would have rejected,
+//! - `backstop_circuit_breaker_would_reject_total`: calls it would have rejected,
 //! - `backstop_circuit_breaker_failure_rate` and `_slow_call_rate`: how far normal is from the threshold,
-//! - the log, with a warning each time a trip rule is met (feature `tracing`).
+//! - the log, with a warning for each rule and incident (feature `tracing`).
 //!
 //! The settings are ready when the breaker would have opened in the incidents you remember and at no other time.
 //!

@@ -105,11 +105,11 @@ impl<K: Hash + Eq, V> Keys<K, V> {
 }
 
 /// Handles of a group and of a key. The group has `keys`, and the methods `name(&self)` and
-/// `find_or_insert(self: &Arc<Self>, key)`; the two types have the fields `group` and `group`, `entry`.
+/// `find_or_insert(&self, key)`; the two types have the fields `group: Counted<Group<K>>`, and that and `entry`.
 macro_rules! keyed_handles {
     ($handle:ident<K>, $key_handle:ident<K> = $shown:literal, $noun:literal) => {
         impl<K: Key> $handle<K> {
-            pub(super) fn new(group: Arc<Group<K>>) -> Self {
+            pub(super) fn new(group: $crate::shared_ref::Counted<Group<K>>) -> Self {
                 Self { group }
             }
 
@@ -120,7 +120,7 @@ macro_rules! keyed_handles {
 
             /// Returns whether both handles are of the same group.
             pub fn is_same(&self, other: &Self) -> bool {
-                Arc::ptr_eq(&self.group, &other.group)
+                self.group.is_same(&other.group)
             }
 
             #[doc = concat!("The ", $noun, " of a key, made if it is not there.")]
@@ -130,7 +130,7 @@ macro_rules! keyed_handles {
                 K: std::borrow::Borrow<Q>,
                 Q: std::hash::Hash + Eq + ToOwned<Owned = K> + ?Sized,
             {
-                $key_handle { group: Arc::clone(&self.group), entry: self.group.find_or_insert(key) }
+                $key_handle { group: self.group.clone(), entry: self.group.find_or_insert(key) }
             }
 
             #[doc = concat!("The ", $noun, " of a key, if it is there.")]
@@ -138,7 +138,7 @@ macro_rules! keyed_handles {
             where
                 K: std::borrow::Borrow<Q>,
             {
-                Some($key_handle { group: Arc::clone(&self.group), entry: self.group.keys.get(key)? })
+                Some($key_handle { group: self.group.clone(), entry: self.group.keys.get(key)? })
             }
 
             /// Number of known keys.
@@ -171,13 +171,13 @@ macro_rules! keyed_handles {
 
         impl<K> Clone for $handle<K> {
             fn clone(&self) -> Self {
-                Self { group: Arc::clone(&self.group) }
+                Self { group: self.group.clone() }
             }
         }
 
         impl<K> Clone for $key_handle<K> {
             fn clone(&self) -> Self {
-                Self { group: Arc::clone(&self.group), entry: Arc::clone(&self.entry) }
+                Self { group: self.group.clone(), entry: Arc::clone(&self.entry) }
             }
         }
 

@@ -141,7 +141,7 @@ impl KillSwitchesBuilder {
             clock,
             events: Events::default(),
             #[cfg(feature = "metrics")]
-            publish_lock: crate::telemetry::PublishLock::default(),
+            publication: crate::telemetry::Publication::default(),
         });
         let last_good = last_good.unwrap_or_else(|why| {
             shared.events.push([Event::Rejected { code: "snapshot", why }]);

@@ -11,7 +11,7 @@ mod publish {
     use crate::kill_switch::status::is_overdue;
     use crate::kill_switch::{Status, Switch};
     use crate::sync::{AtomicU64, Ordering};
-    use crate::telemetry::{self, Metric, Publisher, Series, Value};
+    use crate::telemetry::{self, Metric, Publisher, Sent, Series, Value};
 
     fn flag(on: bool) -> Value {
         Value::Now(f64::from(u8::from(on)))
@@ -24,7 +24,7 @@ mod publish {
         switch: Option<&Switch>,
         is_elsewhere: bool,
         now: Timestamp,
-    ) {
+    ) -> Sent {
         let name = gate.name;
         let of = move |metric: Metric| Series { metric, labels: [name, "", "", ""] };
         let transitions = ["engaged", "released"].into_iter().flat_map(move |to| {
@@ -56,11 +56,11 @@ mod publish {
             flag(switch.is_some_and(|switch| is_overdue(switch, now))),
             Value::Now(now.duration_since(drilled).as_secs_f64().max(0.0)),
         ];
-        publisher.publish(&transitions.chain(rest.into_iter().map(of)), totals.chain(gauges));
+        publisher.publish(&transitions.chain(rest.into_iter().map(of)), totals.chain(gauges))
     }
 
     /// The series of all switches together.
-    pub(crate) fn publish_board(publisher: &mut Publisher, name: &'static str, status: &Status) {
+    pub(crate) fn publish_board(publisher: &mut Publisher, name: &'static str, status: &Status) -> Sent {
         let of = move |metric: Metric| Series { metric, labels: [name, "", "", ""] };
         let series = [
             telemetry::KILL_SWITCH_REFUSED_DOCUMENTS,
@@ -74,6 +74,6 @@ mod publish {
             Value::Now(status.generation as f64),
             Value::Now(status.stale_for.as_secs_f64()),
         ];
-        publisher.publish(&series.into_iter().map(of), values.into_iter());
+        publisher.publish(&series.into_iter().map(of), values.into_iter())
     }
 }

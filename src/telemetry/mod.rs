@@ -9,7 +9,8 @@
 //! | `backstop_circuit_breaker_state` | gauge 0/1 | name, state |
 //! | `backstop_circuit_breaker_transitions_total` | counter | name, from, to, reason |
 //! | `backstop_circuit_breaker_calls_total` | counter | name, kind |
-//! | `backstop_circuit_breaker_slow_calls_total` | counter | name, kind |
+//! | `backstop_circuit_breaker_slow_calls_total` | counter | name |
+//! | `backstop_circuit_breaker_would_reject_total` | counter | name |
 //! | `backstop_circuit_breaker_failure_rate` | gauge 0 to 1 | name |
 //! | `backstop_circuit_breaker_slow_call_rate` | gauge 0 to 1 | name |
 //! | `backstop_circuit_breaker_open_seconds_total` | counter | name |
@@ -18,6 +19,7 @@
 //! | `backstop_bulkhead_in_flight_calls` | gauge | name |
 //! | `backstop_bulkhead_queue_depth` | gauge | name |
 //! | `backstop_bulkhead_calls_total` | counter | name, kind |
+//! | `backstop_bulkhead_abandoned_total` | counter | name |
 //! | `backstop_bulkhead_wait_seconds` | histogram | name |
 //! | `backstop_bulkhead_oldest_call_seconds` | gauge | name |
 //! | `backstop_bulkhead_fallbacks_total` | counter | name |
@@ -37,30 +39,91 @@
 //! | `backstop_kill_switch_refused_documents_total` | counter | name |
 //! | `backstop_kill_switch_audit_failures_total` | counter | name |
 //!
-//! Every combination of labels exists from the moment a mechanism is made, at 0 or without a sample: the first trip is
-//! an increase that a query can see, and `transitions_total` records an opening that came and went between two
-//! scrapes.
+//! Every series exists from the moment a mechanism is made, at 0 or without a sample: the first trip is an increase that
+//! a query can see, and `transitions_total` records an opening that came and went between two scrapes. Of
+//! `transitions_total` those exist that the settings allow. A breaker begins with at most 32 series: with more than three
+//! reasons to open, `no_answer` among them, it has no gauges of rates, and with all six a half-open circuit that opens for
+//! `no_answer` is counted from the first time on.
+//!
+//! # Labels
+//!
+//! | label | values |
+//! |---|---|
+//! | name | the name that the mechanism was given; no key of a group and nothing of a request |
+//! | state | `closed`, `open`, `half_open`, `forced_open`, `disabled`, `shadow` |
+//! | from, to | the states; `from` is `any` for a change by hand |
+//! | reason | `failure_rate`, `slow_call_rate`, `failure_count`, `consecutive_failures`, `no_answer`, `retry_after`, `open_time_elapsed`, `probes_succeeded`, `probes_failed`, `half_open_timeout`, `manual` |
+//! | kind of a breaker's call | `successful`, `failed`, `ignored`, `abandoned`, `not_permitted`, `stale` |
+//! | kind of a bulkhead's call | `permitted`, `rejected_full`, `timed_out`, `shed`, `left_queue`, `bypassed` |
+//! | to of a kill switch | `engaged`, `released` |
+//! | trigger | `human`, `kpi`, `expiry`, `drill` |
+//!
+//! Each call is in one kind, so that sums are numbers of calls. What overlaps has a metric of its own: slow calls, calls
+//! that a shadow breaker would have rejected, permitted calls that were abandoned.
+//!
+//! Circuits that are open in the canary and closed in the baseline, where the scrape configuration adds `version`:
+//!
+//! ```text
+//! max by (name) (backstop_circuit_breaker_state{state="open", version="canary"}) == 1
+//!   and on (name) min by (name) (backstop_circuit_breaker_state{state="closed", version="baseline"}) == 1
+//! ```
+//!
+//! Share of failed calls, and of rejected ones:
+//!
+//! ```text
+//! sum by (name) (rate(backstop_circuit_breaker_calls_total{kind="failed"}[5m]))
+//!   / sum by (name) (rate(backstop_circuit_breaker_calls_total{kind=~"failed|successful"}[5m]))
+//! ```
+//!
+//! ```text
+//! sum by (name) (rate(backstop_circuit_breaker_calls_total{kind="not_permitted"}[5m]))
+//!   / sum by (name) (rate(backstop_circuit_breaker_calls_total[5m]))
+//! ```
 //!
 //! # Publishing
 //!
-//! Mechanisms keep their own counts, which costs a call next to nothing, and publish them at every change of state,
-//! after some 1,000 calls of a thread, every quarter of a second while failures arrive, and when
-//! [`Registry::publish`](crate::Registry::publish) is called. Call it in the scrape handler for exact figures;
-//! otherwise the last few calls of a service that becomes idle are missing. A scrape during a change of state may see
-//! both states at 1.
+//! Mechanisms keep their own counts, which costs a call next to nothing, and publish them
 //!
-//! Samples of a histogram are not stored: each goes to the current recorder at once, or is lost if there is none.
-//! Exporters need the buckets to be configured; Prometheus's renders a summary otherwise
-//! (`PrometheusBuilder::set_buckets_for_metric`).
+//! - at once at every change of state, through the recorder of the thread that caused it;
+//! - by calls, at most once a second, through the recorder of the calling thread;
+//! - by one background thread, through the global recorder, within about a second after traffic ends. It is started when
+//!   something first waits to be published, is parked while nothing does, and can be [switched
+//!   off](background_publishing);
+//! - when [`Registry::publish`](crate::Registry::publish) is called: in a scrape handler, for exact figures.
+//!
+//! | exporter | needs |
+//! |---|---|
+//! | Prometheus (`metrics-exporter-prometheus`) with its own listener or a push gateway | nothing |
+//! | the same, rendered by a handler of yours | nothing; `registry.publish()` before `render()` for figures of this moment |
+//! | others that push: `StatsD`, OTLP, TCP | nothing |
+//! | any, with background publishing switched off or on WebAssembly | `registry.publish()` before each scrape, or `tokio::spawn(registry.publish_every(period))` |
+//! | a local recorder of one thread (`metrics::with_local_recorder`) | `publish()` on that thread after the last call |
+//!
+//! Gauges end with the last handle that a user holds, calls in flight or not: they are set to 0. While two handles of
+//! one name are alive, as during a reload, the gauges are those of the newest, and the log has one line on it. A scrape
+//! during a change of state may see both states at 1.
+//!
+//! # Histograms
+//!
+//! Samples of a histogram are not stored: each goes to the current recorder at once, or is lost if there is none. The
+//! facade cannot set buckets, so exporters have to be told; [`BUCKETS`] fit all histograms of this crate.
+//!
+//! | exporter | buckets |
+//! |---|---|
+//! | Prometheus | `builder.set_buckets_for_metric(Matcher::Prefix("backstop_".into()), BUCKETS)?`; a summary otherwise |
+//! | OpenTelemetry | a view for `backstop_*` with `Aggregation::ExplicitBucketHistogram` and these boundaries |
+//! | others: `StatsD`, TCP | none: the receiver computes them |
 //!
 //! # The recorder is user code
 //!
 //! A value is stored when it changes. An exporter that drops series without recent updates (an idle timeout) drops
 //! those of a healthy breaker: leave that off.
 //!
-//! The recorder is called on the thread of the call that is due to publish or has a sample. No lock is held that other
-//! calls or readers wait for, so it may use the mechanism itself. A panic in it is caught, and the values that were
-//! not published then are published the next time.
+//! The recorder is called on the thread of the call that is due to publish or has a sample, and on the background thread.
+//! No lock is held that other calls or readers wait for, so it may use the mechanism itself. A panic in it is caught, and
+//! the values that were not published then are published the next time. A recorder that changes the mechanism whenever
+//! it is called is called again a bounded number of times; the rest is published by the next call or the background
+//! thread.
 //!
 //! # Examples
 //!
@@ -71,14 +134,42 @@
 //! ```
 
 #[cfg(feature = "metrics")]
+mod background;
+#[cfg(feature = "metrics")]
+mod claims;
+#[cfg(feature = "metrics")]
+mod publication;
+#[cfg(feature = "metrics")]
 mod publisher;
 #[cfg(feature = "metrics")]
 mod samples;
+#[cfg(feature = "metrics")]
+mod source;
 
 #[cfg(feature = "metrics")]
-pub(crate) use publisher::{PublishLock, Publisher, Series, Value};
+pub use background::background_publishing;
+#[cfg(feature = "metrics")]
+pub(crate) use publication::{Look, Publication};
+#[cfg(feature = "metrics")]
+pub(crate) use publisher::{Publisher, Sent, Series, Value};
 #[cfg(feature = "metrics")]
 pub(crate) use samples::Samples;
+#[cfg(feature = "metrics")]
+pub(crate) use source::{Source, Waiting};
+
+/// Upper bounds of buckets, in seconds, that fit every histogram of this crate: from 1 ms to a minute.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::telemetry::BUCKETS;
+/// use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+///
+/// let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Prefix("backstop_".into()), BUCKETS)?;
+/// # drop(builder);
+/// # Ok::<(), metrics_exporter_prometheus::BuildError>(())
+/// ```
+pub const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// Type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,9 +236,11 @@ table! {
     CIRCUIT_BREAKER_TRANSITIONS = "backstop_circuit_breaker_transitions_total", Counter, Count,
         ["name", "from", "to", "reason"], "Changes of state.";
     CIRCUIT_BREAKER_CALLS = "backstop_circuit_breaker_calls_total", Counter, Count, ["name", "kind"],
-        "Calls by outcome, rejected calls included.";
-    CIRCUIT_BREAKER_SLOW_CALLS = "backstop_circuit_breaker_slow_calls_total", Counter, Count, ["name", "kind"],
-        "Calls that took longer than the slow-call threshold.";
+        "Calls by outcome, rejected calls included; each call is in one kind.";
+    CIRCUIT_BREAKER_SLOW_CALLS = "backstop_circuit_breaker_slow_calls_total", Counter, Count, ["name"],
+        "Calls that took longer than the slow-call threshold; they are among the calls by outcome, too.";
+    CIRCUIT_BREAKER_WOULD_REJECT = "backstop_circuit_breaker_would_reject_total", Counter, Count, ["name"],
+        "Calls that a shadow breaker let pass and would have rejected; they are among the calls by outcome, too.";
     CIRCUIT_BREAKER_FAILURE_RATE = "backstop_circuit_breaker_failure_rate", Gauge, Ratio, ["name"],
         "Share of failed calls, 0 to 1; 0 below the minimum number of calls.";
     CIRCUIT_BREAKER_SLOW_CALL_RATE = "backstop_circuit_breaker_slow_call_rate", Gauge, Ratio, ["name"],
@@ -163,7 +256,9 @@ table! {
     BULKHEAD_QUEUE_DEPTH = "backstop_bulkhead_queue_depth", Gauge, Count, ["name"],
         "Calls waiting in the queue.";
     BULKHEAD_CALLS = "backstop_bulkhead_calls_total", Counter, Count, ["name", "kind"],
-        "Calls by whether they were admitted, or why they were rejected.";
+        "Calls by whether they were admitted, or why not; each call is in one kind.";
+    BULKHEAD_ABANDONED = "backstop_bulkhead_abandoned_total", Counter, Count, ["name"],
+        "Permitted calls that were dropped before their end, or whose permit was revoked.";
     BULKHEAD_WAIT_SECONDS = "backstop_bulkhead_wait_seconds", Histogram, Seconds, ["name"],
         "Time that calls waited in the queue; calls that got a permit at once are not included.";
     BULKHEAD_OLDEST_CALL_SECONDS = "backstop_bulkhead_oldest_call_seconds", Gauge, Seconds, ["name"],

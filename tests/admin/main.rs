@@ -15,6 +15,20 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_state_has_groups_with_their_open_keys() {
+    use backstop::circuit_breaker::keyed::KeyedCircuitBreaker;
+    let registry = Registry::new();
+    let hosts = registry.add(KeyedCircuitBreaker::<String>::builder("hosts").build().unwrap()).unwrap();
+    hosts.key("eu-1.example").force_open("maintenance");
+    hosts.key("eu-2.example").try_acquire().unwrap().success();
+    let scene = Scene::with(|builder| builder.access(access()).registry(registry)).await;
+    let (_, state) = scene.get("vera", "/v1/state").await;
+    let key = json!({ "key": "eu-1.example", "is_overflow": false, "state": "forced_open" });
+    let group = json!({ "by": "circuit_breaker", "name": "hosts", "keys": 2, "not_at_rest": [key] });
+    assert_eq!(state["groups"], json!([group]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn engage_look_release_revert() {
     let registry = Registry::new();
     registry.add(CircuitBreaker::new("payments")).unwrap().force_open("maintenance");

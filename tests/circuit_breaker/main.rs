@@ -14,6 +14,7 @@ mod model;
 mod readiness;
 mod reentrancy;
 mod settings;
+mod shadow;
 mod state;
 mod throttle;
 mod tower;

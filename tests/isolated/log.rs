@@ -83,6 +83,37 @@ fn what_a_shadow_would_have_done_is_a_warning() {
     });
 }
 
+#[test]
+fn the_key_of_a_group_that_opens_is_told_as_a_function_shortens_it() {
+    use backstop::circuit_breaker::CircuitBreakerConfig;
+    use backstop::circuit_breaker::keyed::KeyedCircuitBreaker;
+    with_log(|lines| {
+        let config = || CircuitBreakerConfig::builder().consecutive_failures_threshold(1).build().unwrap();
+        let hosts = KeyedCircuitBreaker::<String>::builder("hosts").config(config()).build().unwrap();
+        hosts.key("eu-1.example").try_acquire().unwrap().failure();
+        assert_line(lines, &["WARN", "name=\"hosts\"", "key=\"eu-1.example\"", "to=open"]);
+        let builder = KeyedCircuitBreaker::<String>::builder("short").config(config());
+        let short = builder.key_label(|host| host.split('.').next().unwrap_or_default().to_owned()).build().unwrap();
+        short.key("eu-1.example").try_acquire().unwrap().failure();
+        assert_line(lines, &["WARN", "name=\"short\"", "key=\"eu-1\""]);
+    });
+}
+
+#[test]
+fn two_live_handles_of_a_name_are_told_once() {
+    let exporter = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&exporter, || {
+        with_log(|lines| {
+            let _first = CircuitBreaker::new("overlapping");
+            assert_eq!(lines.take(), [""; 0]);
+            let _second = CircuitBreaker::new("overlapping");
+            assert_line(lines, &["WARN", "backstop::telemetry", "name=\"overlapping\"", "newest"]);
+            let _third = CircuitBreaker::new("overlapping");
+            assert_eq!(lines.take(), [""; 0], "once");
+        });
+    });
+}
+
 /// A note or a name that comes from elsewhere stays on its line.
 #[test]
 fn a_note_cannot_forge_a_line() {

@@ -26,6 +26,11 @@ impl Exporter {
         metrics::with_local_recorder(&*self.recorder, work)
     }
 
+    /// The text of a scrape.
+    pub(crate) fn text(&self) -> String {
+        self.handle.render()
+    }
+
     pub(crate) fn scrape(&self) -> Scrape {
         Scrape::parse(self.handle.render(), "")
     }

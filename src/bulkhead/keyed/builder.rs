@@ -5,8 +5,8 @@ use super::handle::KeyedBulkhead;
 use crate::bulkhead::config::BulkheadConfig;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Named, Problems, setters};
-use crate::keyed_table::{Key, check_max_keys};
-use crate::sync::Arc;
+use crate::keyed_table::{Key, KeyLabel, check_max_keys};
+use crate::shared_ref::Counted;
 use std::marker::PhantomData;
 
 /// Builds a [`KeyedBulkhead`]. Setters never fail; `build` returns every problem at once.
@@ -15,6 +15,7 @@ pub struct KeyedBulkheadBuilder<K> {
     target: Named,
     config: BulkheadConfig,
     max_keys: usize,
+    label: KeyLabel<K>,
     key: PhantomData<fn(K)>,
 }
 
@@ -34,6 +35,16 @@ setters! { KeyedBulkheadBuilder<K>.target:
 }
 
 impl<K: Key> KeyedBulkheadBuilder<K> {
+    /// Text of a key in the log and on the admin page, for example a shortened one. Default: the key itself if it is a
+    /// text, a number or an address; otherwise keys are not shown. At most 128 characters.
+    ///
+    /// It is never a label of a metric.
+    #[must_use]
+    pub fn key_label(mut self, label: impl Fn(&K) -> String + Send + Sync + 'static) -> Self {
+        self.label = KeyLabel::new(label);
+        self
+    }
+
     /// Checks the settings and makes the group.
     ///
     /// # Errors
@@ -44,7 +55,8 @@ impl<K: Key> KeyedBulkheadBuilder<K> {
         check_max_keys(&mut problems, self.max_keys);
         no_partitions(&mut problems, &self.config);
         let (name, ()) = self.target.with(problems.into_result(()))?;
-        Ok(KeyedBulkhead::new(Arc::new(Group::new(name, self.config, self.max_keys, self.target.clock))))
+        let group = Group::new(name, self.config, self.max_keys, self.target.clock, self.label);
+        Ok(KeyedBulkhead::new(Counted::new(group)))
     }
 }
 
@@ -52,6 +64,6 @@ impl<K: Key> KeyedBulkhead<K> {
     /// Starts from the defaults.
     pub fn builder(name: impl Into<String>) -> KeyedBulkheadBuilder<K> {
         let (target, config) = (Named::new(name.into()), BulkheadConfig::default());
-        KeyedBulkheadBuilder { target, config, max_keys: 10_000, key: PhantomData }
+        KeyedBulkheadBuilder { target, config, max_keys: 10_000, label: KeyLabel::default(), key: PhantomData }
     }
 }

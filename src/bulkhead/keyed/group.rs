@@ -4,23 +4,14 @@ use crate::bulkhead::compartment::Compartment;
 use crate::bulkhead::config::BulkheadConfig;
 use crate::bulkhead::counters::Counters;
 use crate::bulkhead::event::Event;
-#[cfg(feature = "metrics")]
-use crate::bulkhead::snapshot::Snapshot;
 use crate::bulkhead::snapshot::Totals;
 use crate::clock::Clock;
 use crate::config::Problems;
 use crate::events::Events;
 #[cfg(feature = "metrics")]
 use crate::keyed_table::Position;
-use crate::keyed_table::{Entry, Key, Keys};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
-
-/// Permits after which the next caller publishes.
-const PUBLISH_EVERY: u64 = 1024;
-
-/// Buckets of the table that a publication looks at.
-#[cfg(feature = "metrics")]
-const LOOKS_MAX: usize = 256;
+use crate::keyed_table::{Entry, Key, KeyLabel, Keys};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 /// An event of one key's bulkhead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,15 +57,14 @@ pub(super) struct Group<K> {
     pub(super) permitted: AtomicU64,
     pub(super) returned: AtomicU64,
     pub(super) rejected: AtomicU64,
-    /// Enough permits were given to publish their number.
-    pub(super) is_due: AtomicBool,
     pub(super) reconfiguring: Mutex<()>,
     pub(super) events: Events<OfKey<K>>,
     /// Place of the next look for the oldest call, and the key that had it at the last.
     #[cfg(feature = "metrics")]
-    oldest: Mutex<Oldest<K>>,
+    pub(super) oldest: Mutex<Oldest<K>>,
+    pub(super) label: KeyLabel<K>,
     #[cfg(feature = "metrics")]
-    publish_lock: crate::telemetry::PublishLock,
+    pub(super) publication: crate::telemetry::Publication,
 }
 
 impl<K> Group<K> {
@@ -83,9 +73,7 @@ impl<K> Group<K> {
     }
 
     pub(super) fn count_permit(&self) {
-        if (self.permitted.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(PUBLISH_EVERY) {
-            self.is_due.store(true, Ordering::Relaxed);
-        }
+        self.permitted.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_return(&self) {
@@ -94,64 +82,34 @@ impl<K> Group<K> {
 }
 
 impl<K: Key> Group<K> {
-    pub(super) fn new(name: &'static str, config: BulkheadConfig, max_keys: usize, clock: Clock) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        config: BulkheadConfig,
+        max_keys: usize,
+        clock: Clock,
+        label: KeyLabel<K>,
+    ) -> Self {
         let zero = || AtomicU64::new(0);
-        let group = Self {
+        Self {
             keys: Keys::new(max_keys, Compartment::new(&config)),
             counters: Counters::new(name, config, clock),
             permitted: zero(),
             returned: zero(),
             rejected: zero(),
-            is_due: AtomicBool::new(false),
             reconfiguring: Mutex::new(()),
             events: Events::default(),
+            label,
             #[cfg(feature = "metrics")]
             oldest: Mutex::default(),
             #[cfg(feature = "metrics")]
-            publish_lock: crate::telemetry::PublishLock::default(),
-        };
-        group.publish();
-        group
-    }
-
-    /// The sums for metrics.
-    #[cfg(feature = "metrics")]
-    fn sums(&self) -> Snapshot {
-        let whole = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        let returned = self.returned.load(Ordering::Acquire);
-        let in_flight = whole(self.permitted.load(Ordering::Relaxed).saturating_sub(returned));
-        let queue_depth = whole(self.counters.waiting.load(Ordering::Relaxed));
-        Snapshot { in_flight, limit: self.counters.config().first_limit(), queue_depth, is_saturated: false }
-    }
-
-    /// The age of the oldest call that is known. Each publication looks at a few keys, and at the key of that call.
-    #[cfg(feature = "metrics")]
-    fn oldest_call(&self) -> Option<std::time::Duration> {
-        let now = self.counters.clock.now();
-        let (mut at, known) = std::mem::take(&mut *self.oldest.lock());
-        let looks = self.keys.scan(&mut at, LOOKS_MAX).into_iter().chain(known);
-        let aged = looks.filter_map(|entry| Some((entry.value.oldest_age(now)?, entry)));
-        let (age, entry) = aged.max_by_key(|(age, _)| *age).unzip(); // drops keys, foreign code, without the lock
-        *self.oldest.lock() = (at, entry);
-        age
+            publication: crate::telemetry::Publication::default(),
+        }
     }
 
     pub(super) fn totals(&self) -> Totals {
         let permitted = self.permitted.load(Ordering::Relaxed);
         let rejected_full = self.rejected.load(Ordering::Relaxed);
         Totals { permitted, rejected_full, events_lost: self.events.lost(), ..self.counters.totals() }
-    }
-
-    #[cold]
-    #[inline(never)]
-    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
-    pub(super) fn publish(&self) {
-        #[cfg(feature = "metrics")]
-        self.publish_lock.run(|publisher| {
-            let oldest_call = if self.counters.config().needs_lock() { self.oldest_call() } else { None };
-            let sample = crate::bulkhead::metrics::Sample { snapshot: self.sums(), totals: self.totals(), oldest_call };
-            crate::bulkhead::metrics::publish(publisher, self.counters.name, &sample);
-        });
     }
 }
 

@@ -10,12 +10,17 @@ use crate::bulkhead::snapshot::Totals;
 use crate::config::{ConfigError, Problems};
 use crate::events::{Subscription, note};
 use crate::keyed_table::{Key, keyed_handles};
+#[cfg(feature = "axum")]
+use crate::registry::GroupState;
+#[cfg(feature = "axum")]
+use crate::reject::Mechanism;
+use crate::shared_ref::Counted;
 use crate::sync::Arc;
 use std::borrow::Cow;
 
 /// A bulkhead for each key: a cheap handle to the group. See the [module](super).
 pub struct KeyedBulkhead<K> {
-    group: Arc<Group<K>>,
+    group: Counted<Group<K>>,
 }
 
 impl<K: Key> KeyedBulkhead<K> {
@@ -57,7 +62,7 @@ impl<K: Key> KeyedBulkhead<K> {
     pub fn reset_in_flight(&self, reason: impl AsRef<str>) {
         let note = note(reason.as_ref());
         self.group.keys.for_each(|entry| {
-            let key = KeyHandle::new(Arc::clone(&self.group), Arc::clone(entry));
+            let key = KeyHandle::new(self.group.for_call(), Arc::clone(entry));
             control::reset_in_flight(&key, &note);
         });
     }
@@ -75,10 +80,17 @@ impl<K: Key> KeyedBulkhead<K> {
         Ok(())
     }
 
+    /// The keys that have lately rejected calls, for the admin page.
+    #[cfg(feature = "axum")]
+    fn group_state(&self) -> GroupState {
+        let states = self.saturated().into_iter().map(|key| (key, "saturated"));
+        GroupState::new((Mechanism::Bulkhead, self.name(), self.len()), &self.group.label, states)
+    }
+
     /// Brings the metrics up to date.
     pub fn publish(&self) {
         self.saturated(); // ends what time alone ends
-        self.group.publish();
+        self.group.publish_now();
     }
 }
 
@@ -97,7 +109,7 @@ impl<K: Key, Request, F: Fn(&Request) -> K> Select<Request> for ByKey<K, F> {
     type PermitOwner = KeyHandle<K>;
 
     fn any(&self) -> Cow<'_, KeyHandle<K>> {
-        let group = Arc::clone(&self.bulkheads.group);
+        let group = self.bulkheads.group.clone();
         Cow::Owned(KeyHandle { entry: Arc::clone(&group.keys.overflow), group })
     }
 
@@ -112,4 +124,4 @@ impl<K, F: Clone> Clone for ByKey<K, F> {
     }
 }
 
-crate::registry::registered!(KeyedBulkhead<K>, Bulkhead, K);
+crate::registry::registered!(KeyedBulkhead<K>, Bulkhead, K, group_state);

@@ -18,18 +18,19 @@ use crate::classify::{AnyResult, Classify};
 use crate::events::note;
 use crate::keyed_table::{Entry, Key};
 use crate::reject::{CallError, Rejected};
+use crate::shared_ref::Counted;
 use crate::sync::{Arc, Ordering};
 use std::borrow::Borrow;
 use std::hash::Hash;
 use std::time::Duration;
 /// One key's bulkhead. While one of these, or a permit of it, is held, the key is not evicted.
 pub struct KeyHandle<K> {
-    pub(super) group: Arc<Group<K>>,
+    pub(super) group: Counted<Group<K>>,
     pub(super) entry: Arc<Entry<K, Compartment>>,
 }
 
 impl<K> KeyHandle<K> {
-    pub(super) fn new(group: Arc<Group<K>>, entry: Arc<Entry<K, Compartment>>) -> Self {
+    pub(super) fn new(group: Counted<Group<K>>, entry: Arc<Entry<K, Compartment>>) -> Self {
         Self { group, entry }
     }
 }
@@ -64,15 +65,30 @@ impl<K: Key> EventSink for KeyHandle<K> {
     }
 
     fn dispatch(&self) {
-        self.group.events.dispatch(|of_key| crate::bulkhead::log::event(&of_key.event));
+        let label = self.group.label.clone();
+        self.group.events.dispatch(move |of_key| {
+            let key = of_key.entry.key.as_ref().map_or_else(|| Some("(overflow)".to_owned()), |key| label.of(key));
+            crate::bulkhead::log::keyed_event(key.as_deref(), &of_key.event);
+        });
     }
 
     fn publish(&self) {
-        self.group.publish();
+        self.group.publish_now();
+    }
+
+    fn look(&self) {
+        self.group.look();
+    }
+
+    fn asks_to_look(&self) -> bool {
+        self.group.asks_to_look()
     }
 
     fn count_fallback(&self) {
         count(&self.group.counters.fallbacks);
+        if self.group.asks_to_look() {
+            self.group.look();
+        }
     }
 
     fn count_permit(&self) {
@@ -93,24 +109,28 @@ impl<K: Key> Owner for KeyHandle<K> {
         &self.entry.value
     }
 
+    fn for_call(&self) -> Self {
+        Self { group: self.group.for_call(), entry: Arc::clone(&self.entry) }
+    }
+
     fn partition(&self) -> usize {
         UNPARTITIONED
     }
 }
 
-impl<K: Key> Group<K> {
-    pub(super) fn reconfigure(self: &Arc<Self>, config: BulkheadConfig) {
+impl<K: Key> Counted<Group<K>> {
+    pub(super) fn reconfigure(&self, config: BulkheadConfig) {
         let _one_after_the_other = self.reconfiguring.lock();
         let config = Arc::new(config);
         self.counters.set_config(Arc::clone(&config)); // first: a key that is made from now on has it
         self.keys.for_each(|entry| {
             if !entry.value.refit_unused(&config) {
-                control::reconfigure(&KeyHandle::new(Arc::clone(self), Arc::clone(entry)), &config, || ());
+                control::reconfigure(&KeyHandle::new(self.for_call(), Arc::clone(entry)), &config, || ());
             }
         });
     }
 
-    pub(super) fn snapshot(self: &Arc<Self>) -> KeyedSnapshot {
+    pub(super) fn snapshot(&self) -> KeyedSnapshot {
         // Returned first: between the two readings permits are only given.
         // Acquire: pairs with the return, so that its permit has been counted.
         let returned = self.returned.load(Ordering::Acquire);
@@ -124,10 +144,10 @@ impl<K: Key> Group<K> {
     }
 
     /// The keys that have lately rejected calls.
-    pub(super) fn saturated(self: &Arc<Self>) -> Vec<Option<K>> {
+    pub(super) fn saturated(&self) -> Vec<Option<K>> {
         let mut saturated = Vec::new();
         self.keys.for_each(|entry| {
-            let is_saturated = || KeyHandle::new(Arc::clone(self), Arc::clone(entry)).snapshot().is_saturated;
+            let is_saturated = || KeyHandle::new(self.for_call(), Arc::clone(entry)).snapshot().is_saturated;
             if entry.value.is_rejecting() && is_saturated() {
                 saturated.push(entry.key.clone());
             }
@@ -135,18 +155,15 @@ impl<K: Key> Group<K> {
         saturated
     }
 
-    pub(super) fn find_or_insert<Q>(self: &Arc<Self>, key: &Q) -> Arc<Entry<K, Compartment>>
+    pub(super) fn find_or_insert<Q>(&self, key: &Q) -> Arc<Entry<K, Compartment>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        if self.is_due.load(Ordering::Relaxed) && self.is_due.swap(false, Ordering::Relaxed) {
-            self.publish();
-        }
         let make = || Compartment::new(&self.counters.config());
         let (entry, evicted) = self.keys.get_or_insert(key, Compartment::is_idle, make);
         if let Some(evicted) = evicted.filter(|evicted| evicted.value.is_rejecting()) {
-            KeyHandle::new(Arc::clone(self), evicted).end_saturation();
+            KeyHandle::new(self.for_call(), evicted).end_saturation();
         }
         entry
     }

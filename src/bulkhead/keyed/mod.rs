@@ -50,6 +50,7 @@ mod builder;
 mod group;
 mod handle;
 mod key;
+mod publish;
 
 pub use builder::KeyedBulkheadBuilder;
 pub use group::{KeyedEvent, KeyedSnapshot};

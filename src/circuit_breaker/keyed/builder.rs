@@ -6,8 +6,8 @@ use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::state::State;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Named, Problems, setters};
-use crate::keyed_table::{Key, check_max_keys};
-use crate::sync::Arc;
+use crate::keyed_table::{Key, KeyLabel, check_max_keys};
+use crate::shared_ref::Counted;
 use std::marker::PhantomData;
 
 /// Builds a [`KeyedCircuitBreaker`]. Setters never fail; `build` returns every problem at once.
@@ -17,6 +17,7 @@ pub struct KeyedCircuitBreakerBuilder<K> {
     config: CircuitBreakerConfig,
     max_keys: usize,
     max_open_fraction: f64,
+    label: KeyLabel<K>,
     key: PhantomData<fn(K)>,
 }
 
@@ -44,6 +45,16 @@ setters! { KeyedCircuitBreakerBuilder<K>.target:
 }
 
 impl<K: Key> KeyedCircuitBreakerBuilder<K> {
+    /// Text of a key in the log and on the admin page, for example a shortened one. Default: the key itself if it is a
+    /// text, a number or an address; otherwise keys are not shown. At most 128 characters.
+    ///
+    /// It is never a label of a metric.
+    #[must_use]
+    pub fn key_label(mut self, label: impl Fn(&K) -> String + Send + Sync + 'static) -> Self {
+        self.label = KeyLabel::new(label);
+        self
+    }
+
     /// Checks the settings and makes the group.
     ///
     /// # Errors
@@ -58,8 +69,8 @@ impl<K: Key> KeyedCircuitBreakerBuilder<K> {
         let allowed = "closed, disabled or shadow: keys appear while calls come in";
         problems.require(is_allowed, "config.initial_state", initial, allowed);
         let (name, ()) = self.target.with(problems.into_result(()))?;
-        let group = Group::new(name, self.config, self.max_keys, max_open_fraction, self.target.clock);
-        Ok(KeyedCircuitBreaker::new(Arc::new(group)))
+        let group = Group::new(name, self.config, self.max_keys, max_open_fraction, self.target.clock, self.label);
+        Ok(KeyedCircuitBreaker::new(Counted::new(group)))
     }
 }
 
@@ -67,6 +78,7 @@ impl<K: Key> KeyedCircuitBreaker<K> {
     /// Starts from the defaults.
     pub fn builder(name: impl Into<String>) -> KeyedCircuitBreakerBuilder<K> {
         let (target, config) = (Named::new(name.into()), CircuitBreakerConfig::default());
-        KeyedCircuitBreakerBuilder { target, config, max_keys: 10_000, max_open_fraction: 1.0, key: PhantomData }
+        let label = KeyLabel::default();
+        KeyedCircuitBreakerBuilder { target, config, max_keys: 10_000, max_open_fraction: 1.0, label, key: PhantomData }
     }
 }

@@ -6,7 +6,6 @@ use crate::circuit_breaker::core::{Sample, ask_open_time};
 use crate::circuit_breaker::event::Event;
 use crate::circuit_breaker::machine::Machine;
 use crate::circuit_breaker::machine::types::{Denial, Ended, Left, OpenTimeQuestion, Part};
-use crate::circuit_breaker::shared::PUBLISH_INTERVAL;
 use crate::circuit_breaker::slow_calls::Stopwatch;
 use crate::circuit_breaker::snapshot::Snapshot;
 use crate::circuit_breaker::state::State;
@@ -17,7 +16,7 @@ use crate::circuit_breaker::window::kind::SlidingWindow;
 use crate::clock::{Clock, Instant};
 use crate::config::Ratio;
 use crate::events::Events;
-use crate::keyed_table::{Key, Keys};
+use crate::keyed_table::{Key, KeyLabel, Keys};
 use crate::outcome::{Classification, Outcome};
 use crate::reject::{Mechanism, Rejected};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
@@ -47,8 +46,8 @@ pub(super) struct Group<K> {
     foldable: AtomicU64,
     /// Whether calls are timed while they are in flight.
     follows_flights: AtomicBool,
-    /// Time of the last publication.
-    published_at: AtomicU64,
+    /// Time of the last sweep for dead circuits.
+    pub(super) swept_at: AtomicU64,
     /// Circuits that have opened, each once; some may be closed again, or gone.
     pub(super) opened: Mutex<VecDeque<Weak<Entry<K>>>>,
     pub(super) keys: Keys<K, Circuit>,
@@ -62,8 +61,9 @@ pub(super) struct Group<K> {
     pub(super) accumulated: Mutex<Accumulator>,
     fallbacks: AtomicU64,
     pub(super) events: Events<KeyedEvent<K>>,
+    pub(super) label: KeyLabel<K>,
     #[cfg(feature = "metrics")]
-    publish_lock: crate::telemetry::PublishLock,
+    pub(super) publication: crate::telemetry::Publication,
 }
 
 impl<K> Group<K> {
@@ -79,6 +79,7 @@ impl<K: Key> Group<K> {
         max_keys: usize,
         max_open_fraction: Ratio,
         clock: Clock,
+        label: KeyLabel<K>,
     ) -> Self {
         let group = Self {
             name,
@@ -86,7 +87,7 @@ impl<K: Key> Group<K> {
             config: Mutex::new(Arc::new(CircuitBreakerConfig::default())),
             foldable: AtomicU64::new(0),
             follows_flights: AtomicBool::new(false),
-            published_at: AtomicU64::new(0),
+            swept_at: AtomicU64::new(0),
             opened: Mutex::new(VecDeque::new()),
             keys: Keys::new(max_keys, Circuit::new()),
             suppressed: AtomicU64::new(0),
@@ -97,11 +98,11 @@ impl<K: Key> Group<K> {
             accumulated: Mutex::new(Accumulator::new()),
             fallbacks: AtomicU64::new(0),
             events: Events::default(),
+            label,
             #[cfg(feature = "metrics")]
-            publish_lock: crate::telemetry::PublishLock::default(),
+            publication: crate::telemetry::Publication::default(),
         };
         group.reconfigure(config);
-        group.publish();
         group
     }
 
@@ -139,8 +140,8 @@ impl<K: Key> Group<K> {
                 Ok(Ticket { generation, part, started: self.stopwatch.start() })
             }
             Err(Denial { reason, retry_after }) => {
-                if self.thread_counters.reject() {
-                    self.publish();
+                if self.thread_counters.reject() || self.asks_to_look() {
+                    self.look();
                 }
                 Err(Rejected::new(Mechanism::CircuitBreaker, self.name, reason, retry_after))
             }
@@ -189,14 +190,15 @@ impl<K: Key> Group<K> {
         }
         slot.count_success(window);
         drop(slot);
-        if self.thread_counters.succeed(1) {
-            self.publish();
+        if self.thread_counters.succeed(1) || self.asks_to_look() {
+            self.look();
         }
         true
     }
 
     pub(super) fn count_fallback(&self) {
         self.fallbacks.fetch_add(1, Ordering::Relaxed);
+        self.look();
     }
 
     // ---- a key's circuit behind its lock
@@ -231,10 +233,16 @@ impl<K: Key> Group<K> {
             self.answer(entry, &question);
         }
         if has_events {
-            self.events.dispatch(|told| crate::circuit_breaker::log::event(&told.event));
+            let label = self.label.clone();
+            self.events.dispatch(move |told| {
+                let key = told.key.as_ref().map_or_else(|| Some("(overflow)".to_owned()), |key| label.of(key));
+                crate::circuit_breaker::log::keyed_event(key.as_deref(), &told.event);
+            });
         }
-        if has_events || is_due(&self.published_at, PUBLISH_INTERVAL, now) {
-            self.publish();
+        if has_events {
+            self.publish_now();
+        } else {
+            self.look();
         }
         result
     }
@@ -307,7 +315,7 @@ impl<K: Key> Group<K> {
         self.sample().totals
     }
 
-    fn sample(&self) -> Sample {
+    pub(super) fn sample(&self) -> Sample {
         let now = self.stopwatch.clock.coarse();
         let (mut totals, transitions, open_time) = {
             let accumulated = self.accumulated.lock();
@@ -325,14 +333,8 @@ impl<K: Key> Group<K> {
         } else {
             State::Closed
         };
-        Sample { state, snapshot: Snapshot::default(), totals, transitions, open_time, retry_after: None }
-    }
-
-    pub(super) fn publish(&self) {
-        self.sweep(self.stopwatch.clock.coarse());
-        #[cfg(feature = "metrics")]
-        self.publish_lock
-            .run(|publisher| crate::circuit_breaker::metrics::publish(publisher, self.name, &self.sample()));
+        let config = Arc::clone(&self.config.lock());
+        Sample { config, state, snapshot: Snapshot::default(), totals, transitions, open_time, retry_after: None }
     }
 }
 

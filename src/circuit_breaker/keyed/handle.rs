@@ -17,14 +17,19 @@ use crate::classify::{ByType, Classify};
 use crate::events::Subscription;
 use crate::keyed_table::{Key, keyed_handles};
 use crate::outcome::Classification;
+#[cfg(feature = "axum")]
+use crate::registry::GroupState;
+#[cfg(feature = "axum")]
+use crate::reject::Mechanism;
 use crate::reject::{CallError, Rejected};
+use crate::shared_ref::Counted;
 use crate::sync::Arc;
 use std::future::Future;
 use std::time::Duration;
 
 /// A circuit breaker for each key: a cheap handle to the group. See the [module](super).
 pub struct KeyedCircuitBreaker<K> {
-    group: Arc<Group<K>>,
+    group: Counted<Group<K>>,
 }
 
 impl<K: Key> KeyedCircuitBreaker<K> {
@@ -59,19 +64,31 @@ impl<K: Key> KeyedCircuitBreaker<K> {
         self.group.reconfigure(config);
     }
 
+    /// The circuits that are not closed, for the admin page.
+    #[cfg(feature = "axum")]
+    fn group_state(&self) -> GroupState {
+        let states = self.not_closed().into_iter().map(|(key, state)| (key, state.as_str()));
+        GroupState::new((Mechanism::CircuitBreaker, self.name(), self.len()), &self.group.label, states)
+    }
+
     /// Brings the metrics up to date.
     pub fn publish(&self) {
-        self.group.publish();
+        self.group.publish_now();
     }
 }
 
 /// One key's circuit. While one of these is held, the key is not evicted.
 pub struct KeyHandle<K> {
-    group: Arc<Group<K>>,
+    group: Counted<Group<K>>,
     entry: Arc<Entry<K>>,
 }
 
 impl<K: Key> KeyHandle<K> {
+    /// A handle for a call, which does not count among those that users hold.
+    fn for_call(&self) -> Self {
+        Self { group: self.group.for_call(), entry: Arc::clone(&self.entry) }
+    }
+
     /// Asks for one call. See [`CircuitBreaker::try_acquire`](crate::CircuitBreaker::try_acquire).
     ///
     /// # Errors
@@ -79,7 +96,7 @@ impl<K: Key> KeyHandle<K> {
     /// [`Rejected`], under the name of the group.
     pub fn try_acquire(&self) -> Result<Permit<Self>, Rejected> {
         let ticket = self.group.admit(&self.entry)?;
-        Ok(Permit::bare(self.clone(), ticket))
+        Ok(Permit::bare(self.for_call(), ticket))
     }
 
     call_surface!();
@@ -135,4 +152,4 @@ impl<K: Key> Owner for KeyHandle<K> {
 }
 
 keyed_handles!(KeyedCircuitBreaker<K>, KeyHandle<K> = "KeyCircuitBreaker", "circuit");
-crate::registry::registered!(KeyedCircuitBreaker<K>, CircuitBreaker, K);
+crate::registry::registered!(KeyedCircuitBreaker<K>, CircuitBreaker, K, group_state);

@@ -44,6 +44,7 @@ mod group;
 mod handle;
 mod layer;
 mod open_limit;
+mod publish;
 
 pub use builder::KeyedCircuitBreakerBuilder;
 pub use group::KeyedEvent;

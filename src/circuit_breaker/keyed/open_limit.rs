@@ -1,14 +1,18 @@
 //! Limit on the keyed circuits that may be open at once, and eviction of open circuits that get no calls any more.
 
 use super::entry::Entry;
-use super::group::Group;
+use super::group::{Group, is_due};
 use crate::circuit_breaker::state::State;
 use crate::clock::Instant;
 use crate::keyed_table::Key;
 use crate::sync::{Arc, Ordering};
+use std::time::Duration;
 
 /// Open circuits that a call looks at, to find those that are dead.
 const LOOKS_MAX: usize = 32;
+
+/// Minimum time between two such looks where nothing needs a place.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 
 impl<K: Key> Group<K> {
     /// Takes a place among those that may be open, if there is one.
@@ -42,6 +46,13 @@ impl<K: Key> Group<K> {
             } else if is_dead.is_some() {
                 self.opened.lock().push_back(listed);
             }
+        }
+    }
+
+    /// The same now and then.
+    pub(in crate::circuit_breaker) fn sweep_if_due(&self, now: Instant) {
+        if is_due(&self.swept_at, SWEEP_INTERVAL, now) {
+            self.sweep(now);
         }
     }
 

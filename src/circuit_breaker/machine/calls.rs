@@ -100,7 +100,7 @@ impl Machine {
             let decision = probes.finish(was_flowing, result, &self.config.half_open, &self.config.rules);
             self.decide(decision, Reason::ProbesFailed, self.latest, asked);
         } else if self.is_judging() {
-            self.record_closed(failed, call, OpenFor::Trip { asked });
+            self.record_closed(failed, call, asked);
         }
         Recorded { kind, is_slow: call.is_slow }
     }
@@ -169,8 +169,8 @@ impl Machine {
         }
     }
 
-    /// Counts a call that ended while the circuit was closed, and looks at the rules.
-    fn record_closed(&mut self, failed: bool, call: Ended, open_for: OpenFor) {
+    /// Counts a call that ended while the circuit was closed, and looks at the rules. The dependency may have `asked` for an open time.
+    fn record_closed(&mut self, failed: bool, call: Ended, asked: Duration) {
         self.unanswered = 0;
         match self.end_flight(call.part) {
             Some(counted) if failed => self.window.mark_failed(counted),
@@ -183,13 +183,14 @@ impl Machine {
         }
         let opens_at_once = call.retry_after.is_some() && self.config.retry_after == RetryAfterPolicy::OpensAtOnce;
         if opens_at_once && matches!(self.mode, Mode::Closed { .. }) {
-            let open_for = match open_for {
-                OpenFor::Trip { asked } if !asked.is_zero() => OpenFor::Exactly(asked),
-                open_for => open_for,
-            };
-            self.trip(Reason::RetryAfter, open_for);
-        } else if failed || self.config.evaluate_on == EvaluateOn::AnyCall {
-            self.evaluate(open_for);
+            self.trip(Reason::RetryAfter, if asked.is_zero() { OpenFor::TRIP } else { OpenFor::Exactly(asked) });
+            return;
+        }
+        if opens_at_once {
+            self.would_open(Reason::RetryAfter, asked); // in shadow
+        }
+        if failed || self.config.evaluate_on == EvaluateOn::AnyCall {
+            self.evaluate(OpenFor::Trip { asked });
         }
     }
 

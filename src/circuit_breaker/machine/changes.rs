@@ -202,7 +202,7 @@ impl Machine {
                 }
             }
             // ## Shadow => Shadow, but say so
-            Mode::Shadow { .. } => met.for_each(|reason| self.would_open(reason)),
+            Mode::Shadow { .. } => met.for_each(|reason| self.would_open(reason, Duration::ZERO)),
             _ => {}
         }
     }
@@ -215,12 +215,17 @@ impl Machine {
         met.into_iter().flatten().chain(no_answer.then_some(Reason::NoAnswer))
     }
 
-    pub(super) fn would_open(&mut self, reason: Reason) {
+    /// A rule is met that would have opened the circuit. Told once an incident: the next begins if no rule has been met
+    /// for a whole open time after the circuit would have closed. The dependency may have `asked` for an open time.
+    pub(super) fn would_open(&mut self, reason: Reason, asked: Duration) {
         let wait = self.config.open_time.wait(1).unwrap_or(FALLBACK_OPEN_TIME);
-        if let Mode::Shadow { would_reject_until } = &mut self.mode
-            && self.latest >= *would_reject_until
+        if let Mode::Shadow { would_reject_until: until } = &mut self.mode
+            && self.latest >= *until
         {
-            *would_reject_until = self.latest.saturating_add(wait);
+            if self.latest >= until.saturating_add(wait) {
+                self.announced = 0;
+            }
+            *until = self.latest.saturating_add(if asked.is_zero() { wait } else { asked });
         }
         let mark = 1 << reason as u16;
         if self.announced & mark == 0 {

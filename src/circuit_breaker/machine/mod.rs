@@ -65,7 +65,7 @@ pub(crate) struct Machine {
     /// Trips since the circuit was last closed.
     trips: u32,
     half_open_attempts: u32,
-    /// Rules that a shadow breaker has reported.
+    /// Rules that a shadow breaker has reported in this incident.
     announced: u16,
     /// Whether the holder is asked before a rule opens the circuit: a group limits how many are open.
     asks: bool,

@@ -52,7 +52,7 @@ pub(crate) struct Gate {
     /// Whether the definition in force has another `on_unknown`.
     is_differing: AtomicBool,
     #[cfg(feature = "metrics")]
-    pub(crate) publish_lock: crate::telemetry::PublishLock,
+    pub(crate) publication: crate::telemetry::Publication,
 }
 
 /// A scope in force, and its effect so far.
@@ -90,7 +90,7 @@ impl Gate {
             engaged_by: AtomicU64::new(0),
             is_differing: AtomicBool::new(false),
             #[cfg(feature = "metrics")]
-            publish_lock: crate::telemetry::PublishLock::default(),
+            publication: crate::telemetry::Publication::default(),
         }
     }
 

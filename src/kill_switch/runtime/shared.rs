@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) active: Mutex<ActiveDocument>,
     pub(crate) events: Events<Event>,
     #[cfg(feature = "metrics")]
-    pub(crate) publish_lock: crate::telemetry::PublishLock,
+    pub(crate) publication: crate::telemetry::Publication,
 }
 
 impl Shared {
@@ -176,6 +176,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        self.end_gauges();
         for thread in self.threads.lock().drain(..) {
             thread.unpark(); // it sees that the switches are gone, and drops the store
         }

@@ -59,16 +59,27 @@ impl Shared {
     pub(crate) fn publish(&self) {
         #[cfg(feature = "metrics")]
         {
-            self.publish_lock.run(|publisher| metrics::publish_board(publisher, self.name, &self.status()));
+            self.publication.run(|publisher| metrics::publish_board(publisher, self.name, &self.status()));
             let gates: Vec<_> = self.gates.lock().values().cloned().collect();
             for gate in gates {
-                gate.publish_lock.run(|publisher| {
+                gate.publication.run(|publisher| {
                     let (now, document) = (self.now(), self.active.lock().document.clone());
                     let switch = document.as_ref().and_then(|document| document.switch(gate.id.as_str()));
                     let is_elsewhere = matches!(self.doubt(&gate, switch, now), Some(Doubt::Elsewhere { .. }));
-                    metrics::publish_point(publisher, &gate, switch, is_elsewhere, now);
+                    metrics::publish_point(publisher, &gate, switch, is_elsewhere, now)
                 });
             }
+        }
+    }
+
+    /// The last handle is gone: the gauges end.
+    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "nothing to publish to"))]
+    pub(crate) fn end_gauges(&self) {
+        #[cfg(feature = "metrics")]
+        {
+            self.publication.end();
+            self.gates.lock().values().for_each(|gate| gate.publication.end());
+            self.publish();
         }
     }
 }

@@ -136,6 +136,11 @@ const EXCEPTIONS: &[Exception] = &[
         reason: "the command is a program of its own, which no model runs, and `crate::sync` is the library's",
     },
     Exception {
+        file: "shared_ref.rs",
+        names: "std::sync::atomic",
+        reason: "it counts references beside std's `Arc`, whose count no model follows either",
+    },
+    Exception {
         file: "kill_switch/store/file/watch.rs",
         names: "std::sync::LazyLock",
         reason: "one thread watches for the whole process, so it is a static, and loom has no lazy one without a macro",

@@ -98,7 +98,12 @@ impl Reference {
         if opens_at_once && self.state == State::Closed {
             let open = if at_least == 0 { For::Trip(0) } else { For::Exactly(at_least) };
             self.enter(State::Open, Reason::RetryAfter, self.now, open);
-        } else if failed || self.settings.evaluates_on == EvaluateOn::AnyCall {
+            return;
+        }
+        if opens_at_once {
+            self.announce(vec![Reason::RetryAfter], Some(at_least).filter(|asked| *asked > 0));
+        }
+        if failed || self.settings.evaluates_on == EvaluateOn::AnyCall {
             self.evaluate(For::Trip(at_least));
         }
     }

@@ -53,14 +53,18 @@ impl Reference {
         }
         match (self.state, met.first()) {
             (State::Closed, Some(reason)) => self.enter(State::Open, *reason, self.now, open),
-            (State::Shadow, Some(_)) => self.announce(met),
+            (State::Shadow, Some(_)) => self.announce(met, None),
             _ => {}
         }
     }
 
-    fn announce(&mut self, met: Vec<Reason>) {
+    pub(super) fn announce(&mut self, met: Vec<Reason>, asked: Option<u64>) {
+        let wait = self.wait(1).unwrap_or(UNKNOWN_WAIT);
         if self.now >= self.would_reject_until {
-            self.would_reject_until = self.now + self.wait(1).unwrap_or(UNKNOWN_WAIT);
+            if self.now >= self.would_reject_until.saturating_add(wait) {
+                self.announced.clear(); // another incident
+            }
+            self.would_reject_until = self.now + asked.unwrap_or(wait);
         }
         for reason in met {
             if !self.announced.contains(&reason) {
