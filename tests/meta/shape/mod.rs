@@ -54,7 +54,7 @@ const PURE_WORDS: &[&str] = &[
     "crate::clock::nanos",
     "crate::clock::Timestamp",
     "crate::config",
-    "crate::named",
+    "crate::named_enum",
     "crate::outcome::Outcome",
     "crate::outcome::Classification",
     "crate::reject::RejectReason",
@@ -144,11 +144,6 @@ const EXCEPTIONS: &[Exception] = &[
         file: "kill_switch/store/file/watch.rs",
         names: "std::sync::LazyLock",
         reason: "one thread watches for the whole process, so it is a static, and loom has no lazy one without a macro",
-    },
-    Exception {
-        file: "timer/thread.rs",
-        names: "std::sync::OnceLock",
-        reason: "one thread for the timers of the whole process: a static that is set once, which loom has none of",
     },
     Exception {
         file: "reject/mod.rs",
