@@ -21,7 +21,9 @@ fn assert_snapshot(name: &str, now: &str) {
         std::fs::write(&path, now).unwrap();
     }
     let then = std::fs::read_to_string(&path).unwrap_or_default();
-    let difference = then.lines().zip(now.lines()).find(|(then, now)| then != now);
+    let count = then.lines().count().max(now.lines().count());
+    let mut pairs = (0..count).map(|line| (then.lines().nth(line), now.lines().nth(line)));
+    let difference = pairs.find(|(then, now)| then != now);
     assert!(
         then == now,
         "{name} is public API and has changed, first here: {difference:?}. If that is meant, tell it in \
@@ -85,7 +87,7 @@ fn the_table_is_that_of_the_snapshot() {
 #[test]
 fn every_metric_is_some_mechanisms_and_named_by_its_kind_and_unit() {
     let known = metrics_of("circuit_breaker").chain(metrics_of("bulkhead")).chain(metrics_of("kill_switch"));
-    assert_eq!(known.count(), METRICS.len());
+    assert_eq!(known.count(), METRICS.len(), "a new mechanism is added to the list above, with tests of its own");
     for metric in METRICS {
         assert_eq!(metric.name.ends_with("_total"), metric.kind == MetricKind::Counter, "{}", metric.name);
         assert_eq!(metric.name.contains("_seconds"), metric.unit == MetricUnit::Seconds, "{}", metric.name);
@@ -117,7 +119,7 @@ fn the_table_tells_what_is_scraped() {
 fn the_table_in_the_docs_is_the_table() {
     let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/telemetry/mod.rs")).unwrap();
     let rows: Vec<_> = docs.lines().filter_map(|line| line.strip_prefix("//! | `")).collect();
-    assert_eq!(rows.len(), METRICS.len());
+    assert_eq!(rows.len(), METRICS.len(), "rows of the table in the docs at the head of src/telemetry/mod.rs");
     for (row, metric) in rows.iter().zip(METRICS) {
         let start = format!("{}` | {}", metric.name, kind(metric));
         let end = format!("| {} |", metric.labels.join(", "));

@@ -119,9 +119,10 @@ pub(crate) fn floors(sources: &[Source], floors: &[&[&str]]) -> Vec<String> {
     let floor_of = |room: &str| floors.iter().position(|floor| floor.contains(&room));
     let mut broken = Vec::new();
     let mut uses: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut unknown = BTreeSet::new();
     for source in sources {
         let Some(floor) = floor_of(source.top()) else {
-            broken.push(format!("{}: on no floor", source.file));
+            unknown.insert(source.top());
             continue;
         };
         for path in source.paths.iter().filter(|path| path[0] == "crate" && path.len() > 1) {
@@ -134,6 +135,8 @@ pub(crate) fn floors(sources: &[Source], floors: &[&[&str]]) -> Vec<String> {
             }
         }
     }
+    let lists = "add it to MECHANISMS or FLOORS in tests/meta/shape/mod.rs";
+    broken.extend(unknown.iter().map(|room| format!("{room}: on no floor; {lists}")));
     for (room, neighbours) in &uses {
         let others = neighbours.iter().filter(|other| *other > room && reaches(&uses, other, room));
         broken.extend(others.map(|other| format!("{room} and {other} use each other")));
