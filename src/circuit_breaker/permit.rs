@@ -168,7 +168,7 @@ impl<H: PermitOwner> Permit<H> {
 
     fn abandon(&mut self, classification: Classification) {
         self.phase = Phase::Settled;
-        drop(self.upload.take());
+        *self.upload = None;
         let left = match self.is_inbound {
             true => Left::Inbound,
             false if self.has_waited() => Left::Unanswered,
