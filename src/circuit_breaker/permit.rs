@@ -136,10 +136,16 @@ impl<H: PermitOwner> Permit<H> {
 
     /// From now on the time is not counted in which a handler waits for its caller's body.
     #[inline]
-    pub(crate) fn time_upload<Request: 'static>(&mut self, request: &mut Request) {
-        if self.is_inbound && self.ticket.is_timed() {
-            *self.upload = self.holder.stopwatch().time_upload(request);
-        }
+    pub(crate) fn time_upload<Request: 'static>(&mut self, request: Request) -> Request {
+        if self.is_inbound && self.ticket.is_timed() { self.time_upload_of(request) } else { request }
+    }
+
+    /// By value: a reference would keep the request of every call in memory.
+    #[cold]
+    #[inline(never)]
+    fn time_upload_of<Request: 'static>(&mut self, mut request: Request) -> Request {
+        *self.upload = self.holder.stopwatch().time_upload(&mut request);
+        request
     }
 
     pub(crate) fn set_upload(&mut self, upload: Option<Upload>) {

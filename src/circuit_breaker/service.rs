@@ -97,7 +97,7 @@ where
     }
 
     #[inline]
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn call(&mut self, request: Request) -> Self::Future {
         let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
         let free = self.breaker.shared.try_admit_fast().filter(|_| self.readiness == Readiness::Polled);
         let ticket = match free {
@@ -108,7 +108,7 @@ where
             },
         };
         let mut permit = Permit::carried(self.breaker.for_call(), ticket, is_inbound::<P, _, _, _, _>(self.side));
-        permit.time_upload(&mut request);
+        let request = permit.time_upload(request);
         start(&mut self.inner, request, permit, classifier, on_reject)
     }
 }

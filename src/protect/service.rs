@@ -105,7 +105,7 @@ impl<S, T, C: Clone, P: Clone, B: Clone> ProtectService<S, T, C, P, B> {
         S: Service<Request>,
     {
         if let Some(permit) = &mut guard.breaker {
-            permit.time_upload(&mut request);
+            request = permit.time_upload(request);
         }
         let future = on_behalf_of(&mut guard, || self.inner.call(request));
         self.future(State::Called { future, guard })
