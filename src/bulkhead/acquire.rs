@@ -2,8 +2,7 @@
 
 use super::admission::{Entry, Wait, enter, enter_blocked, leave, poll_answer, try_enter_fast};
 use super::compartment::Answer;
-use super::handle::Bulkhead;
-use super::owner::{Owner as _, PermitOwner};
+use super::owner::PermitOwner;
 use super::permit::Permit;
 use super::permit_word::Word;
 use crate::clock::Instant;
@@ -113,12 +112,18 @@ impl<H: PermitOwner> Held<H> {
     /// As [`enter`], for a call that a future carries.
     #[expect(clippy::inline_always, reason = "10 of 184 instructions of a rejected call")]
     #[inline(always)]
-    pub(super) fn enter(holder: &H) -> Result<Self, Rejected> {
+    pub(crate) fn enter(holder: &H) -> Result<Self, Rejected> {
         match enter_as_future(holder, Wait::AsConfigured) {
             Entry::Permit(ticket) => Ok(Permit::new(holder.for_call(), ticket).into()),
             Entry::Queued(id) => Ok(Self::Waiting(Waiting::new(Place::new(holder.for_call(), id)))),
             Entry::Rejected(rejected) => Err(rejected),
         }
+    }
+
+    /// A permit that travels with a future, on the fast path.
+    #[inline]
+    pub(crate) fn try_enter_fast(holder: &H) -> Option<Permit<H>> {
+        try_enter_fast(holder).ok().map(|ticket| Permit::new(holder.for_call(), ticket).carried())
     }
 
     /// Waits for the permit, if it is not there.
@@ -187,18 +192,5 @@ fn enter_at_once_slow<H: PermitOwner>(holder: &H, word: Word) -> Result<Permit<H
             leave(holder, id);
             Err(holder.counters().rejected(RejectReason::Full))
         }
-    }
-}
-
-impl Bulkhead {
-    /// A permit that travels with a future, or a place in the queue.
-    pub(crate) fn enter(&self) -> Result<Held<Self>, Rejected> {
-        Held::enter(self)
-    }
-
-    /// A permit that travels with a future, on the fast path.
-    #[inline]
-    pub(crate) fn try_enter_fast(&self) -> Option<Permit> {
-        try_enter_fast(self).ok().map(|ticket| Permit::new(self.for_call(), ticket).carried())
     }
 }

@@ -103,14 +103,6 @@ impl Bulkhead {
         Permit::bypass(self.for_call())
     }
 
-    // ---- for layers of several mechanisms
-
-    /// Returns whether to reject without polling the inner service for readiness.
-    #[inline]
-    pub(crate) fn is_full(&self) -> bool {
-        self.shared.compartment.is_full()
-    }
-
     // ---- reading
 
     /// Calls in flight, the limit, the queue.

@@ -113,5 +113,4 @@ pub use release_point::{ReleasePoint, UntilResponse};
 pub use select::{ByPartition, Bypass, Select};
 pub use service::BulkheadService;
 pub use shedding::Shedding;
-pub(crate) use sink::EventSink;
 pub use snapshot::{Snapshot, Totals};

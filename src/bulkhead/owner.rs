@@ -14,7 +14,7 @@ pub trait PermitOwner: Owner {
 impl<O: Owner> PermitOwner for O {}
 
 /// The parts of an owner that its permits use.
-pub trait Owner: EventSink + Clone {
+pub trait Owner: EventSink + Clone + 'static {
     /// The compartment that the permits are of.
     fn compartment(&self) -> &Compartment;
 

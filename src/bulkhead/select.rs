@@ -9,10 +9,17 @@ use std::borrow::Cow;
 /// Selection of the bulkhead for a request. Sealed.
 pub trait Select<Request>: Sealed {
     /// Owner of the permits.
-    type PermitOwner: PermitOwner + 'static;
+    type PermitOwner: PermitOwner;
 
     #[doc(hidden)]
     fn select<'a>(&'a self, request: &Request) -> Cow<'a, Self::PermitOwner>;
+
+    /// The bulkhead of every request; `None` where the request decides.
+    #[doc(hidden)]
+    #[inline]
+    fn always(&self) -> Option<&Self::PermitOwner> {
+        None
+    }
 
     /// One for requests that take no permit.
     #[doc(hidden)]
@@ -41,6 +48,11 @@ impl<Request> Select<Request> for Bulkhead {
     #[inline]
     fn select<'a>(&'a self, _: &Request) -> Cow<'a, Self> {
         Cow::Borrowed(self)
+    }
+
+    #[inline]
+    fn always(&self) -> Option<&Self> {
+        Some(self)
     }
 
     fn any(&self) -> Cow<'_, Self> {

@@ -2,6 +2,7 @@
 
 use super::handle::CircuitBreaker;
 use super::machine::types::{Admission, Denial, Part};
+use super::owner::Owner as _;
 use super::permit::Permit;
 use super::shared::{ADMITS, GENERATION_SHIFT, REJECTS, STATE, Shared, TIMES};
 use super::state::State;

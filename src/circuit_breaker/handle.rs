@@ -6,13 +6,13 @@ use super::core::Sample;
 use super::event::Event;
 use super::machine::types::{Command, Left};
 use super::owner::Owner;
-use super::permit::Permit;
 use super::shared::Shared;
-use super::slow_calls::{Stopwatch, Upload};
+use super::slow_calls::Stopwatch;
 use super::snapshot::Snapshot;
 use super::state::State;
 use super::ticket::Ticket;
 use super::totals::Totals;
+use super::waiters::Place;
 use crate::clock::Clock;
 use crate::events::Subscription;
 use crate::outcome::Classification;
@@ -20,6 +20,7 @@ use crate::reject::Rejected;
 use crate::shared_ref::SharedRef;
 use crate::sync::Arc;
 use std::fmt;
+use std::task::Context;
 use std::time::Duration;
 
 /// A circuit breaker: a cheap handle to shared state.
@@ -94,46 +95,6 @@ impl CircuitBreaker {
 
     // ---- for layers of several mechanisms
 
-    /// Admits a call on the fast path. A call that is not made costs nothing.
-    #[inline]
-    pub(crate) fn try_admit_fast(&self) -> Option<Ticket> {
-        self.shared.try_admit_fast()
-    }
-
-    /// A handle for a call, which does not count among those that users hold.
-    #[inline]
-    pub(super) fn for_call(&self) -> Self {
-        Self { shared: self.shared.for_call() }
-    }
-
-    /// The permit of a call that was let through, to travel with a future.
-    #[inline]
-    pub(crate) fn carry(&self, ticket: Ticket, is_inbound: bool) -> Permit {
-        Permit::carried(self.for_call(), ticket, is_inbound)
-    }
-
-    /// Times how long a handler waits for its caller's body.
-    pub(crate) fn time_upload<Request: 'static>(&self, request: &mut Request) -> Option<Upload> {
-        self.shared.stopwatch.time_upload(request)
-    }
-
-    /// A permit that travels with a future.
-    pub(crate) fn enter(&self, is_inbound: bool) -> Result<Permit, Rejected> {
-        self.shared.admit().map(|ticket| self.carry(ticket, is_inbound))
-    }
-
-    /// The rejection that the next call is certain to get.
-    #[inline]
-    pub(crate) fn reject_now(&self) -> Option<Rejected> {
-        self.shared.reject_now()
-    }
-
-    /// Returns whether to reject without polling the inner service for readiness.
-    #[inline]
-    pub(crate) fn is_rejecting(&self) -> bool {
-        self.shared.is_rejecting()
-    }
-
     fn sample(&self) -> Sample {
         self.shared.sample()
     }
@@ -180,6 +141,38 @@ impl Owner for CircuitBreaker {
     #[inline]
     fn record(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
         self.shared.record(ticket, classification, is_slow);
+    }
+
+    #[inline]
+    fn for_call(&self) -> Self {
+        Self { shared: self.shared.for_call() }
+    }
+
+    fn admit(&self) -> Result<Ticket, Rejected> {
+        self.shared.admit()
+    }
+
+    #[inline]
+    fn try_admit_fast(&self) -> Option<Ticket> {
+        self.shared.try_admit_fast()
+    }
+
+    #[inline]
+    fn is_rejecting(&self) -> bool {
+        self.shared.is_rejecting()
+    }
+
+    #[inline]
+    fn reject_now(&self) -> Option<Rejected> {
+        self.shared.reject_now()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_when_rejecting(&self, place: &mut Place, cx: &mut Context<'_>) -> bool {
+        // Register first and look again: a change in between wakes, or is seen.
+        self.shared.waiters.wake_later(place, cx.waker());
+        self.is_rejecting()
     }
 
     #[inline]

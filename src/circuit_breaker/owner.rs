@@ -3,7 +3,10 @@
 use super::machine::types::Left;
 use super::slow_calls::Stopwatch;
 use super::ticket::Ticket;
+use super::waiters::Place;
 use crate::outcome::Classification;
+use crate::reject::Rejected;
+use std::task::Context;
 
 /// Owner of permits: a [`CircuitBreaker`](super::CircuitBreaker), or one key's circuit. Sealed.
 pub trait PermitOwner: Owner {
@@ -16,9 +19,36 @@ pub trait PermitOwner: Owner {
 impl<O: Owner> PermitOwner for O {}
 
 /// The parts of an owner that its permits use.
-pub trait Owner {
+pub trait Owner: Clone + 'static {
     /// The name of the circuit or the group.
     fn label(&self) -> &'static str;
+
+    /// A handle for a call, which does not count among those that users hold.
+    #[must_use]
+    fn for_call(&self) -> Self;
+
+    /// Asks to let a call through.
+    fn admit(&self) -> Result<Ticket, Rejected>;
+
+    /// Admits a call on the fast path, if there is one. A call that is not made costs nothing.
+    #[inline]
+    fn try_admit_fast(&self) -> Option<Ticket> {
+        None
+    }
+
+    /// Returns whether the next call is certain to be rejected, where that is cheap to say.
+    #[inline]
+    fn is_rejecting(&self) -> bool {
+        false
+    }
+
+    /// The rejection that the next call is certain to get, counted as one.
+    fn reject_now(&self) -> Option<Rejected>;
+
+    /// Wakes the task when calls are rejected. Returns whether that may be so by now. A key's circuit wakes nobody.
+    fn wake_when_rejecting(&self, _: &mut Place, _: &mut Context<'_>) -> bool {
+        true
+    }
 
     /// Records how a call ended.
     fn record(&self, ticket: &Ticket, classification: Classification, is_slow: bool);

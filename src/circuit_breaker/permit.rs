@@ -6,6 +6,7 @@ use super::owner::PermitOwner;
 use super::slow_calls::Upload;
 use super::ticket::Ticket;
 use crate::outcome::{Classification, Outcome, Settle};
+use crate::reject::Rejected;
 use std::fmt;
 use std::mem::ManuallyDrop;
 
@@ -64,7 +65,7 @@ impl<H: PermitOwner> Permit<H> {
 
     /// One that a future carries.
     #[inline]
-    pub(super) fn carried(holder: H, ticket: Ticket, is_inbound: bool) -> Self {
+    pub(crate) fn carried(holder: H, ticket: Ticket, is_inbound: bool) -> Self {
         Self::new(holder, ticket, Phase::Carried, is_inbound)
     }
 
@@ -72,6 +73,11 @@ impl<H: PermitOwner> Permit<H> {
     fn new(holder: H, ticket: Ticket, phase: Phase, is_inbound: bool) -> Self {
         let upload = ManuallyDrop::new(None);
         Self { holder, ticket, phase, is_inbound, was_slow: None, is_flowing: false, upload }
+    }
+
+    /// Asks for one that a future carries.
+    pub(crate) fn enter(holder: &H, is_inbound: bool) -> Result<Self, Rejected> {
+        holder.admit().map(|ticket| Self::carried(holder.for_call(), ticket, is_inbound))
     }
 
     /// From now on a future carries it.

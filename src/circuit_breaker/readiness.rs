@@ -1,43 +1,32 @@
 //! Callers that wait: for the inner service while the circuit lets calls through, or until it does.
 
-use super::handle::CircuitBreaker;
+use super::owner::Owner;
 use super::waiters::Place;
 use std::task::{Context, Poll};
 
-impl CircuitBreaker {
-    /// Polls an inner service for readiness; `None` where the next call is certain to be rejected.
-    ///
-    /// A caller that waits for the service is woken when the circuit opens, and then gets `None`.
-    #[expect(clippy::inline_always, reason = "5 of 170 instructions a call")]
-    #[inline(always)]
-    pub(crate) fn poll_inner<T>(
-        &self,
-        place: &mut Place,
-        cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<Option<T>> {
-        if !self.is_rejecting() {
-            match poll(cx) {
-                Poll::Ready(ready) => {
-                    place.leave();
-                    return Poll::Ready(Some(ready));
-                }
-                Poll::Pending if !self.wake_when_rejecting(place, cx) => return Poll::Pending,
-                Poll::Pending => {}
+/// Polls an inner service for readiness; `None` where the next call is certain to be rejected.
+///
+/// A caller that waits for the service is woken when the circuit opens, and then gets `None`.
+#[expect(clippy::inline_always, reason = "5 of 170 instructions a call")]
+#[inline(always)]
+pub(crate) fn poll_inner<T>(
+    breaker: &impl Owner,
+    place: &mut Place,
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+) -> Poll<Option<T>> {
+    if !breaker.is_rejecting() {
+        match poll(cx) {
+            Poll::Ready(ready) => {
+                place.leave();
+                return Poll::Ready(Some(ready));
             }
+            Poll::Pending if !breaker.wake_when_rejecting(place, cx) => return Poll::Pending,
+            Poll::Pending => {}
         }
-        place.leave();
-        Poll::Ready(None)
     }
-
-    /// Returns whether the next call is certain to be rejected; if not, the task is woken when it is.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn wake_when_rejecting(&self, place: &mut Place, cx: &mut Context<'_>) -> bool {
-        // Register first and look again: a change in between wakes, or is seen.
-        self.shared.waiters.wake_later(place, cx.waker());
-        self.is_rejecting()
-    }
+    place.leave();
+    Poll::Ready(None)
 }
 
 #[cfg(feature = "tokio")]
@@ -65,7 +54,7 @@ mod balancer {
                     *self = Self::default();
                     return Poll::Ready(());
                 }
-                // Register first and look again, as above.
+                // Register first and look again, as for a service that waits.
                 shared.waiters.wake_later(&mut self.place, cx.waker());
                 let after = match shared.permits() {
                     Ok(()) => continue,

@@ -2,8 +2,9 @@
 
 use super::future::ResponseFuture;
 use super::handle::CircuitBreaker;
-use super::owner::PermitOwner;
+use super::owner::{Owner as _, PermitOwner};
 use super::permit::Permit;
+use super::readiness::poll_inner;
 use super::ticket::Ticket;
 use super::waiters::Place;
 use crate::classify::{Auto, Classify};
@@ -86,7 +87,7 @@ where
             ready!(wait.poll(&self.breaker, cx));
         }
         let inner = &mut self.inner;
-        let polled = ready!(self.breaker.poll_inner(&mut self.place, cx, |cx| inner.poll_ready(cx)));
+        let polled = ready!(poll_inner(&self.breaker, &mut self.place, cx, |cx| inner.poll_ready(cx)));
         let Some(polled) = polled else {
             self.readiness = Readiness::Skipped;
             return Poll::Ready(Ok(()));
@@ -163,8 +164,8 @@ impl<S, C, P> CircuitBreakerService<S, C, P> {
     where
         C: Classify<R, E>,
     {
-        match self.breaker.shared.admit() {
-            Ok(ticket) => settle_broken(self.breaker.carry(ticket, is_inbound), &self.classifier, error),
+        match Permit::enter(&self.breaker, is_inbound) {
+            Ok(permit) => settle_broken(permit, &self.classifier, error),
             Err(_) => error,
         }
     }

@@ -18,7 +18,7 @@ pub(crate) struct List {
 
 /// A task's place in the list, once it waits. Dropping it takes the waker back; a clone does not wait.
 #[derive(Default)]
-pub(crate) struct Place(Option<(Arc<Mutex<List>>, u64)>);
+pub struct Place(Option<(Arc<Mutex<List>>, u64)>);
 
 impl Waiters {
     pub(super) fn wake_all(&self) {

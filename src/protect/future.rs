@@ -2,7 +2,8 @@
 
 use super::begin::Pending;
 use super::guards::Guards;
-use crate::bulkhead::outcome;
+use crate::bulkhead::{self, Bulkhead, outcome};
+use crate::circuit_breaker::{self, CircuitBreaker};
 use crate::classify::{AnyResult, Classified, Classify};
 use crate::guarded::{Judged, Progress, StateProjected, has_failed, poll_call, settle_broken};
 use crate::outcome::{Outcome, Settle};
@@ -20,24 +21,29 @@ pin_project! {
     ///
     /// Dropped before its end, the call counts as abandoned, and every place it holds is free at once.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<S, Request, F, C, P, Rejection, B = AnyResult> {
+    pub struct ResponseFuture<
+        S, Request, F, C, P, Rejection, L = AnyResult,
+        B: circuit_breaker::PermitOwner = CircuitBreaker, H: bulkhead::PermitOwner = Bulkhead
+    > {
         #[pin]
-        pub(super) state: Progress<S, Request, F, Pending, Rejection>,
+        pub(super) state: Progress<S, Request, F, Pending<B, H>, Rejection>,
         pub(super) classifier: C,
         pub(super) on_reject: P,
-        pub(super) load: B,
+        pub(super) load: L,
         pub(super) holds_body: bool,
     }
 }
 
-impl<S, Request, C, P, B> Future for ResponseFuture<S, Request, S::Future, C, P, P::Rejection, B>
+impl<S, Request, C, P, L, B, H> Future for ResponseFuture<S, Request, S::Future, C, P, P::Rejection, L, B, H>
 where
     S: Service<Request>,
     C: Classify<S::Response, S::Error>,
-    P: OnReject<Request, S::Response, C::Response<Guards>, S::Error>,
-    B: Classify<S::Response, S::Error>,
+    P: OnReject<Request, S::Response, C::Response<Guards<B, H>>, S::Error>,
+    L: Classify<S::Response, S::Error>,
+    B: circuit_breaker::PermitOwner,
+    H: bulkhead::PermitOwner,
 {
-    type Output = Result<C::Response<Guards>, P::Error>;
+    type Output = Result<C::Response<Guards<B, H>>, P::Error>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -64,14 +70,19 @@ where
 
 /// Settles the permits, or hands them on to the response's body. `load` is the bulkhead's own verdict.
 #[inline]
-fn finish<C: Classify<R, E>, R, E>(
+pub(super) fn finish<C, R, E, B, H>(
     (result, verdict): Judged<R, E>,
     load: Outcome,
-    guards: &mut Guards,
+    guards: &mut Guards<B, H>,
     classifier: &C,
     holds_body: bool,
     recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
-) -> Result<C::Response<Guards>, E> {
+) -> Result<C::Response<Guards<B, H>>, E>
+where
+    C: Classify<R, E>,
+    B: circuit_breaker::PermitOwner,
+    H: bulkhead::PermitOwner,
+{
     let Classified::Now(classification) = verdict else {
         match &guards.bulkhead {
             Some(permit) if holds_body => permit.answered(load),

@@ -1,16 +1,28 @@
 //! Permits of one call.
 
+use crate::bulkhead::{self, Bulkhead};
+use crate::circuit_breaker::{self, CircuitBreaker};
 use crate::outcome::{Classification, Outcome, Settle};
-use crate::{bulkhead, circuit_breaker};
 
 /// The permits of one call. They travel with its future, and with the response's body where its end decides.
-#[derive(Debug, Default)]
-pub struct Guards {
-    pub(super) breaker: Option<circuit_breaker::Permit>,
-    pub(super) bulkhead: Option<bulkhead::Permit>,
+#[derive(Debug)]
+pub struct Guards<B: circuit_breaker::PermitOwner = CircuitBreaker, H: bulkhead::PermitOwner = Bulkhead> {
+    pub(super) breaker: Option<circuit_breaker::Permit<B>>,
+    pub(super) bulkhead: Option<bulkhead::Permit<H>>,
 }
 
-impl Guards {
+/// The permits of a request, by the mechanisms of its layer.
+pub(super) type GuardsOf<Request, B, H> =
+    Guards<<B as circuit_breaker::Select<Request>>::PermitOwner, <H as bulkhead::Select<Request>>::PermitOwner>;
+
+impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Default for Guards<B, H> {
+    #[inline]
+    fn default() -> Self {
+        Self { breaker: None, bulkhead: None }
+    }
+}
+
+impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Guards<B, H> {
     /// The response's head is there; the bulkhead's permit ends here unless it is held until the body ends.
     #[inline]
     pub(super) fn release_bulkhead(&mut self, outcome: Outcome) {
@@ -20,7 +32,7 @@ impl Guards {
     }
 }
 
-impl Settle for Guards {
+impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Settle for Guards<B, H> {
     #[inline]
     fn settle(&mut self, classification: Classification) {
         self.breaker.settle(classification);

@@ -41,8 +41,47 @@
 //! let client = protect().circuit_breaker(&breaker).bulkhead(&bulkhead).wrap(reqwest::Client::new());
 //! # }
 //! ```
+//!
+//! A circuit for each host and a bulkhead for each tenant, with keys from the request. An open host rejects before the
+//! queue of its tenant; the other hosts and tenants go on:
+//!
+//! ```
+//! use backstop::bulkhead::keyed::KeyedBulkhead;
+//! use backstop::circuit_breaker::keyed::KeyedCircuitBreaker;
+//! use backstop::protect;
+//!
+//! struct Job {
+//!     host: String,
+//!     tenant: String,
+//! }
+//!
+//! let hosts = KeyedCircuitBreaker::<String>::builder("hosts").build()?;
+//! let tenants = KeyedBulkhead::<String>::builder("tenants").build()?;
+//! let layer = protect()
+//!     .keyed_circuit_breaker(&hosts, |job: &Job| job.host.clone())
+//!     .keyed_bulkhead(&tenants, |job: &Job| job.tenant.clone());
+//! # Ok::<(), backstop::ConfigError>(())
+//! ```
+//!
+//! Calls without Tower; [`call_for`](Protect::call_for) is for those of a kill switch or with keys:
+//!
+//! ```
+//! use backstop::{Bulkhead, CallError, CircuitBreaker, protect};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let (breaker, bulkhead) = (CircuitBreaker::new("stock"), Bulkhead::new("stock"));
+//! let stock = protect().circuit_breaker(&breaker).bulkhead(&bulkhead);
+//! match stock.call(async { Ok::<_, std::io::Error>(7) }).await {
+//!     Ok(left) => println!("{left} left"),
+//!     Err(CallError::Rejected(rejected)) => println!("not asked: {rejected}"),
+//!     Err(CallError::Inner(error)) => println!("asked in vain: {error}"),
+//! }
+//! # }
+//! ```
 
 mod begin;
+mod call;
 mod future;
 mod guards;
 mod layer;
@@ -53,6 +92,9 @@ pub use future::ResponseFuture;
 pub use guards::Guards;
 pub use layer::{Protect, protect};
 pub use service::ProtectService;
+pub use targets::CallTargets;
+#[cfg(feature = "kill-switch")]
+pub use targets::Switched;
 #[cfg(not(feature = "kill-switch"))]
 pub use targets::{Anyone, Targets};
 

@@ -3,27 +3,27 @@
 use super::OnReject;
 use crate::outcome::Side;
 
-/// The setters of `Layer<.., C, P>`, whose first parameters follow its name: `answers!(Layer, K, F)`, and `; B` one
-/// after them. The layer has a method `with(self, impl FnOnce(C, P) -> (D, Q))`.
+/// The setters of `Layer<.., C, P, ..>`, whose other parameters follow its name: `answers!(Layer, K, F; L)`. The layer has
+/// a method `with(self, impl FnOnce(C, P) -> (D, Q))`.
 macro_rules! answers {
-    ($layer:ident $(, $parameter:ident)* $(; $last:ident)?) => {
+    ($layer:ident $(, $parameter:ident)* $(; $($last:ident),*)?) => {
         /// Sets the classifier: [`Errors`](crate::classify::Errors), a closure over the result, or your own.
         ///
         /// A closure names the type of its argument, `|result: &Result<Response, _>|`;
         /// [`classify`](crate::classify#examples) has examples.
-        pub fn classify<D>(self, classifier: D) -> $layer<$($parameter,)* D, P $(, $last)?> {
+        pub fn classify<D>(self, classifier: D) -> $layer<$($parameter,)* D, P$(, $($last),*)?> {
             self.with(|_, on_reject| (classifier, on_reject))
         }
 
         /// Sets the responder for rejected requests.
-        pub fn on_reject<Q>(self, on_reject: Q) -> $layer<$($parameter,)* C, Q $(, $last)?> {
+        pub fn on_reject<Q>(self, on_reject: Q) -> $layer<$($parameter,)* C, Q$(, $($last),*)?> {
             self.with(|classifier, _| (classifier, on_reject))
         }
 
         /// Answers rejected requests in their own protocol: 503 with `Retry-After` and problem+json, or a gRPC status.
         /// The layer's error is then the service's own.
         #[cfg(feature = "http")]
-        pub fn respond(self) -> $layer<$($parameter,)* C, crate::reject::Respond $(, $last)?> {
+        pub fn respond(self) -> $layer<$($parameter,)* C, crate::reject::Respond$(, $($last),*)?> {
             self.on_reject(crate::reject::Respond)
         }
 
@@ -31,7 +31,7 @@ macro_rules! answers {
         ///
         /// An outer breaker ignores an HTTP response with the rejection among its extensions:
         /// `response.extensions_mut().insert(rejected.clone())`.
-        pub fn respond_with<A, R>(self, make: A) -> $layer<$($parameter,)* C, crate::reject::RespondWith<A> $(, $last)?>
+        pub fn respond_with<A, R>(self, make: A) -> $layer<$($parameter,)* C, crate::reject::RespondWith<A>$(, $($last),*)?>
         where
             A: Fn(&crate::reject::Rejected) -> R,
         {
@@ -40,7 +40,7 @@ macro_rules! answers {
 
         /// Answers rejected requests with any value that axum can convert into a response.
         #[cfg(feature = "axum-core")]
-        pub fn respond_into<A, R>(self, make: A) -> $layer<$($parameter,)* C, crate::reject::RespondInto<A> $(, $last)?>
+        pub fn respond_into<A, R>(self, make: A) -> $layer<$($parameter,)* C, crate::reject::RespondInto<A>$(, $($last),*)?>
         where
             A: Fn(&crate::reject::Rejected) -> R,
             R: axum_core::response::IntoResponse,
@@ -52,7 +52,7 @@ macro_rules! answers {
         /// use is counted as a fallback.
         ///
         /// A closure that reads the request names its type: `|request: Request<Body>, rejected|`.
-        pub fn fallback<A, Request, R, E>(self, answer: A) -> $layer<$($parameter,)* C, crate::reject::Fallback<A> $(, $last)?>
+        pub fn fallback<A, Request, R, E>(self, answer: A) -> $layer<$($parameter,)* C, crate::reject::Fallback<A>$(, $($last),*)?>
         where
             A: Fn(Request, crate::reject::Rejected) -> Result<R, E>,
         {
@@ -63,7 +63,7 @@ macro_rules! answers {
         ///
         /// The call still counts as a failure. A failure that is known only at the end of the body comes too late for
         /// it. A breaker does not call `recover` for an ignored error; a bulkhead calls it for every error.
-        pub fn recover<A, R, E>(self, recover: A) -> $layer<$($parameter,)* C, crate::reject::Recover<P, A> $(, $last)?>
+        pub fn recover<A, R, E>(self, recover: A) -> $layer<$($parameter,)* C, crate::reject::Recover<P, A>$(, $($last),*)?>
         where
             A: Fn(Result<R, E>) -> Result<R, E>,
         {

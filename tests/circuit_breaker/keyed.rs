@@ -1,9 +1,14 @@
 //! Breakers by key: bounded, judged one by one, and never all open at once. FAULTS.md group F.
 
+use backstop::CircuitBreaker;
 use backstop::circuit_breaker::keyed::KeyedCircuitBreaker;
 use backstop::circuit_breaker::keyed::KeyedCircuitBreakerBuilder;
-use backstop::circuit_breaker::{CircuitBreakerConfig, Event, HalfOpenDecision, SlidingWindow, State};
+use backstop::circuit_breaker::{
+    CircuitBreakerConfig, Event, HalfOpenDecision, Permit, PermitOwner, SlidingWindow, State,
+};
 use backstop::clock::{Clock, ManualClock};
+use backstop::outcome::Settle;
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -282,4 +287,76 @@ fn nonsense_settings_are_refused_together() {
     let error = KeyedCircuitBreaker::<u64>::builder("").max_keys(0).max_open_fraction(f64::NAN).build().unwrap_err();
     let fields: Vec<_> = error.problems().iter().map(backstop::config::Problem::field).collect();
     assert_eq!(fields, ["name", "max_keys", "max_open_fraction"]);
+}
+
+/// Half-open rounds, streams, callers that leave: `half_open_traffic.rs` has the properties of the plain breaker.
+#[test]
+fn a_keys_circuit_decides_as_the_plain_breaker_does() {
+    fn step<H: PermitOwner>(permits: &mut Vec<Permit<H>>, at: usize, how: u8) {
+        match how {
+            0 => permits.swap_remove(at).success(),
+            1 => permits.swap_remove(at).failure(),
+            2 => permits.swap_remove(at).ignore(),
+            3 => drop(permits.swap_remove(at)),
+            4 => permits[at].answered(),
+            5 => {
+                permits[at].answered();
+                permits[at].streams();
+            }
+            _ => permits[at].progressed(),
+        }
+    }
+    for seed in 0..30 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let (clock, time) = Clock::manual();
+        let builder = CircuitBreakerConfig::builder().minimum_calls(10).consecutive_failures_threshold(5);
+        let builder = builder.slow_call_duration_threshold(Duration::from_secs(5)).slow_call_rate_threshold(0.5);
+        let window = [SlidingWindow::count(20), SlidingWindow::time(Duration::from_secs(60), 60)][rng.usize(..2)];
+        let builder = builder.window(window).detect_slow_calls_in_flight(rng.bool());
+        let config = builder.automatic_half_open(rng.bool()).build().unwrap();
+        let plain = CircuitBreaker::builder("plain").clock(clock.clone()).build().unwrap();
+        plain.reconfigure(config.clone());
+        let keyed = KeyedCircuitBreaker::<u8>::builder("keyed").clock(clock).config(config).build().unwrap().key(&7);
+        let (mut of_plain, mut of_keyed, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+        let failing = rng.u8(1..6);
+        for i in 0..3_000 {
+            match rng.u8(..10) {
+                0..5 => match (plain.try_acquire(), keyed.try_acquire()) {
+                    (Ok(one), Ok(other)) => {
+                        of_plain.push(one);
+                        of_keyed.push(other);
+                    }
+                    (Err(one), Err(other)) => assert_eq!(one.retry_after(), other.retry_after()),
+                    (one, other) => panic!("seed {seed}, step {i}: {one:?}, {other:?}"),
+                },
+                5..9 if !of_plain.is_empty() => {
+                    let how = if rng.u8(..10) < failing { 1 } else { rng.u8(..7) };
+                    let at = rng.usize(..of_plain.len());
+                    step(&mut of_plain, at, how);
+                    step(&mut of_keyed, at, how);
+                }
+                _ => time.advance(Duration::from_millis(rng.u64(..8_000))),
+            }
+            let both = (plain.state(), plain.snapshot());
+            assert_eq!(both, (keyed.state(), keyed.snapshot()), "seed {seed}, step {i}");
+            seen.insert(both.0);
+        }
+        assert_eq!(seen.len(), 3, "seed {seed}: closed, open and half-open: {seen:?}");
+    }
+}
+
+/// A circuit that wants to open looks for places at those that have opened before, itself among them.
+#[test]
+fn circuits_that_open_again_while_all_places_are_taken_lock_nobody() {
+    let (builder, time) = builder();
+    let breakers = builder.max_open_fraction(0.5).build().unwrap();
+    (0..300).for_each(|i| succeed(&breakers, &format!("k{i}"), 1));
+    (0..150).for_each(|i| fail(&breakers, &format!("k{i}"), 10));
+    time.advance(Duration::from_secs(5));
+    for i in 0..150 {
+        succeed(&breakers, &format!("k{i}"), 1);
+        fail(&breakers, &format!("k{}", 150 + i), 10);
+        fail(&breakers, &format!("k{i}"), 10);
+    }
+    assert!(breakers.open_len() <= 150, "{} open", breakers.open_len());
 }

@@ -14,5 +14,7 @@ mod http;
 mod load_balancer;
 mod protect;
 mod protect_bulkhead;
+mod protect_calls;
+mod protect_keyed;
 mod rejections;
 mod streams;

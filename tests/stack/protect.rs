@@ -50,13 +50,13 @@ impl Scene {
 }
 
 /// Waiting needs a runtime's timers.
-fn on_a_runtime(run: impl FnOnce()) {
+pub(crate) fn on_a_runtime(run: impl FnOnce()) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let _inside = runtime.enter();
     run();
 }
 
-fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+pub(crate) fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     future.poll_unpin(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -312,7 +312,7 @@ fn outcomes_reach_both() {
 }
 
 /// A switch that a document knows, and a way to engage it.
-fn switch() -> (KillSwitch, impl Fn(Scope)) {
+pub(crate) fn switch() -> (KillSwitch, impl Fn(Scope)) {
     let switches = KillSwitches::builder("protect").store(MemoryStore::new()).build().unwrap();
     let recs = switches.switch("recs", OnUnknown::Allow).unwrap();
     let (by, id) = (Author::person("ana", Timestamp::now()).because("test"), SwitchId::new("recs").unwrap());

@@ -73,6 +73,23 @@ fn overload_shrinks_it_where_the_bulkheads_classifier_says_so() {
 }
 
 #[test]
+fn a_call_without_tower_gives_it_the_same_verdict() {
+    let (breaker, bulkhead) = mechanisms();
+    let layer = protect().circuit_breaker(&breaker).bulkhead(&bulkhead);
+    let busy = || ready(Ok::<_, Infallible>(Response::builder().status(503).body(Body::default()).unwrap()));
+    for _ in 0..20 {
+        assert!(layer.call(busy()).now_or_never().unwrap().is_ok());
+    }
+    assert!(bulkhead.snapshot().limit >= 50, "a response is a success by default");
+    let layer = layer.classify_for_bulkhead(Overload);
+    for _ in 0..20 {
+        assert!(layer.call(busy()).now_or_never().unwrap().is_ok());
+        assert!(layer.call_for(&(), busy()).now_or_never().unwrap().is_ok());
+    }
+    assert!(bulkhead.snapshot().limit < 25, "{}", bulkhead.snapshot().limit);
+}
+
+#[test]
 fn a_response_without_a_body_holds_no_permit() {
     let (breaker, bulkhead) = (CircuitBreaker::new("empty"), Bulkhead::new("empty"));
     for status in [200, 204, 304, 404, 500] {

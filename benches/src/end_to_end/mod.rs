@@ -5,7 +5,7 @@ mod grpc;
 mod pass_through;
 mod route;
 
-use backstop::protect::{Protect, protect};
+use backstop::protect::{Protect, Switched, protect};
 
 use crate::ours::{bulkhead, circuit_breaker, kill_switch};
 use crate::{Instance, Mechanism, Subject};
@@ -22,7 +22,7 @@ const fn row(mechanism: Mechanism, name: &'static str, title: &'static str, admi
 }
 
 /// All three of ours in one layer.
-fn all_three() -> Protect {
+fn all_three() -> Protect<Switched> {
     protect()
         .kill_switch(&kill_switch::released())
         .circuit_breaker(&circuit_breaker::count())

@@ -26,7 +26,12 @@ pub struct KeyedBulkhead<K> {
 impl<K: Key> KeyedBulkhead<K> {
     /// A Tower layer that finds the key of each request with `key`.
     pub fn layer<F>(&self, key: F) -> BulkheadLayer<ByKey<K, F>> {
-        BulkheadLayer::new(ByKey { bulkheads: self.clone(), key })
+        BulkheadLayer::new(self.by_key(key))
+    }
+
+    /// Selects the permits of each request with `key`.
+    pub(crate) fn by_key<F>(&self, key: F) -> ByKey<K, F> {
+        ByKey { bulkheads: self.clone(), key }
     }
 
     /// Calls in flight and waiting over all keys. Looks at every key.

@@ -42,6 +42,11 @@ impl Circuit {
         self.slot.lock()
     }
 
+    /// For one circuit while another is locked, which may be locked the other way round at the same time.
+    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, Slot>> {
+        self.slot.try_lock()
+    }
+
     /// What is lost by forgetting an unused circuit: nothing, some evidence, or a state.
     pub(super) fn may_evict(&self, now: Instant) -> Evict {
         let Some(mut slot) = self.slot.try_lock() else { return Evict::Never };

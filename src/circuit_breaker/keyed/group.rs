@@ -5,7 +5,7 @@ use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::core::{Sample, ask_open_time};
 use crate::circuit_breaker::event::Event;
 use crate::circuit_breaker::machine::Machine;
-use crate::circuit_breaker::machine::types::{Denial, Ended, Left, OpenTimeQuestion, Part};
+use crate::circuit_breaker::machine::types::{Admission, Denial, Ended, Left, OpenTimeQuestion, Part};
 use crate::circuit_breaker::slow_calls::Stopwatch;
 use crate::circuit_breaker::snapshot::Snapshot;
 use crate::circuit_breaker::state::State;
@@ -130,7 +130,22 @@ impl<K: Key> Group<K> {
         {
             return Ok(Ticket { generation, part: Part::PLAIN, started: self.stopwatch.start() });
         }
-        let admitted = self.with_machine(entry, Machine::admit);
+        self.finish_admission(self.with_machine(entry, Machine::admit))
+    }
+
+    /// The rejection that the key's next call is certain to get, counted as one.
+    pub(super) fn reject_now(&self, entry: &Arc<Entry<K>>) -> Option<Rejected> {
+        if entry.value.lock().healthy_generation().is_some() {
+            return None;
+        }
+        let denied = self.with_machine(entry, |machine, now| {
+            let is_certain = machine.rejects_until().is_some_and(|until| !until.is_reached(now));
+            is_certain.then(|| machine.admit(now))
+        });
+        self.finish_admission(denied?).err()
+    }
+
+    fn finish_admission(&self, admitted: Result<Admission, Denial>) -> Result<Ticket, Rejected> {
         match admitted {
             Ok(admission) => {
                 if admission.would_reject {
@@ -210,12 +225,10 @@ impl<K: Key> Group<K> {
         let machine = slot.machine(|| Arc::clone(&self.config.lock()), now);
         machine.set_unanswered_after(self.stopwatch.unanswered_after());
         let before = machine.state();
+        machine.poll(now);
+        let mut has_place = self.answer_opening(machine, now); // what time alone opens rejects this call
         let result = work(machine, now);
-        let has_place = machine.wants_to_open() && self.take_place(now);
-        if machine.wants_to_open() {
-            self.suppressed.fetch_add(u64::from(!has_place), Ordering::Relaxed);
-            machine.answer_opening(has_place);
-        }
+        has_place |= self.answer_opening(machine, now);
         let after = machine.state();
         self.settle_places(before, after, has_place);
         let question = machine.take_open_time_question();
@@ -245,6 +258,17 @@ impl<K: Key> Group<K> {
             self.look();
         }
         result
+    }
+
+    /// Opens a circuit that asks for it, if there is a place. Returns whether it took one.
+    fn answer_opening(&self, machine: &mut Machine, now: Instant) -> bool {
+        if !machine.wants_to_open() {
+            return false;
+        }
+        let has_place = self.take_place(now);
+        self.suppressed.fetch_add(u64::from(!has_place), Ordering::Relaxed);
+        machine.answer_opening(has_place);
+        has_place
     }
 
     fn answer(&self, entry: &Arc<Entry<K>>, question: &OpenTimeQuestion) {

@@ -8,6 +8,7 @@ use crate::circuit_breaker::control::manual_control;
 use crate::circuit_breaker::machine::types::{Command, Left};
 use crate::circuit_breaker::owner::Owner;
 use crate::circuit_breaker::permit::Permit;
+use crate::circuit_breaker::select::Select;
 use crate::circuit_breaker::slow_calls::Stopwatch;
 use crate::circuit_breaker::snapshot::Snapshot;
 use crate::circuit_breaker::state::State;
@@ -24,6 +25,7 @@ use crate::reject::Mechanism;
 use crate::reject::{CallError, Rejected};
 use crate::shared_ref::Counted;
 use crate::sync::Arc;
+use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
 
@@ -84,11 +86,6 @@ pub struct KeyHandle<K> {
 }
 
 impl<K: Key> KeyHandle<K> {
-    /// A handle for a call, which does not count among those that users hold.
-    fn for_call(&self) -> Self {
-        Self { group: self.group.for_call(), entry: Arc::clone(&self.entry) }
-    }
-
     /// Asks for one call. See [`CircuitBreaker::try_acquire`](crate::CircuitBreaker::try_acquire).
     ///
     /// # Errors
@@ -130,6 +127,18 @@ impl<K: Key> Owner for KeyHandle<K> {
         self.group.name()
     }
 
+    fn for_call(&self) -> Self {
+        Self { group: self.group.for_call(), entry: Arc::clone(&self.entry) }
+    }
+
+    fn admit(&self) -> Result<Ticket, Rejected> {
+        self.group.admit(&self.entry)
+    }
+
+    fn reject_now(&self) -> Option<Rejected> {
+        self.group.reject_now(&self.entry)
+    }
+
     fn record(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
         self.group.record(&self.entry, ticket, classification, is_slow);
     }
@@ -148,6 +157,36 @@ impl<K: Key> Owner for KeyHandle<K> {
 
     fn count_fallback(&self) {
         self.group.count_fallback();
+    }
+}
+
+/// The circuit of the key that a function finds in the request.
+#[derive(Debug)]
+pub struct ByKey<K, F> {
+    breakers: KeyedCircuitBreaker<K>,
+    key: F,
+}
+
+impl<K: Key> KeyedCircuitBreaker<K> {
+    /// Selects the circuit of each request with `key`.
+    pub(crate) fn by_key<F>(&self, key: F) -> ByKey<K, F> {
+        ByKey { breakers: self.clone(), key }
+    }
+}
+
+impl<K, F> crate::sealed::Sealed for ByKey<K, F> {}
+
+impl<K: Key, Request, F: Fn(&Request) -> K> Select<Request> for ByKey<K, F> {
+    type PermitOwner = KeyHandle<K>;
+
+    fn select<'a>(&'a self, request: &Request) -> Cow<'a, KeyHandle<K>> {
+        Cow::Owned(self.breakers.key(&(self.key)(request)))
+    }
+}
+
+impl<K, F: Clone> Clone for ByKey<K, F> {
+    fn clone(&self) -> Self {
+        Self { breakers: self.breakers.clone(), key: self.key.clone() }
     }
 }
 

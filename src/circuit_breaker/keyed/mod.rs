@@ -48,5 +48,5 @@ mod publish;
 
 pub use builder::KeyedCircuitBreakerBuilder;
 pub use group::KeyedEvent;
-pub use handle::{KeyHandle, KeyedCircuitBreaker};
+pub use handle::{ByKey, KeyHandle, KeyedCircuitBreaker};
 pub use layer::{KeyedCircuitBreakerLayer, KeyedCircuitBreakerService};

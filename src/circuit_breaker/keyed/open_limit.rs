@@ -40,11 +40,13 @@ impl<K: Key> Group<K> {
         for _ in 0..LOOKS_MAX {
             let Some(listed) = self.opened.lock().pop_front() else { return };
             let Some(entry) = listed.upgrade() else { continue };
-            let is_dead = entry.value.lock().stay_listed(now);
-            if is_dead == Some(true) && self.keys.remove(&entry) {
-                self.forget(&entry);
-            } else if is_dead.is_some() {
-                self.opened.lock().push_back(listed);
+            let looked =
+                entry.value.try_lock().map(|mut slot| (slot.stay_listed(now), slot.state(&self.config.lock())));
+            match looked {
+                Some((Some(true), state)) if self.keys.remove(&entry) => self.count_out(state),
+                Some((None, _)) => {}
+                // In use, by this very thread perhaps.
+                Some((Some(_), _)) | None => self.opened.lock().push_back(listed),
             }
         }
     }
@@ -65,7 +67,10 @@ impl<K: Key> Group<K> {
 
     /// Counts out an entry that has left the table.
     pub(in crate::circuit_breaker) fn forget(&self, entry: &Entry<K>) {
-        let state = entry.value.lock().state(&self.config.lock());
+        self.count_out(entry.value.lock().state(&self.config.lock()));
+    }
+
+    fn count_out(&self, state: State) {
         self.settle_places(state, State::Closed, false);
         self.accumulated.lock().change(state, State::Closed, self.stopwatch.clock.coarse());
     }
