@@ -33,7 +33,7 @@ ours-bulkhead-permit     admitting   95  0
 ours-bulkhead-permit     rejecting   71  0
 ours-bulkhead-responder  rejecting  202  0
 ours-bulkhead-static     rejecting  406  1
-ours-stack               admitting  388  0
+ours-stack               admitting  410  0
 ours-switch-released     admitting   21  0
 ours-switch-released     rejecting  110  0
 ours-switch-check        admitting   53  0

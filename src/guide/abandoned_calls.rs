@@ -73,6 +73,24 @@
 //! A bulkhead's permit ends with the head, or with the body after
 //! [`until_body_end`](crate::bulkhead::BulkheadLayer::until_body_end).
 //!
+//! ## A day in production
+//!
+//! `tests/circuit_breaker/day.rs` simulates a day of random services, with latencies of 1 ms to 10 min, hedges, streams,
+//! restarts, outages, and callers of whom up to 99 % leave. Of 1,000 services, up to 40,000 calls each:
+//!
+//! | service | services | openings | open while healthy | recoveries | longest, s | probes a round | at once |
+//! |---|---:|---:|---:|---:|---:|---:|---:|
+//! | calls | 188 | 693 | 0 s | 594 | 2,554 | 20 | 10 |
+//! | hedged calls | 227 | 914 | 0 s | 763 | 5,392 | 20 | 10 |
+//! | streams | 191 | 892 | 0 s | 615 | 973 | 20 | 10 |
+//! | inbound | 203 | 607 | 0 s | 508 | 3,119 | 10 | 10 |
+//! | inbound streams | 191 | 801 | 0 s | 455 | 270 | 10 | 10 |
+//! | without an outage | 507 | 0 | 0 s | 0 | | | |
+//! | nine callers of ten leave | 313 | 867 | 0 s | 638 | 5,392 | 20 | 10 |
+//!
+//! The long recoveries are those of calls that last minutes, or of services that hardly a caller waits for. 20 probes are
+//! 10 places, each given out again once.
+//!
 //! ## Half-open
 //!
 //! A round gives out [`half_open_max_calls`](crate::circuit_breaker::CircuitBreakerBuilder::half_open_max_calls) places.
