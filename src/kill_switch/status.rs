@@ -87,16 +87,16 @@ impl Status {
             of("declares another on_unknown than its definition: change one of them", &own(&self.differing)),
         ];
         let store = (!self.stale_for.is_zero()).then(|| match &self.refused {
-            Some(why) => format!("kill switches have not read their store for {:?}: {why}", self.stale_for),
+            Some(why) => format!("kill switches could not read their store for {:?}: {why}", self.stale_for),
             None if self.source == Source::Store => {
-                format!("kill switches have not read their store for {:?}", self.stale_for)
+                format!("kill switches could not read their store for {:?}", self.stale_for)
             }
-            None => format!("kill switches have found nothing in their store for {:?}", self.stale_for),
+            None => format!("kill switches find no document in their store for {:?}", self.stale_for),
         });
         let refused = self.refused.as_ref().filter(|_| self.stale_for.is_zero());
         let refused = refused.map(|why| format!("kill switches keep an older document: {why}"));
         let unrecorded = (self.unrecorded > 0)
-            .then(|| format!("{} changes of kill switches are missing in the audit", self.unrecorded));
+            .then(|| format!("{} changes of kill switches were not written to the audit", self.unrecorded));
         let told = store.into_iter().chain(refused).chain(told.into_iter().flatten());
         told.chain(unrecorded).chain(self.snapshot.clone()).collect()
     }
@@ -141,12 +141,12 @@ mod tests {
         );
         let odd = Status { unknown: vec!["a"], differing: vec!["b"], unrecorded: 2, ..well() };
         let told = odd.warnings();
-        assert!(told.len() == 3 && told[2] == "2 changes of kill switches are missing in the audit", "{told:?}");
+        assert!(told.len() == 3 && told[2] == "2 changes of kill switches were not written to the audit", "{told:?}");
         let (stale_for, refused) = (Duration::from_secs(9), Some("no such file".to_owned()));
         let stale = Status { stale_for, refused: refused.clone(), ..well() };
-        assert_eq!(stale.warnings(), ["kill switches have not read their store for 9s: no such file"]);
+        assert_eq!(stale.warnings(), ["kill switches could not read their store for 9s: no such file"]);
         let empty = Status { stale_for, source: Source::Nothing, ..well() };
-        assert_eq!(empty.warnings(), ["kill switches have found nothing in their store for 9s"]);
+        assert_eq!(empty.warnings(), ["kill switches find no document in their store for 9s"]);
         let (retired, snapshot) = (vec!["recs"], Some("the snapshot cannot be written".to_owned()));
         let told = Status { snapshot, retired, ..well() }.warnings();
         assert!(told[0].contains("recs is retired") && told[1].contains("snapshot"), "{told:?}");

@@ -13,13 +13,13 @@
 //! ```
 //!
 //! Each admission carries the generation it was made in, and each change of state begins a new one: a result
-//! from an earlier generation is counted and changes nothing. Whoever holds the machine may count plain
+//! from an earlier generation is counted and changes nothing. The owner of the machine may count plain
 //! successes elsewhere while [`Machine::steady_until`] allows it, and hand them in with [`Machine::absorb`].
 //!
-//! - `values`: what goes in and what comes out
+//! - `types`: inputs and outputs
 //! - `calls`: admissions and results
 //! - `changes`: changes of state, by time, by rules and by hand
-//! - `view`: what holders read
+//! - `queries`: getters
 
 pub(super) mod calls;
 pub(super) mod changes;

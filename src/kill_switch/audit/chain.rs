@@ -60,7 +60,7 @@ impl Entry {
     fn follows(&self, previous: Option<&Self>) -> Result<(), String> {
         let (seq, prev_hash) = next(previous);
         if self.seq != seq {
-            return Err(format!("its seq is {} where {seq} is due: lines were removed, added or moved", self.seq));
+            return Err(format!("its seq is {}, and {seq} was expected: lines were removed, added or moved", self.seq));
         }
         if self.prev_hash != prev_hash {
             return Err("its prev_hash is not the hash of the line before it".to_owned());

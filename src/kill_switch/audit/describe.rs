@@ -55,7 +55,7 @@ pub(crate) fn refused(document: &Document, change: &Change, by: &Author, code: &
     facts
 }
 
-/// For whom a switch is engaged in a document.
+/// Scope of a switch's engagement in a document.
 fn scope(document: &Document, switch: &SwitchId) -> Option<Value> {
     let engaged = document.switch(switch.as_str())?.engaged.as_ref()?;
     serde_json::to_value(&engaged.scope).ok()

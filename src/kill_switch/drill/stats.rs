@@ -67,7 +67,7 @@ impl Percentiles {
     }
 }
 
-/// Percentiles of one phase of a drill.
+/// Result of one phase of a drill: how long the instances took to apply the change, which never did, and the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct PhaseReport {

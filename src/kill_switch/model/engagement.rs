@@ -37,7 +37,7 @@ pub struct Engagement {
 }
 
 impl Engagement {
-    /// Returns whether its time is over and it says that it then releases.
+    /// Returns whether it has expired and its expiry action is `Release`.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expiry| expiry.then == ExpiryAction::Release && now >= expiry.at)
     }

@@ -74,7 +74,7 @@ impl Stages {
 
     fn check_at(&self, at: &str, problems: &mut Problems) {
         if self.0.len() > STAGES_MAX {
-            problems.add(at.to_owned(), format!("{} stages", self.0.len()), format!("at most {STAGES_MAX}"));
+            problems.add(at.to_owned(), self.0.len(), format!("at most {STAGES_MAX} stages"));
             return;
         }
         let mut before: Option<Stage> = None;

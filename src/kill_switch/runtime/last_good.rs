@@ -6,7 +6,7 @@ use crate::sync::Mutex;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-/// A file that never goes back to an older document, however many threads keep theirs.
+/// File with the last good document. Concurrent writers never replace it with an older generation.
 pub(crate) struct LastGoodFile {
     path: PathBuf,
     kept: Mutex<Kept>,

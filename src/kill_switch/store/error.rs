@@ -11,7 +11,11 @@ use std::{fmt, io};
 #[non_exhaustive]
 pub enum StoreError {
     /// The document is not of the generation that the writer saw: read it again, and decide again.
-    #[error("the document is of {}, not of {}", Generation(found), Generation(expected))]
+    #[error(
+        "the document has changed in between: {} was expected, {} was found",
+        Generation(expected),
+        Generation(found)
+    )]
     Conflict {
         /// The generation that the writer saw; `None` for no document.
         expected: Option<u64>,
@@ -144,11 +148,11 @@ mod tests {
         for (error, message) in [
             (
                 StoreError::Conflict { expected: Some(4), found: Some(5) },
-                "the document is of generation 5, not of generation 4",
+                "the document has changed in between: generation 4 was expected, generation 5 was found",
             ),
             (
                 StoreError::Conflict { expected: None, found: Some(5) },
-                "the document is of generation 5, not of no generation",
+                "the document has changed in between: no generation was expected, generation 5 was found",
             ),
             (
                 StoreError::NotAFile { path: path(), found: "a directory" },
