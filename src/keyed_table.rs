@@ -167,7 +167,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
         Found::New { entry, evicted }
     }
 
-    /// Removes an entry that nobody but the caller uses, if it is still there.
+    /// Removes an entry that only the caller uses, if it is still there.
     fn remove(&self, entry: &Arc<Entry<K, V>>) -> bool {
         let mut part = self.part(entry.hash).lock();
         // The caller's reference and the table's. The count cannot rise meanwhile: cloning the table's needs the lock

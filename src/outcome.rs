@@ -3,7 +3,7 @@
 use crate::clock::{Instant, nanos};
 use std::time::Duration;
 
-/// The side of a call that a layer stands on.
+/// Side of a call that a layer is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     /// In front of a server's own handlers.

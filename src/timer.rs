@@ -1,4 +1,4 @@
-//! Timers of tasks that wait: a thread of the crate's own, or tokio's timer where the clock is a test's.
+//! Timers of waiting tasks: a thread of this crate, or tokio's timer for a test's clock.
 //!
 //! tokio's timer cannot serve the system's clock. A runtime may have none, which tokio reports by a panic only, and
 //! while tokio's time is paused its timers are over at once, so that a task would look again and again at a clock that

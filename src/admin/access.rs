@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Access {
     /// The list, and why it could not be read again.
     state: Mutex<(Arc<AccessList>, Option<String>)>,
-    /// Whether there are tokens at all: a list that has become empty lets nobody in.
+    /// Whether tokens are configured. An empty list rejects every request.
     is_open: bool,
 }
 

@@ -35,7 +35,7 @@ impl Shared {
         }
         let generation = self.switches.document().map_or(0, |document| document.generation());
         let mut facts = AuditRecord::new(now, actor.as_str(), path, generation);
-        // What names no switch could be anything.
+        // A request without a switch may concern any of them.
         facts.switch = about.filter(|id| SwitchId::new(id).is_ok()).map(str::to_owned);
         facts.refused = Some(code.to_owned());
         Some(facts)

@@ -153,7 +153,7 @@ fn with_state(shared: &Shared, switch: &Switch) -> Value {
     told
 }
 
-/// How a switch stands on this instance, and why it does not block what it is meant for.
+/// State of a switch on this instance, and the reason if it does not block the requests it targets.
 pub(super) fn here(shared: &Shared, switch: &Switch) -> Value {
     let mut here = json!({
         "instance": shared.switches.instance(),

@@ -45,7 +45,7 @@ impl Bulkhead {
         Self { shared: self.shared.leak(), partition: self.partition }
     }
 
-    /// The name, as it stands in metrics and events.
+    /// The name in metrics and events.
     pub fn name(&self) -> &'static str {
         self.shared.counters.name
     }

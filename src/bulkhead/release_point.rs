@@ -70,7 +70,7 @@ mod body {
         ) -> Self::Response<G> {
             let mut permit = permit.take();
             if response.body().is_end_stream() {
-                UntilResponse.hold((), outcome, &mut permit); // nobody need poll such a body
+                UntilResponse.hold((), outcome, &mut permit); // a client may never poll such a body
                 permit = None;
             }
             if let Some(permit) = &permit {

@@ -14,7 +14,7 @@ pub trait Select<Request>: Sealed {
     #[doc(hidden)]
     fn select<'a>(&'a self, request: &Request) -> Cow<'a, Self::PermitOwner>;
 
-    /// The bulkhead of every request; `None` where the request decides.
+    /// The bulkhead of every request; `None` if the request selects it.
     #[doc(hidden)]
     #[inline]
     fn always(&self) -> Option<&Self::PermitOwner> {

@@ -46,7 +46,7 @@ impl CircuitBreaker {
         Self { shared: self.shared.leak() }
     }
 
-    /// The name, as it stands in metrics and events.
+    /// The name in metrics and events.
     pub fn name(&self) -> &'static str {
         self.shared.name()
     }

@@ -36,7 +36,7 @@ pub trait Owner: Clone + 'static {
         None
     }
 
-    /// Returns whether the next call is certain to be rejected, where that is cheap to say.
+    /// Returns whether the next call is certain to be rejected, if that is known without the lock.
     #[inline]
     fn is_rejecting(&self) -> bool {
         false
@@ -45,7 +45,7 @@ pub trait Owner: Clone + 'static {
     /// The rejection that the next call is certain to get, counted as one.
     fn reject_now(&self) -> Option<Rejected>;
 
-    /// Wakes the task when calls are rejected. Returns whether that may be so by now. A key's circuit wakes nobody.
+    /// Wakes the task when calls are rejected. Returns whether that may be so by now. No-op for a key's circuit.
     fn wake_when_rejecting(&self, _: &mut Place, _: &mut Context<'_>) -> bool {
         true
     }

@@ -155,7 +155,7 @@ impl<H: PermitOwner> Permit<H> {
     }
 
     pub(crate) fn set_upload(&mut self, upload: Option<Upload>) {
-        *self.upload = upload;
+        *self.upload = upload.filter(|_| self.ticket.is_timed()); // settings may have changed while it waited
     }
 
     /// Returns whether the caller has waited too long for the answer, or for the next part of it.

@@ -22,7 +22,7 @@ mod by_time {
             }
         }
 
-        /// The same after work behind the lock, whose calls look where that costs little.
+        /// As `look`, after work under the lock, if a publication is due.
         pub(in crate::circuit_breaker) fn look_if_due(&self) {
             if self.asks_to_look() || self.publication.is_due(self.clock().coarse()) {
                 self.look();

@@ -4,7 +4,7 @@ use super::owner::Owner;
 use super::waiters::Place;
 use std::task::{Context, Poll};
 
-/// Polls an inner service for readiness; `None` where the next call is certain to be rejected.
+/// Polls an inner service for readiness; `None` if the next call is certain to be rejected.
 ///
 /// A caller that waits for the service is woken when the circuit opens, and then gets `None`.
 #[expect(clippy::inline_always, reason = "5 of 170 instructions a call")]

@@ -45,7 +45,7 @@ named! {
         FailureCount = "failure_count",
         /// Enough failures in a row.
         ConsecutiveFailures = "consecutive_failures",
-        /// Callers waited in vain: no answer came for so many calls in a row.
+        /// Too many calls in a row were abandoned without any answer.
         NoAnswer = "no_answer",
         /// The dependency asked to be left alone.
         RetryAfter = "retry_after",

@@ -59,7 +59,7 @@ impl<B: Body, G: Settle> WatchBody<B, G> {
         response.map(|body| {
             let mut watch = Watch { guard, is_grpc, has_flowed: false, progress: Progress::Idle };
             if body.is_end_stream() {
-                watch.end(); // nobody need poll such a body
+                watch.end(); // a client may never poll such a body
             }
             Self { inner: Inner::Body { body }, watch }
         })

@@ -89,7 +89,7 @@ impl<S: Service<Request>, Request, A: Admission> Deferred<S, Request, A> {
             match self.service.poll_ready(cx) {
                 Poll::Ready(Ok(())) => self.is_ready = true,
                 Poll::Ready(Err(error)) => {
-                    drop(self.request.take()); // nobody calls it any more
+                    drop(self.request.take()); // it will not be called
                     return Poll::Ready(Err((error, self.admission.broken())));
                 }
                 Poll::Pending => match self.admission.reject_waiting(cx) {

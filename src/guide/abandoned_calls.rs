@@ -1,11 +1,11 @@
 //! # Abandoned calls, hedges and streams
 //!
-//! A call that ends without an answer says something about the caller, about the dependency, or about nobody. This
+//! A call that ends without an answer is evidence about the caller, about the dependency, or about neither. This
 //! chapter lists what counts, when, and why, for HTTP and gRPC and for both sides of a call.
 //!
 //! ## The side of a layer
 //!
-//! A layer with `.respond()`, `.respond_with(..)` or `.respond_into(..)` stands on the *inbound* side, in front of your
+//! A layer with `.respond()`, `.respond_with(..)` or `.respond_into(..)` is on the *inbound* side, in front of your
 //! own handlers: the caller is a client. Every other layer, [`wrap`](crate::CircuitBreaker::wrap) and the `call` methods
 //! are *outbound*: you are the caller. `.inbound()` and `.outbound()` on a layer say otherwise, for a proxy that answers
 //! for its upstream, for example.

@@ -50,7 +50,7 @@
 //!
 //! A dependency that hangs does more harm than one that fails, because it holds its callers. The slow-call
 //! threshold belongs between the p99 of good days and the caller's timeout. Calls that an outer timeout drops are no
-//! slow calls: they trip the circuit [when nobody is answered any more](super::abandoned_calls). If calls can hang for
+//! slow calls: they trip the circuit [when no call is answered](super::abandoned_calls). If calls can hang for
 //! minutes, or some of them hang while others are answered, count them while they are still in flight:
 //!
 //! ```

@@ -33,7 +33,7 @@
 //! # Ok::<(), backstop::ConfigError>(())
 //! ```
 //!
-//! State every dimension that somebody may type at 3 am. A request that states no tenant passes while the switch is
+//! State every dimension that an operator may name at 3 am. A request that states no tenant passes while the switch is
 //! engaged for one tenant, and one without a key passes every percentage. Such requests are counted
 //! (`backstop_kill_switch_undecided_total`), and the status, the log and `backstop switch list --admin` name the dimension
 //! that is missing. An empty value states nothing.

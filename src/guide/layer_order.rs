@@ -17,7 +17,7 @@
 //!
 //! Inside, a timeout is an error like any other: the breaker records a failure. Outside, it drops the breaker's
 //! future, and the call is recorded as abandoned. Both open the circuit of a dead dependency: the first at once by
-//! the failure rate, the second once [nobody was answered](super::abandoned_calls) for a while. If you can choose, put
+//! the failure rate, the second once [no call was answered](super::abandoned_calls) for a while. If you can choose, put
 //! it inside.
 //!
 //! The timeout of tower-http answers 408 by default, which a breaker in front of handlers takes for a slow client. Let

@@ -81,7 +81,7 @@ impl<K: Hash + Eq, V> Keys<K, V> {
         }
     }
 
-    /// Removes an entry that nobody but the caller uses, if it is still there.
+    /// Removes an entry that only the caller uses, if it is still there.
     pub(crate) fn remove(&self, entry: &EntryRef<K, V>) -> bool {
         let is_removed = self.table.remove(entry);
         self.len.fetch_sub(u64::from(is_removed), Ordering::Relaxed);
@@ -113,7 +113,7 @@ macro_rules! keyed_handles {
                 Self { group }
             }
 
-            /// The name, as it stands in metrics and events.
+            /// The name in metrics and events.
             pub fn name(&self) -> &'static str {
                 self.group.name()
             }

@@ -95,7 +95,7 @@ impl<B, H> Mechanisms<B, H> {
         self.breaker.as_ref().and_then(B::always)
     }
 
-    /// All permits, if that needs no thought and the mechanisms are those of every request.
+    /// Fast path: all permits, if no mechanism is keyed.
     #[inline]
     pub(super) fn try_enter_fast<Request>(&self, is_inbound: bool) -> Option<GuardsOf<Request, B, H>>
     where
@@ -120,7 +120,7 @@ impl<B, H> Mechanisms<B, H> {
         Some(Guards { breaker, bulkhead })
     }
 
-    /// Polls the service for readiness; `None` where the call is going to be rejected: it may hang.
+    /// Polls the service for readiness; `None` if the call is going to be rejected: the service may hang.
     #[inline]
     pub(super) fn poll_inner<Request, T>(
         &self,

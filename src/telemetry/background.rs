@@ -101,7 +101,7 @@ fn tell(source: &Weak<dyn Source>) -> bool {
     waits.unwrap_or(true)
 }
 
-/// Returns whether there is a global recorder: the one that stands in for it has no size.
+/// Returns whether a global recorder is installed: the default one is zero-sized.
 fn has_recorder() -> bool {
     metrics::with_recorder(|recorder| size_of_val(recorder) > 0)
 }

@@ -54,7 +54,7 @@ impl Claim {
         Self { key, standing }
     }
 
-    /// Gives up the name; returns whether the gauges are nobody's now.
+    /// Releases the name. Returns whether no other handle has the gauges now.
     pub(super) fn resign(self) -> bool {
         let key = self.key;
         let was_newest = self.is_newest();

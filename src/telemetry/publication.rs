@@ -99,7 +99,7 @@ impl Publication {
         Look::Seldom
     }
 
-    /// What is left to publish.
+    /// State of values that are not published yet.
     pub(crate) fn waiting(&self) -> &Waiting {
         &self.waiting
     }

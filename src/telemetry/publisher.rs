@@ -73,7 +73,7 @@ impl Default for Publisher {
     }
 }
 
-/// What a publication has sent.
+/// Kinds of values that a publication has sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sent {
     /// A value that was new to the recorder.

@@ -5,7 +5,7 @@ use crate::sync::{AtomicBool, Ordering};
 
 /// A mechanism that publishes.
 pub(crate) trait Source: Send + Sync {
-    /// What is left to publish.
+    /// State of values that are not published yet.
     fn waiting(&self) -> &Waiting;
 
     /// Publishes through the current recorder; returns whether something was new to it.

@@ -72,7 +72,7 @@ fn what_could_match_nobody_is_refused_with_the_reason() {
     let editor = Editor::with_recs();
     for (scope, why) in [
         (["--tenant", "acme "], "without blanks at its ends"),
-        (["--tenant", "acme\u{200b}"], "nobody sees"),
+        (["--tenant", "acme\u{200b}"], "invisible"),
         (["--tenant", "acme,initech"], "give each of several on its own"),
         (["--audience", "beta*"], "only routes have a wildcard"),
         (["--route", "recs"], "begins with one /"),

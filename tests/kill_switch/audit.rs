@@ -1,6 +1,5 @@
 //! A program's changes and its audit: one that cannot be written is told, and a change that is in force is applied.
 
-use crate::kept::as_memory_store;
 use backstop::clock::Timestamp;
 use backstop::kill_switch::audit::AuditRecord;
 use backstop::kill_switch::store::{MemoryStore, Store, StoreError, Watch};

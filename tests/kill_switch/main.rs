@@ -6,6 +6,7 @@ mod common;
 #[expect(dead_code, reason = "this program needs a part of it")]
 #[path = "../support/exposition.rs"]
 mod exposition;
+#[macro_use]
 #[path = "../support/kept.rs"]
 mod kept;
 #[path = "../support/promtool.rs"]

@@ -1,7 +1,6 @@
 //! Stores that were damaged, deleted or brought back from an older time: nothing is acknowledged that does not come into
 //! force, and there is a way back.
 
-use crate::kept::as_memory_store;
 use backstop::clock::Timestamp;
 use backstop::kill_switch::store::{FileStore, MemoryStore, Store, StoreError, Watch};
 use backstop::kill_switch::{

@@ -29,9 +29,6 @@ macro_rules! as_memory_store {
     };
 }
 
-#[allow(unused_imports, reason = "not every program replaces a method")]
-pub(crate) use as_memory_store;
-
 /// A store that parks the reading thread where it watches: everything happens on the test's thread, which is the one
 /// with the recorder or the log. The thread for events publishes at every poll: set one of an hour.
 #[derive(Clone, Default)]

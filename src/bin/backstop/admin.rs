@@ -49,7 +49,7 @@ impl Client {
         }
     }
 
-    /// What is in force in the program, of the switches that the token is for; `None` before there is a document.
+    /// Switches in force in the program, limited to those of the token; `None` before the first document.
     pub(super) fn in_force(&self) -> Result<Option<InForce>, Failure> {
         let foreign = || self.http.foreign("does not answer with switches");
         let response: Value = serde_json::from_slice(&self.http.get("/v1/switches")?.body).map_err(|_| foreign())?;
@@ -70,7 +70,7 @@ impl Client {
         Ok(Some(InForce { generation, hash: hash.to_owned(), switches }))
     }
 
-    /// What the program itself warns of; nothing where the token is not for all of it.
+    /// Warnings of the program; empty unless the token covers all switches.
     pub(super) fn warnings(&self) -> Vec<String> {
         let state = self.http.get("/v1/state").ok();
         let state: Value = state.and_then(|answer| serde_json::from_slice(&answer.body).ok()).unwrap_or_default();

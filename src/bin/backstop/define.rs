@@ -86,7 +86,7 @@ impl Define {
         };
         let old =
             before.as_ref().and_then(|document| document.switch(self.id.as_str())).map(|switch| &switch.definition);
-        // What was decided by reading is for the document that was read.
+        // The decision holds only for the document that was read.
         let seen = before.as_ref().filter(|_| old.is_some()).map(Document::generation);
         let missing = |name: &str| Failure::Usage(format!("{} is a new switch here: add --{name}", self.id));
         let owner = self.owner.clone().or_else(|| Some(old?.owner.clone())).ok_or_else(|| missing("owner"))?;

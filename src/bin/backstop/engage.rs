@@ -100,7 +100,7 @@ impl Engage {
     }
 }
 
-/// A warning where the document's last change is later than the time here.
+/// Warning if the document's last change is later than the local time.
 fn behind(backend: &Backend) -> Option<String> {
     let last = backend.document().ok().flatten()?.changed().at;
     let seconds = last.as_second() - now().as_second();

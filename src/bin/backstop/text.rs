@@ -72,7 +72,7 @@ pub(super) fn on_again(before: &Document, after: &Document, now: Timestamp) -> S
     if lines.is_empty() { "\nNothing is on again.".to_owned() } else { lines }
 }
 
-/// What a request has to state, and an instance to be called, for an engagement to be in force for it.
+/// Dimensions that a request must state, and the instance name required, for an engagement to apply.
 pub(super) fn conditions(document: &Document, id: &SwitchId) -> String {
     let Some(engaged) = document.switch(id.as_str()).and_then(|switch| switch.engaged.as_ref()) else {
         return String::new();

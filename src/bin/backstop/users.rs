@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// The name of the user of this process, where the system knows one.
+/// Name of the user of this process; `None` if the system has none.
 pub(super) fn own() -> Option<String> {
     #[cfg(unix)]
     return name(rustix::process::geteuid().as_raw());
@@ -10,7 +10,7 @@ pub(super) fn own() -> Option<String> {
     None
 }
 
-/// Who can read a file, where that is not everybody.
+/// Users who can read a file; `None` if everyone can.
 #[cfg(unix)]
 pub(super) fn readers(path: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;

@@ -3,7 +3,7 @@
 /// Rounds until the long mean of the gradient is one of weights instead of a plain one, as published.
 pub(super) const WARM_UP: u32 = 10;
 
-/// What has been learned so far.
+/// State learned so far.
 #[derive(Clone, Debug)]
 pub(super) struct Learned {
     pub(super) limit: f64,

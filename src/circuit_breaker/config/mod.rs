@@ -149,7 +149,7 @@ pub enum AbandonedPolicy {
     /// [`minimum_calls`](super::CircuitBreakerBuilder::minimum_calls), or as
     /// [`consecutive_failures_threshold`](super::CircuitBreakerBuilder::consecutive_failures_threshold) where that is
     /// set, with no answer among them, trip the circuit. Only on the outbound side. The default: one client that goes
-    /// away means nothing, a dependency that answers nobody does.
+    /// away means nothing, a dependency that answers no call does.
     #[default]
     Judge,
     /// Nothing. A dependency that hangs behind callers' timeouts then never trips the circuit.

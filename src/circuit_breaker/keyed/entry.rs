@@ -47,7 +47,7 @@ impl Circuit {
         self.slot.try_lock()
     }
 
-    /// What is lost by forgetting an unused circuit: nothing, some evidence, or a state.
+    /// Cost of evicting an unused circuit: nothing, some evidence, or a state.
     pub(super) fn may_evict(&self, now: Instant) -> Evict {
         let Some(mut slot) = self.slot.try_lock() else { return Evict::Never };
         let is_idle = seconds(now).saturating_sub(slot.used_at) >= IDLE;

@@ -56,7 +56,7 @@ pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
     pub(crate) is_slow: bool,
     pub(crate) retry_after: Option<Duration>,
-    /// How its caller left, where the outcome is [`Outcome::Abandoned`].
+    /// How its caller left, if the outcome is [`Outcome::Abandoned`].
     pub(crate) left: Left,
 }
 

@@ -39,8 +39,8 @@ pub(crate) fn reason(at: &str, text: &str, problems: &mut Problems) {
 /// Checks a name that requests or instances have to state in the very same way.
 pub(crate) fn matched(at: &str, text: &str, problems: &mut Problems) {
     let allowed = match () {
-        () if text.trim() != text => "without blanks at its ends: it would match nobody",
-        () if text.chars().any(is_invisible) => "without characters that nobody sees: it would match nobody",
+        () if text.trim() != text => "without blanks at its ends: it would match no request",
+        () if text.chars().any(is_invisible) => "without invisible characters: it would match no request",
         () if text.contains(',') => "one name: give each of several on its own",
         () if text.contains('*') => "a whole name: only routes have a wildcard",
         () => return,
@@ -65,7 +65,7 @@ pub(crate) fn route(at: &str, text: &str, problems: &mut Problems) {
     problems.add(at.to_owned(), shown(text), allowed);
 }
 
-/// Characters without a shape, and blanks that look like a space and are none.
+/// Invisible characters, and Unicode blanks that look like a space.
 fn is_invisible(char: char) -> bool {
     let is_without_shape = matches!(char,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -112,9 +112,9 @@ mod tests {
         for (name, why) in [
             ("acme ", "blanks at its ends"),
             ("\u{a0}acme", "blanks at its ends"),
-            ("ac\u{200b}me", "nobody sees"),
-            ("ac\u{2009}me", "nobody sees"),
-            ("\u{feff}acme", "nobody sees"),
+            ("ac\u{200b}me", "invisible"),
+            ("ac\u{2009}me", "invisible"),
+            ("\u{feff}acme", "invisible"),
             ("acme,initech", "each of several on its own"),
             ("acme*", "only routes have a wildcard"),
         ] {
