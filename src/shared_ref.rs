@@ -13,6 +13,28 @@ pub(crate) trait Lifecycle: Sized {
     fn end(&self);
 }
 
+/// The lifecycle of state with a field `publication` and a method `publish_now`: its gauges begin with the first handle and
+/// end with the last. The second argument is a key that the type is generic over.
+macro_rules! publishes_while_in_use {
+    ($state:ty $(, $key:ident)?) => {
+        impl$(<$key: Key>)? $crate::shared_ref::Lifecycle for $state {
+            fn begin(this: &$crate::sync::Arc<$crate::shared_ref::Kept<Self>>) {
+                #[cfg(feature = "metrics")]
+                this.publication.begin(this);
+                this.publish_now();
+            }
+
+            fn end(&self) {
+                #[cfg(feature = "metrics")]
+                self.publication.end();
+                self.publish_now();
+            }
+        }
+    };
+}
+
+pub(crate) use publishes_while_in_use;
+
 /// Shared state and the number of its users.
 #[derive(Debug)]
 pub(crate) struct Kept<T> {

@@ -1,8 +1,7 @@
 //! When a bulkhead publishes its metrics, and their end with the last handle.
 
 use super::shared::Shared;
-use crate::shared_ref::{Kept, Lifecycle};
-use crate::sync::Arc;
+use crate::shared_ref::publishes_while_in_use;
 
 #[cfg(feature = "metrics")]
 mod by_time {
@@ -69,16 +68,4 @@ impl Shared {
     pub(super) fn publish_now(&self) {}
 }
 
-impl Lifecycle for Shared {
-    fn begin(this: &Arc<Kept<Self>>) {
-        #[cfg(feature = "metrics")]
-        this.publication.begin(this);
-        this.publish_now();
-    }
-
-    fn end(&self) {
-        #[cfg(feature = "metrics")]
-        self.publication.end();
-        self.publish_now();
-    }
-}
+publishes_while_in_use!(Shared);

@@ -2,8 +2,7 @@
 
 use super::group::Group;
 use crate::keyed_table::Key;
-use crate::shared_ref::{Kept, Lifecycle};
-use crate::sync::Arc;
+use crate::shared_ref::publishes_while_in_use;
 
 #[cfg(feature = "metrics")]
 mod by_time {
@@ -67,16 +66,4 @@ impl<K: Key> Group<K> {
     }
 }
 
-impl<K: Key> Lifecycle for Group<K> {
-    fn begin(this: &Arc<Kept<Self>>) {
-        #[cfg(feature = "metrics")]
-        this.publication.begin(this);
-        this.publish_now();
-    }
-
-    fn end(&self) {
-        #[cfg(feature = "metrics")]
-        self.publication.end();
-        self.publish_now();
-    }
-}
+publishes_while_in_use!(Group<K>, K);
