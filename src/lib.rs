@@ -76,6 +76,7 @@ pub mod kill_switch;
 mod named_enum;
 pub mod outcome;
 mod panic;
+mod parked;
 pub mod protect;
 pub mod registry;
 pub mod reject;

@@ -38,8 +38,8 @@ impl Bulkhead {
 
     /// Keeps the bulkhead for the rest of the process and stops counting references to it.
     ///
-    /// For bulkheads that live as long as the process: it saves about 10 ns a call, and more where threads share
-    /// one. The memory, less than 1 kB, is never returned.
+    /// Its gauges never end, and the memory, less than 1 kB, is never returned. Calls take about the same time without:
+    /// threads keep the references that they count.
     #[must_use]
     pub fn leak(self) -> Self {
         Self { shared: self.shared.leak(), partition: self.partition }

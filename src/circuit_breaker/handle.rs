@@ -39,8 +39,8 @@ impl CircuitBreaker {
 
     /// Keeps the circuit for the rest of the process and stops counting references to it.
     ///
-    /// For breakers that live as long as the process: it saves about 10 ns a call, and more where threads
-    /// share one. The memory, some 2 kB, is never returned.
+    /// Its gauges never end, and the memory, some 2 kB, is never returned. Calls take about the same time without: threads
+    /// keep the references that they count.
     #[must_use]
     pub fn leak(self) -> Self {
         Self { shared: self.shared.leak() }

@@ -1,6 +1,6 @@
 //! A mechanism as those see it that have it publish: the background thread, and a mechanism of the same name.
 
-use crate::shared_ref::Kept;
+use crate::parked::Kept;
 use crate::sync::{AtomicBool, Ordering};
 
 /// A mechanism that publishes.
