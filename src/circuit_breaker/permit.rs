@@ -1,10 +1,11 @@
 //! One admitted call.
 
 use super::handle::CircuitBreaker;
-use super::machine::types::Left;
+use super::machine::types::{Left, Part};
 use super::owner::PermitOwner;
 use super::slow_calls::Upload;
 use super::ticket::Ticket;
+use crate::clock::Instant;
 use crate::outcome::{Classification, Outcome, Settle};
 use crate::reject::Rejected;
 use std::fmt;
@@ -38,6 +39,8 @@ pub struct Permit<H: PermitOwner = CircuitBreaker> {
     is_inbound: bool,
     /// Whether the call was slow when the dependency answered.
     was_slow: Option<bool>,
+    /// Whether the usual time of answers learns from this one, if it is good.
+    learns: bool,
     /// Whether the head has arrived, and the body decides the outcome.
     is_flowing: bool,
     /// Of a timed call; taken at its end, so that dropping a permit has nothing to look for.
@@ -60,24 +63,50 @@ impl<H: PermitOwner> Permit<H> {
         if !ticket.is_timed() {
             ticket.started = holder.stopwatch().clock.coarse();
         }
-        Self::new(holder, ticket, Phase::Bare, false)
+        Self::new(holder, ticket, Phase::Bare, false, None)
     }
 
-    /// One that a future carries.
+    /// One that a future carries, of a call that is about to be made with this request.
     #[inline]
-    pub(crate) fn carried(holder: H, ticket: Ticket, is_inbound: bool) -> Self {
-        Self::new(holder, ticket, Phase::Carried, is_inbound)
+    pub(crate) fn carried<Request: 'static>(
+        holder: &H,
+        ticket: Ticket,
+        is_inbound: bool,
+        request: &mut Request,
+    ) -> Self {
+        // Before the permit is made, and not by reference to the ticket: what may unwind keeps them in memory.
+        let Ticket { generation, part, started } = ticket;
+        let upload =
+            if is_inbound && ticket.is_timed() { Self::time(holder, generation, part, started, request) } else { None };
+        Self::new(holder.for_call(), ticket, Phase::Carried, is_inbound, upload)
     }
 
     #[inline]
-    fn new(holder: H, ticket: Ticket, phase: Phase, is_inbound: bool) -> Self {
-        let upload = ManuallyDrop::new(None);
-        Self { holder, ticket, phase, is_inbound, was_slow: None, is_flowing: false, upload }
+    fn new(holder: H, ticket: Ticket, phase: Phase, is_inbound: bool, upload: Option<Upload>) -> Self {
+        let upload = ManuallyDrop::new(upload);
+        Self { holder, ticket, phase, is_inbound, was_slow: None, learns: false, is_flowing: false, upload }
+    }
+
+    /// From now on the time is not counted in which the handler waits for its caller's body.
+    #[cold]
+    #[inline(never)]
+    fn time<Request: 'static>(
+        holder: &H,
+        generation: u64,
+        part: Part,
+        started: Instant,
+        request: &mut Request,
+    ) -> Option<Upload> {
+        let ticket = Ticket { generation, part, started };
+        let mut permit = Self::new(holder.for_call(), ticket, Phase::Carried, true, None); // the body may panic
+        let upload = holder.stopwatch().time_upload(request);
+        permit.phase = Phase::Settled;
+        upload
     }
 
     /// Asks for one that a future carries.
     pub(crate) fn enter(holder: &H, is_inbound: bool) -> Result<Self, Rejected> {
-        holder.admit().map(|ticket| Self::carried(holder.for_call(), ticket, is_inbound))
+        holder.admit().map(|ticket| Self::new(holder.for_call(), ticket, Phase::Carried, is_inbound, None))
     }
 
     /// From now on a future carries it.
@@ -113,45 +142,39 @@ impl<H: PermitOwner> Permit<H> {
 }
 
 impl<H: PermitOwner> Permit<H> {
-    /// Returns whether the call has been slow up to its answer, which has just come.
+    /// Takes the time of the answer, which has just come.
     #[inline(never)]
-    fn time_answer(&mut self) -> bool {
+    fn time_answer(&mut self) {
         if let Some(upload) = self.upload.take() {
             self.ticket.started = self.ticket.started.saturating_add(upload.waited());
         }
-        self.holder.stopwatch().is_slow(self.ticket.started)
+        let (was_slow, learns) = self.holder.stopwatch().time_answer(self.ticket.started);
+        (self.was_slow, self.learns) = (Some(was_slow), learns);
     }
 
     /// Returns whether the timed call was slow.
-    #[inline(never)]
+    #[inline]
     fn end_timed(&mut self, outcome: Outcome) -> bool {
-        let is_slow = match self.was_slow {
-            Some(was_slow) => was_slow,
-            None => self.time_answer(),
-        };
+        if self.was_slow.is_none() {
+            self.time_answer();
+        }
         self.learn(outcome);
-        is_slow
+        self.was_slow == Some(true)
     }
 
     /// Learns how long answers take, from good ones: failures may come at once.
-    fn learn(&self, outcome: Outcome) {
-        if outcome == Outcome::Success && !self.is_flowing {
+    #[inline]
+    fn learn(&mut self, outcome: Outcome) {
+        if std::mem::take(&mut self.learns) && outcome == Outcome::Success {
             self.holder.stopwatch().learn(self.ticket.started);
         }
     }
 
-    /// From now on the time is not counted in which a handler waits for its caller's body.
-    #[inline]
-    pub(crate) fn time_upload<Request: 'static>(&mut self, request: Request) -> Request {
-        if self.is_inbound && self.ticket.is_timed() { self.time_upload_of(request) } else { request }
-    }
-
-    /// By value: a reference would keep the request of every call in memory.
-    #[cold]
-    #[inline(never)]
-    fn time_upload_of<Request: 'static>(&mut self, mut request: Request) -> Request {
-        *self.upload = self.holder.stopwatch().time_upload(&mut request);
-        request
+    /// From now on the time is not counted in which the handler waits for its caller's body.
+    pub(crate) fn time_upload<Request: 'static>(&mut self, request: &mut Request) {
+        if self.is_inbound && self.ticket.is_timed() {
+            *self.upload = self.holder.stopwatch().time_upload(request);
+        }
     }
 
     pub(crate) fn set_upload(&mut self, upload: Option<Upload>) {
@@ -212,15 +235,13 @@ impl<H: PermitOwner> Settle for Permit<H> {
     #[inline]
     fn answered(&mut self) {
         if self.ticket.is_timed() {
-            self.was_slow = Some(self.time_answer());
+            self.time_answer();
         }
     }
 
     fn streams(&mut self) {
         self.holder.record_head(&mut self.ticket);
-        if self.ticket.is_timed() {
-            self.learn(Outcome::Success);
-        }
+        self.learn(Outcome::Success);
         self.is_flowing = true;
         self.progressed();
     }

@@ -2,7 +2,7 @@
 
 use super::future::ResponseFuture;
 use super::handle::CircuitBreaker;
-use super::owner::{Owner as _, PermitOwner};
+use super::owner::PermitOwner;
 use super::permit::Permit;
 use super::readiness::poll_inner;
 use super::ticket::Ticket;
@@ -98,7 +98,7 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let (classifier, on_reject) = (self.classifier.clone(), self.on_reject.clone());
         let free = self.breaker.shared.try_admit_fast().filter(|_| self.readiness == Readiness::Polled);
         let ticket = match free {
@@ -108,8 +108,8 @@ where
                 Err(rejected) => return reject(request, &self.breaker, rejected, classifier, on_reject),
             },
         };
-        let mut permit = Permit::carried(self.breaker.for_call(), ticket, is_inbound::<P, _, _, _, _>(self.side));
-        let request = permit.time_upload(request);
+        let is_inbound = is_inbound::<P, _, _, _, _>(self.side);
+        let permit = Permit::carried(&self.breaker, ticket, is_inbound, &mut request);
         start(&mut self.inner, request, permit, classifier, on_reject)
     }
 }

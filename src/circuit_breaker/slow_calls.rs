@@ -6,7 +6,7 @@ use crate::sync::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The coarse clock may lag: nearer to the threshold than this, or a tenth of it, the exact one is read.
-const COARSE_MARGIN: Duration = Duration::from_millis(50);
+const COARSE_MARGIN: u64 = 50_000_000; // nanoseconds
 
 /// The least time after which a call counts as unanswered by default: many times what the coarse clock may lag.
 const UNANSWERED_LEAST: Duration = Duration::from_millis(50);
@@ -99,24 +99,53 @@ impl Stopwatch {
         None
     }
 
+    /// Returns whether a call that began then and is answered now was slow, and whether the usual time should
+    /// [learn](Self::learn) from it. One reading of the coarse clock serves both.
+    pub(crate) fn time_answer(&self, started: Instant) -> (bool, bool) {
+        let now = self.clock.coarse();
+        (self.is_slow_at(now, started), self.learns_at(now, started))
+    }
+
     /// Learns how long answers take, from one that has just come.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn learn(&self, started: Instant) {
         let now = self.clock.coarse();
-        let usual = self.usual.load(Ordering::Relaxed);
-        let taken = nanos(now.saturating_duration_since(started));
-        let since = now.as_nanos().saturating_sub(self.moved_at.load(Ordering::Relaxed));
-        // Far shorter ones may move it at every tick: the first call of all may have taken long.
-        if since >= usual.max(1) || since > 0 && taken < usual / 8 {
+        if self.learns_at(now, started) {
+            let usual = self.usual.load(Ordering::Relaxed);
+            let taken = now.as_nanos().saturating_sub(started.as_nanos());
             self.moved_at.store(now.as_nanos(), Ordering::Relaxed);
             let moved = if usual == 0 { taken } else { usual - usual / 8 + taken / 8 };
             self.usual.store(moved, Ordering::Relaxed);
         }
     }
 
+    #[inline]
+    fn learns_at(&self, now: Instant, started: Instant) -> bool {
+        let usual = self.usual.load(Ordering::Relaxed);
+        let taken = now.as_nanos().saturating_sub(started.as_nanos());
+        let since = now.as_nanos().saturating_sub(self.moved_at.load(Ordering::Relaxed));
+        // Far shorter ones may move it at every tick: the first call of all may have taken long.
+        since >= usual.max(1) || since > 0 && taken < usual / 8
+    }
+
     /// Returns whether a call that began then has lasted longer than the threshold.
     pub(crate) fn is_slow(&self, started: Instant) -> bool {
         let has_rule = self.threshold.load(Ordering::Relaxed) != u64::MAX;
-        has_rule && started != Instant::NEVER && self.is_slow_since(started)
+        has_rule && started != Instant::NEVER && self.is_slow_at(self.clock.coarse(), started)
+    }
+
+    #[inline]
+    fn is_slow_at(&self, coarse: Instant, started: Instant) -> bool {
+        // In nanoseconds: a `Duration` of them is a division each.
+        let threshold = self.threshold.load(Ordering::Relaxed);
+        // The coarse clock is never ahead, so this is never too much.
+        let at_least = coarse.as_nanos().saturating_sub(started.as_nanos());
+        let is_near = threshold != u64::MAX && threshold.saturating_sub(at_least) < COARSE_MARGIN.max(threshold / 10);
+        if at_least <= threshold && is_near {
+            return self.clock.now().as_nanos().saturating_sub(started.as_nanos()) > threshold;
+        }
+        at_least > threshold
     }
 
     /// The time for the machine: exact where it times calls in flight by it, else that of the last tick.
@@ -128,18 +157,6 @@ impl Stopwatch {
     #[inline]
     pub(crate) fn start(&self) -> Instant {
         if self.threshold.load(Ordering::Relaxed) == u64::MAX { Instant::NEVER } else { self.clock.now() }
-    }
-
-    #[inline(never)]
-    fn is_slow_since(&self, started: Instant) -> bool {
-        let threshold = Duration::from_nanos(self.threshold.load(Ordering::Relaxed));
-        // The coarse clock is never ahead, so this is never too much.
-        let at_least = self.clock.coarse().saturating_duration_since(started);
-        let margin = COARSE_MARGIN.max(threshold / 10);
-        if at_least <= threshold && threshold.checked_sub(at_least).unwrap() < margin {
-            return self.clock.now().saturating_duration_since(started) > threshold;
-        }
-        at_least > threshold
     }
 }
 

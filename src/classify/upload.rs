@@ -58,26 +58,24 @@ impl<B: Body> Body for Timed<B> {
 /// types pass through: only a body that can be boxed can be replaced.
 #[cfg_attr(not(any(feature = "axum-core", feature = "grpc")), expect(unused_variables, reason = "no such body"))]
 pub(crate) fn time(request: &mut dyn Any, clock: &Clock) -> Option<Upload> {
-    let upload = Upload::default();
     #[cfg(feature = "axum-core")]
     if let Some(request) = request.downcast_mut::<http::Request<axum_core::body::Body>>() {
-        let body = replaceable(std::mem::take(request.body_mut()), clock, &upload, axum_core::body::Body::new);
-        *request.body_mut() = body;
-        return Some(upload);
+        return watch(request.body_mut(), clock, axum_core::body::Body::new);
     }
     #[cfg(feature = "grpc")]
     if let Some(request) = request.downcast_mut::<http::Request<tonic::body::Body>>() {
-        let body = replaceable(std::mem::take(request.body_mut()), clock, &upload, tonic::body::Body::new);
-        *request.body_mut() = body;
-        return Some(upload);
+        return watch(request.body_mut(), clock, tonic::body::Body::new);
     }
     None
 }
 
 #[cfg(any(feature = "axum-core", feature = "grpc"))]
-fn replaceable<B: Body>(body: B, clock: &Clock, upload: &Upload, boxed: impl FnOnce(Timed<B>) -> B) -> B {
+fn watch<B: Body + Default>(body: &mut B, clock: &Clock, boxed: impl FnOnce(Timed<B>) -> B) -> Option<Upload> {
     if body.is_end_stream() {
-        return body;
+        return None;
     }
-    boxed(Timed { body, clock: clock.clone(), upload: upload.clone(), waits_since: None })
+    let upload = Upload::default();
+    let timed = Timed { body: std::mem::take(body), clock: clock.clone(), upload: upload.clone(), waits_since: None };
+    *body = boxed(timed);
+    Some(upload)
 }

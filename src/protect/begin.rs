@@ -97,7 +97,11 @@ impl<B, H> Mechanisms<B, H> {
 
     /// Fast path: all permits, if no mechanism is keyed.
     #[inline]
-    pub(super) fn try_enter_fast<Request>(&self, is_inbound: bool) -> Option<GuardsOf<Request, B, H>>
+    pub(super) fn try_enter_fast<Request: 'static>(
+        &self,
+        is_inbound: bool,
+        request: &mut Request,
+    ) -> Option<GuardsOf<Request, B, H>>
     where
         B: circuit_breaker::Select<Request>,
         H: bulkhead::Select<Request>,
@@ -116,7 +120,7 @@ impl<B, H> Mechanisms<B, H> {
             None => None,
         };
         let breaker =
-            breaker.map(|(breaker, ticket)| circuit_breaker::Permit::carried(breaker.for_call(), ticket, is_inbound));
+            breaker.map(|(breaker, ticket)| circuit_breaker::Permit::carried(breaker, ticket, is_inbound, request));
         Some(Guards { breaker, bulkhead })
     }
 

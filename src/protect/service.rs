@@ -74,14 +74,17 @@ where
         }
         let is_inbound = is_inbound::<P, _, _, _, _>(self.layer.side);
         if !self.is_unasked
-            && let Some(guards) = self.layer.mechanisms.try_enter_fast(is_inbound)
+            && let Some(guards) = self.layer.mechanisms.try_enter_fast(is_inbound, &mut request)
         {
             let state = start(&mut self.inner, request, guards);
             return self.future(state);
         }
         let chosen = self.layer.mechanisms.choose(&request);
         match chosen.enter(!self.is_unasked, is_inbound) {
-            Ok(Begun::Free(guards)) => {
+            Ok(Begun::Free(mut guards)) => {
+                if let Some(permit) = &mut guards.breaker {
+                    permit.time_upload(&mut request);
+                }
                 let state = start(&mut self.inner, request, guards);
                 self.future(state)
             }
@@ -97,19 +100,16 @@ where
 
 /// Calls the service under its permits.
 #[inline]
-fn start<S, Request: 'static, D, Rejection, B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner>(
+fn start<S, Request, D, Rejection, B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner>(
     inner: &mut S,
-    mut request: Request,
-    mut guard: Guards<B, H>,
+    request: Request,
+    mut guards: Guards<B, H>,
 ) -> State<S::Future, Guards<B, H>, D, Rejection>
 where
     S: Service<Request>,
 {
-    if let Some(permit) = &mut guard.breaker {
-        request = permit.time_upload(request);
-    }
-    let future = on_behalf_of(&mut guard, || inner.call(request));
-    State::Called { future, guard }
+    let future = on_behalf_of(&mut guards, || inner.call(request));
+    State::Called { future, guard: guards }
 }
 
 impl<S, T, C: Clone, P: Clone, L: Clone, B, H> ProtectService<S, T, C, P, L, B, H> {

@@ -86,14 +86,14 @@ where
         self.inner.poll_ready(cx).map_err(P::carry)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let KeyedCircuitBreakerLayer { breakers, key, classifier, on_reject, side } = &self.layer;
         let circuit = breakers.key(&key(&request));
         let (classifier, on_reject) = (classifier.clone(), on_reject.clone());
         match circuit.try_acquire() {
             Ok(permit) => {
                 let mut permit = permit.into_carried(is_inbound::<P, _, _, _, _>(*side));
-                let request = permit.time_upload(request);
+                permit.time_upload(&mut request);
                 start(&mut self.inner, request, permit, classifier, on_reject)
             }
             Err(rejected) => reject(request, &circuit, rejected, classifier, on_reject),
