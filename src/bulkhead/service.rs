@@ -67,16 +67,16 @@ where
     #[inline]
     fn call(&mut self, request: Request) -> Self::Future {
         let (hold, classifier, on_reject) = (self.hold.clone(), self.classifier.clone(), self.on_reject.clone());
-        let bypasses = self.bulkhead.bypasses(&request);
-        let holder = if bypasses { self.bulkhead.any() } else { self.bulkhead.select(&request) };
         if !self.is_unasked
-            && !bypasses
-            && let Ok(ticket) = try_enter_fast(&*holder)
+            && let Some(holder) = self.bulkhead.always()
+            && let Some(permit) = Held::try_enter_fast(holder)
         {
-            let permit = Permit::new(holder.into_owned(), ticket).carried(); // before the call, which may panic
+            // The permit exists before the call, which may panic.
             let state = State::Called { future: self.inner.call(request), guard: Some(permit) };
             return ResponseFuture { state, hold, classifier, on_reject };
         }
+        let bypasses = self.bulkhead.bypasses(&request);
+        let holder = if bypasses { self.bulkhead.any() } else { self.bulkhead.select(&request) };
         let state = start_slow(&mut self.inner, !self.is_unasked, request, holder, bypasses, &on_reject);
         ResponseFuture { state, hold, classifier, on_reject }
     }
@@ -99,6 +99,10 @@ where
     let held = if bypasses {
         count(&holder.counters().bypassed);
         Permit::bypass(holder.into_owned()).into()
+    } else if let Cow::Owned(selected) = &holder
+        && let Ok(ticket) = try_enter_fast(selected)
+    {
+        Permit::new(holder.into_owned(), ticket).into()
     } else {
         match Held::enter(&*holder) {
             Ok(held) => held,
