@@ -42,24 +42,36 @@ ours-switch-16           admitting 3470  0
 cargo build --quiet --release --manifest-path benches/Cargo.toml --bin count --no-default-features --features ours
 counter=$target/release/count
 
-# collected SUBJECT CASE CALLS
-collected() {
+# One run at a time for each processor, the results in the order of the table.
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+# run SUBJECT CASE CALLS: what callgrind and the counter print.
+run() {
   valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='count::measured*' \
-    "$counter" "$1" "$2" "$3" 2>&1 | awk '/Collected/ { print $NF }'
+    "$counter" "$1" "$2" "$3" >"$results/$1.$2.$3" 2>&1
 }
+export -f run
+export counter results
+
+subjects=$("$counter" list | cut -f 1)
+while read -r subject case _; do
+  [[ $subject ]] || continue
+  if ! grep -qx "$subject" <<<"$subjects"; then
+    echo "benches/ has no subject $subject any more" >&2
+    exit 1
+  fi
+  printf '%s %s %s\n' "$subject" "$case" "$few" "$subject" "$case" "$many"
+done <<<"$limits" | xargs -P "$(nproc)" -L 1 bash -c 'run "$@"' run
 
 printf '%-24s %-10s %13s %12s\n' '' '' instructions allocations
 failed=
 while read -r subject case instructions_max allocations_max; do
   [[ $subject ]] || continue
-  if ! "$counter" list | cut -f 1 | grep -qx "$subject"; then
-    echo "benches/ has no subject $subject any more" >&2
-    exit 1
-  fi
-  low=$(collected "$subject" "$case" "$few")
-  high=$(collected "$subject" "$case" "$many")
+  low=$(awk '/Collected/ { print $NF }' "$results/$subject.$case.$few")
+  high=$(awk '/Collected/ { print $NF }' "$results/$subject.$case.$many")
   instructions=$(((high - low) / (many - few)))
-  allocations=$("$counter" "$subject" "$case" "$many" | awk '{ printf "%d", ($3 + $1 - 1) / $1 }')
+  allocations=$(awk '/ calls, / { printf "%d", ($3 + $1 - 1) / $1 }' "$results/$subject.$case.$many")
   printf '%-24s %-10s %13s %12s' "$subject" "$case" "$instructions" "$allocations"
   if ((instructions > instructions_max || allocations > allocations_max)); then
     printf '   more than %s and %s' "$instructions_max" "$allocations_max"

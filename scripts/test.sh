@@ -20,7 +20,7 @@ case ${1-} in
   *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0" >&2; exit 2 ;;
 esac
 
-# step TITLE COMMAND...: runs a command and tells how long it took.
+# step TITLE COMMAND...: runs a command and prints how long it took.
 step() {
   local title=$1 begun=$SECONDS
   shift
@@ -33,6 +33,29 @@ step() {
     exit 1
   fi
   printf -- '--- %d s, %s free on the disk\n' $((SECONDS - begun)) "$(df -h --output=avail . | tail -n 1 | tr -d ' ')"
+}
+
+# begin NAME COMMAND...: starts a command at the lowest priority, so that it takes only the processor time that steps leave,
+# and keeps what it prints. `step TITLE finished NAME` waits for it.
+declare -A jobs=()
+outputs=$(mktemp -d)
+trap 'kill "${jobs[@]}" 2>/dev/null || true; rm -rf "$outputs"' EXIT
+begin() {
+  local name=$1
+  shift
+  {
+    renice -n 19 "$BASHPID" >/dev/null
+    "$@"
+  } >"$outputs/$name" 2>&1 &
+  jobs[$name]=$!
+}
+
+finished() {
+  local code=0
+  wait "${jobs[$1]}" || code=$?
+  unset "jobs[$1]"
+  cat "$outputs/$1"
+  return "$code"
 }
 
 # tidy FOLDER...: removes what was built there, where that is asked for.
@@ -81,12 +104,12 @@ features() {
   sed -n '/^\[features\]/,/^\[dep/s/^\([a-z-]*\) = .*/\1/p' Cargo.toml | grep -vx -e default -e full
 }
 
-# Each feature alone, and what README tells users to combine.
+# Each feature alone, and the combinations in README. scripts/test_long.sh runs clippy over each.
 each_feature() {
   local set
   for set in $(features) tokio,http grpc,tokio reqwest,tokio kill-switch,http file,http,axum; do
     printf ' %s' "$set"
-    cargo clippy --quiet --lib --no-default-features --features "$set" -- -D warnings || return 1
+    cargo rustc --quiet --lib --profile check --no-default-features --features "$set" -- -D warnings || return 1
   done
   printf '\n'
 }
@@ -113,11 +136,7 @@ models() {
     cargo test --manifest-path loom/Cargo.toml loom_
 }
 
-documentation() {
-  RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features
-}
-
-# Every example but the canary, which has a step of its own.
+# Every example but the canary, which has a step of its own. The tests have built them.
 examples() {
   local path name
   for path in examples/*.rs examples/*/main.rs; do
@@ -127,7 +146,7 @@ examples() {
     name=${name%.rs}
     [[ $name == canary ]] && continue
     printf '\n    %s\n' "$name"
-    timeout 120 cargo run --quiet --example "$name" || return 1
+    timeout 120 "$target/debug/examples/$name" || return 1
   done
 }
 
@@ -135,18 +154,22 @@ step 'tools' tools
 step 'formatting' formatting
 step 'lints, all features' cargo clippy --all-targets --all-features -- -D warnings
 step 'lints, no feature' cargo clippy --lib --no-default-features -- -D warnings
+if [[ ! $quick ]]; then
+  # In target folders of their own, beside the tests, which wait much.
+  begin loom counted models
+  begin instructions scripts/instructions.sh
+fi
 step 'tests, and the examples in the docs' cargo test --all-features --no-fail-fast
 step 'tests that need promtool' counted cargo test --all-features --test telemetry --test kill_switch -- --ignored promtool
 if [[ ! $quick ]]; then
-  step 'each feature alone, and what users combine' each_feature
-  step 'documentation' documentation
-  step 'public API' scripts/api.sh
+  step 'documentation and public API' env RUSTDOCFLAGS='-D warnings' scripts/api.sh
+  begin features each_feature
   step 'examples' examples
-  step 'the canary' timeout 300 cargo run --quiet --example canary
-  tidy "$target/debug" "$target/doc"
-  step 'loom models, the quick ones' counted models
-  tidy "$target/loom"
-  step 'instructions a call' scripts/instructions.sh
+  step 'the canary' timeout 300 "$target/debug/examples/canary"
+  step 'loom models, the quick ones: the rest of them' finished loom
+  step 'instructions a call: the rest of them' finished instructions
+  step 'each feature alone, and what users combine: the rest of them' finished features
+  tidy "$target/debug" "$target/doc" "$target/loom"
 fi
 
 printf '\n'

@@ -9,6 +9,7 @@ pub mod allocations;
 pub mod bare;
 #[cfg(feature = "end-to-end")]
 pub mod end_to_end;
+#[cfg(feature = "peers")]
 pub mod measure;
 #[cfg(feature = "ours")]
 pub mod ours;

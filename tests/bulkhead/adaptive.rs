@@ -1,6 +1,7 @@
 //! Adaptive limits against a simulated server with a known knee, at once and at twice its capacity.
 //!
-//! `cargo test --test adaptive -- --nocapture` shows the table; `BACKSTOP_ADAPTIVE_SEED` draws other calls.
+//! `cargo test --test bulkhead adaptive -- --nocapture` shows the table; `BACKSTOP_ADAPTIVE_SEED` draws other calls. A debug
+//! build leaves out the long scenarios (`BACKSTOP_ADAPTIVE_CALLS` sets the bound): `scripts/test_long.sh` plays all.
 
 mod scenario;
 mod server;
@@ -47,12 +48,18 @@ fn seed() -> u64 {
     std::env::var("BACKSTOP_ADAPTIVE_SEED").map_or(7, |seed| seed.parse().expect("a number"))
 }
 
+/// Scenarios with more calls at the server's capacity are left out.
+fn longest() -> f64 {
+    let longest = if cfg!(debug_assertions) { 200_000.0 } else { f64::INFINITY };
+    std::env::var("BACKSTOP_ADAPTIVE_CALLS").map_or(longest, |calls| calls.parse().expect("a number"))
+}
+
 fn scenarios(name: &str) -> Vec<Scenario> {
     let file = format!("tests/bulkhead/adaptive/{name}.jsonl");
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
     let scenarios =
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")));
-    scenarios.collect()
+    scenarios.filter(|scenario: &Scenario| scenario.calls() <= longest()).collect()
 }
 
 fn with_limit(scenario: &Scenario, load: f64) -> Vec<Stretch> {

@@ -29,6 +29,13 @@ pub(crate) struct Scenario {
     pub(crate) expect: Expect,
 }
 
+impl Scenario {
+    /// Calls that the server answers at its capacity, in all stretches.
+    pub(crate) fn calls(&self) -> f64 {
+        self.round_trips * (self.knee + self.moves.iter().map(|stretch| stretch.knee).sum::<f64>())
+    }
+}
+
 /// How the work of calls varies.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -20,7 +20,8 @@ fn kill_after(path: &Path, micros: u64) -> Option<u64> {
 }
 
 fn kills() -> u64 {
-    std::env::var("BACKSTOP_STORE_KILLS").map_or(300, |kills| kills.parse().unwrap())
+    std::env::var("BACKSTOP_STORE_KILLS")
+        .map_or(if cfg!(debug_assertions) { 100 } else { 300 }, |kills| kills.parse().unwrap())
 }
 
 #[test]
