@@ -10,7 +10,7 @@ pub(crate) fn publish(publisher: &mut Publisher, name: &'static str, sample: &Sa
     publisher.publish(&series(name), values(sample))
 }
 
-/// Maximum number of series that a breaker begins with, whatever its settings.
+/// Maximum number of series of a breaker, whatever its settings; settings that change can add those of the new ones.
 const SERIES_MAX: usize = 32;
 
 /// Series beside those of changes of state and of rates.
@@ -44,11 +44,8 @@ fn values(sample: &Sample) -> impl Iterator<Item = Value> + Clone {
     let states = State::ALL.map(|state| Value::Now(if state == sample.state { 1.0 } else { 0.0 }));
     let possible = TRANSITIONS.iter().filter(|(_, to, reason)| can_happen(config, *to, *reason)).count();
     let mut transitions = [Value::NO_TOTAL; TRANSITIONS.len()];
-    for ((value, (from, to, reason)), count) in transitions.iter_mut().zip(TRANSITIONS).zip(sample.transitions) {
-        // With every rule there is one too many: the rarest exists once it has counted.
-        let is_one_too_many =
-            OTHERS + possible > SERIES_MAX && (*from, *reason) == (Some(State::HalfOpen), Reason::NoAnswer);
-        *value = counted(count, can_happen(config, *to, *reason) && !is_one_too_many);
+    for ((value, (_, to, reason)), count) in transitions.iter_mut().zip(TRANSITIONS).zip(sample.transitions) {
+        *value = counted(count, can_happen(config, *to, *reason));
     }
     let calls =
         [totals.successful, totals.failed, totals.ignored, totals.abandoned, totals.not_permitted, totals.stale];

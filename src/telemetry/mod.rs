@@ -41,9 +41,8 @@
 //!
 //! Every series exists from the moment a mechanism is made, at 0 or without a sample: the first trip is an increase that
 //! a query can see, and `transitions_total` records an opening that came and went between two scrapes. Of
-//! `transitions_total` those exist that the settings allow. A breaker begins with at most 32 series: with more than three
-//! reasons to open, `no_answer` among them, it has no gauges of rates, and with all six a half-open circuit that opens for
-//! `no_answer` is counted from the first time on.
+//! `transitions_total` those exist that the settings allow. A breaker has at most 32 series: with more than three
+//! reasons to open, `no_answer` among them, it has no gauges of rates. Settings that change add the series of the new ones.
 //!
 //! # Labels
 //!
@@ -51,7 +50,7 @@
 //! |---|---|
 //! | name | the name that the mechanism was given; no key of a group and nothing of a request |
 //! | state | `closed`, `open`, `half_open`, `forced_open`, `disabled`, `shadow` |
-//! | from, to | the states; `from` is `any` for a change by hand |
+//! | from, to | the states; `from` is `any` for a change by hand and for `no_answer` |
 //! | reason | `failure_rate`, `slow_call_rate`, `failure_count`, `consecutive_failures`, `no_answer`, `retry_after`, `open_time_elapsed`, `probes_succeeded`, `probes_failed`, `half_open_timeout`, `manual` |
 //! | kind of a breaker's call | `successful`, `failed`, `ignored`, `abandoned`, `not_permitted`, `stale` |
 //! | kind of a bulkhead's call | `permitted`, `rejected_full`, `timed_out`, `shed`, `left_queue`, `bypassed` |
@@ -106,7 +105,7 @@
 //! # Histograms
 //!
 //! Samples of a histogram are not stored: each goes to the current recorder at once, or is lost if there is none. The
-//! facade cannot set buckets, so exporters have to be told; [`BUCKETS`] fit all histograms of this crate.
+//! facade cannot set buckets, so they are set in the exporter; [`BUCKETS`] fit all histograms of this crate.
 //!
 //! | exporter | buckets |
 //! |---|---|

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 const CALLS: &str = "backstop_circuit_breaker_calls_total";
 const STATE: &str = "backstop_circuit_breaker_state";
+const TRANSITIONS: &str = "backstop_circuit_breaker_transitions_total";
 const SECOND: Duration = Duration::from_secs(1);
 
 fn successful(scrape: &Scrape, name: &str) -> f64 {
@@ -245,6 +246,22 @@ fn no_breaker_has_more_than_32_series_whatever_happens_to_it() {
             assert!(series <= 32, "{series} in\n{}", exporter.scrape().text);
         });
     }
+    let exporter = Exporter::new();
+    exporter.run(|| {
+        let (clock, time) = Clock::manual();
+        let breaker = all(CircuitBreaker::builder("all rules").clock(clock)).build().unwrap();
+        breaker.probe("test");
+        let abandon = |permit: Permit| {
+            time.advance(SECOND);
+            drop(permit);
+        };
+        (0..100).map_while(|_| breaker.try_acquire().ok()).for_each(abandon);
+        breaker.publish();
+        let scrape = exporter.scrape();
+        let labels = [("from", "any"), ("to", "open"), ("reason", "no_answer")];
+        assert_eq!(scrape.value(TRANSITIONS, &labels), 1.0, "{}", scrape.text);
+        assert_eq!(scrape.series.len(), 32, "{}", scrape.text);
+    });
 }
 
 #[test]
