@@ -45,7 +45,7 @@ async fn main() -> Result<(), BoxError> {
     let id = SwitchId::new("recommendations")?;
     let next_year = Timestamp::now() + Duration::from_secs(365 * 86_400);
     let definition = Definition::new("team-recs", "the recommendations on every page", next_year, OnUnknown::Allow);
-    let definition = definition.severity(Severity::Low);
+    let definition = definition.with_severity(Severity::Low);
     let engage = |scope| Change::Engage(Engage::new(id.clone(), scope).replace().incident("INC-1204"));
     let change = async |change: Change, by: &str, reason: &str| {
         let (switches, by) = (switches.clone(), Author::person(by, Timestamp::now()).because(reason));

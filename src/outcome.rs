@@ -81,7 +81,7 @@ impl Classification {
 
     /// Adds the wait that the dependency asked for (`Retry-After`, gRPC pushback). Saturates at 584 years.
     #[must_use]
-    pub fn retry_after(mut self, after: Duration) -> Self {
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after).into();
         self
     }
@@ -99,7 +99,7 @@ impl Classification {
     }
 
     /// The wait that the dependency asked for.
-    pub const fn requested_wait(self) -> Option<Duration> {
+    pub const fn retry_after(self) -> Option<Duration> {
         self.retry_after.get()
     }
 }
@@ -107,7 +107,7 @@ impl Classification {
 impl std::fmt::Debug for Classification {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Classification");
-        shown.field("outcome", &self.outcome).field("retry_after", &self.requested_wait()).finish()
+        shown.field("outcome", &self.outcome).field("retry_after", &self.retry_after()).finish()
     }
 }
 

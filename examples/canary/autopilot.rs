@@ -41,7 +41,7 @@ impl ControlPlane {
         let control_plane = Self(Arc::new(Editor::new(store).audited(AuditLog::new(directory.join("audit.jsonl")))));
         let next_year = Timestamp::now() + Duration::from_secs(365 * 86_400);
         let definition = Definition::new("team-search", "the ranking of products", next_year, OnUnknown::Allow);
-        let define = Change::Define { switch: id()?, definition: definition.max_automatic(100.0) };
+        let define = Change::Define { switch: id()?, definition: definition.with_max_automatic(100.0) };
         control_plane.change(define, Author::person("mira", Timestamp::now()).because("the ranking goes live")).await?;
         Ok(control_plane)
     }

@@ -123,7 +123,7 @@ impl Shared {
 
     #[inline(never)]
     fn record_slow(&self, ticket: &Ticket, classification: Classification, is_slow: bool) {
-        let is_plain = ticket.part.is_plain() && classification.requested_wait().is_none();
+        let is_plain = ticket.part.is_plain() && classification.retry_after().is_none();
         let is_counted = match classification.outcome() {
             Outcome::Success => is_plain && !is_slow && self.count_success(ticket.generation),
             // A full bulkhead inside of the breaker answers often, and at once.
@@ -174,7 +174,7 @@ impl Shared {
     #[inline(never)]
     pub(super) fn record_locked(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {
         let Ticket { generation, part, .. } = *ticket;
-        let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
+        let (outcome, retry_after) = (classification.outcome(), classification.retry_after());
         self.locked(|core, now| {
             let recorded = core.machine.record(Ended { generation, part, outcome, is_slow, retry_after, left }, now);
             core.accumulated.count(recorded);

@@ -27,7 +27,7 @@ fn of_pushback(outcome: Outcome, headers: &HeaderMap) -> Classification {
         .and_then(|text| text.trim().parse().ok())
         .map(Duration::from_millis);
     match pushback {
-        Some(after) if outcome == Outcome::Failure => Classification::new(outcome).retry_after(after),
+        Some(after) if outcome == Outcome::Failure => Classification::new(outcome).with_retry_after(after),
         _ => outcome.into(),
     }
 }
@@ -112,7 +112,7 @@ mod tests {
     fn pushback_is_the_requested_wait() {
         let mut pushed = headers("14");
         pushed.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("1500"));
-        assert_eq!(of_headers(&pushed, Side::Outbound).unwrap().requested_wait(), Some(Duration::from_millis(1_500)));
+        assert_eq!(of_headers(&pushed, Side::Outbound).unwrap().retry_after(), Some(Duration::from_millis(1_500)));
     }
 
     #[cfg(feature = "grpc")]

@@ -206,7 +206,7 @@ impl Head<'_> {
         }
         let outcome = of_status(self.status, side);
         (outcome != Outcome::Success).then(|| match retry_after(self.headers) {
-            Some(after) => Classification::new(outcome).retry_after(after),
+            Some(after) => Classification::new(outcome).with_retry_after(after),
             None => outcome.into(),
         })
     }
@@ -248,7 +248,7 @@ mod tests {
 
     fn wait(text: &str) -> Option<Duration> {
         match Auto.classify(&response(503, Some(text))) {
-            Classified::Now(classification) => classification.requested_wait(),
+            Classified::Now(classification) => classification.retry_after(),
             Classified::AtEnd => None,
         }
     }

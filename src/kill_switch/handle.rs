@@ -84,11 +84,12 @@ impl KillSwitch {
         }
     }
 
-    /// Runs a future unless the switch is engaged; then `degraded` answers. There is no way to leave it out.
+    /// Runs a future unless the switch is engaged; then `fallback` answers, with [`CallError::Rejected`], and is counted.
+    /// The future's own errors pass: a degraded mode does not hide them.
     ///
     /// # Errors
     ///
-    /// The future's error, or that of `degraded`.
+    /// The future's error, or the one that `fallback` returns.
     ///
     /// # Cancel safety
     ///
@@ -97,13 +98,13 @@ impl KillSwitch {
         &self,
         target: &Target<'_>,
         future: impl Future<Output = Result<T, E>>,
-        degraded: impl FnOnce(Rejected) -> Result<T, E>,
+        fallback: impl FnOnce(CallError<E>) -> Result<T, E>,
     ) -> Result<T, E> {
         match self.check(target) {
             Ok(_) => future.await,
             Err(rejected) => {
                 self.count_fallback();
-                degraded(rejected)
+                fallback(rejected.into())
             }
         }
     }

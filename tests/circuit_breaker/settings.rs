@@ -124,7 +124,7 @@ fn c10_the_longest_durations_are_for_ever_and_overflow_nowhere() {
     let (breaker, time) = breaker(|builder| forever(builder).window(SlidingWindow::time(Duration::MAX, 1_000)));
     let century = || time.advance(Duration::from_secs(100 * 365 * 24 * 60 * 60));
     century();
-    breaker.try_acquire().unwrap().end(Classification::new(Outcome::Failure).retry_after(Duration::MAX));
+    breaker.try_acquire().unwrap().end(Classification::new(Outcome::Failure).with_retry_after(Duration::MAX));
     assert_eq!((breaker.state(), breaker.retry_after()), (State::Open, None));
     century();
     let rejected = breaker.try_acquire().unwrap_err();
@@ -144,7 +144,7 @@ fn c10_a_retry_after_of_any_length_is_cut_to_the_longest_that_is_believed() {
     for asked in [Duration::from_secs(u64::MAX), Duration::MAX, Duration::from_secs(601)] {
         let (breaker, _) = breaker(|builder| builder);
         fail(&breaker, 1);
-        breaker.try_acquire().unwrap().end(Classification::new(Outcome::Failure).retry_after(asked));
+        breaker.try_acquire().unwrap().end(Classification::new(Outcome::Failure).with_retry_after(asked));
         assert_eq!(breaker.retry_after(), Some(Duration::from_secs(600)), "{asked:?}");
     }
 }

@@ -44,7 +44,7 @@ fn a_dependency_that_asks_to_be_left_alone_is_told_too() {
         breaker(|builder| builder.initial_state(State::Shadow).retry_after(RetryAfterPolicy::OpensAtOnce));
     let events = events(&breaker);
     let overloaded = || {
-        let classification = Classification::new(Outcome::Failure).retry_after(Duration::from_secs(30));
+        let classification = Classification::new(Outcome::Failure).with_retry_after(Duration::from_secs(30));
         breaker.try_acquire().expect("a shadow rejects nothing").end(classification);
     };
     for incident in 1..=3 {

@@ -164,8 +164,8 @@ impl Player {
         let classification = Classification::new(outcome);
         permit.end(match retry_after_ms {
             None => classification,
-            Some(0) => classification.retry_after(Duration::ZERO),
-            Some(ms) => classification.retry_after(Duration::from_millis(ms) + self.probes_after),
+            Some(0) => classification.with_retry_after(Duration::ZERO),
+            Some(ms) => classification.with_retry_after(Duration::from_millis(ms) + self.probes_after),
         });
     }
 

@@ -229,7 +229,7 @@ fn what_happens_to_a_switch_is_counted_by_what_set_it_off() {
         release(&switches);
         assert_eq!(moved("released", "drill"), (0.0, 1.0));
 
-        let define = Change::Define { switch: id(), definition: definition().max_automatic(10.0) };
+        let define = Change::Define { switch: id(), definition: definition().with_max_automatic(10.0) };
         switches.change(&define, &by("mira", "let programs help")).unwrap();
         let breach = Trigger::Kpi(Breach::new("errors", 0.2, 0.05, Duration::from_secs(60), 900));
         let automatic = Engage::new(id(), Scope::new().percent(10.0)).trigger(breach);

@@ -97,10 +97,10 @@ impl Define {
         let expires = expires.ok_or_else(|| missing("expires"))?;
         let severity = self.severity.or_else(|| Some(old?.severity)).unwrap_or_default();
         let spread = self.max_automatic_spread.or_else(|| Some(old?.max_automatic_spread)).unwrap_or_default();
-        let limit = self.max_automatic.map_or_else(|| old.and_then(Definition::automatic_limit), |Limit(limit)| limit);
-        let definition = Definition::new(owner, disables, expires, on_unknown).severity(severity);
-        let definition = limit.map(Percent::get).into_iter().fold(definition, Definition::max_automatic);
-        let definition = definition.max_automatic_spread(spread);
+        let limit = self.max_automatic.map_or_else(|| old.and_then(Definition::max_automatic), |Limit(limit)| limit);
+        let definition = Definition::new(owner, disables, expires, on_unknown).with_severity(severity);
+        let definition = limit.map(Percent::get).into_iter().fold(definition, Definition::with_max_automatic);
+        let definition = definition.with_max_automatic_spread(spread);
         let change = Change::Define { switch: self.id.clone(), definition };
         backend.change_if(seen, &change, &self.who, |_| {
             let id = self.id;

@@ -164,7 +164,7 @@ impl<K: Key> Group<K> {
     }
 
     pub(super) fn record(&self, entry: &Arc<Entry<K>>, ticket: &Ticket, classification: Classification, is_slow: bool) {
-        let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
+        let (outcome, retry_after) = (classification.outcome(), classification.retry_after());
         if outcome == Outcome::Success && !is_slow && retry_after.is_none() && self.count_success(entry, ticket) {
             return;
         }
@@ -180,7 +180,7 @@ impl<K: Key> Group<K> {
         left: Left,
     ) {
         let Ticket { generation, part, .. } = *ticket;
-        let (outcome, retry_after) = (classification.outcome(), classification.requested_wait());
+        let (outcome, retry_after) = (classification.outcome(), classification.retry_after());
         let recorded = self.with_machine(entry, |machine, now| {
             machine.record(Ended { generation, part, outcome, is_slow, retry_after, left }, now)
         });

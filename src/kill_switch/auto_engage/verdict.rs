@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_program_engages_as_far_as_the_definition_lets_it_and_says_which_kpi_it_was() {
-        let document = document(|definition| definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere));
+        let document =
+            document(|definition| definition.with_max_automatic(10.0).with_max_automatic_spread(Spread::Everywhere));
         let next = engaged(&document, 10.0).unwrap();
         let engagement = next.switch("recs").unwrap().engaged.as_ref().unwrap();
         let Trigger::Kpi(breach) = &engagement.trigger else { panic!("{engagement:?}") };
@@ -175,7 +176,8 @@ mod tests {
     #[test]
     fn a_switch_that_is_left_to_people_or_pinned_by_one_is_not_engaged() {
         assert!(matches!(engaged(&document(|as_it_is| as_it_is), 0.1), Err(ChangeError::TooWide { .. })));
-        let document = document(|definition| definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere));
+        let document =
+            document(|definition| definition.with_max_automatic(10.0).with_max_automatic_spread(Spread::Everywhere));
         let pin = Change::Pin { switch: id(), state: PinState::Released };
         let pinned = apply(&document, &pin, &by(2)).unwrap();
         assert!(matches!(engaged(&pinned, 1.0), Err(ChangeError::Pinned { .. })));
@@ -183,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_long_sentence_is_no_reason_to_wait_and_waiting_is_no_change() {
-        let document = document(|definition| definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere));
+        let document =
+            document(|definition| definition.with_max_automatic(10.0).with_max_automatic_spread(Spread::Everywhere));
         let engage = || Engage::new(id(), Scope::new().percent(1.0));
         let (change, by) = verdict(&"ü".repeat(2_000)).engage(engage(), "autopilot", at(9)).unwrap();
         assert!(apply(&document, &change, &by).is_ok());

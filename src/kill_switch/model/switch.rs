@@ -60,7 +60,7 @@ impl Switch {
 
 /// Definition of a switch: its owner, what it disables, and its state before a document is known.
 ///
-/// Setters take everything; [`check`](Self::check) reports every problem, and so does the change that uses it.
+/// The `with_` methods accept every value; [`check`](Self::check) reports every problem, and so does the change that uses it.
 ///
 /// # Examples
 ///
@@ -69,8 +69,8 @@ impl Switch {
 ///
 /// let expires = "2027-01-31T00:00:00Z".parse().expect("a time");
 /// let definition = Definition::new("team-recs", "the recommendations on every page", expires, OnUnknown::Allow)
-///     .severity(Severity::High)
-///     .max_automatic(10.0);
+///     .with_severity(Severity::High)
+///     .with_max_automatic(10.0);
 /// definition.check()?;
 /// # Ok::<_, backstop::ConfigError>(())
 /// ```
@@ -112,20 +112,20 @@ impl Definition {
     }
 
     /// Severity of an engagement. Default: medium.
-    pub fn severity(mut self, severity: Severity) -> Self {
+    pub fn with_severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
     }
 
     /// The widest share, in percent, for which automation may engage it. Valid: 0.0001 to 100. Default: none, which
     /// leaves the switch to people.
-    pub fn max_automatic(mut self, percent: f64) -> Self {
+    pub fn with_max_automatic(mut self, percent: f64) -> Self {
         self.max_automatic = Some(Percent::new(percent).map_or(percent, Percent::get));
         self
     }
 
     /// Largest spread for automation. Default: some instances.
-    pub fn max_automatic_spread(mut self, spread: Spread) -> Self {
+    pub fn with_max_automatic_spread(mut self, spread: Spread) -> Self {
         self.max_automatic_spread = spread;
         self
     }
@@ -136,7 +136,7 @@ impl Definition {
     }
 
     /// The widest share for which automation may engage it; `None` is not at all.
-    pub fn automatic_limit(&self) -> Option<Percent> {
+    pub fn max_automatic(&self) -> Option<Percent> {
         self.max_automatic.and_then(|percent| Percent::new(percent).ok())
     }
 

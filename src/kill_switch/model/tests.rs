@@ -37,7 +37,8 @@ pub(crate) fn full() -> Document {
     let pin = Pin { state: PinState::Engaged, by: "bo".into(), reason: "until fixed".into(), at: at(11) };
     let (by, instances) = ("cy".into(), 3);
     let drilled = DrillRecord { at: at(5), by, instances, time_to_disable_ms: 40, time_to_verify_ms: 90 };
-    let definition = Definition::new("team-recs", "recommendations", at(1_000), OnUnknown::Allow).max_automatic(10.0);
+    let definition =
+        Definition::new("team-recs", "recommendations", at(1_000), OnUnknown::Allow).with_max_automatic(10.0);
     let recs = Switch {
         id: id("recs"),
         definition: definition.clone(),

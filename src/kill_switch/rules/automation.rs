@@ -12,7 +12,7 @@ pub(crate) fn may_automation(document: &Document, change: &Change, by: &Author) 
     };
     let switch = find(document, id)?;
     not_pinned(switch)?;
-    let allowed = switch.definition.automatic_limit();
+    let allowed = switch.definition.max_automatic();
     let within = |scope: &Scope| {
         let is_within = allowed.is_some() && scope.share().is_some_and(|share| Some(share) <= allowed);
         let allowed = allowed.map_or(0.0, Percent::get);

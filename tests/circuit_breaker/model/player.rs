@@ -116,7 +116,7 @@ impl Player {
             End::With { outcome, retry_after } => {
                 let classification = Classification::new(outcome);
                 permit.end(match retry_after {
-                    Some(after) => classification.retry_after(nanos(after)),
+                    Some(after) => classification.with_retry_after(nanos(after)),
                     None => classification,
                 });
                 (outcome, retry_after)

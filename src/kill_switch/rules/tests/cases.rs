@@ -31,7 +31,7 @@ pub(crate) fn program(second: i64) -> Author {
 
 pub(crate) fn define(switch: &str) -> Change {
     let definition = Definition::new("team", "a thing", Timestamp::MAX, OnUnknown::Allow);
-    let definition = definition.max_automatic(10.0).max_automatic_spread(Spread::Everywhere);
+    let definition = definition.with_max_automatic(10.0).with_max_automatic_spread(Spread::Everywhere);
     Change::Define { switch: id(switch), definition }
 }
 

@@ -23,7 +23,7 @@ fn stages() -> Change {
 fn defined(spread: Spread) -> Document {
     let empty = Document::new("shop", &person("ana", 0)).unwrap();
     let definition = Definition::new("team", "a thing", Timestamp::MAX, OnUnknown::Allow);
-    let definition = definition.max_automatic(10.0).max_automatic_spread(spread);
+    let definition = definition.with_max_automatic(10.0).with_max_automatic_spread(spread);
     apply(&empty, &Change::Define { switch: id("recs"), definition }, &person("ana", 0)).unwrap()
 }
 
