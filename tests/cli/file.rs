@@ -214,8 +214,8 @@ fn eight_that_engage_at_once_all_do() {
 #[test]
 fn each_way_to_fail_has_its_exit_code() {
     let editor = Editor::new();
-    editor.run(&["engage", "recs", "--all", "--reason", "x"]).fails(1, "error (empty): the store is empty");
-    editor.run(&["revert", "--reason", "x"]).fails(1, "empty");
+    editor.run(&["engage", "recs", "--all", "--reason", "x"]).fails(3, "error (store): there is no file");
+    editor.run(&["revert", "--reason", "x"]).fails(3, "there is no file");
     editor.define("recs").succeeds();
     editor.define("recs").succeeds(); // another time, by the clock
     editor.run(&["engage", "ads", "--all", "--reason", "x"]).fails(1, "error (unknown_switch)");

@@ -23,7 +23,7 @@ fn a_mistyped_path_is_an_error_and_not_an_empty_list() {
     }
     editor
         .run(&["engage", "recs", "--all", "--reason", "x", "--file", wrong.to_str().unwrap()])
-        .fails(1, "there is no file");
+        .fails(3, "there is no file");
     assert!(!wrong.exists());
 }
 

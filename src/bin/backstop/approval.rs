@@ -4,7 +4,7 @@ use super::author_args::Who;
 use super::backend::Backend;
 use super::output::{Failure, Report};
 use super::{text, time_args};
-use backstop::kill_switch::{Change, ChangeError, Document, EditError, Sha256};
+use backstop::kill_switch::{Change, ChangeError, Document, Sha256};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
@@ -76,7 +76,7 @@ pub(super) struct Approve {
 
 impl Approve {
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
-        let current = backend.document()?.ok_or(EditError::Empty)?;
+        let current = backend.required()?;
         let number = self.number;
         let proposal = current.pending().iter().find(|proposal| proposal.number == number);
         let proposal = proposal.ok_or(ChangeError::UnknownProposal { number })?;

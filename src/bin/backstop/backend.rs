@@ -37,7 +37,12 @@ impl Backend {
         }
     }
 
-    /// Whoever asks, as far as they have to say it: to a program their token does.
+    /// As [`shown`](Self::shown), if there has to be one.
+    pub(super) fn required(&self) -> Result<Document, Failure> {
+        self.shown()?.ok_or_else(|| EditError::Empty.into())
+    }
+
+    /// The author, if the command has to name one: for a program the token does.
     pub(super) fn by(&self, who: &Who) -> Result<Author, Failure> {
         match self {
             Self::File(..) => who.by(),
@@ -125,10 +130,7 @@ impl Backend {
     ) -> Result<Committed, Failure> {
         match self {
             Self::File(editor, path) => edit(editor, generation, change, by).map_err(|failure| match failure.code() {
-                "empty" => {
-                    let message = format!("{failure}; there is no file {}", path.display());
-                    Failure::Refused { code: "empty", message }
-                }
+                "empty" => no_file(editor, path),
                 _ => failure,
             }),
             Self::Admin(client) => client.change(change, by, generation, purpose),
@@ -183,7 +185,7 @@ pub(super) fn no_file(editor: &Editor, path: &Path) -> Failure {
     if editor.latest(1).is_ok_and(|kept| !kept.is_empty()) {
         return EditError::Gone.into();
     }
-    let begin = "check the path, or begin with `backstop switch define`";
+    let begin = "check the path, or create the document with `backstop switch define`";
     Failure::Store(format!("there is no file {}: {begin}", path.display()))
 }
 

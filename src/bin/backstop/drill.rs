@@ -12,7 +12,7 @@ use super::stages::stage;
 use super::text::{self, state_of};
 use super::time_args::parse_length;
 use backstop::kill_switch::drill::{Drill as Run, DrillError, DrillReport, Limits, Percentiles, PhaseReport};
-use backstop::kill_switch::{Change, ControlPlane as _, EditError, SwitchId, Trigger};
+use backstop::kill_switch::{Change, ControlPlane as _, SwitchId, Trigger};
 use clap::Args;
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ impl Drill {
 
 /// Releases what a drill has left.
 fn end(backend: &Backend, id: &SwitchId, who: &Who) -> Result<Report, Failure> {
-    let document = backend.document()?.ok_or(EditError::Empty)?;
+    let document = backend.required()?;
     let engaged = document.switch(id.as_str()).and_then(|switch| switch.engaged.as_ref());
     if engaged.is_some_and(|engaged| engaged.trigger != Trigger::Drill) {
         let message = format!("{id} is engaged, and not by a drill: release it with backstop switch release {id}");

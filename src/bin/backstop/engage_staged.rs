@@ -9,7 +9,7 @@ use super::output::{Failure, Report};
 use super::text::state_of;
 use super::time_args::parse_length;
 use backstop::kill_switch::staged::{StagedEngage, StagedError};
-use backstop::kill_switch::{Change, Document, EditError, Engage, Stage, SwitchId};
+use backstop::kill_switch::{Change, Document, Engage, Stage, SwitchId};
 use clap::Args;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl Looks {
         id: &SwitchId,
         who: &Who,
     ) -> Result<Report, Failure> {
-        let before = backend.document()?.ok_or(EditError::Empty)?;
+        let before = backend.required()?;
         let programs = fleet::programs(&self.instance, place.token_file(), id)?;
         let mut checks = self.check.iter().map(|url| fleet::page(url)).collect::<Result<Vec<_>, _>>()?;
         checks.extend(programs.iter().map(Program::check));

@@ -89,7 +89,7 @@ pub(super) struct Revert {
 
 impl Revert {
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
-        let before = match backend.document() {
+        let before = match backend.shown() {
             Err(failure) if failure.code().starts_with("wrong_") && self.generation.is_some() => None, // no right to view
             document => document?,
         };
