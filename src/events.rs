@@ -147,7 +147,7 @@ impl<E> Queue<E> {
     }
 }
 
-/// Has a thread of its own deliver the rest; `false` where none can be started.
+/// Has a thread of its own deliver the rest; `false` if none can be started.
 #[cfg(not(backstop_loom))]
 fn hand_over<E: Send + 'static>(queue: &Arc<Queue<E>>, first: &(impl Fn(&E) + Clone + Send + 'static)) -> bool {
     let (queue, first) = (Arc::clone(queue), first.clone());

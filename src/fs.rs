@@ -43,7 +43,7 @@ pub(crate) enum Access<'a> {
     /// The owner of the directory and this mode.
     #[cfg(feature = "file")]
     Mode(u32),
-    /// The owner of the directory alone, or the directory's group, too, where that may write there.
+    /// The owner of the directory alone, or the directory's group, too, if that may write there.
     #[cfg(feature = "file")]
     Directory,
     /// The owner of the directory alone.
@@ -102,7 +102,7 @@ fn directory_of(path: &Path) -> &Path {
     parent.unwrap_or(Path::new("."))
 }
 
-/// `None` off Unix, where a directory cannot be opened: a rename is as durable there as the system makes it.
+/// `None` off Unix, as a directory cannot be opened there: a rename is as durable as the system makes it.
 #[cfg_attr(not(unix), expect(clippy::unnecessary_wraps, reason = "opening can fail on Unix"))]
 fn open_directory(path: &Path) -> io::Result<Option<File>> {
     if cfg!(unix) { File::open(path).map(Some) } else { Ok(None) }
@@ -180,7 +180,7 @@ pub(crate) fn new_file() -> OpenOptions {
 
 /// Gives a file the owner and mode of the one that it replaces, so that the same users can read it.
 ///
-/// Only the superuser may give a file away; others keep the group where they may, and their own otherwise.
+/// Only the superuser may give a file away; others keep the group if they may, and their own otherwise.
 #[cfg(unix)]
 fn make_like(file: &File, path: &Path, like: &Metadata, mode: Option<u32>) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
@@ -195,7 +195,7 @@ fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(mode))
 }
 
-/// Gives a new file the ACL of the one at the path, where there is one.
+/// Gives a new file the ACL of the one at the path, if there is one.
 #[cfg(all(target_os = "linux", feature = "file"))]
 fn keep_acl(path: &Path, file: &File) {
     const NAME: &str = "system.posix_acl_access";
@@ -208,7 +208,7 @@ fn keep_acl(path: &Path, file: &File) {
 #[cfg(all(unix, not(all(target_os = "linux", feature = "file"))))]
 fn keep_acl(_: &Path, _: &File) {}
 
-/// Gives a new file to the owner of its directory and, where the directory's group may write there, to that group: several
+/// Gives a new file to the owner of its directory and, if the directory's group may write there, to that group: several
 /// operators share such a directory.
 #[cfg(all(unix, feature = "file"))]
 pub(crate) fn share_as_directory(file: &File, directory: &Path) {
@@ -278,7 +278,7 @@ mod lock {
     }
 
     /// Locks a file of its own until it is dropped; `None` if another writer has held the lock for all of `patience`.
-    /// The file is made where there is none, and never removed: two locks would come of one.
+    /// The file is created if missing, and never removed: two locks would come of one.
     pub(crate) fn lock_at(path: &Path, patience: Duration) -> io::Result<Option<File>> {
         within(patience, || {
             let mut options = OpenOptions::new();

@@ -29,7 +29,7 @@
 //! let payments = CircuitBreaker::new("payments");
 //! let app: Router = Router::new()
 //!     .route("/pay", get(|| async { "paid" }))
-//!     .layer(payments.layer().respond()); // open: 503, Retry-After where it is known, and problem+json
+//!     .layer(payments.layer().respond()); // open: 503, Retry-After if it is known, and problem+json
 //! # }
 //! ```
 //!

@@ -53,7 +53,7 @@ impl Access {
             }
         };
         let started = std::thread::Builder::new().name("backstop-access".to_owned()).spawn(follow);
-        started.map(|_| access).map_err(|error| wrong(format!("no thread to follow it: {error}")))
+        started.map(|_| access).map_err(|error| wrong(format!("no thread to watch the file: {error}")))
     }
 
     pub(super) fn current(&self) -> Current {
@@ -66,7 +66,7 @@ impl Access {
     }
 
     fn read_again(&self, path: &Path) {
-        let read = read(path).map_err(|why| format!("the access list is as it was: {why}"));
+        let read = read(path).map_err(|why| format!("the access list in force stays as it was: {why}"));
         let mut state = self.state.lock();
         match read {
             Ok(list) if list == *state.0 => state.1 = None,
@@ -84,7 +84,7 @@ impl Access {
 fn read(path: &Path) -> Result<AccessList, String> {
     let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
     if !path.metadata().map_err(|error| failed(&error))?.is_file() {
-        return Err(failed(&"it is no regular file"));
+        return Err(failed(&"it is not a regular file"));
     }
     let json = std::fs::read(path).map_err(|error| failed(&error))?;
     AccessList::from_json(&json, timestamp()).map_err(|error| failed(&error))

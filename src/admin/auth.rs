@@ -33,7 +33,7 @@ pub(super) fn admit(
     actor.map(Some).ok_or_else(Problem::unauthorized)
 }
 
-/// As [`admit`], where it is not known yet which switch it is about: of any.
+/// As [`admit`], before the switch is known: a grant for any switch is enough.
 pub(super) fn admit_some(access: &AccessList, headers: &HeaderMap, verb: Verb) -> Result<(), Problem> {
     match access.authorize(presented(headers), verb, None, timestamp()) {
         Ok(_) | Err(Denied::WrongSwitch) => Ok(()),
@@ -77,8 +77,8 @@ fn refused(denied: Denied) -> Problem {
     }
 }
 
-/// Keeps pages of other sites out, which a browser on an operator's machine would ask on their behalf: by where the
-/// browser says that it comes from, and, where no token is asked for, by the name that it believes to ask.
+/// Keeps pages of other sites out, which a browser on an operator's machine would ask on their behalf: by the origin that the
+/// browser states, and, if no token is required, by the host name in the request.
 ///
 /// # Errors
 ///
@@ -94,7 +94,11 @@ pub(super) fn same_site(access: &Current, headers: &HeaderMap, uri: &Uri) -> Res
     let is_forwarded = ["forwarded", "x-forwarded-for", "via"].into_iter().any(|name| headers.contains_key(name));
     let is_rebound = access.is_open && (is_forwarded || !is_local(host));
     if is_foreign || is_rebound {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", "pages of other sites are not answered"));
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "foreign_origin",
+            "requests from pages of other sites are rejected",
+        ));
     }
     Ok(())
 }

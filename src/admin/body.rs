@@ -29,7 +29,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
 ///
 /// 413 for a body that is too long, 408 for one that takes too long, 400 for one that breaks off.
 pub(super) async fn read(body: Body, within: Duration, most: usize) -> Result<Vec<u8>, Problem> {
-    let slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "the body took too long");
+    let slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "the body did not arrive in time");
     tokio::time::timeout(within, collect(body, most)).await.map_err(slow)?
 }
 
@@ -40,7 +40,7 @@ pub(super) fn has_no_token(body: &[u8]) -> Result<(), Problem> {
     let is_token =
         |at: &[u8]| at.starts_with(b"bks_") && at[4..].iter().take(43).filter(|byte| is_digit(**byte)).count() == 43;
     if (0..body.len()).any(|at| is_token(&body[at..])) {
-        let detail = "there is a token in the body: it belongs into the authorization header alone";
+        let detail = "the body contains a token: send it in the authorization header only";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "token_in_body", detail));
     }
     Ok(())
@@ -56,7 +56,7 @@ async fn collect(body: Body, most: usize) -> Result<Vec<u8>, Problem> {
     if body.size_hint().lower() > most as u64 {
         return Err(too_long());
     }
-    let broken = || Problem::new(StatusCode::BAD_REQUEST, "broken_body", "the body broke off");
+    let broken = || Problem::new(StatusCode::BAD_REQUEST, "broken_body", "the body ended early");
     match Limited::new(body, most).collect().await {
         Ok(read) => Ok(read.to_bytes().into()),
         Err(error) => Err(if error.is::<LengthLimitError>() { too_long() } else { broken() }),

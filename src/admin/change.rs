@@ -68,7 +68,7 @@ impl Ask {
         self.needs == [Approve]
     }
 
-    /// Returns whether it may be made on this document. Whoever ends a drill ends their own.
+    /// Returns whether it may be made on this document. A drill is ended by its author only.
     fn may_be_made(self, document: Option<&Document>, change: &Change, actor: &Actor) -> bool {
         let Change::Release { switch } = change else { return true };
         let engaged =
@@ -114,7 +114,7 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
         other => other.switch().cloned(),
     };
     let about = switch.as_ref().map(SwitchId::as_str);
-    // Whoever breaks the glass does what they could approve for others.
+    // An override is allowed to those who may approve the same change of another person.
     let both = [ask.needs, &[Approve]].concat();
     let needs = if break_glass { &both } else { ask.needs };
     let denied = |code| {
@@ -162,7 +162,7 @@ fn make(shared: &Shared, ask: Ask, headers: &HeaderMap, asked: ChangeRequest) ->
     Ok(json(if pending.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK }, told.to_string()))
 }
 
-/// The switch that a proposal is about, where there is such a proposal and it is about one.
+/// The switch that a proposal is about, if there is such a proposal and it is about one.
 fn switch_of(editor: &Editor, number: u64) -> Result<Option<SwitchId>, EditError> {
     let document = editor.document()?;
     let pending = document.as_ref().map(Document::pending).unwrap_or_default();

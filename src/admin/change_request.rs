@@ -52,7 +52,7 @@ impl<'de> Deserialize<'de> for Fields {
                 let mut fields = BTreeMap::new();
                 while let Some((field, value)) = map.next_entry::<String, Box<RawValue>>()? {
                     if fields.insert(field.clone(), value).is_some() {
-                        return Err(A::Error::custom(format_args!("the field {} is there twice", text::shown(&field))));
+                        return Err(A::Error::custom(format_args!("the field {} is given twice", text::shown(&field))));
                     }
                 }
                 Ok(Fields(fields))
@@ -107,7 +107,7 @@ impl ChangeRequest {
         let mut problems = Problems::default();
         for (field, value) in [("switch", switch.map(SwitchId::as_str)), ("trigger", trigger)] {
             if (value.is_some() || field == "trigger") && own.contains_key(field) {
-                problems.add(field, "given", "left out: the path names the switch and the trigger");
+                problems.add(field, "given", "left out, as the path names the switch and the trigger");
             }
             if let Some(value) = value.and_then(|value| to_raw_value(value).ok()) {
                 own.insert(field.to_owned(), value);

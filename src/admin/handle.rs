@@ -98,13 +98,13 @@ impl AdminBuilder {
     }
 
     /// The access list in a file, as `backstop switch token` writes it. It is read again every second, so that a revoked
-    /// token ends without a restart; where it cannot be, the list of before stays, and a warning says so. Default: none.
+    /// token ends without a restart; if it cannot be read, the list of before stays, with a warning. Default: none.
     pub fn access_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.access_file = Some(path.into());
         self
     }
 
-    /// The file of the audit, to be read. Default: none. Changes are written to where the switches'
+    /// The file of the audit, to be read. Default: none. Changes are written to the audit of the switches'
     /// [`audit`](crate::kill_switch::KillSwitchesBuilder::audit) writes.
     pub fn audit_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.audit_file = Some(path.into());

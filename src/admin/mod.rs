@@ -14,7 +14,7 @@
 //! | `/v1/history?limit=` | who made which generation, the newest first | `view` |
 //! | `/v1/revisions/{generation}`, `/v1/document` | documents as they are in the store | `view` |
 //! | `/v1/audit?limit=` | the end of the audit, the newest last | `view` |
-//! | `/v1/switches/{id}/engage` | `scope`, `stage`, `now`, `add`, `replace`, `incident`, `expires` | `engage`; `release`, too, where it is for less than before |
+//! | `/v1/switches/{id}/engage` | `scope`, `stage`, `now`, `add`, `replace`, `incident`, `expires` | `engage`; `release`, too, if it is for less than before |
 //! | `/v1/switches/{id}/advance` | `stage` | `engage` |
 //! | `/v1/switches/{id}/extend` | `until` | `engage` |
 //! | `/v1/switches/{id}/release`, `unpin` | | `release` |
@@ -46,8 +46,8 @@
 //!
 //! Errors are `application/problem+json` with a `code`: 400 for fields that are wrong (all of them, in `problems`), 401
 //! for an unknown or expired token, 403 for a token that lacks a right and for pages of other sites,
-//! 404, 405, 408, 409 (`behind` where the store has what cannot come into force here), 413, 415, 422 for what a rule
-//! forbids, and 503 where the store cannot be reached. A 503 with
+//! 404, 405, 408, 409 (`behind` if the store has a document that cannot come into force here), 413, 415, 422 for what a rule
+//! forbids, and 503 if the store cannot be reached. A 503 with
 //! `not_durable` or `slow_store` says that the change is made, or may be.
 //!
 //! Without tokens there are no routes that change anything, [`Admin::router`] answers nothing, and the page's own listener

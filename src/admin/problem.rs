@@ -42,7 +42,11 @@ impl Problem {
     }
 
     pub(super) fn no_store() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_store", "the switches of this program have no store")
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no_store",
+            "the switches of this program have no store, so nothing can be changed or read there",
+        )
     }
 
     pub(super) const fn code(&self) -> &'static str {
@@ -58,7 +62,7 @@ impl Problem {
 impl From<ConfigError> for Problem {
     fn from(error: ConfigError) -> Self {
         let problems: Vec<_> = error.problems().iter().map(problem).collect();
-        let detail = "some fields are wrong: see problems";
+        let detail = "some fields are invalid: see problems";
         Self::new(StatusCode::BAD_REQUEST, "invalid", detail).and("problems", Value::Array(problems))
     }
 }

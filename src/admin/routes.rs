@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
-/// The routes; `is_own` where nothing but this crate's own listener on a loopback address leads to them.
+/// The routes; `is_own` if they are reached only through this crate's own listener on a loopback address.
 pub(super) fn router(shared: &Arc<Shared>, is_own: bool) -> Router {
     let mut router = Router::new()
         .route("/v1/state", get(views::state))
@@ -39,9 +39,13 @@ pub(super) fn router(shared: &Arc<Shared>, is_own: bool) -> Router {
         }
     }
     router
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here"))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found", "no such route"))
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "reads are GET, changes are POST")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "wrong_method",
+                "method not allowed: reads are GET, changes are POST",
+            )
         })
         .layer(from_fn_with_state((Arc::clone(shared), is_own), frame))
         .with_state(Arc::clone(shared))
@@ -52,8 +56,7 @@ async fn frame(State((shared, is_own)): State<(Arc<Shared>, bool)>, request: Req
     let access = shared.access.current();
     let mut response = match auth::same_site(&access, request.headers(), request.uri()) {
         Ok(()) if access.is_open && !is_own => {
-            let detail =
-                "without tokens this page answers on a loopback listener of its own alone: give it an access list";
+            let detail = "without an access list, admin routes answer only on their own loopback listener: configure an access list";
             Problem::new(StatusCode::FORBIDDEN, "no_tokens", detail).into_response()
         }
         Ok(()) => next.run(request).await,

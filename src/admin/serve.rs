@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub enum ServeError {
     /// Others could reach it, and no token is configured.
     #[error(
-        "{address} can be reached from other machines, and no token is live: give the admin page an access list, or \
+        "{address} can be reached from other machines, but no token is valid: give the admin page an access list, or \
          a loopback address such as 127.0.0.1:9901"
     )]
     Public {
@@ -38,7 +38,7 @@ pub enum ServeError {
         address: SocketAddr,
     },
     /// The system said no.
-    #[error("the admin page cannot listen: {0}")]
+    #[error("the admin page cannot listen on its address: {0}")]
     Io(#[from] io::Error),
 }
 

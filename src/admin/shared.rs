@@ -71,7 +71,7 @@ impl Shared {
             Ok(Err(_)) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the store panicked")),
             Err(_) => {
                 let detail =
-                    "the store takes too long: what was asked for may still happen, so check before you repeat it";
+                    "the store did not answer in time; the change may still be made: check before you repeat it";
                 Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "slow_store", detail))
             }
         }

@@ -115,7 +115,7 @@ pub(super) async fn document(State(shared): Shares, headers: HeaderMap) -> Answe
 pub(super) async fn audit(State(shared): Shares, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
     admit(&shared.access.current(), &headers, &[Verb::View], None)?;
     let limit = limit(query.as_deref())?;
-    let none = || Problem::new(StatusCode::NOT_FOUND, "no_audit", "no file of the audit is set up here");
+    let none = || Problem::new(StatusCode::NOT_FOUND, "no_audit", "this admin page has no audit file configured");
     let path = shared.audit_file.clone().ok_or_else(none)?;
     let permit = shared.begin()?;
     let work = move || {
@@ -144,7 +144,7 @@ fn in_force(shared: &Shared) -> Option<Value> {
     }))
 }
 
-/// A switch as the document has it, what the time makes of it, and how it stands on this instance: null where the
+/// A switch as the document has it, whether it is engaged now, and its state on this instance: null if the
 /// program has not asked for it.
 fn with_state(shared: &Shared, switch: &Switch) -> Value {
     let mut told = json!(switch);

@@ -155,7 +155,7 @@ impl<H: PermitOwner> From<Permit<H>> for Held<H> {
     }
 }
 
-/// As [`enter`], for futures: where there are no timers, no call waits.
+/// As [`enter`], for futures: without timers, no call waits.
 fn enter_as_future<H: PermitOwner>(holder: &H, wait: Wait) -> Entry {
     enter(holder, wait, Timer::is_possible)
 }

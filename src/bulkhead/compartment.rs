@@ -264,7 +264,7 @@ impl Compartment {
         }
     }
 
-    /// Nobody will look again: calls are rejected no more.
+    /// The queue is no longer inspected: calls are not rejected any more.
     pub(super) fn end_saturation<S: EventSink>(&self, sink: &S) {
         self.change(sink, |_, core, now| {
             let over = core.saturation.take()?.end(self.rejections(core));

@@ -68,7 +68,7 @@ impl Counters {
         count(if reason == RejectReason::Shed { &self.shed } else { &self.timed_out });
     }
 
-    /// Tells how long a call waited. Call it without a lock.
+    /// Reports how long a call waited. Call it without a lock.
     #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "no recorder to publish to"))]
     pub(super) fn record_wait(&self, waited: Duration) {
         #[cfg(feature = "metrics")]

@@ -60,7 +60,7 @@ impl Bulkhead {
         self.shared.is_same(&other.shared)
     }
 
-    /// The same bulkhead, for the calls of one of its partitions; `None` where it has none of that name.
+    /// The same bulkhead, for the calls of one of its partitions; `None` if it has none of that name.
     ///
     /// # Examples
     ///
@@ -115,7 +115,7 @@ impl Bulkhead {
         self.shared.totals()
     }
 
-    /// The age of the oldest call in flight. Calls are timed where there is a `max_hold`, an adaptive limit or a
+    /// The age of the oldest call in flight. Calls are timed if there is a `max_hold`, an adaptive limit or a
     /// partition; otherwise this is `None`.
     pub fn oldest_call(&self) -> Option<Duration> {
         self.shared.oldest_call()

@@ -10,7 +10,7 @@ pub enum PartitionTotal {
     #[default]
     Hard,
     /// A partition below its share always gets a permit, although others borrow from it: up to twice the limit
-    /// can then be in flight, and where a share is less than one permit, that one as well.
+    /// can then be in flight, and if a share is less than one permit, that one as well.
     Soft,
 }
 

@@ -145,7 +145,7 @@ impl PermitWord {
     pub(crate) fn give_back(&self, epoch: u16) -> Option<Word> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            // Nobody is there: an epoch of 4,096 resets ago has come round.
+            // No permit is out: an epoch of 4,096 resets ago has come round.
             if Word(word).epoch() != epoch || word & IN_FLIGHT == 0 {
                 return None;
             }

@@ -15,7 +15,7 @@ pub trait ReleasePoint<R>: Sealed {
     fn hold<G: PermitOwner>(&self, response: R, outcome: Outcome, permit: &mut Option<Permit<G>>) -> Self::Response<G>;
 }
 
-/// Until the response is there: its head, where it is one of HTTP. The default.
+/// Until the response is there: its head, if it is one of HTTP. The default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UntilResponse;
 

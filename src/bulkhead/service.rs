@@ -28,7 +28,7 @@ pub struct BulkheadService<S, B = Bulkhead, H = UntilResponse, C = AnyResult, P 
     hold: H,
     classifier: C,
     on_reject: P,
-    /// The inner service was not asked whether it is ready: there was no permit. Whoever calls without polling
+    /// The inner service was not asked whether it is ready: there was no permit. A caller that calls without polling
     /// answers for it.
     is_unasked: bool,
 }

@@ -20,7 +20,7 @@ pub trait EventSink {
     /// Publishes if a second has passed since the last time. The caller has counted its call.
     fn look(&self);
 
-    /// Returns whether each call looks, where the word of the permits does not say so: a group has one for all keys.
+    /// Returns whether each call looks, if the word of the permits does not say so: a group has one for all keys.
     #[inline]
     fn asks_to_look(&self) -> bool {
         false

@@ -62,7 +62,7 @@ impl OpenTime {
         Self(Kind::Function(Arc::new(wait)))
     }
 
-    /// The wait after trip number `trips`; `None` where a function of the user's has to say.
+    /// The wait after trip number `trips`; `None` if a function of the user decides.
     pub(crate) fn wait(&self, trips: u32) -> Option<Duration> {
         match &self.0 {
             Kind::Fixed(wait) => Some(*wait),

@@ -247,7 +247,7 @@ impl<H: PermitOwner> Settle for Permit<H> {
     }
 
     fn progressed(&mut self) {
-        self.was_slow.get_or_insert(false); // it was answered while nobody timed it
+        self.was_slow.get_or_insert(false); // it was answered while it was not timed
         self.ticket.started = self.holder.stopwatch().clock.coarse();
     }
 

@@ -29,7 +29,7 @@ use crate::clock::Instant;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The failure rate that reopens where no trip rule of the user's can be met by the failures of a round.
+/// The failure rate that reopens if no trip rule of the user can be met by the failures of a round.
 const DEFAULT_FAILURE_RATE: f64 = 0.5;
 
 /// Decision of a round.
@@ -225,7 +225,7 @@ impl Probes {
         self.results.drain(..gone);
     }
 
-    /// Over `calls` results; early where the missing ones cannot change it.
+    /// Over `calls` results; early if the missing ones cannot change it.
     fn by_rate(&self, calls: u32, is_early: bool, rules: &Rules) -> Option<Decision> {
         let counts = self.counts();
         let all = u64::from(calls);

@@ -5,7 +5,7 @@ use super::state::Reason;
 use super::window::counts::Counts;
 
 impl Rules {
-    /// The rules that the evidence meets, failures first: slowness is the reason where nothing failed too much.
+    /// The rules that the evidence meets, failures first: slowness is the reason if no failure rule is met.
     pub(super) fn met(&self, counts: Counts, consecutive_failures: u32) -> [Option<Reason>; 4] {
         let enough = |minimum: u32| counts.calls > 0 && counts.calls >= u64::from(minimum);
         let reaches = |part: u64, of: u64, rate: f64| part as f64 / of as f64 >= rate;

@@ -1,4 +1,4 @@
-//! Tells slow calls from others, with as few readings of the exact clock as that takes.
+//! Distinguishes slow calls from others, with as few readings of the exact clock as possible.
 
 use super::config::CircuitBreakerConfig;
 use crate::clock::{Clock, Instant, nanos};
@@ -33,9 +33,9 @@ impl Upload {
 #[derive(Debug)]
 pub struct Stopwatch {
     pub(crate) clock: Clock,
-    /// In nanoseconds; the maximum where no call is slow.
+    /// In nanoseconds; the maximum if no call is slow.
     threshold: AtomicU64,
-    /// The wait for an answer that is set, in nanoseconds; the maximum where it follows the usual time.
+    /// The wait for an answer that is set, in nanoseconds; the maximum if it follows the usual time.
     unanswered_after: AtomicU64,
     stall_after: AtomicU64,
     /// A moving average of the time to an answer, and when it was last moved, in nanoseconds. One call in that time
@@ -148,7 +148,7 @@ impl Stopwatch {
         at_least > threshold
     }
 
-    /// The time for the machine: exact where it times calls in flight by it, else that of the last tick.
+    /// The time for the machine: exact if calls in flight are timed by it, else that of the last tick.
     pub(crate) fn now(&self, exactly: bool) -> Instant {
         if exactly { self.clock.now() } else { self.clock.coarse() }
     }

@@ -57,7 +57,7 @@ named! {
         ProbesFailed = "probes_failed",
         /// The probes did not decide in time.
         HalfOpenTimeout = "half_open_timeout",
-        /// Somebody said so.
+        /// By hand.
         Manual = "manual",
     }
 

@@ -7,7 +7,7 @@
 //!
 //! # Memory ordering
 //!
-//! A line is read by summing under the breaker's lock, where the generation stands still. The owner stores
+//! A line is read by summing under the breaker's lock, while the generation cannot change. The owner stores
 //! `base` before `generation` (release) and `generation` before the next count (release), so a reader that sees
 //! the tag sees the base that goes with it.
 
@@ -196,7 +196,7 @@ const UNKNOWN: usize = usize::MAX;
 const GONE: usize = usize::MAX - 1;
 
 thread_local! {
-    /// The number, where reading it costs one load.
+    /// The number, if reading it costs one load.
     static ID: Cell<usize> = const { Cell::new(UNKNOWN) };
 }
 thread_local! {

@@ -2,7 +2,7 @@
 //!
 //! The client-side throttling of Google's Site Reliability Engineering book, chapter 21: over a window,
 //! reject with probability `max(0, (requests - K * accepts) / (requests + 1))`. Requests are counted when they end, or
-//! when they are rejected here, so that the rejected share settles where the dependency accepts what reaches it. A
+//! when they are rejected here, so that the rejected share settles at what the dependency does not accept. A
 //! call in flight is no refusal: counted at its start, the first burst of a healthy service would reject itself.
 //!
 //! Callers that leave say nothing while the dependency answers others. Those that left since its last answer count as

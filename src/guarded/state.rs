@@ -5,7 +5,7 @@ use pin_project_lite::pin_project;
 
 pin_project! {
     #[project = StateProjected]
-    /// Progress of a call: `G` guards it, `D` is a deferred request, or `Infallible` where none waits.
+    /// Progress of a call: `G` guards it, `D` is a deferred request, or `Infallible` if none can wait.
     pub(crate) enum State<F, G, D, Rejection> {
         Called { #[pin] future: F, guard: G },
         Deferred { deferred: D },

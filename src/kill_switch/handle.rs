@@ -56,7 +56,7 @@ impl KillSwitch {
     ///
     /// # Errors
     ///
-    /// [`Rejected`] where the switch is engaged for the request, or unknown and declared to block then.
+    /// [`Rejected`] if the switch is engaged for the request, or unknown and declared to block then.
     #[inline]
     pub fn check(&self, target: &Target<'_>) -> Result<State, Rejected> {
         if self.gate.is_released() { Ok(State::Released) } else { self.check_with_care(target) }

@@ -13,19 +13,19 @@ pub(super) fn event(event: &Event) {
     match event {
         Event::Applied { document, source } => {
             let (generation, ChangeRecord { by, what, reason, .. }) = (document.generation(), document.changed());
-            tracing::info!(target: TARGET, generation, ?source, by, what, reason, "kill switches have a new document");
+            tracing::info!(target: TARGET, generation, ?source, by, what, reason, "kill switches follow a new document");
         }
         Event::Rejected { code, why } => {
-            tracing::warn!(target: TARGET, code, why, "kill switches keep their document");
+            tracing::warn!(target: TARGET, code, why, "document in the store rejected, kill switches keep the one before");
         }
         Event::Differing { name, declared, defined } => {
-            tracing::warn!(target: TARGET, name, ?declared, ?defined, "kill switch declared otherwise than defined");
+            tracing::warn!(target: TARGET, name, ?declared, ?defined, "kill switch declares another on_unknown in the program than in its definition");
         }
         Event::Unrecorded { generation, why } => {
-            tracing::warn!(target: TARGET, generation, why, "kill switches changed without an entry in the audit");
+            tracing::warn!(target: TARGET, generation, why, "kill switches changed, but the audit entry was not written");
         }
         Event::NotInForce { name, why } => {
-            tracing::warn!(target: TARGET, name, why, "kill switch engaged without effect on some requests");
+            tracing::warn!(target: TARGET, name, why, "kill switch is engaged, but does not block all requests it is meant for");
         }
         Event::Switched { name, is_engaged: true } => {
             tracing::warn!(target: TARGET, name, "kill switch engaged");

@@ -46,7 +46,7 @@ pub struct Status {
     /// Switches whose definition has expired.
     pub expired: Vec<String>,
     /// Switches that are still engaged though the time of their engagement is over: it says
-    /// [`Keep`](super::ExpiryAction::Keep), or a pin keeps it. Somebody should look.
+    /// [`Keep`](super::ExpiryAction::Keep), or a pin keeps it. It needs a decision.
     pub overdue: Vec<String>,
     /// Switches of the program that declare another `on_unknown` than their definition. The program's own holds.
     pub differing: Vec<&'static str>,
@@ -80,21 +80,26 @@ impl Status {
         let unknown = if is_unread { &[][..] } else { &self.unknown };
         let told: [Vec<String>; 6] = [
             doubts.collect(),
-            of("has an expired definition: say whether it is still wanted", &self.expired),
-            of("is engaged for longer than was said: release or extend it", &self.overdue),
-            of("is unknown to the document: define it", &own(unknown)),
-            of("is retired: take its gate out of the program", &own(&self.retired)),
-            of("declares another on_unknown than its definition: change one of them", &own(&self.differing)),
+            of("has an expired definition: define it anew with a later date, or retire it", &self.expired),
+            of("is still engaged after its expiry: release or extend it", &self.overdue),
+            of("is not in the document: define it", &own(unknown)),
+            of("is retired, so it blocks nothing any more: remove its gate from the program", &own(&self.retired)),
+            of(
+                "declares another on_unknown in the program than in its definition: change one of them",
+                &own(&self.differing),
+            ),
         ];
         let store = (!self.stale_for.is_zero()).then(|| match &self.refused {
             Some(why) => format!("kill switches could not read their store for {:?}: {why}", self.stale_for),
             None if self.source == Source::Store => {
                 format!("kill switches could not read their store for {:?}", self.stale_for)
             }
-            None => format!("kill switches find no document in their store for {:?}", self.stale_for),
+            None => format!("kill switches found no document in their store for {:?}", self.stale_for),
         });
         let refused = self.refused.as_ref().filter(|_| self.stale_for.is_zero());
-        let refused = refused.map(|why| format!("kill switches keep an older document: {why}"));
+        let refused = refused.map(|why| {
+            format!("the document in the store was rejected, and the kill switches keep the one before: {why}")
+        });
         let unrecorded = (self.unrecorded > 0)
             .then(|| format!("{} changes of kill switches were not written to the audit", self.unrecorded));
         let told = store.into_iter().chain(refused).chain(told.into_iter().flatten());
@@ -137,7 +142,7 @@ mod tests {
         let told = expired.warnings();
         assert!(
             told[0].starts_with("kill switch recs has an expired definition")
-                && told[1].contains("ads is engaged for longer")
+                && told[1].contains("ads is still engaged after its expiry")
         );
         let odd = Status { unknown: vec!["a"], differing: vec!["b"], unrecorded: 2, ..well() };
         let told = odd.warnings();
@@ -146,17 +151,20 @@ mod tests {
         let stale = Status { stale_for, refused: refused.clone(), ..well() };
         assert_eq!(stale.warnings(), ["kill switches could not read their store for 9s: no such file"]);
         let empty = Status { stale_for, source: Source::Nothing, ..well() };
-        assert_eq!(empty.warnings(), ["kill switches find no document in their store for 9s"]);
+        assert_eq!(empty.warnings(), ["kill switches found no document in their store for 9s"]);
         let (retired, snapshot) = (vec!["recs"], Some("the snapshot cannot be written".to_owned()));
         let told = Status { snapshot, retired, ..well() }.warnings();
         assert!(told[0].contains("recs is retired") && told[1].contains("snapshot"), "{told:?}");
         let nothing =
             Status { stale_for, refused: refused.clone(), source: Source::Nothing, unknown: vec!["a"], ..well() };
         assert_eq!(nothing.warnings().len(), 1, "to define it is no help where it cannot be read");
-        let why = "is engaged, and 3 requests passed".to_owned();
+        let why = "is engaged, but 3 requests passed".to_owned();
         let doubtful = Status { not_in_force: vec![NotInForce { switch: "recs", why }], ..well() };
-        assert_eq!(doubtful.warnings(), ["kill switch recs is engaged, and 3 requests passed"]);
+        assert_eq!(doubtful.warnings(), ["kill switch recs is engaged, but 3 requests passed"]);
         let kept = Status { refused, ..well() };
-        assert_eq!(kept.warnings(), ["kill switches keep an older document: no such file"]);
+        assert_eq!(
+            kept.warnings(),
+            ["the document in the store was rejected, and the kill switches keep the one before: no such file"]
+        );
     }
 }

@@ -65,7 +65,7 @@ impl KillSwitches {
     ///
     /// # Errors
     ///
-    /// As [`Editor::change`]; [`EditError::Empty`] where there is no store, [`EditError::Behind`] where what is in the
+    /// As [`Editor::change`]; [`EditError::Empty`] without a store, [`EditError::Behind`] if what is in the
     /// store could not come into force here. After
     /// [`StoreError::NotDurable`](crate::kill_switch::store::StoreError::NotDurable) the change is in force
     /// nevertheless.
@@ -100,7 +100,7 @@ impl KillSwitches {
     ///
     /// # Errors
     ///
-    /// [`EditError::Empty`] where there is no store, or no document in force; what the store says.
+    /// [`EditError::Empty`] without a store or a document in force; errors of the store.
     pub fn restore(&self, by: &Author) -> Result<Arc<Document>, EditError> {
         let editor = self.editor.as_ref().ok_or(EditError::Empty)?;
         let document = self.document().ok_or(EditError::Empty)?;

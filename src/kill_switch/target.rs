@@ -66,7 +66,7 @@ impl<'a> Target<'a> {
         self
     }
 
-    /// The same target, in this region where it names none.
+    /// The same target, in this region if it names none.
     pub fn or_region(mut self, region: Option<&'a str>) -> Self {
         self.region = self.region.or(region);
         self

@@ -4,7 +4,7 @@ use crate::bulkhead::{self, Bulkhead};
 use crate::circuit_breaker::{self, CircuitBreaker};
 use crate::outcome::{Classification, Outcome, Settle};
 
-/// The permits of one call. They travel with its future, and with the response's body where its end decides.
+/// The permits of one call. They travel with its future, and with the response's body if its end decides.
 #[derive(Debug)]
 pub struct Guards<B: circuit_breaker::PermitOwner = CircuitBreaker, H: bulkhead::PermitOwner = Bulkhead> {
     pub(super) breaker: Option<circuit_breaker::Permit<B>>,

@@ -1,4 +1,4 @@
-//! The thread that tells the global recorder what is left after traffic ends.
+//! Background thread that publishes the rest to the global recorder after traffic ends.
 //!
 //! One for the process, started when something first waits to be published, and parked while nothing does. It keeps
 //! weak references only.
@@ -24,7 +24,7 @@ static STATE: Mutex<State> = Mutex::new(State { waiting: Vec::new(), thread: Non
 
 /// Switches the background thread off, or on again. Default: on. It may be called at any time.
 ///
-/// While it is on, one thread, `backstop-metrics`, tells the global recorder within about a second what calls have not
+/// While it is on, one thread, `backstop-metrics`, publishes to the global recorder within about a second what calls have not
 /// published: after traffic ends there is no next call to do so. It is started when something first waits to be
 /// published, is parked while nothing does, and calls the recorder and nothing else that is user code.
 ///

@@ -25,7 +25,7 @@ struct Alarms {
 pub(super) struct Alarm((Instant, u64));
 
 impl Alarm {
-    /// `None` where no thread can be started.
+    /// `None` if no thread can be started.
     pub(super) fn set(after: Duration, waker: &Waker) -> Option<Self> {
         let at = Clock::system().now().saturating_add(after);
         let waker = waker.clone(); // foreign code, as its drop is: both outside the lock

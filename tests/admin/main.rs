@@ -261,7 +261,7 @@ async fn a_public_address_without_a_live_token_is_refused() {
         for address in ["0.0.0.0:0", "[::]:0"] {
             let error = admin.bind(address).await.unwrap_err();
             assert!(matches!(error, ServeError::Public { .. }), "{error}");
-            assert!(error.to_string().contains("no token is live"));
+            assert!(error.to_string().contains("no token is valid"));
         }
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         assert!(matches!(admin.serve(listener).await, Err(ServeError::Public { .. })));

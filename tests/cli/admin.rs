@@ -199,7 +199,7 @@ fn a_revert_does_not_undo_what_came_between() {
         None
     });
     let ran = program.run("mira", &["revert", "--reason", "x", "--admin", &between]);
-    ran.fails(1, "error (moved): the document is of generation 4, not of generation 3: look again");
+    ran.fails(1, "error (moved): the document changed: generation 3 was expected, the store has 4");
     assert_eq!(program.run("vera", &["history", "--limit", "1", "--json"]).value()[0]["changed"]["by"], "ana");
 }
 
@@ -245,9 +245,9 @@ fn a_token_is_good_for_what_it_was_given_for() {
     let engage = ["engage", "recs", "--all", "--reason", "x"];
     program.run("vera", &["list"]).succeeds();
     program.run("vera", &engage).fails(3, "error (wrong_verb)");
-    program.run("stranger", &engage).fails(3, "error (unauthorized): the token is unknown or expired here");
+    program.run("stranger", &engage).fails(3, "error (unauthorized): the token is unknown to this program, or expired");
     let nobody = run(command(&engage).env("BACKSTOP_ADMIN", &program.url));
-    nobody.fails(3, "error (unauthorized): it takes a token: set BACKSTOP_TOKEN");
+    nobody.fails(3, "error (unauthorized): it requires a token: set BACKSTOP_TOKEN");
     program.run("otto", &["list"]).fails(3, "error (wrong_verb)");
     let said = program.run("rita", &["list"]).succeeds().stdout;
     assert!(said.contains("recs") && said.contains("These are the switches that your token is for."), "{said}");
@@ -266,7 +266,7 @@ fn a_token_comes_from_a_file_or_the_environment_and_goes_to_this_machine_alone()
     run(&mut command(&by_file)).succeeds();
     run(command(&by_file).env("BACKSTOP_TOKEN", token("stranger"))).succeeds();
     fs::write(&file, format!("{}x", token("mira"))).unwrap();
-    run(&mut command(&by_file)).fails(2, "holds no token");
+    run(&mut command(&by_file)).fails(2, "does not contain a token");
     run(&mut command(&["list", "--admin", &program.url, "--token-file", "/no/such"])).fails(2, "/no/such");
     for (url, says) in [
         ("http://shop.example:9901", "not sent over plain http"),
@@ -290,8 +290,8 @@ fn what_an_admin_address_is_not_for_is_bad_usage() {
     let file = program.path("switches.json");
     let file = file.to_str().unwrap();
     let as_mira = |arguments: &[&str]| program.run("mira", arguments);
-    as_mira(&["list", "--file", file, "--admin", &program.url]).fails(2, "--file and --admin are two places");
-    run(command(&["--file", file, "list", "--admin", &program.url]).env("USER", "x")).fails(2, "two places");
+    as_mira(&["list", "--file", file, "--admin", &program.url]).fails(2, "--file and --admin exclude each other");
+    run(command(&["--file", file, "list", "--admin", &program.url]).env("USER", "x")).fails(2, "exclude each other");
     let both = || {
         let mut both = command(&["list"]);
         both.env("BACKSTOP_ADMIN", &program.url).env("BACKSTOP_SWITCHES", file);
@@ -299,11 +299,11 @@ fn what_an_admin_address_is_not_for_is_bad_usage() {
     };
     run(&mut both()).fails(2, "are both set");
     run(both().args(["--file", file])).succeeds();
-    as_mira(&["verify-audit"]).fails(2, "verify-audit is not for an admin address");
-    as_mira(&["engage", "recs", "--all", "--reason", "x", "--by", "ana"]).fails(2, "your token says");
+    as_mira(&["verify-audit"]).fails(2, "verify-audit cannot be used with --admin");
+    as_mira(&["engage", "recs", "--all", "--reason", "x", "--by", "ana"]).fails(2, "your token names you");
     as_mira(&["list", "--no-audit"]).fails(2, "writes its own audit");
-    as_mira(&["list", "--file", file, "--token-file", file]).fails(2, "asks for no token");
-    as_mira(&["engage", "recs", "--tenant", "", "--reason", "x"]).fails(2, "error (invalid): some fields are wrong");
+    as_mira(&["list", "--file", file, "--token-file", file]).fails(2, "a file takes no token");
+    as_mira(&["engage", "recs", "--tenant", "", "--reason", "x"]).fails(2, "error (invalid): some fields are invalid");
     let pasted = token("ana");
     as_mira(&["engage", "recs", "--all", "--reason", &pasted]).fails(2, "error (token_in_body)");
 }

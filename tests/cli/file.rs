@@ -113,7 +113,7 @@ fn an_engagement_says_for_whom_where_and_until_when() {
 fn without_a_scope_nothing_is_engaged_and_the_error_says_what_to_add() {
     let editor = Editor::with_recs();
     for (scope, says) in [
-        (&[][..], "add --all for everybody"),
+        (&[][..], "add --all for every request"),
         (&["--all", "--tenant", "acme"], "--tenant"),
         (&["--percent", "0"], "0.0001 to 100"),
         (&["--percent", "ten"], "expected a number"),
@@ -278,7 +278,7 @@ fn garbage_in_the_file_is_told_and_left_alone() {
 fn what_was_damaged_or_deleted_is_restored_from_the_history() {
     let editor = Editor::with_recs();
     editor.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
-    editor.run(&["restore", "--reason", "x"]).fails(1, "error (sound): generation 3 is sound");
+    editor.run(&["restore", "--reason", "x"]).fails(1, "error (sound): nothing to restore: generation 3");
     fs::write(editor.path("switches.json"), "garbage").unwrap();
     editor.run(&["list"]).fails(3, "backstop switch restore --reason");
     let said = editor.run(&["restore", "--reason", "the disk was full"]).succeeds().stdout;
@@ -286,7 +286,7 @@ fn what_was_damaged_or_deleted_is_restored_from_the_history() {
         said.starts_with("Generation 2 of the history is the document again.") && said.ends_with("Generation 4.\n")
     );
     fs::remove_file(editor.path("switches.json")).unwrap();
-    editor.define("recs").fails(1, "error (gone): the document is gone, and its history is there");
+    editor.define("recs").fails(1, "error (gone): the document is gone but its history is there");
     editor.run(&["restore", "--reason", "the file was deleted"]).succeeds();
     assert!(editor.run(&["history"]).succeeds().stdout.contains("restore generation"));
     editor.run(&["verify-audit"]).succeeds();
@@ -307,7 +307,7 @@ fn the_audit_verifies_and_a_changed_byte_is_found() {
     fs::write(&audit, whole.replace("wrong prices", "wrong pricez")).unwrap();
     editor.run(&["verify-audit"]).fails(5, "line 2 was tampered with");
     fs::write(&audit, whole.trim_end()).unwrap();
-    editor.run(&["verify-audit", audit.to_str().unwrap()]).fails(5, "line 3 is torn");
+    editor.run(&["verify-audit", audit.to_str().unwrap()]).fails(5, "line 3 is incomplete");
 }
 
 #[test]
@@ -315,7 +315,10 @@ fn an_audit_that_cannot_be_written_is_a_warning_and_holds_nothing_up() {
     let editor = Editor::with_recs();
     let missing = editor.path("missing/audit.jsonl");
     let ran = editor.run(&["engage", "recs", "--all", "--reason", "x", "--audit", missing.to_str().unwrap()]);
-    assert!(ran.code == 0 && ran.stderr.starts_with("warning: it is done, and the audit has no entry"), "{ran:?}");
+    assert!(
+        ran.code == 0 && ran.stderr.starts_with("warning: the change is made, but its audit entry was not written"),
+        "{ran:?}"
+    );
     assert_eq!(editor.engaged(), ["recs"]);
     editor.run(&["release", "recs", "--reason", "x", "--no-audit"]).succeeds();
     assert_eq!(editor.json(&["verify-audit"])["entries"], 1);

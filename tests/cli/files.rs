@@ -31,7 +31,7 @@ fn a_mistyped_path_is_an_error_and_not_an_empty_list() {
 fn who_can_read_a_new_document_is_told_and_a_mode_is_taken() {
     let editor = Editor::new();
     let said = editor.define("recs").succeeds().stdout;
-    assert!(said.contains("alone (mode 0600); where a service is of another user, add --mode 0644"), "{said}");
+    assert!(said.contains("alone (mode 0600); if a service runs as another user, add --mode 0644"), "{said}");
     let said = editor.run(&[&ENGAGE[..], &["--mode", "0644"]].concat()).succeeds().stdout;
     assert!(!said.contains("can be read by"), "{said}");
     assert_eq!(mode(&editor.path("switches.json")), 0o644);
@@ -57,7 +57,7 @@ fn nothing_is_written_through_a_planted_link() {
     symlink(&elsewhere, &history).unwrap();
     let before = fs::read_dir(&elsewhere).unwrap().count();
     let ran = editor.run(&ENGAGE);
-    assert!(ran.code == 0 && ran.stderr.contains("the history has not kept what was before"), "{ran:?}");
+    assert!(ran.code == 0 && ran.stderr.contains("the history lacks the document before it"), "{ran:?}");
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), before);
 }
 
@@ -66,7 +66,7 @@ fn a_history_that_cannot_be_written_stops_no_engagement() {
     let editor = Editor::with_recs();
     fs::write(editor.path("switches.json.history"), "no directory").unwrap();
     let ran = editor.run(&ENGAGE);
-    assert!(ran.code == 0 && ran.stderr.contains("the history has not kept what was before"), "{ran:?}");
+    assert!(ran.code == 0 && ran.stderr.contains("the history lacks the document before it"), "{ran:?}");
     assert_eq!(editor.engaged(), ["recs"]);
 }
 

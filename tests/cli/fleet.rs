@@ -182,14 +182,14 @@ fn a_drill_that_does_not_pass_says_what_was_slow_and_leaves_nothing_engaged() {
     let silent = drill(&[&never[..], &["--time-limit", "1s"]].concat());
     assert!(silent.code == 6 && silent.stdout.contains("failed: 3 of 3 instances never answered"), "{silent:?}");
     assert!(
-        silent.stdout.contains("web-2 at 127.0.0.1:") && silent.stdout.contains("It is not recorded"),
+        silent.stdout.contains("web-2 at 127.0.0.1:") && silent.stdout.contains("The drill is not recorded"),
         "{silent:?}"
     );
     assert!(fleet.switch().get("engaged").is_none());
 
     drill(&["--time-limit", "30m"]).fails(1, "a drill ends by itself");
     drill(&["--page", "http://127.0.0.1:1/"]).fails(2, "give one --page for each");
-    fleet.run(&["drill", "recs", "--all", "--reason", "x"]).fails(2, "say which programs take part");
+    fleet.run(&["drill", "recs", "--all", "--reason", "x"]).fails(2, "no instance named");
     fleet
         .run(&["drill", "ads", "--all", "--reason", "x", "--instance", &fleet.programs[0].admin])
         .fails(1, "unknown_switch");
@@ -265,7 +265,7 @@ fn a_stage_that_is_not_well_is_held_where_it_is() {
     let looks = ["--check", health.as_str(), "--instance", first, "--soak", "2s", "--well-within", "20s"];
     let engage = ["engage", "recs", "--all", "--reason", "wrong prices"];
     let held = fleet.run(&[&engage[..], &looks].concat());
-    held.fails(6, "recs is held at web-1");
+    held.fails(6, "recs is held at the stage web-1");
     held.fails(6, "it answers with 500");
     assert_eq!(fleet.switch()["engaged"]["stage"], serde_json::json!({ "instances": ["web-1"] }));
 
@@ -289,7 +289,7 @@ fn stages_are_gone_through_by_hand_and_left_out_by_saying_so() {
     fleet.run(&["release", "recs", "--reason", "x"]).succeeds();
     engage(&["--stage", "everywhere"]).fails(1, "skips_stages");
     engage(&["--now", "--check", "http://127.0.0.1:1"]).fails(2, "cannot be used with");
-    engage(&["--soak", "1s"]).fails(2, "say at what, with --check or --instance");
+    engage(&["--soak", "1s"]).fails(2, "need a check of each stage");
     assert!(engage(&["--now"]).succeeds().stdout.starts_with("recs is engaged for everybody.\n"));
     assert!(fleet.run(&["history"]).succeeds().stdout.contains("engage recs now"));
     let said = fleet.run(&["stages", "--none", "--reason", "one instance"]).succeeds().stdout;

@@ -23,7 +23,7 @@ fn requests_that_pass_an_engagement_are_told_by_the_command() {
         assert!(ran.code == 0 && ran.stderr.contains("requests passed because they state no tenant"), "{ran:?}");
     });
     let listed = program.run("mira", &["list"]);
-    assert!(listed.code == 0 && listed.stderr.contains("recs is engaged, and "), "{listed:?}");
+    assert!(listed.code == 0 && listed.stderr.contains("recs is engaged, but "), "{listed:?}");
 }
 
 #[test]
@@ -31,11 +31,11 @@ fn a_stage_that_does_not_include_the_program_is_told_by_the_command() {
     let program = Program::with_recs();
     let engage = ["engage", "recs", "--all", "--stage", "instance:web-9", "--reason", "x"];
     let said = program.run("mira", &engage).succeeds().stdout;
-    assert!(said.contains("The program itself has no gate of that name."), "{said}");
+    assert!(said.contains("That program has no gate of this name"), "{said}");
     program.run("mira", &["release", "recs", "--reason", "x"]).succeeds();
     let _recs = program.switches.switch("recs", OnUnknown::Allow).unwrap();
     let ran = program.run("mira", &engage);
-    assert!(ran.code == 0 && ran.stderr.contains("only on web-9, and this instance is instance"), "{ran:?}");
+    assert!(ran.code == 0 && ran.stderr.contains("only on web-9, but this instance is instance"), "{ran:?}");
 }
 
 #[test]

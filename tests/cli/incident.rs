@@ -37,7 +37,7 @@ fn a_revert_over_another_switch_or_person_is_refused_until_both_are_named() {
     editor
         .run_as("ana", &["revert", "3", "--switch", "recs", "--switch", "ads", "--reason", "x"])
         .fails(1, "undoes_more");
-    editor.run_as("ana", &["revert", "3", "--switch", "rec", "--reason", "x"]).fails(1, "unknown switch rec");
+    editor.run_as("ana", &["revert", "3", "--switch", "rec", "--reason", "x"]).fails(1, "no switch rec ");
     assert_eq!(editor.engaged(), ["ads", "recs"]);
     let all = ["revert", "3", "--switch", "recs", "--switch", "ads", "--over", "bo", "--reason", "both"];
     let said = editor.run_as("ana", &all).succeeds().stdout;
@@ -51,7 +51,7 @@ fn narrowing_is_refused_unless_it_is_said_and_adding_is_easy() {
     let engage = |more: &[&str]| editor.run(&[&["engage", "recs", "--reason", "x"][..], more].concat());
     engage(&["--all"]).succeeds();
     for narrower in [&["--tenant", "initech"][..], &["--percent", "99"], &["--all", "--for", "2h"]] {
-        engage(narrower).fails(1, "error (narrows): recs is engaged by mira");
+        engage(narrower).fails(1, "error (narrows): mira engaged recs for more requests");
     }
     engage(&["--all", "--stage", "instance:web-1"]).fails(1, "narrows");
     engage(&["--tenant", "initech", "--add"]).fails(1, "unchanged");
@@ -102,7 +102,7 @@ fn what_is_not_given_stays_when_a_switch_is_defined_again() {
     assert_eq!(after, before);
     editor.run(&["define", "recs", "--max-automatic", "none", "--reason", "people only"]).succeeds();
     assert_eq!(editor.json(&["list"])[0]["definition"].get("max_automatic"), None);
-    editor.run(&["define", "ads", "--owner", "team", "--reason", "x"]).fails(2, "add --disables");
+    editor.run(&["define", "ads", "--owner", "team", "--reason", "x"]).fails(2, "a new switch needs --disables");
 }
 
 #[test]

@@ -44,13 +44,13 @@ fn a_revoked_token_ends_without_a_restart() {
         assert!(begun.elapsed() < Duration::from_secs(10), "it still works");
         std::thread::sleep(Duration::from_millis(50));
     }
-    list(&mira).fails(3, "unknown or expired");
+    list(&mira).fails(3, "unknown to this program, or expired");
     list(&ana).succeeds();
 
     std::fs::write(access, "{").unwrap();
     std::thread::sleep(Duration::from_millis(1_500));
     let listed = list(&ana);
-    assert!(listed.code == 0 && listed.stderr.contains("the access list is as it was"), "{listed:?}");
+    assert!(listed.code == 0 && listed.stderr.contains("the access list in force stays as it was"), "{listed:?}");
 }
 
 #[test]
@@ -69,6 +69,6 @@ fn the_last_token_that_is_revoked_opens_nothing() {
     runtime.spawn(async move { admin.serve(listener).await });
     let mut command = editor.command(&["list"]);
     command.env_remove("BACKSTOP_SWITCHES").env("BACKSTOP_ADMIN", &url);
-    crate::ran::Ran::by(&mut command).fails(3, "it takes a token");
+    crate::ran::Ran::by(&mut command).fails(3, "it requires a token");
     editor.run(&["token", "list", "--access", "/no/such/file"]).fails(3, "there is no file");
 }

@@ -58,6 +58,6 @@ fn a_change_is_told_with_who_and_why_and_a_request_is_not() {
         store.0.overwrite(Some(b"garbage".to_vec()));
         switches.refresh();
         switches.refresh();
-        assert_lines(lines, &[&["WARN", "keep their document", "code=\"garbage\""]]);
+        assert_lines(lines, &[&["WARN", "kill switches keep the one before", "code=\"garbage\""]]);
     });
 }

@@ -141,7 +141,10 @@ fn during(change: &Change) -> (Result<DrillReport, DrillError>, Document) {
 fn what_a_person_does_meanwhile_stops_the_drill_and_stands() {
     let all = Change::Engage(Engage::new(id(), Scope::all()));
     let (result, document) = during(&all);
-    assert_eq!(result.unwrap_err().to_string(), "ana changed recs during the drill: it has stopped and left it so");
+    assert_eq!(
+        result.unwrap_err().to_string(),
+        "ana changed recs during the drill: the drill stopped and left the switch as ana set it"
+    );
     let engaged = document.switch("recs").unwrap().engaged.as_ref().unwrap();
     assert_eq!((&*engaged.by, engaged.scope.all), ("ana", true));
 

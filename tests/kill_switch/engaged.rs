@@ -142,7 +142,7 @@ fn a_stage_that_names_another_instance_is_a_warning_and_a_metric() {
         assert!(recs.check(&Target::new()).is_ok());
         let value = |name| exporter.scrape().value(&format!("backstop_kill_switch_{name}"), &[]);
         assert!(value("elsewhere") > 0.5 && value("engaged") < 0.5);
-        assert!(told(&switches).contains("recs is engaged only on web-9, and this instance is web-1 in eu"));
+        assert!(told(&switches).contains("recs is engaged only on web-9, but this instance is web-1 in eu"));
         let stage = Stage::Everywhere;
         switches.change(&Change::Advance { switch: id(), stage }, &by("everywhere")).unwrap();
         assert!(recs.check(&Target::new()).is_err() && value("elsewhere") < 0.5 && told(&switches).is_empty());

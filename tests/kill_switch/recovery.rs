@@ -185,7 +185,7 @@ fn a_store_with_nothing_in_it_is_no_healthy_one() {
     switches.refresh();
     let status = switches.status();
     assert_eq!((status.source, status.stale_for), (Source::BakedIn, Duration::from_secs(90)));
-    assert_eq!(status.warnings(), ["kill switches find no document in their store for 90s"]);
+    assert_eq!(status.warnings(), ["kill switches found no document in their store for 90s"]);
 }
 
 /// A store that hangs when it is read, until the test is over.

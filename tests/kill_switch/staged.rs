@@ -74,8 +74,8 @@ fn a_bad_check_holds_the_stage_and_what_was_engaged_stays() {
     let bad = || Check::new("pages", |_| Finding::Bad("answers with 500".into()));
     let panics = || Check::new("broken", |_| panic!("this check is broken"));
     for (check, says) in [
-        (bad(), "recs is held at web-1: pages: answers with 500 (3 times in a row)"),
-        (panics(), "recs is held at web-1: broken: the check panicked (3 times in a row)"),
+        (bad(), "recs is held at the stage web-1, as a check failed: pages: answers with 500 (3 times in a row)"),
+        (panics(), "recs is held at the stage web-1, as a check failed: broken: the check panicked (3 times in a row)"),
     ] {
         let error = staged().run(&editor, &[good(), check], &by("mira")).unwrap_err();
         assert_eq!(error.to_string(), says);
@@ -86,7 +86,10 @@ fn a_bad_check_holds_the_stage_and_what_was_engaged_stays() {
         _ => Finding::Waiting("slow".into()),
     });
     let error = staged().time_limit(Duration::from_millis(30)).run(&editor, &[only_later], &by("mira")).unwrap_err();
-    assert_eq!(error.to_string(), "recs is held at eu, and web-1: pages: slow (not well within 30ms)");
+    assert_eq!(
+        error.to_string(),
+        "recs is held at the stage eu, and web-1, as a check failed: pages: slow (checks did not pass within 30ms)"
+    );
 }
 
 #[test]
@@ -169,6 +172,11 @@ fn a_store_that_fails_between_the_stages_is_told_with_where_it_stands() {
         Finding::Good
     });
     let error = staged().run(&editor, &[fills], &by("mira")).unwrap_err();
-    assert!(error.to_string().starts_with("recs is well at web-1, and could not be taken further: "), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("recs passed its checks at the stage web-1, but the next stage could not be set: "),
+        "{error}"
+    );
     assert_eq!(stage_now(&editor), Some(Stage::instances(["web-1"])));
 }

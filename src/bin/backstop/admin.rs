@@ -27,12 +27,12 @@ impl Client {
         Self { http }
     }
 
-    /// The document as it is in the program's store; `None` where there is none.
+    /// The document as it is in the program's store; `None` if there is none.
     pub(super) fn document(&self) -> Result<Option<Document>, Failure> {
         self.read("/v1/document", &["empty"])
     }
 
-    /// An earlier one; `None` where it is not kept, or cannot be read.
+    /// An earlier one; `None` if it is not kept, or cannot be read.
     pub(super) fn revision(&self, generation: u64) -> Result<Option<Document>, Failure> {
         self.read(&format!("/v1/revisions/{generation}"), &["unknown_revision", "unreadable"])
     }
@@ -41,7 +41,7 @@ impl Client {
     fn read(&self, path: &str, none: &[&str]) -> Result<Option<Document>, Failure> {
         match self.http.get(path) {
             Ok(Answer { body, .. }) => {
-                let foreign = |_| self.http.foreign("does not answer with a document");
+                let foreign = |_| self.http.foreign("did not answer with a document");
                 Document::parse(&body, Document::SIZE_MAX).map(Some).map_err(foreign)
             }
             Err(failure) if none.contains(&failure.code()) => Ok(None),
@@ -51,7 +51,7 @@ impl Client {
 
     /// Switches in force in the program, limited to those of the token; `None` before the first document.
     pub(super) fn in_force(&self) -> Result<Option<InForce>, Failure> {
-        let foreign = || self.http.foreign("does not answer with switches");
+        let foreign = || self.http.foreign("did not answer with switches");
         let response: Value = serde_json::from_slice(&self.http.get("/v1/switches")?.body).map_err(|_| foreign())?;
         let Some(switches) = response["switches"].as_array() else {
             return if response.is_null() { Ok(None) } else { Err(foreign()) };
@@ -99,12 +99,14 @@ impl Client {
     pub(super) fn restore(&self, by: &Author) -> Result<u64, Failure> {
         let Answer { body, .. } = self.http.post("/v1/restore", &json!({ "reason": by.reason }))?;
         let response: Value = serde_json::from_slice(&body).unwrap_or_default();
-        response["generation"]
-            .as_u64()
-            .ok_or_else(|| self.http.foreign("has no generation: check whether the change was made"))
+        response["generation"].as_u64().ok_or_else(|| {
+            self.http.foreign(
+                "did not answer with a generation: check with `backstop switch list` whether the change was made",
+            )
+        })
     }
 
-    /// Makes a change, where it is of this generation if one is given.
+    /// Makes a change; if a generation is given, only on a document of it.
     pub(super) fn change(
         &self,
         change: &Change,
@@ -115,10 +117,12 @@ impl Client {
         let Answer { status, body } = self.http.post(&path(change, purpose), &body(change, by, generation))?;
         let response: Value = serde_json::from_slice(&body).unwrap_or_default();
         let Some(generation) = response["generation"].as_u64() else {
-            return Err(self.http.foreign("has no generation: check whether the change was made"));
+            return Err(self.http.foreign(
+                "did not answer with a generation: check with `backstop switch list` whether the change was made",
+            ));
         };
         let is_audited = response["audited"].as_bool() == Some(true);
-        let warning = "the audit has no entry of it: the program keeps none, or could not write it";
+        let warning = "the change has no audit entry: the program has no audit, or could not write it";
         Ok(Committed {
             generation,
             // The very document that was made. What is done is done, whether or not it can be read: a token may be for
@@ -127,7 +131,7 @@ impl Client {
             proposed: response["pending"].as_u64().filter(|_| status == 202),
             warning: {
                 let unkept = response["unkept"].as_str();
-                let unkept = unkept.map(|why| format!("the history has not kept what was before: {why}"));
+                let unkept = unkept.map(|why| format!("the history lacks the document before the change: {why}"));
                 let all = (!is_audited).then(|| warning.to_owned()).into_iter().chain(unkept);
                 all.reduce(|all, more| format!("{all}; {more}"))
             },
@@ -136,7 +140,7 @@ impl Client {
     }
 }
 
-/// Where to ask for a change.
+/// Route of a change.
 fn path(change: &Change, purpose: Purpose) -> String {
     let verb = match (change, purpose) {
         (Change::Engage(_), Purpose::Drill) => "drill",

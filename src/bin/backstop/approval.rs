@@ -8,12 +8,12 @@ use backstop::kill_switch::{Change, ChangeError, Document, Sha256};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-/// Says whether it takes two persons to release, retire, extend and override.
+/// Sets whether releasing, retiring, extending and overriding take two persons.
 #[derive(Args)]
 #[command(after_help = "Engaging takes one person, always.\n\nExample:\n  \
 backstop switch two-person on --reason \"before the sale\"")]
 pub(super) struct TwoPerson {
-    /// Whether it does.
+    /// Two persons, or one.
     #[arg(value_parser = PossibleValuesParser::new(["on", "off"]))]
     required: String,
     #[command(flatten)]
@@ -30,7 +30,7 @@ impl TwoPerson {
     }
 }
 
-/// Lists what waits for approval.
+/// Lists the pending proposals.
 #[derive(Args)]
 #[command(after_help = "Example:\n  backstop switch pending")]
 pub(super) struct Pending {}
@@ -54,19 +54,19 @@ impl Pending {
                 text::table(["NUMBER", "WHEN", "WHO", "WHAT", "WHY"], &rows),
                 document.content_hash()
             ),
-            _ => "Nothing waits for approval.".to_owned(),
+            _ => "No proposal is pending.".to_owned(),
         };
         Ok(Report::of(text, pending))
     }
 }
 
-/// Does what another person proposed.
+/// Approves the proposal of another person, and makes its change.
 #[derive(Args)]
 #[command(after_help = "Example:\n  backstop switch approve 7 --reason \"seen it work in staging\"")]
 pub(super) struct Approve {
     /// The proposal's number.
     number: u64,
-    /// The hash of the document that you have seen, as `pending` prints it. Default: that of
+    /// Hash of the document that you have read, as `pending` prints it. Default: that of
     /// the one that came of the proposal, if it is the present one.
     #[arg(long, value_name = "HASH")]
     document: Option<Sha256>,
@@ -96,7 +96,7 @@ impl Approve {
     }
 }
 
-/// Takes a proposal off the list.
+/// Rejects a pending proposal.
 #[derive(Args)]
 #[command(after_help = "Example:\n  backstop switch reject 7 --reason \"not before Monday\"")]
 pub(super) struct Reject {
@@ -109,6 +109,6 @@ pub(super) struct Reject {
 impl Reject {
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let number = self.number;
-        backend.change(&Change::Reject { number }, &self.who, |_| format!("Proposal {number} is off the list."))
+        backend.change(&Change::Reject { number }, &self.who, |_| format!("Proposal {number} is rejected."))
     }
 }

@@ -13,18 +13,18 @@ const BY: &str = "Who you are. It is not verified: write access to the file is e
 #[derive(Args)]
 #[command(next_help_heading = "Who and why")]
 pub(super) struct Who {
-    /// Why. It stands in the document, the history and the audit.
+    /// Reason, shown in the document, the history and the audit.
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: String,
     #[arg(long, value_name = "NAME", help = BY)]
     pub(super) by: Option<String>,
-    /// Makes alone a change that takes two persons. It is audited for review.
+    /// Makes a change that takes two persons without the second one. The audit marks it for review.
     #[arg(long)]
     pub(super) break_glass: bool,
 }
 
 impl Who {
-    /// Whoever they say they are.
+    /// The author by the name given, unverified.
     pub(super) fn by(&self) -> Result<Author, Failure> {
         let given = self.by.clone().filter(|name| !name.is_empty());
         let of_environment = || {
@@ -32,11 +32,12 @@ impl Who {
             names.filter_map(|name| var(name).ok()).find(|name| !name.is_empty())
         };
         let name = given.or_else(of_environment).or_else(users::own);
-        let name = name.ok_or_else(|| Failure::Usage("say who you are: --by NAME, or set BACKSTOP_ACTOR".into()))?;
+        let name =
+            name.ok_or_else(|| Failure::Usage("no author named: add --by NAME, or set BACKSTOP_ACTOR".into()))?;
         Ok(self.named(name))
     }
 
-    /// Somebody of this name.
+    /// A person of this name.
     pub(super) fn named(&self, name: String) -> Author {
         let by = Author::person(name, time_args::now()).because(&self.reason);
         if self.break_glass { by.break_glass() } else { by }

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Where the switches are looked after.
+/// Backend of the switches.
 pub(super) enum Backend {
     /// A file on this machine: write access is enough for every change.
     File(Editor, PathBuf),
@@ -21,7 +21,7 @@ pub(super) enum Backend {
 }
 
 impl Backend {
-    /// The document; `None` where there is none.
+    /// The document; `None` if there is none.
     pub(super) fn document(&self) -> Result<Option<Document>, Failure> {
         match self {
             Self::File(editor, _) => Ok(editor.document()?),
@@ -47,7 +47,7 @@ impl Backend {
         match self {
             Self::File(..) => who.by(),
             Self::Admin(_) if who.by.is_some() => {
-                let message = "--by is not for an admin address: who you are is what your token says";
+                let message = "--by cannot be used with --admin: your token names you";
                 Err(Failure::Usage(message.to_owned()))
             }
             Self::Admin(_) => Ok(who.named("the token's holder".to_owned())),
@@ -75,7 +75,7 @@ impl Backend {
         self.change_if(None, change, who, done)
     }
 
-    /// As [`change`](Self::change), where the document is still of this generation: for what was decided by reading it.
+    /// As [`change`](Self::change), if the document is still of this generation: for a decision made by reading it.
     pub(super) fn change_if(
         &self,
         generation: Option<u64>,
@@ -100,7 +100,7 @@ impl Backend {
                 Value::Object(here)
                     if here["is_engaged"].is_null() && matches!(change, Change::Engage(_)) && document.is_some() =>
                 {
-                    "\nThe program itself has no gate of that name."
+                    "\nThat program has no gate of this name, so it blocks nothing there."
                 }
                 _ => "",
             };
@@ -169,8 +169,9 @@ impl kill_switch::ControlPlane for Steps<'_> {
             return Ok(document);
         }
         // The change is made: the present document has it, unless it was changed since.
-        let failed =
-            |why: &dyn std::fmt::Display| Failure::Store(format!("{change} is done, and cannot be seen: {why}"));
+        let failed = |why: &dyn std::fmt::Display| {
+            Failure::Store(format!("{change} is done, but the new document cannot be read: {why}"))
+        };
         let document = self.backend.document().map_err(|why| failed(&why))?;
         document.ok_or_else(|| failed(&"the document is gone"))
     }
@@ -194,8 +195,10 @@ fn edit(editor: &Editor, generation: Option<u64>, change: &Change, by: &Author) 
         Some(generation) => editor.change_if(generation, change, by)?,
         None => editor.change_and_tell(change, by)?,
     };
-    let unrecorded = changes.unrecorded.map(|why| format!("it is done, and the audit has no entry of it: {why}"));
-    let unkept = changes.unkept.map(|why| format!("it is done, and the history has not kept what was before: {why}"));
+    let unrecorded =
+        changes.unrecorded.map(|why| format!("the change is made, but its audit entry was not written: {why}"));
+    let unkept =
+        changes.unkept.map(|why| format!("the change is made, but the history lacks the document before it: {why}"));
     let warning = unrecorded.into_iter().chain(unkept).reduce(|all, more| format!("{all}; {more}"));
     let document = changes.document;
     let (generation, proposed) = (document.generation(), document.changed().proposed);
@@ -206,8 +209,8 @@ pub(super) fn waiting(document: Option<&Document>, change: &Change, number: u64)
     let pending = document.map(Document::pending).unwrap_or_default();
     let proposal = pending.iter().find(|proposal| proposal.number == number);
     let text = format!(
-        "Nothing has changed yet: \"{change}\" takes two persons, and waits as proposal {number}.\n\
-         Another person does it: backstop switch approve {number} --reason \"..\"",
+        "Nothing has changed yet: \"{change}\" takes two persons and is pending as proposal {number}.\n\
+         Another person approves it: backstop switch approve {number} --reason \"..\"",
     );
     let number = serde_json::json!({ "number": number });
     let json = proposal.map_or_else(|| json(&number), json);

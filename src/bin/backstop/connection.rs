@@ -1,4 +1,4 @@
-//! Arguments that say where the switches are: in a file, or in a running program.
+//! Arguments that select the switches: a file, or a running program.
 
 use super::admin::Client;
 use super::backend::Backend;
@@ -13,9 +13,8 @@ use std::env::var_os;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-const ADMIN: &str =
-    "In place of a file, a running program: http://127.0.0.1:9901 and the prefix of its routes [env: BACKSTOP_ADMIN]";
-const TOKEN_FILE: &str = "The file that your token for it is in. Default: the token in BACKSTOP_TOKEN";
+const ADMIN: &str = "Admin address of a running program, instead of a file: http://127.0.0.1:9901 and the prefix of its routes [env: BACKSTOP_ADMIN]";
+const TOKEN_FILE: &str = "File with your token for --admin. Default: the token in BACKSTOP_TOKEN";
 
 /// Where the switches and the audit are, and how to answer.
 #[derive(Args)]
@@ -26,10 +25,10 @@ pub(super) struct Place {
     admin: Option<String>,
     #[arg(long, global = true, value_name = "PATH", help = TOKEN_FILE)]
     token_file: Option<PathBuf>,
-    /// Where changes are written down. Default: the document's path and .audit.jsonl.
+    /// File of the audit. Default: the document's path and .audit.jsonl.
     #[arg(long, global = true, value_name = "PATH")]
     audit: Option<PathBuf>,
-    /// Writes no change down.
+    /// Writes no audit.
     #[arg(long, global = true, conflicts_with = "audit")]
     no_audit: bool,
     /// Mode of the document's file from this change on, 0644 for example. Default: as it is; a new file is for its owner
@@ -47,7 +46,7 @@ enum Where {
 }
 
 impl Place {
-    /// What is said in the command; where nothing is, what the environment says. Never both: it would be a guess.
+    /// Arguments of the command, else the environment. Never a mixture: it would be a guess.
     // clap's `conflicts_with` sees neither one before the subcommand and one after it, nor which is the environment's.
     fn whereabouts(&self) -> Result<Where, Failure> {
         let usage = |message: &str| Err(Failure::Usage(message.to_owned()));
@@ -57,23 +56,25 @@ impl Place {
             (file, admin) => (file.clone().map(OsString::from), admin.clone().map(OsString::from)),
         };
         match (file, admin) {
-            (Some(_), Some(_)) if self.file.is_some() => usage("--file and --admin are two places: give one of them"),
+            (Some(_), Some(_)) if self.file.is_some() => {
+                usage("--file and --admin exclude each other: give one of them")
+            }
             (Some(_), Some(_)) => {
-                usage("BACKSTOP_SWITCHES and BACKSTOP_ADMIN are both set: say which with --file PATH or --admin URL")
+                usage("BACKSTOP_SWITCHES and BACKSTOP_ADMIN are both set: choose with --file PATH or --admin URL")
             }
             (Some(file), None) => Ok(Where::File(file.into())),
             (None, Some(_)) if self.audit.is_some() || self.no_audit || self.mode.is_some() => {
-                usage("--audit, --no-audit and --mode are for --file: a running program writes its own audit and file")
+                usage("--audit, --no-audit and --mode need --file: a running program writes its own audit and file")
             }
             (None, Some(admin)) => Ok(Where::Admin(admin.to_string_lossy().into_owned())),
             (None, None) => usage(
-                "say where the switches are: --file PATH, or set BACKSTOP_SWITCHES; of a running program: \
+                "no switches named: add --file PATH, or set BACKSTOP_SWITCHES; for a running program add \
                  --admin URL, or set BACKSTOP_ADMIN",
             ),
         }
     }
 
-    /// The admin address, where it is one.
+    /// The admin address, if one is given.
     pub(super) fn admin(&self) -> Result<Option<Http>, Failure> {
         match self.whereabouts()? {
             Where::Admin(url) => Ok(Some(self.http(&url)?)),
@@ -100,10 +101,10 @@ impl Place {
         }
     }
 
-    /// The one door: nothing after it knows where the switches are.
+    /// The backend of the switches: no later code distinguishes a file from a program.
     pub(super) fn backend(&self) -> Result<Backend, Failure> {
         if self.token_file.is_some() && self.admin()?.is_none() {
-            let message = "--token-file is for --admin: a file asks for no token";
+            let message = "--token-file needs --admin: a file takes no token";
             return Err(Failure::Usage(message.to_owned()));
         }
         self.backend_and_programs()

@@ -8,14 +8,14 @@ use backstop::kill_switch::{Change, Definition, Document, OnUnknown, Percent, Se
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-/// Defines a switch, or an existing one anew: what is not given then stays as it is.
+/// Defines a switch, or changes the definition of an existing one: options left out keep their values.
 #[derive(Args)]
 #[command(
-    after_help = "A new switch takes --owner, --disables, --on-unknown and --expires.\n\nExample:\n  backstop switch define recs --owner team-recs --disables \"recommendations\" \
+    after_help = "A new switch needs --owner, --disables, --on-unknown and --expires.\n\nExample:\n  backstop switch define recs --owner team-recs --disables \"recommendations\" \
 --on-unknown allow --expires 90d --reason \"new feature\""
 )]
 pub(super) struct Define {
-    /// Its name: a-z, 0-9, '.', '_' and '-'. It is never used for anything else.
+    /// Name of the switch: a-z, 0-9, '.', '_' and '-'. A name is never used for another switch.
     id: SwitchId,
     /// The owner.
     #[arg(long, value_name = "TEAM")]
@@ -23,7 +23,7 @@ pub(super) struct Define {
     /// The capability that it disables.
     #[arg(long, value_name = "TEXT")]
     disables: Option<String>,
-    /// What programs ought to do until they have seen the document. One that is built to do otherwise says so.
+    /// State of the switch in programs that have not read the document yet. A program built with another one warns.
     #[arg(long, value_name = "allow|block", value_parser = on_unknown(), hide_possible_values = true)]
     on_unknown: Option<OnUnknown>,
     /// Date of review: 2027-01-31T00:00:00Z, or 90d from now.
@@ -32,10 +32,10 @@ pub(super) struct Define {
     /// Severity of an engagement. Default of a new switch: medium.
     #[arg(long, value_name = "LEVEL", value_parser = severity())]
     severity: Option<Severity>,
-    /// For how many percent automation may engage it; none is not at all, and the default of a new switch.
+    /// Largest percentage of keys for which automation may engage it; none: never, the default of a new switch.
     #[arg(long, value_name = "PERCENT|none", value_parser = limit)]
     max_automatic: Option<Limit>,
-    /// How far through the fleet automation may engage it. Default of a new switch: instances.
+    /// Widest part of the fleet on which automation may engage it. Default of a new switch: instances.
     #[arg(long, value_name = "SPREAD", value_parser = spread())]
     max_automatic_spread: Option<Spread>,
     #[command(flatten)]
@@ -88,7 +88,8 @@ impl Define {
             before.as_ref().and_then(|document| document.switch(self.id.as_str())).map(|switch| &switch.definition);
         // The decision holds only for the document that was read.
         let seen = before.as_ref().filter(|_| old.is_some()).map(Document::generation);
-        let missing = |name: &str| Failure::Usage(format!("{} is a new switch here: add --{name}", self.id));
+        let missing =
+            |name: &str| Failure::Usage(format!("{} is not defined yet, and a new switch needs --{name}", self.id));
         let owner = self.owner.clone().or_else(|| Some(old?.owner.clone())).ok_or_else(|| missing("owner"))?;
         let disables = self.disables.clone().or_else(|| Some(old?.disables.clone()));
         let disables = disables.ok_or_else(|| missing("disables"))?;
@@ -113,7 +114,7 @@ impl Define {
     }
 }
 
-/// Takes a switch away for ever; its name is never used again.
+/// Retires a switch: it is removed, and its name is never used again.
 #[derive(Args)]
 #[command(after_help = "Example:\n  backstop switch retire recs --reason \"the feature is gone\"")]
 pub(super) struct Retire {

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Runs a drill: engages a switch for real, waits until every instance has it, releases it, and reports the times.
 #[derive(Args)]
 #[command(after_help = "\
-What it engaged it releases. Where it is interrupted itself, --end releases it, and it ends by itself a minute after twice
+A drill releases what it engaged. If the command is interrupted, --end releases it, or it ends by itself a minute after twice
 the --time-limit. A drill in which an instance never answered is not recorded. It needs a token with the verbs view, for
 all switches, and drill.
 
@@ -31,31 +31,31 @@ Examples:
 pub(super) struct Drill {
     /// The switch.
     id: SwitchId,
-    /// A program that takes part, by its admin address. May be given again. Default: that of --admin.
+    /// Admin address of a program that takes part. Repeatable. Default: that of --admin.
     #[arg(long, value_name = "URL")]
     instance: Vec<String>,
-    /// A page of it that shows from outside whether it is off. May be given again, for each --instance in their order.
+    /// URL of a page that shows from outside whether the capability is off: one for each --instance, in their order.
     #[arg(long, value_name = "URL")]
     page: Vec<String>,
-    /// What the page answers with while it is off.
+    /// Status of the page while the capability is off.
     #[arg(long, value_name = "STATUS", default_value_t = 503)]
     off_status: u16,
-    /// A header for the pages, which makes the request one of those that it is off for. May be given again.
+    /// Header sent to the pages, to bring the request into the scope. Repeatable.
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
-    /// Where it is engaged: instance:NAME, region:NAME or everywhere. May be given again, of one kind.
+    /// Part of the fleet: instance:NAME, region:NAME or everywhere. Repeatable, of one kind.
     #[arg(long, value_name = "STAGE", default_value = "everywhere")]
     stage: Vec<String>,
-    /// How long it may take until 99 of 100 instances are off, and on again.
+    /// Time limit until 99 of 100 instances are off, and on again.
     #[arg(long, value_name = "LENGTH", default_value = "5s", value_parser = parse_length)]
     limit: Duration,
-    /// How long it may take until that is seen from outside.
+    /// Time limit until the pages show it.
     #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = parse_length)]
     page_limit: Duration,
-    /// How long instances are waited for, twice: 29m at most.
+    /// Longest wait for instances, for off and for on each: 29m at most.
     #[arg(long, value_name = "LENGTH", default_value = "30s", value_parser = parse_length)]
     time_limit: Duration,
-    /// Ends a drill of yours that was interrupted, and does nothing else.
+    /// Only ends a drill of yours that was interrupted.
     #[arg(long)]
     end: bool,
     #[command(flatten)]
@@ -94,8 +94,8 @@ impl Drill {
         match (self.instance.is_empty(), place.admin()?) {
             (true, Some(http)) => Ok(vec![Program::at(http, &self.id)?]),
             (true, None) => {
-                let message = "say which programs take part: --instance URL, the admin address of each, with your \
-                               token for them in BACKSTOP_TOKEN";
+                let message = "no instance named: add --instance URL with the admin address of each program, and set your \
+                               token for them as BACKSTOP_TOKEN";
                 Err(Failure::Usage(message.to_owned()))
             }
             (false, _) => fleet::programs(&self.instance, place.token_file(), &self.id),
@@ -105,7 +105,7 @@ impl Drill {
     fn pages(&self, programs: usize) -> Result<Vec<Degraded>, Failure> {
         if !self.page.is_empty() && self.page.len() != programs {
             let message =
-                format!("{programs} instances take part and {} pages: give one --page for each", self.page.len());
+                format!("{programs} instances but {} pages: give one --page for each --instance", self.page.len());
             return Err(Failure::Usage(message));
         }
         let degraded = |url: &String| Ok(Degraded { page: Page::new(url, &self.header)?, status: self.off_status });
@@ -118,7 +118,7 @@ fn end(backend: &Backend, id: &SwitchId, who: &Who) -> Result<Report, Failure> {
     let document = backend.required()?;
     let engaged = document.switch(id.as_str()).and_then(|switch| switch.engaged.as_ref());
     if engaged.is_some_and(|engaged| engaged.trigger != Trigger::Drill) {
-        let message = format!("{id} is engaged, and not by a drill: release it with backstop switch release {id}");
+        let message = format!("{id} is engaged, but not by a drill: release it with backstop switch release {id}");
         return Err(Failure::Refused { code: "no_drill", message });
     }
     let change = Change::Release { switch: id.clone() };
@@ -161,7 +161,7 @@ fn summary(report: &DrillReport) -> String {
     };
     let recorded = match report.generation {
         Some(generation) => format!("Generation {generation}."),
-        None => "It is not recorded: an instance never answered.".to_owned(),
+        None => "The drill is not recorded, as an instance never answered.".to_owned(),
     };
     format!(
         "\n{}\n\noff: {}{}\non: {}{}\n{recorded}",

@@ -14,11 +14,11 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use std::time::Duration;
 
-/// Takes a capability away: for everybody, or for whom you name.
+/// Engages a switch: turns its capability off for every request, or for a scope.
 #[derive(Args)]
 #[command(after_help = "\
-Where `backstop switch stages` has said so, it begins with some instances. Somebody looks, and `advance` goes on. With
---check or --instance it looks by itself, goes on as long as all is well, and stays where it is else.
+If stages are set (`backstop switch stages`), the engagement begins on some instances; after a check by a person, `advance` goes on. With
+--check or --instance the command checks each stage itself, advances while checks pass, and stops at the stage that fails.
 
 Examples:
   backstop switch engage recs --all --reason \"wrong prices shown\"
@@ -30,7 +30,7 @@ Examples:
 pub(super) struct Engage {
     /// The switch.
     id: SwitchId,
-    /// Where it begins: instance:NAME, region:NAME or everywhere. May be given again, of one kind. Default: the first
+    /// Stage it begins at: instance:NAME, region:NAME or everywhere. Repeatable, of one kind. Default: the first
     /// of
     /// `stages`.
     #[arg(long, value_name = "STAGE")]
@@ -38,13 +38,13 @@ pub(super) struct Engage {
     /// Skips the stages: everywhere at once, or what --stage names. History and audit record it.
     #[arg(long, conflicts_with_all = ["check", "instance"])]
     now: bool,
-    /// Engages for these, too: who is engaged already stays so.
+    /// Adds this scope to the present engagement.
     #[arg(long, conflicts_with = "replace")]
     add: bool,
-    /// Replaces an engagement for more, for longer or in more places, which turns it on again for the rest.
+    /// Replaces the present engagement, also if that releases a part of it.
     #[arg(long)]
     replace: bool,
-    /// After how long it ends: 30m, 2h, 1d. Default: never.
+    /// Time after which it ends: 30m, 2h, 1d. Default: never.
     #[arg(long = "for", value_name = "LENGTH", value_parser = parse_length)]
     length: Option<Duration>,
     /// On expiry: `release` ends the engagement, `keep` only warns.
@@ -104,17 +104,17 @@ impl Engage {
 fn behind(backend: &Backend) -> Option<String> {
     let last = backend.document().ok().flatten()?.changed().at;
     let seconds = last.as_second() - now().as_second();
-    let end = "it ends as much earlier than meant";
-    (seconds > 60).then(|| format!("the clock here is {} min behind the document's last change: {end}", seconds / 60))
+    let end = "the engagement ends that much earlier than you asked";
+    (seconds > 60).then(|| format!("the local clock is {} min behind the document's last change: {end}", seconds / 60))
 }
 
-/// Lets an engagement that ends do so later.
+/// Moves the end of an engagement to a later time.
 #[derive(Args)]
 #[command(after_help = "Example:\n  backstop switch extend recs --until 4h --reason \"the fix takes longer\"")]
 pub(super) struct Extend {
     /// The switch.
     id: SwitchId,
-    /// Until when: 2027-01-31T00:00:00Z, or 4h from now.
+    /// New end: 2027-01-31T00:00:00Z, or 4h from now.
     #[arg(long, value_name = "TIME", value_parser = When::parse)]
     until: When,
     #[command(flatten)]
@@ -128,7 +128,7 @@ impl Extend {
     }
 }
 
-/// Gives a capability back.
+/// Releases a switch: turns its capability on again.
 #[derive(Args)]
 #[command(after_help = "Example:\n  backstop switch release recs --reason \"the fix is out\"")]
 pub(super) struct Release {

@@ -13,24 +13,24 @@ use backstop::kill_switch::{Change, Document, Engage, Stage, SwitchId};
 use clap::Args;
 use std::time::Duration;
 
-/// How long all has to be well, and how long a stage may take until it is.
+/// Time for which checks must pass, and the time a stage may take until they do.
 const SOAK: Duration = Duration::from_secs(10);
 const WELL_WITHIN: Duration = Duration::from_secs(60);
 
-/// What is looked at between the stages.
+/// Checks between the stages.
 #[derive(Args)]
-#[command(next_help_heading = "Looking at each stage")]
+#[command(next_help_heading = "Checks of each stage")]
 pub(super) struct Looks {
-    /// A page that has to answer without an error. May be given again.
+    /// URL of a page that must answer without an error. Repeatable.
     #[arg(long, value_name = "URL")]
     check: Vec<String>,
-    /// A program, by its admin address, that has to do as the stage says. May be given again.
+    /// Admin address of a program that must be in the state of the stage. Repeatable.
     #[arg(long, value_name = "URL")]
     instance: Vec<String>,
-    /// How long all has to be well before the next stage. Default: 10s.
+    /// Time for which all checks must pass before the next stage. Default: 10s.
     #[arg(long, value_name = "LENGTH", value_parser = parse_length)]
     soak: Option<Duration>,
-    /// How long a stage may take until all is well. Default: 60s.
+    /// Time within which the checks of a stage must pass. Default: 60s.
     #[arg(long, value_name = "LENGTH", value_parser = parse_length)]
     well_within: Option<Duration>,
 }
@@ -60,8 +60,7 @@ impl Looks {
             format!("backstop switch release {id} --reason \"..\"")
         };
         if checks.is_empty() {
-            let message =
-                "--soak and --well-within are for looking at each stage: say at what, with --check or --instance";
+            let message = "--soak and --well-within need a check of each stage: add --check or --instance";
             return Err(Failure::Usage(message.to_owned()));
         }
         let by_itself = StagedEngage::new(engage.clone())
@@ -95,11 +94,11 @@ fn failure(error: StagedError, id: &SwitchId, undo: &str) -> Failure {
             Err(_) => Failure::Store(message),
         },
         StagedError::Held { .. } | StagedError::NotAdvanced { .. } => Failure::Held(format!(
-            "{message}\nIt stays engaged there. To give it back: {undo}\n\
+            "{message}\nIt stays engaged there. To undo it: {undo}\n\
              To go on nevertheless: backstop switch advance {id} --reason \"..\"",
         )),
         StagedError::Interrupted { .. } => Failure::Refused { code: "interrupted", message },
-        StagedError::Unknown(_) => Failure::Store(format!("{message}\nTo give it back, if it is: {undo}")),
+        StagedError::Unknown(_) => Failure::Store(format!("{message}\nIf it is engaged, undo it: {undo}")),
         _ => Failure::Usage(message),
     }
 }

@@ -23,7 +23,7 @@ const PROGRAMS_MAX: usize = 100;
 pub(super) struct Program {
     http: Http,
     path: String,
-    /// Its instance, and where it is: two programs may call themselves the same.
+    /// Its instance name and address: two programs may have the same name.
     pub(super) name: String,
     instance: String,
     region: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct Program {
 /// One that does not answer, or does not know the switch.
 pub(super) fn programs(urls: &[String], token_file: Option<&Path>, switch: &SwitchId) -> Result<Vec<Program>, Failure> {
     if urls.len() > PROGRAMS_MAX {
-        return Err(Failure::Usage(format!("{} instances are too many: name {PROGRAMS_MAX} at most", urls.len())));
+        return Err(Failure::Usage(format!("{} instances given, at most {PROGRAMS_MAX} are allowed", urls.len())));
     }
     urls.iter().map(|url| Program::at(Http::new(url, token::read(token_file)?)?, switch)).collect()
 }
@@ -47,11 +47,13 @@ impl Program {
         let response: Value = serde_json::from_slice(&http.get(&path)?.body).unwrap_or_default();
         let here = &response["switch"]["here"];
         let Some(instance) = here["instance"].as_str().map(str::to_owned) else {
-            return Err(http.foreign("does not say which instance it is"));
+            return Err(http.foreign("did not answer with its instance name"));
         };
         if here["is_engaged"].is_null() {
-            let message =
-                format!("the program at {} has no switch {switch} of its own to turn anything off", http.place());
+            let message = format!(
+                "the program at {} has no gate for {switch}, so the switch turns nothing off there",
+                http.place()
+            );
             return Err(Failure::Refused { code: "no_gate", message });
         }
         let region = here["region"].as_str().map(str::to_owned);
@@ -68,7 +70,7 @@ impl Program {
         let warning = here["warning"].as_str().map(str::to_owned);
         state
             .map(|(is_engaged, generation)| (is_engaged, generation, warning))
-            .ok_or_else(|| "it does not say".to_owned())
+            .ok_or_else(|| "its answer lacks the state of the switch".to_owned())
     }
 
     /// That it has what the stage gives it, and nothing that the stage does not.
@@ -77,12 +79,12 @@ impl Program {
             let is_included = reached.stage.includes(&self.instance, self.region.as_deref());
             match self.state() {
                 Ok((_, generation, _)) if generation < reached.generation => {
-                    Finding::Waiting("it has not heard of it yet".to_owned())
+                    Finding::Waiting("it has not read the new document yet".to_owned())
                 }
                 Ok((true, _, Some(why))) if is_included => Finding::Bad(format!("it {why}")),
                 Ok((is_engaged, ..)) if is_engaged == is_included => Finding::Good,
-                Ok((true, ..)) => Finding::Bad("it is engaged, and not in the stage".to_owned()),
-                Ok((false, ..)) => Finding::Bad("it is in the stage, and not engaged".to_owned()),
+                Ok((true, ..)) => Finding::Bad("it is engaged there, but not part of the stage".to_owned()),
+                Ok((false, ..)) => Finding::Bad("it is part of the stage, but not engaged there".to_owned()),
                 Err(why) => Finding::Bad(why),
             }
         })

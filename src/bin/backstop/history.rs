@@ -8,11 +8,11 @@ use backstop::kill_switch::{Change, ChangeRecord, Document, EditError, SwitchId}
 use clap::Args;
 use serde::Serialize;
 
-/// Shows who changed what and why, the newest first.
+/// Lists changes with author and reason, the newest first.
 #[derive(Args)]
 #[command(after_help = "Example:\n  backstop switch history --limit 5")]
 pub(super) struct History {
-    /// How many changes.
+    /// Number of changes.
     #[arg(long, default_value_t = 20, value_name = "N")]
     limit: usize,
 }
@@ -27,7 +27,7 @@ struct Line<'a> {
 impl History {
     pub(super) fn run(self, backend: &Backend) -> Result<Report, Failure> {
         let Some(newest) = backend.shown()? else {
-            return Ok(Report::of("Nothing has happened yet.", &[0_u8; 0]));
+            return Ok(Report::of("No changes yet.", &[0_u8; 0]));
         };
         let now = time_args::now();
         let documents = backend.revisions(&newest).take(self.limit).collect::<Result<Vec<_>, _>>()?;
@@ -62,25 +62,25 @@ fn row(document: &Document, now: backstop::clock::Timestamp) -> [String; 6] {
     ]
 }
 
-/// Goes back to what held before the last change, or in a generation of the history.
+/// Restores switches to their state before the last change, or in a generation of the history.
 #[derive(Args)]
 #[command(after_help = "\
-It undoes your own changes of one switch. To undo more, name every switch, and everybody else whose change it undoes.
+It undoes your own changes of one switch. To undo more, name each switch with --switch and each other author with --over.
 
 Examples:
   backstop switch revert --reason \"it was another service\"
   backstop switch revert 12 --switch recs --reason \"as it was on Friday\"
   backstop switch revert 12 --switch recs --switch ads --over bo --reason \"back to Friday\"")]
 pub(super) struct Revert {
-    /// The generation. Default: the last one in which switches or settings were not what they are now.
+    /// Generation to go back to. Default: the last one in which switches or settings differ from now.
     generation: Option<u64>,
-    /// A switch that goes back; the others stay as they are. Repeatable.
+    /// Switch to go back; the others stay as they are. Repeatable.
     #[arg(long, value_name = "SWITCH")]
     switch: Vec<SwitchId>,
-    /// The settings go back, too: stages, and the rule of two persons.
+    /// Also reverts the settings: stages, and the rule of two persons.
     #[arg(long)]
     settings: bool,
-    /// Somebody else whose change it undoes. Repeatable.
+    /// Another author whose change it may undo. Repeatable.
     #[arg(long, value_name = "NAME")]
     over: Vec<String>,
     #[command(flatten)]
@@ -103,7 +103,7 @@ impl Revert {
             let (switches, over) = (self.switch.iter().cloned().collect(), self.over.into_iter().collect());
             Change::RevertSwitches { generation, switches, settings: self.settings, over }
         };
-        // What nobody has looked at is not undone: a change that came between makes it another last one.
+        // A change that came in between is not undone unread: the last one is then another one.
         let seen = before.as_ref().map(Document::generation);
         backend.change_if(seen, &change, &self.who, |document| {
             let now = time_args::now();
@@ -135,6 +135,6 @@ fn before_the_last_change(backend: &Backend, now: Option<&Document>) -> Result<u
             return Ok(earlier.generation());
         }
     }
-    let message = "the history has nothing that is different from now".to_owned();
+    let message = "nothing to revert: no generation in the history differs from the present one".to_owned();
     Err(Failure::Refused { code: "unknown_revision", message })
 }

@@ -1,4 +1,4 @@
-//! Requests to an admin address: where a token is sent, timeouts, and the meaning of an error status.
+//! Requests to an admin address: addresses a token is sent to, timeouts, and the meaning of an error status.
 
 use super::output::Failure;
 use backstop::kill_switch::Document;
@@ -36,7 +36,7 @@ impl Http {
     pub(super) fn new(url: &str, token: Option<Token>) -> Result<Self, Failure> {
         let usage = |message: &str| Failure::Usage(message.to_owned());
         let wrong =
-            || Failure::Usage(format!("the admin address is a URL like {EXAMPLE}, with the prefix of its routes"));
+            || Failure::Usage(format!("the admin address must be a URL like {EXAMPLE}, with the prefix of its routes"));
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
         if scheme == "https" {
@@ -87,7 +87,7 @@ impl Http {
                 Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
                 _ => false,
             };
-            let may_be = "; what was asked for may still happen, so check before you repeat it";
+            let may_be = "; the change may still be made: check before you repeat it";
             self.unreachable(&error, if is_unsent { "" } else { may_be })
         })?)
     }
@@ -109,11 +109,11 @@ impl Http {
         let (exit_code, message) = match (answer.status, code) {
             (400 | 413 | 415, _) => (2, format!("{detail}{}", fields(&problem))),
             (401, _) if self.token.is_none() => {
-                (3, "it takes a token: set BACKSTOP_TOKEN, or give --token-file PATH".to_owned())
+                (3, "it requires a token: set BACKSTOP_TOKEN, or give --token-file PATH".to_owned())
             }
-            (401, _) => (3, "the token is unknown or expired here".to_owned()),
+            (401, _) => (3, "the token is unknown to this program, or expired".to_owned()),
             (404, "not_found") => {
-                let why = "is the prefix of its routes in the URL, and has it a token that is live?";
+                let why = "check the prefix of its routes in the URL, and your token";
                 (3, format!("{} has no such route: {why}", self.base))
             }
             (404 | 409 | 422, _) => (1, detail.to_owned()),
@@ -124,7 +124,7 @@ impl Http {
 
     /// Something that is not what an admin page says.
     pub(super) fn foreign(&self, what: &str) -> Failure {
-        self.answered(3, "no_admin_page", &format!("{} {what}, and not as an admin page does", self.base))
+        self.answered(3, "no_admin_page", &format!("{} {what}, but not in the form of an admin page", self.base))
     }
 
     /// Whatever the other side says, the token is not in it.
@@ -150,16 +150,16 @@ impl Page {
     /// What is no address, and no header.
     pub(super) fn new(url: &str, headers: &[String]) -> Result<Self, Failure> {
         let wrong = |what: &str| Failure::Usage(what.to_owned());
-        let uri: Uri = url.parse().map_err(|_| wrong("a page is a URL like http://127.0.0.1:8080/health"))?;
+        let uri: Uri = url.parse().map_err(|_| wrong("a page must be a URL like http://127.0.0.1:8080/health"))?;
         if uri.scheme_str() != Some("http") || uri.authority().is_none() {
-            return Err(wrong("a page is a URL that begins with http://: this command speaks no TLS"));
+            return Err(wrong("a page must be a URL that begins with http://: https is not supported"));
         }
         let header = |text: &String| {
             let (name, value) = text.split_once(':')?;
             Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
         };
         let headers: Option<_> = headers.iter().map(header).collect();
-        let headers = headers.ok_or_else(|| wrong("a header is NAME: VALUE"))?;
+        let headers = headers.ok_or_else(|| wrong("a header must be NAME: VALUE"))?;
         let config = Agent::config_builder().proxy(None).max_redirects(0).http_status_as_error(false);
         let agent = config.timeout_global(Some(PAGE_TIMEOUT)).build().new_agent();
         Ok(Self { agent, url: url.to_owned(), headers })
@@ -194,7 +194,7 @@ fn is_code(text: &str) -> bool {
 fn fields(problem: &Value) -> String {
     let problem_text = |problem: &Value| {
         let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
-        format!("\n  {} is {}, and valid is {}", text("field"), text("value"), text("allowed"))
+        format!("\n  {} is {}, must be {}", text("field"), text("value"), text("allowed"))
     };
     problem["problems"].as_array().map(|all| all.iter().map(problem_text).collect()).unwrap_or_default()
 }

@@ -27,7 +27,7 @@ impl List {
 }
 
 fn none() -> Report {
-    Report::of("There are no switches yet. To begin: backstop switch define --help", &[0_u8; 0])
+    Report::of("There are no switches yet. To define one: backstop switch define --help", &[0_u8; 0])
 }
 
 /// Of a program: what is in force there, and how its store differs from that.
@@ -35,7 +35,7 @@ fn in_force(client: &Client) -> Result<Report, Failure> {
     let now = time_args::now();
     let Some(InForce { generation, hash, switches }) = client.in_force()? else { return Ok(none()) };
     let (text, switches) = table(&switches, now);
-    let restore = "to put back what is in force: backstop switch restore --reason \"..\"";
+    let restore = "to write the document in force back to the store: backstop switch restore --reason \"..\"";
     let (summary, difference) = match client.document() {
         Ok(Some(stored)) if stored.content_hash().to_string() == hash => (summary(&stored, now), None),
         Ok(stored) => {

@@ -38,7 +38,7 @@ use clap::{Parser, Subcommand};
 use output::{Failure, Report};
 use std::process::ExitCode;
 
-/// Turns capabilities off, and back on, while everything runs.
+/// Turns capabilities of running programs off, and on again.
 #[derive(Parser)]
 #[command(name = "backstop", version, after_help = switch::HELP, max_term_width = 120)]
 struct Cli {
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         }
         Err(failure) => (failure.exit_code(), String::new(), error_text(&failure, is_json)),
     };
-    // Whoever closed the pipe does not want to hear it, and what was done is done: no reason to fail, or to panic.
+    // The reader of a closed pipe has what it wanted, and the change is made: no reason to fail, or to panic.
     let _ = write_line(std::io::stdout().lock(), &stdout);
     let _ = write_line(std::io::stderr().lock(), &stderr);
     ExitCode::from(code)

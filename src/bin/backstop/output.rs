@@ -13,7 +13,7 @@ pub(super) struct Report {
     pub(super) json: String,
     /// A warning: something failed, but not the change.
     pub(super) warning: Option<String>,
-    /// 0 where all is done; 4 where another person has to approve it first; 6 where a drill did not pass.
+    /// 0 if all is done; 4 if another person has to approve it first; 6 if a drill did not pass.
     pub(super) exit_code: u8,
 }
 
@@ -29,28 +29,28 @@ pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
-/// Why a command was not done. Nothing was changed then, but for what a stage that is held says.
+/// Error of a command. Nothing was changed, except for [`Held`](Self::Held): the engagement stays at its stage.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// A rule says no.
+    /// A rule rejected the change.
     Refused { code: &'static str, message: String },
-    /// Something that has to be said was not.
+    /// An argument is missing or wrong.
     Usage(String),
     /// The store cannot be read or written.
     Store(String),
     /// The audit does not verify.
     Audit(String),
-    /// A stage is not well: the engagement stays where it is.
+    /// The checks of a stage failed: the engagement stays at that stage.
     Held(String),
-    /// A program's admin page said no, or nothing.
+    /// A program's admin page rejected the request, or did not answer.
     Answered { exit_code: u8, code: String, message: String },
 }
 
 impl Failure {
-    /// What can be done to a file alone.
+    /// Error of a command that works on a file only.
     pub(super) fn no_route(command: &str) -> Self {
-        let place = "run it with --file, where the program's file is";
-        Self::Usage(format!("{command} is not for an admin address, which has no route for it: {place}"))
+        let place = "run it with --file on the machine that has the program's file";
+        Self::Usage(format!("{command} cannot be used with --admin, as admin pages have no route for it: {place}"))
     }
 
     pub(super) const fn exit_code(&self) -> u8 {

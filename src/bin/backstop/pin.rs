@@ -7,7 +7,7 @@ use super::{text, time_args};
 use backstop::kill_switch::{Change, PinState, SwitchId};
 use clap::Args;
 
-/// Keeps a switch as it is now, engaged or released.
+/// Pins a switch: it stays engaged or released until it is unpinned.
 #[derive(Args)]
 #[command(after_help = "Example:\n  backstop switch pin recs --reason \"until the root cause is known\"")]
 pub(super) struct Pin {
@@ -29,7 +29,7 @@ impl Pin {
     }
 }
 
-/// Takes a pin away; the switch stays as it is.
+/// Removes a pin; the switch stays as it is.
 #[derive(Args)]
 #[command(after_help = "Example:\n  backstop switch unpin recs --reason \"the root cause is known\"")]
 pub(super) struct Unpin {

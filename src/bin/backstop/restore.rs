@@ -6,11 +6,11 @@ use super::output::{Failure, Report};
 use backstop::kill_switch::EditError;
 use clap::Args;
 
-/// Puts the last good document in the place of one that cannot be read, is gone, or is older than its history.
+/// Replaces a document that is invalid, gone or older than its history by the last good one.
 #[derive(Args)]
 #[command(after_help = "\
-From a running program it is the very document that is in force there. From a file alone it is the newest that the history
-has, and what was changed after that is lost: look at the audit.
+With --admin it is the document that is in force in the program. With --file it is the newest that the history
+has, and later changes are lost: the audit shows them.
 
 Examples:
   backstop switch restore --admin http://127.0.0.1:9901 --reason \"the disk was full\"
@@ -35,7 +35,7 @@ impl Restore {
                     "Generation {from} of the history is the document again.\nWhat was changed after it is lost: see \
                      the audit.\nGeneration {generation}.",
                 );
-                let unrecorded = |why| format!("it is done, and the audit has no entry of it: {why}");
+                let unrecorded = |why| format!("the change is made, but its audit entry was not written: {why}");
                 let response = serde_json::json!({ "restored": from, "generation": generation });
                 Ok(Report { warning: changes.unrecorded.map(unrecorded), ..Report::of(text, &response) })
             }

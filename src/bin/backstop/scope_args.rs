@@ -5,17 +5,17 @@ use super::output::Failure;
 use backstop::kill_switch::{Percent, Scope};
 use clap::Args;
 
-/// For whom: all of these at once, each of one kind in the alternative.
+/// Scope: a request must match all kinds given, and one value of each kind.
 #[derive(Args)]
 #[command(next_help_heading = "For whom")]
 pub(super) struct Whom {
-    /// Everybody.
+    /// Every request.
     #[arg(long, conflicts_with_all = ["tenant", "route", "region", "audience", "percent"])]
     all: bool,
-    /// A tenant. May be given again, as may the next three.
+    /// A tenant. Repeatable, as are the next three.
     #[arg(long, value_name = "NAME")]
     tenant: Vec<String>,
-    /// A route; one that ends with * stands for all that begin so.
+    /// A route; one that ends with * matches every route with that prefix.
     #[arg(long, value_name = "PATH")]
     route: Vec<String>,
     /// A region.
@@ -24,7 +24,7 @@ pub(super) struct Whom {
     /// An audience: beta testers, employees.
     #[arg(long, value_name = "NAME")]
     audience: Vec<String>,
-    /// So many percent of the keys.
+    /// Percentage of the keys.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     percent: Option<Percent>,
 }
@@ -40,7 +40,7 @@ impl Whom {
         let scope = self.audience.into_iter().fold(scope, Scope::audience);
         let scope = self.percent.map_or(scope.clone(), |percent| scope.percent(percent.get()));
         if scope == Scope::new() {
-            let message = "say for whom: add --all for everybody, or narrow it with --tenant, --route, --region, \
+            let message = "no scope given: add --all for every request, or narrow it with --tenant, --route, --region, \
                            --audience or --percent";
             return Err(Failure::Usage(message.to_owned()));
         }

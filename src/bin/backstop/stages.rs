@@ -1,4 +1,4 @@
-//! `stages` and `advance`: where engagements go before they are everywhere.
+//! `stages` and `advance`: the stages of engagements before they are everywhere.
 
 use super::author_args::Who;
 use super::backend::Backend;
@@ -22,12 +22,12 @@ pub(super) fn stage<T: AsRef<str>>(words: &[T]) -> Result<Stage, Failure> {
     }
 }
 
-/// Says where engagements begin and go on, before they are everywhere: the kill itself can be the mistake.
+/// Sets the stages of engagements before they are everywhere: the engagement itself can be the mistake.
 #[derive(Args)]
 #[command(
     name = "stages",
     after_help = "\
-From then on `engage` begins at the first stage, and `advance` goes to the next; `engage --now` leaves them out.
+From then on `engage` begins at the first stage, and `advance` goes to the next; `engage --now` skips them.
 
 Examples:
   backstop switch stages instance:web-1 region:eu --reason \"one, then Europe, then all\"
@@ -35,10 +35,10 @@ Examples:
   backstop switch stages --none --reason \"the fleet is one instance\""
 )]
 pub(super) struct SetStages {
-    /// The stages in their order: instance:NAME or region:NAME, and several with commas between them.
+    /// The stages in order: instance:NAME or region:NAME, several of them separated by commas.
     #[arg(value_name = "STAGE", required_unless_present = "none", conflicts_with = "none")]
     stages: Vec<String>,
-    /// None: engagements are everywhere at once.
+    /// No stages: engagements are everywhere at once.
     #[arg(long)]
     none: bool,
     #[command(flatten)]
@@ -60,7 +60,7 @@ impl SetStages {
     }
 }
 
-/// Takes an engagement to more instances.
+/// Advances an engagement to its next stage.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -69,7 +69,7 @@ Examples:
 pub(super) struct Advance {
     /// The switch.
     id: SwitchId,
-    /// Where it is in force from now on: all it has come to, and more. Default: the next of `stages`.
+    /// The new stage: the whole present one, and more. Default: the next of `stages`.
     #[arg(long, value_name = "STAGE")]
     stage: Vec<String>,
     #[command(flatten)]

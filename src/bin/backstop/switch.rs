@@ -14,19 +14,19 @@ From nothing to engaged to reverted:
   backstop switch engage recs --all --reason \"wrong prices shown\"
   backstop switch revert --reason \"it was another service\"
 
-The same in a running program, as the holder of your token:
+The same in a running program, under the name in your token:
   export BACKSTOP_ADMIN=http://127.0.0.1:9901 BACKSTOP_TOKEN=$(cat my-token)
 
 Exit codes:
   0  done
   1  rejected by a rule; its code is in the message
   2  bad usage, or what the admin address has no route for
-  3  the store cannot be read or written; the admin address does not answer, or the token is not good for it
+  3  the store cannot be read or written; the admin address does not answer, or the token does not allow it
   4  waits for the approval of another person
-  5  the audit does not verify
-  6  a drill did not pass, or a stage is not well and the engagement stays where it is";
+  5  the audit was altered or cannot be verified
+  6  a drill did not pass, or the checks of a stage did not and the engagement stays at that stage";
 
-/// Kill switches in a file or in a running program: define, engage, release, revert, and see who did what.
+/// Kill switches in a file or in a running program: define, engage, release, revert, and read the history.
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(super) struct Switch {

@@ -30,7 +30,7 @@ pub(super) fn scope(scope: &Scope) -> String {
     if parts.is_empty() { "100 % of the keys".to_owned() } else { parts.join(", ") }
 }
 
-/// `, on web-1`, `, in eu`; nothing where it is everywhere.
+/// `, on web-1`, `, in eu`; empty if it is everywhere.
 pub(super) fn stage(stage: &Stage) -> String {
     match stage {
         Stage::Instances(_) => format!(", on {stage}"),
@@ -39,18 +39,21 @@ pub(super) fn stage(stage: &Stage) -> String {
     }
 }
 
-/// For whom, where and until when, in a sentence.
+/// Scope, stage and end of an engagement, in a sentence.
 pub(super) fn engagement(switch: &Switch) -> String {
     let Some(ref engaged) = switch.engaged else { return format!("{} is released.", switch.id) };
     let until = engaged.expires.map_or_else(String::new, |expiry| {
-        let then =
-            if expiry.then == ExpiryAction::Release { "it is released" } else { "it stays engaged and needs a review" };
+        let then = if expiry.then == ExpiryAction::Release {
+            "it is released"
+        } else {
+            "it stays engaged and is reported as overdue"
+        };
         format!(", until {}: then {then}", time_args::minute(expiry.at))
     });
     format!("{} is engaged for {}{until}.", switch.id, whom(engaged))
 }
 
-/// For whom and where.
+/// Scope and stage.
 pub(super) fn whom(engaged: &Engagement) -> String {
     format!("{}{}", scope(&engaged.scope), stage(&engaged.stage))
 }
@@ -91,8 +94,8 @@ pub(super) fn conditions(document: &Document, id: &SwitchId) -> String {
     let list = "a program's `backstop switch list --admin URL` shows whether any pass";
     let gates = (!asked.is_empty()).then(|| format!("\nIt blocks requests whose gate states {asked}: {list}."));
     let names = match engaged.stage {
-        Stage::Instances(_) => "\nIt is in force on instances that are set up under that name, and on no other.",
-        Stage::Regions { .. } => "\nIt is in force on instances that are set up in that region, and on no other.",
+        Stage::Instances(_) => "\nIt applies only to instances configured with that name.",
+        Stage::Regions { .. } => "\nIt applies only to instances configured with that region.",
         _ => "",
     };
     format!("{}{names}", gates.unwrap_or_default())
@@ -109,9 +112,9 @@ pub(super) fn state(switch: &Switch, now: Timestamp) -> String {
     if switch.pin.is_some() { format!("{state}, pinned") } else { state.to_owned() }
 }
 
-/// What to add where the rule of two persons was broken.
+/// Note if the rule of two persons was overridden.
 pub(super) fn break_glass(changed: &ChangeRecord) -> &'static str {
-    if changed.break_glass { "\nIt was done without a second person and needs a review." } else { "" }
+    if changed.break_glass { "\nIt was done without a second person: have it reviewed." } else { "" }
 }
 
 /// Rows under their headings, each column as wide as its widest cell. Columns that are empty all the way are left out.

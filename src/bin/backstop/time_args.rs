@@ -26,7 +26,7 @@ impl When {
         }
     }
 
-    /// The time; where it would be after the last year that there is, the end of that.
+    /// The time, at most the end of the last year that can be represented.
     pub(super) fn from(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,

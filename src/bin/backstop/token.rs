@@ -9,7 +9,7 @@ use std::path::Path;
 /// More than any token has, with what an editor may have put around it.
 const BYTES_MAX: u64 = 1024;
 
-/// The token; `None` where none is given, which is enough for programs that let everybody read.
+/// The token; `None` if none is given, which is enough for programs that allow reading without one.
 ///
 /// # Errors
 ///
@@ -23,7 +23,8 @@ pub(super) fn read(path: Option<&Path>) -> Result<Option<Token>, Failure> {
             None => return Ok(None),
         }
     };
-    let wrong = |_| Failure::Usage(format!("{of} holds no token: a token begins with bks_ and has 47 characters"));
+    let wrong =
+        |_| Failure::Usage(format!("{of} does not contain a token: a token begins with bks_ and has 47 characters"));
     Token::parse(text.trim()).map(Some).map_err(wrong)
 }
 

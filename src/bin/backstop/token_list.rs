@@ -7,7 +7,7 @@ use backstop::kill_switch::access::{AccessFileError, AccessList, Grant, Switches
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// Lists the tokens of a list by the beginning of their hashes: who may do what until when.
+/// Lists the tokens of an access list: actor, verbs, switches, expiry, and the first characters of the hash.
 #[derive(Args)]
 #[command(after_help = "Example:\n  backstop switch token list --access access.json")]
 pub(super) struct ListTokens {
@@ -16,7 +16,7 @@ pub(super) struct ListTokens {
     access: PathBuf,
 }
 
-/// Takes tokens off a list: all of an actor, or the one whose hash begins so.
+/// Removes tokens from an access list: all of an actor, or one by the first characters of its hash.
 #[derive(Args)]
 #[command(after_help = "\
 A program that is set up with AdminBuilder::access_file reads the list every second.
@@ -27,7 +27,7 @@ Examples:
 pub(super) struct RevokeTokens {
     /// The holder's name.
     actor: String,
-    /// The beginning of the hash, as `token list` shows it. Default: all tokens of the actor.
+    /// First characters of the hash, as `token list` prints them. Default: all tokens of the actor.
     #[arg(long, value_name = "HASH")]
     hash: Option<String>,
     /// The list.
@@ -86,7 +86,9 @@ impl RevokeTokens {
         is_there(&self.access)?;
         let begin = self.hash.as_deref().map(|hash| hash.trim_start_matches("sha256:").to_ascii_lowercase());
         if begin.as_ref().is_some_and(String::is_empty) {
-            return Err(Failure::Usage("--hash is empty: give the beginning of one, or leave it out".to_owned()));
+            return Err(Failure::Usage(
+                "--hash is empty: give the first characters of a hash, or leave --hash out".to_owned(),
+            ));
         }
         let is_meant = |grant: &&Grant| {
             grant.actor() == self.actor && begin.as_ref().is_none_or(|begin| hash(grant).starts_with(begin.as_str()))
@@ -99,13 +101,13 @@ impl RevokeTokens {
         AccessList::edit_file(&self.access, now(), remove).map_err(failed)?;
         let (actor, path) = (&self.actor, self.access.display());
         if revoked == 0 {
-            let message = format!("{path} has no such token of {actor}: look at `backstop switch token list`");
+            let message = format!("{path} has no such token of {actor}: `backstop switch token list` shows them");
             return Err(Failure::Refused { code: "unknown_token", message });
         }
         let tokens = if revoked == 1 { "1 token".to_owned() } else { format!("{revoked} tokens") };
         let text = format!(
             "{tokens} of {actor} revoked in {path}.\nPrograms that follow the list (AdminBuilder::access_file) refuse it \
-             within two seconds; any other has to be started again.",
+             within two seconds; other programs have to be restarted.",
         );
         Ok(Report::of(text, &serde_json::json!({ "actor": actor, "revoked": revoked })))
     }

@@ -9,13 +9,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
-/// Makes a token for an admin page: it is shown once, and its hash goes into a list of who may do what.
+/// Creates a token for an admin page: prints it once, and adds its hash to an access list.
 #[derive(Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "\
-An actor has two tokens at most that are still good, so that one can be replaced while it works. A program that is set
+An actor has at most two valid tokens, so that one can be replaced while it works. A program that is set
 up with AdminBuilder::access_file reads the list every second. The list keeps its owner and mode; a new one is for its
 owner alone.
 
@@ -43,7 +43,9 @@ impl Tokens {
             (Some(Command::List(list)), _) => list.run(),
             (Some(Command::Revoke(revoke)), _) => revoke.run(),
             (None, Some(new)) => new.run(),
-            (None, None) => Err(Failure::Usage("say for whom: backstop switch token ACTOR, list or revoke".to_owned())),
+            (None, None) => {
+                Err(Failure::Usage("no actor named: backstop switch token ACTOR, list or revoke".to_owned()))
+            }
         }
     }
 }
@@ -56,13 +58,13 @@ struct NewToken {
     /// A verb: view, drill, engage, release, define or approve. Repeatable.
     #[arg(long, value_name = "VERB", required = true, value_parser = verb(), hide_possible_values = true)]
     verb: Vec<Verb>,
-    /// A switch that it is for. May be given again. Default: all switches.
+    /// A switch it is valid for. Repeatable. Default: all switches.
     #[arg(long, value_name = "SWITCH")]
     switch: Vec<SwitchId>,
-    /// Until when it is good: 2027-01-31T00:00:00Z, or 90d from now.
+    /// Expiry of the token: 2027-01-31T00:00:00Z, or 90d from now.
     #[arg(long, value_name = "TIME", value_parser = When::parse)]
     expires: When,
-    /// The list that it is added to; made where there is none.
+    /// The access list it is added to; created if missing.
     #[arg(long, value_name = "PATH")]
     access: PathBuf,
 }
@@ -77,10 +79,11 @@ impl NewToken {
         let path = self.access.display();
         let expires = self.expires.from(now());
         if expires <= now() {
-            return Err(Failure::Usage(format!("--expires is {}, and has to be in the future", minute(expires))));
+            return Err(Failure::Usage(format!("--expires is {}, must be in the future", minute(expires))));
         }
         let mut random = [0; 32];
-        getrandom::fill(&mut random).map_err(|error| Failure::Store(format!("making a token for {path}: {error}")))?;
+        getrandom::fill(&mut random)
+            .map_err(|error| Failure::Store(format!("cannot add a token to {path}: {error}")))?;
         let token = Token::from_bytes(random);
         let ids = self.switch.iter().map(ToString::to_string);
         let switches = if self.switch.is_empty() { Switches::All } else { Switches::only(ids) };

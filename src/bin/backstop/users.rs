@@ -23,9 +23,7 @@ pub(super) fn readers(path: &Path) -> Option<String> {
         _ => format!("{owner} alone"),
     };
     let shown = path.display();
-    Some(format!(
-        "{shown} can be read by {who} (mode {mode:04o}); where a service is of another user, add --mode 0644."
-    ))
+    Some(format!("{shown} can be read by {who} (mode {mode:04o}); if a service runs as another user, add --mode 0644."))
 }
 
 #[cfg(not(unix))]

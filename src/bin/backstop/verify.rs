@@ -25,8 +25,8 @@ impl VerifyAudit {
         let hash = verified.last.as_ref().map(|entry| &*entry.hash);
         let entries =
             if verified.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", verified.entries) };
-        let last = hash.map_or_else(String::new, |hash| format!("\nThe last one is {hash}."));
+        let last = hash.map_or_else(String::new, |hash| format!("\nThe hash of the last entry is {hash}."));
         let value = serde_json::json!({ "entries": verified.entries, "last_hash": hash });
-        Ok(Report::of(format!("{shown} has {entries}, and each is as it was written.{last}"), &value))
+        Ok(Report::of(format!("{shown} has {entries}, all as written.{last}"), &value))
     }
 }

@@ -29,7 +29,7 @@ setters! { BulkheadBuilder<T>.settings:
     /// is no use to it.
     pub fn max_wait(wait: Duration);
 
-    /// Calls that may wait at once; more are rejected. Default: 100. Valid: at most 1,000,000, and not 0 where
+    /// Calls that may wait at once; more are rejected. Default: 100. Valid: at most 1,000,000, and not 0 if
     /// `max_wait` lets calls wait.
     ///
     /// More than `max_wait` divided by the time of a call, times `max_concurrent_calls`, cannot be served in time.
@@ -45,7 +45,7 @@ setters! { BulkheadBuilder<T>.settings:
     /// Longest time a call may hold its permit. Default: no limit. Valid: 1 ms to 1 day.
     ///
     /// After it the permit is revoked as soon as another call wants one, and a response body that holds it breaks with
-    /// [`HoldExpired`](crate::bulkhead::HoldExpired), where the feature `tokio` has a timer for it. It is for clients
+    /// [`HoldExpired`](crate::bulkhead::HoldExpired), if the feature `tokio` has a timer for it. It is for clients
     /// that read their response a byte a minute, and for permits that were leaked. The call itself goes on: put a
     /// timeout round it.
     pub fn max_hold(hold: impl Into<Option<Duration>>) = hold.into();

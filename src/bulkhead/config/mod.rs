@@ -48,7 +48,7 @@ pub struct BulkheadConfig {
 }
 
 impl BulkheadConfig {
-    /// Calls in flight at most; where the limit is adaptive, those that it begins with.
+    /// Calls in flight at most; with an adaptive limit, the initial limit.
     pub const fn max_concurrent_calls(&self) -> u32 {
         self.max_concurrent_calls
     }

@@ -41,7 +41,7 @@ pub struct KeyedSnapshot {
     pub in_flight: u64,
     /// Calls that wait over all keys.
     pub queue_depth: u64,
-    /// Calls in flight at most, of each key: where the limit is adaptive, that which a key begins with.
+    /// Calls in flight at most, of each key: with an adaptive limit, the initial limit of a key.
     pub limit_per_key: u32,
     /// Keys that have lately rejected calls.
     pub saturated: u64,

@@ -143,7 +143,7 @@ mod tests {
         Gradient2::new().tolerance(1.0).queue_size(4).smoothing(1.0)
     }
 
-    /// The limit 100 after one step, where a call took 10 ms for a long time.
+    /// The limit 100 after one step, if a call took 10 ms for a long time.
     fn step(settings: &Gradient2, round: &Round) -> f64 {
         let mut learned = Learned::new(100.0);
         learned.learn(10e6);

@@ -21,7 +21,7 @@ const CALLS_PER_PROBE: u64 = 80;
 /// ```text
 ///            enough calls                              a round within the half
 /// counting ───────────────▶ cut: half of the limit ───────────────────────────▶ learn, counting
-///                                   │ nobody keeps to the half: gives up
+///                                   │ calls exceed the half: gives up
 ///                                   └────────────────────────────────────────▶ counting
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -46,7 +46,7 @@ pub(super) const CALLS_MIN: u32 = 10;
 /// The longest round, in round trips of a full bulkhead.
 const ROUND_TRIPS_MAX: u64 = 30;
 
-/// The longest round in calls, where that is more: a low limit has time.
+/// The longest round in calls, if that is more: a low limit has time.
 const CALLS_MAX: u64 = 1_000;
 
 /// The error of a round trip that does not matter, as a share of it; with a low limit it is many calls' worth.

@@ -85,7 +85,7 @@ impl<W> Machine<W> {
         (self.partitions.in_flight(partition), self.partitions.guaranteed(partition, limit))
     }
 
-    /// The age of the oldest call in flight, where calls are timed.
+    /// The age of the oldest call in flight, if calls are timed.
     pub(crate) fn oldest_age(&mut self, now: Instant) -> Option<Duration> {
         self.holds.oldest_age(now)
     }
@@ -144,7 +144,7 @@ impl<W> Machine<W> {
         Exit { is_late: false, limit }
     }
 
-    /// Tells the limiter of a call: its round trip once, and that it failed, after its answer perhaps. Returns the
+    /// Reports a call to the limiter: its round trip once, and that it failed, after its answer perhaps. Returns the
     /// limit if it changed.
     pub(crate) fn sample(&mut self, id: CallId, outcome: Outcome, now: Instant) -> Option<u32> {
         let limiter = self.limiter.as_mut()?;
@@ -155,7 +155,7 @@ impl<W> Machine<W> {
             Outcome::Success => Reported::Answer,
             Outcome::Failure => Reported::Drop,
             // A caller that gives up early says nothing about the load, one that had to wait for long does. Before
-            // the first answer nobody knows what is long.
+            // the first answer, it is unknown what is long.
             Outcome::Abandoned if hold.told == Reported::Nothing && is_long => Reported::Drop,
             Outcome::Abandoned | Outcome::Ignored | Outcome::Panicked => Reported::Nothing,
         };

@@ -76,7 +76,7 @@ impl<W> Machine<W> {
         candidates.min_by_key(by_turn).map(|(_, _, partition)| partition)
     }
 
-    /// A call no longer waits. None where it already did not.
+    /// A call no longer waits. None if it already did not.
     pub(crate) fn leave(&mut self, partition: usize, id: u64, now: Instant) -> Option<Dequeued<W>> {
         let gone = self.queue.remove(partition, id, now)?;
         self.note_empty(now);

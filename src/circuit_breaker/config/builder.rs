@@ -76,7 +76,7 @@ setters! { CircuitBreakerBuilder<T>.settings:
     /// Smaller trips on milder trouble; larger lets a half-broken dependency go on hurting.
     pub fn failure_rate_threshold(rate: impl Into<Option<f64>>) = rate.into();
 
-    /// Calls needed in the window before the failure rate is trusted. Default: 100, or the window's size where
+    /// Calls needed in the window before the failure rate is trusted. Default: 100, or the window's size if
     /// that is smaller. Valid: 1 to the window's size.
     ///
     /// Smaller trips sooner on little evidence; larger lets a short outage pass.

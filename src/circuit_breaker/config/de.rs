@@ -25,7 +25,7 @@ pub(in crate::circuit_breaker) fn number_or_false<'de, D: Deserializer<'de>>(
 
 /// `"30s"`, or `{ initial = "5s", multiplier = 2.0, max = "5m" }`.
 ///
-/// A visitor, where `untagged` would do: that keeps to itself what is wrong with a duration or a table.
+/// A visitor instead of `untagged`, whose errors do not show what is wrong with a duration or a table.
 pub(in crate::circuit_breaker) fn open_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OpenTime, D::Error> {
     deserializer.deserialize_any(OpenTimeVisitor)
 }

@@ -147,7 +147,7 @@ pub enum AbandonedPolicy {
     /// Nothing, as long as answers come in. Calls in a row whose callers left after they had waited
     /// [long enough](super::CircuitBreakerBuilder::unanswered_after), as many as
     /// [`minimum_calls`](super::CircuitBreakerBuilder::minimum_calls), or as
-    /// [`consecutive_failures_threshold`](super::CircuitBreakerBuilder::consecutive_failures_threshold) where that is
+    /// [`consecutive_failures_threshold`](super::CircuitBreakerBuilder::consecutive_failures_threshold) if that is
     /// set, with no answer among them, trip the circuit. Only on the outbound side. The default: one client that goes
     /// away means nothing, a dependency that answers no call does.
     #[default]
@@ -179,8 +179,8 @@ pub enum RetryAfterPolicy {
     /// configured time, and never shorten it. The default.
     #[default]
     SetsOpenTime,
-    /// Every result that carries one opens a closed circuit at once, for that long. Right where the dependency
-    /// speaks for all of its callers, wrong where it limits them one by one.
+    /// Every result that carries one opens a closed circuit at once, for that long. Right if the dependency
+    /// speaks for all of its callers, wrong if it limits them one by one.
     OpensAtOnce,
 }
 

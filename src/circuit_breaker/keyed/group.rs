@@ -302,7 +302,7 @@ impl<K: Key> Group<K> {
             self.foldable.store(window, Ordering::Relaxed);
             *current = Arc::new(config);
         }
-        // Whoever comes last to a circuit brings the settings of now, also when two change them at once.
+        // The last change of a circuit applies the current settings, also when two threads change them at once.
         self.keys.for_each(|entry| {
             if entry.value.lock().is_written_out() {
                 self.with_machine(entry, |machine, now| {

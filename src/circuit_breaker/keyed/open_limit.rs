@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Open circuits that a call looks at, to find those that are dead.
 const LOOKS_MAX: usize = 32;
 
-/// Minimum time between two such looks where nothing needs a place.
+/// Minimum time between two such looks if nothing needs a place.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 
 impl<K: Key> Group<K> {

@@ -26,7 +26,7 @@ impl Machine {
             && until.is_reached(self.latest)
         {
             self.enter(State::HalfOpen, Reason::OpenTimeElapsed, until, OpenFor::TRIP);
-            self.end_round(); // to `Closed`, where its settings say so
+            self.end_round(); // to `Closed`, if its settings say so
         }
         if self.is_judging() {
             self.poll_window();
@@ -125,7 +125,7 @@ impl Machine {
         let open_for = wait.map_or(OpenFor::TRIP, OpenFor::Exactly);
         self.enter(to, Reason::Manual, self.latest, open_for);
         if let Mode::Closed { ramp } = &mut self.mode {
-            *ramp = None; // whoever resets wants all of it
+            *ramp = None; // a reset ends the ramp, too
         }
         for event in &mut self.events[told..] {
             event.details_mut().note = Some(Arc::clone(note));
@@ -215,7 +215,7 @@ impl Machine {
         met.into_iter().flatten().chain(no_answer.then_some(Reason::NoAnswer))
     }
 
-    /// A rule is met that would have opened the circuit. Told once an incident: the next begins if no rule has been met
+    /// A rule is met that would have opened the circuit. Reported once an incident: the next begins if no rule has been met
     /// for a whole open time after the circuit would have closed. The dependency may have `asked` for an open time.
     pub(super) fn would_open(&mut self, reason: Reason, asked: Duration) {
         let wait = self.config.open_time.wait(1).unwrap_or(FALLBACK_OPEN_TIME);

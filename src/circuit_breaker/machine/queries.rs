@@ -75,7 +75,7 @@ impl Machine {
         }
     }
 
-    /// Until when successes that are not slow may be counted elsewhere: they can change nothing before it.
+    /// End successes that are not slow may be counted elsewhere: they can change nothing before it.
     ///
     /// A success lowers every rate once each rule has its minimum of calls, and before anything expires. A rule
     /// that is met all the same (in shadow; after something expired or new settings came) has to be looked at.
@@ -98,7 +98,7 @@ impl Machine {
         }
     }
 
-    /// Returns whether calls went without an answer since the last one: an answer has to be told.
+    /// Returns whether calls went without an answer since the last one: an answer has to be recorded.
     pub(crate) fn awaits_answer(&self) -> bool {
         self.unanswered > 0
     }
@@ -143,7 +143,7 @@ impl Machine {
     }
 }
 
-/// The time until a deadline; `None` where it never comes.
+/// The time until a deadline; `None` if it never comes.
 pub(in crate::circuit_breaker) fn time_left(until: Instant, now: Instant) -> Option<Duration> {
     (until != Instant::NEVER).then(|| until.saturating_duration_since(now))
 }

@@ -38,7 +38,7 @@ impl Window {
         }
     }
 
-    /// Takes a new shape and keeps the calls it knows, where the shapes can share them. Otherwise it starts
+    /// Takes a new shape and keeps the calls it knows, if the shapes can share them. Otherwise it starts
     /// empty, and no stamp given before is of a call in it: false.
     pub(crate) fn reshape(&mut self, kind: SlidingWindow, now: Instant) -> bool {
         let mut fresh = Self::new(kind, now);
@@ -107,9 +107,9 @@ impl Window {
         }
     }
 
-    /// Until when a further success can only lower the rates, given enough calls: nothing expires before it.
+    /// End a further success can only lower the rates, given enough calls: nothing expires before it.
     ///
-    /// `None` where each call must be looked at.
+    /// `None` if each call must be looked at.
     pub(crate) fn steady_until(&self) -> Option<Instant> {
         match self {
             Self::Count(_) => Some(Instant::NEVER),

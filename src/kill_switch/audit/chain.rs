@@ -45,10 +45,11 @@ impl Entry {
             prev_hash: String,
         }
         let hash_at = line.len().checked_sub(BEFORE_HASH.len() + NOTHING.len() + AFTER_HASH.len());
-        let (hashed, rest) = hash_at.and_then(|at| line.split_at_checked(at)).ok_or("it is too short for an entry")?;
+        let (hashed, rest) =
+            hash_at.and_then(|at| line.split_at_checked(at)).ok_or("it is too short for an entry of the audit")?;
         let hash = Sha256::of(hashed).to_string();
         if rest != format!("{BEFORE_HASH}{hash}{AFTER_HASH}").as_bytes() {
-            return Err("its hash is not that of its content".to_owned());
+            return Err("its hash is not the hash of its content".to_owned());
         }
         let line = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
         let Link { seq, prev_hash } = serde_json::from_str(line).map_err(|error| format!("not an entry: {error}"))?;
@@ -60,7 +61,7 @@ impl Entry {
     fn follows(&self, previous: Option<&Self>) -> Result<(), String> {
         let (seq, prev_hash) = next(previous);
         if self.seq != seq {
-            return Err(format!("its seq is {}, and {seq} was expected: lines were removed, added or moved", self.seq));
+            return Err(format!("its seq is {}, expected {seq}: lines were removed, added or moved", self.seq));
         }
         if self.prev_hash != prev_hash {
             return Err("its prev_hash is not the hash of the line before it".to_owned());
@@ -102,12 +103,12 @@ pub struct Verified {
 #[non_exhaustive]
 pub enum AuditError {
     /// The last line has no end or is not JSON: its writer was killed. All lines before it are as they were.
-    #[error("line {line} is torn: its writer was interrupted; the lines before it are as they were written")]
+    #[error("line {line} is incomplete, as its writer was interrupted; the lines before it are as written")]
     TornLastLine {
         /// The line.
         line: u64,
     },
-    /// Somebody changed this line, or removed, added or moved lines before it. All lines before it follow each other.
+    /// This line was altered, or lines before it were removed, added or moved. The chain is intact up to the line before it.
     #[error("line {line} was tampered with: {why}")]
     Tampered {
         /// The line.
@@ -142,7 +143,7 @@ pub fn verify(bytes: &[u8]) -> Result<Verified, AuditError> {
 
 fn entry(line: &[u8], previous: Option<&Entry>) -> Result<Entry, String> {
     if line.len() >= LINE_MAX {
-        return Err(format!("it is {} bytes long, and {LINE_MAX} are the most", line.len()));
+        return Err(format!("it has {} bytes, at most {LINE_MAX} are allowed", line.len()));
     }
     let entry = Entry::parse(line)?;
     entry.follows(previous)?;

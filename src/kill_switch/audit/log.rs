@@ -88,7 +88,7 @@ impl AuditLog {
         let length = length - tail.torn.len() as u64;
         if !tail.torn.is_empty() {
             self.move_aside(tail.torn)?;
-            file.set_len(length).map_err(self.failed("cut the torn line off"))?;
+            file.set_len(length).map_err(self.failed("cut the incomplete last line off"))?;
         }
         let written = file.write(line.as_bytes()).map_err(self.failed("write to"))?;
         if written < line.len() {
@@ -125,7 +125,7 @@ impl AuditLog {
         let mut aside = self.open(Path::new(&path))?;
         let line = [torn.strip_suffix(b"\n").unwrap_or(torn), b"\n"].concat();
         let moved = aside.write_all(&line).and_then(|()| aside.sync_all());
-        moved.map_err(self.failed("move a torn line aside from"))
+        moved.map_err(self.failed("move an incomplete last line aside from"))
     }
 
     fn open(&self, path: &Path) -> Result<File, AuditLogError> {
@@ -172,13 +172,13 @@ pub enum AuditLogError {
         path: PathBuf,
     },
     /// The entry is longer than a line may be.
-    #[error("an entry of the audit log has {bytes} bytes, must have {LINE_MAX} at most")]
+    #[error("the entry for the audit log has {bytes} bytes, at most {LINE_MAX} are allowed")]
     TooLong {
         /// Its length, with the new line.
         bytes: usize,
     },
     /// The last line is not an entry, so nothing can follow it. Keep the file elsewhere for an investigation.
-    #[error("the audit log {} cannot be continued: {why}", path.display())]
+    #[error("the audit log {} cannot be appended to: {why}; move it away to begin a new one", path.display())]
     Unsound {
         /// The path of the log.
         path: PathBuf,
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn two_processes_lose_no_entry() {
         const PATH: &str = "BACKSTOP_AUDIT_LOG";
-        // Whoever is unlucky for a second asks again.
+        // A reader that fails for a second tries again.
         let until_done = |log: &AuditLog| while let Err(AuditLogError::Busy { .. }) = log.append(facts("engage")) {};
         let append_all = |log: &AuditLog| (0..50).for_each(|_| until_done(log));
         if let Some(path) = std::env::var_os(PATH) {

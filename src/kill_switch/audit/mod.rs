@@ -1,9 +1,9 @@
 //! Append-only log of all changes: author, switch, time and reason.
 //!
 //! Every line is one [`Entry`] as JSON. It carries the hash of the line before it and one of its own, so that a line
-//! that was changed, removed, added or moved is found by [`verify`]. Whoever can write the whole file can also make
+//! that was changed, removed, added or moved is found by [`verify`]. A writer with access to the whole file can also make
 //! a new chain, and lines cut off at the end leave none behind that could miss them. Against both helps the
-//! [`hash`](Entry::hash) of the last line, kept where the writer of the file cannot reach: in the log of another
+//! [`hash`](Entry::hash) of the last line, kept out of reach of the writer of the file: in the log of another
 //! machine, say.
 //!
 //! ```text

@@ -11,10 +11,10 @@ pub struct AuditRecord {
     pub at: Timestamp,
     /// Name of the actor.
     pub by: String,
-    /// What was done, in one word: `engage`, `release`; `propose` where it waits for a second person, and nothing is
+    /// The change in one word: `engage`, `release`; `propose` if it waits for a second person, and nothing is
     /// done yet.
     pub what: String,
-    /// All of it, as a change is written: that which is proposed or approved, where it is one of these.
+    /// The change as JSON: for a proposal or an approval the change that it is about.
     pub change: Option<Value>,
     /// The switch that it was done to, unless it concerns no one switch.
     pub switch: Option<String>,
@@ -34,10 +34,10 @@ pub struct AuditRecord {
     pub approvers: Vec<String>,
     /// Whether it was done without an approval that it should have had.
     pub break_glass: bool,
-    /// Why it was not done, in one word, where it was asked for and refused: then nothing came of it.
+    /// Error code of a change that was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// The generation of the document that came of it; of the one that stayed, where it was refused.
+    /// Generation of the document after the change; after a rejected one, of the unchanged document.
     pub generation: u64,
 }
 

@@ -66,13 +66,13 @@ impl Says<'_> {
 
     fn warm_up(&mut self, age: Duration) {
         let warm_up = self.kpi.warm_up;
-        let sentence = format!("the capability has been on for {age:?}, and warms up for {warm_up:?}");
+        let sentence = format!("the capability has been on for {age:?}, less than its warm-up of {warm_up:?}");
         self.say(Guard::WarmUp, age >= warm_up, sentence);
     }
 
     fn samples(&mut self, canary: Reading) {
         let needed = self.kpi.minimum_samples;
-        let sentence = format!("the canary has {} samples, and {needed} are needed", canary.samples);
+        let sentence = format!("the canary has {} samples, {needed} are needed", canary.samples);
         self.say(Guard::Samples, canary.samples >= f64::from(needed), sentence);
     }
 
@@ -95,7 +95,7 @@ impl Says<'_> {
         };
         let needed = self.kpi.minimum_samples;
         if baseline.samples < f64::from(needed) {
-            let sentence = format!("the baseline has {} samples, and {needed} are needed", baseline.samples);
+            let sentence = format!("the baseline has {} samples, {needed} are needed", baseline.samples);
             return self.say(Guard::Baseline, false, sentence);
         }
         let is_worse = match self.kpi.worse {
@@ -113,7 +113,7 @@ impl Says<'_> {
 
     fn windows(&mut self, in_row: u32) {
         let needed = self.kpi.windows;
-        let sentence = format!("a bad window would be number {in_row} in a row, and {needed} are needed");
+        let sentence = format!("a bad window would be number {in_row} in a row, {needed} are needed");
         self.say(Guard::Windows, in_row >= needed, sentence);
     }
 }

@@ -104,7 +104,7 @@ impl KpiTrigger {
     fn flapping(&self, at: Timestamp) -> GuardResult {
         let (max, within) = (self.config.0.max_engagements, self.config.0.engagements_within);
         let lately = self.engaged.iter().filter(|engaged| elapsed(**engaged, at) < within).count();
-        let sentence = format!("automation has used {lately} of {max} engagements within {within:?}");
+        let sentence = format!("automation has engaged {lately} times within {within:?}, at most {max} are allowed");
         GuardResult { guard: Guard::Flapping, kpi: None, holds: lately >= max as usize, sentence }
     }
 
@@ -112,7 +112,10 @@ impl KpiTrigger {
         let (reach, percent, spread) = (window.reach, self.config.0.max_percent, self.config.0.max_spread);
         let agrees = reach.percent > 0.0 && reach.percent <= percent && reach.spread <= spread;
         let (wanted, most) = (reach.spread.words(), spread.words());
-        let sentence = format!("it would turn off {} % {wanted}, and automation may {percent} % {most}", reach.percent);
+        let sentence = format!(
+            "it would turn off {} % {wanted}, but automation may turn off {percent} % {most} at most",
+            reach.percent
+        );
         GuardResult { guard: Guard::Scope, kpi: None, holds: !agrees, sentence }
     }
 
@@ -139,7 +142,7 @@ impl KpiTrigger {
     }
 }
 
-/// The time from one point to a later one; zero where it is not later.
+/// The time from one point to a later one; zero if it is not later.
 fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
@@ -227,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_warm_up_holds_it_back_alone() {
-        let sentence = "the capability has been on for 299s, and warms up for 300s";
+        let sentence = "the capability has been on for 299s, less than its warm-up of 300s";
         alone(errors(), &bad(299), Guard::WarmUp, sentence);
         let mut again = automatic(errors());
         again.restart(at(301));
@@ -238,7 +241,7 @@ mod tests {
     #[test]
     fn too_few_samples_hold_it_back_alone() {
         let window = bad(300).canary("errors", Reading::new(0.25, 99.5));
-        alone(errors(), &window, Guard::Samples, "the canary has 99.5 samples, and 100 are needed");
+        alone(errors(), &window, Guard::Samples, "the canary has 99.5 samples, 100 are needed");
     }
 
     #[test]
@@ -256,7 +259,7 @@ mod tests {
         let window = bad(300).baseline("errors", Reading::new(0.126, 100.0));
         alone(errors(), &window, Guard::Baseline, sentence);
         let few = bad(300).baseline("errors", Reading::new(0.0, 99.0));
-        alone(errors(), &few, Guard::Baseline, "the baseline has 99 samples, and 100 are needed");
+        alone(errors(), &few, Guard::Baseline, "the baseline has 99 samples, 100 are needed");
         let mut none = bad(300);
         none.baseline.clear();
         alone(errors(), &none, Guard::Baseline, "the baseline has no value");
@@ -270,7 +273,7 @@ mod tests {
     #[test]
     fn too_few_windows_in_a_row_hold_it_back_alone() {
         let mut three = automatic(errors().windows(3));
-        let sentence = |number| format!("a bad window would be number {number} in a row, and 3 are needed");
+        let sentence = |number| format!("a bad window would be number {number} in a row, 3 are needed");
         assert_eq!(held(&mut three, &bad(300)), [(Guard::Windows, sentence(1))]);
         assert_eq!(held(&mut three, &bad(360)), [(Guard::Windows, sentence(2))]);
         let good = bad(420).canary("errors", Reading::new(0.0, 100.0));
@@ -285,7 +288,7 @@ mod tests {
         let mut four = automatic(errors().windows(4));
         // Scrapes are never quite on time; two whole windows without one are a gap.
         for (seconds, number) in [(300, 1), (331, 2), (450, 3), (570, 1), (630, 2), (690, 3)] {
-            let sentence = format!("a bad window would be number {number} in a row, and 4 are needed");
+            let sentence = format!("a bad window would be number {number} in a row, 4 are needed");
             assert_eq!(held(&mut four, &bad(seconds)), [(Guard::Windows, sentence)]);
         }
         assert_eq!(held(&mut four, &bad(750)), []);
@@ -307,7 +310,7 @@ mod tests {
     fn the_flap_limit_holds_it_back_alone_until_its_time_has_passed() {
         let mut automatic = automatic(errors());
         assert_eq!(held(&mut automatic, &bad(300)), []);
-        let sentence = "automation has used 1 of 1 engagements within 3600s".to_owned();
+        let sentence = "automation has engaged 1 times within 3600s, at most 1 are allowed".to_owned();
         assert_eq!(held(&mut automatic, &bad(360)), [(Guard::Flapping, sentence.clone())]);
         assert_eq!(held(&mut automatic, &bad(3_899)), [(Guard::Flapping, sentence)]);
         assert_eq!(held(&mut automatic, &bad(3_960)), []);
@@ -318,7 +321,9 @@ mod tests {
         for (percent, spread) in [(10.5, Spread::Instances), (10.0, Spread::Regions), (f64::NAN, Spread::Instances)] {
             let window = Window { reach: BlastRadius::new(percent, spread), ..bad(300) };
             let spread = spread.words();
-            let sentence = format!("it would turn off {percent} % {spread}, and automation may 10 % some instances");
+            let sentence = format!(
+                "it would turn off {percent} % {spread}, but automation may turn off 10 % some instances at most"
+            );
             alone(errors(), &window, Guard::Scope, &sentence);
         }
     }

@@ -43,7 +43,7 @@ impl Guard {
 pub struct GuardResult {
     /// The guard.
     pub guard: Guard,
-    /// The KPI that it looked at, or `None` where it looked at the whole window.
+    /// The KPI it is about; `None` for the whole window.
     pub kpi: Option<String>,
     /// Whether it holds the engagement back.
     pub holds: bool,
@@ -58,7 +58,7 @@ pub enum Verdict {
     /// Engage: no guard holds it back.
     #[non_exhaustive]
     Engage {
-        /// The KPI that it is for; the first one, where several are bad.
+        /// The KPI that it is for; the first one if several are bad.
         kpi: String,
         /// The metric that the KPI is made of.
         metric: String,
@@ -84,7 +84,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// What the program `name` does about it: this engagement, set off by the KPI, and whoever asks why reads the
-    /// sentence. `None` where it waits.
+    /// sentence. `None` if it waits.
     ///
     /// It still has to be allowed to: the document refuses what is wider than the definition leaves to programs, what a
     /// person pinned, and what is engaged already.

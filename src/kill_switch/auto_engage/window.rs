@@ -57,13 +57,13 @@ impl Window {
         Self { at, reach, canary: BTreeMap::new(), baseline: BTreeMap::new() }
     }
 
-    /// A KPI where the capability is on.
+    /// A KPI of instances with the capability on.
     pub fn canary(mut self, kpi: impl Into<String>, reading: Reading) -> Self {
         self.canary.insert(kpi.into(), reading);
         self
     }
 
-    /// A KPI where it is off.
+    /// A KPI of instances with the capability off.
     pub fn baseline(mut self, kpi: impl Into<String>, reading: Reading) -> Self {
         self.baseline.insert(kpi.into(), reading);
         self

@@ -12,14 +12,14 @@ pub trait ControlPlane {
     /// The error of a failed call.
     type Error: Error + Send + Sync + 'static;
 
-    /// The document as it is; `None` where there is none.
+    /// The document as it is; `None` if there is none.
     ///
     /// # Errors
     ///
     /// It cannot be read.
     fn document(&self) -> Result<Option<Document>, Self::Error>;
 
-    /// Does one thing to the document, where it is of this generation if one is given; the document after it.
+    /// Makes one change and returns the document after it; if a generation is given, only on a document of it.
     ///
     /// # Errors
     ///

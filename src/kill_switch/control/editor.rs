@@ -97,7 +97,7 @@ impl Editor {
         self.audit.is_some()
     }
 
-    /// The document as it is in the store; `None` where there is none.
+    /// The document as it is in the store; `None` if there is none.
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ impl Editor {
     ///
     /// # Errors
     ///
-    /// As [`change`](Self::change), and [`ChangeError::UndoesMore`] where that would undo more than the author's own
+    /// As [`change`](Self::change), and [`ChangeError::UndoesMore`] if that would undo more than the author's own
     /// changes of one switch: name them with [`Change::RevertSwitches`].
     pub fn revert(&self, generation: u64, by: &Author) -> Result<Document, EditError> {
         self.change(&Change::Revert { generation }, by)
@@ -211,11 +211,11 @@ impl Editor {
         self.committed(put_back, after, |after| describe::restored(document, after, by))
     }
 
-    /// The newest document of the history, where the present one cannot be read, is gone, or is older than that.
+    /// Restores the newest document of the history if the present one is invalid, gone, or older than that.
     ///
     /// # Errors
     ///
-    /// [`EditError::Sound`] where there is nothing to restore, [`EditError::Empty`] where there never was anything.
+    /// [`EditError::Sound`] if there is nothing to restore, [`EditError::Empty`] if there never was a document.
     pub fn lost(&self) -> Result<Document, EditError> {
         let present = match self.document() {
             Ok(present) => present,

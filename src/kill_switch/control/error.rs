@@ -11,7 +11,7 @@ pub enum EditError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The store holds something else than a document.
-    #[error("what is in the store cannot be read: {0}")]
+    #[error("the document in the store is invalid: {0}")]
     Unreadable(#[from] ParseError),
     /// The change is not allowed, or makes no sense now.
     #[error(transparent)]
@@ -20,7 +20,7 @@ pub enum EditError {
     #[error("the store is empty: define a switch first")]
     Empty,
     /// There is no document any more, and its history is there: a new one would be foreign to everybody who knows it.
-    #[error("the document is gone, and its history is there: restore it first")]
+    #[error("the document is gone but its history is there: restore it first")]
     Gone,
     /// The document in the store could not come into force here, and neither could the change.
     #[error(
@@ -34,13 +34,17 @@ pub enum EditError {
         found: u64,
     },
     /// The document that is there can be read, and nothing newer is known.
-    #[error("generation {0} is sound and there is nothing newer: revert, where it should be as it was")]
+    #[error(
+        "nothing to restore: generation {0} in the store is valid and the newest; to go back to an earlier one, use revert"
+    )]
     Sound(u64),
     /// The generation to go back to is not kept.
-    #[error("generation {0} is not among the revisions that are kept")]
+    #[error("generation {0} is not in the history: it was removed, or never written")]
     NoSuchRevision(u64),
     /// The document is not of the generation that the change was meant for; 0 is no document.
-    #[error("the document is of generation {found}, not of generation {expected}: look again")]
+    #[error(
+        "the document changed: generation {expected} was expected, the store has {found}: read it again, then repeat the change"
+    )]
     Moved {
         /// The generation that the change was meant for.
         expected: u64,
@@ -48,7 +52,7 @@ pub enum EditError {
         found: u64,
     },
     /// Others changed the document at every try.
-    #[error("others changed the document {TRIES} times in a row: try again")]
+    #[error("other writers were faster {TRIES} times in a row and nothing was changed: try again")]
     Busy,
 }
 

@@ -14,7 +14,7 @@ pub struct Instance<'a> {
 }
 
 impl<'a> Instance<'a> {
-    /// An instance, and whether the capability is off on it by its own word; `None` where it does not say.
+    /// An instance, and whether the capability is off on it by its own report; `None` without one.
     ///
     /// The drill asks it every 10 ms, one instance after the other, and the store once a second meanwhile: it has to
     /// answer at once.

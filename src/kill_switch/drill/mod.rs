@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A switch that was never engaged may not work. A drill does not leave its engagement behind: it
-//! releases when time is up and when something panics, and what it engaged ends by itself where the whole process dies.
+//! releases when time is up and when something panics, and what it engaged ends by itself if the whole process dies.
 //! A change by another author ends the drill and is left alone.
 
 mod guard;

@@ -15,7 +15,7 @@ pub struct DrillReport {
     pub disable: PhaseReport,
     /// Times until the capability was on again.
     pub restore: PhaseReport,
-    /// The generation that it is recorded in; `None` where an instance never answered.
+    /// The generation that it is recorded in; `None` if an instance never answered.
     pub generation: Option<u64>,
 }
 
@@ -47,11 +47,11 @@ impl fmt::Display for DrillReport {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DrillError {
-    /// Nobody would have noticed anything.
+    /// Without an instance a drill has no effect to measure.
     #[error("no instance takes part: name at least one")]
     NoInstances,
     /// It was not engaged, as far as is known.
-    #[error("the drill has not begun: {why}{}", .ends.map(|ends| format!("; what it may have engaged ends by itself at {ends}")).unwrap_or_default())]
+    #[error("the drill did not begin: {why}{}", .ends.map(|ends| format!("; if it engaged the switch, that ends by itself at {ends}")).unwrap_or_default())]
     NotEngaged {
         /// Error of the store.
         #[source]
@@ -59,8 +59,8 @@ pub enum DrillError {
         /// End of the engagement, if it may be in force and could not be released.
         ends: Option<Timestamp>,
     },
-    /// Somebody changed the switch during the drill. What they did stands.
-    #[error("{by} changed {switch} during the drill: it has stopped and left it so")]
+    /// Another person changed the switch during the drill. That change is kept.
+    #[error("{by} changed {switch} during the drill: the drill stopped and left the switch as {by} set it")]
     Interrupted {
         /// The switch.
         switch: SwitchId,
@@ -68,7 +68,7 @@ pub enum DrillError {
         by: String,
     },
     /// The store did not take the release.
-    #[error("{switch} could not be released after the drill, and ends by itself at {ends}: {why}")]
+    #[error("{switch} could not be released after the drill, its engagement ends by itself at {ends}: {why}")]
     NotReleased {
         /// The switch.
         switch: SwitchId,
@@ -79,6 +79,6 @@ pub enum DrillError {
         ends: Timestamp,
     },
     /// The drill is over and the switch released, but that it took place is not in the document.
-    #[error("the drill is over and could not be recorded: {0}")]
+    #[error("the drill is over, but could not be recorded: {0}")]
     NotRecorded(#[source] BoxError),
 }

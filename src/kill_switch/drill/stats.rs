@@ -1,7 +1,7 @@
 //! Percentiles of a drill: time until a capability is off, and until that is seen.
 //!
 //! A percentile is the value at its nearest rank, so it is one that was measured. An instance that never answered
-//! took longer than all the others: where a percentile falls on one, there is no number for it. It is not left
+//! took longer than all the others: if a percentile falls on one, there is no number for it. It is not left
 //! out, which would make a fleet look the faster the more of it is dead.
 
 use crate::clock::Timestamp;
@@ -133,7 +133,7 @@ impl PhaseReport {
         let late = |what: &str, p99: Option<Duration>, limit: Duration| {
             let is_late = p99.is_none_or(|time| time > limit);
             let sentence =
-                || format!("the 99th percentile was {what}{state} after {}, and {limit:?} is the limit", shown(p99));
+                || format!("the 99th percentile was {what}{state} after {}, the limit is {limit:?}", shown(p99));
             is_late.then(sentence)
         };
         late("", self.time_to_disable.p99, limits.time_to_disable)
@@ -212,9 +212,9 @@ mod tests {
     fn a_drill_fails_past_each_limit_and_without_instances() {
         let sentence = |samples: Vec<Sample>| PhaseReport::of(samples, limits()).sentence;
         assert!(sentence(vec![sample(1, Some(1_000), Some(2_000))]).starts_with("passed"));
-        let late = "failed: the 99th percentile was off after 1.001s, and 1s is the limit";
+        let late = "failed: the 99th percentile was off after 1.001s, the limit is 1s";
         assert_eq!(sentence(vec![sample(1, Some(1_001), Some(2_000))]), late);
-        let late = "failed: the 99th percentile was seen off after 2.001s, and 2s is the limit";
+        let late = "failed: the 99th percentile was seen off after 2.001s, the limit is 2s";
         assert_eq!(sentence(vec![sample(1, Some(1_000), Some(2_001))]), late);
         assert_eq!(sentence(Vec::new()), "failed: no instance took part");
     }

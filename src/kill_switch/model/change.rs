@@ -26,14 +26,14 @@ pub enum Change {
     },
     /// Takes a capability away.
     Engage(Engage),
-    /// Takes an engagement to more instances.
+    /// Advances an engagement to its next stage.
     Advance {
         /// The switch.
         switch: SwitchId,
         /// The stage from now on.
         stage: Stage,
     },
-    /// Gives a capability back.
+    /// Releases a switch: turns its capability on again.
     Release {
         /// The switch.
         switch: SwitchId,
@@ -42,7 +42,7 @@ pub enum Change {
     Extend {
         /// The switch.
         switch: SwitchId,
-        /// Until when.
+        /// End.
         #[serde(deserialize_with = "decode::time")]
         until: Timestamp,
     },
@@ -53,12 +53,12 @@ pub enum Change {
         /// The state to keep.
         state: PinState,
     },
-    /// Takes a pin away; the switch stays as it is.
+    /// Removes a pin; the switch stays as it is.
     Unpin {
         /// The switch.
         switch: SwitchId,
     },
-    /// Goes back to what the switches and settings were in an earlier generation, where that undoes the author's own
+    /// Goes back to what the switches and settings were in an earlier generation, if that undoes the author's own
     /// changes of one switch, or of the settings, and nothing else.
     Revert {
         /// The earlier generation.
@@ -88,24 +88,24 @@ pub enum Change {
         /// Until that was seen from outside, in milliseconds.
         time_to_verify_ms: u64,
     },
-    /// Says whether it takes two persons to release, retire, extend and override.
+    /// Sets whether releasing, retiring, extending and overriding take two persons.
     TwoPerson {
-        /// Whether it does.
+        /// Two persons, or one.
         required: bool,
     },
-    /// Says where engagements go before they are everywhere.
+    /// Sets the stages of engagements before they are everywhere.
     Stages {
-        /// From now on; an engagement that is in force stays where it is.
+        /// From now on; an engagement that is in force stays at its stage.
         stages: Stages,
     },
-    /// Does what another person proposed.
+    /// Approves the proposal of another person, and makes its change.
     Approve {
         /// The proposal's number.
         number: u64,
         /// The hash of the document that the approver has seen.
         document: Sha256,
     },
-    /// Takes a proposal off the list.
+    /// Rejects a pending proposal.
     Reject {
         /// The proposal's number.
         number: u64,
@@ -122,7 +122,7 @@ impl Change {
         }
     }
 
-    /// The switch that it is about, where it is about one.
+    /// The switch that it is about, if it is about one.
     pub const fn switch(&self) -> Option<&SwitchId> {
         match self {
             Self::Define { switch, .. }

@@ -4,7 +4,7 @@ use super::engagement::check_incident;
 use super::{Expiry, Scope, Stage, SwitchId, Trigger};
 use crate::config::Problems;
 
-/// Takes a capability away: for whom, where first, until when and because of what.
+/// Engages a switch: scope, first stage, end and reason.
 ///
 /// # Examples
 ///
@@ -64,17 +64,15 @@ impl Engage {
         &self.scope
     }
 
-    /// Where it begins. Default: at the first of the document's [`Stages`](crate::kill_switch::Stages), which is
-    /// everywhere where it names none; where
-    /// the switch is engaged already, at what that has come to.
+    /// First stage. Default: at the first of the document's [`Stages`](crate::kill_switch::Stages), which is
+    /// everywhere if it has none; at the present stage if the switch is engaged already.
     pub fn stage(mut self, stage: Stage) -> Self {
         self.stage = Some(stage);
         self
     }
 
-    /// Leaves the document's [`Stages`](crate::kill_switch::Stages) out: everywhere at once, or where
-    /// [`stage`](Self::stage) says. The history and the
-    /// audit record it. Only people may.
+    /// Skips the document's [`Stages`](crate::kill_switch::Stages): everywhere at once, or at the
+    /// [`stage`](Self::stage) given. The history and the audit record it. Only people may.
     pub fn now(mut self) -> Self {
         self.now = true;
         self

@@ -1,4 +1,4 @@
-//! A switch that is engaged: for whom, where, why, and until when.
+//! Engagement of a switch: scope, stage, reason and end.
 
 use super::{Scope, Stage, decode, text};
 use crate::clock::Timestamp;
@@ -112,7 +112,7 @@ pub enum ExpiryAction {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Trigger {
-    /// Somebody decided it.
+    /// A person decided it.
     #[default]
     Human,
     /// A KPI was beyond its threshold.

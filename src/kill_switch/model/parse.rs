@@ -15,7 +15,7 @@ const PROBLEMS_MAX: usize = 100;
 pub enum ParseError {
     /// There are too many of them.
     #[strum(serialize = "oversized")]
-    #[error("the document has {size} bytes, and at most {limit} are allowed")]
+    #[error("the document has {size} bytes, at most {limit} are allowed")]
     TooLarge {
         /// Number of bytes.
         size: usize,
@@ -24,13 +24,13 @@ pub enum ParseError {
     },
     /// They are no JSON, or an object has a key twice.
     #[strum(serialize = "garbage")]
-    #[error("the document is no JSON that can be read: {message}")]
+    #[error("the document is not valid JSON: {message}")]
     Syntax {
         /// The problem, with line and column.
         message: String,
     },
     /// A newer program wrote them.
-    #[error("the document has format {format}, and this program knows format {FORMAT}: update it first")]
+    #[error("the document has format {format}, this program reads only format {FORMAT}: update the program")]
     UnknownFormat {
         /// The format that the document says it has.
         format: u64,
@@ -39,7 +39,9 @@ pub enum ParseError {
     #[error(transparent)]
     Invalid(#[from] ConfigError),
     /// They were changed by something that knows nothing of the hash.
-    #[error("hash: {stated} is not that of the content, {actual}: write documents with the command or the API")]
+    #[error(
+        "hash: {stated} is not that of the content, {actual}; change documents with the command or the API only, not by hand"
+    )]
     WrongHash {
         /// The hash that the document says it has.
         stated: Sha256,

@@ -16,7 +16,7 @@ pub(crate) const ALLOWED: &str = "from 0.0001 to 100, in steps of 0.0001";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percent(u32);
 
-/// Deserializes a number of percent, as the nearest step where there is one, so that it is written in one way.
+/// Deserializes a percentage and rounds it to the nearest step, so that it is written in one way.
 pub(crate) fn normalized<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     let percent: Option<f64> = serde::Deserialize::deserialize(deserializer)?;
     Ok(percent.map(|percent| Percent::new(percent).map_or(percent, Percent::get)))

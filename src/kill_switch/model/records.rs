@@ -23,7 +23,7 @@ pub struct ChangeRecord {
     /// Name of the approver of a two-person change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
-    /// The number of the proposal that it made, where nothing else was done: another person has to approve it.
+    /// The number of the proposal that it made, if the change itself needs the approval of another person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proposed: Option<u64>,
     /// Whether the two-person rule was bypassed, which needs a review.

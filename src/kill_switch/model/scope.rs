@@ -97,7 +97,7 @@ impl Scope {
         self
     }
 
-    /// The share of the keys; 100 % where none was named. `None` where the number given is no percentage.
+    /// The share of the keys; 100 % if none was given. `None` if the number given is not a percentage.
     pub fn share(&self) -> Option<Percent> {
         self.percent.map_or(Some(Percent::FULL), |percent| Percent::new(percent).ok())
     }
@@ -151,11 +151,11 @@ impl Scope {
             problems.add(
                 at.to_owned(),
                 "all and more",
-                "either all or routes, tenants, regions, audiences and percent",
+                "either all, or some of routes, tenants, regions, audiences and percent",
             );
         }
         if !self.all && !self.names_something() {
-            problems.add(at.to_owned(), "nothing", "something; everything has to be said, as \"all\": true");
+            problems.add(at.to_owned(), "nothing", "not empty; every request is \"all\": true");
         }
         for (dimension, values, most) in self.dimensions() {
             let at = format!("{at}.{dimension}");

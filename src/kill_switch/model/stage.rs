@@ -93,7 +93,7 @@ impl Stage {
         }
     }
 
-    /// Regions and instances, where it names any.
+    /// Regions and instances, if it names any.
     fn names(&self) -> (Option<&BTreeSet<String>>, Option<&BTreeSet<String>>) {
         match self {
             Self::Instances(instances) => (None, Some(instances)),

@@ -83,9 +83,13 @@ impl Stages {
             stage.check_at(&at, problems);
             let so_far = before.as_ref().map_or_else(|| stage.clone(), |before| stage.clone().after(before));
             if *stage == Stage::Everywhere {
-                problems.add(at, "everywhere", "left out: it is always the last stage");
+                problems.add(at, "everywhere", "left out, as it is always the last stage");
             } else if before.as_ref().is_some_and(|before| so_far == *before || !so_far.covers(before)) {
-                problems.add(at, "no further than before", "all names of the stage before, and more; or regions");
+                problems.add(
+                    at,
+                    "no wider than the stage before",
+                    "all names of the stage before, and more; or regions",
+                );
             }
             before = Some(so_far);
         }

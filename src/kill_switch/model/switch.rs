@@ -168,7 +168,7 @@ impl Definition {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Severity {
-    /// Nobody notices.
+    /// Users do not notice.
     Low,
     /// Some notice.
     #[default]

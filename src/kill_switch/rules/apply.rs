@@ -57,7 +57,7 @@ pub fn apply(document: &Document, change: &Change, by: &Author) -> Result<Docume
 }
 
 /// Like [`apply`], with a way to an earlier document: it is asked at most once, for the generation that
-/// [`earlier_generation`] tells.
+/// [`earlier_generation`] returns.
 ///
 /// # Errors
 ///
@@ -204,7 +204,7 @@ fn check(change: &Change, by: &Author) -> Result<(), ChangeError> {
     Ok(problems.into_result(()).map_err(|error| error.without_prefix(&format!("{}.", change.verb())))?)
 }
 
-/// Checks that an end is later than the last change: where that is later than now, the author's clock is behind.
+/// Checks that an end is later than the last change: if that is later than now, the author's clock is behind.
 fn check_clock(document: &Document, change: &Change, by: &Author) -> Result<(), ChangeError> {
     let (field, end) = match change {
         Change::Engage(Engage { expires: Some(expiry), .. }) => ("expires.at", expiry.at),
@@ -213,8 +213,7 @@ fn check_clock(document: &Document, change: &Change, by: &Author) -> Result<(), 
     };
     let last = document.changed.at;
     if by.at < last && end <= last {
-        let allowed =
-            format!("later than the document's last change, {last}: the clock of its author, {}, is behind", by.at);
+        let allowed = format!("later than the document's last change, {last}; the clock of {} is behind", by.at);
         return Err(ConfigError::of(Problem::new(field, end, allowed)).into());
     }
     Ok(())
@@ -239,9 +238,9 @@ fn check_engage(engage: &Engage, by: &Author, problems: &mut Problems) {
     let longest = by.at.checked_add(DRILL_MAX).unwrap_or(Timestamp::MAX);
     if engage.trigger == Trigger::Drill && ends.is_none_or(|at| at > longest) {
         let given = ends.map_or_else(|| "never".to_owned(), |at| at.to_string());
-        problems.add("engage.expires", given, format!("release within {DRILL_MAX:?}: a drill ends by itself"));
+        problems.add("engage.expires", given, format!("release within {DRILL_MAX:?}, as a drill ends by itself"));
     }
     if by.kind != ActorKind::Person && engage.expires.is_some_and(|expiry| expiry.then == ExpiryAction::Release) {
-        problems.add("engage.expires.then", "release", "keep: automation never releases, not by a timer either");
+        problems.add("engage.expires.then", "release", "keep, as automation never releases, not even by a timer");
     }
 }

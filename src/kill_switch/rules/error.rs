@@ -12,13 +12,13 @@ pub enum ChangeError {
     #[error(transparent)]
     Invalid(#[from] ConfigError),
     /// There is no such switch.
-    #[error("unknown switch {switch}: define it first")]
+    #[error("no switch {switch} in the document: check the name, or define it first")]
     UnknownSwitch {
         /// The id that was given.
         switch: SwitchId,
     },
     /// The switch is retired, and ids are never used again.
-    #[error("{switch} is retired, and ids are never used again: choose another one")]
+    #[error("{switch} is retired, and the name of a retired switch is never used again: choose another name")]
     Retired {
         /// The id that was given.
         switch: SwitchId,
@@ -33,8 +33,8 @@ pub enum ChangeError {
     },
     /// Engaging would turn the capability on again for some for whom it is off.
     #[error(
-        "{switch} is engaged by {by} for more, for longer or in more places, and this would turn it on again for the rest: \
-         add to it (--add), or replace it (--replace)"
+        "{by} engaged {switch} for more requests, longer or on more instances; this change would release the rest: \
+         extend that engagement (--add), or replace it (--replace)"
     )]
     Narrows {
         /// The switch.
@@ -44,21 +44,21 @@ pub enum ChangeError {
     },
     /// Two scopes that differ in more than one dimension are no one scope.
     #[error(
-        "{switch} is engaged for a scope that differs in more than one dimension: name all in one scope, and replace the \
-         engagement (--replace)"
+        "{switch} is engaged for a scope that differs in more than one dimension (tenant, route, region, audience, percent): \
+         give one scope that covers both, with --replace"
     )]
     CannotAdd {
         /// The switch.
         switch: SwitchId,
     },
     /// The switch is not engaged.
-    #[error("{switch} is not engaged: engage it first, with a scope and a reason")]
+    #[error("{switch} is not engaged, and this change needs an engagement: engage it first")]
     NotEngaged {
         /// The switch.
         switch: SwitchId,
     },
-    /// Somebody pinned the switch.
-    #[error("{switch} is pinned {state} by {by}: have a person unpin it first")]
+    /// The switch is pinned.
+    #[error("{switch} is pinned {state} by {by}: a person has to unpin it first")]
     Pinned {
         /// The switch.
         switch: SwitchId,
@@ -68,31 +68,35 @@ pub enum ChangeError {
         by: String,
     },
     /// The switch has no pin.
-    #[error("{switch} is not pinned: there is nothing to take away")]
+    #[error("{switch} has no pin: nothing to remove")]
     NotPinned {
         /// The switch.
         switch: SwitchId,
     },
     /// The stage would not go on.
-    #[error("the stage of {switch} only goes on: name all instances or regions it has come to, and more")]
+    #[error(
+        "a stage of {switch} can only grow: name all instances or regions of the present stage, and at least one more"
+    )]
     NotWider {
         /// The switch.
         switch: SwitchId,
     },
     /// The engagement has no end that could be later.
-    #[error("the engagement of {switch} never ends: there is nothing to extend")]
+    #[error("the engagement of {switch} has no expiry: nothing to extend")]
     NoExpiry {
         /// The switch.
         switch: SwitchId,
     },
     /// A program asked for what only people do.
-    #[error("automation does not {verb}: have a person do it")]
+    #[error("automation may not {verb}: a person has to")]
     AutomationMayNot {
         /// The change, or what it comes to.
         verb: &'static str,
     },
     /// A program asked for more than the definition leaves to programs.
-    #[error("automation engages {switch} for at most {allowed} %: narrow the scope or have a person do it")]
+    #[error(
+        "automation may engage {switch} for at most {allowed} % of the keys: narrow the scope, or have a person engage it"
+    )]
     TooWide {
         /// The switch.
         switch: SwitchId,
@@ -100,7 +104,7 @@ pub enum ChangeError {
         allowed: f64,
     },
     /// A program asked for more of the fleet than the definition leaves to programs.
-    #[error("automation engages {switch} on {} at most: name fewer or have a person do it", .allowed.words())]
+    #[error("automation may engage {switch} on {} at most: choose a narrower stage, or have a person engage it", .allowed.words())]
     TooFar {
         /// The switch.
         switch: SwitchId,
@@ -108,19 +112,21 @@ pub enum ChangeError {
         allowed: Spread,
     },
     /// The engagement would leave out stages that the document lays down.
-    #[error("{switch} goes through the stages of the document: leave the stage out, name instances, or say now")]
+    #[error(
+        "{switch} is engaged stage by stage, and this change skips a stage: leave the stage out, name instances, or skip all with --now"
+    )]
     SkipsStages {
         /// The switch.
         switch: SwitchId,
     },
     /// There is no such proposal.
-    #[error("unknown proposal {number}: it was approved or rejected, or never made")]
+    #[error("no proposal {number} is pending: it was approved, rejected or never made")]
     UnknownProposal {
         /// The number that was given.
         number: u64,
     },
-    /// Somebody approved what they proposed.
-    #[error("{by} made the proposal {number}: another person has to approve it")]
+    /// The approver is the author of the proposal.
+    #[error("{by} made proposal {number} and may not approve it: another person has to")]
     SamePerson {
         /// The proposal.
         number: u64,
@@ -128,7 +134,9 @@ pub enum ChangeError {
         by: String,
     },
     /// The document changed after the approver saw it.
-    #[error("the approver saw the document {seen}, and it is {current} now: look again")]
+    #[error(
+        "the document changed since it was read for this approval (hash then {seen}, now {current}): read it again, then approve"
+    )]
     StaleApproval {
         /// Hash that the approver has seen.
         seen: Sha256,
@@ -136,16 +144,16 @@ pub enum ChangeError {
         current: Sha256,
     },
     /// The same waits for approval already.
-    #[error("the same waits as proposal {number}: have another person approve it")]
+    #[error("proposal {number} asks for the same change: have another person approve that one")]
     AlreadyProposed {
         /// The proposal.
         number: u64,
     },
     /// Everything is as the change wants it.
-    #[error("nothing would change: it is so already")]
+    #[error("nothing to change: the document already has these values")]
     Unchanged,
     /// A document holds no more of these.
-    #[error("a document holds at most {most} {what}: retire, approve or reject some")]
+    #[error("the document would have more than {most} {what}: retire switches, or approve or reject proposals, first")]
     TooMany {
         /// Of what.
         what: &'static str,
@@ -154,7 +162,7 @@ pub enum ChangeError {
     },
     /// The document would have too many bytes.
     #[error(
-        "the document would have {size} bytes, and at most {most} are allowed: name fewer values or retire switches"
+        "the document would have {size} bytes, at most {most} are allowed: list fewer values in scopes, or retire switches"
     )]
     TooLarge {
         /// Number of bytes that it would have.
@@ -163,15 +171,15 @@ pub enum ChangeError {
         most: usize,
     },
     /// The earlier document is not there, or is not what it should be.
-    #[error("generation {generation} is not in the history of this store: choose one that is")]
+    #[error("generation {generation} is not in the history of this store: choose one that `history` lists")]
     UnknownRevision {
         /// The generation that was given.
         generation: u64,
     },
     /// A revert would undo more than its author named.
     #[error(
-        "going back to generation {generation} undoes more than was named: {undone}; to do so, name every switch and \
-         everybody else whose change it undoes: {names}"
+        "a revert to generation {generation} also undoes changes that you did not name: {undone}; \
+         to undo them as well, add {names}"
     )]
     UndoesMore {
         /// The generation to go back to.
@@ -182,7 +190,7 @@ pub enum ChangeError {
         names: String,
     },
     /// The generations are used up.
-    #[error("this is the last possible generation: begin a new store")]
+    #[error("no generation is left after this one: begin a new store")]
     LastGeneration,
 }
 

@@ -180,7 +180,7 @@ fn unpin(switch: &mut Switch, by: &Author) -> Result<(), ChangeError> {
 /// The engagement in force, which is no drill: one changed by another author would no longer be one.
 fn real<'a>(switch: &'a mut Switch, by: &Author) -> Result<&'a mut Engagement, ChangeError> {
     let (id, is_in_force) = (switch.id.clone(), in_force(switch, by).is_some());
-    let instead = "it is a drill, which ends by itself: engage it for real";
+    let instead = "a drill engaged it, which ends by itself: to keep it off, engage it without a drill";
     match switch.engaged.as_mut().filter(|_| is_in_force) {
         None => Err(ChangeError::NotEngaged { switch: id }),
         Some(engaged) if engaged.trigger == Trigger::Drill => Err(ChangeError::AlreadyEngaged { switch: id, instead }),

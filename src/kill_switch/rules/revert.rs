@@ -71,7 +71,7 @@ fn differing(one: &Document, other: &Document) -> BTreeSet<SwitchId> {
 
 /// Takes the switches and settings of an earlier document.
 ///
-/// Tombstones do not go back: a switch that was not there yet gets one, so that nobody uses its id for something
+/// Tombstones do not go back: a switch that was not there yet gets one, so that its id is not reused for something
 /// else before the revert is reverted; one that was retired since comes back as what it was. Proposals stay: those
 /// that were decided since must not wait again.
 pub(crate) fn revert(document: &mut Document, earlier: &Document, by: &Author) -> Result<(), ChangeError> {

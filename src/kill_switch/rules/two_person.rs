@@ -24,7 +24,7 @@ pub(crate) fn approve<'a>(
 }
 
 /// Whether engaging narrows the present engagement, which re-enables the capability for some requests. A drill
-/// is refused where something is engaged.
+/// is rejected if something is engaged.
 pub(crate) fn gives_back(document: &Document, change: &Change, by: &Author) -> bool {
     let Change::Engage(engage) = change else { return false };
     let engaged = document.switch(engage.switch.as_str()).and_then(|switch| in_force(switch, by));

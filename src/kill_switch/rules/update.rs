@@ -23,7 +23,7 @@ pub enum DocumentRejected {
     #[error(transparent)]
     Unreadable(#[from] ParseError),
     /// It belongs to another store.
-    #[error("the document belongs to the store {given:?}, and this instance follows {current:?}")]
+    #[error("the document belongs to the store {given:?}, but this instance follows the store {current:?}")]
     ForeignStore {
         /// The store that this instance follows.
         current: String,
@@ -31,7 +31,7 @@ pub enum DocumentRejected {
         given: String,
     },
     /// The store went back in time, as after a restored backup.
-    #[error("generation {given} is older than {current}, which is in force")]
+    #[error("generation {given} in the store is older than generation {current}, which is in force")]
     OlderGeneration {
         /// The generation in force.
         current: u64,
@@ -39,7 +39,9 @@ pub enum DocumentRejected {
         given: u64,
     },
     /// Two writers made two documents of one generation.
-    #[error("generation {generation} is in force with the hash {current}, and this one has {given}")]
+    #[error(
+        "generation {generation} is in force with the hash {current}, but the one in the store has the hash {given}"
+    )]
     ConflictingGeneration {
         /// The generation of both.
         generation: u64,
@@ -49,7 +51,7 @@ pub enum DocumentRejected {
         given: Sha256,
     },
     /// Engaged switches are missing without a tombstone.
-    #[error("engaged switches are gone without a tombstone: {}", list(switches))]
+    #[error("engaged switches are missing without having been retired: {}", list(switches))]
     DropsEngaged {
         /// Their ids, in order.
         switches: Vec<SwitchId>,

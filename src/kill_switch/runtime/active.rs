@@ -18,7 +18,7 @@ pub(crate) struct ActiveDocument {
     pub(crate) refusals: u64,
     /// Documents taken from the store: a reading that began before the last of them says nothing against it.
     pub(crate) takes: u64,
-    /// Hash of the bytes in force: reading them again tells nothing new.
+    /// Hash of the bytes in force: reading the same bytes again is a no-op.
     bytes: Option<Sha256>,
 }
 
@@ -51,7 +51,7 @@ impl ActiveDocument {
                 }
             }
             Ok(None) if is_first => Ok(None), // nothing has been written yet
-            Ok(None) => Err(("missing", "there is nothing in the store any more".to_owned())),
+            Ok(None) => Err(("missing", "the store is empty, but had a document before".to_owned())),
             Err(error) => Err(("unreachable", error.to_string())),
         };
         match taken {

@@ -64,7 +64,7 @@ impl CompiledScope {
         self.compare(target, hash) == Match::Inside
     }
 
-    /// As [`matches`](Self::matches), and tells a request that is outside from one that lacks what the scope asks for.
+    /// As [`matches`](Self::matches), but distinguishes a request outside the scope from one that lacks a dimension.
     pub(crate) fn compare(&self, target: &Target<'_>, hash: &mut KeyHash<'_>) -> Match {
         let mut missing = 0;
         let mut may_be = |dimension: u8, is_inside: Option<bool>| {
@@ -126,7 +126,7 @@ impl Routes {
     }
 }
 
-/// A path without its query, and with its escapes read: `/a%62?c` is asked for where `/ab` is.
+/// A path without its query and with its escapes decoded: `/a%62?c` is `/ab`.
 fn plain(path: &str) -> Cow<'_, str> {
     let path = path.split_once(['?', '#']).map_or(path, |(path, _)| path);
     if !path.contains('%') {

@@ -67,16 +67,16 @@ impl fmt::Display for Doubt {
                 let names: Vec<_> = (0..).zip(DIMENSIONS).filter(|(bit, _)| missing >> bit & 1 == 1).collect();
                 let names: Vec<_> = names.into_iter().map(|(_, name)| format!("no {name}")).collect();
                 let names = names.join(" and ");
-                write!(f, "is engaged, and {requests} requests passed because they state {names}: ")?;
-                f.write_str("have the target of its gate state it, or engage it without")
+                write!(f, "is engaged, but {requests} requests passed because they state {names}: ")?;
+                f.write_str("state it in the gate's target, or engage the switch without it")
             }
             Self::NobodyInside { requests } => {
-                write!(f, "is engaged, and none of {requests} requests was inside its scope: ")?;
-                f.write_str("compare the scope with what the target of its gate states")
+                write!(f, "is engaged, but none of {requests} requests was in its scope: ")?;
+                f.write_str("compare the scope with what the gate's target states")
             }
             Self::Elsewhere { stage, instance } => {
-                write!(f, "is engaged only on {stage}, and this instance is {instance}: ")?;
-                f.write_str("advance it, or check the names of the stage")
+                write!(f, "is engaged only on {stage}, but this instance is {instance}: ")?;
+                f.write_str("advance the stage, or check the names in it")
             }
         }
     }

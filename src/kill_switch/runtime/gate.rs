@@ -108,7 +108,7 @@ impl Gate {
         self.engaged_by.store(trigger as u64, Ordering::Relaxed);
     }
 
-    /// Compares what the program declares with what the definition says, if there is one; the latter where it has begun
+    /// Compares what the program declares with the definition, if there is one; returns the latter if it has begun
     /// to differ.
     pub(crate) fn compare(&self, defined: Option<OnUnknown>) -> Option<OnUnknown> {
         let differing = defined.filter(|defined| *defined != self.on_unknown);

@@ -30,7 +30,7 @@ impl LastGoodFile {
         Ok(Self { path: std::path::absolute(path)?, kept: Mutex::default() })
     }
 
-    /// The document of an earlier run; `None` where there is none. What writers that were killed have left is removed.
+    /// The document of an earlier run; `None` if there is none. What writers that were killed have left is removed.
     ///
     /// # Errors
     ///
@@ -39,14 +39,14 @@ impl LastGoodFile {
         if let Some((directory, name)) = self.path.parent().zip(self.path.file_name()) {
             fs::remove_temporaries(directory, |target| target == name.as_encoded_bytes());
         }
-        let failed = |why: &dyn fmt::Display| format!("the snapshot {} is of no use: {why}", self.path.display());
+        let failed = |why: &dyn fmt::Display| format!("the snapshot {} cannot be used: {why}", self.path.display());
         let metadata = match std::fs::metadata(&self.path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(&error)),
         };
         if !metadata.is_file() || metadata.len() > Document::SIZE_MAX as u64 {
-            return Err(failed(&format!("it has to be a file of at most {} bytes", Document::SIZE_MAX)));
+            return Err(failed(&format!("must be a file of at most {} bytes", Document::SIZE_MAX)));
         }
         let bytes = std::fs::read(&self.path).map_err(|error| failed(&error))?;
         let document = Document::parse(&bytes, Document::SIZE_MAX).map_err(|error| failed(&error))?;
@@ -138,7 +138,7 @@ mod tests {
         again.keep(&document(9)).unwrap();
         assert_eq!(generation(), 9, "it is written again after it was removed");
         fs::write(&path, "{").unwrap();
-        assert!(again.last_good().unwrap_err().contains("is of no use"));
+        assert!(again.last_good().unwrap_err().contains("cannot be used"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  store ──▶ read ──▶ accept? ──▶ document in force ──▶ each switch's word ──▶ gates
-//!    ▲ watch, and every second       │ kept for ever, and on disk
+//!    ▲ watch, and every second       │ kept in memory and on disk
 //! ```
 //!
 //! One thread reads, on the store's notification and every second. A document that cannot be read or is rejected
@@ -85,7 +85,7 @@ impl Shared {
         self.tell();
     }
 
-    /// Reads the store, and puts into force what it says. Nobody hears of it yet: no listener and no disk holds up the
+    /// Reads the store and applies its document, without events or writes yet: no listener and no disk holds up the
     /// next reading.
     pub(crate) fn read(&self) {
         if let Some(store) = &self.store {
@@ -100,7 +100,7 @@ impl Shared {
         self.bring_into_force();
     }
 
-    /// Tells listeners, the log and the metrics how everything stands, and keeps the document for the next start.
+    /// Reports the state to listeners, the log and the metrics, and saves the document for the next start.
     pub(crate) fn tell(&self) {
         self.events.dispatch(crate::kill_switch::log::event);
         self.publish();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  engage at the first stage ──▶ look ──well──▶ advance ──▶ look ──well──▶ … ──▶ everywhere
-//!                                  └──not well──▶ held: it stays where it is, for a person to decide
+//!                                  └──not well──▶ held: it stays at that stage, for a person to decide
 //! ```
 //!
 //! Which stages there are the document says ([`Stages`](super::Stages)). What is looked at the caller says: each

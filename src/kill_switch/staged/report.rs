@@ -14,12 +14,12 @@ pub struct StagedReport {
     pub stages: Vec<Stage>,
 }
 
-/// Error of a staged engagement that did not reach everywhere. It stays engaged where it is.
+/// Error of a staged engagement that did not reach everywhere. It stays engaged at its stage.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StagedError {
     /// There is no check.
-    #[error("a staged engagement needs at least one check; without one, engage")]
+    #[error("a staged engagement needs at least one check: give one, or use a plain engage")]
     NoChecks,
     /// A setting is out of range.
     #[error(transparent)]
@@ -28,16 +28,16 @@ pub enum StagedError {
     #[error("nothing was engaged: {0}")]
     NotEngaged(#[source] BoxError),
     /// Whether it was engaged is not known, and the document cannot be read.
-    #[error("it may be engaged, and the document cannot be read to see: {0}")]
+    #[error("the switch may be engaged, but the document cannot be read to check: {0}")]
     Unknown(#[source] BoxError),
     /// It takes two persons, as it gives something back.
-    #[error("it takes two persons, and waits as proposal {number}")]
+    #[error("nothing was engaged: the change takes two persons and is pending as proposal {number}")]
     Waits {
         /// The proposal's number.
         number: u64,
     },
-    /// A check was not good. The engagement stays where it is.
-    #[error("{switch} is held at {stage}: {check}: {why}")]
+    /// A check failed. The engagement stays at its stage.
+    #[error("{switch} is held at the stage {stage}, as a check failed: {check}: {why}")]
     Held {
         /// The switch.
         switch: SwitchId,
@@ -49,7 +49,7 @@ pub enum StagedError {
         why: String,
     },
     /// Another author changed the switch meanwhile. That change stands.
-    #[error("{by} changed {switch} meanwhile: it was left so")]
+    #[error("{by} changed {switch} during the stages: no further stage was set, and the switch is as {by} set it")]
     Interrupted {
         /// The switch.
         switch: SwitchId,
@@ -57,7 +57,7 @@ pub enum StagedError {
         by: String,
     },
     /// The stage was well, and the store did not take the next one, as far as is known.
-    #[error("{switch} is well at {stage}, and could not be taken further: {why}")]
+    #[error("{switch} passed its checks at the stage {stage}, but the next stage could not be set: {why}")]
     NotAdvanced {
         /// The switch.
         switch: SwitchId,

@@ -79,7 +79,7 @@ impl Soak {
         };
         self.good_since = None;
         if at >= self.patience.time_limit {
-            return held(check, format!("{why} (not well within {:?})", self.patience.time_limit));
+            return held(check, format!("{why} (checks did not pass within {:?})", self.patience.time_limit));
         }
         Outcome::Watching
     }
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_is_not_well_in_time_holds_the_stage() {
-        assert_eq!(outcome(&[(0, "w"), (9, "w"), (10, "w")]), held("check-0", "slow (not well within 10s)"));
+        assert_eq!(outcome(&[(0, "w"), (9, "w"), (10, "w")]), held("check-0", "slow (checks did not pass within 10s)"));
         assert_eq!(outcome(&[(0, "w"), (9, "w"), (10, "g")]), Outcome::Watching);
     }
 }

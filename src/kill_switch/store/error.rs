@@ -12,7 +12,7 @@ use std::{fmt, io};
 pub enum StoreError {
     /// The document is not of the generation that the writer saw: read it again, and decide again.
     #[error(
-        "the document has changed in between: {} was expected, {} was found",
+        "another writer changed the document: {} was expected, {} was found",
         Generation(expected),
         Generation(found)
     )]
@@ -23,7 +23,7 @@ pub enum StoreError {
         found: Option<u64>,
     },
     /// Bytes above the limit. They were not read, or not written.
-    #[error("{what} has {size} bytes, and at most {limit} are allowed")]
+    #[error("{what} has {size} bytes, at most {limit} are allowed")]
     TooLarge {
         /// The path, or what else it is.
         what: String,
@@ -33,7 +33,10 @@ pub enum StoreError {
         limit: u64,
     },
     /// The bytes to be written are of another generation than the writer says.
-    #[error("generation: {generation} is not allowed, must be that of the bytes, {}", Generation(written))]
+    #[error(
+        "generation: {generation} is not allowed, must be the one in the document's bytes, {}",
+        Generation(written)
+    )]
     Mismatch {
         /// Generation of the writer.
         generation: u64,
@@ -41,7 +44,7 @@ pub enum StoreError {
         written: Option<u64>,
     },
     /// The generation to be written is not above the one that it replaces.
-    #[error("generation: {generation} is not allowed, must be above {expected}")]
+    #[error("generation: {generation} is not allowed, must be above the one it replaces, {expected}")]
     NotNewer {
         /// The generation that the writer saw.
         expected: u64,
@@ -49,7 +52,7 @@ pub enum StoreError {
         generation: u64,
     },
     /// The path leads to something that is not a regular file.
-    #[error("{} is {found}, and must be a regular file", path.display())]
+    #[error("{} is {found}, must be a regular file", path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
@@ -57,20 +60,20 @@ pub enum StoreError {
         found: &'static str,
     },
     /// The file has no generation to compare with. It is never overwritten.
-    #[error("{} is not a document: repair it, or move it away and write without an expected generation", path.display())]
+    #[error("{} is not a document of kill switches and is not overwritten: check the path, repair the file, or move it away", path.display())]
     Unversioned {
         /// The path.
         path: PathBuf,
     },
-    /// The path is a symbolic link, as in a mounted `ConfigMap`: it is changed where it comes from.
-    #[error("{} is a symbolic link and is only read: change what it is mounted from", path.display())]
+    /// The path is a symbolic link, as in a mounted `ConfigMap`: it is changed at its source.
+    #[error("{} is a symbolic link and is not written to: change the file at its source, such as the ConfigMap", path.display())]
     ReadOnly {
         /// The path.
         path: PathBuf,
     },
-    /// The file was replaced by renaming where it is mounted from, and the mount keeps the old one.
+    /// The file was replaced by renaming on the host, and the mount keeps the old one.
     #[error(
-        "{} was replaced where it is mounted from, and the mount keeps the old file: mount its directory, not the file",
+        "{} was replaced on the host, but the mount still shows the old file: mount its directory instead of the file",
         path.display()
     )]
     Replaced {
@@ -78,7 +81,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Another writer has held the lock all the time.
-    #[error("{} is locked by another writer, for more than {} s", path.display(), waited.as_secs_f64())]
+    #[error("{} was locked by another writer for {} s: try again", path.display(), waited.as_secs_f64())]
     Locked {
         /// The path of the lock.
         path: PathBuf,
@@ -86,7 +89,7 @@ pub enum StoreError {
         waited: Duration,
     },
     /// The new document is in place, and a power cut may still undo it.
-    #[error("{} is replaced, but not for certain on disk: {source}", path.display())]
+    #[error("{} is written, but may be lost in a power cut, as it could not be synced to disk: {source}", path.display())]
     NotDurable {
         /// The path.
         path: PathBuf,
@@ -123,7 +126,7 @@ impl fmt::Display for Generation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(generation) => write!(f, "generation {generation}"),
-            None => f.write_str("no generation"),
+            None => f.write_str("no document"),
         }
     }
 }
@@ -148,24 +151,21 @@ mod tests {
         for (error, message) in [
             (
                 StoreError::Conflict { expected: Some(4), found: Some(5) },
-                "the document has changed in between: generation 4 was expected, generation 5 was found",
+                "another writer changed the document: generation 4 was expected, generation 5 was found",
             ),
             (
                 StoreError::Conflict { expected: None, found: Some(5) },
-                "the document has changed in between: no generation was expected, generation 5 was found",
+                "another writer changed the document: no document was expected, generation 5 was found",
             ),
             (
                 StoreError::NotAFile { path: path(), found: "a directory" },
-                "/etc/shop/switches.json is a directory, and must be a regular file",
+                "/etc/shop/switches.json is a directory, must be a regular file",
             ),
             (
                 StoreError::Io { doing: "renaming", path: path(), source: source() },
                 "renaming /etc/shop/switches.json: no space left",
             ),
-            (
-                StoreError::TooLarge { what: "a".to_owned(), size: 9, limit: 8 },
-                "a has 9 bytes, and at most 8 are allowed",
-            ),
+            (StoreError::TooLarge { what: "a".to_owned(), size: 9, limit: 8 }, "a has 9 bytes, at most 8 are allowed"),
         ] {
             assert_eq!(error.to_string(), message);
         }

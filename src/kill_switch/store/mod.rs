@@ -65,7 +65,7 @@ pub trait Store: Send + Sync + 'static {
     fn compare_and_set(&self, expected: Option<u64>, generation: u64, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// Replaces what is there, whatever it is: the way back from what cannot be read, is gone, or came from a backup. A
-    /// store that keeps what it replaces keeps that, too, where it is of no use any more.
+    /// store that keeps what it replaces keeps an invalid one, too.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
-    /// The revision of this generation, the present one among them; `None` where it is not kept.
+    /// The revision of this generation, the present one among them; `None` if it is not kept.
     ///
     /// # Errors
     ///

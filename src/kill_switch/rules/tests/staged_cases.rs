@@ -115,7 +115,7 @@ fn what_others_make_of_a_drill_has_to_be_engaged_for_real() {
         let error = apply(&drilling, &change, &person("bo", 3)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "recs is engaged already: it is a drill, which ends by itself: engage it for real"
+            "recs is engaged already: a drill engaged it, which ends by itself: to keep it off, engage it without a drill"
         );
     }
 }
@@ -142,7 +142,7 @@ fn automation_goes_through_the_stages_and_no_further_than_it_may() {
     let refused = apply(&document, &advance(Stage::Everywhere), &program(4)).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "automation engages recs on some regions at most: name fewer or have a person do it"
+        "automation may engage recs on some regions at most: choose a narrower stage, or have a person engage it"
     );
     let people_only = Definition::new("team", "a thing", Timestamp::MAX, OnUnknown::Allow);
     let redefined = Change::Define { switch: id("recs"), definition: people_only };

@@ -73,7 +73,7 @@ impl History {
         self.remove(present, |kept| kept.saturating_sub(HISTORY_LIMIT));
     }
 
-    /// Removes the older half on a disk that is full. False where there is nothing to remove.
+    /// Removes the older half on a disk that is full. False if there is nothing to remove.
     pub(super) fn make_room(&self) -> bool {
         self.remove(0, |kept| kept.div_ceil(2))
     }

@@ -15,7 +15,7 @@ mod unix {
     use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
     use std::path::{Path, PathBuf};
 
-    /// Tells two directories apart that have the same path at different times.
+    /// Identity of a directory: two that have the same path at different times differ in it.
     #[derive(Clone, Debug, PartialEq, Eq, Hash)]
     pub(in super::super) struct Identity {
         device: u64,
@@ -79,7 +79,7 @@ mod unix {
         }
     }
 
-    /// Returns whether a mount still shows a file that was replaced where it comes from.
+    /// Returns whether a mount still shows a file that was replaced on the host.
     pub(in super::super) fn is_replaced(metadata: &Metadata) -> bool {
         metadata.nlink() == 0
     }

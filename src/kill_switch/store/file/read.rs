@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Between two looks at what seems half written. A writer in place needs microseconds; 15 ms in all are lost, at most
-/// once a second, where the file is broken for good.
+/// once a second, if the file stays broken.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(1), Duration::from_millis(2), Duration::from_millis(4), Duration::from_millis(8)];
 
@@ -26,7 +26,7 @@ enum Look {
     Dangling,
 }
 
-/// The document at this path, read again a few times where it is being written.
+/// The document at this path, read again a few times while it is being written.
 pub(super) fn document(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     let mut pauses = PAUSES.iter();
     loop {

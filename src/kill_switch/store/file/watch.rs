@@ -1,4 +1,4 @@
-//! Tells stores of changes in their directories, with one thread for the whole process.
+//! Watches the directories of stores for changes, with one thread for the whole process.
 //!
 //! The directory is watched and not the file: a file that is renamed over, or whose `..data` is swapped, is another
 //! file, and a watch on the old one hears nothing any more.
@@ -75,7 +75,7 @@ fn end(id: u64) {
     }
 }
 
-/// Watches the directory (anew) where someone wants that and it is not the one that is watched.
+/// Watches the directory (anew) if it has subscribers and is not the one that is watched.
 ///
 /// Every reading asks, so that a directory which was deleted, moved or mounted over and made again is watched again
 /// after a second at most. When all is well, that is a `stat` and a look at the table.
@@ -116,7 +116,7 @@ fn identity(directory: &Path) -> Option<Identity> {
     directory.metadata().ok().map(|metadata| os::identity(&metadata, directory))
 }
 
-/// The watcher, made on first use. `None` where the system gives none: then there is the reading every second.
+/// The watcher, made on first use. `None` if the system has none: then the file is polled every second.
 fn watcher_in(watcher: &mut Option<RecommendedWatcher>) -> Option<&mut RecommendedWatcher> {
     if watcher.is_none() {
         let told = |event| {

@@ -24,7 +24,7 @@ pub(super) fn compare_and_set(paths: &Paths, expected: Option<u64>, bytes: &[u8]
     let history = History::of(paths);
     // Before anything is written: a full disk may be full of them.
     history.sweep();
-    // Whoever holds the lock is the only one with a temporary file.
+    // Only the holder of the lock has a temporary file.
     let name = paths.name.as_encoded_bytes();
     fs::remove_temporaries(&paths.directory, |target| target == name);
     let earlier = read::document(path)?;
