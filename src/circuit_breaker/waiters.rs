@@ -44,7 +44,7 @@ impl Waiters {
 }
 
 impl Place {
-    /// Leaves the list.
+    /// Leaves the list of waiting tasks.
     #[inline]
     pub(crate) fn leave(&mut self) {
         if self.0.is_some() {

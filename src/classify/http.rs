@@ -174,8 +174,8 @@ fn with_body<B: Body + 'static, E: 'static>(
     }
 }
 
-/// Returns whether a call of tonic was answered with something else, as by a load balancer. A page that asks who the
-/// caller is says nothing bad.
+/// Returns whether a gRPC call got a response that is not gRPC, such as an error page of a load balancer. A page that asks who
+/// the caller is says nothing bad.
 fn is_page_for_grpc<B: 'static>(response: &Response<B>) -> bool {
     #[cfg(feature = "grpc")]
     if TypeId::of::<B>() == TypeId::of::<tonic::body::Body>() {

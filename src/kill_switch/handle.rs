@@ -68,7 +68,7 @@ impl KillSwitch {
         self.gate.is_released()
     }
 
-    /// Returns whether no request at all is let through.
+    /// Returns whether every request is blocked.
     pub(crate) fn blocks_everybody(&self) -> bool {
         self.gate.blocks_everybody()
     }

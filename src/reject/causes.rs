@@ -63,7 +63,7 @@ pub(crate) fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     known
 }
 
-/// Boxes of errors, which are no errors themselves.
+/// Downcasts `Box<dyn Error>`, which does not implement `Error` itself.
 fn dynamic(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     #[cfg(feature = "anyhow")]
     if let Some(error) = error.downcast_ref::<anyhow::Error>() {

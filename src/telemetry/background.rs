@@ -35,7 +35,7 @@ pub fn background_publishing(is_on: bool) {
     STATE.lock().is_off = !is_on;
 }
 
-/// Puts a mechanism on the list that has something to publish, if it is not there.
+/// Adds a mechanism that has something to publish to the list of the background thread. A no-op if it is listed.
 pub(super) fn enlist(waiting: &Waiting, source: impl FnOnce() -> Option<Weak<dyn Source>>) {
     if waiting.list() && !source().is_some_and(add) {
         waiting.delist();

@@ -23,7 +23,10 @@ fn the_printed_hint_undoes_its_own_change_and_no_other() {
     editor.run_as("bo", &["engage", "ads", "--all", "--reason", "offensive"]).succeeds();
     let undone = editor.run_as("ana", &named(&said, "To undo it: ")).succeeds().stdout;
     assert_eq!(editor.engaged(), ["ads"]);
-    assert!(undone.contains("On again: recs, for everybody; ana engaged it because \"wrong prices\"."), "{undone}");
+    assert!(
+        undone.contains("Turned on again: recs, for everybody; ana engaged it because \"wrong prices\"."),
+        "{undone}"
+    );
     assert!(undone.contains("ads is engaged for everybody."), "{undone}");
 }
 
@@ -41,7 +44,7 @@ fn a_revert_over_another_switch_or_person_is_refused_until_both_are_named() {
     assert_eq!(editor.engaged(), ["ads", "recs"]);
     let all = ["revert", "3", "--switch", "recs", "--switch", "ads", "--over", "bo", "--reason", "both"];
     let said = editor.run_as("ana", &all).succeeds().stdout;
-    assert!(said.contains("On again: ads, for everybody; bo engaged it"), "{said}");
+    assert!(said.contains("Turned on again: ads, for everybody; bo engaged it"), "{said}");
     assert!(editor.engaged().is_empty());
 }
 
@@ -140,6 +143,6 @@ fn a_revert_of_a_setting_does_not_change_a_switch() {
     editor.run(&["revert", "2", "--reason", "x"]).fails(1, "--switch recs --settings");
     let said = editor.run(&["revert", "2", "--settings", "--reason", "x"]).succeeds().stdout;
     assert!(said.contains("The settings are as they were in generation 2."), "{said}");
-    assert!(said.contains("Nothing is on again."), "{said}");
+    assert!(said.contains("Nothing was turned on again."), "{said}");
     assert_eq!(editor.engaged(), ["recs"]);
 }

@@ -173,9 +173,9 @@ fn a_store_that_fails_between_the_stages_is_told_with_where_it_stands() {
     });
     let error = staged().run(&editor, &[fills], &by("mira")).unwrap_err();
     assert!(
-        error
-            .to_string()
-            .starts_with("recs passed its checks at the stage web-1, but the next stage could not be set: "),
+        error.to_string().starts_with(
+            "recs passed its checks at the stage web-1, but the next stage could not be set, so it stays there: "
+        ),
         "{error}"
     );
     assert_eq!(stage_now(&editor), Some(Stage::instances(["web-1"])));

@@ -37,7 +37,7 @@ impl Client {
         self.read(&format!("/v1/revisions/{generation}"), &["unknown_revision", "unreadable"])
     }
 
-    /// A document; `None` for these codes.
+    /// Reads a document from the admin page; `None` if it answers with one of these error codes.
     fn read(&self, path: &str, none: &[&str]) -> Result<Option<Document>, Failure> {
         match self.http.get(path) {
             Ok(Answer { body, .. }) => {

@@ -66,13 +66,15 @@ pub(super) fn on_again(before: &Document, after: &Document, now: Timestamp) -> S
         let (id, who) = (&switch.id, format!("{} engaged it because \"{}\"", was.by, was.reason));
         let is = after.switch(id.as_str()).filter(|switch| switch.is_engaged(now));
         match is.and_then(|switch| switch.engaged.as_ref()) {
-            None => Some(format!("\nOn again: {id}, for {}; {who}.", whom(was))),
-            Some(is) if is != was => Some(format!("\nOn again: {id}, for {} but those above; {who}.", whom(was))),
+            None => Some(format!("\nTurned on again: {id}, for {}; {who}.", whom(was))),
+            Some(is) if is != was => {
+                Some(format!("\nTurned on again: {id}, for {} except those above; {who}.", whom(was)))
+            }
             Some(_) => None,
         }
     });
     let lines: String = lines.collect();
-    if lines.is_empty() { "\nNothing is on again.".to_owned() } else { lines }
+    if lines.is_empty() { "\nNothing was turned on again.".to_owned() } else { lines }
 }
 
 /// Dimensions that a request must state, and the instance name required, for an engagement to apply.

@@ -118,7 +118,7 @@ impl Machine {
         matches!(&self.mode, Mode::HalfOpen(probes) if probes.has_place(self.hanging > 0))
     }
 
-    /// Returns whether the circuit is closed and has seen successes only: the number of calls describes it.
+    /// Returns whether the circuit is closed and has only seen successes, so that a count of calls is its whole state.
     pub(crate) fn is_pristine(&self) -> bool {
         let Counts { failed, slow, .. } = self.window.counts();
         matches!(self.mode, Mode::Closed { ramp: None })

@@ -52,7 +52,7 @@ impl Switches {
         Self::Only(ids.into_iter().map(Into::into).collect())
     }
 
-    /// Returns whether a switch is among them. What concerns no one switch in particular is only for [`Switches::All`].
+    /// Returns whether the grant covers a switch. Routes that are about no single switch need [`Switches::All`].
     pub fn contains(&self, switch: Option<&str>) -> bool {
         match self {
             Self::All => true,

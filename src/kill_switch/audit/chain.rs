@@ -38,7 +38,7 @@ impl Entry {
     ///
     /// The problem.
     pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
-        /// The two fields that are no facts. What a later version adds is no error: it is hashed all the same.
+        /// The two chain fields of a line. Fields that a later version adds are ignored here; they are hashed all the same.
         #[derive(serde::Deserialize)]
         struct Link {
             seq: u64,
@@ -143,7 +143,7 @@ pub fn verify(bytes: &[u8]) -> Result<Verified, AuditError> {
 
 fn entry(line: &[u8], previous: Option<&Entry>) -> Result<Entry, String> {
     if line.len() >= LINE_MAX {
-        return Err(format!("it has {} bytes, at most {LINE_MAX} are allowed", line.len()));
+        return Err(format!("the line has {} bytes, at most {LINE_MAX} are allowed", line.len()));
     }
     let entry = Entry::parse(line)?;
     entry.follows(previous)?;

@@ -45,7 +45,7 @@ pub(crate) fn restored(before: &Document, after: &Document, by: &Author) -> Audi
     facts
 }
 
-/// Of a change that was asked for on this document and is refused.
+/// The audit record of a change that was rejected on this document.
 pub(crate) fn refused(document: &Document, change: &Change, by: &Author, code: &str) -> AuditRecord {
     let mut facts = AuditRecord::new(by.at, &by.name, change.verb(), document.generation());
     facts.reason = Some(by.reason.clone()).filter(|reason| !reason.is_empty());

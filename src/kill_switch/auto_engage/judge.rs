@@ -72,7 +72,10 @@ impl Says<'_> {
 
     fn samples(&mut self, canary: Reading) {
         let needed = self.kpi.minimum_samples;
-        let sentence = format!("the canary has {} samples, {needed} are needed", canary.samples);
+        let sentence = format!(
+            "the canary has {} samples in this window, at least {needed} are needed to judge it",
+            canary.samples
+        );
         self.say(Guard::Samples, canary.samples >= f64::from(needed), sentence);
     }
 
@@ -95,7 +98,10 @@ impl Says<'_> {
         };
         let needed = self.kpi.minimum_samples;
         if baseline.samples < f64::from(needed) {
-            let sentence = format!("the baseline has {} samples, {needed} are needed", baseline.samples);
+            let sentence = format!(
+                "the baseline has {} samples in this window, at least {needed} are needed to compare with it",
+                baseline.samples
+            );
             return self.say(Guard::Baseline, false, sentence);
         }
         let is_worse = match self.kpi.worse {

@@ -241,7 +241,12 @@ mod tests {
     #[test]
     fn too_few_samples_hold_it_back_alone() {
         let window = bad(300).canary("errors", Reading::new(0.25, 99.5));
-        alone(errors(), &window, Guard::Samples, "the canary has 99.5 samples, 100 are needed");
+        alone(
+            errors(),
+            &window,
+            Guard::Samples,
+            "the canary has 99.5 samples in this window, at least 100 are needed to judge it",
+        );
     }
 
     #[test]
@@ -259,7 +264,12 @@ mod tests {
         let window = bad(300).baseline("errors", Reading::new(0.126, 100.0));
         alone(errors(), &window, Guard::Baseline, sentence);
         let few = bad(300).baseline("errors", Reading::new(0.0, 99.0));
-        alone(errors(), &few, Guard::Baseline, "the baseline has 99 samples, 100 are needed");
+        alone(
+            errors(),
+            &few,
+            Guard::Baseline,
+            "the baseline has 99 samples in this window, at least 100 are needed to compare with it",
+        );
         let mut none = bad(300);
         none.baseline.clear();
         alone(errors(), &none, Guard::Baseline, "the baseline has no value");

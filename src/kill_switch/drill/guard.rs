@@ -47,7 +47,7 @@ impl<O: ControlPlane> DrillGuard<'_, O> {
         DrillError::Interrupted { switch: switch.clone(), by: who(document, switch) }
     }
 
-    /// Releases it, in the one write that also makes sure that it is the drill's.
+    /// Releases the switch in one compare-and-set, only if its engagement is still the drill's.
     pub(super) fn release(&mut self) -> Result<(), DrillError> {
         let change = Change::Release { switch: self.engage.switch.clone() };
         let failed = |why: O::Error| {

@@ -48,7 +48,7 @@ impl fmt::Display for DrillReport {
 #[non_exhaustive]
 pub enum DrillError {
     /// Without an instance a drill has no effect to measure.
-    #[error("no instance takes part: name at least one")]
+    #[error("a drill needs at least one instance, none was given")]
     NoInstances,
     /// It was not engaged, as far as is known.
     #[error("the drill did not begin: {why}{}", .ends.map(|ends| format!("; if it engaged the switch, that ends by itself at {ends}")).unwrap_or_default())]

@@ -202,7 +202,7 @@ impl Gate {
         }
     }
 
-    /// Returns whether no request at all is let through.
+    /// Returns whether every request is blocked.
     pub(crate) fn blocks_everybody(&self) -> bool {
         matches!(self.word.load(Ordering::Relaxed), ENGAGED | UNKNOWN_BLOCKED)
     }

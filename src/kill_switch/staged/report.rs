@@ -57,7 +57,9 @@ pub enum StagedError {
         by: String,
     },
     /// The stage was well, and the store did not take the next one, as far as is known.
-    #[error("{switch} passed its checks at the stage {stage}, but the next stage could not be set: {why}")]
+    #[error(
+        "{switch} passed its checks at the stage {stage}, but the next stage could not be set, so it stays there: {why}"
+    )]
     NotAdvanced {
         /// The switch.
         switch: SwitchId,

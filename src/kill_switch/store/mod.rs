@@ -142,7 +142,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Of a store that cannot watch.
+    /// The watch of a store that cannot watch: it never wakes.
     pub fn none() -> Self {
         Self::default()
     }
