@@ -50,7 +50,7 @@ fn seed() -> u64 {
 
 /// Scenarios with more calls at the server's capacity are left out.
 fn longest() -> f64 {
-    let longest = if cfg!(debug_assertions) { 200_000.0 } else { f64::INFINITY };
+    let longest = if cfg!(debug_assertions) { 100_000.0 } else { f64::INFINITY };
     std::env::var("BACKSTOP_ADAPTIVE_CALLS").map_or(longest, |calls| calls.parse().expect("a number"))
 }
 

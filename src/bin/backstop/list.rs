@@ -56,7 +56,7 @@ fn in_force(client: &Client) -> Result<Report, Failure> {
     Ok(Report { warning, ..Report::of(format!("{text}\n\n{summary}"), &switches) })
 }
 
-/// Those that are engaged first.
+/// Table of the switches, engaged ones first.
 fn table(switches: &[Switch], now: Timestamp) -> (String, Vec<&Switch>) {
     let mut switches: Vec<_> = switches.iter().collect();
     switches.sort_by_key(|switch| !switch.is_engaged(now)); // stable: by name otherwise

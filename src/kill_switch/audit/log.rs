@@ -160,7 +160,7 @@ pub enum AuditLogError {
         source: io::Error,
     },
     /// Another process has held its lock for a second.
-    #[error("the audit log {} is locked by another process", path.display())]
+    #[error("the audit log {} is locked by another process: try again, or give each program its own", path.display())]
     Busy {
         /// The path of the log.
         path: PathBuf,

@@ -86,7 +86,7 @@ pub struct PhaseReport {
 }
 
 impl PhaseReport {
-    /// Of what the instances did. An instance that is there twice counts once, with the worse of each time.
+    /// Makes the report from the results of the instances. An instance that is there twice counts once, with the worse of each time.
     pub fn of(samples: impl IntoIterator<Item = Sample>, limits: Limits) -> Self {
         Self::worded(samples, limits, "off")
     }
