@@ -84,6 +84,7 @@ mod sealed;
 mod shared_ref;
 mod sync;
 pub mod telemetry;
+mod thread_id;
 mod timer;
 
 pub use bulkhead::Bulkhead;

@@ -11,10 +11,8 @@
 //! `base` before `generation` (release) and `generation` before the next count (release), so a reader that sees
 //! the tag sees the base that goes with it.
 
-use crate::sync::{AtomicU64, Mutex, Ordering, thread_local};
-use std::cell::Cell;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::thread_id::{lines_of_threads, thread_id, thread_id_if_known};
 
 /// Lines behind a lock, for the threads that have none of their own.
 const SHARED: usize = if cfg!(backstop_loom) { 1 } else { 4 };
@@ -48,7 +46,7 @@ pub(crate) struct Line {
 impl ThreadCounters {
     pub(crate) fn new() -> Self {
         let lines = |count| (0..count).map(|_| Line::new()).collect();
-        Self { owned: lines(owned_lines()), shared: lines(SHARED) }
+        Self { owned: lines(lines_of_threads()), shared: lines(SHARED) }
     }
 
     /// Counts a success of `generation`. True now and then: time to look whether to publish.
@@ -160,101 +158,6 @@ impl Line {
             ignored: AtomicU64::new(0),
             writer: Mutex::new(()),
         }
-    }
-}
-
-/// As many as there are threads to run on, and a few for those that block; at most 1 kB.
-fn owned_lines() -> usize {
-    if cfg!(backstop_loom) {
-        return 2;
-    }
-    std::thread::available_parallelism().map_or(4, std::num::NonZero::get).saturating_add(2).clamp(4, 16)
-}
-
-#[inline]
-fn thread_id_if_known() -> usize {
-    ID.with(Cell::get)
-}
-
-/// A small number that is this thread's own while it lives; the smallest that is free.
-#[inline]
-fn thread_id() -> usize {
-    match thread_id_if_known() {
-        UNKNOWN => take_thread_id(),
-        id => id,
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn take_thread_id() -> usize {
-    // Fails while the thread is torn down: then it shares a line.
-    THREAD.try_with(|thread| ID.with(|id| id.set(thread.0))).map_or(GONE, |()| ID.with(Cell::get))
-}
-
-const UNKNOWN: usize = usize::MAX;
-const GONE: usize = usize::MAX - 1;
-
-thread_local! {
-    /// The number, if reading it costs one load.
-    static ID: Cell<usize> = const { Cell::new(UNKNOWN) };
-}
-thread_local! {
-    /// The number, and the duty to give it back.
-    static THREAD: ThreadId = ThreadId::take();
-}
-
-struct ThreadId(usize, process_wide::FreeIds);
-
-/// Numbers given back by threads that ended, and the next new one. Handing a number on through this lock lets
-/// the new owner see the old owner's stores.
-type Free = Mutex<(BinaryHeap<Reverse<usize>>, usize)>;
-
-#[cfg(not(backstop_loom))]
-mod process_wide {
-    use crate::circuit_breaker::thread_counters::{BinaryHeap, Free};
-
-    pub(super) type FreeIds = &'static Free;
-
-    pub(super) fn free_ids() -> FreeIds {
-        static FREE: Free = Free::new((BinaryHeap::new(), 0));
-        &FREE
-    }
-}
-
-/// In a model, as wide as one of its runs.
-#[cfg(backstop_loom)]
-mod process_wide {
-    use crate::circuit_breaker::thread_counters::Free;
-    use crate::sync::Arc;
-
-    pub(super) type FreeIds = Arc<Free>;
-
-    pub(super) fn free_ids() -> FreeIds {
-        loom::lazy_static! { static ref FREE: Arc<Free> = Arc::default(); }
-        Arc::clone(&FREE)
-    }
-}
-
-impl ThreadId {
-    fn take() -> Self {
-        let all = process_wide::free_ids();
-        let mut free = all.lock();
-        let id = if let Some(Reverse(id)) = free.0.pop() {
-            id
-        } else {
-            free.1 += 1;
-            free.1 - 1
-        };
-        drop(free);
-        Self(id, all)
-    }
-}
-
-impl Drop for ThreadId {
-    fn drop(&mut self) {
-        let _ = ID.try_with(|id| id.set(GONE));
-        self.1.lock().0.push(Reverse(self.0));
     }
 }
 

@@ -79,6 +79,7 @@ const FLOORS: &[&[&str]] = &[
         "sealed",
         "shared_ref",
         "sync",
+        "thread_id",
         "timer",
     ],
     &["classify", "guarded", "registry", "reject", "telemetry"],
@@ -127,7 +128,7 @@ const EXCEPTIONS: &[Exception] = &[
         reason: "names live in a static, and loom's locks cannot: their constructors are not const",
     },
     Exception {
-        file: "circuit_breaker/thread_counters.rs",
+        file: "thread_id.rs",
         names: "loom::lazy_static",
         reason: "the static of a model, which lives as long as one of its runs",
     },
