@@ -1,13 +1,13 @@
 //! The path of a call: it enters, perhaps waits, and exits.
 //!
-//! [`enter`] takes a permit with one swap, or rejects after one load. Everything that needs thought, calls that wait,
+//! [`enter`] takes a permit with one swap, or rejects after one load. Permits may be in [reserve](super::reserves). Everything that needs thought, calls that wait,
 //! partitions, calls that are timed, goes through the lock of its [compartment](crate::bulkhead::compartment).
 
 use super::compartment::{AfterUnlock, Answer, count_exit, follow_up};
 use super::counters::count;
 use super::in_flight::CallId;
 use super::owner::PermitOwner;
-use super::permit_word::{LOCKED, LOOKS, QUEUES, REJECTING, Ticket, WAITERS, Word};
+use super::permit_word::{LOCKED, LOOKS, QUEUES, REJECTING, RESERVES, Ticket, WAITERS, Word};
 use crate::clock::Instant;
 use crate::outcome::Outcome;
 use crate::reject::{RejectReason, Rejected};
@@ -37,12 +37,16 @@ pub(super) enum Entry {
 /// Lock-free fast path. `Err` is the state word that blocked it.
 #[inline]
 pub(super) fn try_enter_fast<H: PermitOwner>(holder: &H) -> Result<Ticket, Word> {
-    let word = holder.compartment().permits.take(LOCKED | WAITERS)?;
+    holder.compartment().permits.take_fast().map(|word| entered(holder, word))
+}
+
+#[inline]
+fn entered<H: PermitOwner>(holder: &H, word: Word) -> Ticket {
     holder.count_permit();
     if word.has(REJECTING) || word.looks() || holder.asks_to_look() {
         after_entry(holder, word);
     }
-    Ok(Ticket { hold: CallId::NONE, epoch: word.epoch() })
+    Ticket { hold: CallId::NONE, epoch: word.epoch() }
 }
 
 /// A call asks for a permit. Whether it can wait is asked when it may have to.
@@ -62,11 +66,25 @@ pub(super) fn enter_blocked<H: PermitOwner>(
     wait: Wait,
     can_wait: impl FnOnce() -> bool,
 ) -> Entry {
+    let word = match reserve(holder, word) {
+        Ok(ticket) => return Entry::Permit(ticket),
+        Err(word) => word,
+    };
     let may_wait = wait != Wait::No && (word.has(QUEUES) || wait != Wait::AsConfigured);
     if word.has(LOCKED | WAITERS) || may_wait || !word.has(REJECTING) {
         return enter_slow(holder, if can_wait() { wait } else { Wait::No });
     }
     Entry::Rejected(reject(holder, word, RejectReason::Full))
+}
+
+/// Takes a permit and some more into reserve, if that is what blocked the fast path.
+#[inline]
+fn reserve<H: PermitOwner>(holder: &H, word: Word) -> Result<Ticket, Word> {
+    let compartment = holder.compartment();
+    if !compartment.permits.may_reserve(word) {
+        return Err(word);
+    }
+    compartment.reserve().map(|word| entered(holder, word))
 }
 
 fn reject<H: PermitOwner>(holder: &H, word: Word, reason: RejectReason) -> Rejected {
@@ -143,7 +161,30 @@ pub(super) fn exit<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Option<O
     if ticket.hold != CallId::NONE {
         return exit_slow(holder, ticket, outcome, is_abandoned);
     }
-    let Some(word) = holder.compartment().permits.give_back(ticket.epoch) else { return };
+    let permits = &holder.compartment().permits;
+    let word = permits.word();
+    if word.has(RESERVES) {
+        // The flags of this word will do: while calls wait, no line has room.
+        if permits.give_back_fast(ticket.epoch) {
+            exited(holder, word, is_abandoned);
+        } else {
+            exit_stowing(holder, word, ticket, is_abandoned);
+        }
+    } else if let Some(word) = permits.give_back_to(word, ticket.epoch) {
+        exited(holder, word, is_abandoned);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn exit_stowing<H: PermitOwner>(holder: &H, word: Word, ticket: Ticket, is_abandoned: bool) {
+    if let Some(word) = holder.compartment().stow(word, ticket.epoch) {
+        exited(holder, word, is_abandoned);
+    }
+}
+
+#[inline]
+fn exited<H: PermitOwner>(holder: &H, word: Word, is_abandoned: bool) {
     count_exit(holder, is_abandoned);
     if word.has(WAITERS | LOOKS) || holder.asks_to_look() {
         after_exit(holder, word);

@@ -5,13 +5,16 @@
 //! While calls wait, `WAITERS` is set and every permit is taken and handed on under the lock, so no call is
 //! overtaken. It is set before the queue is served for the first time: a permit that came back just before is
 //! seen there, one that comes back later sees the flag.
+//!
+//! Who locks the core recalls the [reserves](super::reserves), and knows the word of the permits only.
 
 use super::config::BulkheadConfig;
 use super::counters::{Counters, count};
 use super::event::Event;
 use super::machine::waiting::Next;
 use super::machine::{Machine, Room};
-use super::permit_word::{LOCKED, PermitWord, QUEUES, REJECTING, Ticket, WAITERS, Word};
+use super::permit_word::{LOCKED, QUEUES, REJECTING, RESERVES, Ticket, WAITERS, Word};
+use super::reserves::Permits;
 use super::saturation::{Episode, Saturation};
 use super::sink::EventSink;
 use super::snapshot::Snapshot;
@@ -29,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The permits of one bulkhead or key.
 #[derive(Debug)]
 pub struct Compartment {
-    pub(super) permits: PermitWord,
+    pub(super) permits: Permits,
     pub(super) rejected: AtomicU64,
     /// Time of the next look whether calls are still rejected, in nanoseconds.
     look_at: AtomicU64,
@@ -142,9 +145,10 @@ impl Compartment {
         follow_up(sink, after);
     }
 
-    pub(super) fn new(config: &BulkheadConfig) -> Self {
+    /// `permits` is of the limit that the settings begin with.
+    pub(super) fn new(config: &BulkheadConfig, permits: fn(u32) -> Permits) -> Self {
         let compartment = Self {
-            permits: PermitWord::new(config.first_limit()),
+            permits: permits(config.first_limit()),
             rejected: AtomicU64::new(0),
             look_at: AtomicU64::new(0),
             core: Mutex::new(None),
@@ -153,8 +157,15 @@ impl Compartment {
         compartment
     }
 
+    /// Locks the core, and recalls the reserves.
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Core>>> {
+        let core = self.core.lock();
+        self.permits.recall();
+        core
+    }
+
     pub(super) fn core(&self, counters: &Counters) -> CoreGuard<'_> {
-        let mut core = self.core.lock();
+        let mut core = self.lock();
         core.get_or_insert_with(|| {
             let machine = Machine::new(counters.config());
             Box::new(Core { machine, answers: HashMap::new(), permitted: (0, 0), late: 0, saturation: None })
@@ -169,7 +180,28 @@ impl Compartment {
     /// Returns whether a call would be rejected now that does not wait.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.permits.word().in_flight() >= self.permits.limit()
+        let word = self.permits.word();
+        word.in_flight() >= self.permits.limit() && !word.has(RESERVES)
+    }
+
+    /// Takes a permit, and some more into reserve.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn reserve(&self) -> Result<Word, Word> {
+        if let Some(taken) = self.permits.take_from_line() {
+            return Ok(taken);
+        }
+        let _core = self.core.lock();
+        self.permits.reserve()
+    }
+
+    /// Returns a permit to the reserves, while there are any; `None` if it was revoked.
+    pub(super) fn stow(&self, word: Word, epoch: u16) -> Option<Word> {
+        if self.permits.give_back_to_line(epoch) {
+            return Some(word);
+        }
+        let _core = self.core.lock();
+        self.permits.stow(epoch)
     }
 
     /// Takes a permit if the machine allows it.
@@ -235,7 +267,7 @@ impl Compartment {
 
     /// Takes new settings, if it has not needed its machine yet.
     pub(super) fn refit_unused(&self, config: &BulkheadConfig) -> bool {
-        let core = self.core.lock();
+        let core = self.lock();
         if core.is_none() {
             self.permits.set_limit(config.first_limit());
             self.flag(config);
@@ -312,7 +344,8 @@ impl Compartment {
     }
 
     pub(super) fn snapshot_as_it_is(&self) -> Snapshot {
-        if let Some(core) = &*self.core.lock() {
+        let core = self.lock();
+        if let Some(core) = &*core {
             return self.load(core);
         }
         let Room { in_flight, limit } = self.room();
@@ -323,7 +356,7 @@ impl Compartment {
     pub(super) fn counted(&self, counters: &Counters) -> (u64, u64) {
         let mut core = self.core(counters);
         core.count_permits(self.permits.word());
-        (core.permitted.1, self.rejected.load(Ordering::Relaxed))
+        (core.permitted.1 + self.permits.permitted_on_lines(), self.rejected.load(Ordering::Relaxed))
     }
 
     /// Returns whether it has lately rejected calls.

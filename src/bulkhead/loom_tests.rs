@@ -187,3 +187,116 @@ fn loom_two_first_rejections_are_one_event() {
         assert_eq!((events.load(Ordering::SeqCst), bulkhead.totals().rejected_full), (1, 2));
     });
 }
+
+// ---- permits in reserve: with a limit of 4 on a line that all threads share, with 8 on two lines
+
+#[test]
+fn loom_reserves_are_recalled_before_a_call_is_rejected_and_none_is_given_twice() {
+    model(|| {
+        let bulkhead = bulkhead(4);
+        let first = bulkhead.try_acquire().unwrap();
+        let other = bulkhead.clone();
+        let take_two = thread::spawn(move || [other.try_acquire().ok(), other.try_acquire().ok()]);
+        let taken = [bulkhead.try_acquire().ok(), bulkhead.try_acquire().ok()];
+        let held: Vec<_> = taken.into_iter().chain(take_two.join().unwrap()).flatten().collect();
+        assert_eq!((held.len(), bulkhead.snapshot().in_flight), (3, 4), "one of five is rejected");
+        assert_eq!((bulkhead.totals().permitted, bulkhead.totals().rejected_full), (4, 1));
+        drop((first, held));
+        assert_eq!(bulkhead.snapshot().in_flight, 0);
+    });
+}
+
+#[test]
+fn loom_a_reserve_that_is_taken_while_it_is_recalled_counts_once() {
+    model(|| {
+        let bulkhead = bulkhead(4);
+        drop(bulkhead.try_acquire().unwrap()); // two in reserve
+        let other = bulkhead.clone();
+        let recall = thread::spawn(move || other.snapshot().in_flight);
+        let taken = bulkhead.try_acquire().unwrap();
+        drop(taken);
+        let held = bulkhead.try_acquire().unwrap();
+        assert!(recall.join().unwrap() <= 1);
+        assert_eq!((bulkhead.snapshot().in_flight, bulkhead.totals().permitted), (1, 3));
+        drop(held);
+        assert_eq!(bulkhead.snapshot().in_flight, 0);
+    });
+}
+
+#[test]
+fn loom_a_permit_that_another_thread_returns_is_not_lost() {
+    model(|| {
+        let bulkhead = bulkhead(8);
+        let [first, second] = [bulkhead.try_acquire().unwrap(), bulkhead.try_acquire().unwrap()];
+        let other = bulkhead.clone();
+        let release = thread::spawn(move || {
+            drop(first);
+            other.try_acquire().unwrap()
+        });
+        drop(second);
+        let third = bulkhead.try_acquire().unwrap();
+        let held = release.join().unwrap();
+        let rest: Vec<_> = (0..6).map(|_| bulkhead.try_acquire().expect("two are in flight")).collect();
+        assert!(bulkhead.try_acquire().is_err());
+        drop((third, held, rest));
+        assert_eq!((bulkhead.snapshot().in_flight, bulkhead.totals().permitted), (0, 10));
+    });
+}
+
+#[test]
+fn loom_a_permit_that_comes_back_to_a_line_while_a_call_begins_to_wait_is_not_lost() {
+    model(|| {
+        let bulkhead = bulkhead(4);
+        let first = bulkhead.try_acquire().unwrap();
+        let release = thread::spawn(move || drop(first));
+        let held = [(), (), ()].map(|()| bulkhead.try_acquire().expect("at most four are in flight"));
+        let woken = std::sync::Arc::new(Woken::default());
+        let entry = enter(&bulkhead, LONG, || true);
+        if let Entry::Queued(id) = entry {
+            let pending = poll_answer(&bulkhead, id, &Waker::from(woken.clone())).is_err();
+            release.join().unwrap();
+            if pending {
+                assert!(woken.0.load(Ordering::SeqCst), "nobody woke it");
+                assert!(poll_answer(&bulkhead, id, Waker::noop()).unwrap().result.is_ok());
+            }
+        } else {
+            release.join().unwrap();
+        }
+        drop(held);
+        assert_eq!(bulkhead.snapshot().in_flight, 1);
+    });
+}
+
+#[test]
+fn loom_a_permit_in_reserve_is_not_taken_after_the_limit_shrank() {
+    model(|| {
+        let bulkhead = bulkhead(8);
+        let held = bulkhead.try_acquire().unwrap();
+        let shrinking = bulkhead.clone();
+        let shrink = thread::spawn(move || {
+            shrinking.resize(1, "").unwrap();
+            let before = shrinking.snapshot().in_flight;
+            thread::yield_now();
+            assert!(shrinking.snapshot().in_flight <= before, "it grew after the limit shrank");
+        });
+        let late = bulkhead.try_acquire();
+        shrink.join().unwrap();
+        drop((held, late));
+        assert_eq!(bulkhead.snapshot().in_flight, 0);
+    });
+}
+
+#[test]
+fn loom_a_permit_that_is_revoked_while_it_returns_to_a_line_returns_once() {
+    model(|| {
+        let bulkhead = bulkhead(4);
+        let held = bulkhead.try_acquire().unwrap();
+        let release = thread::spawn(move || drop(held));
+        bulkhead.reset_in_flight("model");
+        let after = bulkhead.try_acquire().unwrap();
+        release.join().unwrap();
+        assert_eq!(bulkhead.snapshot().in_flight, 1);
+        drop(after);
+        assert_eq!((bulkhead.snapshot().in_flight, bulkhead.totals().permitted), (0, 2));
+    });
+}

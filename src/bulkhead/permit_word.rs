@@ -5,10 +5,10 @@
 //! and looking afterwards rejects calls near the limit that had a place. `benches/` has the figures.
 //!
 //! ```text
-//!  63     permitted     41 40 flags 36 35 seal 32 31  epoch  20 19   in flight    0
+//!  63     permitted     42 41 flags 36 35 seal 32 31  epoch  20 19   in flight    0
 //! ```
 //!
-//! - *permitted* counts the permits given, so that counting them costs nothing. It wraps after some 8 million;
+//! - *permitted* counts the permits given, so that counting them costs nothing. It wraps after some 4 million;
 //!   one in a million callers adds up the difference.
 //! - *flags* send the next caller to the slow path.
 //! - *seal* changes with the limit, which stands beside the word: an acquisition that read the old limit fails
@@ -27,12 +27,12 @@ use super::in_flight::CallId;
 use crate::sync::{AtomicU64, Ordering};
 
 const IN_FLIGHT: u64 = (1 << 20) - 1;
-const EPOCH_SHIFT: u32 = 20;
+pub(crate) const EPOCH_SHIFT: u32 = 20;
 const EPOCH: u64 = 0xfff << EPOCH_SHIFT;
 const SEAL_ONE: u64 = 1 << 32;
 const SEAL: u64 = 0xf << 32;
-const PERMITTED_SHIFT: u32 = 41;
-const PERMITTED_ONE: u64 = 1 << PERMITTED_SHIFT;
+const PERMITTED_SHIFT: u32 = 42;
+pub(crate) const PERMITTED_ONE: u64 = 1 << PERMITTED_SHIFT;
 const PERMITTED_MASK: u64 = u64::MAX >> PERMITTED_SHIFT;
 
 // Guaranteed shares may come on top of the limit: twice of it, and what rounding adds, fits.
@@ -54,16 +54,21 @@ pub(crate) const QUEUES: u64 = 1 << 38;
 pub(crate) const REJECTING: u64 = 1 << 39;
 /// Each call looks whether a publication is due.
 pub(crate) const LOOKS: u64 = 1 << 40;
+/// Of the permits in flight, some are in [reserve](super::reserves).
+pub(crate) const RESERVES: u64 = 1 << 41;
 
 #[derive(Debug)]
 pub(crate) struct PermitWord {
     word: AtomicU64,
     limit: AtomicU64,
+    /// Changes of the word.
+    #[cfg(all(test, not(backstop_loom)))]
+    pub(crate) changes: AtomicU64,
 }
 
 /// The word at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Word(u64);
+pub(crate) struct Word(pub(crate) u64);
 
 impl Word {
     #[inline]
@@ -101,11 +106,17 @@ impl Word {
 
 impl PermitWord {
     pub(crate) fn new(limit: u32) -> Self {
-        Self { word: AtomicU64::new(0), limit: AtomicU64::new(u64::from(limit)) }
+        Self {
+            word: AtomicU64::new(0),
+            limit: AtomicU64::new(u64::from(limit)),
+            #[cfg(all(test, not(backstop_loom)))]
+            changes: AtomicU64::new(0),
+        }
     }
 
     #[inline]
     pub(crate) fn word(&self) -> Word {
+        // Acquire: pairs with the seal in `set_limit`, so that the limit is at least as new as the word.
         Word(self.word.load(Ordering::Acquire))
     }
 
@@ -118,18 +129,19 @@ impl PermitWord {
     }
 
     /// Takes a permit if there is one and none of the `barriers` is set; `Err` is the word that blocked it.
-    #[inline]
     pub(crate) fn take(&self, barriers: u64) -> Result<Word, Word> {
-        // Acquire: pairs with the seal in `set_limit`, so that the limit is at least as new as the word.
-        let mut word = self.word.load(Ordering::Acquire);
+        self.take_from(self.word(), barriers)
+    }
+
+    /// [`take`](Self::take) by a caller that has just read the word.
+    #[inline]
+    pub(crate) fn take_from(&self, Word(mut word): Word, barriers: u64) -> Result<Word, Word> {
         loop {
             if word & barriers != 0 || word & IN_FLIGHT >= self.limit.load(Ordering::Relaxed) {
                 return Err(Word(word));
             }
-            let next = word.wrapping_add(PERMITTED_ONE + 1);
-            // Acquire: pairs with the release of a permit. Release: a later taker continues the sequence.
-            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(Word(next)),
+            match self.swap(word, word.wrapping_add(PERMITTED_ONE + 1)) {
+                Ok(next) => return Ok(next),
                 Err(now) => word = now,
             }
         }
@@ -137,21 +149,24 @@ impl PermitWord {
 
     /// Takes a permit, limit or not.
     pub(crate) fn take_anyway(&self) -> Word {
-        Word(self.word.fetch_add(PERMITTED_ONE + 1, Ordering::AcqRel).wrapping_add(PERMITTED_ONE + 1))
+        Word(self.update(|word| word.wrapping_add(PERMITTED_ONE + 1)).0.wrapping_add(PERMITTED_ONE + 1))
     }
 
     /// Returns a permit of this epoch; `None` if it was revoked.
-    #[inline]
     pub(crate) fn give_back(&self, epoch: u16) -> Option<Word> {
-        let mut word = self.word.load(Ordering::Relaxed);
+        self.give_back_to(self.word(), epoch)
+    }
+
+    /// [`give_back`](Self::give_back) by a caller that has just read the word.
+    #[inline]
+    pub(crate) fn give_back_to(&self, Word(mut word): Word, epoch: u16) -> Option<Word> {
         loop {
             // No permit is out: an epoch of 4,096 resets ago has come round.
             if Word(word).epoch() != epoch || word & IN_FLIGHT == 0 {
                 return None;
             }
-            // Release: pairs with the acquisition in `take`.
-            match self.word.compare_exchange_weak(word, word - 1, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return Some(Word(word - 1)),
+            match self.swap(word, word - 1) {
+                Ok(next) => return Some(next),
                 Err(now) => word = now,
             }
         }
@@ -170,23 +185,39 @@ impl PermitWord {
     }
 
     pub(crate) fn set(&self, flags: u64, on: bool) {
-        if on {
-            self.word.fetch_or(flags, Ordering::AcqRel);
-        } else {
-            self.word.fetch_and(!flags, Ordering::AcqRel);
-        }
+        self.update(|word| if on { word | flags } else { word & !flags });
     }
 
     /// Changes the word and returns what it was.
-    fn update(&self, change: impl Fn(u64) -> u64) -> Word {
+    pub(crate) fn update(&self, change: impl Fn(u64) -> u64) -> Word {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            // Release: pairs with the load in `take`.
-            match self.word.compare_exchange_weak(word, change(word), Ordering::AcqRel, Ordering::Relaxed) {
+            match self.swap(word, change(word)) {
                 Ok(_) => return Word(word),
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// Changes the word unless `change` refuses, and returns what it is then.
+    pub(crate) fn update_if(&self, change: impl Fn(Word) -> Option<u64>) -> Option<Word> {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            match self.swap(word, change(Word(word))?) {
+                Ok(next) => return Some(next),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Every change of the word.
+    #[inline]
+    fn swap(&self, word: u64, next: u64) -> Result<Word, u64> {
+        // Acquire: pairs with the release of a permit, and with the seal. Release: pairs with the acquisition in `take`.
+        let swapped = self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire);
+        #[cfg(all(test, not(backstop_loom)))]
+        self.changes.fetch_add(u64::from(swapped.is_ok()), Ordering::Relaxed);
+        swapped.map(|_| Word(next))
     }
 }
 

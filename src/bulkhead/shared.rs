@@ -4,6 +4,7 @@ use super::compartment::Compartment;
 use super::config::BulkheadConfig;
 use super::counters::Counters;
 use super::event::Event;
+use super::reserves::Permits;
 use super::snapshot::Totals;
 use crate::clock::Clock;
 use crate::events::Events;
@@ -20,7 +21,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(name: &'static str, config: BulkheadConfig, clock: Clock) -> Self {
         Self {
-            compartment: Compartment::new(&config),
+            compartment: Compartment::new(&config, Permits::with_reserves),
             counters: Counters::new(name, config, clock),
             events: Events::default(),
             #[cfg(feature = "metrics")]

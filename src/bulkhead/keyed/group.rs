@@ -4,6 +4,7 @@ use crate::bulkhead::compartment::Compartment;
 use crate::bulkhead::config::BulkheadConfig;
 use crate::bulkhead::counters::Counters;
 use crate::bulkhead::event::Event;
+use crate::bulkhead::reserves::Permits;
 use crate::bulkhead::snapshot::Totals;
 use crate::clock::Clock;
 use crate::config::Problems;
@@ -91,7 +92,7 @@ impl<K: Key> Group<K> {
     ) -> Self {
         let zero = || AtomicU64::new(0);
         Self {
-            keys: Keys::new(max_keys, Compartment::new(&config)),
+            keys: Keys::new(max_keys, Compartment::new(&config, Permits::without_reserves)),
             counters: Counters::new(name, config, clock),
             permitted: zero(),
             returned: zero(),

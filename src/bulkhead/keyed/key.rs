@@ -10,6 +10,7 @@ use crate::bulkhead::event::Event;
 use crate::bulkhead::owner::Owner;
 use crate::bulkhead::partitions::UNPARTITIONED;
 use crate::bulkhead::permit::Permit;
+use crate::bulkhead::reserves::Permits;
 use crate::bulkhead::sink::EventSink;
 use crate::bulkhead::snapshot::Snapshot;
 use crate::bulkhead::surface::acquire_and_call;
@@ -160,7 +161,7 @@ impl<K: Key> Counted<Group<K>> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let make = || Compartment::new(&self.counters.config());
+        let make = || Compartment::new(&self.counters.config(), Permits::without_reserves);
         let (entry, evicted) = self.keys.get_or_insert(key, Compartment::is_idle, make);
         if let Some(evicted) = evicted.filter(|evicted| evicted.value.is_rejecting()) {
             KeyHandle::new(self.for_call(), evicted).end_saturation();
