@@ -14,6 +14,7 @@ use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use hashbrown::HashTable;
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::hint::black_box;
 
 /// Minimum number of keys per part: smaller parts are not worth a lock.
 const KEYS_PER_PART: usize = 64;
@@ -225,6 +226,10 @@ impl<K: Hash + Eq, V> Part<K, V> {
         let is_it = |entry: &Arc<Entry<K, V>>| {
             entry.hash == hash && entry.key.as_ref().is_some_and(|known| known.borrow() == key)
         };
+        // Fetched together with the control bytes that the search reads first: in a large table both miss the cache.
+        #[expect(clippy::cast_possible_truncation, reason = "the bucket is that of the low bits")]
+        let place = hash as usize & self.entries.num_buckets().wrapping_sub(1);
+        black_box(self.entries.get_bucket(place).map(Arc::as_ptr));
         self.entries.find(hash, is_it)
     }
 
