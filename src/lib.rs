@@ -80,6 +80,8 @@ mod parked;
 pub mod protect;
 pub mod registry;
 pub mod reject;
+#[cfg(feature = "rollback")]
+pub mod rollback;
 mod sealed;
 mod shared_ref;
 mod sync;

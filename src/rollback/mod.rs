@@ -1,0 +1,3 @@
+//! The rollback verdict: is this release worse than the one before it?
+
+pub(crate) mod stats;

@@ -1,0 +1,68 @@
+//! The evidence process: a mixture of likelihood ratios whose start times are spread over the rollout.
+//!
+//! Each component is a test of one ratio of the canary's rate to the baseline's. A component's mass is multiplied by the
+//! likelihood ratio of each tick; new mass enters at the start and then evenly, so that a fault that begins late is not
+//! held back by a long clean past. The sum of all mass is an e-process: under "the canary is no worse" it reaches
+//! `1/alpha` with a probability of at most `alpha`, however often it is read (Ville 1939; Lindon & Malek, arXiv
+//! 2011.03567; Howard & Ramdas, arXiv 1906.09712).
+
+/// Number of ratios in a mixture.
+pub(crate) const COMPONENTS: usize = 14;
+
+/// Log likelihood ratios of one tick, one for each ratio.
+pub(crate) type Increments = [f64; COMPONENTS];
+
+/// Most that the evidence may grow in a second, as a logarithm: no second decides alone at an alpha under 0.08.
+const GROWTH_PER_SECOND: f64 = 2.5;
+
+/// A mass that no later tick has to reach: keeps the product finite in a trigger that only reports.
+const MASS_MAX: f64 = 1e200;
+
+/// Ratios from 1.25 to this one, evenly spaced in their logarithm.
+pub(crate) fn ratios(most: f64) -> Increments {
+    let step = (most / 1.25).ln() / (COMPONENTS - 1) as f64;
+    std::array::from_fn(|i| 1.25 * (step * i as f64).exp())
+}
+
+/// Sum of the masses of all ratios, tested at every tick.
+#[derive(Clone, Debug)]
+pub(crate) struct Mixture {
+    masses: Increments,
+}
+
+impl Mixture {
+    /// A mixture that begins with this much of its mass.
+    pub(crate) fn new(mass: f64) -> Self {
+        Self { masses: [mass / COMPONENTS as f64; COMPONENTS] }
+    }
+
+    /// Adds mass, shared evenly by the ratios: a start of the test at this moment.
+    pub(crate) fn add(&mut self, mass: f64) {
+        for each in &mut self.masses {
+            *each += mass / COMPONENTS as f64;
+        }
+    }
+
+    /// Takes in a tick of this length in seconds.
+    pub(crate) fn step(&mut self, increments: &Increments, seconds: f64) {
+        let most = GROWTH_PER_SECOND * seconds;
+        for (mass, increment) in self.masses.iter_mut().zip(increments) {
+            *mass = (*mass * increment.min(most).exp()).min(MASS_MAX);
+        }
+    }
+
+    /// Scales the evidence down to at most this value.
+    pub(crate) fn cap(&mut self, most: f64) {
+        let value = self.value();
+        if value > most {
+            for mass in &mut self.masses {
+                *mass *= most / value;
+            }
+        }
+    }
+
+    /// The evidence, E.
+    pub(crate) fn value(&self) -> f64 {
+        self.masses.iter().sum()
+    }
+}
