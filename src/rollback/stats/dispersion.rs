@@ -19,7 +19,6 @@ const PRIOR: f64 = 4.0;
 const MEMORY: f64 = 0.998;
 
 impl Dispersion {
-
     /// Takes in a tick's errors and requests.
     pub(crate) fn learn(&mut self, errors: f64, requests: f64) {
         if requests <= 0.0 {

@@ -90,11 +90,18 @@ const CERTAIN: f64 = 1.0 - 1e-9;
 
 impl ErrorModel {
     pub(crate) fn new() -> Self {
-        Self { by_errors: false, past: Past::default(), canary: Dispersion::default(), baseline: Dispersion::default(), blocks: Dispersion::default(), block: Block::default() }
+        Self {
+            by_errors: false,
+            past: Past::default(),
+            canary: Dispersion::default(),
+            baseline: Dispersion::default(),
+            blocks: Dispersion::default(),
+            block: Block::default(),
+        }
     }
 
     /// The baseline's error rate of the last minute.
-    fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         (self.past.errors + 0.5) / (self.past.requests + 1000.0)
     }
 
@@ -197,7 +204,8 @@ impl ErrorModel {
                 let errors = seconds.error.min(seconds.active);
                 for (out, ratio) in out.iter_mut().zip(ratios) {
                     let some = probability(limit * ratio);
-                    *out += errors * (some / none).ln() + (seconds.active - errors) * ((1.0 - some) / (1.0 - none)).ln();
+                    *out +=
+                        errors * (some / none).ln() + (seconds.active - errors) * ((1.0 - some) / (1.0 - none)).ln();
                 }
                 return;
             }

@@ -6,7 +6,7 @@
 
 use super::dispersion::Dispersion;
 use super::errors::{binomial, mean_dispersion};
-use super::mixture::{COMPONENTS, Increments};
+use super::mixture::Increments;
 
 /// Quantiles whose tails are compared.
 pub(crate) const QUANTILES: [f64; 5] = [0.5, 0.9, 0.98, 0.995, 0.999];
@@ -24,6 +24,8 @@ const REQUESTS_MIN: f64 = 100.0;
 /// What is known of a segment's latency from past ticks.
 #[derive(Clone, Debug)]
 pub(crate) struct LatencyModel {
+    /// Upper bounds of the buckets; the last bucket has none.
+    bounds: Vec<f64>,
     /// The baseline's requests by bucket, faded.
     past: Vec<f64>,
     chosen: Option<Chosen>,
@@ -41,14 +43,22 @@ struct Chosen {
 impl LatencyModel {
     pub(crate) fn new() -> Self {
         let new = || std::array::from_fn(|_| Dispersion::default());
-        Self { past: Vec::new(), chosen: None, canary: new(), baseline: new() }
+        Self { bounds: Vec::new(), past: Vec::new(), chosen: None, canary: new(), baseline: new() }
     }
 
-    /// Log likelihood ratios of this tick at each quantile; added to `out`. `bounds` are the buckets' upper bounds, the
-    /// last bucket has none.
+    /// Forgets all if the bounds changed, and returns whether they did.
+    pub(crate) fn begin(&mut self, bounds: &[f64]) -> bool {
+        if self.bounds == bounds {
+            return false;
+        }
+        let is_first = self.bounds.is_empty();
+        *self = Self { bounds: bounds.to_vec(), past: vec![0.0; bounds.len() + 1], ..Self::new() };
+        !is_first
+    }
+
+    /// Log likelihood ratios of this tick at each quantile; added to `out`.
     pub(crate) fn compare(
         &self,
-        bounds: &[f64],
         canary: &[f64],
         baseline: &[f64],
         margin: f64,
@@ -58,16 +68,14 @@ impl LatencyModel {
     ) {
         let Some(chosen) = &self.chosen else { return };
         let requests = (canary.iter().sum::<f64>(), baseline.iter().sum::<f64>());
-        if requests.0 <= 0.0 || requests.1 <= 0.0 || self.past.len() != canary.len() {
+        if requests.0 <= 0.0 || requests.1 <= 0.0 {
             return;
         }
         let share = requests.0 / (requests.0 + requests.1);
         for (i, (edge, out)) in chosen.edges.iter().zip(out).enumerate() {
-            if *edge >= bounds.len() {
-                continue;
-            }
+            let Some(bound) = self.bounds.get(*edge) else { continue };
             let slow = above(canary, *edge);
-            let expected = self.above_within(bounds, baseline, bounds[*edge] / margin);
+            let expected = self.above_within(baseline, bound / margin);
             let busy = slow.min(expected) / seconds.max(1e-3) / EVENTS_PER_SECOND_MAX;
             let temper = mean_dispersion(&self.canary[i], &self.baseline[i], share, 1.0).max(DISPERSION_MIN).max(busy);
             binomial((slow, expected), share, 1.0, temper, ratios, out);
@@ -75,7 +83,8 @@ impl LatencyModel {
     }
 
     /// Requests above a latency inside a bucket, whose part is that of the past.
-    fn above_within(&self, bounds: &[f64], counts: &[f64], latency: f64) -> f64 {
+    fn above_within(&self, counts: &[f64], latency: f64) -> f64 {
+        let bounds = &self.bounds;
         let bucket = bounds.partition_point(|bound| *bound < latency);
         let upper = above(counts, bucket);
         let Some(part) = counts.get(bucket) else { return upper };
@@ -83,7 +92,7 @@ impl LatencyModel {
     }
 
     /// Takes in a tick, after its evidence was computed.
-    pub(crate) fn learn(&mut self, bounds: &[f64], canary: &[f64], baseline: &[f64], seconds: f64) {
+    pub(crate) fn learn(&mut self, canary: &[f64], baseline: &[f64], seconds: f64) {
         if let Some(chosen) = &mut self.chosen {
             let requests = (canary.iter().sum(), baseline.iter().sum());
             for (i, edge) in chosen.edges.iter().enumerate() {
@@ -92,21 +101,17 @@ impl LatencyModel {
             }
             chosen.age += seconds;
         }
-        if self.past.len() != baseline.len() {
-            self.past = vec![0.0; baseline.len()];
-            self.chosen = None;
-        }
         let keep = (-seconds / MEMORY).exp();
         for (past, now) in self.past.iter_mut().zip(baseline) {
             *past = *past * keep + now;
         }
         if self.chosen.as_ref().is_none_or(|chosen| chosen.age >= CHOSEN_FOR) {
-            self.choose(bounds);
+            self.choose();
         }
     }
 
     /// The edge nearest to each quantile of the past.
-    fn choose(&mut self, bounds: &[f64]) {
+    fn choose(&mut self) {
         let total: f64 = self.past.iter().sum();
         if total < REQUESTS_MIN {
             return;
@@ -114,7 +119,9 @@ impl LatencyModel {
         let edges = QUANTILES.map(|quantile| {
             let wanted = ((1.0 - quantile) * total).ln();
             let distance = |edge: &usize| (above(&self.past, *edge).max(1e-9).ln() - wanted).abs();
-            (0..bounds.len()).min_by(|one, other| distance(one).total_cmp(&distance(other))).unwrap_or(bounds.len())
+            (0..self.bounds.len())
+                .min_by(|one, other| distance(one).total_cmp(&distance(other)))
+                .unwrap_or(self.bounds.len())
         });
         self.chosen = Some(Chosen { age: 0.0, edges });
     }
@@ -139,4 +146,30 @@ fn share_above(bounds: &[f64], past: &[f64], bucket: usize, latency: f64) -> f64
     ((at - far) / (near - far)).clamp(0.0, 1.0)
 }
 
-const _: () = assert!(COMPONENTS > 1);
+/// Requests above a latency; inside a bucket, by the bucket's own slope.
+pub(crate) fn above_latency(bounds: &[f64], counts: &[f64], latency: f64) -> f64 {
+    let bucket = bounds.partition_point(|bound| *bound < latency);
+    let Some(part) = counts.get(bucket) else { return 0.0 };
+    if bounds.get(bucket).is_some_and(|bound| *bound <= latency) {
+        return above(counts, bucket);
+    }
+    above(counts, bucket) + part * share_above(bounds, counts, bucket, latency)
+}
+
+/// The latency below which this share of the requests is; the last bound if it is above all, nothing without requests.
+pub(crate) fn quantile(bounds: &[f64], counts: &[f64], share: f64) -> Option<f64> {
+    let total: f64 = counts.iter().sum();
+    if total <= 0.0 {
+        return None;
+    }
+    let mut below = 0.0;
+    for (i, count) in counts.iter().enumerate() {
+        if below + count >= share * total {
+            let Some(upper) = bounds.get(i) else { break };
+            let lower = if i == 0 { 0.0 } else { bounds[i - 1] };
+            return Some(lower + (upper - lower) * (share * total - below) / count.max(f64::MIN_POSITIVE));
+        }
+        below += count;
+    }
+    bounds.last().copied()
+}

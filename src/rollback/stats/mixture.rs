@@ -61,6 +61,12 @@ impl Mixture {
         }
     }
 
+    /// The ratio that the evidence speaks for: the mean of its logarithm, weighted by mass.
+    pub(crate) fn ratio(&self, ratios: &Increments) -> f64 {
+        let logs: f64 = self.masses.iter().zip(ratios).map(|(mass, ratio)| mass * ratio.ln()).sum();
+        (logs / self.value().max(f64::MIN_POSITIVE)).exp()
+    }
+
     /// The evidence, E.
     pub(crate) fn value(&self) -> f64 {
         self.masses.iter().sum()

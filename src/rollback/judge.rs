@@ -1,0 +1,317 @@
+//! The judge: ticks in, verdicts out.
+
+use super::policy::{Acts, NoDataActs, Policy, Trigger};
+use super::tick::{Arm, Tick};
+use super::trigger::{Finding, Now, Watch, count};
+use super::verdict::{Data, Decision, Override, Samples, TriggerReport, TriggerState, Verdict};
+
+/// Judges one rollout. A function of its ticks: no clock, no I/O; `observe` cannot fail.
+///
+/// A rollback latches until a new rollout or an [`override`](Self::override_by). A pause holds until the evidence is under
+/// half of its threshold, or a person decides.
+///
+/// # Examples
+///
+/// ```
+/// use backstop::rollback::{Decision, Judge, Policy, TickReader};
+///
+/// let mut judge = Judge::new(Policy::default());
+/// let mut ticks = TickReader::new();
+/// let line = |at: u32, errors: u32| {
+///     format!(
+///         r#"{{"at": {at}, "canary": {{"segments": {{"default": {{"requests": 100, "server_errors": {errors}}}}}}},
+///             "baseline": {{"segments": {{"default": {{"requests": 1900, "server_errors": 2}}}}}}}}"#
+///     )
+/// };
+/// let mut decision = Decision::Collecting;
+/// for at in 1..=5 {
+///     if let Some(tick) = ticks.read(&line(at, 10))? {
+///         decision = judge.observe(tick).decision;
+///     }
+/// }
+/// assert_eq!(decision, Decision::Rollback);
+/// # Ok::<(), backstop::rollback::TickError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Judge {
+    policy: Policy,
+    watches: Vec<State>,
+    time: Time,
+    samples: Samples,
+    /// A decision that holds, with its sentence.
+    latched: Option<String>,
+    overridden: Option<Override>,
+    /// Ticks in a row in which both arms were the same.
+    alike: u32,
+    /// Ticks shorter than a second, until they are one.
+    pending: Option<Tick>,
+}
+
+/// A trigger's watch, and when it had data.
+#[derive(Clone, Debug)]
+struct State {
+    watch: Watch,
+    first: Option<f64>,
+    last: Option<f64>,
+    /// Requests until then, for the usual gap between them.
+    is_ignored: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Time {
+    /// Of the tick before, and of the stage's first one.
+    last: Option<f64>,
+    begun: f64,
+    stage: Option<f64>,
+    stage_begun: f64,
+    now: f64,
+}
+
+/// Ticks in a row that make two arms look like one.
+const ALIKE: u32 = 10;
+/// Shortest tick that is judged.
+const SECOND: f64 = 0.95;
+/// Seconds without data that are never called stale, and requests that would usually have come in a longer time.
+const STALE: f64 = 10.0;
+const STALE_REQUESTS: f64 = 20.0;
+
+impl Judge {
+    /// A judge at the beginning of a rollout.
+    pub fn new(policy: Policy) -> Self {
+        let watches = policy.triggers.iter().map(State::new).collect();
+        Self {
+            policy,
+            watches,
+            time: Time::default(),
+            samples: Samples::default(),
+            latched: None,
+            overridden: None,
+            alike: 0,
+            pending: None,
+        }
+    }
+
+    /// Takes in a tick and returns the verdict at its time.
+    ///
+    /// Ticks of less than a second are put together first. A tick before the last one counts as one at the same time.
+    pub fn observe(&mut self, tick: Tick) -> Verdict {
+        let tick = match self.pending.take() {
+            Some(pending) => pending.and(tick),
+            None => tick,
+        };
+        let engaged = tick.canary.switches_engaged.clone();
+        let seconds = self.time.last.map_or(1.0, |last| tick.at - last);
+        if seconds < SECOND {
+            self.time.now = tick.at.max(self.time.now);
+            self.pending = Some(tick);
+        } else {
+            self.step(&tick, seconds);
+        }
+        self.verdict(engaged)
+    }
+
+    /// A person decides against the verdict: releases a pause or a rollback. The triggers behind it begin anew.
+    pub fn override_by(&mut self, by: impl Into<String>, reason: impl Into<String>) {
+        let decision = self.verdict(Vec::new()).decision;
+        self.latched = None;
+        for (trigger, state) in self.policy.triggers.iter().zip(&mut self.watches) {
+            if matches!(state.watch.finding().state, TriggerState::Fired | TriggerState::Borderline) {
+                state.watch = Watch::new(trigger);
+            }
+        }
+        let at = self.time.now;
+        self.overridden = Some(Override { by: by.into(), reason: reason.into(), at, decision });
+    }
+
+    fn step(&mut self, tick: &Tick, seconds: f64) {
+        let now = self.time.advance(tick, seconds);
+        let requests = |arm: &Arm| arm.segments.values().filter_map(|segment| segment.requests).sum::<f64>();
+        self.samples.canary += requests(&tick.canary);
+        self.samples.baseline += tick.baseline.as_ref().map_or(0.0, requests);
+        let is_alike = tick.baseline.as_ref() == Some(&tick.canary) && requests(&tick.canary) > 0.0;
+        self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
+        for (trigger, state) in self.policy.triggers.iter().zip(&mut self.watches) {
+            state.is_ignored = now.in_stage < trigger.ignore_first;
+            if !state.is_ignored && state.watch.observe(trigger, &now, tick) {
+                state.first.get_or_insert(now.elapsed);
+                state.last = Some(now.elapsed);
+            }
+        }
+        if self.latched.is_none() {
+            let (decision, _, sentence) = self.decide(&self.findings());
+            if decision == Decision::Rollback {
+                self.latched = Some(sentence);
+            }
+        }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let all = self.policy.triggers.iter().zip(&self.watches);
+        all.map(|(trigger, state)| state.finding(trigger, self.time.now - self.time.begun)).collect()
+    }
+
+    fn verdict(&self, switches_engaged: Vec<String>) -> Verdict {
+        let findings = self.findings();
+        let (decision, data, sentence) = self.decide(&findings);
+        let (decision, sentence) = match &self.latched {
+            Some(sentence) => (Decision::Rollback, sentence.clone()),
+            None => (decision, sentence),
+        };
+        let strongest = findings.iter().filter_map(|finding| finding.log_e.zip(finding.log_threshold));
+        let strongest = strongest.max_by(|one, other| (one.0 - one.1).total_cmp(&(other.0 - other.1)));
+        let (log_e, log_threshold) = strongest.unwrap_or((0.0, 0.0));
+        let mut warnings = Vec::new();
+        if self.alike >= ALIKE {
+            warnings.push(format!(
+                "canary and baseline were the same in every field for {} ticks: the source may read one of them twice",
+                self.alike
+            ));
+        }
+        let reports = self.policy.triggers.iter().zip(findings);
+        Verdict {
+            at: self.time.now,
+            decision,
+            code: decision.code(),
+            sentence,
+            stage: self.time.stage,
+            data,
+            n: self.samples,
+            log_e,
+            alpha: (-log_threshold).exp(),
+            triggers: reports.map(|(trigger, finding)| TriggerReport::new(&trigger.name, finding)).collect(),
+            warnings,
+            switches_engaged,
+            overridden: self.overridden.clone(),
+        }
+    }
+
+    /// The decision of all triggers together, whether it rests on data, and why.
+    fn decide(&self, findings: &[Finding]) -> (Decision, Data, String) {
+        let all = || self.policy.triggers.iter().zip(findings);
+        let say = |(trigger, finding): (&Trigger, &Finding)| format!("{}: {}", trigger.name, finding.sentence);
+        let is_fired = |finding: &Finding| finding.state == TriggerState::Fired;
+        let is_alone = |trigger: &Trigger| !self.policy.require.contains(&trigger.name) && trigger.weight.is_none();
+        let acting =
+            |acts| all().find(|(trigger, finding)| trigger.acts == acts && is_alone(trigger) && is_fired(finding));
+        let elapsed = self.time.now - self.time.begun;
+
+        let missing = all().zip(&self.watches).filter(|((trigger, finding), _)| {
+            finding.state == TriggerState::NoData && (trigger.acts != Acts::Report || trigger.weight.is_some())
+        });
+        let missing: Vec<_> = missing.map(|(pair, state)| (pair, elapsed - state.last.unwrap_or(0.0))).collect();
+        let overdue = missing.iter().find(|(_, gap)| *gap >= self.policy.no_data_after.as_secs_f64());
+        let data = match missing.first() {
+            None => Data::Ok,
+            Some(((trigger, _), _)) if self.has_data(&trigger.name) => Data::Stale,
+            Some(_) => Data::NoData,
+        };
+
+        if let Some(pair) = acting(Acts::Rollback) {
+            return (Decision::Rollback, data, say(pair));
+        }
+        let mut required = all().filter(|(trigger, _)| self.policy.require.contains(&trigger.name));
+        if !self.policy.require.is_empty() && required.all(|(_, finding)| is_fired(finding)) {
+            return (Decision::Rollback, data, format!("{} fired together", self.policy.require.join(", ")));
+        }
+        let points: u32 =
+            all().filter(|(_, finding)| is_fired(finding)).filter_map(|(trigger, _)| trigger.weight).sum();
+        let score = self.policy.score.map(|score| {
+            let names: Vec<_> = all()
+                .filter(|(trigger, finding)| trigger.weight.is_some() && is_fired(finding))
+                .map(|(trigger, _)| &*trigger.name)
+                .collect();
+            (score, format!("{points} points of {}: {}", score.rollback, names.join(", ")))
+        });
+        if let Some((score, sentence)) = &score
+            && points >= score.rollback
+        {
+            return (Decision::Rollback, data, sentence.clone());
+        }
+        if let Some((pair, gap)) = overdue
+            && self.policy.no_data_acts != NoDataActs::Collecting
+        {
+            let decision =
+                if self.policy.no_data_acts == NoDataActs::Rollback { Decision::Rollback } else { Decision::Pause };
+            return (decision, data, format!("{}: no data for {gap:.0} s", pair.0.name));
+        }
+        let borderline = all().find(|(trigger, finding)| {
+            finding.state == TriggerState::Borderline && trigger.acts != Acts::Report && trigger.weight.is_none()
+        });
+        if let Some(pair) = acting(Acts::Pause).or(borderline) {
+            return (Decision::Pause, data, say(pair));
+        }
+        if let Some((score, sentence)) = score
+            && points >= score.pause
+        {
+            return (Decision::Pause, data, sentence);
+        }
+        if let Some((pair, _)) = missing.first() {
+            return (Decision::Collecting, data, say(*pair));
+        }
+        let waits = all().find(|(trigger, finding)| {
+            finding.state == TriggerState::Collecting && (trigger.acts != Acts::Report || trigger.weight.is_some())
+        });
+        if let Some(pair) = waits {
+            return (Decision::Collecting, data, say(pair));
+        }
+        (
+            Decision::Continue,
+            data,
+            format!("the canary is not worse, after {} of its requests", count(self.samples.canary)),
+        )
+    }
+
+    fn has_data(&self, name: &str) -> bool {
+        let mut all = self.policy.triggers.iter().zip(&self.watches);
+        all.any(|(trigger, state)| trigger.name == name && state.last.is_some())
+    }
+}
+
+impl State {
+    fn new(trigger: &Trigger) -> Self {
+        Self { watch: Watch::new(trigger), first: None, last: None, is_ignored: false }
+    }
+
+    /// What the watch says, unless there is no data.
+    fn finding(&self, trigger: &Trigger, elapsed: f64) -> Finding {
+        if self.is_ignored {
+            let sentence = format!("ignored in the first {:.0} s of a stage", trigger.ignore_first);
+            return Finding::new(TriggerState::Collecting, sentence);
+        }
+        let finding = self.watch.finding();
+        if matches!(finding.state, TriggerState::Fired | TriggerState::Borderline) {
+            return finding;
+        }
+        let Some((first, last)) = self.first.zip(self.last) else {
+            return if trigger.required {
+                Finding { state: TriggerState::NoData, ..finding }
+            } else {
+                Finding { state: TriggerState::NotMeasured, ..finding }
+            };
+        };
+        let usual_gap = (last - first).max(1.0) / finding.samples.max(1.0);
+        let gap = elapsed - last;
+        if gap > STALE.max(if finding.samples > 0.0 { STALE_REQUESTS * usual_gap } else { 0.0 }) {
+            let sentence = format!("no data for {gap:.0} s; until then, {}", finding.sentence);
+            return Finding { state: TriggerState::NoData, sentence, ..finding };
+        }
+        finding
+    }
+}
+
+impl Time {
+    fn advance(&mut self, tick: &Tick, seconds: f64) -> Now {
+        if self.last.is_none() {
+            self.begun = (tick.at - seconds).max(0.0);
+            self.stage_begun = self.begun;
+        }
+        let is_new_stage = self.last.is_some() && tick.stage.is_some() && tick.stage != self.stage;
+        if is_new_stage {
+            self.stage_begun = self.last.unwrap_or(0.0);
+        }
+        self.stage = tick.stage.or(self.stage);
+        self.last = Some(tick.at);
+        self.now = tick.at;
+        Now { seconds, elapsed: tick.at - self.begun, in_stage: tick.at - self.stage_begun, is_new_stage }
+    }
+}

@@ -1,0 +1,231 @@
+//! Policies: which triggers judge a release, and what each may do.
+
+mod file;
+
+use crate::config::ConfigError;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What a trigger may do once it is sure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acts {
+    /// Rolls the release back.
+    #[default]
+    Rollback,
+    /// Holds it until a person decides.
+    Pause,
+    /// Is shown, and never counts into anything.
+    Report,
+}
+
+/// What happens once required data has been missing for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoDataActs {
+    /// The verdict stays `collecting`.
+    Collecting,
+    /// Holds the release until a person decides.
+    Pause,
+    /// Rolls it back.
+    Rollback,
+}
+
+/// Points at which triggers with a weight act together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Score {
+    /// Points that roll back. Default: 15.
+    #[serde(default = "score_rollback")]
+    pub rollback: u32,
+    /// Points that pause. Default: 10.
+    #[serde(default = "score_pause")]
+    pub pause: u32,
+}
+
+const fn score_rollback() -> u32 {
+    15
+}
+
+const fn score_pause() -> u32 {
+    10
+}
+
+/// A checked policy. The default one is the text of [`Policy::DEFAULT`].
+///
+/// # Examples
+///
+/// ```
+/// use backstop::rollback::Policy;
+///
+/// let policy = Policy::parse(
+///     r#"
+///     [[trigger]]
+///     name = "checkout"
+///     kind = "kpi"
+///     kpi = "checkout"
+///     "#,
+/// )?;
+/// assert_eq!(policy.triggers().count(), 1);
+///
+/// let error = Policy::parse("[[trigger]]\nname = \"e\"\nkind = \"errors\"\nalpha = 2.0").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "invalid configuration: trigger[0].alpha: 2 is not allowed, must be from 0.000001 to 0.5",
+/// );
+/// # Ok::<(), backstop::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    pub(crate) horizon: Duration,
+    pub(crate) no_data_after: Duration,
+    pub(crate) no_data_acts: NoDataActs,
+    pub(crate) score: Option<Score>,
+    pub(crate) require: Vec<String>,
+    pub(crate) triggers: Vec<Trigger>,
+}
+
+impl Policy {
+    /// The default policy, with every value and its reason.
+    pub const DEFAULT: &str = include_str!("default_policy.toml");
+
+    /// Reads a policy from TOML or JSON.
+    ///
+    /// # Errors
+    ///
+    /// Every problem at once, with the path of the field: settings out of their range, of another kind of trigger or
+    /// unknown, names that come twice or are required and missing.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        file::parse(text)
+    }
+
+    /// Names of the triggers, in order.
+    pub fn triggers(&self) -> impl Iterator<Item = &str> {
+        self.triggers.iter().map(|trigger| &*trigger.name)
+    }
+
+    /// What an operator should know before this policy judges: triggers that act alone beyond three, and the like.
+    pub fn warnings(&self) -> Vec<String> {
+        let alone = self.triggers.iter().filter(|trigger| {
+            trigger.acts == Acts::Rollback
+                && trigger.weight.is_none()
+                && matches!(trigger.kind, Kind::Kpi { .. } | Kind::Gauge(_))
+        });
+        let alone = alone.count();
+        let mut warnings = Vec::new();
+        if alone > 3 {
+            warnings.push(format!(
+                "{alone} KPIs and gauges roll back alone: each adds its own false alarms; keep at most 3"
+            ));
+        }
+        if self.triggers.iter().all(|trigger| trigger.acts != Acts::Rollback && trigger.weight.is_none()) {
+            warnings.push("no trigger rolls back".to_owned());
+        }
+        warnings
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::parse(Self::DEFAULT).expect("the default policy is checked by a test")
+    }
+}
+
+/// A trigger of a policy.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Trigger {
+    pub(crate) name: String,
+    pub(crate) acts: Acts,
+    /// Points towards the score, instead of acting alone.
+    pub(crate) weight: Option<u32>,
+    /// Whether missing data holds the verdict at `collecting` though it was never measured.
+    pub(crate) required: bool,
+    pub(crate) ignore_first: f64,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Errors { class: Class, rate: RateSettings },
+    Kpi { kpi: String, rate: RateSettings },
+    Latency(LatencySettings),
+    Gauge(GaugeSettings),
+    Readiness(ReadinessSettings),
+    Breakers(BreakerSettings),
+}
+
+/// Errors that count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Class {
+    Server,
+    Client,
+    All,
+}
+
+/// How a rate is compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Question {
+    /// Worse than this times the baseline.
+    Ratio(f64),
+    /// Worse than the baseline by this rate.
+    Added(f64),
+    /// Above this rate, whatever the baseline.
+    Limit(f64),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RateSettings {
+    pub(crate) question: Question,
+    pub(crate) alpha: f64,
+    pub(crate) borderline: f64,
+    pub(crate) minimum_requests: f64,
+    pub(crate) minimum_distinct_seconds: f64,
+    pub(crate) warm_up: f64,
+    pub(crate) warm_up_ratio: f64,
+    pub(crate) warm_up_limit: f64,
+    pub(crate) warm_up_alpha: f64,
+    pub(crate) without_baseline: f64,
+    pub(crate) without_baseline_requests: f64,
+    /// Judged once, at this second of the rollout, by a test that may be looked at once.
+    pub(crate) look_once: Option<f64>,
+    pub(crate) horizon: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LatencySettings {
+    pub(crate) alpha: f64,
+    pub(crate) margin: f64,
+    pub(crate) late_margin: f64,
+    /// Objective: at most this share of requests above so many seconds.
+    pub(crate) objective: Option<(f64, f64)>,
+    pub(crate) minimum_requests: f64,
+    pub(crate) look_once: Option<f64>,
+    pub(crate) horizon: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct GaugeSettings {
+    pub(crate) gauge: String,
+    pub(crate) above: Option<f64>,
+    pub(crate) below: Option<f64>,
+    /// Of the baseline: from 1 up the canary is higher, under 1 lower.
+    pub(crate) ratio: Option<f64>,
+    pub(crate) floor: f64,
+    pub(crate) lasting: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ReadinessSettings {
+    pub(crate) share: f64,
+    pub(crate) lasting: f64,
+    pub(crate) deadline: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BreakerSettings {
+    pub(crate) share: f64,
+    /// Only circuits that opened in the first so many seconds of a stage.
+    pub(crate) within: Option<f64>,
+    pub(crate) breakers: Vec<String>,
+}

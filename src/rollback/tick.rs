@@ -1,0 +1,382 @@
+//! Ticks: the counts of both arms since the tick before.
+
+mod line;
+
+pub use line::{TickError, TickReader};
+
+use crate::config::{ConfigError, Problem, Problems};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Most segments, KPIs, breakers or gauges in an arm.
+const NAMES_MAX: usize = 1000;
+/// Most bounds of a histogram.
+const BOUNDS_MAX: usize = 500;
+
+/// A checked observation of both arms, ready for [`Judge::observe`](super::Judge::observe).
+///
+/// Every number in it is finite and not negative, bounds of buckets ascend and are the same in both arms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tick {
+    pub(crate) at: f64,
+    pub(crate) stage: Option<f64>,
+    pub(crate) canary: Arm,
+    pub(crate) baseline: Option<Arm>,
+}
+
+impl Tick {
+    /// A tick at this time in seconds since the rollout began. Without a baseline, the canary is judged by limits alone.
+    ///
+    /// # Errors
+    ///
+    /// Every number that is negative, infinite or NaN, every histogram whose bounds do not ascend or differ between the
+    /// arms, more than 1,000 segments, KPIs, breakers or gauges.
+    pub fn new(at: f64, canary: Arm, baseline: Option<Arm>) -> Result<Self, ConfigError> {
+        let mut problems = Problems::default();
+        number(&mut problems, || "at".to_owned(), Some(at));
+        canary.check("canary", &mut problems);
+        if let Some(baseline) = &baseline {
+            baseline.check("baseline", &mut problems);
+            for (name, segment) in &canary.segments {
+                let Some(other) = baseline.segments.get(name) else { continue };
+                segment.latency.check_alike(&other.latency, name, &mut problems);
+            }
+        }
+        problems.into_result(Self { at, stage: None, canary, baseline })
+    }
+
+    /// The same tick in a stage with this share of the traffic in the canary, in percent.
+    ///
+    /// # Errors
+    ///
+    /// A share outside 0 to 100.
+    pub fn in_stage(self, percent: f64) -> Result<Self, ConfigError> {
+        if !(0.0..=100.0).contains(&percent) {
+            return Err(ConfigError::of(Problem::new("stage", percent, "a percentage from 0 to 100")));
+        }
+        Ok(Self { stage: Some(percent), ..self })
+    }
+}
+
+/// One side of the comparison. What is absent was not measured, which is not zero.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Arm {
+    /// Requests by segment.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub segments: BTreeMap<String, Segment>,
+    /// Instances by readiness.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances: Option<Instances>,
+    /// Circuit breakers by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub breakers: BTreeMap<String, BreakerReport>,
+    /// Kill switches that are engaged: shown with the evidence, never a trigger.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub switches_engaged: Vec<String>,
+    /// Values of this moment, such as `cpu` or `memory` from 0 to 1.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gauges: BTreeMap<String, f64>,
+    /// Business results with counts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kpis: BTreeMap<String, Kpi>,
+}
+
+/// Requests of one segment. Where `requests` is present, an absent class of errors counts 0.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Segment {
+    /// Finished requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<f64>,
+    /// Requests that the client got wrong: 4xx.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_errors: Option<f64>,
+    /// Requests that the service failed: 5xx.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_errors: Option<f64>,
+    /// Instance-seconds with a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_seconds: Option<f64>,
+    /// Instance-seconds with a server error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_seconds: Option<f64>,
+    /// Latencies.
+    pub latency: Latency,
+}
+
+/// Latencies by outcome: failures that fail fast must not flatter the successes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Latency {
+    /// Of requests that succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success: Option<Buckets>,
+    /// Of requests that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Buckets>,
+}
+
+/// A histogram: plain counts, one more than bounds; the last one is above every bound.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Buckets {
+    /// Upper bounds in seconds, ascending.
+    pub le: Vec<f64>,
+    /// Requests in each bucket.
+    pub counts: Vec<f64>,
+}
+
+/// Instances by readiness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instances {
+    /// All of them.
+    pub total: f64,
+    /// Those whose start has not ended.
+    #[serde(default)]
+    pub not_started: f64,
+    /// Those that started and are not ready.
+    #[serde(default)]
+    pub not_ready: f64,
+}
+
+/// A business result with counts, tested as a rate: a smaller share of good ones is worse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kpi {
+    /// Results as wanted.
+    pub good: f64,
+    /// All results.
+    pub total: f64,
+}
+
+/// A circuit breaker of an arm: its state in every instance, or a share of them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a state of closed, open, half_open, forced_open, disabled, shadow, or an object with open and of"
+)]
+pub enum BreakerReport {
+    /// The same state everywhere.
+    State(BreakerState),
+    /// Open in some instances.
+    Share(BreakerShare),
+}
+
+/// Instances in which a circuit breaker is open.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BreakerShare {
+    /// Instances with an open or half-open circuit.
+    pub open: f64,
+    /// All instances.
+    pub of: f64,
+}
+
+/// A circuit breaker's state in a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// Calls pass.
+    Closed,
+    /// Calls are rejected.
+    Open,
+    /// Probes pass: it was open before.
+    HalfOpen,
+    /// Opened by a person; never a trigger.
+    ForcedOpen,
+    /// Switched off.
+    Disabled,
+    /// Observed only.
+    Shadow,
+}
+
+impl BreakerReport {
+    /// The share of instances with a circuit that opened by itself.
+    pub(crate) fn open_share(&self) -> f64 {
+        match self {
+            Self::State(BreakerState::Open | BreakerState::HalfOpen) => 1.0,
+            Self::State(_) => 0.0,
+            Self::Share(BreakerShare { of, .. }) if *of <= 0.0 => 0.0,
+            Self::Share(BreakerShare { open, of }) => open / of,
+        }
+    }
+}
+
+fn number(problems: &mut Problems, field: impl FnOnce() -> String, value: Option<f64>) {
+    if let Some(value) = value.filter(|value| !value.is_finite() || *value < 0.0) {
+        problems.add(field(), value, "a finite number, 0 or more");
+    }
+}
+
+impl Arm {
+    fn check(&self, arm: &str, problems: &mut Problems) {
+        let sizes = [
+            ("segments", self.segments.len()),
+            ("breakers", self.breakers.len()),
+            ("gauges", self.gauges.len()),
+            ("kpis", self.kpis.len()),
+            ("switches_engaged", self.switches_engaged.len()),
+        ];
+        for (field, size) in sizes.into_iter().filter(|(_, size)| *size > NAMES_MAX) {
+            problems.add(format!("{arm}.{field}"), size, format!("at most {NAMES_MAX} names"));
+        }
+        for (name, segment) in &self.segments {
+            segment.check(&format!("{arm}.segments.{name}"), problems);
+        }
+        if let Some(Instances { total, not_started, not_ready }) = self.instances {
+            for (field, value) in [("total", total), ("not_started", not_started), ("not_ready", not_ready)] {
+                number(problems, || format!("{arm}.instances.{field}"), Some(value));
+            }
+            if not_started + not_ready > total {
+                let field = format!("{arm}.instances");
+                let value = format!("not_started {not_started} and not_ready {not_ready}");
+                problems.add(field, value, format!("at most total, {total}"));
+            }
+        }
+        for (name, kpi) in &self.kpis {
+            number(problems, || format!("{arm}.kpis.{name}.good"), Some(kpi.good));
+            number(problems, || format!("{arm}.kpis.{name}.total"), Some(kpi.total));
+            if kpi.good > kpi.total {
+                problems.add(format!("{arm}.kpis.{name}.good"), kpi.good, format!("at most total, {}", kpi.total));
+            }
+        }
+        for (name, report) in &self.breakers {
+            let BreakerReport::Share(BreakerShare { open, of }) = report else { continue };
+            number(problems, || format!("{arm}.breakers.{name}.open"), Some(*open));
+            number(problems, || format!("{arm}.breakers.{name}.of"), Some(*of));
+            if open > of {
+                problems.add(format!("{arm}.breakers.{name}.open"), open, format!("at most of, {of}"));
+            }
+        }
+        for (name, value) in self.gauges.iter().filter(|(_, value)| !value.is_finite()) {
+            problems.add(format!("{arm}.gauges.{name}"), value, "a finite number");
+        }
+    }
+}
+
+impl Segment {
+    /// The counts that are there, with their names.
+    fn counts(&mut self) -> [(&'static str, &mut Option<f64>); 5] {
+        [
+            ("requests", &mut self.requests),
+            ("client_errors", &mut self.client_errors),
+            ("server_errors", &mut self.server_errors),
+            ("active_seconds", &mut self.active_seconds),
+            ("error_seconds", &mut self.error_seconds),
+        ]
+    }
+
+    fn check(&self, path: &str, problems: &mut Problems) {
+        for (field, value) in self.clone().counts() {
+            number(problems, || format!("{path}.{field}"), *value);
+        }
+        for (field, buckets) in [("success", &self.latency.success), ("failure", &self.latency.failure)] {
+            if let Some(buckets) = buckets {
+                buckets.check(&format!("{path}.latency.{field}"), problems);
+            }
+        }
+    }
+}
+
+impl Latency {
+    fn check_alike(&self, other: &Self, segment: &str, problems: &mut Problems) {
+        let both = [("success", &self.success, &other.success), ("failure", &self.failure, &other.failure)];
+        for (field, own, other) in both {
+            if let (Some(own), Some(other)) = (own, other)
+                && own.le != other.le
+            {
+                let path = format!("baseline.segments.{segment}.latency.{field}.le");
+                problems.add(path, format!("{:?}", other.le), format!("the canary's, {:?}", own.le));
+            }
+        }
+    }
+}
+
+impl Buckets {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        if self.le.len() > BOUNDS_MAX {
+            problems.add(format!("{path}.le"), self.le.len(), format!("at most {BOUNDS_MAX} bounds"));
+        }
+        if self.counts.len() != self.le.len() + 1 {
+            let allowed = format!("one more than bounds, {}", self.le.len() + 1);
+            problems.add(format!("{path}.counts"), format!("{} counts", self.counts.len()), allowed);
+        }
+        if self.le.iter().any(|bound| !bound.is_finite() || *bound <= 0.0)
+            || !self.le.is_sorted_by(|one, next| one < next)
+        {
+            problems.add(format!("{path}.le"), format!("{:?}", self.le), "seconds above 0, ascending");
+        }
+        for (i, count) in self.counts.iter().enumerate() {
+            number(problems, || format!("{path}.counts[{i}]"), Some(*count));
+        }
+    }
+}
+
+impl Tick {
+    /// Both ticks as one: counts add up, the rest is that of the later one.
+    pub(crate) fn and(self, mut later: Self) -> Self {
+        later.at = later.at.max(self.at);
+        later.stage = later.stage.or(self.stage);
+        later.canary.add(self.canary);
+        match (&mut later.baseline, self.baseline) {
+            (Some(later), Some(earlier)) => later.add(earlier),
+            (none @ None, earlier) => *none = earlier,
+            (Some(_), None) => {}
+        }
+        later
+    }
+}
+
+impl Arm {
+    fn add(&mut self, earlier: Self) {
+        for (name, mut segment) in earlier.segments {
+            match self.segments.get_mut(&name) {
+                Some(later) => later.add(&mut segment),
+                None => {
+                    self.segments.insert(name, segment);
+                }
+            }
+        }
+        for (name, kpi) in earlier.kpis {
+            let later = self.kpis.entry(name).or_default();
+            *later = Kpi { good: later.good + kpi.good, total: later.total + kpi.total };
+        }
+        self.instances = self.instances.or(earlier.instances);
+        for (name, report) in earlier.breakers {
+            self.breakers.entry(name).or_insert(report);
+        }
+        for (name, value) in earlier.gauges {
+            self.gauges.entry(name).or_insert(value);
+        }
+    }
+}
+
+impl Segment {
+    fn add(&mut self, earlier: &mut Self) {
+        for ((_, later), (_, earlier)) in self.counts().into_iter().zip(earlier.counts()) {
+            if let Some(earlier) = *earlier {
+                *later = Some(later.unwrap_or(0.0) + earlier);
+            }
+        }
+        let both = [
+            (&mut self.latency.success, &mut earlier.latency.success),
+            (&mut self.latency.failure, &mut earlier.latency.failure),
+        ];
+        for (later, earlier) in both {
+            match (later, earlier.take()) {
+                (Some(later), Some(earlier)) if later.le == earlier.le => {
+                    for (later, earlier) in later.counts.iter_mut().zip(earlier.counts) {
+                        *later += earlier;
+                    }
+                }
+                (none @ None, earlier) => *none = earlier,
+                (Some(_), _) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Triggers: what each kind makes of a tick.
+
+mod breakers;
+mod gauge;
+mod latency;
+mod rate;
+mod readiness;
+
+use super::policy::{Class, Kind, Trigger};
+use super::tick::{Arm, Segment, Tick};
+use super::verdict::TriggerState;
+use crate::rollback::stats::errors::{Counts, Seconds};
+use breakers::Breakers;
+use gauge::Gauge;
+use latency::Latency;
+use rate::Rate;
+use readiness::Readiness;
+
+/// Time of a tick.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// Length of the tick.
+    pub(crate) seconds: f64,
+    /// Since the rollout began.
+    pub(crate) elapsed: f64,
+    /// Since the stage began.
+    pub(crate) in_stage: f64,
+    /// Whether this is the first tick of a stage but the first.
+    pub(crate) is_new_stage: bool,
+}
+
+/// What a trigger says at a tick.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) state: TriggerState,
+    pub(crate) canary: Option<f64>,
+    pub(crate) baseline: Option<f64>,
+    pub(crate) samples: f64,
+    pub(crate) log_e: Option<f64>,
+    pub(crate) log_threshold: Option<f64>,
+    pub(crate) sentence: String,
+}
+
+impl Finding {
+    pub(crate) fn new(state: TriggerState, sentence: impl Into<String>) -> Self {
+        let sentence = sentence.into();
+        Self { state, canary: None, baseline: None, samples: 0.0, log_e: None, log_threshold: None, sentence }
+    }
+
+    fn of_values(state: TriggerState, canary: Option<f64>, baseline: Option<f64>, sentence: impl Into<String>) -> Self {
+        Self { canary, baseline, ..Self::new(state, sentence) }
+    }
+}
+
+/// A trigger with what it learned.
+#[derive(Clone, Debug)]
+pub(crate) enum Watch {
+    Rate(Rate),
+    Latency(Latency),
+    Gauge(Gauge),
+    Readiness(Readiness),
+    Breakers(Breakers),
+}
+
+impl Watch {
+    pub(crate) fn new(trigger: &Trigger) -> Self {
+        match &trigger.kind {
+            Kind::Errors { rate, .. } | Kind::Kpi { rate, .. } => Self::Rate(Rate::new(rate.clone())),
+            Kind::Latency(settings) => Self::Latency(Latency::new(settings.clone())),
+            Kind::Gauge(settings) => Self::Gauge(Gauge::new(settings.clone())),
+            Kind::Readiness(settings) => Self::Readiness(Readiness::new(settings.clone())),
+            Kind::Breakers(settings) => Self::Breakers(Breakers::new(settings.clone())),
+        }
+    }
+
+    /// Takes in a tick; returns whether it was measured.
+    pub(crate) fn observe(&mut self, trigger: &Trigger, now: &Now, tick: &Tick) -> bool {
+        let baseline = tick.baseline.as_ref();
+        match (self, &trigger.kind) {
+            (Self::Rate(rate), Kind::Errors { class, .. }) => {
+                let counts = |name: &str| {
+                    let own = tick.canary.segments.get(name).and_then(|segment| segment_counts(segment, *class));
+                    let other = baseline
+                        .and_then(|arm| arm.segments.get(name))
+                        .and_then(|segment| segment_counts(segment, *class));
+                    (own, other)
+                };
+                rate.observe(now, tick.canary.segments.keys().map(|name| (&**name, counts(name))))
+            }
+            (Self::Rate(rate), Kind::Kpi { kpi, .. }) => {
+                let counts = (kpi_counts(&tick.canary, kpi), baseline.and_then(|arm| kpi_counts(arm, kpi)));
+                rate.observe(now, std::iter::once((&**kpi, counts)))
+            }
+            (Self::Latency(latency), _) => latency.observe(now, &tick.canary, baseline),
+            (Self::Gauge(gauge), _) => gauge.observe(now, &tick.canary, baseline),
+            (Self::Readiness(readiness), _) => readiness.observe(now, &tick.canary, baseline),
+            (Self::Breakers(breakers), _) => breakers.observe(now, &tick.canary, baseline),
+            (Self::Rate(_), _) => false,
+        }
+    }
+
+    /// What it says of the data so far.
+    pub(crate) fn finding(&self) -> Finding {
+        match self {
+            Self::Rate(rate) => rate.finding(),
+            Self::Latency(latency) => latency.finding(),
+            Self::Gauge(gauge) => gauge.finding(),
+            Self::Readiness(readiness) => readiness.finding(),
+            Self::Breakers(breakers) => breakers.finding(),
+        }
+    }
+}
+
+/// Where requests were counted, an absent class of errors is 0. Errors beyond the requests are skew between counters.
+fn segment_counts(segment: &Segment, class: Class) -> Option<Counts> {
+    let requests = segment.requests?;
+    let (client, server) = (segment.client_errors.unwrap_or(0.0), segment.server_errors.unwrap_or(0.0));
+    let errors = match class {
+        Class::Server => server,
+        Class::Client => client,
+        Class::All => client + server,
+    };
+    let seconds = match (class, segment.active_seconds, segment.error_seconds) {
+        (Class::Server, Some(active), error) if error.is_some() || errors == 0.0 => {
+            let error = error.unwrap_or(0.0);
+            Some(Seconds { error, active: active.max(error) })
+        }
+        _ => None,
+    };
+    Some(Counts { errors, requests: requests.max(errors), seconds })
+}
+
+fn kpi_counts(arm: &Arm, kpi: &str) -> Option<Counts> {
+    let kpi = arm.kpis.get(kpi)?;
+    Some(Counts { errors: kpi.total - kpi.good, requests: kpi.total, seconds: None })
+}
+
+/// A share as a person reads it.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent {
+        _ if percent >= 10.0 => format!("{percent:.0} %"),
+        _ if percent >= 0.1 || percent == 0.0 => format!("{percent:.1} %"),
+        _ => format!("{percent:.3} %"),
+    }
+}
+
+/// A count with separators.
+pub(crate) fn count(value: f64) -> String {
+    let digits = format!("{:.0}", value.min(1e18));
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

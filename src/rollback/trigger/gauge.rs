@@ -1,0 +1,71 @@
+//! The trigger of a gauge: CPU, memory, a business value without counts.
+
+use super::{Finding, Now};
+use crate::rollback::policy::GaugeSettings;
+use crate::rollback::tick::Arm;
+use crate::rollback::verdict::TriggerState;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Gauge {
+    settings: GaugeSettings,
+    /// The last values, and since when they have been bad.
+    canary: Option<f64>,
+    baseline: Option<f64>,
+    bad_since: Option<f64>,
+    elapsed: f64,
+}
+
+impl Gauge {
+    pub(crate) fn new(settings: GaugeSettings) -> Self {
+        Self { settings, canary: None, baseline: None, bad_since: None, elapsed: 0.0 }
+    }
+
+    pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
+        self.elapsed = now.elapsed;
+        let Some(value) = canary.gauges.get(&self.settings.gauge).copied() else { return false };
+        self.canary = Some(value);
+        self.baseline = baseline.and_then(|arm| arm.gauges.get(&self.settings.gauge)).copied();
+        if self.is_bad(value) {
+            self.bad_since.get_or_insert(now.elapsed - now.seconds);
+        } else {
+            self.bad_since = None;
+        }
+        true
+    }
+
+    /// A limit that the baseline breaks as well is no fault of the canary.
+    fn is_bad(&self, value: f64) -> bool {
+        let settings = &self.settings;
+        let beyond = |value: f64| {
+            settings.above.is_some_and(|above| value > above) || settings.below.is_some_and(|below| value < below)
+        };
+        let limit = beyond(value) && !self.baseline.is_some_and(beyond);
+        let ratio =
+            settings.ratio.zip(self.baseline.filter(|baseline| *baseline > 0.0)).is_some_and(|(ratio, baseline)| {
+                if ratio >= 1.0 {
+                    value >= ratio * baseline && value >= settings.floor
+                } else {
+                    value <= ratio * baseline
+                }
+            });
+        limit || ratio
+    }
+
+    pub(crate) fn finding(&self) -> Finding {
+        let name = &self.settings.gauge;
+        let Some(value) = self.canary else {
+            return Finding::new(TriggerState::NotMeasured, format!("{name} is not measured"));
+        };
+        let lasted = self.bad_since.map(|since| self.elapsed - since);
+        let state = match lasted {
+            Some(lasted) if lasted >= self.settings.lasting => TriggerState::Fired,
+            _ => TriggerState::Ok,
+        };
+        let than = self.baseline.map_or(String::new(), |baseline| format!(", the baseline's is {baseline:.3}"));
+        let more = match lasted {
+            Some(lasted) => format!("; out of bounds for {lasted:.0} s of {:.0} s", self.settings.lasting),
+            None => String::new(),
+        };
+        Finding::of_values(state, self.canary, self.baseline, format!("{name} of the canary is {value:.3}{than}{more}"))
+    }
+}

@@ -1,0 +1,201 @@
+//! The trigger of latencies: are the canary's tails longer than the baseline's, or than the objective?
+
+use super::{Finding, Now, count, percent};
+use crate::rollback::policy::LatencySettings;
+use crate::rollback::stats::errors::{Counts, ErrorModel};
+use crate::rollback::stats::latency::{LatencyModel, QUANTILES, above_latency, quantile};
+use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, ratios};
+use crate::rollback::tick::{Arm, Buckets};
+use crate::rollback::verdict::TriggerState;
+use std::collections::BTreeMap;
+
+const NONE: [Increments; QUANTILES.len()] = [[0.0; COMPONENTS]; QUANTILES.len()];
+const RATIO_MAX: f64 = 180.0;
+const SEGMENTS_MAX: usize = 1000;
+/// Mass that a new stage adds to the late processes.
+const STAGE: f64 = 0.1;
+/// Seconds after which what is shown has lost 63 % of its weight.
+const SHOWN: f64 = 20.0;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Latency {
+    settings: LatencySettings,
+    ratios: Increments,
+    segments: BTreeMap<String, (LatencyModel, Tails)>,
+    total: Tails,
+    /// The canary alone against the objective.
+    objective: (ErrorModel, Mixture),
+    mass: f64,
+    shown: BTreeMap<&'static str, Buckets>,
+    samples: f64,
+    changed: bool,
+}
+
+/// A process of each quantile from the start with a small margin, and one whose starts are spread with a larger one: clean
+/// rollouts contain minutes in which one arm is slower by chance.
+#[derive(Clone, Debug)]
+struct Tails {
+    early: [Mixture; QUANTILES.len()],
+    late: [Mixture; QUANTILES.len()],
+}
+
+impl Tails {
+    fn new(late: f64) -> Self {
+        Self { early: std::array::from_fn(|_| Mixture::new(1.0)), late: std::array::from_fn(|_| Mixture::new(late)) }
+    }
+
+    fn step(&mut self, early: &[Increments], late: &[Increments], added: f64, seconds: f64) {
+        for (process, increments) in self.early.iter_mut().zip(early) {
+            process.step(increments, seconds);
+        }
+        for (process, increments) in self.late.iter_mut().zip(late) {
+            process.add(added);
+            process.step(increments, seconds);
+        }
+    }
+
+    fn value(&self) -> f64 {
+        let all = self.early.iter().chain(&self.late);
+        all.map(Mixture::value).sum::<f64>() / (2 * QUANTILES.len()) as f64
+    }
+}
+
+impl Latency {
+    pub(crate) fn new(settings: LatencySettings) -> Self {
+        Self {
+            ratios: ratios(RATIO_MAX),
+            segments: BTreeMap::new(),
+            total: Tails::new(0.0),
+            objective: (ErrorModel::new(), Mixture::new(0.5)),
+            mass: 0.0,
+            shown: BTreeMap::new(),
+            samples: 0.0,
+            changed: false,
+            settings,
+        }
+    }
+
+    pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
+        let seconds = now.seconds;
+        let added = seconds / self.settings.horizon + if now.is_new_stage { STAGE } else { 0.0 };
+        self.mass += added;
+        let (mut early, mut late) = (NONE, NONE);
+        let (mut requests, mut slow) = (0.0, 0.0);
+        let mut changed = false;
+        for buckets in self.shown.values_mut() {
+            buckets.counts.iter_mut().for_each(|count| *count *= (-seconds / SHOWN).exp());
+        }
+        for (name, segment) in &canary.segments {
+            let Some(own) = &segment.latency.success else { continue };
+            requests += own.counts.iter().sum::<f64>();
+            if let Some((_, edge)) = self.settings.objective {
+                slow += above_latency(&own.le, &own.counts, edge);
+            }
+            self.show("canary", own);
+            let other =
+                baseline.and_then(|arm| arm.segments.get(name)).and_then(|segment| segment.latency.success.as_ref());
+            let Some(other) = other.filter(|other| other.le == own.le) else { continue };
+            self.show("baseline", other);
+            if !self.segments.contains_key(name) && self.segments.len() >= SEGMENTS_MAX {
+                self.segments.pop_first();
+            }
+            if !self.segments.contains_key(name) {
+                self.segments.insert(name.clone(), (LatencyModel::new(), Tails::new(self.mass)));
+            }
+            let Some((model, tails)) = self.segments.get_mut(name) else { continue };
+            changed |= model.begin(&own.le);
+            let (mut of_early, mut of_late) = (NONE, NONE);
+            model.compare(&own.counts, &other.counts, self.settings.margin, seconds, &self.ratios, &mut of_early);
+            model.compare(&own.counts, &other.counts, self.settings.late_margin, seconds, &self.ratios, &mut of_late);
+            tails.step(&of_early, &of_late, added, seconds);
+            for (sums, of) in [(&mut early, of_early), (&mut late, of_late)] {
+                for (sum, of) in sums.iter_mut().flatten().zip(of.iter().flatten()) {
+                    *sum += of;
+                }
+            }
+            model.learn(&own.counts, &other.counts, seconds);
+        }
+        self.total.step(&early, &late, added, seconds);
+        self.step_objective(slow, requests, added, seconds);
+        self.samples += requests;
+        self.changed = changed;
+        requests > 0.0 && !changed
+    }
+
+    fn step_objective(&mut self, slow: f64, requests: f64, added: f64, seconds: f64) {
+        let Some((share, _)) = self.settings.objective else { return };
+        let counts = Counts { errors: slow, requests, seconds: None };
+        let (model, evidence) = &mut self.objective;
+        let mut increments = [0.0; COMPONENTS];
+        model.alone(&counts, share, &self.ratios, &mut increments);
+        evidence.add(0.5 * added);
+        evidence.step(&increments, seconds);
+        model.learn(&counts, None, seconds);
+    }
+
+    /// Adds to the faded counts that people read.
+    fn show(&mut self, arm: &'static str, buckets: &Buckets) {
+        match self.shown.get_mut(arm) {
+            Some(shown) if shown.le == buckets.le => {
+                for (shown, count) in shown.counts.iter_mut().zip(&buckets.counts) {
+                    *shown += count;
+                }
+            }
+            _ => {
+                self.shown.insert(arm, buckets.clone());
+            }
+        }
+    }
+
+    fn evidence(&self) -> f64 {
+        if self.settings.objective.is_some() {
+            return self.objective.1.value();
+        }
+        let sum: f64 = self.segments.values().map(|(_, tails)| tails.value()).sum();
+        0.5 * self.total.value() + 0.5 * sum / self.segments.len().max(1) as f64
+    }
+
+    pub(crate) fn finding(&self) -> Finding {
+        let threshold = 1.0 / self.settings.alpha;
+        let evidence = self.evidence();
+        let p99 = |arm| self.shown.get(arm).and_then(|shown: &Buckets| quantile(&shown.le, &shown.counts, 0.99));
+        let (canary, baseline) = (p99("canary"), p99("baseline"));
+        let enough = self.samples >= self.settings.minimum_requests;
+        let comparable = self.settings.objective.is_some() || baseline.is_some();
+        let state = match () {
+            () if self.changed => TriggerState::NoData,
+            () if evidence >= threshold && enough => TriggerState::Fired,
+            () if !enough => TriggerState::Collecting,
+            () if !comparable => TriggerState::NotMeasured,
+            () => TriggerState::Ok,
+        };
+        let milliseconds =
+            |seconds: Option<f64>| seconds.map_or("-".to_owned(), |seconds| format!("{:.0} ms", seconds * 1e3));
+        let than = match self.settings.objective {
+            Some((share, edge)) => {
+                format!(", at most {} may take longer than {}", percent(share), milliseconds(Some(edge)))
+            }
+            None => format!(", the baseline's {}", milliseconds(baseline)),
+        };
+        let more = match state {
+            TriggerState::NoData => "; the bounds of the buckets changed, so the comparison begins anew".to_owned(),
+            TriggerState::NotMeasured => "; nothing to compare with".to_owned(),
+            TriggerState::Collecting => {
+                format!("; {} of {} requests needed", count(self.samples), count(self.settings.minimum_requests))
+            }
+            TriggerState::Fired => format!("; evidence {} of {} needed", count(evidence), count(threshold)),
+            _ => String::new(),
+        };
+        Finding {
+            samples: self.samples,
+            log_e: Some(evidence.max(1e-12).ln()),
+            log_threshold: Some(threshold.ln()),
+            ..Finding::of_values(
+                state,
+                canary,
+                baseline,
+                format!("p99 of the canary is {}{than}{more}", milliseconds(canary)),
+            )
+        }
+    }
+}

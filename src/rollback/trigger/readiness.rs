@@ -1,0 +1,82 @@
+//! The trigger of instances that are not ready: never, or not any more.
+
+use super::{Finding, Now, percent};
+use crate::rollback::policy::ReadinessSettings;
+use crate::rollback::tick::{Arm, Instances};
+use crate::rollback::verdict::TriggerState;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Readiness {
+    settings: ReadinessSettings,
+    canary: Option<f64>,
+    baseline: Option<f64>,
+    instances: Instances,
+    /// Whether the canary was ready once in this stage.
+    was_ready: bool,
+    bad_since: Option<f64>,
+    elapsed: f64,
+    in_stage: f64,
+}
+
+impl Readiness {
+    pub(crate) fn new(settings: ReadinessSettings) -> Self {
+        Self {
+            settings,
+            canary: None,
+            baseline: None,
+            instances: Instances::default(),
+            was_ready: false,
+            bad_since: None,
+            elapsed: 0.0,
+            in_stage: 0.0,
+        }
+    }
+
+    pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
+        self.elapsed = now.elapsed;
+        self.in_stage = now.in_stage;
+        if now.is_new_stage {
+            self.was_ready = false;
+        }
+        let Some(instances) = canary.instances.filter(|instances| instances.total > 0.0) else { return false };
+        let share = |instances: Instances| (instances.not_ready + instances.not_started) / instances.total;
+        let other = baseline.and_then(|arm| arm.instances).filter(|instances| instances.total > 0.0).map(share);
+        self.instances = instances;
+        self.canary = Some(share(instances));
+        self.baseline = other;
+        let is_bad = share(instances) > self.settings.share;
+        self.was_ready |= !is_bad;
+        // A baseline that is not ready either is no fault of the canary.
+        if is_bad && other.is_none_or(|other| other <= self.settings.share) {
+            self.bad_since.get_or_insert(now.elapsed - now.seconds);
+        } else {
+            self.bad_since = None;
+        }
+        true
+    }
+
+    pub(crate) fn finding(&self) -> Finding {
+        let Some(share) = self.canary else {
+            return Finding::new(TriggerState::NotMeasured, "readiness of the instances is not measured");
+        };
+        let lasted = self.bad_since.map_or(0.0, |since| self.elapsed - since);
+        let never = !self.was_ready && self.in_stage >= self.settings.deadline && lasted > 0.0;
+        let lost = self.was_ready && self.bad_since.is_some() && lasted >= self.settings.lasting;
+        let state = if never || lost { TriggerState::Fired } else { TriggerState::Ok };
+        let state = if state == TriggerState::Ok && !self.was_ready { TriggerState::Collecting } else { state };
+        let Instances { total, not_started, not_ready } = self.instances;
+        let bad = format!("{} of {total} instances of the canary are not ready", not_started + not_ready);
+        let than = self.baseline.map_or(String::new(), |other| format!(", {} of the baseline's", percent(other)));
+        let more = match state {
+            TriggerState::Fired if never => {
+                format!("; never ready in {:.0} s, {:.0} s are allowed", self.in_stage, self.settings.deadline)
+            }
+            TriggerState::Fired => format!("; for {lasted:.0} s, {:.0} s are allowed", self.settings.lasting),
+            TriggerState::Collecting => {
+                format!("; it has until second {:.0} of the stage to become ready", self.settings.deadline)
+            }
+            _ => String::new(),
+        };
+        Finding::of_values(state, Some(share), self.baseline, format!("{bad}{than}{more}"))
+    }
+}
