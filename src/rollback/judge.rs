@@ -131,7 +131,7 @@ impl Judge {
         let is_alike = tick.baseline.as_ref() == Some(&tick.canary) && requests(&tick.canary) > 0.0;
         self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
         for (trigger, state) in self.policy.triggers.iter().zip(&mut self.watches) {
-            state.is_ignored = now.in_stage < trigger.ignore_first;
+            state.is_ignored = now.in_stage - now.seconds < trigger.ignore_first;
             if !state.is_ignored && state.watch.observe(trigger, &now, tick) {
                 state.first.get_or_insert(now.elapsed);
                 state.last = Some(now.elapsed);

@@ -188,7 +188,7 @@ impl Rate {
             self.mass += STAGE;
             self.warm_up = (self.settings.warm_up > 0.0).then(|| WarmUp::new(self.relative()));
         }
-        if now.in_stage >= self.settings.warm_up
+        if now.in_stage - now.seconds >= self.settings.warm_up
             && let Some(warm_up) = self.warm_up.take()
         {
             let most = warm_up.before.max(AFTER_WARM_UP);
