@@ -13,7 +13,7 @@ const START: f64 = 0.35;
 /// Mass that a new stage adds: its traffic is new.
 const STAGE: f64 = 0.1;
 /// Most evidence that a warm-up leaves behind, so that a cold start is no debt.
-const AFTER_WARM_UP: f64 = 3.0;
+const AFTER_WARM_UP: f64 = 2.1;
 /// Highest ratio that is looked for; in the warm-up, where the limit is a rate.
 const RATIO_MAX: f64 = 180.0;
 const WARM_UP_RATIO_MAX: f64 = 25.0;
