@@ -1,35 +1,38 @@
-//! The autopilot: evaluates the KPI window by window and engages the ranking's switch once every guard allows it.
+//! The autopilot: judges the KPI window by window and engages the ranking's switch once the judge says so.
 //!
 //! It writes to the document that the gates of the arms read, within the limits of the switch's definition.
 
 use crate::kpi::{Orders, Share, Windows};
 use crate::load::Arm;
-use crate::ranking::{ORDERS, PAGE_VIEWS, SWITCH};
-use crate::rollout::STAGES;
+use crate::ranking::SWITCH;
 use crate::scrape::Look;
 use backstop::BoxError;
 use backstop::clock::Timestamp;
 use backstop::kill_switch::audit::AuditLog;
-use backstop::kill_switch::auto_engage::{
-    BlastRadius, Kpi, KpiTrigger, KpiTriggerConfig, Reading, Spread, Verdict, Window,
-};
+use backstop::kill_switch::auto_engage::{KpiTrigger, Reaction};
 use backstop::kill_switch::store::FileStore;
 use backstop::kill_switch::{
     Author, Change, Definition, Document, Editor, Engage, Engagement, OnUnknown, Scope, Stage, SwitchId,
 };
+use backstop::rollback::{Arm as TickArm, Kpi, Policy, Tick};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Author of the engagement, in the document and in the audit.
 const NAME: &str = "autopilot";
+/// The KPI, in the policy and in the ticks.
 const KPI: &str = "orders per page view";
-/// Stable has 0.25; a page below this is broken.
-pub(crate) const THRESHOLD: f64 = 0.15;
-/// Shorter than the defaults of 60 s, 100 samples and 5 min, to keep the demonstration short.
-const WINDOW: Duration = Duration::from_secs(1);
-const SAMPLES: u32 = 20;
-const WARM_UP: Duration = Duration::from_millis(1_500);
+/// The warm-up is shorter than the default of a minute, to keep the demonstration short.
+const POLICY: &str = r#"
+    [[trigger]]
+    name = "orders per page view"
+    kind = "kpi"
+    kpi = "orders per page view"
+    minimum_requests = 20
+    warm_up = "1s"
+    borderline = 1.0
+"#;
 
 /// Editor of the document that holds the switch, with its audit log.
 pub(crate) struct ControlPlane(Arc<Editor>);
@@ -46,13 +49,11 @@ impl ControlPlane {
         Ok(control_plane)
     }
 
-    /// Engages on the canary's instance only: stable ranks correctly.
-    pub(crate) async fn engage(&self, verdict: &Verdict) -> Result<Engagement, BoxError> {
-        let engage = Engage::new(id()?, Scope::all()).stage(Stage::instances([Arm::Canary.as_str()]));
-        let (change, by) = verdict.engage(engage, NAME, Timestamp::now()).ok_or("the verdict is Wait")?;
-        let document = self.change(change, by).await?;
-        let engaged = document.switch(SWITCH).and_then(|switch| switch.engaged.as_ref());
-        engaged.cloned().ok_or_else(|| "the switch is released in the document".into())
+    /// Judges a tick, and engages on the canary's instance only if the judge says so: stable ranks correctly.
+    pub(crate) async fn run(&self, mut trigger: KpiTrigger, tick: Tick) -> Result<(KpiTrigger, Reaction), BoxError> {
+        let editor = Arc::clone(&self.0);
+        let run = move || trigger.run(&editor, tick, Timestamp::now()).map(|reaction| (trigger, reaction));
+        Ok(tokio::task::spawn_blocking(run).await??)
     }
 
     /// Error that the autopilot gets when it tries to release.
@@ -86,32 +87,41 @@ fn id() -> Result<SwitchId, BoxError> {
 pub(crate) struct Autopilot {
     trigger: KpiTrigger,
     windows: Windows,
+    /// Seconds since the release, a window each.
+    seconds: f64,
 }
 
 impl Autopilot {
     pub(crate) fn new(begin: Look) -> Result<Self, BoxError> {
-        let kpi = Kpi::lower_is_worse(KPI, THRESHOLD)
-            .metric(format!("{ORDERS} / {PAGE_VIEWS}"))
-            .minimum_samples(SAMPLES)
-            .warm_up(WARM_UP);
-        let config =
-            KpiTriggerConfig::builder().kpi(kpi).window(WINDOW).max_reach(reach(), Spread::Instances).build()?;
-        Ok(Self { trigger: KpiTrigger::new(config, Timestamp::now()), windows: Windows::new(begin) })
+        let engage = Engage::new(id()?, Scope::all()).stage(Stage::instances([Arm::Canary.as_str()]));
+        let trigger = KpiTrigger::new(Policy::parse(POLICY)?, engage, NAME);
+        Ok(Self { trigger, windows: Windows::new(begin), seconds: 0.0 })
     }
 
-    /// Adds a scrape; returns a verdict at the end of a window.
-    pub(crate) fn observe(&mut self, look: &Look) -> Option<(Orders, Verdict)> {
-        let orders = self.windows.observe(look)?;
-        let reading = |share: Share| Reading::new(share.value(), share.page_views as f64);
-        let window = Window::new(Timestamp::now(), BlastRadius::new(reach(), Spread::Instances))
-            .canary(KPI, reading(orders.canary))
-            .baseline(KPI, reading(orders.stable));
-        Some((orders, self.trigger.observe(&window)))
+    /// Adds a scrape; returns the orders and the reaction at the end of a window.
+    pub(crate) async fn observe(
+        &mut self,
+        control_plane: &ControlPlane,
+        look: &Look,
+    ) -> Result<Option<(Orders, Reaction)>, BoxError> {
+        let Some(orders) = self.windows.observe(look) else { return Ok(None) };
+        self.seconds += 1.0;
+        let tick = Tick::new(self.seconds, arm(orders.canary), Some(arm(orders.stable)))?;
+        let (trigger, reaction) = control_plane.run(self.trigger.clone(), tick).await?;
+        self.trigger = trigger;
+        Ok(Some((orders, reaction)))
     }
 }
 
-/// Share of the traffic that the canary's instance serves, in percent.
-fn reach() -> f64 {
-    let [_, second] = STAGES;
-    f64::from(second)
+fn arm(share: Share) -> TickArm {
+    let mut arm = TickArm::default();
+    let (good, total) = (share.orders as f64, share.page_views as f64);
+    arm.kpis.insert(KPI.to_owned(), Kpi { good: good.min(total), total });
+    arm
+}
+
+/// The engagement in the new document.
+pub(crate) fn engagement(document: &Document) -> Result<Engagement, BoxError> {
+    let engaged = document.switch(SWITCH).and_then(|switch| switch.engaged.clone());
+    engaged.ok_or_else(|| "the switch is released in the document".into())
 }

@@ -1,6 +1,6 @@
 //! The last act: a KPI that no breaker measures falls, and the switch is engaged automatically.
 
-use crate::autopilot::{Autopilot, THRESHOLD};
+use crate::autopilot::{self, Autopilot};
 use crate::console::Tone;
 use crate::kpi::{Orders, Windows};
 use crate::load::{Answer, Arm, Phase, Route, Sample};
@@ -9,7 +9,6 @@ use crate::report::{setting, time};
 use crate::rollout::{Rollout, STAGES};
 use crate::step::step;
 use backstop::BoxError;
-use backstop::kill_switch::auto_engage::Verdict;
 use backstop::kill_switch::{Engagement, Trigger};
 use std::time::Duration;
 
@@ -29,10 +28,9 @@ impl Rollout {
         let released = step("the next release goes out", self.release_worst_first()).await?;
         let mut autopilot = Autopilot::new(step("a scrape of the next release", self.scraper.next()).await?)?;
         let judging = self.judge_until_engage(&mut autopilot);
-        let (worst_first, verdict) = step("the autopilot says ENGAGE", judging).await?;
+        let (worst_first, engagement) = step("the autopilot engages the switch", judging).await?;
 
         let judged = self.story.now();
-        let engagement = step("the autopilot engages the switch", self.control_plane.engage(&verdict)).await?;
         self.story.mark("judge", Tone::Bad, "judge: ENGAGE", &describe(&engagement)?);
         let first_unranked = step("the canary's gate closes", self.until_unranked()).await?;
         let [_, second] = STAGES;
@@ -63,21 +61,18 @@ impl Rollout {
         Ok(self.story.mark("rollout", Tone::Plain, "canary ranks the worst first", text))
     }
 
-    async fn judge_until_engage(&self, autopilot: &mut Autopilot) -> Result<(Orders, Verdict), BoxError> {
+    async fn judge_until_engage(&self, autopilot: &mut Autopilot) -> Result<(Orders, Engagement), BoxError> {
         let mut looks = self.scraper.looks.clone();
         looks.mark_unchanged();
         loop {
             looks.changed().await?;
-            let look = looks.borrow_and_update().clone();
-            let Some((orders, verdict)) = look.and_then(|look| autopilot.observe(&look)) else { continue };
+            let Some(look) = looks.borrow_and_update().clone() else { continue };
+            let Some((orders, reaction)) = autopilot.observe(&self.control_plane, &look).await? else { continue };
             let text = format!("page views with an order: canary {}, stable {}", orders.canary, orders.stable);
-            let Verdict::Wait { guards, .. } = &verdict else {
-                self.story.say("judge", Tone::Plain, &text);
-                return Ok((orders, verdict));
-            };
-            let held: Vec<_> =
-                guards.iter().filter(|result| result.holds).map(|result| result.guard.as_str()).collect();
-            self.story.say("judge", Tone::Plain, &format!("{text}; held by {}", held.join(" and ")));
+            self.story.say("judge", Tone::Plain, &format!("{text}; {}", reaction.verdict.decision.as_str()));
+            if let Some(document) = &reaction.engaged {
+                return Ok((orders, autopilot::engagement(document)?));
+            }
         }
     }
 
@@ -93,6 +88,8 @@ impl Rollout {
     }
 
     async fn until_orders_recover(&self) -> Result<Orders, BoxError> {
+        /// Stable has 0.25; the canary that ranks the worst first has none.
+        const RECOVERED: f64 = 0.15;
         let mut windows = Windows::new(self.scraper.next().await?);
         let mut looks = self.scraper.looks.clone();
         looks.mark_unchanged();
@@ -100,7 +97,7 @@ impl Rollout {
             looks.changed().await?;
             let look = looks.borrow_and_update().clone();
             match look.and_then(|look| windows.observe(&look)) {
-                Some(orders) if orders.canary.value() > THRESHOLD => return Ok(orders),
+                Some(orders) if orders.canary.value() > RECOVERED => return Ok(orders),
                 _ => {}
             }
         }
@@ -132,8 +129,10 @@ fn describe(engagement: &Engagement) -> Result<String, BoxError> {
     let (window, samples) = (setting(Duration::from_secs(breach.window_seconds)), breach.samples);
     Ok(format!(
         "ENGAGE: switch \"{SWITCH}\" on the canary's instance, by {}\n\
-         trigger: {metric} at {value:.3}, threshold {threshold}, {samples} samples in a window of {window}",
-        engagement.by
+         trigger: {:.0} % of {metric} missing, {:.0} % on stable, {samples} samples in {window}",
+        engagement.by,
+        100.0 * value,
+        100.0 * threshold,
     ))
 }
 

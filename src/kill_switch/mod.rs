@@ -59,6 +59,7 @@
 
 pub mod access;
 pub mod audit;
+#[cfg(feature = "rollback")]
 pub mod auto_engage;
 mod builder;
 pub(crate) mod control;

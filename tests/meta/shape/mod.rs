@@ -39,13 +39,13 @@ const PURE_ROOMS: &[&str] = &[
     "kill_switch/audit/describe.rs",
     "kill_switch/audit/record.rs",
     "kill_switch/audit/tail.rs",
-    "kill_switch/auto_engage/",
     "kill_switch/drill/stats.rs",
     "kill_switch/model/",
     "kill_switch/rules/",
     "kill_switch/runtime/compiled_scope.rs",
     "kill_switch/staged/soak.rs",
     "kill_switch/target.rs",
+    "rollback/",
 ];
 
 /// What a pure room may use of the crate besides pure rooms: values, and what reads and checks them.
