@@ -2,7 +2,7 @@
 
 mod judge;
 mod policy;
-pub(crate) mod stats;
+pub mod stats;
 mod tick;
 mod trigger;
 mod verdict;

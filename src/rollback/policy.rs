@@ -187,7 +187,7 @@ pub(crate) struct RateSettings {
     pub(crate) warm_up_alpha: f64,
     pub(crate) without_baseline: f64,
     pub(crate) without_baseline_requests: f64,
-    /// Judged once, at this second of the rollout, by a test that may be looked at once.
+    /// Judged once, when both arms have this many requests, by a test that may be looked at once.
     pub(crate) look_once: Option<f64>,
     pub(crate) horizon: f64,
 }

@@ -3,6 +3,7 @@
 mod breakers;
 mod gauge;
 mod latency;
+mod look;
 mod rate;
 mod readiness;
 

@@ -103,8 +103,7 @@ trigger_file! {
     warm_up_alpha: f64 = [Errors Kpi],
     without_baseline: f64 = [Errors Kpi],
     without_baseline_requests: f64 = [Errors Kpi],
-    #[serde(default, with = "humantime_serde")]
-    look_once: Duration = [Errors Kpi Latency],
+    look_once: f64 = [Errors Kpi Latency],
     margin: f64 = [Latency],
     late_margin: f64 = [Latency],
     #[serde(default, with = "humantime_serde")]
@@ -305,7 +304,7 @@ impl Check<'_> {
                 1.0,
                 1e9,
             ),
-            look_once: self.look(file, horizon),
+            look_once: self.optional("look_once", file.look_once, 1.0, 1e12),
             horizon,
         }
     }
@@ -329,13 +328,9 @@ impl Check<'_> {
             late_margin: self.number("late_margin", file.late_margin, margin.max(1.4), margin, 10.0),
             objective,
             minimum_requests: self.number("minimum_requests", file.minimum_requests, 50.0, 1.0, 1e9),
-            look_once: self.look(file, horizon),
+            look_once: self.optional("look_once", file.look_once, 1.0, 1e12),
             horizon,
         })
-    }
-
-    fn look(&mut self, file: &TriggerFile, horizon: f64) -> Option<f64> {
-        file.look_once.map(|at| self.duration("look_once", Some(at), 0.0, 1.0, horizon))
     }
 
     fn gauge(&mut self, mut file: TriggerFile) -> Kind {

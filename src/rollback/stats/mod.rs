@@ -1,6 +1,9 @@
-//! The statistics behind the triggers. `STATISTICS` in the guide says what they reach and what cannot be had.
+//! Statistics behind the triggers, and the tests that may be looked at once.
 
 pub(crate) mod dispersion;
 pub(crate) mod errors;
+mod fixed;
 pub(crate) mod latency;
 pub(crate) mod mixture;
+
+pub use fixed::{Comparison, FixedHorizon, LookError, Method, Moments, Proportion, Test};

@@ -1,5 +1,6 @@
 //! The trigger of latencies: are the canary's tails longer than the baseline's, or than the objective?
 
+use super::look::Look;
 use super::{Finding, Now, count, percent};
 use crate::rollback::policy::LatencySettings;
 use crate::rollback::stats::errors::{Counts, ErrorModel};
@@ -29,6 +30,7 @@ pub(crate) struct Latency {
     shown: BTreeMap<&'static str, Buckets>,
     samples: f64,
     changed: bool,
+    look: Option<Look>,
 }
 
 /// A process of each quantile from the start with a small margin, and one whose starts are spread with a larger one: clean
@@ -71,6 +73,7 @@ impl Latency {
             shown: BTreeMap::new(),
             samples: 0.0,
             changed: false,
+            look: settings.look_once.map(|needed| Look::new(needed, settings.alpha)),
             settings,
         }
     }
@@ -96,6 +99,9 @@ impl Latency {
                 baseline.and_then(|arm| arm.segments.get(name)).and_then(|segment| segment.latency.success.as_ref());
             let Some(other) = other.filter(|other| other.le == own.le) else { continue };
             self.show("baseline", other);
+            if let Some(look) = &mut self.look {
+                look.histograms(&own.counts, &other.counts);
+            }
             if !self.segments.contains_key(name) && self.segments.len() >= SEGMENTS_MAX {
                 self.segments.pop_first();
             }
@@ -160,6 +166,9 @@ impl Latency {
         let evidence = self.evidence();
         let p99 = |arm| self.shown.get(arm).and_then(|shown: &Buckets| quantile(&shown.le, &shown.counts, 0.99));
         let (canary, baseline) = (p99("canary"), p99("baseline"));
+        if let Some(look) = &self.look {
+            return Finding { canary, baseline, ..look.finding() };
+        }
         let enough = self.samples >= self.settings.minimum_requests;
         let comparable = self.settings.objective.is_some() || baseline.is_some();
         let state = match () {

@@ -1,5 +1,6 @@
 //! The trigger of errors and of business results: is a rate worse than the baseline's?
 
+use super::look::Look;
 use super::{Finding, Now, count, percent};
 use crate::rollback::policy::{Question, RateSettings};
 use crate::rollback::stats::errors::{Counts, ErrorModel};
@@ -40,6 +41,7 @@ pub(crate) struct Rate {
     distinct_seconds: f64,
     has_baseline: bool,
     paused: bool,
+    look: Option<Look>,
 }
 
 /// A segment with its own evidence.
@@ -99,6 +101,7 @@ impl Rate {
             distinct_seconds: 0.0,
             has_baseline: false,
             paused: false,
+            look: settings.look_once.map(|needed| Look::new(needed, settings.alpha)),
             settings,
         }
     }
@@ -145,6 +148,9 @@ impl Rate {
                     model.compare(&canary, baseline, tolerated, &self.near, &mut warm);
                     model.alone(&canary, self.settings.warm_up_limit, &self.near, &mut limit);
                 }
+            }
+            if let (Some(look), Some(baseline)) = (&mut self.look, &baseline) {
+                look.rates((canary.errors, canary.requests), (baseline.errors, baseline.requests));
             }
             if let Some(rate) = self.settings.limit(baseline.is_some()) {
                 is_alone = true;
@@ -263,8 +269,11 @@ impl Rate {
     }
 
     pub(crate) fn finding(&self) -> Finding {
-        let (evidence, threshold) = self.evidence();
         let (canary, baseline) = self.shown.rates();
+        if let Some(look) = &self.look {
+            return Finding { canary, baseline, ..look.finding() };
+        }
+        let (evidence, threshold) = self.evidence();
         let state = match () {
             () if self.is_sure() && !self.is_small() => TriggerState::Fired,
             () if self.paused => TriggerState::Borderline,
