@@ -29,11 +29,7 @@ pub(super) fn of_histograms(canary: &[u64], baseline: &[u64]) -> Result<Comparis
 }
 
 /// Compares two arms by their counts of each distinct value, in ascending order.
-fn compare(
-    ties: impl Iterator<Item = (u64, u64)>,
-    canary: u64,
-    baseline: u64,
-) -> Result<Comparison, LookError> {
+fn compare(ties: impl Iterator<Item = (u64, u64)>, canary: u64, baseline: u64) -> Result<Comparison, LookError> {
     if canary == 0 || baseline == 0 {
         return Err(LookError::TooFew { has: 0, needs: 1 });
     }
