@@ -49,3 +49,31 @@ impl Dispersion {
         (self.factor(1.0) * (1.0 - (2.0 / pairs).sqrt())).max(1.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn independent_events_are_not_dispersed_and_bursts_are() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let (mut single, mut bursts) = (Dispersion::default(), Dispersion::default());
+        for _ in 0..2_000 {
+            let events = (0..1_000).filter(|_| random.f64() < 0.01).count() as f64;
+            single.learn(events, 1_000.0);
+            bursts.learn(events * 5.0, 1_000.0);
+        }
+        assert!((0.9..1.2).contains(&single.factor(1.0)), "{}", single.factor(1.0));
+        assert!((4.0..6.0).contains(&bursts.factor(1.0)), "{}", bursts.factor(1.0));
+        assert!(single.sure_factor() < 1.1 && bursts.sure_factor() > 3.5);
+    }
+
+    #[test]
+    fn a_rate_that_ramps_is_no_dispersion() {
+        let mut ramp = Dispersion::default();
+        for i in 0..1_000 {
+            ramp.learn(f64::from(i / 10), 1_000.0);
+        }
+        assert!(ramp.factor(1.0) < 1.01, "{}", ramp.factor(1.0));
+    }
+}

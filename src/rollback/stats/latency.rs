@@ -173,3 +173,49 @@ pub(crate) fn quantile(bounds: &[f64], counts: &[f64], share: f64) -> Option<f64
     }
     bounds.last().copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollback::stats::mixture::{COMPONENTS, ratios};
+
+    const BOUNDS: [f64; 4] = [0.1, 0.2, 0.4, 0.8];
+
+    #[test]
+    fn requests_above_a_latency_are_interpolated_in_its_bucket() {
+        let counts = [50.0, 25.0, 15.0, 8.0, 2.0];
+        let at = |latency| above_latency(&BOUNDS, &counts, latency);
+        assert_eq!((at(0.1), at(0.2), at(0.8)), (50.0, 25.0, 2.0));
+        assert!(at(0.15) < 50.0 && at(0.15) > 25.0, "{}", at(0.15));
+        // A survival that halves as the latency doubles is straight in logarithms: 1/sqrt(2) between.
+        let halves = [50.0, 25.0, 12.5, 6.25, 6.25];
+        let middle = above_latency(&BOUNDS, &halves, 0.2 * 2.0_f64.sqrt());
+        assert!((middle - 25.0 / 2.0_f64.sqrt()).abs() < 1e-9, "{middle}");
+    }
+
+    #[test]
+    fn a_quantile_is_interpolated_and_unknown_without_requests() {
+        let counts = [50.0, 25.0, 15.0, 8.0, 2.0];
+        assert_eq!(quantile(&BOUNDS, &counts, 0.5), Some(0.1));
+        assert_eq!(quantile(&BOUNDS, &counts, 0.999), Some(0.8));
+        assert_eq!(quantile(&BOUNDS, &[0.0; 5], 0.5), None);
+    }
+
+    #[test]
+    fn a_canary_like_the_baseline_is_no_evidence_and_a_slower_one_is() {
+        let mut model = LatencyModel::new();
+        assert!(!model.begin(&BOUNDS));
+        let usual = [500.0, 300.0, 150.0, 40.0, 10.0];
+        let slow = [100.0, 200.0, 400.0, 200.0, 100.0];
+        let mut compare = |canary: &[f64; 5]| {
+            let mut out = [[0.0; COMPONENTS]; QUANTILES.len()];
+            model.compare(canary, &usual, 1.18, 1.0, &ratios(180.0), &mut out);
+            model.learn(canary, &usual, 1.0);
+            out.iter().flatten().fold(0.0_f64, |most, value| most.max(*value))
+        };
+        assert_eq!(compare(&usual), 0.0, "nothing is known yet");
+        assert!(compare(&usual) < 0.1);
+        assert!(compare(&slow) > 2.0);
+        assert!(model.begin(&[0.1, 0.3]), "other bounds begin anew");
+    }
+}

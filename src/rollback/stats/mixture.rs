@@ -72,3 +72,39 @@ impl Mixture {
         self.masses.iter().sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_second_decides_nothing_alone_and_a_longer_tick_may() {
+        let mut mixture = Mixture::new(1.0);
+        mixture.step(&[1e6; COMPONENTS], 1.0);
+        assert!(mixture.value() < 13.0, "{}", mixture.value());
+        mixture.step(&[1e6; COMPONENTS], 15.0);
+        assert!(mixture.value() > 100.0 && mixture.value().is_finite());
+    }
+
+    #[test]
+    fn evidence_against_leaves_new_mass_untouched() {
+        let mut mixture = Mixture::new(0.35);
+        for _ in 0..1_000 {
+            mixture.step(&[-10.0; COMPONENTS], 1.0);
+        }
+        assert!(mixture.value() < 1e-100);
+        mixture.add(0.1);
+        assert!((mixture.value() - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_ratio_is_that_of_the_component_with_the_mass() {
+        let of = ratios(180.0);
+        let mut mixture = Mixture::new(1.0);
+        let mut increments = [-50.0; COMPONENTS];
+        increments[3] = 2.0;
+        mixture.step(&increments, 1.0);
+        assert!((mixture.ratio(&of) / of[3] - 1.0).abs() < 1e-9);
+        assert!((of[0] - 1.25).abs() < 1e-12 && (of[COMPONENTS - 1] - 180.0).abs() < 1e-9);
+    }
+}
