@@ -53,8 +53,11 @@ struct State {
     watch: Watch,
     first: Option<f64>,
     last: Option<f64>,
-    /// Requests until then, for the usual gap between them.
+    /// When a person accepted that its data is missing.
+    excused: Option<f64>,
     is_ignored: bool,
+    /// A person overrode it in this stage.
+    is_muted: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -110,13 +113,18 @@ impl Judge {
         self.verdict(engaged)
     }
 
-    /// A person decides against the verdict: releases a pause or a rollback. The triggers behind it begin anew.
+    /// A person decides against a pause or a rollback. The triggers behind it are shown and do not act until the next stage;
+    /// missing data may be missing for as long again.
     pub fn override_by(&mut self, by: impl Into<String>, reason: impl Into<String>) {
         let decision = self.verdict(Vec::new()).decision;
+        let elapsed = self.time.now - self.time.begun;
+        let findings = self.findings();
         self.latched = None;
-        for (trigger, state) in self.policy.triggers.iter().zip(&mut self.watches) {
-            if matches!(state.watch.finding().state, TriggerState::Fired | TriggerState::Borderline) {
-                state.watch = Watch::new(trigger);
+        for (state, finding) in self.watches.iter_mut().zip(findings) {
+            match finding.state {
+                TriggerState::Fired | TriggerState::Borderline => state.is_muted = true,
+                TriggerState::NoData => state.excused = Some(elapsed),
+                _ => {}
             }
         }
         let at = self.time.now;
@@ -131,6 +139,7 @@ impl Judge {
         let is_alike = tick.baseline.as_ref() == Some(&tick.canary) && requests(&tick.canary) > 0.0;
         self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
         for (trigger, state) in self.policy.triggers.iter().zip(&mut self.watches) {
+            state.is_muted &= !now.is_new_stage;
             state.is_ignored = now.in_stage - now.seconds < trigger.ignore_first;
             if !state.is_ignored && state.watch.observe(trigger, &now, tick) {
                 state.first.get_or_insert(now.elapsed);
@@ -187,7 +196,8 @@ impl Judge {
 
     /// The decision of all triggers together, whether it rests on data, and why.
     fn decide(&self, findings: &[Finding]) -> (Decision, Data, String) {
-        let all = || self.policy.triggers.iter().zip(findings);
+        let everything = self.policy.triggers.iter().zip(findings).zip(&self.watches);
+        let all = || everything.clone().filter(|(_, state)| !state.is_muted).map(|(pair, _)| pair);
         let say = |(trigger, finding): (&Trigger, &Finding)| format!("{}: {}", trigger.name, finding.sentence);
         let is_fired = |finding: &Finding| finding.state == TriggerState::Fired;
         let is_alone = |trigger: &Trigger| !self.policy.require.contains(&trigger.name) && trigger.weight.is_none();
@@ -195,10 +205,12 @@ impl Judge {
             |acts| all().find(|(trigger, finding)| trigger.acts == acts && is_alone(trigger) && is_fired(finding));
         let elapsed = self.time.now - self.time.begun;
 
-        let missing = all().zip(&self.watches).filter(|((trigger, finding), _)| {
+        let missing = everything.clone().filter(|((trigger, finding), _)| {
             finding.state == TriggerState::NoData && (trigger.acts != Acts::Report || trigger.weight.is_some())
         });
-        let missing: Vec<_> = missing.map(|(pair, state)| (pair, elapsed - state.last.unwrap_or(0.0))).collect();
+        let missing: Vec<_> = missing
+            .map(|(pair, state)| (pair, elapsed - state.last.unwrap_or(0.0).max(state.excused.unwrap_or(0.0))))
+            .collect();
         let overdue = missing.iter().find(|(_, gap)| *gap >= self.policy.no_data_after.as_secs_f64());
         let data = match missing.first() {
             None => Data::Ok,
@@ -209,8 +221,9 @@ impl Judge {
         if let Some(pair) = acting(Acts::Rollback) {
             return (Decision::Rollback, data, say(pair));
         }
-        let mut required = all().filter(|(trigger, _)| self.policy.require.contains(&trigger.name));
-        if !self.policy.require.is_empty() && required.all(|(_, finding)| is_fired(finding)) {
+        let together =
+            all().filter(|(trigger, finding)| self.policy.require.contains(&trigger.name) && is_fired(finding));
+        if !self.policy.require.is_empty() && together.count() == self.policy.require.len() {
             return (Decision::Rollback, data, format!("{} fired together", self.policy.require.join(", ")));
         }
         let points: u32 =
@@ -269,7 +282,7 @@ impl Judge {
 
 impl State {
     fn new(trigger: &Trigger) -> Self {
-        Self { watch: Watch::new(trigger), first: None, last: None, is_ignored: false }
+        Self { watch: Watch::new(trigger), first: None, last: None, excused: None, is_ignored: false, is_muted: false }
     }
 
     /// What the watch says, unless there is no data.
@@ -292,7 +305,8 @@ impl State {
         let usual_gap = (last - first).max(1.0) / finding.samples.max(1.0);
         let gap = elapsed - last;
         if gap > STALE.max(if finding.samples > 0.0 { STALE_REQUESTS * usual_gap } else { 0.0 }) {
-            let sentence = format!("no data for {gap:.0} s; until then, {}", finding.sentence);
+            let sentence =
+                format!("no data of {} for {gap:.0} s; until then, {}", self.watch.lacks(), finding.sentence);
             return Finding { state: TriggerState::NoData, sentence, ..finding };
         }
         finding

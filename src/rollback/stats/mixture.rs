@@ -28,18 +28,30 @@ pub(crate) fn ratios(most: f64) -> Increments {
 #[derive(Clone, Debug)]
 pub(crate) struct Mixture {
     masses: Increments,
+    /// Mass that entered, at most 1.
+    entered: f64,
 }
 
 impl Mixture {
     /// A mixture that begins with this much of its mass.
     pub(crate) fn new(mass: f64) -> Self {
-        Self { masses: [mass / COMPONENTS as f64; COMPONENTS] }
+        Self { masses: [mass / COMPONENTS as f64; COMPONENTS], entered: mass }
+    }
+
+    /// A mixture of which as much mass has entered as of another one.
+    pub(crate) fn begun_with(other: &Self) -> Self {
+        Self::new(other.entered)
     }
 
     /// Adds mass, shared evenly by the ratios: a start of the test at this moment.
+    ///
+    /// Once all mass has entered, older starts make room: without that, a rollout of days would roll back by mass alone.
     pub(crate) fn add(&mut self, mass: f64) {
+        let mass = mass.min(1.0);
+        let keep = if self.entered + mass > 1.0 { 1.0 - mass } else { 1.0 };
+        self.entered = (self.entered + mass).min(1.0);
         for each in &mut self.masses {
-            *each += mass / COMPONENTS as f64;
+            *each = *each * keep + mass / COMPONENTS as f64;
         }
     }
 
@@ -95,6 +107,17 @@ mod tests {
         assert!(mixture.value() < 1e-100);
         mixture.add(0.1);
         assert!((mixture.value() - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn time_alone_is_no_evidence() {
+        let mut mixture = Mixture::new(0.35);
+        for _ in 0..1_000 {
+            mixture.add(0.3);
+            assert!(mixture.value() <= 1.0 + 1e-9);
+        }
+        mixture.add(f64::MAX);
+        assert!(mixture.value() <= 1.0 + 1e-9);
     }
 
     #[test]

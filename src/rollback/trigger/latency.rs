@@ -26,10 +26,13 @@ pub(crate) struct Latency {
     total: Tails,
     /// The canary alone against the objective.
     objective: (ErrorModel, Mixture),
-    mass: f64,
     shown: BTreeMap<&'static str, Buckets>,
     samples: f64,
     changed: bool,
+    /// Whether it is sure, until the evidence is under half of its threshold.
+    held: bool,
+    has_baseline: bool,
+    lacks: &'static str,
     look: Option<Look>,
 }
 
@@ -44,6 +47,11 @@ struct Tails {
 impl Tails {
     fn new(late: f64) -> Self {
         Self { early: std::array::from_fn(|_| Mixture::new(1.0)), late: std::array::from_fn(|_| Mixture::new(late)) }
+    }
+
+    /// Of a segment that is new: the late processes have begun with the others.
+    fn begun(&self) -> Self {
+        Self { late: std::array::from_fn(|i| Mixture::begun_with(&self.late[i])), ..Self::new(0.0) }
     }
 
     fn step(&mut self, early: &[Increments], late: &[Increments], added: f64, seconds: f64) {
@@ -69,11 +77,13 @@ impl Latency {
             segments: BTreeMap::new(),
             total: Tails::new(0.0),
             objective: (ErrorModel::new(), Mixture::new(0.5)),
-            mass: 0.0,
             shown: BTreeMap::new(),
             samples: 0.0,
             changed: false,
-            look: settings.look_once.map(|needed| Look::new(needed, settings.alpha)),
+            held: false,
+            has_baseline: false,
+            lacks: "the canary",
+            look: settings.look_once.map(|needed| Look::new(needed, settings.alpha, 1.0)),
             settings,
         }
     }
@@ -81,9 +91,8 @@ impl Latency {
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
         let seconds = now.seconds;
         let added = seconds / self.settings.horizon + if now.is_new_stage { STAGE } else { 0.0 };
-        self.mass += added;
         let (mut early, mut late) = (NONE, NONE);
-        let (mut requests, mut slow) = (0.0, 0.0);
+        let (mut requests, mut others, mut slow) = (0.0, 0.0, 0.0);
         let mut changed = false;
         for buckets in self.shown.values_mut() {
             buckets.counts.iter_mut().for_each(|count| *count *= (-seconds / SHOWN).exp());
@@ -98,6 +107,7 @@ impl Latency {
             let other =
                 baseline.and_then(|arm| arm.segments.get(name)).and_then(|segment| segment.latency.success.as_ref());
             let Some(other) = other.filter(|other| other.le == own.le) else { continue };
+            others += other.counts.iter().sum::<f64>();
             self.show("baseline", other);
             if let Some(look) = &mut self.look {
                 look.histograms(&own.counts, &other.counts);
@@ -106,7 +116,7 @@ impl Latency {
                 self.segments.pop_first();
             }
             if !self.segments.contains_key(name) {
-                self.segments.insert(name.clone(), (LatencyModel::new(), Tails::new(self.mass)));
+                self.segments.insert(name.clone(), (LatencyModel::new(), self.total.begun()));
             }
             let Some((model, tails)) = self.segments.get_mut(name) else { continue };
             changed |= model.begin(&own.le);
@@ -125,7 +135,18 @@ impl Latency {
         self.step_objective(slow, requests, added, seconds);
         self.samples += requests;
         self.changed = changed;
-        requests > 0.0 && !changed
+        self.has_baseline |= others > 0.0;
+        self.lacks = if requests > 0.0 { "the baseline" } else { "the canary" };
+        let (evidence, threshold) = (self.evidence(), 1.0 / self.settings.alpha);
+        let enough = self.samples >= self.settings.minimum_requests;
+        self.held = evidence >= threshold && enough || self.held && evidence >= 0.5 * threshold;
+        let is_compared = others > 0.0 || !self.has_baseline || self.settings.objective.is_some();
+        requests > 0.0 && is_compared && !changed
+    }
+
+    /// The arm without requests in the last tick that was not measured.
+    pub(crate) fn lacks(&self) -> &'static str {
+        self.lacks
     }
 
     fn step_objective(&mut self, slow: f64, requests: f64, added: f64, seconds: f64) {
@@ -173,7 +194,7 @@ impl Latency {
         let comparable = self.settings.objective.is_some() || baseline.is_some();
         let state = match () {
             () if self.changed => TriggerState::NoData,
-            () if evidence >= threshold && enough => TriggerState::Fired,
+            () if self.held => TriggerState::Fired,
             () if !enough => TriggerState::Collecting,
             () if !comparable => TriggerState::NotMeasured,
             () => TriggerState::Ok,

@@ -10,15 +10,25 @@ pub(super) struct Look {
     test: FixedHorizon,
     needed: u64,
     alpha: f64,
+    /// A rate that is worse by less than this is for a person.
+    borderline: f64,
     canary: Vec<u64>,
     baseline: Vec<u64>,
     result: Option<Comparison>,
 }
 
 impl Look {
-    pub(super) fn new(needed: f64, alpha: f64) -> Self {
+    pub(super) fn new(needed: f64, alpha: f64, borderline: f64) -> Self {
         let needed = needed as u64;
-        Self { test: FixedHorizon::new(needed), needed, alpha, canary: Vec::new(), baseline: Vec::new(), result: None }
+        Self {
+            test: FixedHorizon::new(needed),
+            needed,
+            alpha,
+            borderline,
+            canary: Vec::new(),
+            baseline: Vec::new(),
+            result: None,
+        }
     }
 
     /// Adds errors and other requests of both arms.
@@ -54,7 +64,13 @@ impl Look {
             return Finding { samples, ..Finding::new(TriggerState::Collecting, sentence) };
         };
         let is_worse = effect > 0.0 && p <= self.alpha;
-        let state = if is_worse { TriggerState::Fired } else { TriggerState::Ok };
+        let rate = |counts: &[u64]| counts[0] as f64 / total(counts).max(1.0);
+        let is_small = self.borderline > 1.0 && rate(&self.canary) < self.borderline * rate(&self.baseline);
+        let state = match is_worse {
+            true if is_small => TriggerState::Borderline,
+            true => TriggerState::Fired,
+            false => TriggerState::Ok,
+        };
         let than = if is_worse { "worse" } else { "not surely worse" };
         let sentence = format!("{than} at the only look: p is {p:.4}, {} is the limit", percent(self.alpha));
         Finding { samples, ..Finding::new(state, sentence) }

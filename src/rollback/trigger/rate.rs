@@ -20,8 +20,10 @@ const RATIO_MAX: f64 = 180.0;
 const WARM_UP_RATIO_MAX: f64 = 25.0;
 /// Segments that are remembered.
 const SEGMENTS_MAX: usize = 1000;
-/// Seconds after which what is shown has lost 63 % of its weight.
+/// Seconds after which what is shown has lost 63 % of its weight, and requests of the canary that are shown in any case.
 const SHOWN: f64 = 20.0;
+const SHOWN_REQUESTS: f64 = 500.0;
+const CANARY: &str = "the canary";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rate {
@@ -33,14 +35,14 @@ pub(crate) struct Rate {
     /// The canary alone against a limit.
     alone: Mixture,
     warm_up: Option<WarmUp>,
-    /// Mass of the components so far.
-    mass: f64,
     shown: Shown,
     samples: f64,
     samples_alone: f64,
     distinct_seconds: f64,
     has_baseline: bool,
-    paused: bool,
+    /// What it is sure of, until the evidence is under half of its threshold.
+    held: Option<TriggerState>,
+    lacks: &'static str,
     look: Option<Look>,
 }
 
@@ -94,14 +96,14 @@ impl Rate {
             total: Mixture::new(START),
             alone: Mixture::new(START),
             warm_up: (settings.warm_up > 0.0).then(|| WarmUp::new(0.0)),
-            mass: START,
             shown: Shown::default(),
             samples: 0.0,
             samples_alone: 0.0,
             distinct_seconds: 0.0,
             has_baseline: false,
-            paused: false,
-            look: settings.look_once.map(|needed| Look::new(needed, settings.alpha)),
+            held: None,
+            lacks: CANARY,
+            look: settings.look_once.map(|needed| Look::new(needed, settings.alpha, settings.borderline)),
             settings,
         }
     }
@@ -114,10 +116,9 @@ impl Rate {
         self.begin_tick(now);
         let seconds = now.seconds;
         let added = (1.0 - START) * seconds / self.settings.horizon;
-        self.mass += added;
         let is_warm = self.warm_up.is_some();
         let (mut sum, mut warm, mut limit, mut alone) = (NONE, NONE, NONE, NONE);
-        let (mut requests, mut errors) = (0.0, 0.0);
+        let (mut requests, mut others, mut errors) = (0.0, 0.0, 0.0);
         let mut is_alone = false;
         for (name, arms) in arms {
             let (Some(canary), baseline) = arms else { continue };
@@ -127,14 +128,15 @@ impl Rate {
             self.shown.requests.0 += canary.requests;
             if !self.segments.contains_key(name) {
                 self.forget_one();
-                let strand = Strand { model: ErrorModel::new(), evidence: Mixture::new(self.mass), seen: 0.0 };
+                let strand = Strand { model: ErrorModel::new(), evidence: Mixture::begun_with(&self.total), seen: 0.0 };
                 self.segments.insert(name.to_owned(), strand);
             }
             let Some(Strand { model, evidence, seen }) = self.segments.get_mut(name) else { continue };
             *seen = now.elapsed;
             let mut own = NONE;
             if let Some(baseline) = &baseline {
-                self.has_baseline = true;
+                others += baseline.requests;
+                self.has_baseline |= baseline.requests > 0.0;
                 self.shown.errors.1 += baseline.errors;
                 self.shown.requests.1 += baseline.requests;
                 let tolerated = match self.settings.question {
@@ -175,23 +177,29 @@ impl Rate {
             self.alone.step(&alone, seconds);
         }
         self.samples += requests;
-        if errors > 0.0 {
-            self.distinct_seconds += seconds.min(errors).min(1.0_f64.max(seconds));
-        }
-        self.pause();
-        requests > 0.0
+        self.distinct_seconds += seconds.max(1.0).min(errors);
+        self.hold();
+        let is_compared = others > 0.0 || !self.has_baseline;
+        self.lacks = if requests > 0.0 { "the baseline" } else { CANARY };
+        requests > 0.0 && is_compared
+    }
+
+    /// The arm without requests in the last tick that was not measured.
+    pub(crate) fn lacks(&self) -> &'static str {
+        self.lacks
     }
 
     /// Begins and ends warm-ups, and lets what is shown fade.
     fn begin_tick(&mut self, now: &Now) {
-        let keep = (-now.seconds / SHOWN).exp();
-        let Shown { errors, requests } = &mut self.shown;
-        for value in [&mut errors.0, &mut errors.1, &mut requests.0, &mut requests.1, &mut self.distinct_seconds] {
-            *value *= keep;
+        if self.shown.requests.0 > SHOWN_REQUESTS {
+            let keep = (-now.seconds / SHOWN).exp();
+            let Shown { errors, requests } = &mut self.shown;
+            for value in [&mut errors.0, &mut errors.1, &mut requests.0, &mut requests.1] {
+                *value *= keep;
+            }
         }
         if now.is_new_stage {
             self.total.add(STAGE);
-            self.mass += STAGE;
             self.warm_up = (self.settings.warm_up > 0.0).then(|| WarmUp::new(self.relative()));
         }
         if now.in_stage - now.seconds >= self.settings.warm_up
@@ -261,11 +269,15 @@ impl Rate {
         !matches!(self.settings.question, Question::Limit(_)) && self.ratio() < self.settings.borderline
     }
 
-    /// A pause holds until the evidence is under half of its threshold.
-    fn pause(&mut self) {
+    /// What it is sure of holds until the evidence is under half of its threshold.
+    fn hold(&mut self) {
         let (evidence, threshold) = self.evidence();
-        self.paused =
-            if self.is_sure() { self.is_small() || self.paused } else { self.paused && evidence >= 0.5 * threshold };
+        if self.is_sure() {
+            let is_small = self.is_small() && self.held != Some(TriggerState::Fired);
+            self.held = Some(if is_small { TriggerState::Borderline } else { TriggerState::Fired });
+        } else if evidence < 0.5 * threshold {
+            self.held = None;
+        }
     }
 
     pub(crate) fn finding(&self) -> Finding {
@@ -274,11 +286,10 @@ impl Rate {
             return Finding { canary, baseline, ..look.finding() };
         }
         let (evidence, threshold) = self.evidence();
-        let state = match () {
-            () if self.is_sure() && !self.is_small() => TriggerState::Fired,
-            () if self.paused => TriggerState::Borderline,
-            () if self.samples < self.needed() => TriggerState::Collecting,
-            () => TriggerState::Ok,
+        let state = match self.held {
+            Some(state) => state,
+            None if self.samples < self.needed() => TriggerState::Collecting,
+            None => TriggerState::Ok,
         };
         Finding {
             state,
