@@ -12,7 +12,7 @@
 //! | [`Test::Ranks`] | values, by rank | Mann-Whitney U, asymptotic, corrected for continuity and ties |
 //! | [`Test::Histograms`] | values that were counted in buckets | the same; a bucket is a tie |
 //!
-//! All p-values are two-sided and agree with SciPy to 1e-9. The sign of the effect is that of canary minus baseline.
+//! All p-values are two-sided and agree with `SciPy` to 1e-9. The sign of the effect is that of canary minus baseline.
 
 mod comparison;
 mod means;

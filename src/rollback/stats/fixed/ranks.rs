@@ -3,13 +3,14 @@
 use super::comparison::{Comparison, LookError, Method, two_sided};
 
 pub(super) fn of_samples(canary: &[f64], baseline: &[f64]) -> Result<Comparison, LookError> {
-    let of = |sample: &[f64], is_canary| sample.iter().map(move |value| (*value, is_canary)).collect::<Vec<_>>();
+    // Plus 0: a negative zero ties with a positive one.
+    let of = |sample: &[f64], is_canary| sample.iter().map(move |value| (*value + 0.0, is_canary)).collect::<Vec<_>>();
     let mut values = [of(canary, true), of(baseline, false)].concat();
     if values.iter().any(|(value, _)| !value.is_finite()) {
         return Err(LookError::NotFinite);
     }
     values.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let ties = values.chunk_by(|one, other| one.0 == other.0).map(|tie| {
+    let ties = values.chunk_by(|one, other| one.0.total_cmp(&other.0).is_eq()).map(|tie| {
         let canary = tie.iter().filter(|(_, is_canary)| *is_canary).count() as u64;
         (canary, tie.len() as u64 - canary)
     });
@@ -44,8 +45,8 @@ fn compare(ties: impl Iterator<Item = (u64, u64)>, canary: u64, baseline: u64) -
         won += i128::from(mine) * (i128::from(below) - i128::from(above));
         below += theirs;
         // The sum of n^3 - t^3 in a form without cancellation: the ties of one bucket may be all values but one.
-        let tied = mine + theirs;
-        spread += tied as f64 * (all - tied) as f64 * (all as f64 + tied as f64);
+        let alike = mine + theirs;
+        spread += alike as f64 * (all - alike) as f64 * (all as f64 + alike as f64);
     }
     let pairs = i128::from(canary) * i128::from(baseline);
     let variance = pairs as f64 / 12.0 * (spread / all as f64 / (all - 1) as f64);
