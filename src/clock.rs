@@ -170,8 +170,8 @@ impl ManualClock {
     }
 }
 
-/// A wall-clock time, as in the documents of kill switches.
-#[cfg(feature = "kill-switch")]
+/// A wall-clock time, as in the documents of kill switches and in release plans.
+#[cfg(any(feature = "kill-switch", feature = "rollback"))]
 pub use jiff::Timestamp;
 
 /// The current wall-clock time, for documents, audit and tokens.

@@ -1,0 +1,68 @@
+//! Release plan: how a release is undone, written before it starts.
+//!
+//! At 3 am nobody should have to work out which artifact was the last good one, whether the old code can read the new
+//! data, or whom to call. A plan states it, [`Plan::parse`] reports everything that is missing or contradictory at once,
+//! and [`Plan::runbook`] prints the instructions for an operator who has never seen the change.
+//!
+//! ```toml
+//! service = "checkout"
+//! artifact = "registry/checkout:1.2.4"
+//! previous = "registry/checkout:1.2.3"
+//! owner = "team-checkout"
+//! expires = "2027-01-31T00:00:00Z"
+//! switches = ["new-checkout"]
+//! stop_when = ["errors of the previous version rise"]
+//!
+//! [[rollback]]
+//! kind = "traffic_shift"
+//! argv = ["./weight.sh", "canary", "0"]
+//! verify = ["./weight.sh", "--expect", "0"]
+//! idempotent = true
+//!
+//! [[rollback]]
+//! kind = "scale_down"
+//! argv = ["kubectl", "scale", "deployment/checkout-canary", "--replicas=0"]
+//!
+//! [[data]]
+//! kind = "additive"
+//! change = "column orders.discount, nullable"
+//!
+//! [[lag]]
+//! kind = "cache"
+//! name = "prices at the edge"
+//! up_to = "10m"
+//!
+//! [recovery]
+//! metric = "share of failed checkouts, dashboard checkout/overview"
+//!
+//! [escalation]
+//! contacts = ["checkout on call: +41 44 000 00 00"]
+//! ```
+//!
+//! | field | default |
+//! |---|---|
+//! | `service`, `artifact`, `previous`, `owner`, `expires` | required |
+//! | `policy` | `policy.toml` |
+//! | `budget` | `5m`: from the decision to recovery |
+//! | `forward_fix_only` | `false` |
+//! | `switches`, `stop_when` | none |
+//! | `[traffic]` `kind` (`haproxy`, `nginx`, `command`, `webhook`), `argv`, `url` | none: another controller moves the traffic |
+//! | `[[stage]]` `weight`, `min`, `max`, `samples`, `gate` (`auto`, `timed`, `manual`) | 5, 20, 50 % with `10m` and 1,000 canary requests; 100 % with `15m`; `max` is six times `min`; gate `auto` |
+//! | `[[rollback]]` `kind`, `argv`, `verify`, `timeout`, `idempotent` | at least one, in the order of execution; `30s`, not idempotent |
+//! | `[[data]]` `kind`, `change`, `reversible`, `backup` | at least one; `reversible` is required for `contract` and `destructive`, else `true` |
+//! | `[[lag]]` `kind` (`migration`, `job`, `cache`), `name`, `up_to` | none |
+//! | `[[preserve]]` `argv`, `timeout` | none; run before the canary is scaled down; `30s` |
+//! | `[recovery]` `metric`, `errors`, `p99`, `lasts` | `metric` is required; 1.5 and 1.25 times the baseline for `60s` |
+//! | `[escalation]` `contacts`, `after` | `contacts` is required; after the budget |
+//! | `[stable]` `instances_for_full_traffic` | none: traffic returns at once |
+
+mod check;
+mod model;
+mod read;
+#[cfg(test)]
+pub(super) mod tests;
+
+pub use model::{
+    Action, ActionKind, DataChange, DataKind, Escalation, Gate, Lag, LagKind, Plan, Preserve, Recovery, Stage, Traffic,
+    TrafficKind,
+};

@@ -1,0 +1,255 @@
+//! Values of a plan.
+
+use crate::clock::Timestamp;
+use crate::named_enum::named;
+use std::time::Duration;
+
+/// A checked release plan, from [`Plan::parse`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// Name of the service.
+    pub service: String,
+    /// The artifact that is released.
+    pub artifact: String,
+    /// The last good artifact, which a rollback returns to.
+    pub previous: String,
+    /// The team or person that answers for the release.
+    pub owner: String,
+    /// Time after which the plan may no longer start a rollout.
+    pub expires: Timestamp,
+    /// File of the policy, relative to the plan.
+    pub policy: String,
+    /// Time from the decision to roll back until recovery.
+    pub budget: Duration,
+    /// Whether the previous artifact must not receive the traffic again.
+    pub forward_fix_only: bool,
+    /// Kill switches that may be engaged.
+    pub switches: Vec<String>,
+    /// Conditions under which the operator stops and calls.
+    pub stop_when: Vec<String>,
+    /// What moves the traffic; `None` if another controller does.
+    pub traffic: Option<Traffic>,
+    /// Stages, by ascending weight; the last one is 100 %.
+    pub stages: Vec<Stage>,
+    /// Actions of a rollback, in the order of execution.
+    pub rollback: Vec<Action>,
+    /// Changes of data; never empty.
+    pub data: Vec<DataChange>,
+    /// Migrations, background jobs and caches that may lag behind a rollback.
+    pub lag: Vec<Lag>,
+    /// Commands that save evidence before the canary is scaled down.
+    pub preserve: Vec<Preserve>,
+    /// Signs of recovery.
+    pub recovery: Recovery,
+    /// Whom to call.
+    pub escalation: Escalation,
+    /// Stable instances that can carry all of the traffic.
+    pub instances_for_full_traffic: Option<u32>,
+}
+
+named! {
+    /// Mechanism that moves traffic.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum TrafficKind {
+        /// `HAProxy`, through its runtime socket.
+        Haproxy = "haproxy",
+        /// nginx, through its configuration and a reload.
+        Nginx = "nginx",
+        /// A command.
+        Command = "command",
+        /// An HTTP endpoint.
+        Webhook = "webhook",
+    }
+
+    /// The name in a plan.
+    as_str
+}
+
+/// What moves the traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// The mechanism.
+    pub kind: TrafficKind,
+    /// The command, for [`TrafficKind::Command`].
+    pub argv: Vec<String>,
+    /// The endpoint, for [`TrafficKind::Webhook`].
+    pub url: Option<String>,
+}
+
+named! {
+    /// Condition for the next stage, besides the verdict `continue`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum Gate {
+        /// The minimum of time and samples.
+        Auto = "auto",
+        /// An approval, or the end of `max` without a rejection.
+        Timed = "timed",
+        /// An approval.
+        Manual = "manual",
+    }
+
+    /// The name in a plan.
+    as_str
+}
+
+/// A stage of the rollout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stage {
+    /// Share of the traffic in percent, 1 to 100.
+    pub weight: u32,
+    /// Shortest duration.
+    pub min: Duration,
+    /// Longest duration; a stage that is not decided by then ends the rollout.
+    pub max: Duration,
+    /// Least number of canary requests.
+    pub samples: u32,
+    /// Condition for the next stage.
+    pub gate: Gate,
+}
+
+named! {
+    /// Kind of a rollback action.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum ActionKind {
+        /// Engages a kill switch.
+        KillSwitch = "kill_switch",
+        /// Turns a feature flag off.
+        Flag = "flag",
+        /// Moves the traffic to the previous version.
+        TrafficShift = "traffic_shift",
+        /// Removes the instances of the new version.
+        ScaleDown = "scale_down",
+        /// Pins the deployment to the previous version.
+        VersionPin = "version_pin",
+    }
+
+    /// The name in a plan.
+    as_str
+}
+
+impl ActionKind {
+    /// Returns whether the action hands the service over to the previous version.
+    pub const fn is_return(self) -> bool {
+        matches!(self, Self::TrafficShift | Self::ScaleDown | Self::VersionPin)
+    }
+}
+
+/// An action of a rollback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Action {
+    /// Its kind.
+    pub kind: ActionKind,
+    /// The program and its arguments; no shell reads them.
+    pub argv: Vec<String>,
+    /// The command that exits with 0 when the action has taken effect.
+    pub verify: Option<Vec<String>>,
+    /// Time limit of the command and its verification together.
+    pub timeout: Duration,
+    /// Whether the command may run twice.
+    pub idempotent: bool,
+}
+
+named! {
+    /// Kind of a change of data.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum DataKind {
+        /// Nothing changes.
+        None = "none",
+        /// Something new that the previous version does not see.
+        Additive = "additive",
+        /// The new shape beside the old one; both are written.
+        Expand = "expand",
+        /// The old shape is removed.
+        Contract = "contract",
+        /// Data is removed or overwritten.
+        Destructive = "destructive",
+    }
+
+    /// The name in a plan.
+    as_str
+}
+
+/// A change of data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DataChange {
+    /// Its kind.
+    pub kind: DataKind,
+    /// The change in words.
+    pub change: Option<String>,
+    /// Whether the previous version works on the changed data.
+    pub reversible: bool,
+    /// Snapshot or backup from before the change.
+    pub backup: Option<String>,
+}
+
+named! {
+    /// Kind of a part that follows a rollback later.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum LagKind {
+        /// A migration of data.
+        Migration = "migration",
+        /// A background job.
+        Job = "job",
+        /// A cache.
+        Cache = "cache",
+    }
+
+    /// The name in a plan.
+    as_str
+}
+
+/// A part that may follow a rollback later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lag {
+    /// Its kind.
+    pub kind: LagKind,
+    /// Its name.
+    pub name: String,
+    /// Longest delay.
+    pub up_to: Option<Duration>,
+}
+
+/// A command that saves evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Preserve {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Time limit.
+    pub timeout: Duration,
+}
+
+/// Signs of recovery.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// The metric that confirms recovery.
+    pub metric: String,
+    /// Largest ratio of the error rate to the one before the rollout.
+    pub errors: f64,
+    /// Largest ratio of the p99 latency to the one before the rollout.
+    pub p99: f64,
+    /// Time for which both have to hold.
+    pub lasts: Duration,
+}
+
+/// Whom to call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Escalation {
+    /// Names with their numbers or channels, in the order of calling.
+    pub contacts: Vec<String>,
+    /// Time after the decision at which they are called if the service has not recovered.
+    pub after: Duration,
+}
