@@ -6,6 +6,7 @@
 //! - [`layer_order`]: the order of the layers, and what each of them sees
 //! - [`kill_switches`]: what gets one, how much to turn off, permissions
 //! - [`adopting_safely`]: shadow first
+//! - [`planning_a_rollback`]: what to write down before a release, and what an operator gets from it
 //! - [`testing`]: clocks, paused time, forced states, both states of a switch
 
 pub mod abandoned_calls;
@@ -14,6 +15,8 @@ pub mod choosing_thresholds;
 #[cfg(feature = "kill-switch")]
 pub mod kill_switches;
 pub mod layer_order;
+#[cfg(feature = "rollback")]
+pub mod planning_a_rollback;
 pub mod sizing_bulkheads;
 #[cfg(all(feature = "kill-switch", feature = "tokio"))]
 pub mod testing;

@@ -1,4 +1,4 @@
-//! The command `backstop`: what an operator does to kill switches from a shell.
+//! The command `backstop`: kill switches and release plans from a shell.
 //!
 //! ```text
 //!  arguments ──▶ a command ──▶ Report or Failure ──▶ stdout or stderr, and an exit code
@@ -22,6 +22,7 @@ mod http;
 mod list;
 mod output;
 mod pin;
+mod plan;
 mod restore;
 mod scope_args;
 mod stages;
@@ -38,7 +39,7 @@ use clap::{Parser, Subcommand};
 use output::{Failure, Report};
 use std::process::ExitCode;
 
-/// Turns capabilities of running programs off, and on again.
+/// Turns capabilities of running programs off and on, and checks and judges releases.
 #[derive(Parser)]
 #[command(name = "backstop", version, after_help = switch::HELP, max_term_width = 120)]
 struct Cli {
@@ -48,13 +49,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Switch(switch::Switch),
+    Switch(Box<switch::Switch>),
+    Plan(plan::Plan),
 }
 
 fn main() -> ExitCode {
-    let Cli { command: Command::Switch(switch) } = Cli::parse(); // which exits with 2 where it cannot
-    let is_json = switch.is_json();
-    let (code, stdout, stderr) = match switch.run() {
+    let (is_json, result) = match Cli::parse().command {
+        // which exits with 2 where it cannot
+        Command::Switch(switch) => (switch.is_json(), switch.run()),
+        Command::Plan(plan) => (plan.is_json(), plan.run()),
+    };
+    let (code, stdout, stderr) = match result {
         Ok(Report { text, json, warning, exit_code }) => {
             let warning = warning.map(|warning| format!("warning: {warning}")).unwrap_or_default();
             (exit_code, if is_json { json } else { text }, warning)

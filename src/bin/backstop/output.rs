@@ -36,6 +36,8 @@ pub(super) enum Failure {
     Refused { code: &'static str, message: String },
     /// An argument is missing or wrong.
     Usage(String),
+    /// A file that was given is not readable or not valid.
+    Input(String),
     /// The store cannot be read or written.
     Store(String),
     /// The audit does not verify.
@@ -56,7 +58,7 @@ impl Failure {
     pub(super) const fn exit_code(&self) -> u8 {
         match self {
             Self::Refused { .. } => 1,
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Input(_) => 2,
             Self::Store(_) => 3,
             Self::Audit(_) => 5,
             Self::Held(_) => 6,
@@ -69,6 +71,7 @@ impl Failure {
         match self {
             Self::Refused { code, .. } => code,
             Self::Usage(_) => "usage",
+            Self::Input(_) => "input",
             Self::Store(_) => "store",
             Self::Audit(_) => "audit",
             Self::Held(_) => "held",
@@ -82,6 +85,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Refused { message, .. }
             | Self::Usage(message)
+            | Self::Input(message)
             | Self::Store(message)
             | Self::Audit(message)
             | Self::Held(message)
