@@ -6,7 +6,7 @@
 //! | [`Bulkhead`] | bounds the calls in flight to a dependency, so that a slow one cannot block callers of others |
 //! | kill switch (feature `kill-switch`) | turns one capability off for a scope, at an operator's command |
 //!
-//! [`protect()`] combines them in one layer. The [`guide`] explains how to choose settings, order layers and adopt the
+//! [`protect()`] combines them in one layer. Health checks (feature `tokio`) answer an orchestrator's probes. The [`guide`] explains how to choose settings, order layers and adopt the
 //! crate step by step.
 //!
 //! ```text
@@ -16,7 +16,7 @@
 //!                                          fast path)   state, events)
 //!                                               │ values
 //!                                               ▼
-//!                                  telemetry (metrics, log), listeners, admin
+//!                                  telemetry (metrics, log), listeners, health, admin
 //! ```
 //!
 //! # Example
@@ -39,11 +39,11 @@
 //! |---|---|
 //! | `metrics` (default) | metrics through the [`metrics`](https://docs.rs/metrics) facade |
 //! | `tracing` | log events for state changes |
-//! | `tokio` | everything that needs a timer: calls that wait in a bulkhead, load-balancer mode; `Clock::tokio` |
+//! | `tokio` | everything that needs a timer: calls that wait in a bulkhead, load-balancer mode; health checks; `Clock::tokio` |
 //! | `http` | classification of HTTP and gRPC responses, `.respond()` |
 //! | `grpc` | tonic: `NamedService`, rejections as `tonic::Status` |
 //! | `axum-core` | `.respond_into()` for any `IntoResponse` |
-//! | `axum` | [`admin`]: breakers, bulkheads and switches over HTTP, for operators |
+//! | `axum` | [`admin`]: breakers, bulkheads and switches over HTTP, for operators; the routes of health probes |
 //! | `reqwest` | classification of reqwest responses |
 //! | `reqwest-middleware` | rejections inside its errors |
 //! | `hyper-util` | uploads that break off, in the errors of its client |
@@ -71,6 +71,8 @@ mod events;
 mod fs;
 mod guarded;
 pub mod guide;
+#[cfg(feature = "tokio")]
+pub mod health;
 mod keyed_table;
 #[cfg(feature = "kill-switch")]
 pub mod kill_switch;
@@ -94,6 +96,8 @@ pub use bulkhead::Bulkhead;
 pub use circuit_breaker::CircuitBreaker;
 pub use config::ConfigError;
 pub use events::Subscription;
+#[cfg(feature = "tokio")]
+pub use health::Health;
 pub use keyed_table::Key;
 #[cfg(feature = "kill-switch")]
 pub use kill_switch::{KillSwitch, KillSwitches};

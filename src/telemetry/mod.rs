@@ -38,6 +38,7 @@
 //! | `backstop_kill_switch_store_stale_seconds` | gauge | name |
 //! | `backstop_kill_switch_refused_documents_total` | counter | name |
 //! | `backstop_kill_switch_audit_failures_total` | counter | name |
+//! | `backstop_health_status` | gauge 0/1/2 | check |
 //!
 //! Every series exists from the moment a mechanism is made, at 0 or without a sample: the first trip is an increase that
 //! a query can see, and `transitions_total` records an opening that came and went between two scrapes. Of
@@ -56,6 +57,7 @@
 //! | kind of a bulkhead's call | `permitted`, `rejected_full`, `timed_out`, `shed`, `left_queue`, `bypassed` |
 //! | to of a kill switch | `engaged`, `released` |
 //! | trigger | `human`, `kpi`, `expiry`, `drill` |
+//! | check | the name of a health check; `startup`, `readiness`, `deep` for all of that role |
 //!
 //! Each call is in one kind, so that sums are numbers of calls. What overlaps has a metric of its own: slow calls, calls
 //! that a shadow breaker would have rejected, permitted calls that were abandoned.
@@ -194,6 +196,8 @@ pub enum MetricUnit {
     Ratio,
     /// Seconds: whole in a counter, fractional otherwise.
     Seconds,
+    /// A number that stands for a state.
+    Code,
 }
 
 /// A metric: one row of the table.
@@ -294,4 +298,6 @@ table! {
         "Reads of the store that failed or returned a document that was rejected.";
     KILL_SWITCH_AUDIT_FAILURES = "backstop_kill_switch_audit_failures_total", Counter, Count, ["name"],
         "Changes made by this instance without an entry in the audit.";
+    HEALTH_STATUS = "backstop_health_status", Gauge, Code, ["check"],
+        "0 while the health check has no result, 1 while it passes, 2 while it fails.";
 }

@@ -283,7 +283,7 @@ fn describe(recorder: &dyn Recorder, metric: &Metric) {
     let unit = match metric.unit {
         MetricUnit::Count => Some(Unit::Count),
         MetricUnit::Seconds => Some(Unit::Seconds),
-        MetricUnit::Flag | MetricUnit::Ratio => None,
+        MetricUnit::Code | MetricUnit::Flag | MetricUnit::Ratio => None,
     };
     match metric.kind {
         MetricKind::Counter => recorder.describe_counter(name, unit, metric.help.into()),
