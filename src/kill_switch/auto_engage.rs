@@ -2,7 +2,7 @@
 //!
 //! A [`Policy`] says which KPIs count and how sure the judge has to be: minimum samples, warm-up, a baseline that is bad as
 //! well, evidence that holds at every look. This adds what belongs to a kill switch: how often automation may engage. How far
-//! it may go is in the switch's definition ([`Definition::max_automatic`](super::Definition::max_automatic)), and a person's
+//! it may go is in the switch's definition ([`Definition::with_max_automatic`](super::Definition::with_max_automatic)), and a person's
 //! pin stops it. Automation engages, and never releases: that is for people.
 //!
 //! # Examples
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn for_programs(definition: Definition) -> Definition {
-        definition.max_automatic(100.0).max_automatic_spread(Spread::Instances)
+        definition.with_max_automatic(100.0).with_max_automatic_spread(Spread::Instances)
     }
 
     fn trigger() -> KpiTrigger {
