@@ -56,8 +56,8 @@ impl Finding {
 /// A trigger with what it learned.
 #[derive(Clone, Debug)]
 pub(crate) enum Watch {
-    Rate(Rate),
-    Latency(Latency),
+    Rate(Box<Rate>),
+    Latency(Box<Latency>),
     Gauge(Gauge),
     Readiness(Readiness),
     Breakers(Breakers),
@@ -66,8 +66,8 @@ pub(crate) enum Watch {
 impl Watch {
     pub(crate) fn new(trigger: &Trigger) -> Self {
         match &trigger.kind {
-            Kind::Errors { rate, .. } | Kind::Kpi { rate, .. } => Self::Rate(Rate::new(rate.clone())),
-            Kind::Latency(settings) => Self::Latency(Latency::new(settings.clone())),
+            Kind::Errors { rate, .. } | Kind::Kpi { rate, .. } => Self::Rate(Box::new(Rate::new(rate.clone()))),
+            Kind::Latency(settings) => Self::Latency(Box::new(Latency::new(settings.clone()))),
             Kind::Gauge(settings) => Self::Gauge(Gauge::new(settings.clone())),
             Kind::Readiness(settings) => Self::Readiness(Readiness::new(settings.clone())),
             Kind::Breakers(settings) => Self::Breakers(Breakers::new(settings.clone())),

@@ -185,23 +185,26 @@ impl Segment {
                 _ => None,
             };
         }
-        self.latency.success = difference(self.latency.success.take(), base.latency.success.take())?;
-        self.latency.failure = difference(self.latency.failure.take(), base.latency.failure.take())?;
+        self.latency.success = difference(self.latency.success.take(), base.latency.success.take()).ok()?;
+        self.latency.failure = difference(self.latency.failure.take(), base.latency.failure.take()).ok()?;
         Some(self)
     }
 }
 
-/// `None` if a bucket decreased; no histogram if there was none before, or one of other bounds.
-fn difference(now: Option<Buckets>, before: Option<Buckets>) -> Option<Option<Buckets>> {
-    let (Some(mut now), Some(before)) = (now, before) else { return Some(None) };
+/// A counter that is lower than before.
+struct Decreased;
+
+/// No histogram if there was none before, or one of other bounds.
+fn difference(now: Option<Buckets>, before: Option<Buckets>) -> Result<Option<Buckets>, Decreased> {
+    let (Some(mut now), Some(before)) = (now, before) else { return Ok(None) };
     if now.le != before.le {
-        return Some(None);
+        return Ok(None);
     }
     for (now, before) in now.counts.iter_mut().zip(&before.counts) {
         if *now < *before {
-            return None;
+            return Err(Decreased);
         }
         *now -= before;
     }
-    Some(Some(now))
+    Ok(Some(now))
 }

@@ -2,7 +2,7 @@
 
 use super::{Finding, Now, percent};
 use crate::rollback::policy::BreakerSettings;
-use crate::rollback::tick::Arm;
+use crate::rollback::tick::{Arm, BreakerReport};
 use crate::rollback::verdict::TriggerState;
 
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl Breakers {
         let reports = canary.breakers.iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(*name));
         let shares = reports.map(|(name, report)| {
             let other = baseline.and_then(|arm| arm.breakers.get(name));
-            (name, report.open_share(), other.map_or(0.0, |other| other.open_share()))
+            (name, report.open_share(), other.map_or(0.0, BreakerReport::open_share))
         });
         let worst = shares.max_by(|one, next| (one.1 - 2.0 * one.2).total_cmp(&(next.1 - 2.0 * next.2)));
         self.worst = worst.map(|(name, own, other)| (name.clone(), own, other));

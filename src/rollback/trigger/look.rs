@@ -19,7 +19,7 @@ pub(super) struct Look {
 
 impl Look {
     pub(super) fn new(needed: f64, alpha: f64, borderline: f64) -> Self {
-        let needed = needed as u64;
+        let needed = whole(needed);
         Self {
             test: FixedHorizon::new(needed),
             needed,
@@ -83,6 +83,15 @@ fn add(sums: &mut Vec<u64>, counts: &[f64]) {
         *sums = vec![0; counts.len()];
     }
     for (sum, count) in sums.iter_mut().zip(counts) {
-        *sum = sum.saturating_add(*count as u64).min(1 << 50);
+        *sum = sum.saturating_add(whole(*count)).min(1 << 50);
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of ticks are checked; a cast saturates"
+)]
+fn whole(count: f64) -> u64 {
+    count as u64
 }
