@@ -304,7 +304,8 @@ impl Rate {
 
     fn needed(&self) -> f64 {
         let least = self.settings.minimum_requests;
-        if self.has_baseline { least } else { least.max(self.settings.without_baseline_requests) }
+        let is_limit = matches!(self.settings.question, Question::Limit(_));
+        if self.has_baseline || is_limit { least } else { least.max(self.settings.without_baseline_requests) }
     }
 
     fn sentence(&self, state: TriggerState, canary: Option<f64>, baseline: Option<f64>) -> String {
