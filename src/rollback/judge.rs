@@ -53,8 +53,8 @@ struct State {
     watch: Watch,
     first: Option<f64>,
     last: Option<f64>,
-    /// When a person accepted that its data is missing.
-    excused: Option<f64>,
+    /// Ticks with data, for the usual gap between them.
+    ticks: f64,
     is_ignored: bool,
     /// A person overrode it in this stage.
     is_muted: bool,
@@ -74,9 +74,10 @@ struct Time {
 const ALIKE: u32 = 10;
 /// Shortest tick that is judged.
 const SECOND: f64 = 0.95;
-/// Seconds without data that are never called stale, and requests that would usually have come in a longer time.
+/// Seconds without data that are never called stale; requests, or ticks with data, that would usually have come since.
 const STALE: f64 = 10.0;
 const STALE_REQUESTS: f64 = 20.0;
+const STALE_TICKS: f64 = 3.0;
 
 impl Judge {
     /// A judge at the beginning of a rollout.
@@ -144,6 +145,7 @@ impl Judge {
             if !state.is_ignored && state.watch.observe(trigger, &now, tick) {
                 state.first.get_or_insert(now.elapsed);
                 state.last = Some(now.elapsed);
+                state.ticks += 1.0;
             }
         }
         if self.latched.is_none() {
@@ -187,7 +189,7 @@ impl Judge {
             n: self.samples,
             log_e,
             alpha: (-log_threshold).exp(),
-            triggers: reports.map(|(trigger, finding)| TriggerReport::new(&trigger.name, finding)).collect(),
+            triggers: reports.map(|(trigger, finding)| TriggerReport::new(&trigger.name, trigger.kind.as_str(), finding)).collect(),
             warnings,
             switches_engaged,
             overridden: self.overridden.clone(),
@@ -253,10 +255,10 @@ impl Judge {
         if let Some(pair) = acting(Acts::Pause).or(borderline) {
             return (Decision::Pause, data, say(pair));
         }
-        if let Some((score, sentence)) = score
+        if let Some((score, sentence)) = &score
             && points >= score.pause
         {
-            return (Decision::Pause, data, sentence);
+            return (Decision::Pause, data, sentence.clone());
         }
         if let Some((pair, _)) = missing.first() {
             return (Decision::Collecting, data, say(*pair));
@@ -267,11 +269,14 @@ impl Judge {
         if let Some(pair) = waits {
             return (Decision::Collecting, data, say(pair));
         }
-        (
-            Decision::Continue,
-            data,
-            format!("the canary is not worse, after {} of its requests", count(self.samples.canary)),
-        )
+        let silent: Vec<_> = all().filter(|(_, finding)| is_fired(finding)).map(say).collect();
+        let requests = count(self.samples.canary);
+        let sentence = match (silent.is_empty(), score) {
+            (true, _) => format!("the canary is not worse, after {requests} of its requests"),
+            (false, Some((_, of_score))) if points > 0 => format!("{of_score}: not enough to act"),
+            (false, _) => format!("fired without acting: {}", silent.join("; ")),
+        };
+        (Decision::Continue, data, sentence)
     }
 
     fn has_data(&self, name: &str) -> bool {
@@ -282,7 +287,7 @@ impl Judge {
 
 impl State {
     fn new(trigger: &Trigger) -> Self {
-        Self { watch: Watch::new(trigger), first: None, last: None, excused: None, is_ignored: false, is_muted: false }
+        Self { watch: Watch::new(trigger), first: None, last: None, ticks: 0.0, is_ignored: false }
     }
 
     /// What the watch says, unless there is no data.
@@ -291,22 +296,21 @@ impl State {
             let sentence = format!("ignored in the first {:.0} s of a stage", trigger.ignore_first);
             return Finding::new(TriggerState::Collecting, sentence);
         }
-        let finding = self.watch.finding();
+        let mut finding = self.watch.finding();
         if matches!(finding.state, TriggerState::Fired | TriggerState::Borderline) {
             return finding;
         }
-        let Some((first, last)) = self.first.zip(self.last) else {
-            return if trigger.required {
-                Finding { state: TriggerState::NoData, ..finding }
-            } else {
-                Finding { state: TriggerState::NotMeasured, ..finding }
-            };
-        };
-        let usual_gap = (last - first).max(1.0) / finding.samples.max(1.0);
+        let missing = if trigger.required { TriggerState::NoData } else { TriggerState::NotMeasured };
+        let Some((first, last)) = self.first.zip(self.last) else { return Finding { state: missing, ..finding } };
+        if finding.state == TriggerState::NotMeasured {
+            finding.state = missing;
+        }
+        let lasted = (last - first).max(1.0);
+        let of_requests = if finding.samples > 0.0 { STALE_REQUESTS * lasted / finding.samples.max(1.0) } else { 0.0 };
+        let of_ticks = if self.ticks > 1.0 { STALE_TICKS * lasted / (self.ticks - 1.0) } else { 0.0 };
         let gap = elapsed - last;
-        if gap > STALE.max(if finding.samples > 0.0 { STALE_REQUESTS * usual_gap } else { 0.0 }) {
-            let sentence =
-                format!("no data of {} for {gap:.0} s; until then, {}", self.watch.lacks(), finding.sentence);
+        if gap > STALE.max(of_requests).max(of_ticks) {
+            let sentence = format!("no data for {gap:.0} s; until then, {}", finding.sentence);
             return Finding { state: TriggerState::NoData, sentence, ..finding };
         }
         finding
@@ -316,7 +320,7 @@ impl State {
 impl Time {
     fn advance(&mut self, tick: &Tick, seconds: f64) -> Now {
         if self.last.is_none() {
-            self.begun = (tick.at - seconds).max(0.0);
+            self.begun = tick.at - seconds;
             self.stage_begun = self.begun;
         }
         let is_new_stage = self.last.is_some() && tick.stage.is_some() && tick.stage != self.stage;

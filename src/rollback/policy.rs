@@ -154,6 +154,20 @@ pub(crate) enum Kind {
     Breakers(BreakerSettings),
 }
 
+impl Kind {
+    /// Its name in files.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Errors { .. } => "errors",
+            Self::Kpi { .. } => "kpi",
+            Self::Latency(_) => "latency",
+            Self::Gauge(_) => "gauge",
+            Self::Readiness(_) => "readiness",
+            Self::Breakers(_) => "breakers",
+        }
+    }
+}
+
 /// Errors that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -185,7 +199,8 @@ pub(crate) struct RateSettings {
     pub(crate) warm_up_ratio: f64,
     pub(crate) warm_up_limit: f64,
     pub(crate) warm_up_alpha: f64,
-    pub(crate) without_baseline: f64,
+    /// `None`: not judged without a baseline.
+    pub(crate) without_baseline: Option<f64>,
     pub(crate) without_baseline_requests: f64,
     /// Judged once, when both arms have this many requests, by a test that may be looked at once.
     pub(crate) look_once: Option<f64>,

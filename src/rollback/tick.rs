@@ -1,6 +1,7 @@
 //! Ticks: the counts of both arms since the tick before.
 
 mod line;
+mod sum;
 
 pub use line::{TickError, TickReader};
 
@@ -12,6 +13,8 @@ use std::collections::BTreeMap;
 const NAMES_MAX: usize = 1000;
 /// Most bounds of a histogram.
 const BOUNDS_MAX: usize = 500;
+/// Largest count: sums of a thousand of them are still exact to a request.
+const COUNT_MAX: f64 = 1e15;
 
 /// A checked observation of both arms, ready for [`Judge::observe`](super::Judge::observe).
 ///
@@ -64,22 +67,22 @@ impl Tick {
 #[non_exhaustive]
 pub struct Arm {
     /// Requests by segment.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "line::unique")]
     pub segments: BTreeMap<String, Segment>,
     /// Instances by readiness.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instances: Option<Instances>,
     /// Circuit breakers by name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "line::unique")]
     pub breakers: BTreeMap<String, BreakerReport>,
     /// Kill switches that are engaged: shown with the evidence, never a trigger.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub switches_engaged: Vec<String>,
     /// Values of this moment, such as `cpu` or `memory` from 0 to 1.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "line::unique")]
     pub gauges: BTreeMap<String, f64>,
     /// Business results with counts.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "line::unique")]
     pub kpis: BTreeMap<String, Kpi>,
 }
 
@@ -208,8 +211,8 @@ impl BreakerReport {
 }
 
 fn number(problems: &mut Problems, field: impl FnOnce() -> String, value: Option<f64>) {
-    if let Some(value) = value.filter(|value| !value.is_finite() || *value < 0.0) {
-        problems.add(field(), value, "a finite number, 0 or more");
+    if let Some(value) = value.filter(|value| !(0.0..=COUNT_MAX).contains(value)) {
+        problems.add(field(), value, "a number from 0 to 1e15");
     }
 }
 
@@ -313,70 +316,6 @@ impl Buckets {
         }
         for (i, count) in self.counts.iter().enumerate() {
             number(problems, || format!("{path}.counts[{i}]"), Some(*count));
-        }
-    }
-}
-
-impl Tick {
-    /// Both ticks as one: counts add up, the rest is that of the later one.
-    pub(crate) fn and(self, mut later: Self) -> Self {
-        later.at = later.at.max(self.at);
-        later.stage = later.stage.or(self.stage);
-        later.canary.add(self.canary);
-        match (&mut later.baseline, self.baseline) {
-            (Some(later), Some(earlier)) => later.add(earlier),
-            (none @ None, earlier) => *none = earlier,
-            (Some(_), None) => {}
-        }
-        later
-    }
-}
-
-impl Arm {
-    fn add(&mut self, earlier: Self) {
-        for (name, mut segment) in earlier.segments {
-            match self.segments.get_mut(&name) {
-                Some(later) => later.add(&mut segment),
-                None => {
-                    self.segments.insert(name, segment);
-                }
-            }
-        }
-        for (name, kpi) in earlier.kpis {
-            let later = self.kpis.entry(name).or_default();
-            *later = Kpi { good: later.good + kpi.good, total: later.total + kpi.total };
-        }
-        self.instances = self.instances.or(earlier.instances);
-        for (name, report) in earlier.breakers {
-            self.breakers.entry(name).or_insert(report);
-        }
-        for (name, value) in earlier.gauges {
-            self.gauges.entry(name).or_insert(value);
-        }
-    }
-}
-
-impl Segment {
-    fn add(&mut self, earlier: &mut Self) {
-        for ((_, later), (_, earlier)) in self.counts().into_iter().zip(earlier.counts()) {
-            if let Some(earlier) = *earlier {
-                *later = Some(later.unwrap_or(0.0) + earlier);
-            }
-        }
-        let both = [
-            (&mut self.latency.success, &mut earlier.latency.success),
-            (&mut self.latency.failure, &mut earlier.latency.failure),
-        ];
-        for (later, earlier) in both {
-            match (later, earlier.take()) {
-                (Some(later), Some(earlier)) if later.le == earlier.le => {
-                    for (later, earlier) in later.counts.iter_mut().zip(earlier.counts) {
-                        *later += earlier;
-                    }
-                }
-                (none @ None, earlier) => *none = earlier,
-                (Some(_), _) => {}
-            }
         }
     }
 }

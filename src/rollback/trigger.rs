@@ -7,14 +7,14 @@ mod look;
 mod rate;
 mod readiness;
 
-use super::policy::{Class, Kind, Trigger};
+use super::policy::{Class, Kind, RateSettings, Trigger};
 use super::tick::{Arm, Segment, Tick};
 use super::verdict::TriggerState;
 use crate::rollback::stats::errors::{Counts, Seconds};
 use breakers::Breakers;
 use gauge::Gauge;
 use latency::Latency;
-use rate::Rate;
+use rate::{Rate, What};
 use readiness::Readiness;
 
 /// Time of a tick.
@@ -65,8 +65,11 @@ pub(crate) enum Watch {
 
 impl Watch {
     pub(crate) fn new(trigger: &Trigger) -> Self {
+        let rate_of = |rate: &RateSettings, what| Self::Rate(Box::new(Rate::new(rate.clone(), what)));
         match &trigger.kind {
-            Kind::Errors { rate, .. } | Kind::Kpi { rate, .. } => Self::Rate(Box::new(Rate::new(rate.clone()))),
+            Kind::Errors { class: Class::Client, rate } => rate_of(rate, What::ClientErrors),
+            Kind::Errors { rate, .. } => rate_of(rate, What::Requests),
+            Kind::Kpi { kpi, rate } => rate_of(rate, What::Kpi(kpi.clone())),
             Kind::Latency(settings) => Self::Latency(Box::new(Latency::new(settings.clone()))),
             Kind::Gauge(settings) => Self::Gauge(Gauge::new(settings.clone())),
             Kind::Readiness(settings) => Self::Readiness(Readiness::new(settings.clone())),

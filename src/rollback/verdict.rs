@@ -129,6 +129,8 @@ pub struct Override {
 pub struct TriggerReport {
     /// Its name in the policy.
     pub name: String,
+    /// Its kind in the policy: `errors`, `kpi`, `latency`, `gauge`, `readiness` or `breakers`.
+    pub kind: &'static str,
     /// Its state.
     pub state: TriggerState,
     /// The canary's value, as a rate, a share or a gauge.
@@ -150,10 +152,10 @@ pub struct TriggerReport {
 }
 
 impl TriggerReport {
-    pub(crate) fn new(name: &str, finding: Finding) -> Self {
+    pub(crate) fn new(name: &str, kind: &'static str, finding: Finding) -> Self {
         let Finding { state, canary, baseline, samples, log_e, log_threshold, sentence } = finding;
         let ratio =
             canary.zip(baseline).filter(|(_, baseline)| *baseline > 0.0).map(|(canary, baseline)| canary / baseline);
-        Self { name: name.to_owned(), state, canary, baseline, ratio, samples, log_e, log_threshold, sentence }
+        Self { name: name.to_owned(), kind, state, canary, baseline, ratio, samples, log_e, log_threshold, sentence }
     }
 }

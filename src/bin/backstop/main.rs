@@ -1,10 +1,10 @@
-//! The command `backstop`: kill switches and release plans from a shell.
+//! The command `backstop`: kill switches and rollback verdicts from a shell.
 //!
 //! ```text
 //!  arguments ──▶ a command ──▶ Report or Failure ──▶ stdout or stderr, and an exit code
 //! ```
 //!
-//! The commands return what they have to say; this file alone prints.
+//! The commands return what they have to say and this file prints it; `judge` alone prints its verdicts as they come.
 
 mod admin;
 mod approval;
@@ -19,6 +19,7 @@ mod engage_staged;
 mod fleet;
 mod history;
 mod http;
+mod judge;
 mod list;
 mod output;
 mod pin;
@@ -39,7 +40,7 @@ use clap::{Parser, Subcommand};
 use output::{Failure, Report};
 use std::process::ExitCode;
 
-/// Turns capabilities of running programs off and on, and checks and judges releases.
+/// Turns capabilities off and back on while everything runs, and judges releases.
 #[derive(Parser)]
 #[command(name = "backstop", version, after_help = switch::HELP, max_term_width = 120)]
 struct Cli {
@@ -49,15 +50,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Switch(Box<switch::Switch>),
-    Plan(plan::Plan),
+    Switch(switch::Switch),
+    Judge(judge::Judge),
 }
 
 fn main() -> ExitCode {
-    let (is_json, result) = match Cli::parse().command {
-        // which exits with 2 where it cannot
-        Command::Switch(switch) => (switch.is_json(), switch.run()),
-        Command::Plan(plan) => (plan.is_json(), plan.run()),
+    let command = Cli::parse().command; // which exits with 2 where it cannot
+    let is_json = matches!(&command, Command::Switch(switch) if switch.is_json());
+    let result = match command {
+        Command::Switch(switch) => switch.run(),
+        Command::Judge(judge) => judge.run(),
     };
     let (code, stdout, stderr) = match result {
         Ok(Report { text, json, warning, exit_code }) => {

@@ -153,12 +153,15 @@ pub(super) fn parse(text: &str) -> Result<Policy, ConfigError> {
         triggers.push(check.trigger(trigger, horizon));
     }
     check.path = String::new();
-    for name in file.require.iter().filter(|name| !names.contains(*name)) {
-        check.add("require", format!("{name:?}"), "the name of a trigger");
+    for name in &file.require {
+        let acts = triggers.iter().find(|trigger| trigger.name == *name).map(|trigger| trigger.acts);
+        if acts.is_none_or(|acts| acts == Acts::Report) {
+            check.add("require", format!("{name:?}"), "the name of a trigger that does more than report");
+        }
     }
     problems.into_result(Policy {
-        horizon: Duration::from_secs_f64(horizon),
-        no_data_after: Duration::from_secs_f64(no_data_after),
+        horizon: Duration::try_from_secs_f64(horizon).unwrap_or(Duration::MAX),
+        no_data_after: Duration::try_from_secs_f64(no_data_after).unwrap_or(Duration::MAX),
         no_data_acts: file.no_data.acts.unwrap_or(NoDataActs::Pause),
         score: file.score,
         require: file.require,
@@ -227,9 +230,8 @@ impl Check<'_> {
     fn trigger(&mut self, file: TriggerFile, horizon: f64) -> Trigger {
         for (setting, kinds) in file.settings().filter(|(_, kinds)| !kinds.contains(&file.kind)) {
             let kinds: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
-            let allowed = format!("a setting of kind {}, which has none such", file.kind.as_str());
-            let setting = setting.trim_start_matches("r#");
-            self.add(setting, format!("a setting of {}", kinds.join(" and ")), allowed);
+            let allowed = format!("absent in kind {}: it is a setting of {}", file.kind.as_str(), kinds.join(" and "));
+            self.add(setting.trim_start_matches("r#"), "a value", allowed);
         }
         if file.weight.is_some() && file.acts.is_some() {
             self.add("weight", file.weight.unwrap_or(0), "absent where acts is present: points act by the score alone");
@@ -250,9 +252,14 @@ impl Check<'_> {
     fn kind(&mut self, mut file: TriggerFile, horizon: f64) -> Kind {
         match file.kind {
             KindName::Errors => {
-                Kind::Errors { class: file.class.unwrap_or(Class::Server), rate: self.rate(&file, horizon) }
+                let class = file.class.unwrap_or(Class::Server);
+                // Some percent of 4xx are ordinary: no limit is assumed for what clients get wrong.
+                let limit = (class != Class::Client).then_some(0.01);
+                Kind::Errors { class, rate: self.rate(&file, limit, horizon) }
             }
-            KindName::Kpi => Kind::Kpi { kpi: self.needed("kpi", file.kpi.take()), rate: self.rate(&file, horizon) },
+            KindName::Kpi => {
+                Kind::Kpi { kpi: self.needed("kpi", file.kpi.take()), rate: self.rate(&file, None, horizon) }
+            }
             KindName::Latency => self.latency(&file, horizon),
             KindName::Gauge => self.gauge(file),
             KindName::Readiness => Kind::Readiness(ReadinessSettings {
@@ -268,7 +275,7 @@ impl Check<'_> {
         }
     }
 
-    fn rate(&mut self, file: &TriggerFile, horizon: f64) -> RateSettings {
+    fn rate(&mut self, file: &TriggerFile, limit: Option<f64>, horizon: f64) -> RateSettings {
         let questions = [file.tolerated_ratio, file.added, file.limit].iter().flatten().count();
         if questions > 1 {
             self.add("limit", "more than one of tolerated_ratio, added and limit", "one of them");
@@ -296,7 +303,7 @@ impl Check<'_> {
             warm_up_ratio: self.number("warm_up_ratio", file.warm_up_ratio, 1.25, 1.0, 100.0),
             warm_up_limit: self.number("warm_up_limit", file.warm_up_limit, 0.01, 1e-6, 0.999),
             warm_up_alpha: self.number("warm_up_alpha", file.warm_up_alpha, 0.03, 1e-6, 0.5),
-            without_baseline: self.number("without_baseline", file.without_baseline, 0.01, 1e-6, 0.999),
+            without_baseline: self.optional("without_baseline", file.without_baseline.or(limit), 1e-6, 0.999),
             without_baseline_requests: self.number(
                 "without_baseline_requests",
                 file.without_baseline_requests,

@@ -57,7 +57,8 @@ impl Mixture {
 
     /// Takes in a tick of this length in seconds.
     pub(crate) fn step(&mut self, increments: &Increments, seconds: f64) {
-        let most = GROWTH_PER_SECOND * seconds;
+        // `exp` of more is infinite, and no mass times that is a number.
+        let most = (GROWTH_PER_SECOND * seconds).min(700.0);
         for (mass, increment) in self.masses.iter_mut().zip(increments) {
             *mass = (*mass * increment.min(most).exp()).min(MASS_MAX);
         }

@@ -1,8 +1,14 @@
 //! Ticks as JSON Lines: one object a line, as deltas or as counters.
 
 use super::{Arm, Buckets, Kpi, Segment, Tick};
-use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Longest line.
+const LINE_MAX: usize = 16 << 20;
 
 /// A line that is no tick, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +52,8 @@ pub struct TickReader {
 #[derive(Debug)]
 struct Last {
     at: f64,
+    /// The same as it is written.
+    written: At,
     stage: Option<f64>,
     /// Seconds of the file's clock at the beginning of this stage's clock.
     offset: f64,
@@ -61,17 +69,53 @@ struct Line {
     stage: Option<f64>,
     #[serde(default)]
     cumulative: bool,
-    #[serde(default)]
     canary: Arm,
     #[serde(default)]
     baseline: Option<Arm>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(untagged, expecting = "seconds, or a time such as 2026-01-31T12:00:00Z")]
 enum At {
     Seconds(f64),
     Time(jiff::Timestamp),
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seconds(seconds) => seconds.fmt(f),
+            Self::Time(time) => time.fmt(f),
+        }
+    }
+}
+
+/// Reads a map whose keys are all different.
+pub(super) fn unique<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<String, V>, D::Error> {
+    struct Unique<V>(PhantomData<V>);
+
+    impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
+        type Value = BTreeMap<String, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((key, value)) = entries.next_entry::<String, V>()? {
+                if map.contains_key(&key) {
+                    return Err(A::Error::custom(format!("duplicate key {key:?}")));
+                }
+                map.insert(key, value);
+            }
+            Ok(map)
+        }
+    }
+
+    from.deserialize_map(Unique(PhantomData))
 }
 
 impl TickReader {
@@ -90,6 +134,10 @@ impl TickReader {
         self.line += 1;
         if line.trim().is_empty() {
             return Ok(None);
+        }
+        if line.len() > LINE_MAX {
+            let message = format!("longer than {} MiB", LINE_MAX >> 20);
+            return Err(TickError { line: self.line, message });
         }
         self.tick(line).map(Some).map_err(|message| TickError { line: self.line, message })
     }
@@ -125,7 +173,7 @@ impl TickReader {
         };
         let Some(last) = &mut self.last else {
             let first = if is_time { value } else { 0.0 };
-            self.last = Some(Last { at: value, stage: line.stage, offset: 0.0, is_time, first });
+            self.last = Some(Last { at: value, written: line.at, stage: line.stage, offset: 0.0, is_time, first });
             return Ok(value - first);
         };
         if last.is_time != is_time {
@@ -134,13 +182,14 @@ impl TickReader {
         if value < last.at {
             if is_time || line.stage == last.stage {
                 return Err(format!(
-                    "at: {value} is not allowed, must be {} or later, the time of the tick before",
-                    last.at
+                    "at: {} is not allowed, must be {} or later, the time of the tick before",
+                    line.at, last.written
                 ));
             }
             last.offset += last.at;
         }
         last.at = value;
+        last.written = line.at;
         last.stage = line.stage;
         Ok(last.offset + value - last.first)
     }
@@ -158,53 +207,66 @@ fn named(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
 fn deltas(arm: &mut Arm, bases: &mut BTreeMap<String, Segment>, kpis: &mut BTreeMap<String, Kpi>) {
     let now = std::mem::take(&mut arm.segments);
     for (name, segment) in now {
-        if let Some(base) = bases.insert(name.clone(), segment.clone())
-            && let Some(delta) = segment.minus(base)
-        {
-            arm.segments.insert(name, delta);
+        let has_room = bases.len() < super::NAMES_MAX * 10;
+        match bases.get_mut(&name) {
+            Some(base) => {
+                if let Some(delta) = base.advance(segment) {
+                    arm.segments.insert(name, delta);
+                }
+            }
+            None if has_room => {
+                bases.insert(name, segment);
+            }
+            None => {}
         }
     }
     let now = std::mem::take(&mut arm.kpis);
     for (name, kpi) in now {
-        if let Some(base) = kpis.insert(name.clone(), kpi) {
+        if let Some(base) = kpis.get(&name) {
             let delta = Kpi { good: kpi.good - base.good, total: kpi.total - base.total };
             if delta.good >= 0.0 && delta.total >= delta.good {
-                arm.kpis.insert(name, delta);
+                arm.kpis.insert(name.clone(), delta);
             }
+        }
+        if kpis.len() < super::NAMES_MAX * 10 || kpis.contains_key(&name) {
+            kpis.insert(name, kpi);
         }
     }
 }
 
 impl Segment {
-    /// The difference to an earlier count, unless something decreased.
-    fn minus(mut self, mut base: Self) -> Option<Self> {
-        for ((_, now), (_, before)) in self.counts().into_iter().zip(base.counts()) {
-            *now = match (*now, *before) {
-                (Some(now), Some(before)) if now < before => return None,
-                (Some(now), Some(before)) => Some(now - before),
+    /// Makes `now` the base and returns the difference, unless something decreased.
+    ///
+    /// A counter that is not there counts 0 until it is first seen: many clients create the series of an error with the
+    /// first one. A counter that is missing later keeps its base, so that it does not count twice when it is back.
+    fn advance(&mut self, mut now: Self) -> Option<Self> {
+        let mut decreased = false;
+        let is_counted = self.requests.is_some();
+        for ((_, now), (_, base)) in now.counts().into_iter().zip(self.counts()) {
+            let before = *base;
+            *base = now.or(before);
+            *now = match (*now, before) {
+                (Some(now), Some(before)) => {
+                    decreased |= now < before;
+                    Some(now - before)
+                }
+                (Some(now), None) if is_counted => Some(now),
                 _ => None,
             };
         }
-        self.latency.success = difference(self.latency.success.take(), base.latency.success.take()).ok()?;
-        self.latency.failure = difference(self.latency.failure.take(), base.latency.failure.take()).ok()?;
-        Some(self)
-    }
-}
-
-/// A counter that is lower than before.
-struct Decreased;
-
-/// No histogram if there was none before, or one of other bounds.
-fn difference(now: Option<Buckets>, before: Option<Buckets>) -> Result<Option<Buckets>, Decreased> {
-    let (Some(mut now), Some(before)) = (now, before) else { return Ok(None) };
-    if now.le != before.le {
-        return Ok(None);
-    }
-    for (now, before) in now.counts.iter_mut().zip(&before.counts) {
-        if *now < *before {
-            return Err(Decreased);
+        let both = [
+            (&mut self.latency.success, &mut now.latency.success),
+            (&mut self.latency.failure, &mut now.latency.failure),
+        ];
+        for (base, now) in both {
+            let Some(new) = now.take() else { continue };
+            *now = base.as_ref().filter(|base| base.le == new.le).map(|base| {
+                let counts = new.counts.iter().zip(&base.counts).map(|(now, before)| now - before).collect();
+                Buckets { le: new.le.clone(), counts }
+            });
+            decreased |= now.as_ref().is_some_and(|delta| delta.counts.iter().any(|count| *count < 0.0));
+            *base = Some(new);
         }
-        *now -= before;
+        (!decreased).then_some(now)
     }
-    Ok(Some(now))
 }

@@ -10,13 +10,15 @@ pub(crate) struct Breakers {
     settings: BreakerSettings,
     is_measured: bool,
     /// The breaker that is open in the largest share of the canary: its name, and the share in both arms.
-    worst: Option<(String, f64, f64)>,
+    worst: Option<(String, f64, Option<f64>)>,
     is_fired: bool,
+    /// Whether the baseline could be compared with: there is none, or it reports its breakers.
+    is_comparable: bool,
 }
 
 impl Breakers {
     pub(crate) fn new(settings: BreakerSettings) -> Self {
-        Self { settings, is_measured: false, worst: None, is_fired: false }
+        Self { settings, is_measured: false, worst: None, is_fired: false, is_comparable: true }
     }
 
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
@@ -28,13 +30,17 @@ impl Breakers {
         let reports = canary.breakers.iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(*name));
         let shares = reports.map(|(name, report)| {
             let other = baseline.and_then(|arm| arm.breakers.get(name));
-            (name, report.open_share(), other.map_or(0.0, BreakerReport::open_share))
+            (name, report.open_share(), other.map(BreakerReport::open_share))
         });
-        let worst = shares.max_by(|one, next| (one.1 - 2.0 * one.2).total_cmp(&(next.1 - 2.0 * next.2)));
+        let excess = |own: f64, other: Option<f64>| own - 2.0 * other.unwrap_or(0.0);
+        let worst = shares.max_by(|one, next| excess(one.1, one.2).total_cmp(&excess(next.1, next.2)));
+        self.is_comparable = baseline.is_none_or(|arm| !arm.breakers.is_empty());
         self.worst = worst.map(|(name, own, other)| (name.clone(), own, other));
         let is_early = self.settings.within.is_none_or(|within| now.in_stage <= within);
-        let is_open =
-            self.worst.as_ref().is_some_and(|(_, own, other)| *own >= self.settings.share && *other < own / 2.0);
+        let is_open = self
+            .worst
+            .as_ref()
+            .is_some_and(|(_, own, other)| *own >= self.settings.share && other.unwrap_or(0.0) < own / 2.0);
         self.is_fired = is_open && (is_early || self.is_fired);
         true
     }
@@ -49,15 +55,20 @@ impl Breakers {
                 format!("no circuit breaker of {:?} is measured", self.settings.breakers),
             );
         };
-        let state = if self.is_fired { TriggerState::Fired } else { TriggerState::Ok };
+        let state = match self.is_fired {
+            true if self.is_comparable => TriggerState::Fired,
+            true => TriggerState::Borderline,
+            false => TriggerState::Ok,
+        };
+        let than = match other {
+            Some(other) => format!(" and {} of the baseline", percent(*other)),
+            None if self.is_comparable => String::new(),
+            None => "; the baseline's are not measured, and it may be open there as well: a person decides".to_owned(),
+        };
         let sentence = match *own {
             0.0 => "no circuit breaker of the canary is open".to_owned(),
-            own => format!(
-                "circuit breaker {name} is open in {} of the canary and {} of the baseline",
-                percent(own),
-                percent(*other)
-            ),
+            own => format!("circuit breaker {name} is open in {} of the canary{than}", percent(own)),
         };
-        Finding::of_values(state, Some(*own), Some(*other), sentence)
+        Finding::of_values(state, Some(*own), *other, sentence)
     }
 }

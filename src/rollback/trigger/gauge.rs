@@ -5,6 +5,9 @@ use crate::rollback::policy::GaugeSettings;
 use crate::rollback::tick::Arm;
 use crate::rollback::verdict::TriggerState;
 
+/// Seconds without a value after which an unfinished time out of bounds begins anew.
+const HOLE: f64 = 60.0;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Gauge {
     settings: GaugeSettings,
@@ -12,25 +15,41 @@ pub(crate) struct Gauge {
     canary: Option<f64>,
     baseline: Option<f64>,
     bad_since: Option<f64>,
-    elapsed: f64,
+    /// The last time it was measured.
+    measured: f64,
 }
 
 impl Gauge {
     pub(crate) fn new(settings: GaugeSettings) -> Self {
-        Self { settings, canary: None, baseline: None, bad_since: None, elapsed: 0.0 }
+        Self { settings, canary: None, baseline: None, bad_since: None, measured: 0.0 }
     }
 
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
-        self.elapsed = now.elapsed;
-        let Some(value) = canary.gauges.get(&self.settings.gauge).copied() else { return false };
+        let Some(value) = canary.gauges.get(&self.settings.gauge).copied() else {
+            // What fired stays so until it is measured to be over; what had not, begins anew.
+            if now.elapsed - self.measured > HOLE && self.lasted().is_none_or(|lasted| lasted < self.settings.lasting) {
+                self.bad_since = None;
+            }
+            return false;
+        };
+        self.measured = now.elapsed;
         self.canary = Some(value);
         self.baseline = baseline.and_then(|arm| arm.gauges.get(&self.settings.gauge)).copied();
         if self.is_bad(value) {
-            self.bad_since.get_or_insert(now.elapsed - now.seconds);
+            // From the first look at it: of the time before, nothing is known.
+            self.bad_since.get_or_insert(now.elapsed);
         } else {
             self.bad_since = None;
         }
-        true
+        self.is_comparable()
+    }
+
+    fn is_comparable(&self) -> bool {
+        self.settings.above.is_some() || self.settings.below.is_some() || self.baseline.is_some()
+    }
+
+    fn lasted(&self) -> Option<f64> {
+        self.bad_since.map(|since| self.measured - since)
     }
 
     /// A limit that the baseline breaks as well is no fault of the canary.
@@ -41,11 +60,11 @@ impl Gauge {
         };
         let limit = beyond(value) && !self.baseline.is_some_and(beyond);
         let ratio =
-            settings.ratio.zip(self.baseline.filter(|baseline| *baseline > 0.0)).is_some_and(|(ratio, baseline)| {
+            settings.ratio.zip(self.baseline.filter(|baseline| *baseline >= 0.0)).is_some_and(|(ratio, baseline)| {
                 if ratio >= 1.0 {
                     value >= ratio * baseline && value >= settings.floor
                 } else {
-                    value <= ratio * baseline
+                    value <= ratio * baseline && baseline > 0.0
                 }
             });
         limit || ratio
@@ -56,12 +75,15 @@ impl Gauge {
         let Some(value) = self.canary else {
             return Finding::new(TriggerState::NotMeasured, format!("{name} is not measured"));
         };
-        let lasted = self.bad_since.map(|since| self.elapsed - since);
+        let lasted = self.lasted();
         let state = match lasted {
+            _ if !self.is_comparable() => TriggerState::NotMeasured,
             Some(lasted) if lasted >= self.settings.lasting => TriggerState::Fired,
             _ => TriggerState::Ok,
         };
-        let than = self.baseline.map_or(String::new(), |baseline| format!(", the baseline's is {baseline:.3}"));
+        let than = self
+            .baseline
+            .map_or(", the baseline's is not measured".to_owned(), |baseline| format!(", the baseline's is {baseline:.3}"));
         let more = match lasted {
             Some(lasted) => format!("; out of bounds for {lasted:.0} s of {:.0} s", self.settings.lasting),
             None => String::new(),

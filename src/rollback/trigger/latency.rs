@@ -15,6 +15,8 @@ const RATIO_MAX: f64 = 180.0;
 const SEGMENTS_MAX: usize = 1000;
 /// Mass that a new stage adds to the late processes.
 const STAGE: f64 = 0.1;
+/// Seconds after which a baseline without requests is no longer one.
+const LOST: f64 = 30.0;
 /// Seconds after which what is shown has lost 63 % of its weight.
 const SHOWN: f64 = 20.0;
 
@@ -29,11 +31,9 @@ pub(crate) struct Latency {
     shown: BTreeMap<&'static str, Buckets>,
     samples: f64,
     changed: bool,
-    /// Whether it is sure, until the evidence is under half of its threshold.
-    held: bool,
-    has_baseline: bool,
-    lacks: &'static str,
-    look: Option<Look>,
+    /// When both arms were last compared, and whether they are now.
+    compared: Option<f64>,
+    is_comparable: bool,
 }
 
 /// A process of each quantile from the start with a small margin, and one whose starts are spread with a larger one: clean
@@ -80,10 +80,8 @@ impl Latency {
             shown: BTreeMap::new(),
             samples: 0.0,
             changed: false,
-            held: false,
-            has_baseline: false,
-            lacks: "the canary",
-            look: settings.look_once.map(|needed| Look::new(needed, settings.alpha, 1.0)),
+            compared: None,
+            is_comparable: false,
             settings,
         }
     }
@@ -92,8 +90,8 @@ impl Latency {
         let seconds = now.seconds;
         let added = seconds / self.settings.horizon + if now.is_new_stage { STAGE } else { 0.0 };
         let (mut early, mut late) = (NONE, NONE);
-        let (mut requests, mut others, mut slow) = (0.0, 0.0, 0.0);
-        let mut changed = false;
+        let (mut requests, mut slow) = (0.0, 0.0);
+        let (mut changed, mut lost) = (false, false);
         for buckets in self.shown.values_mut() {
             buckets.counts.iter_mut().for_each(|count| *count *= (-seconds / SHOWN).exp());
         }
@@ -104,13 +102,15 @@ impl Latency {
                 slow += above_latency(&own.le, &own.counts, edge);
             }
             self.show("canary", own);
-            let other =
-                baseline.and_then(|arm| arm.segments.get(name)).and_then(|segment| segment.latency.success.as_ref());
+            let other = baseline.and_then(|arm| arm.segments.get(name));
+            let busy = other.and_then(|segment| segment.requests).is_some_and(|requests| requests > 0.0);
+            let other = other.and_then(|segment| segment.latency.success.as_ref());
+            lost |= busy && other.is_none();
             let Some(other) = other.filter(|other| other.le == own.le) else { continue };
             others += other.counts.iter().sum::<f64>();
             self.show("baseline", other);
-            if let Some(look) = &mut self.look {
-                look.histograms(&own.counts, &other.counts);
+            if other.counts.iter().any(|count| *count > 0.0) {
+                self.compared = Some(now.elapsed);
             }
             if !self.segments.contains_key(name) && self.segments.len() >= SEGMENTS_MAX {
                 self.segments.pop_first();
@@ -131,22 +131,18 @@ impl Latency {
             }
             model.learn(&own.counts, &other.counts, seconds);
         }
-        self.total.step(&early, &late, added, seconds);
+        if self.compared == Some(now.elapsed) {
+            self.mass += added;
+            self.total.step(&early, &late, added, seconds);
+        }
         self.step_objective(slow, requests, added, seconds);
         self.samples += requests;
         self.changed = changed;
-        self.has_baseline |= others > 0.0;
-        self.lacks = if requests > 0.0 { "the baseline" } else { "the canary" };
-        let (evidence, threshold) = (self.evidence(), 1.0 / self.settings.alpha);
-        let enough = self.samples >= self.settings.minimum_requests;
-        self.held = evidence >= threshold && enough || self.held && evidence >= 0.5 * threshold;
-        let is_compared = others > 0.0 || !self.has_baseline || self.settings.objective.is_some();
-        requests > 0.0 && is_compared && !changed
-    }
-
-    /// The arm without requests in the last tick that was not measured.
-    pub(crate) fn lacks(&self) -> &'static str {
-        self.lacks
+        let is_recent = |at: f64| now.elapsed - at <= LOST.max(3.0 * seconds);
+        self.is_comparable = self.settings.objective.is_some() || self.compared.is_some_and(is_recent);
+        // A baseline with traffic, whose latencies were measured and are not any more, is a hole in the data.
+        let lost = lost && self.settings.objective.is_none() && self.compared.is_some_and(|at| at < now.elapsed);
+        requests > 0.0 && !changed && !lost
     }
 
     fn step_objective(&mut self, slow: f64, requests: f64, added: f64, seconds: f64) {
@@ -175,8 +171,12 @@ impl Latency {
     }
 
     fn evidence(&self) -> f64 {
-        if self.settings.objective.is_some() {
-            return self.objective.1.value();
+        if let Some((share, edge)) = self.settings.objective {
+            // A baseline that misses the objective as well is an outage of both.
+            let missed = self.shown.get("baseline").is_some_and(|shown| {
+                above_latency(&shown.le, &shown.counts, edge) > share * shown.counts.iter().sum::<f64>()
+            });
+            return if missed { 0.0 } else { self.objective.1.value() };
         }
         let sum: f64 = self.segments.values().map(|(_, tails)| tails.value()).sum();
         0.5 * self.total.value() + 0.5 * sum / self.segments.len().max(1) as f64
@@ -191,12 +191,11 @@ impl Latency {
             return Finding { canary, baseline, ..look.finding() };
         }
         let enough = self.samples >= self.settings.minimum_requests;
-        let comparable = self.settings.objective.is_some() || baseline.is_some();
         let state = match () {
             () if self.changed => TriggerState::NoData,
             () if self.held => TriggerState::Fired,
             () if !enough => TriggerState::Collecting,
-            () if !comparable => TriggerState::NotMeasured,
+            () if !self.is_comparable => TriggerState::NotMeasured,
             () => TriggerState::Ok,
         };
         let milliseconds =

@@ -1,11 +1,11 @@
 //! The trigger of errors and of business results: is a rate worse than the baseline's?
 
-use super::look::Look;
-use super::{Finding, Now, count, percent};
+mod report;
+
+use super::Now;
 use crate::rollback::policy::{Question, RateSettings};
 use crate::rollback::stats::errors::{Counts, ErrorModel};
 use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, ratios};
-use crate::rollback::verdict::TriggerState;
 use std::collections::BTreeMap;
 
 const NONE: Increments = [0.0; COMPONENTS];
@@ -18,6 +18,12 @@ const AFTER_WARM_UP: f64 = 2.1;
 /// Highest ratio that is looked for; in the warm-up, where the limit is a rate.
 const RATIO_MAX: f64 = 180.0;
 const WARM_UP_RATIO_MAX: f64 = 25.0;
+/// Stages that add mass.
+const STAGES_MAX: u32 = 20;
+/// Seconds without requests of the baseline after which the canary is judged alone.
+const LOST: f64 = 30.0;
+/// Least rate to which a canary is held after its baseline was lost.
+const LEAST_LIMIT: f64 = 0.01;
 /// Segments that are remembered.
 const SEGMENTS_MAX: usize = 1000;
 /// Seconds after which what is shown has lost 63 % of its weight, and requests of the canary that are shown in any case.
@@ -25,9 +31,18 @@ const SHOWN: f64 = 20.0;
 const SHOWN_REQUESTS: f64 = 500.0;
 const CANARY: &str = "the canary";
 
+/// What a rate is of, in sentences.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Requests,
+    ClientErrors,
+    Kpi(String),
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Rate {
     settings: RateSettings,
+    what: What,
     ratios: Increments,
     near: Increments,
     segments: BTreeMap<String, Strand>,
@@ -38,12 +53,28 @@ pub(crate) struct Rate {
     shown: Shown,
     samples: f64,
     samples_alone: f64,
+    /// Seconds with an error since the evidence was none.
     distinct_seconds: f64,
-    has_baseline: bool,
-    /// What it is sure of, until the evidence is under half of its threshold.
-    held: Option<TriggerState>,
-    lacks: &'static str,
-    look: Option<Look>,
+    /// When both arms were last compared; and whether that is too long ago.
+    compared: Option<f64>,
+    is_lost: bool,
+    certainty: Certainty,
+    stages: u32,
+    paused: bool,
+}
+
+/// Evidence, and the one at which it acts.
+#[derive(Clone, Copy, Debug)]
+struct Certainty {
+    evidence: f64,
+    threshold: f64,
+    is_alone: bool,
+}
+
+impl Certainty {
+    fn share(&self) -> f64 {
+        self.evidence / self.threshold
+    }
 }
 
 /// A segment with its own evidence.
@@ -52,6 +83,11 @@ struct Strand {
     model: ErrorModel,
     evidence: Mixture,
     seen: f64,
+    /// Whether both arms were compared; when they last were, or when the segment was first seen.
+    compared: bool,
+    last: f64,
+    /// Ratio that was tolerated last.
+    tolerated: f64,
 }
 
 /// Both have to be sure in a warm-up: worse than the baseline by more than a cold start may be, and bad in itself.
@@ -81,6 +117,16 @@ struct Shown {
 }
 
 impl Shown {
+    fn add_canary(&mut self, counts: &Counts) {
+        self.errors.0 += counts.errors;
+        self.requests.0 += counts.requests;
+    }
+
+    fn add_baseline(&mut self, counts: &Counts) {
+        self.errors.1 += counts.errors;
+        self.requests.1 += counts.requests;
+    }
+
     fn rates(&self) -> (Option<f64>, Option<f64>) {
         let rate = |errors: f64, requests: f64| (requests > 0.0).then(|| errors / requests);
         (rate(self.errors.0, self.requests.0), rate(self.errors.1, self.requests.1))
@@ -88,7 +134,7 @@ impl Shown {
 }
 
 impl Rate {
-    pub(crate) fn new(settings: RateSettings) -> Self {
+    pub(crate) fn new(settings: RateSettings, what: What) -> Self {
         Self {
             ratios: ratios(RATIO_MAX),
             near: ratios(WARM_UP_RATIO_MAX),
@@ -100,10 +146,12 @@ impl Rate {
             samples: 0.0,
             samples_alone: 0.0,
             distinct_seconds: 0.0,
-            has_baseline: false,
-            held: None,
-            lacks: CANARY,
-            look: settings.look_once.map(|needed| Look::new(needed, settings.alpha, settings.borderline)),
+            compared: None,
+            is_lost: true,
+            certainty: Certainty { evidence: 0.0, threshold: 1.0 / settings.alpha, is_alone: true },
+            stages: 0,
+            paused: false,
+            what,
             settings,
         }
     }
@@ -118,57 +166,55 @@ impl Rate {
         let added = (1.0 - START) * seconds / self.settings.horizon;
         let is_warm = self.warm_up.is_some();
         let (mut sum, mut warm, mut limit, mut alone) = (NONE, NONE, NONE, NONE);
-        let (mut requests, mut others, mut errors) = (0.0, 0.0, 0.0);
-        let mut is_alone = false;
+        let (mut requests, mut errors) = (0.0, 0.0);
+        let (mut is_compared, mut is_alone) = (false, false);
         for (name, arms) in arms {
             let (Some(canary), baseline) = arms else { continue };
             requests += canary.requests;
             errors += canary.errors;
-            self.shown.errors.0 += canary.errors;
-            self.shown.requests.0 += canary.requests;
-            if !self.segments.contains_key(name) {
-                self.forget_one();
-                let strand = Strand { model: ErrorModel::new(), evidence: Mixture::begun_with(&self.total), seen: 0.0 };
-                self.segments.insert(name.to_owned(), strand);
-            }
-            let Some(Strand { model, evidence, seen }) = self.segments.get_mut(name) else { continue };
-            *seen = now.elapsed;
+            self.shown.add_canary(&canary);
+            self.begin_segment(name, now);
+            let Some(strand) = self.segments.get_mut(name) else { continue };
+            let Strand { model, evidence, .. } = strand;
             let mut own = NONE;
-            if let Some(baseline) = &baseline {
-                others += baseline.requests;
-                self.has_baseline |= baseline.requests > 0.0;
-                self.shown.errors.1 += baseline.errors;
-                self.shown.requests.1 += baseline.requests;
+            if let Some(baseline) = baseline.as_ref().filter(|baseline| baseline.requests > 0.0) {
+                (is_compared, strand.compared) = (true, true);
+                strand.last = now.elapsed;
+                self.compared = Some(now.elapsed);
+                self.shown.add_baseline(baseline);
                 let tolerated = match self.settings.question {
                     Question::Ratio(ratio) => ratio.max(model.tolerance(&canary, seconds, self.settings.horizon)),
                     Question::Added(rate) => 1.0 + rate / model.rate(),
                     Question::Limit(_) => 1.0,
                 };
+                strand.tolerated = tolerated;
                 model.compare(&canary, baseline, tolerated, &self.ratios, &mut own);
                 if is_warm {
                     let tolerated = tolerated.max(self.settings.warm_up_ratio);
                     model.compare(&canary, baseline, tolerated, &self.near, &mut warm);
                     model.alone(&canary, self.settings.warm_up_limit, &self.near, &mut limit);
                 }
+                evidence.add(added);
+                evidence.step(&own, seconds);
             }
-            if let (Some(look), Some(baseline)) = (&mut self.look, &baseline) {
-                look.rates((canary.errors, canary.requests), (baseline.errors, baseline.requests));
-            }
-            if let Some(rate) = self.settings.limit(baseline.is_some()) {
+            let is_lonely = (baseline.is_none() && !strand.compared && self.compared.is_none())
+                || now.elapsed - strand.last > LOST.max(3.0 * seconds);
+            if let Some(rate) = strand_limit(&self.settings, strand, is_lonely) {
                 is_alone = true;
-                model.alone(&canary, rate, &self.near, &mut alone);
+                strand.model.alone(&canary, rate, &self.near, &mut alone);
                 self.samples_alone += canary.requests;
             }
-            evidence.add(added);
-            evidence.step(&own, seconds);
             for (sum, own) in sum.iter_mut().zip(own) {
                 *sum += own;
             }
-            model.learn(&canary, baseline.as_ref(), seconds);
+            strand.model.learn(&canary, baseline.as_ref().filter(|baseline| baseline.requests > 0.0), seconds);
         }
-        self.total.add(added);
-        self.total.step(&sum, seconds);
-        if let Some(warm_up) = &mut self.warm_up {
+        if is_compared {
+            self.mass += added;
+            self.total.add(added);
+            self.total.step(&sum, seconds);
+        }
+        if let Some(warm_up) = self.warm_up.as_mut().filter(|_| is_compared) {
             warm_up.relative.step(&warm, seconds);
             warm_up.absolute.step(&limit, seconds);
         }
@@ -176,30 +222,32 @@ impl Rate {
             self.alone.add(added);
             self.alone.step(&alone, seconds);
         }
+        let before = self.certainty;
+        self.certainty = self.find_certainty();
+        self.is_lost = self.compared.is_none_or(|at| now.elapsed - at > LOST.max(3.0 * seconds));
         self.samples += requests;
-        self.distinct_seconds += seconds.max(1.0).min(errors);
-        self.hold();
-        let is_compared = others > 0.0 || !self.has_baseline;
-        self.lacks = if requests > 0.0 { "the baseline" } else { CANARY };
-        requests > 0.0 && is_compared
-    }
-
-    /// The arm without requests in the last tick that was not measured.
-    pub(crate) fn lacks(&self) -> &'static str {
-        self.lacks
+        if errors > 0.0 {
+            // Of the time in which the evidence was more than none: errors of the usual rate are no second burst.
+            let kept = if before.evidence < 1.0 { 0.0 } else { self.distinct_seconds };
+            self.distinct_seconds = kept + seconds.min(errors).min(1.0_f64.max(seconds));
+        }
+        self.pause();
+        requests > 0.0 && (is_compared || is_alone || self.compared.is_some())
     }
 
     /// Begins and ends warm-ups, and lets what is shown fade.
     fn begin_tick(&mut self, now: &Now) {
-        if self.shown.requests.0 > SHOWN_REQUESTS {
-            let keep = (-now.seconds / SHOWN).exp();
-            let Shown { errors, requests } = &mut self.shown;
-            for value in [&mut errors.0, &mut errors.1, &mut requests.0, &mut requests.1] {
-                *value *= keep;
-            }
+        let keep = (-now.seconds / SHOWN).exp();
+        let Shown { errors, requests } = &mut self.shown;
+        for value in [&mut errors.0, &mut errors.1, &mut requests.0, &mut requests.1] {
+            *value *= keep;
         }
         if now.is_new_stage {
-            self.total.add(STAGE);
+            self.stages += 1;
+            // Stages that change without end must not become evidence.
+            let mass = if self.stages <= STAGES_MAX { STAGE } else { 0.0 };
+            self.total.add(mass);
+            self.mass += mass;
             self.warm_up = (self.settings.warm_up > 0.0).then(|| WarmUp::new(self.relative()));
         }
         if now.in_stage - now.seconds >= self.settings.warm_up
@@ -213,14 +261,26 @@ impl Rate {
         }
     }
 
-    /// Makes room for a new segment.
-    fn forget_one(&mut self) {
+    fn begin_segment(&mut self, name: &str, now: &Now) {
+        if let Some(strand) = self.segments.get_mut(name) {
+            strand.seen = now.elapsed;
+            return;
+        }
         if self.segments.len() >= SEGMENTS_MAX
             && let Some(oldest) = self.segments.iter().min_by(|(_, one), (_, other)| one.seen.total_cmp(&other.seen))
         {
             let oldest = oldest.0.clone();
             self.segments.remove(&oldest);
         }
+        let strand = Strand {
+            model: ErrorModel::new(),
+            evidence: Mixture::new(self.mass),
+            seen: now.elapsed,
+            compared: false,
+            last: now.elapsed,
+            tolerated: 1.0,
+        };
+        self.segments.insert(name.to_owned(), strand);
     }
 
     /// Evidence against the baseline: half from the sum of all segments, half from the mean of each.
@@ -229,38 +289,42 @@ impl Rate {
         0.5 * self.total.value() + 0.5 * sum / self.segments.len().max(1) as f64
     }
 
-    /// The evidence, and the one at which it acts.
-    fn evidence(&self) -> (f64, f64) {
+    /// The surer of two: the canary beside the baseline, and the canary alone where there is no baseline.
+    fn find_certainty(&self) -> Certainty {
         let threshold = 1.0 / self.settings.alpha;
-        let enough = self.samples_alone >= self.settings.without_baseline_requests;
-        match self.settings.question {
+        let enough = match self.settings.question {
             // A baseline that is above the limit as well is an outage of both.
-            Question::Limit(limit) if self.shown.rates().1.is_some_and(|rate| rate > limit) => (0.0, threshold),
-            Question::Limit(_) => (self.alone.value(), threshold),
-            _ if !self.has_baseline => (if enough { self.alone.value() } else { 0.0 }, threshold),
-            _ => match &self.warm_up {
-                Some(warm_up) => (warm_up.value(), 1.0 / self.settings.warm_up_alpha),
-                None => (self.relative(), threshold),
-            },
-        }
+            Question::Limit(limit) => !self.shown.rates().1.is_some_and(|rate| rate > limit),
+            _ => self.samples_alone >= self.settings.without_baseline_requests,
+        };
+        let alone = Certainty { evidence: if enough { self.alone.value() } else { 0.0 }, threshold, is_alone: true };
+        let beside = match &self.warm_up {
+            _ if self.compared.is_none() || matches!(self.settings.question, Question::Limit(_)) => return alone,
+            Some(warm_up) => (warm_up.value(), 1.0 / self.settings.warm_up_alpha),
+            None => (self.relative(), threshold),
+        };
+        let beside = Certainty { evidence: beside.0, threshold: beside.1, is_alone: false };
+        if alone.share() > beside.share().max(1.0) { alone } else { beside }
     }
 
-    /// The ratio to what is tolerated that the evidence speaks for.
+    /// The ratio to the baseline that the evidence speaks for.
     fn ratio(&self) -> f64 {
+        let strands = || self.segments.values().filter(|strand| strand.compared);
+        let least = strands().map(|strand| strand.tolerated).fold(f64::INFINITY, f64::min);
         match &self.warm_up {
-            _ if !self.has_baseline => f64::INFINITY,
-            Some(warm_up) => warm_up.relative.ratio(&self.near),
+            _ if self.certainty.is_alone => f64::INFINITY,
+            Some(warm_up) => warm_up.relative.ratio(&self.near) * least.max(self.settings.warm_up_ratio),
             None => {
-                let strands = self.segments.values().map(|strand| &strand.evidence);
-                let strongest = strands.chain([&self.total]).max_by(|one, other| one.value().total_cmp(&other.value()));
-                strongest.unwrap_or(&self.total).ratio(&self.ratios)
+                let all = strands().map(|strand| (&strand.evidence, strand.tolerated));
+                let all = all.chain([(&self.total, least)]);
+                let strongest = all.max_by(|one, other| one.0.value().total_cmp(&other.0.value()));
+                strongest.map_or(1.0, |(evidence, tolerated)| evidence.ratio(&self.ratios) * tolerated)
             }
         }
     }
 
     fn is_sure(&self) -> bool {
-        let (evidence, threshold) = self.evidence();
-        evidence >= threshold
+        self.certainty.share() >= 1.0
             && self.samples >= self.settings.minimum_requests
             && self.distinct_seconds >= 0.9 * self.settings.minimum_distinct_seconds
     }
@@ -269,96 +333,24 @@ impl Rate {
         !matches!(self.settings.question, Question::Limit(_)) && self.ratio() < self.settings.borderline
     }
 
-    /// What it is sure of holds until the evidence is under half of its threshold.
-    fn hold(&mut self) {
-        let (evidence, threshold) = self.evidence();
-        if self.is_sure() {
-            let is_small = self.is_small() && self.held != Some(TriggerState::Fired);
-            self.held = Some(if is_small { TriggerState::Borderline } else { TriggerState::Fired });
-        } else if evidence < 0.5 * threshold {
-            self.held = None;
-        }
-    }
-
-    pub(crate) fn finding(&self) -> Finding {
-        let (canary, baseline) = self.shown.rates();
-        if let Some(look) = &self.look {
-            return Finding { canary, baseline, ..look.finding() };
-        }
-        let (evidence, threshold) = self.evidence();
-        let state = match self.held {
-            Some(state) => state,
-            None if self.samples < self.needed() => TriggerState::Collecting,
-            None => TriggerState::Ok,
+    /// A pause holds until the evidence is under half of its threshold.
+    fn pause(&mut self) {
+        self.paused = if self.is_sure() {
+            self.is_small() || self.paused
+        } else {
+            self.paused && self.certainty.share() >= 0.5
         };
-        Finding {
-            state,
-            canary,
-            baseline,
-            samples: self.samples,
-            log_e: Some(evidence.max(1e-12).ln()),
-            log_threshold: Some(threshold.ln()),
-            sentence: self.sentence(state, canary, baseline),
-        }
-    }
-
-    fn needed(&self) -> f64 {
-        let least = self.settings.minimum_requests;
-        let is_limit = matches!(self.settings.question, Question::Limit(_));
-        if self.has_baseline || is_limit { least } else { least.max(self.settings.without_baseline_requests) }
-    }
-
-    fn sentence(&self, state: TriggerState, canary: Option<f64>, baseline: Option<f64>) -> String {
-        let Some(canary) = canary else { return "no request of the canary was counted yet".to_owned() };
-        let bad = format!("{} of the canary's requests fail", percent(canary));
-        let than = match (self.settings.question, baseline) {
-            (Question::Limit(limit), _) => format!(", {} are allowed", percent(limit)),
-            (_, Some(baseline)) if baseline > 0.0 => {
-                format!(", {} of the baseline's: {:.1} times as many", percent(baseline), canary / baseline)
-            }
-            (_, Some(_)) => ", none of the baseline's".to_owned(),
-            (_, None) => format!(
-                ", without a baseline to compare with; {} are tolerated",
-                percent(self.settings.without_baseline)
-            ),
-        };
-        let segment = match state {
-            TriggerState::Fired | TriggerState::Borderline => {
-                self.worst().map_or(String::new(), |name| format!(", most of all in segment {name}"))
-            }
-            _ => String::new(),
-        };
-        let (evidence, threshold) = self.evidence();
-        let more = match state {
-            TriggerState::Collecting => {
-                format!("; {} of {} requests needed", count(self.samples), count(self.needed()))
-            }
-            TriggerState::Borderline => format!(
-                "; surely worse, but by less than {} times: a person decides; over {} times rolls back, evidence under {} goes on",
-                self.settings.borderline,
-                self.settings.borderline,
-                count(0.5 * threshold)
-            ),
-            TriggerState::Fired => format!("; evidence {} of {} needed", count(evidence), count(threshold)),
-            _ => String::new(),
-        };
-        format!("{bad}{than}{segment}{more}")
-    }
-
-    /// The segment whose own evidence is above that of all together.
-    fn worst(&self) -> Option<&str> {
-        let (name, strand) =
-            self.segments.iter().max_by(|one, other| one.1.evidence.value().total_cmp(&other.1.evidence.value()))?;
-        (self.segments.len() > 1 && strand.evidence.value() > self.total.value()).then_some(name)
     }
 }
 
-impl RateSettings {
-    /// The rate that the canary alone must not exceed.
-    fn limit(&self, has_baseline: bool) -> Option<f64> {
-        match self.question {
-            Question::Limit(limit) => Some(limit),
-            _ => (!has_baseline).then_some(self.without_baseline),
+/// The rate that the canary alone must not exceed: the policy's, and twice that of a baseline that was lost.
+fn strand_limit(settings: &RateSettings, strand: &Strand, is_lonely: bool) -> Option<f64> {
+    match settings.question {
+        Question::Limit(limit) => Some(limit),
+        _ if !is_lonely => None,
+        _ if strand.compared => {
+            Some(settings.without_baseline.unwrap_or(LEAST_LIMIT).max(2.0 * strand.model.rate()).min(0.999))
         }
+        _ => settings.without_baseline,
     }
 }

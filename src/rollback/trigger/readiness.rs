@@ -5,6 +5,9 @@ use crate::rollback::policy::ReadinessSettings;
 use crate::rollback::tick::{Arm, Instances};
 use crate::rollback::verdict::TriggerState;
 
+/// Seconds without a value after which an unfinished time out of bounds begins anew.
+const HOLE: f64 = 60.0;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Readiness {
     settings: ReadinessSettings,
@@ -14,6 +17,7 @@ pub(crate) struct Readiness {
     /// Whether the canary was ready once in this stage.
     was_ready: bool,
     bad_since: Option<f64>,
+    /// When it was measured last.
     elapsed: f64,
     in_stage: f64,
 }
@@ -33,13 +37,22 @@ impl Readiness {
     }
 
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
-        self.elapsed = now.elapsed;
-        self.in_stage = now.in_stage;
         if now.is_new_stage {
             self.was_ready = false;
         }
-        let Some(instances) = canary.instances.filter(|instances| instances.total > 0.0) else { return false };
-        let share = |instances: Instances| (instances.not_ready + instances.not_started) / instances.total;
+        // An arm of no instance has none that is ready.
+        let share = |instances: Instances| match instances.total {
+            total if total > 0.0 => (instances.not_ready + instances.not_started) / total,
+            _ => 1.0,
+        };
+        let Some(instances) = canary.instances else {
+            if now.elapsed - self.elapsed > HOLE {
+                self.bad_since = None;
+            }
+            return false;
+        };
+        self.elapsed = now.elapsed;
+        self.in_stage = now.in_stage;
         let other = baseline.and_then(|arm| arm.instances).filter(|instances| instances.total > 0.0).map(share);
         self.instances = instances;
         self.canary = Some(share(instances));
@@ -48,7 +61,8 @@ impl Readiness {
         self.was_ready |= !is_bad;
         // A baseline that is not ready either is no fault of the canary.
         if is_bad && other.is_none_or(|other| other <= self.settings.share) {
-            self.bad_since.get_or_insert(now.elapsed - now.seconds);
+            // From the first look at it: of the time before, nothing is known.
+            self.bad_since.get_or_insert(now.elapsed);
         } else {
             self.bad_since = None;
         }
@@ -60,12 +74,15 @@ impl Readiness {
             return Finding::new(TriggerState::NotMeasured, "readiness of the instances is not measured");
         };
         let lasted = self.bad_since.map_or(0.0, |since| self.elapsed - since);
-        let never = !self.was_ready && self.in_stage >= self.settings.deadline && lasted > 0.0;
+        let never = !self.was_ready && self.in_stage >= self.settings.deadline && self.bad_since.is_some();
         let lost = self.was_ready && self.bad_since.is_some() && lasted >= self.settings.lasting;
         let state = if never || lost { TriggerState::Fired } else { TriggerState::Ok };
         let state = if state == TriggerState::Ok && !self.was_ready { TriggerState::Collecting } else { state };
         let Instances { total, not_started, not_ready } = self.instances;
-        let bad = format!("{} of {total} instances of the canary are not ready", not_started + not_ready);
+        let bad = match total {
+            0.0 => "the canary has no instance".to_owned(),
+            _ => format!("{} of {total} instances of the canary are not ready", not_started + not_ready),
+        };
         let than = self.baseline.map_or(String::new(), |other| format!(", {} of the baseline's", percent(other)));
         let more = match state {
             TriggerState::Fired if never => {

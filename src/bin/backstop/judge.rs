@@ -1,0 +1,141 @@
+//! `judge`: a verdict for each tick of a file, and a page about them.
+
+mod chart;
+mod page;
+mod record;
+
+use super::output::{Failure, Report};
+use backstop::rollback::{Decision, Judge as Judging, Policy, TickReader};
+use clap::Args;
+use record::Record;
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+const HELP: &str = "\
+A tick is one line of JSON: what both versions did since the tick before.
+  {\"at\": 12.0, \"stage\": 5,
+   \"canary\":   {\"segments\": {\"default\": {\"requests\": 100, \"server_errors\": 1}}},
+   \"baseline\": {\"segments\": {\"default\": {\"requests\": 1900, \"server_errors\": 2}}}}
+
+Without a baseline the canary is judged by limits alone. Counters instead of counts: \"cumulative\": true on the line.
+
+Examples:
+  backstop judge --ticks last-week.jsonl --report last-week.html
+  backstop judge --policy policy.toml --ticks - < ticks.jsonl | tail -n 1
+
+Exit codes, of the last verdict:
+   0  continue
+   5  collecting: not enough data, or none. An empty file, too
+  10  pause: a person has to decide
+  20  rollback
+   2  bad usage, a policy or a tick that cannot be read: the message names the line and the field, and no verdict
+      of a later tick is printed";
+
+/// Longest line that is read.
+const LINE_MAX: u64 = (16 << 20) + 2;
+
+/// Judges recorded ticks: prints a verdict for each as a line of JSON.
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(super) struct Judge {
+    /// The policy, TOML or JSON. Default: the built-in one.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The ticks, as JSON Lines; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    ticks: PathBuf,
+    /// Also writes a page with charts of both versions, the evidence and every change.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+}
+
+impl Judge {
+    /// Prints the verdicts as they come; what is returned is the exit code, or why it ended.
+    pub(super) fn run(self) -> Result<Report, Failure> {
+        let policy = self.policy()?;
+        let warning = policy.warnings().into_iter().reduce(|all, more| format!("{all}\nwarning: {more}"));
+        let source: Box<dyn Read> = if self.ticks == Path::new("-") {
+            Box::new(std::io::stdin().lock())
+        } else {
+            Box::new(std::fs::File::open(&self.ticks).map_err(|error| unreadable(&self.ticks, &error))?)
+        };
+        let mut judging = Judging::new(policy);
+        let mut record = Record::default();
+        let decision = self.judge(BufReader::new(source), &mut judging, &mut record);
+        // The page shows what there is, also if a line cannot be read.
+        if let Some(path) = &self.report {
+            let title = self.ticks.file_name().unwrap_or(self.ticks.as_os_str()).to_string_lossy();
+            let title = if title == "-" { "standard input".into() } else { title };
+            let error = decision.as_ref().err().map(ToString::to_string);
+            let page = page::page(&record, &title, error.as_deref());
+            std::fs::write(path, page)
+                .map_err(|error| Failure::Usage(format!("{} cannot be written: {error}", path.display())))?;
+        }
+        let exit_code = match decision? {
+            Decision::Continue => 0,
+            Decision::Collecting => 5,
+            Decision::Pause => 10,
+            Decision::Rollback => 20,
+        };
+        Ok(Report { warning, exit_code, ..Report::default() })
+    }
+
+    fn policy(&self) -> Result<Policy, Failure> {
+        let Some(path) = &self.policy else { return Ok(Policy::default()) };
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        Policy::parse(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+    }
+
+    /// The last verdict's decision; `collecting` without one.
+    fn judge(
+        &self,
+        mut source: impl BufRead,
+        judging: &mut Judging,
+        record: &mut Record,
+    ) -> Result<Decision, Failure> {
+        let mut out = Some(BufWriter::new(std::io::stdout().lock()));
+        let (mut ticks, mut line, mut number) = (TickReader::new(), Vec::new(), 0_u64);
+        let mut decision = Decision::Collecting;
+        let bad = |message: String| Failure::Usage(format!("{}: {message}", self.ticks.display()));
+        loop {
+            line.clear();
+            number += 1;
+            let read = source.by_ref().take(LINE_MAX).read_until(b'\n', &mut line);
+            if read.map_err(|error| unreadable(&self.ticks, &error))? == 0 {
+                return Ok(decision);
+            }
+            let text = match std::str::from_utf8(&line) {
+                Ok(text) => text,
+                // A character may be cut where the line is too long.
+                Err(_) if line.len() as u64 == LINE_MAX => return Err(bad(format!("line {number}: longer than 16 MiB"))),
+                Err(error) => {
+                    let message = format!("line {number}: not UTF-8 after byte {}", error.valid_up_to());
+                    return Err(bad(message));
+                }
+            };
+            let Some(tick) = ticks.read(text).map_err(|error| bad(error.to_string()))? else { continue };
+            let verdict = judging.observe(tick);
+            decision = verdict.decision;
+            if self.report.is_some() {
+                record.add(&verdict);
+            }
+            // A reader that has seen enough is no reason to stop: the exit code is that of the last verdict.
+            if let Some(to) = &mut out
+                && write_line(to, &verdict).is_err()
+            {
+                out = None;
+            }
+        }
+    }
+}
+
+/// A line at once, so that a reader of a live source is never a buffer behind.
+fn write_line(to: &mut impl Write, verdict: &backstop::rollback::Verdict) -> std::io::Result<()> {
+    let line = serde_json::to_string(verdict).map_err(std::io::Error::other)?;
+    writeln!(to, "{line}")?;
+    to.flush()
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::Usage(format!("{} cannot be read: {error}", path.display()))
+}

@@ -1,0 +1,222 @@
+//! The page: one file without scripts, which loads nothing.
+
+use super::chart::{Axis, Line, Unit, chart, lane, time};
+use super::record::{Record, Trigger, name};
+use backstop::rollback::Decision;
+use std::borrow::Cow;
+use std::fmt::Write;
+
+const STYLE: &str = include_str!("page.css");
+
+/// Text of files as text of a page.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            // Control characters, and those that turn the direction of what follows.
+            char if char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                escaped.push('\u{fffd}');
+            }
+            char => escaped.push(char),
+        }
+    }
+    escaped
+}
+
+/// The page of all verdicts. `error` is why the file could not be read to its end.
+pub(super) fn page(record: &Record, source: &str, error: Option<&str>) -> String {
+    let axis = Axis { from: record.from, to: record.to, stages: &record.stages };
+    let mut out = String::new();
+    let title = escape(source);
+    let _ = write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\
+         <link rel=\"icon\" href=\"data:,\"><title>{} - {title}</title><style>{STYLE}</style></head><body><main>",
+        headline(record.decision),
+    );
+    header(&mut out, record, source, error);
+    if record.ticks > 0 {
+        lanes(&mut out, record, &axis);
+        charts(&mut out, record, &axis);
+        changes(&mut out, record);
+    }
+    out.push_str("</main></body></html>\n");
+    out
+}
+
+fn headline(decision: Option<Decision>) -> &'static str {
+    match decision {
+        None => "No data",
+        Some(Decision::Continue) => "Continue",
+        Some(Decision::Collecting) => "Collecting",
+        Some(Decision::Pause) => "Pause",
+        Some(Decision::Rollback) => "Rollback",
+    }
+}
+
+fn header(out: &mut String, record: &Record, source: &str, error: Option<&str>) {
+    let class = record.decision.map_or("collecting", Decision::as_str);
+    let sentence = if record.ticks == 0 { "there is no tick in the file" } else { &record.sentence };
+    let _ = write!(
+        out,
+        r#"<header class="verdict {class}"><p class="source">Verdict on {}</p><h1>{}</h1><p class="sentence">{}</p>"#,
+        escape(source),
+        headline(record.decision),
+        escape(&sentence_case(sentence)),
+    );
+    for text in error.into_iter().chain(record.warnings.iter().map(String::as_str)) {
+        let _ = write!(out, r#"<p class="warning">{}</p>"#, escape(&sentence_case(text)));
+    }
+    let since = record.decisions.0.last().map_or(0.0, |(at, _)| *at);
+    let facts = [
+        ("since", time(since)),
+        ("until", time(record.to)),
+        ("ticks", grouped(record.ticks as f64)),
+        ("requests of the canary", grouped(record.requests.0)),
+        ("of the baseline", grouped(record.requests.1)),
+    ];
+    out.push_str("<dl>");
+    for (name, value) in facts {
+        let _ = write!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>");
+    }
+    out.push_str("</dl></header>");
+}
+
+fn lanes(out: &mut String, record: &Record, axis: &Axis<'_>) {
+    out.push_str(r#"<section class="lanes"><h2>Decision and triggers</h2><div class="rows">"#);
+    let mut row = |class: &str, title: &str, bar: String, state: &str| {
+        let _ = write!(
+            out,
+            r#"<div class="row {class}"><span class="name">{}</span>{bar}<span class="now {}">{state}</span></div>"#,
+            escape(title),
+            state.replace(' ', "-"),
+        );
+    };
+    let last = record.decision.map_or("", Decision::as_str);
+    row("all", "decision", lane(&record.decisions, axis, Decision::as_str), last);
+    for trigger in &record.triggers {
+        let last = trigger.states.0.last().map_or("", |(_, state)| name(*state));
+        row("", &trigger.name, lane(&trigger.states, axis, name), last);
+    }
+    let _ = write!(
+        out,
+        r#"<div class="row axis"><span></span>{}<span></span></div></div><p class="note">Minutes and seconds since the rollout began{}.</p></section>"#,
+        axis.labels(),
+        if record.stages.len() > 1 { "; dashed lines in the charts: a new stage" } else { "" },
+    );
+}
+
+fn charts(out: &mut String, record: &Record, axis: &Axis<'_>) {
+    out.push_str(r#"<section><h2>Both versions</h2><div class="charts">"#);
+    let both = |canary, baseline| {
+        let line = |series, style: &'static str| Line { series, style, label: style.to_owned() };
+        // The canary is drawn last, above the baseline.
+        [line(baseline, "baseline"), line(canary, "canary")]
+    };
+    out.push_str(&chart("requests a second", Unit::PerSecond, axis, &both(&record.rates.0, &record.rates.1)));
+    for trigger in record.triggers.iter().filter(|trigger| !trigger.canary.is_empty()) {
+        let (title, unit) = subject(trigger);
+        out.push_str(&chart(&title, unit, axis, &both(&trigger.canary, &trigger.baseline)));
+    }
+    out.push_str("</div></section>");
+    let mut tested = record.triggers.iter().filter(|trigger| !trigger.evidence.is_empty() && !trigger.canary.is_empty());
+    let Some(first) = tested.next() else { return };
+    out.push_str(
+        r#"<section><h2>Evidence</h2><p class="note">How strongly the data speaks against the canary, on a logarithmic
+scale. A trigger fires at its threshold; chance alone gets there about once in so many rollouts. Under 10<sup>-4</sup>
+it is drawn at the edge.</p><div class="charts">"#,
+    );
+    for trigger in std::iter::once(first).chain(tested) {
+        let threshold = trigger.threshold.points().last().map_or(0.0, |point| point.high.exp());
+        let lines = [
+            Line { series: &trigger.threshold, style: "threshold", label: format!("fires at {threshold:.0}") },
+            Line { series: &trigger.evidence, style: "evidence", label: "evidence".to_owned() },
+        ];
+        out.push_str(&chart(&trigger.name, Unit::Log, axis, &lines));
+    }
+    out.push_str("</div></section>");
+}
+
+/// What a trigger's values are.
+fn subject(trigger: &Trigger) -> (Cow<'_, str>, Unit) {
+    let name = &*trigger.name;
+    match trigger.kind {
+        "errors" => (format!("{name}: share of requests").into(), Unit::Share),
+        "kpi" => (format!("{name}: share that is not good").into(), Unit::Share),
+        "latency" => (format!("{name}: p99").into(), Unit::Seconds),
+        "readiness" => (format!("{name}: instances not ready").into(), Unit::Share),
+        "breakers" => (format!("{name}: instances with an open circuit").into(), Unit::Share),
+        _ => (name.into(), Unit::Number),
+    }
+}
+
+fn changes(out: &mut String, record: &Record) {
+    out.push_str(r#"<section class="changes"><h2>Changes</h2><ol>"#);
+    for change in &record.changes {
+        let (class, of) = match &change.trigger {
+            None => ("all", "decision"),
+            Some(name) => ("", name.as_str()),
+        };
+        let _ = write!(
+            out,
+            r#"<li class="{class}"><time>{}</time><span class="what"><b>{}</b> <span class="now {}">{}</span></span><span class="said">{}</span></li>"#,
+            time(change.at),
+            escape(of),
+            change.state.replace(' ', "-"),
+            change.state,
+            escape(&sentence_case(&change.sentence)),
+        );
+    }
+    out.push_str("</ol>");
+    if record.more_changes > 0 {
+        let _ = write!(out, r#"<p class="note">{} later changes are not listed.</p>"#, grouped(record.more_changes as f64));
+    }
+    out.push_str("</section>");
+}
+
+/// With a capital letter and a full stop.
+fn sentence_case(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if text.ends_with('.') { "" } else { "." };
+    format!("{first}{}{stop}", chars.as_str())
+}
+
+fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_are_text_and_nothing_else() {
+        let page = page(&Record::default(), "<script>alert('x')</script>\u{202e}\"&.jsonl", Some("line 1: <b>"));
+        assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains('\u{202e}'), "{page}");
+        assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;\u{fffd}&quot;&amp;.jsonl"));
+        assert!(page.contains("Line 1: &lt;b&gt;."));
+    }
+
+    #[test]
+    fn times_and_numbers_are_short() {
+        assert_eq!([time(0.0), time(65.4), time(3605.0)], ["0:00", "1:05", "1:00:05"]);
+        assert_eq!(grouped(1_234_567.0), "1\u{202f}234\u{202f}567");
+    }
+}
