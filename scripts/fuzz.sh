@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Throws bytes at the parsers of kill switches until one of them panics or a law of fuzz/fuzz_targets breaks.
+# Throws bytes at the parsers of kill switches, ticks and policies until one of them panics or a law of fuzz/fuzz_targets breaks.
 #
-#   scripts/fuzz.sh [SECONDS] [TARGET...]    default: 60 seconds for each of document and scope
+#   scripts/fuzz.sh [SECONDS] [TARGET...]    default: 60 seconds for each target
 #
 # It begins with fuzz/corpus, the archives in it among them; what it breaks goes to fuzz/artifacts. It needs a C++
 # compiler, and installs cargo-fuzz.
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-((${#targets[@]})) || targets=(document scope)
+((${#targets[@]})) || targets=(document scope verdict)
 
 command -v cargo-fuzz >/dev/null || cargo install --quiet --locked cargo-fuzz
 for target in "${targets[@]}"; do

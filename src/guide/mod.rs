@@ -5,11 +5,13 @@
 //! - [`abandoned_calls`]: callers that leave, hedges and streams: what counts when, on either side of a call
 //! - [`layer_order`]: the order of the layers, and what each of them sees
 //! - [`kill_switches`]: what gets one, how much to turn off, permissions
-//! - [`health_checks`]: which check belongs to which probe, and what happens when all instances fail one
+//! - [`a_rollback_policy`]: which triggers judge a release, and what their settings do
 //! - [`adopting_safely`]: shadow first
 //! - [`planning_a_rollback`]: what to write down before a release, and what an operator gets from it
 //! - [`testing`]: clocks, paused time, forced states, both states of a switch
 
+#[cfg(feature = "rollback")]
+pub mod a_rollback_policy;
 pub mod abandoned_calls;
 pub mod adopting_safely;
 pub mod choosing_thresholds;

@@ -104,7 +104,9 @@ impl Judge {
             None => tick,
         };
         let engaged = tick.canary.switches_engaged.clone();
-        let seconds = self.time.last.map_or(1.0, |last| tick.at - last);
+        // Of the first tick, no more is known than that it is no longer than the time so far.
+        let first = if tick.at > 0.0 { tick.at.min(1.0) } else { 1.0 };
+        let seconds = self.time.last.map_or(first, |last| tick.at - last);
         if seconds < SECOND {
             self.time.now = tick.at.max(self.time.now);
             self.pending = Some(tick);
@@ -189,7 +191,9 @@ impl Judge {
             n: self.samples,
             log_e,
             alpha: (-log_threshold).exp(),
-            triggers: reports.map(|(trigger, finding)| TriggerReport::new(&trigger.name, trigger.kind.as_str(), finding)).collect(),
+            triggers: reports
+                .map(|(trigger, finding)| TriggerReport::new(&trigger.name, trigger.kind.as_str(), finding))
+                .collect(),
             warnings,
             switches_engaged,
             overridden: self.overridden.clone(),

@@ -58,9 +58,9 @@ fn verdicts_of_twin(scenario: &Scenario) -> Verdict {
 fn every_scenario_ends_as_it_says_and_its_twin_otherwise() {
     let scenarios = all();
     assert!(scenarios.len() >= 40, "{} scenarios", scenarios.len());
-    let problems = scenarios.iter().flat_map(|scenario| {
-        problems(scenario).into_iter().map(|problem| format!("\n{}: {problem}", scenario.name))
-    });
+    let problems = scenarios
+        .iter()
+        .flat_map(|scenario| problems(scenario).into_iter().map(|problem| format!("\n{}: {problem}", scenario.name)));
     let problems: Vec<_> = problems.collect();
     assert!(problems.is_empty(), "{}", problems.concat());
 }

@@ -109,12 +109,9 @@ fn histograms_are_checked() {
 #[test]
 fn names_are_bounded() {
     let names = |value: &str| (0..1001).map(|i| format!(r#""s{i}": {value}"#)).collect::<Vec<_>>().join(", ");
-    for (field, value) in [
-        ("segments", "{}"),
-        ("gauges", "1"),
-        ("breakers", r#""open""#),
-        ("kpis", r#"{"good": 1, "total": 1}"#),
-    ] {
+    for (field, value) in
+        [("segments", "{}"), ("gauges", "1"), ("breakers", r#""open""#), ("kpis", r#"{"good": 1, "total": 1}"#)]
+    {
         let line = canary(&format!(r#""{field}": {{{}}}"#, names(value)));
         rejected(&line, &format!("canary.{field}: 1001 is not allowed, must be at most 1000 names"));
     }

@@ -146,7 +146,7 @@ impl Scenario {
                 line["at"] = match self.start {
                     None => json!(at),
                     Some(start) => {
-                        let at = std::time::Duration::from_millis((at * 1e3) as u64);
+                        let at = std::time::Duration::from_secs_f64(at);
                         json!(start.checked_add(at).unwrap().to_string())
                     }
                 };
@@ -212,8 +212,7 @@ fn histogram(median: f64, requests: f64, (share, by): (f64, f64)) -> Value {
     let le: Vec<f64> = (0..24).map(|i| (0.001 * 1.5_f64.powi(i) * 1e6).round() / 1e6).collect();
     let below = |latency: f64| if latency <= 0.0 { 0.0 } else { 1.0 / (1.0 + (median / latency).powi(4)) };
     let below = |latency: f64| requests * ((1.0 - share) * below(latency) + share * below(latency - by));
-    let edges: Vec<f64> =
-        std::iter::once(0.0).chain(le.iter().map(|edge| below(*edge))).chain([requests]).collect();
+    let edges: Vec<f64> = std::iter::once(0.0).chain(le.iter().map(|edge| below(*edge))).chain([requests]).collect();
     let counts: Vec<f64> = edges.windows(2).map(|pair| pair[1] - pair[0]).collect();
     json!({ "le": le, "counts": counts })
 }

@@ -87,12 +87,7 @@ impl Judge {
     }
 
     /// The last verdict's decision; `collecting` without one.
-    fn judge(
-        &self,
-        mut source: impl BufRead,
-        judging: &mut Judging,
-        record: &mut Record,
-    ) -> Result<Decision, Failure> {
+    fn judge(&self, mut source: impl BufRead, judging: &mut Judging, record: &mut Record) -> Result<Decision, Failure> {
         let mut out = Some(BufWriter::new(std::io::stdout().lock()));
         let (mut ticks, mut line, mut number) = (TickReader::new(), Vec::new(), 0_u64);
         let mut decision = Decision::Collecting;
@@ -107,7 +102,9 @@ impl Judge {
             let text = match std::str::from_utf8(&line) {
                 Ok(text) => text,
                 // A character may be cut where the line is too long.
-                Err(_) if line.len() as u64 == LINE_MAX => return Err(bad(format!("line {number}: longer than 16 MiB"))),
+                Err(_) if line.len() as u64 == LINE_MAX => {
+                    return Err(bad(format!("line {number}: longer than 16 MiB")));
+                }
                 Err(error) => {
                     let message = format!("line {number}: not UTF-8 after byte {}", error.valid_up_to());
                     return Err(bad(message));

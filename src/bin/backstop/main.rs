@@ -50,7 +50,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Switch(switch::Switch),
+    Switch(Box<switch::Switch>),
     Judge(judge::Judge),
 }
 

@@ -91,9 +91,7 @@ impl fmt::Display for At {
 }
 
 /// Reads a map whose keys are all different.
-pub(super) fn unique<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
-    from: D,
-) -> Result<BTreeMap<String, V>, D::Error> {
+pub(super) fn unique<'de, V: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, V>, D::Error> {
     struct Unique<V>(PhantomData<V>);
 
     impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
@@ -132,20 +130,20 @@ impl TickReader {
     /// finite, a time before the last one's (unless the stage changes), bounds that differ between the arms.
     pub fn read(&mut self, line: &str) -> Result<Option<Tick>, TickError> {
         self.line += 1;
-        if line.trim().is_empty() {
-            return Ok(None);
-        }
         if line.len() > LINE_MAX {
             let message = format!("longer than {} MiB", LINE_MAX >> 20);
             return Err(TickError { line: self.line, message });
         }
-        self.tick(line).map(Some).map_err(|message| TickError { line: self.line, message })
+        if line.trim().is_empty() {
+            return Ok(None);
+        }
+        self.tick(line.trim_end()).map(Some).map_err(|message| TickError { line: self.line, message })
     }
 
     fn tick(&mut self, text: &str) -> Result<Tick, String> {
         let json = &mut serde_json::Deserializer::from_str(text);
         let line: Line = serde_path_to_error::deserialize(&mut *json).map_err(|error| named(&error))?;
-        json.end().map_err(|error| error.to_string())?;
+        json.end().map_err(|error| placed(&error))?;
         let at = self.time(&line)?;
         let problems = |error: crate::config::ConfigError| {
             error.problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
@@ -195,11 +193,21 @@ impl TickReader {
     }
 }
 
-/// The path before the message, which ends with the place in the line.
+/// The path before the message, and the place in the line: every line is the first one of its own text.
 fn named(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
-    match error.path().to_string().as_str() {
-        "." => error.inner().to_string(),
-        path => format!("{path}: {}", error.inner()),
+    let message = placed(error.inner());
+    match error.path().to_string().trim_end_matches(['?', '.']) {
+        "" => message,
+        path => format!("{path}: {message}"),
+    }
+}
+
+fn placed(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.rsplit_once(" at line ") {
+        Some((before, _)) if error.column() > 0 => format!("{before} (column {})", error.column()),
+        Some((before, _)) => before.to_owned(),
+        None => message,
     }
 }
 

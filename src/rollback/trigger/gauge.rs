@@ -81,9 +81,9 @@ impl Gauge {
             Some(lasted) if lasted >= self.settings.lasting => TriggerState::Fired,
             _ => TriggerState::Ok,
         };
-        let than = self
-            .baseline
-            .map_or(", the baseline's is not measured".to_owned(), |baseline| format!(", the baseline's is {baseline:.3}"));
+        let than = self.baseline.map_or(", the baseline's is not measured".to_owned(), |baseline| {
+            format!(", the baseline's is {baseline:.3}")
+        });
         let more = match lasted {
             Some(lasted) => format!("; out of bounds for {lasted:.0} s of {:.0} s", self.settings.lasting),
             None => String::new(),

@@ -335,11 +335,8 @@ impl Rate {
 
     /// A pause holds until the evidence is under half of its threshold.
     fn pause(&mut self) {
-        self.paused = if self.is_sure() {
-            self.is_small() || self.paused
-        } else {
-            self.paused && self.certainty.share() >= 0.5
-        };
+        self.paused =
+            if self.is_sure() { self.is_small() || self.paused } else { self.paused && self.certainty.share() >= 0.5 };
     }
 }
 

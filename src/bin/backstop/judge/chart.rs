@@ -3,13 +3,34 @@
 use super::page::escape;
 use super::record::{Lane, Point, Series};
 use std::fmt::Write;
+use std::time::Duration;
 
 /// Units of a plot's own coordinates, in both directions.
 const SIZE: f64 = 1000.0;
 /// Steps of a time axis, in seconds.
 const STEPS: [f64; 22] = [
-    1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0,
-    43_200.0, 86_400.0, 172_800.0, 432_000.0, 864_000.0, 2_592_000.0,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    15.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    900.0,
+    1800.0,
+    3600.0,
+    7200.0,
+    10_800.0,
+    21_600.0,
+    43_200.0,
+    86_400.0,
+    172_800.0,
+    432_000.0,
+    864_000.0,
+    2_592_000.0,
 ];
 
 /// The time that all charts of a page share, and the stages in it.
@@ -52,13 +73,17 @@ impl Scale {
         let least = lines.iter().map(|line| line.series.least()).fold(0.0, f64::min);
         if unit == Unit::Log {
             let ten = std::f64::consts::LN_10;
-            let (least, most) = ((least / ten).floor().clamp(-4.0, 0.0), (most / ten).ceil().clamp(3.0, 400.0));
+            // Beyond the threshold the evidence only grows: the scale keeps to where it is decided.
+            let fires = lines.iter().filter(|line| line.style == "threshold").map(|line| line.series.most());
+            let top = (fires.fold(0.0, f64::max) / ten).ceil() + 2.0;
+            let (least, most) = ((least / ten).floor().clamp(-4.0, 0.0), (most / ten).ceil().clamp(2.0, top));
             return Self { least, most, step: ((most - least) / 5.0).ceil().max(1.0), unit };
         }
         let range = if most - least > 0.0 { most - least } else { 1.0 };
         let rough = range / 4.0;
         let power = 10_f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|times| times * power).find(|step| *step >= rough * 0.999);
+        let step =
+            [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|times| times * power).find(|step| *step >= rough * 0.999);
         let step = step.unwrap_or(power);
         Self { least: (least / step).floor() * step, most: ((most / step).ceil() * step).max(step), step, unit }
     }
@@ -71,7 +96,6 @@ impl Scale {
 
     /// Values with a label, and where they are from the top, in percent.
     fn ticks(&self) -> Vec<(f64, String)> {
-        let count = ((self.most - self.least) / self.step + 1e-9).floor() as u32;
         let label = |value: f64| match self.unit {
             Unit::Log => format!("10<sup>{value:.0}</sup>"),
             Unit::Share => format!("{} %", plain(value * 100.0, self.step * 100.0)),
@@ -79,24 +103,26 @@ impl Scale {
             Unit::Seconds => format!("{} s", plain(value, self.step)),
             Unit::PerSecond | Unit::Number => plain(value, self.step),
         };
-        let values = (0..=count).map(|i| self.least + self.step * f64::from(i));
+        let values = (0..20).map(|i| self.least + self.step * f64::from(i));
+        let values = values.take_while(|value| *value <= self.most + 1e-6 * self.step);
         values.map(|value| (100.0 * (1.0 - (value - self.least) / (self.most - self.least)), label(value))).collect()
     }
 }
 
 /// With as many digits as the step needs.
 fn plain(value: f64, step: f64) -> String {
-    let digits = (0..6).find(|digits| {
-        let scaled = step * 10_f64.powi(*digits);
+    let digits = (0..6_usize).zip([1.0, 1e1, 1e2, 1e3, 1e4, 1e5]).find(|(_, times)| {
+        let scaled = step * times;
         (scaled - scaled.round()).abs() < 1e-6 * scaled.max(1e-300)
     });
+    let digits = digits.map_or(6, |(digits, _)| digits);
     let value = if value == 0.0 { 0.0 } else { value };
-    if value.abs() >= 1e6 { format!("{value:e}") } else { format!("{value:.0$}", digits.unwrap_or(6) as usize) }
+    if value.abs() >= 1e6 { format!("{value:e}") } else { format!("{value:.digits$}") }
 }
 
 /// `5:00`, `1:05:00`.
 pub(super) fn time(seconds: f64) -> String {
-    let all = seconds.max(0.0).round() as u64;
+    let all = Duration::try_from_secs_f64(seconds.max(0.0).round()).unwrap_or_default().as_secs();
     let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
@@ -113,8 +139,8 @@ impl Axis<'_> {
     fn ticks(&self) -> Vec<f64> {
         let step = STEPS.into_iter().find(|step| self.length() / step <= 5.0);
         let step = step.unwrap_or_else(|| (self.length() / 5.0 / 2_592_000.0).ceil() * 2_592_000.0);
-        let first = (self.from / step).ceil() as u64;
-        (first..first + 7).map(|i| i as f64 * step).filter(|at| *at <= self.from + self.length()).collect()
+        let first = (self.from / step).ceil();
+        (0..7).map(|i| (first + f64::from(i)) * step).filter(|at| *at <= self.from + self.length()).collect()
     }
 
     /// Labels of the time, under a plot.

@@ -108,7 +108,7 @@ fn lanes(out: &mut String, record: &Record, axis: &Axis<'_>) {
     }
     let _ = write!(
         out,
-        r#"<div class="row axis"><span></span>{}<span></span></div></div><p class="note">Minutes and seconds since the rollout began{}.</p></section>"#,
+        r#"<div class="row axis"><span></span>{}<span></span></div></div><p class="note">The higher a bar, the worse. Minutes and seconds since the rollout began{}.</p></section>"#,
         axis.labels(),
         if record.stages.len() > 1 { "; dashed lines in the charts: a new stage" } else { "" },
     );
@@ -127,12 +127,13 @@ fn charts(out: &mut String, record: &Record, axis: &Axis<'_>) {
         out.push_str(&chart(&title, unit, axis, &both(&trigger.canary, &trigger.baseline)));
     }
     out.push_str("</div></section>");
-    let mut tested = record.triggers.iter().filter(|trigger| !trigger.evidence.is_empty() && !trigger.canary.is_empty());
+    let mut tested =
+        record.triggers.iter().filter(|trigger| !trigger.evidence.is_empty() && !trigger.canary.is_empty());
     let Some(first) = tested.next() else { return };
     out.push_str(
         r#"<section><h2>Evidence</h2><p class="note">How strongly the data speaks against the canary, on a logarithmic
-scale. A trigger fires at its threshold; chance alone gets there about once in so many rollouts. Under 10<sup>-4</sup>
-it is drawn at the edge.</p><div class="charts">"#,
+scale. A trigger fires at its threshold; chance alone gets there about once in so many rollouts. Beyond the
+scale it is drawn at the edge.</p><div class="charts">"#,
     );
     for trigger in std::iter::once(first).chain(tested) {
         let threshold = trigger.threshold.points().last().map_or(0.0, |point| point.high.exp());
@@ -177,7 +178,8 @@ fn changes(out: &mut String, record: &Record) {
     }
     out.push_str("</ol>");
     if record.more_changes > 0 {
-        let _ = write!(out, r#"<p class="note">{} later changes are not listed.</p>"#, grouped(record.more_changes as f64));
+        let _ =
+            write!(out, r#"<p class="note">{} later changes are not listed.</p>"#, grouped(record.more_changes as f64));
     }
     out.push_str("</section>");
 }

@@ -1,0 +1,134 @@
+//! # A rollback policy
+//!
+//! A [`Judge`](crate::rollback::Judge) compares a new release with the one before it, tick by tick, and answers
+//! `continue`, `collecting`, `pause` or `rollback`. The policy lists the triggers. The
+//! [default policy](crate::rollback::Policy::DEFAULT) fits most HTTP services; try it on recorded ticks first:
+//!
+//! ```console
+//! $ backstop judge --ticks last-week.jsonl --report last-week.html
+//! ```
+//!
+//! ## From three KPIs to segments
+//!
+//! Begin with the errors, the latency and one result that the business cares about. Each trigger that rolls back alone
+//! adds its own false alarms, so at most three should; let the others pause, or report.
+//!
+//! ```
+//! use backstop::rollback::{Decision, Judge, Policy, TickReader};
+//!
+//! let policy = Policy::parse(
+//!     r#"
+//!     [[trigger]]
+//!     name = "errors"
+//!     kind = "errors"
+//!
+//!     [[trigger]]
+//!     name = "checkout"
+//!     kind = "kpi"
+//!     kpi = "checkout"
+//!
+//!     [[trigger]]
+//!     name = "latency"
+//!     kind = "latency"
+//!     required = false
+//!     acts = "pause"
+//!     "#,
+//! )?;
+//! let (mut judge, mut ticks) = (Judge::new(policy), TickReader::new());
+//! let mut last = None;
+//! for at in 1..=60 {
+//!     let line = format!(
+//!         r#"{{"at": {at},
+//!             "canary": {{"segments": {{"web": {{"requests": 100}}}}, "kpis": {{"checkout": {{"good": 80, "total": 100}}}}}},
+//!             "baseline": {{"segments": {{"web": {{"requests": 1900}}}}, "kpis": {{"checkout": {{"good": 1840, "total": 1900}}}}}}}}"#
+//!     );
+//!     if let Some(tick) = ticks.read(&line)? {
+//!         last = Some(judge.observe(tick));
+//!     }
+//! }
+//! let verdict = last.expect("a verdict");
+//! assert_eq!(verdict.decision, Decision::Rollback);
+//! assert!(verdict.sentence.starts_with("checkout: 20 % of the canary's checkout results are not good"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Then split the requests into segments: groups of routes, tiers of tenants, kinds of clients. A segment is compared with
+//! itself only, so another mix of traffic is no regression, and one bad segment of twenty is found by its own evidence.
+//! Twenty segments are plenty, a thousand the limit.
+//!
+//! ## Settings
+//!
+//! Of the policy:
+//!
+//! | setting | default, range | |
+//! |---|---|---|
+//! | `horizon` | 30 min, 1 min to 7 d | usual length of a rollout. Longer spreads the search for late faults thinner |
+//! | `no_data`: `after`, `acts` | 10 min, 1 s to 1 d; `pause` | what happens when required data is missing for long. Before, and with `collecting`, the verdict stays `collecting`. None of them promotes |
+//! | `score`: `rollback`, `pause` | 15, 10 | points at which triggers with a `weight` act together |
+//! | `require` | none | triggers that roll back only if all of them fire |
+//!
+//! Of every trigger: `name` and `kind`; `acts` (`rollback`, `pause` or `report`, which is shown and counts into nothing) or
+//! a `weight` for the score; `required` (default: true), whether missing data holds the verdict; `ignore_first` (0 s, up to
+//! 1 d), the part of each stage that does not count at all.
+//!
+//! Of `errors` (with `class`: `server`, `client` or `all`) and of `kpi` (with its name in `kpi`):
+//!
+//! | setting | default, range | smaller | larger |
+//! |---|---|---|---|
+//! | `tolerated_ratio` | 1, 1 to 100 | | tolerates a canary that is worse by this factor |
+//! | `added` instead | none, 1e-6 to 1 | | tolerates this much more than the baseline's rate |
+//! | `limit` instead | none, 1e-6 to 0.999 | | tolerates this rate, whatever the baseline, unless the baseline is above it as well |
+//! | `alpha` | 0.0166, 1e-6 to 0.5 | fewer false alarms, slower | quicker, more false alarms |
+//! | `borderline` | 2, 1 to 100 | more rollbacks, fewer questions; 1 never pauses | a person decides more |
+//! | `minimum_requests` | 50, 1 to 1e9 | | slower on little traffic |
+//! | `minimum_distinct_seconds` | 2, 1 to 60 | one burst may decide | short faults pass |
+//! | `warm_up` | 1 min, 0 to 1 h | cold starts roll back | a fault of a new stage is found later |
+//! | `warm_up_ratio`, `warm_up_limit` | 1.25; 1 % | cold starts roll back | only disasters do in the warm-up |
+//! | `warm_up_alpha` | 0.03, 1e-6 to 0.5 | as `alpha`, in the warm-up | |
+//! | `without_baseline` | 1 % for server errors, else none | | tolerates a worse canary where there is nothing to compare with. A baseline that was lost counts with twice its last rate, if that is more |
+//! | `without_baseline_requests` | 1,000, 1 to 1e9 | decides on less | |
+//! | `look_once` | none, 1 s to `horizon` | | judged once, at this second, by a test that may be looked at once |
+//!
+//! Of `latency`: `alpha` (0.01), `minimum_requests`, `look_once` as above; `margin` (1.18, 1 to 10) is how much slower counts
+//! from a stage's start, `late_margin` (1.4) at any later moment: an arm is 5 % slower than the other in any minute, for no
+//! reason, and with a smaller margin such minutes roll back. `within` makes it an objective: the `quantile` (0.99) of the
+//! canary takes at most so long, unless the baseline misses it as well.
+//!
+//! Of `gauge`, with the name in `gauge`: `above`, `below`, or `ratio` to the baseline (0.01 to 100; under 1, less is worse)
+//! for the time of `for` (1 min). Under `floor` (0.1) a ratio means nothing. Of `readiness`: the `share` of instances that
+//! are not ready (0.1) `for` 2 min, and the `deadline` (5 min) of a stage until which they have to be ready once. Of
+//! `breakers`: open in a `share` (0.5) of the canary's instances and in under half as many of the baseline's; `within` counts
+//! only those that open in the first part of a stage; `breakers` names them.
+//!
+//! Not measured is not zero: an absent trigger is never a pass. Where requests are counted, an absent class of errors is 0.
+//!
+//! ## What simple rules do
+//!
+//! Simulated: 100 requests a second in the canary, 1,900 in the baseline, 0.1 % errors, 30 minutes. False rollbacks with
+//! independent and with bursty errors; median time to the verdict at 0.3 %, 2 % and 10 % errors in the canary.
+//!
+//! | rule | independent | bursty | 0.3 % | 2 % | 10 % |
+//! |---|---|---|---|---|---|
+//! | over 1.5 times, at least 1,000 requests, 3 x 1 min | 5.0 % | 33 % | 180 s | 180 s | 180 s |
+//! | the same, 3 x 5 min | 0.0 % | 2.0 % | 900 s | 900 s | 900 s |
+//! | chi-squared, p under 0.05, each minute | 16 % | 63 % | 60 s | 60 s | 60 s |
+//! | Mann-Whitney each minute, from 5 min on | 1.6 % | 0.2 % | 300 s | 300 s | 300 s |
+//! | sequential test on error-seconds | 0.03 % | 0.20 % | 80 s | 10 s | 10 s |
+//!
+//! A test that is made for one look and is looked at each minute finds something in the end. The triggers use sequential
+//! tests, which may be read at every tick.
+//!
+//! ## What cannot be had
+//!
+//! - At 2 requests a second in the canary, 10 % errors take 20 s, 2 % take 80 s, and 0.3 % are found within 30 minutes in
+//!   38 % of the cases. No rule does much better: let a stage last longer, or give it more traffic.
+//! - A fault of 2 % that is found within 5 s and a ten-fold cold start that passes: there is no such test.
+//! - A p99 that is 1.25 times the baseline's is found at the start of a stage only; later it looks like any noisy minute.
+//!
+//! ## Life of a verdict
+//!
+//! `rollback` latches: the numbers look fine once the traffic is gone. It ends with a new rollout, or with
+//! [`Judge::override_by`](crate::rollback::Judge::override_by) and a name. `pause` holds until the evidence is under half of
+//! its threshold, or a person decides; its sentence says what would decide it. `collecting` is no reason to promote.
+//! A stage begins a new warm-up; the evidence goes on. Name stages by their plan (5, 20, 50), not by measured shares, which
+//! would begin a new one with every tick.
