@@ -170,7 +170,7 @@ impl ManualClock {
     }
 }
 
-/// A wall-clock time, as in the documents of kill switches and in release plans.
+/// A wall-clock time, as in the documents of kill switches and in ticks.
 #[cfg(any(feature = "kill-switch", feature = "rollback"))]
 pub use jiff::Timestamp;
 

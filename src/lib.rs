@@ -43,7 +43,8 @@
 //! | `http` | classification of HTTP and gRPC responses, `.respond()` |
 //! | `grpc` | tonic: `NamedService`, rejections as `tonic::Status` |
 //! | `axum-core` | `.respond_into()` for any `IntoResponse` |
-//! | `axum` | [`admin`]: breakers, bulkheads and switches over HTTP, for operators; the routes of health probes |
+//! | `rollback` | the rollback verdict: is this release worse than the one before it? |
+//! | `axum` | [`admin`]: breakers, bulkheads and switches over HTTP, for operators |
 //! | `reqwest` | classification of reqwest responses |
 //! | `reqwest-middleware` | rejections inside its errors |
 //! | `hyper-util` | uploads that break off, in the errors of its client |

@@ -3,7 +3,7 @@
 use super::policy::{Acts, NoDataActs, Policy, Trigger};
 use super::tick::{Arm, Tick};
 use super::trigger::{Finding, Now, Watch, count};
-use super::verdict::{Data, Decision, Override, Samples, TriggerReport, TriggerState, Verdict};
+use super::verdict::{Data, Decision, Override, Samples, TriggerState, Verdict};
 
 /// Judges one rollout. A function of its ticks: no clock, no I/O; `observe` cannot fail.
 ///
@@ -192,7 +192,7 @@ impl Judge {
             log_e,
             alpha: (-log_threshold).exp(),
             triggers: reports
-                .map(|(trigger, finding)| TriggerReport::new(&trigger.name, trigger.kind.as_str(), finding))
+                .map(|(trigger, finding)| finding.into_report(&trigger.name, trigger.kind.as_str()))
                 .collect(),
             warnings,
             switches_engaged,

@@ -2,7 +2,6 @@
 
 mod file;
 
-use crate::config::ConfigError;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -88,16 +87,6 @@ pub struct Policy {
 impl Policy {
     /// The default policy, with every value and its reason.
     pub const DEFAULT: &str = include_str!("default_policy.toml");
-
-    /// Reads a policy from TOML or JSON.
-    ///
-    /// # Errors
-    ///
-    /// Every problem at once, with the path of the field: settings out of their range, of another kind of trigger or
-    /// unknown, names that come twice or are required and missing.
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        file::parse(text)
-    }
 
     /// Names of the triggers, in order.
     pub fn triggers(&self) -> impl Iterator<Item = &str> {

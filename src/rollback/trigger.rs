@@ -1,6 +1,7 @@
 //! Triggers: what each kind makes of a tick.
 
 mod breakers;
+mod finding;
 mod gauge;
 mod latency;
 mod look;
@@ -9,49 +10,13 @@ mod readiness;
 
 use super::policy::{Class, Kind, RateSettings, Trigger};
 use super::tick::{Arm, Segment, Tick};
-use super::verdict::TriggerState;
 use crate::rollback::stats::errors::{Counts, Seconds};
 use breakers::Breakers;
+pub(crate) use finding::{Finding, Now, count};
 use gauge::Gauge;
 use latency::Latency;
 use rate::{Rate, What};
 use readiness::Readiness;
-
-/// Time of a tick.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
-    /// Length of the tick.
-    pub(crate) seconds: f64,
-    /// Since the rollout began.
-    pub(crate) elapsed: f64,
-    /// Since the stage began.
-    pub(crate) in_stage: f64,
-    /// Whether this is the first tick of a stage but the first.
-    pub(crate) is_new_stage: bool,
-}
-
-/// What a trigger says at a tick.
-#[derive(Clone, Debug)]
-pub(crate) struct Finding {
-    pub(crate) state: TriggerState,
-    pub(crate) canary: Option<f64>,
-    pub(crate) baseline: Option<f64>,
-    pub(crate) samples: f64,
-    pub(crate) log_e: Option<f64>,
-    pub(crate) log_threshold: Option<f64>,
-    pub(crate) sentence: String,
-}
-
-impl Finding {
-    pub(crate) fn new(state: TriggerState, sentence: impl Into<String>) -> Self {
-        let sentence = sentence.into();
-        Self { state, canary: None, baseline: None, samples: 0.0, log_e: None, log_threshold: None, sentence }
-    }
-
-    fn of_values(state: TriggerState, canary: Option<f64>, baseline: Option<f64>, sentence: impl Into<String>) -> Self {
-        Self { canary, baseline, ..Self::new(state, sentence) }
-    }
-}
 
 /// A trigger with what it learned.
 #[derive(Clone, Debug)]
@@ -146,27 +111,4 @@ fn segment_counts(segment: &Segment, class: Class) -> Option<Counts> {
 fn kpi_counts(arm: &Arm, kpi: &str) -> Option<Counts> {
     let kpi = arm.kpis.get(kpi)?;
     Some(Counts { errors: kpi.total - kpi.good, requests: kpi.total, seconds: None })
-}
-
-/// A share as a person reads it.
-pub(crate) fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    match percent {
-        _ if percent >= 10.0 => format!("{percent:.0} %"),
-        _ if percent >= 0.1 || percent == 0.0 => format!("{percent:.1} %"),
-        _ => format!("{percent:.3} %"),
-    }
-}
-
-/// A count with separators.
-pub(crate) fn count(value: f64) -> String {
-    let digits = format!("{:.0}", value.min(1e18));
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

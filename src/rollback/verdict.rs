@@ -1,6 +1,5 @@
 //! Verdicts: the decision, and the evidence for it.
 
-use super::trigger::Finding;
 use serde::Serialize;
 
 /// Decision about a release.
@@ -149,13 +148,4 @@ pub struct TriggerReport {
     pub log_threshold: Option<f64>,
     /// What it says, in one sentence.
     pub sentence: String,
-}
-
-impl TriggerReport {
-    pub(crate) fn new(name: &str, kind: &'static str, finding: Finding) -> Self {
-        let Finding { state, canary, baseline, samples, log_e, log_threshold, sentence } = finding;
-        let ratio =
-            canary.zip(baseline).filter(|(_, baseline)| *baseline > 0.0).map(|(canary, baseline)| canary / baseline);
-        Self { name: name.to_owned(), kind, state, canary, baseline, ratio, samples, log_e, log_threshold, sentence }
-    }
 }

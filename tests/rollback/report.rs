@@ -78,7 +78,7 @@ fn a_line_that_is_no_tick_ends_it_and_is_named() {
         (&b"{\"at\": 2, \"canry\": {}}"[..], "line 2: canry: unknown field `canry`"),
         (b"{\"at\": 2, \"canary\": {\"switches_engaged\": [\"\xff\"]}}", "line 2: not UTF-8"),
         (long.as_bytes(), "line 2: longer than 16 MiB"),
-        (b"{\"at\": 2", "line 2: EOF while parsing an object (column 9)"),
+        (b"{\"at\": 2", "line 2: EOF while parsing an object (column 8)"),
     ] {
         let text = [good.as_bytes(), b"\n", bad, b"\n", good.as_bytes()].concat();
         std::fs::write(&path, text).unwrap();

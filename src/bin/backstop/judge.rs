@@ -1,6 +1,7 @@
 //! `judge`: a verdict for each tick of a file, and a page about them.
 
 mod chart;
+mod escape;
 mod page;
 mod record;
 

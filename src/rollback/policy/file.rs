@@ -122,7 +122,19 @@ trigger_file! {
     breakers: Vec<String> = [Breakers],
 }
 
-pub(super) fn parse(text: &str) -> Result<Policy, ConfigError> {
+impl Policy {
+    /// Reads a policy from TOML or JSON.
+    ///
+    /// # Errors
+    ///
+    /// Every problem at once, with the path of the field: settings out of their range, of another kind of trigger or
+    /// unknown, names that come twice or are required and missing.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        parse(text)
+    }
+}
+
+fn parse(text: &str) -> Result<Policy, ConfigError> {
     let file: File = read(text)?;
     let mut problems = Problems::default();
     let mut check = Check { problems: &mut problems, path: String::new() };

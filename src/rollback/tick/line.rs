@@ -1,6 +1,7 @@
 //! Ticks as JSON Lines: one object a line, as deltas or as counters.
 
 use super::{Arm, Buckets, Kpi, Segment, Tick};
+use crate::clock::Timestamp;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -78,7 +79,7 @@ struct Line {
 #[serde(untagged, expecting = "seconds, or a time such as 2026-01-31T12:00:00Z")]
 enum At {
     Seconds(f64),
-    Time(jiff::Timestamp),
+    Time(Timestamp),
 }
 
 impl fmt::Display for At {

@@ -1,6 +1,6 @@
 //! The trigger of circuit breakers: open in the canary and not in the baseline.
 
-use super::{Finding, Now, percent};
+use super::finding::{Finding, Now, percent};
 use crate::rollback::policy::BreakerSettings;
 use crate::rollback::tick::{Arm, BreakerReport};
 use crate::rollback::verdict::TriggerState;

@@ -1,6 +1,6 @@
 //! The trigger of a gauge: CPU, memory, a business value without counts.
 
-use super::{Finding, Now};
+use super::finding::{Finding, Now};
 use crate::rollback::policy::GaugeSettings;
 use crate::rollback::tick::Arm;
 use crate::rollback::verdict::TriggerState;

@@ -1,7 +1,6 @@
 //! The trigger of latencies: are the canary's tails longer than the baseline's, or than the objective?
 
-use super::look::Look;
-use super::{Finding, Now, count, percent};
+use super::finding::{Finding, Now, count, percent};
 use crate::rollback::policy::LatencySettings;
 use crate::rollback::stats::errors::{Counts, ErrorModel};
 use crate::rollback::stats::latency::{LatencyModel, QUANTILES, above_latency, quantile};

@@ -2,7 +2,7 @@
 
 mod report;
 
-use super::Now;
+use super::finding::Now;
 use crate::rollback::policy::{Question, RateSettings};
 use crate::rollback::stats::errors::{Counts, ErrorModel};
 use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, ratios};

@@ -1,6 +1,6 @@
 //! The trigger of instances that are not ready: never, or not any more.
 
-use super::{Finding, Now, percent};
+use super::finding::{Finding, Now, percent};
 use crate::rollback::policy::ReadinessSettings;
 use crate::rollback::tick::{Arm, Instances};
 use crate::rollback::verdict::TriggerState;

@@ -1,6 +1,6 @@
 //! Charts as SVG. The plot stretches to the width of the page; labels are HTML beside it, so that their size stays.
 
-use super::page::escape;
+use super::escape::escape;
 use super::record::{Lane, Point, Series};
 use std::fmt::Write;
 use std::time::Duration;

@@ -1,32 +1,13 @@
 //! The page: one file without scripts, which loads nothing.
 
 use super::chart::{Axis, Line, Unit, chart, lane, time};
+use super::escape::escape;
 use super::record::{Record, Trigger, name};
 use backstop::rollback::Decision;
 use std::borrow::Cow;
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("page.css");
-
-/// Text of files as text of a page.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // Control characters, and those that turn the direction of what follows.
-            char if char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-                escaped.push('\u{fffd}');
-            }
-            char => escaped.push(char),
-        }
-    }
-    escaped
-}
 
 /// The page of all verdicts. `error` is why the file could not be read to its end.
 pub(super) fn page(record: &Record, source: &str, error: Option<&str>) -> String {

@@ -2,7 +2,7 @@
 
 use super::{Rate, What};
 use crate::rollback::policy::Question;
-use crate::rollback::trigger::{Finding, count, percent};
+use crate::rollback::trigger::finding::{Finding, count, percent};
 use crate::rollback::verdict::TriggerState;
 
 impl Rate {
