@@ -55,6 +55,8 @@ struct State {
     last: Option<f64>,
     /// Ticks with data, for the usual gap between them.
     ticks: f64,
+    /// When a person accepted that its data is missing.
+    excused: Option<f64>,
     is_ignored: bool,
     /// A person overrode it in this stage.
     is_muted: bool,
@@ -291,7 +293,15 @@ impl Judge {
 
 impl State {
     fn new(trigger: &Trigger) -> Self {
-        Self { watch: Watch::new(trigger), first: None, last: None, ticks: 0.0, is_ignored: false }
+        Self {
+            watch: Watch::new(trigger),
+            first: None,
+            last: None,
+            ticks: 0.0,
+            excused: None,
+            is_ignored: false,
+            is_muted: false,
+        }
     }
 
     /// What the watch says, unless there is no data.

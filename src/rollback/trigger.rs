@@ -68,15 +68,6 @@ impl Watch {
         }
     }
 
-    /// What was missing when it was last not measured.
-    pub(crate) fn lacks(&self) -> &'static str {
-        match self {
-            Self::Rate(rate) => rate.lacks(),
-            Self::Latency(latency) => latency.lacks(),
-            _ => "the canary",
-        }
-    }
-
     /// What it says of the data so far.
     pub(crate) fn finding(&self) -> Finding {
         match self {

@@ -31,20 +31,31 @@ pub(crate) struct Mixture {
     /// The same sum, shared by likelihoods without a limit to their growth: where every ratio grows as fast as it may, the
     /// masses no longer say which of them is likely.
     likely: Increments,
+    /// Mass that entered, at most 1.
+    entered: f64,
 }
 
 impl Mixture {
     /// A mixture that begins with this much of its mass.
     pub(crate) fn new(mass: f64) -> Self {
-        Self { masses: [mass / COMPONENTS as f64; COMPONENTS], likely: [mass / COMPONENTS as f64; COMPONENTS] }
+        let each = [mass / COMPONENTS as f64; COMPONENTS];
+        Self { masses: each, likely: each, entered: mass }
+    }
+
+    /// A mixture of which as much mass has entered as of another one.
+    pub(crate) fn begun_with(other: &Self) -> Self {
+        Self::new(other.entered)
     }
 
     /// Adds mass, shared evenly by the ratios: a start of the test at this moment.
     ///
     /// Once all mass has entered, older starts make room: without that, a rollout of days would roll back by mass alone.
     pub(crate) fn add(&mut self, mass: f64) {
+        let mass = mass.min(1.0);
+        let keep = if self.entered + mass > 1.0 { 1.0 - mass } else { 1.0 };
+        self.entered = (self.entered + mass).min(1.0);
         for each in self.masses.iter_mut().chain(&mut self.likely) {
-            *each += mass / COMPONENTS as f64;
+            *each = *each * keep + mass / COMPONENTS as f64;
         }
     }
 
@@ -107,6 +118,37 @@ mod tests {
             mixture.step(&ratios.map(|ratio| 50.0 * ratio.ln()), 1.0); // every ratio is at its limit
         }
         assert!(mixture.ratio(&ratios) > 20.0, "{}", mixture.ratio(&ratios));
+    }
+
+    #[test]
+    fn time_alone_is_no_evidence() {
+        let mut mixture = Mixture::new(0.35);
+        for _ in 0..1_000 {
+            mixture.add(0.3);
+            assert!(mixture.value() <= 1.0 + 1e-9);
+        }
+        mixture.add(f64::MAX);
+        assert!(mixture.value() <= 1.0 + 1e-9);
+    }
+
+    #[test]
+    fn one_second_decides_nothing_alone_and_a_longer_tick_may() {
+        let mut mixture = Mixture::new(1.0);
+        mixture.step(&[1e6; COMPONENTS], 1.0);
+        assert!(mixture.value() < 13.0, "{}", mixture.value());
+        mixture.step(&[1e6; COMPONENTS], 15.0);
+        assert!(mixture.value() > 100.0 && mixture.value().is_finite());
+    }
+
+    #[test]
+    fn evidence_against_leaves_new_mass_untouched() {
+        let mut mixture = Mixture::new(0.35);
+        for _ in 0..1_000 {
+            mixture.step(&[-10.0; COMPONENTS], 1.0);
+        }
+        assert!(mixture.value() < 1e-100);
+        mixture.add(0.1);
+        assert!((mixture.value() - 0.1).abs() < 1e-12);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The trigger of latencies: are the canary's tails longer than the baseline's, or than the objective?
 
 use super::finding::{Finding, Now, count, percent};
+use super::look::Look;
 use crate::rollback::policy::LatencySettings;
 use crate::rollback::stats::errors::{Counts, ErrorModel};
 use crate::rollback::stats::latency::{LatencyModel, QUANTILES, above_latency, quantile};
@@ -30,6 +31,9 @@ pub(crate) struct Latency {
     shown: BTreeMap<&'static str, Buckets>,
     samples: f64,
     changed: bool,
+    /// Whether it is sure, until the evidence is under half of its threshold.
+    held: bool,
+    look: Option<Look>,
     /// When both arms were last compared, and whether they are now.
     compared: Option<f64>,
     is_comparable: bool,
@@ -79,6 +83,8 @@ impl Latency {
             shown: BTreeMap::new(),
             samples: 0.0,
             changed: false,
+            held: false,
+            look: settings.look_once.map(|needed| Look::new(needed, settings.alpha, 1.0)),
             compared: None,
             is_comparable: false,
             settings,
@@ -106,8 +112,10 @@ impl Latency {
             let other = other.and_then(|segment| segment.latency.success.as_ref());
             lost |= busy && other.is_none();
             let Some(other) = other.filter(|other| other.le == own.le) else { continue };
-            others += other.counts.iter().sum::<f64>();
             self.show("baseline", other);
+            if let Some(look) = &mut self.look {
+                look.histograms(&own.counts, &other.counts);
+            }
             if other.counts.iter().any(|count| *count > 0.0) {
                 self.compared = Some(now.elapsed);
             }
@@ -131,12 +139,14 @@ impl Latency {
             model.learn(&own.counts, &other.counts, seconds);
         }
         if self.compared == Some(now.elapsed) {
-            self.mass += added;
             self.total.step(&early, &late, added, seconds);
         }
         self.step_objective(slow, requests, added, seconds);
         self.samples += requests;
         self.changed = changed;
+        let (evidence, threshold) = (self.evidence(), 1.0 / self.settings.alpha);
+        let enough = self.samples >= self.settings.minimum_requests;
+        self.held = evidence >= threshold && enough || self.held && evidence >= 0.5 * threshold;
         let is_recent = |at: f64| now.elapsed - at <= LOST.max(3.0 * seconds);
         self.is_comparable = self.settings.objective.is_some() || self.compared.is_some_and(is_recent);
         // A baseline with traffic, whose latencies were measured and are not any more, is a hole in the data.

@@ -1,6 +1,6 @@
 //! A fixed-horizon test in the place of the process: one look, at a number of requests that the policy names.
 
-use super::{Finding, count, percent};
+use super::finding::{Finding, count, percent};
 use crate::rollback::stats::{Comparison, FixedHorizon, Proportion, Test};
 use crate::rollback::verdict::TriggerState;
 

@@ -3,9 +3,11 @@
 mod report;
 
 use super::finding::Now;
+use super::look::Look;
 use crate::rollback::policy::{Question, RateSettings};
 use crate::rollback::stats::errors::{Counts, ErrorModel};
 use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, ratios};
+use crate::rollback::verdict::TriggerState;
 use std::collections::BTreeMap;
 
 const NONE: Increments = [0.0; COMPONENTS];
@@ -18,8 +20,6 @@ const AFTER_WARM_UP: f64 = 2.1;
 /// Highest ratio that is looked for; in the warm-up, where the limit is a rate.
 const RATIO_MAX: f64 = 180.0;
 const WARM_UP_RATIO_MAX: f64 = 25.0;
-/// Stages that add mass.
-const STAGES_MAX: u32 = 20;
 /// Seconds without requests of the baseline after which the canary is judged alone.
 const LOST: f64 = 30.0;
 /// Least rate to which a canary is held after its baseline was lost.
@@ -29,7 +29,6 @@ const SEGMENTS_MAX: usize = 1000;
 /// Seconds after which what is shown has lost 63 % of its weight, and requests of the canary that are shown in any case.
 const SHOWN: f64 = 20.0;
 const SHOWN_REQUESTS: f64 = 500.0;
-const CANARY: &str = "the canary";
 
 /// What a rate is of, in sentences.
 #[derive(Clone, Debug)]
@@ -59,8 +58,9 @@ pub(crate) struct Rate {
     compared: Option<f64>,
     is_lost: bool,
     certainty: Certainty,
-    stages: u32,
-    paused: bool,
+    /// What it is sure of, until the evidence is under half of its threshold.
+    held: Option<TriggerState>,
+    look: Option<Look>,
 }
 
 /// Evidence, and the one at which it acts.
@@ -149,8 +149,8 @@ impl Rate {
             compared: None,
             is_lost: true,
             certainty: Certainty { evidence: 0.0, threshold: 1.0 / settings.alpha, is_alone: true },
-            stages: 0,
-            paused: false,
+            held: None,
+            look: settings.look_once.map(|needed| Look::new(needed, settings.alpha, settings.borderline)),
             what,
             settings,
         }
@@ -188,6 +188,9 @@ impl Rate {
                     Question::Limit(_) => 1.0,
                 };
                 strand.tolerated = tolerated;
+                if let Some(look) = &mut self.look {
+                    look.rates((canary.errors, canary.requests), (baseline.errors, baseline.requests));
+                }
                 model.compare(&canary, baseline, tolerated, &self.ratios, &mut own);
                 if is_warm {
                     let tolerated = tolerated.max(self.settings.warm_up_ratio);
@@ -210,7 +213,6 @@ impl Rate {
             strand.model.learn(&canary, baseline.as_ref().filter(|baseline| baseline.requests > 0.0), seconds);
         }
         if is_compared {
-            self.mass += added;
             self.total.add(added);
             self.total.step(&sum, seconds);
         }
@@ -231,23 +233,21 @@ impl Rate {
             let kept = if before.evidence < 1.0 { 0.0 } else { self.distinct_seconds };
             self.distinct_seconds = kept + seconds.min(errors).min(1.0_f64.max(seconds));
         }
-        self.pause();
+        self.hold();
         requests > 0.0 && (is_compared || is_alone || self.compared.is_some())
     }
 
     /// Begins and ends warm-ups, and lets what is shown fade.
     fn begin_tick(&mut self, now: &Now) {
-        let keep = (-now.seconds / SHOWN).exp();
         let Shown { errors, requests } = &mut self.shown;
-        for value in [&mut errors.0, &mut errors.1, &mut requests.0, &mut requests.1] {
-            *value *= keep;
+        if requests.0 > SHOWN_REQUESTS {
+            let keep = (-now.seconds / SHOWN).exp();
+            for value in [&mut errors.0, &mut errors.1, &mut requests.0, &mut requests.1] {
+                *value *= keep;
+            }
         }
         if now.is_new_stage {
-            self.stages += 1;
-            // Stages that change without end must not become evidence.
-            let mass = if self.stages <= STAGES_MAX { STAGE } else { 0.0 };
-            self.total.add(mass);
-            self.mass += mass;
+            self.total.add(STAGE);
             self.warm_up = (self.settings.warm_up > 0.0).then(|| WarmUp::new(self.relative()));
         }
         if now.in_stage - now.seconds >= self.settings.warm_up
@@ -274,7 +274,7 @@ impl Rate {
         }
         let strand = Strand {
             model: ErrorModel::new(),
-            evidence: Mixture::new(self.mass),
+            evidence: Mixture::begun_with(&self.total),
             seen: now.elapsed,
             compared: false,
             last: now.elapsed,
@@ -333,10 +333,14 @@ impl Rate {
         !matches!(self.settings.question, Question::Limit(_)) && self.ratio() < self.settings.borderline
     }
 
-    /// A pause holds until the evidence is under half of its threshold.
-    fn pause(&mut self) {
-        self.paused =
-            if self.is_sure() { self.is_small() || self.paused } else { self.paused && self.certainty.share() >= 0.5 };
+    /// What it is sure of holds until the evidence is under half of its threshold.
+    fn hold(&mut self) {
+        if self.is_sure() {
+            let is_small = self.is_small() && self.held != Some(TriggerState::Fired);
+            self.held = Some(if is_small { TriggerState::Borderline } else { TriggerState::Fired });
+        } else if self.certainty.share() < 0.5 {
+            self.held = None;
+        }
     }
 }
 

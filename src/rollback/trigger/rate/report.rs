@@ -9,13 +9,15 @@ impl Rate {
     pub(crate) fn finding(&self) -> Finding {
         let (canary, baseline) = self.shown.rates();
         let baseline = baseline.filter(|_| !self.is_lost);
+        if let Some(look) = &self.look {
+            return Finding { canary, baseline, ..look.finding() };
+        }
         let (has, needed) = self.needed();
-        let state = match () {
-            () if self.is_sure() && !self.is_small() => TriggerState::Fired,
-            () if self.paused => TriggerState::Borderline,
-            () if self.is_lost && !self.has_limit() => TriggerState::NotMeasured,
-            () if has < needed => TriggerState::Collecting,
-            () => TriggerState::Ok,
+        let state = match self.held {
+            Some(state) => state,
+            None if self.is_lost && !self.has_limit() => TriggerState::NotMeasured,
+            None if has < needed => TriggerState::Collecting,
+            None => TriggerState::Ok,
         };
         Finding {
             state,
