@@ -62,6 +62,18 @@ struct State {
     is_muted: bool,
 }
 
+/// Why a decision was taken; triggers by their index.
+#[derive(Clone, Copy, Debug)]
+enum Reason {
+    Trigger(usize),
+    /// All that the policy requires together.
+    Required,
+    /// The score.
+    Points,
+    NoData(usize),
+    Fine,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Time {
     /// Of the tick before, and of the stage's first one.
@@ -101,32 +113,43 @@ impl Judge {
     ///
     /// Ticks of less than a second are put together first. A tick before the last one counts as one at the same time.
     pub fn observe(&mut self, tick: Tick) -> Verdict {
-        let tick = match self.pending.take() {
+        let engaged = self.take(tick);
+        self.verdict(engaged)
+    }
+
+    /// Like [`observe`](Self::observe), but returns the decision alone, in a third of the time.
+    pub fn decide(&mut self, tick: Tick) -> Decision {
+        self.take(tick);
+        if self.latched.is_some() { Decision::Rollback } else { self.decision(&self.states()).0 }
+    }
+
+    /// Takes in a tick; returns the switches that are engaged.
+    fn take(&mut self, tick: Tick) -> Vec<String> {
+        let mut tick = match self.pending.take() {
             Some(pending) => pending.and(tick),
             None => tick,
         };
-        let engaged = tick.canary.switches_engaged.clone();
         // Of the first tick, no more is known than that it is no longer than the time so far.
         let first = if tick.at > 0.0 { tick.at.min(1.0) } else { 1.0 };
         let seconds = self.time.last.map_or(first, |last| tick.at - last);
         if seconds < SECOND {
             self.time.now = tick.at.max(self.time.now);
+            let engaged = tick.canary.switches_engaged.clone();
             self.pending = Some(tick);
-        } else {
-            self.step(&tick, seconds);
+            return engaged;
         }
-        self.verdict(engaged)
+        self.step(&tick, seconds);
+        std::mem::take(&mut tick.canary.switches_engaged)
     }
 
     /// A person decides against a pause or a rollback. The triggers behind it are shown and do not act until the next stage;
     /// missing data may be missing for as long again.
     pub fn override_by(&mut self, by: impl Into<String>, reason: impl Into<String>) {
         let decision = self.verdict(Vec::new()).decision;
-        let elapsed = self.time.now - self.time.begun;
-        let findings = self.findings();
+        let (elapsed, states) = (self.elapsed(), self.states());
         self.latched = None;
-        for (state, finding) in self.watches.iter_mut().zip(findings) {
-            match finding.state {
+        for (state, of_trigger) in self.watches.iter_mut().zip(states) {
+            match of_trigger {
                 TriggerState::Fired | TriggerState::Borderline => state.is_muted = true,
                 TriggerState::NoData => state.excused = Some(elapsed),
                 _ => {}
@@ -153,24 +176,33 @@ impl Judge {
             }
         }
         if self.latched.is_none() {
-            let (decision, _, sentence) = self.decide(&self.findings());
+            let (decision, _, reason) = self.decision(&self.states());
             if decision == Decision::Rollback {
-                self.latched = Some(sentence);
+                self.latched = Some(self.sentence(reason, &self.states(), &self.findings()));
             }
         }
     }
 
+    fn elapsed(&self) -> f64 {
+        self.time.now - self.time.begun
+    }
+
+    fn states(&self) -> Vec<TriggerState> {
+        let all = self.policy.triggers.iter().zip(&self.watches);
+        all.map(|(trigger, state)| state.state(trigger, self.elapsed())).collect()
+    }
+
     fn findings(&self) -> Vec<Finding> {
         let all = self.policy.triggers.iter().zip(&self.watches);
-        all.map(|(trigger, state)| state.finding(trigger, self.time.now - self.time.begun)).collect()
+        all.map(|(trigger, state)| state.finding(trigger, self.elapsed())).collect()
     }
 
     fn verdict(&self, switches_engaged: Vec<String>) -> Verdict {
-        let findings = self.findings();
-        let (decision, data, sentence) = self.decide(&findings);
+        let (states, findings) = (self.states(), self.findings());
+        let (decision, data, reason) = self.decision(&states);
         let (decision, sentence) = match &self.latched {
             Some(sentence) => (Decision::Rollback, sentence.clone()),
-            None => (decision, sentence),
+            None => (decision, self.sentence(reason, &states, &findings)),
         };
         let strongest = findings.iter().filter_map(|finding| finding.log_e.zip(finding.log_threshold));
         let strongest = strongest.max_by(|one, other| (one.0 - one.1).total_cmp(&(other.0 - other.1)));
@@ -203,91 +235,103 @@ impl Judge {
     }
 
     /// The decision of all triggers together, whether it rests on data, and why.
-    fn decide(&self, findings: &[Finding]) -> (Decision, Data, String) {
-        let everything = self.policy.triggers.iter().zip(findings).zip(&self.watches);
-        let all = || everything.clone().filter(|(_, state)| !state.is_muted).map(|(pair, _)| pair);
-        let say = |(trigger, finding): (&Trigger, &Finding)| format!("{}: {}", trigger.name, finding.sentence);
-        let is_fired = |finding: &Finding| finding.state == TriggerState::Fired;
+    fn decision(&self, states: &[TriggerState]) -> (Decision, Data, Reason) {
+        let everything = self.policy.triggers.iter().zip(states).enumerate();
+        let all = || everything.clone().filter(|(i, _)| !self.watches[*i].is_muted);
         let is_alone = |trigger: &Trigger| !self.policy.require.contains(&trigger.name) && trigger.weight.is_none();
-        let acting =
-            |acts| all().find(|(trigger, finding)| trigger.acts == acts && is_alone(trigger) && is_fired(finding));
-        let elapsed = self.time.now - self.time.begun;
-
-        let missing = everything.clone().filter(|((trigger, finding), _)| {
-            finding.state == TriggerState::NoData && (trigger.acts != Acts::Report || trigger.weight.is_some())
-        });
-        let missing: Vec<_> = missing
-            .map(|(pair, state)| (pair, elapsed - state.last.unwrap_or(0.0).max(state.excused.unwrap_or(0.0))))
-            .collect();
-        let overdue = missing.iter().find(|(_, gap)| *gap >= self.policy.no_data_after.as_secs_f64());
-        let data = match missing.first() {
+        let acting = |acts| {
+            let mut fired = all().filter(|(_, (_, state))| **state == TriggerState::Fired);
+            fired.find(|(_, (trigger, _))| trigger.acts == acts && is_alone(trigger)).map(|(i, _)| i)
+        };
+        let counts = |trigger: &Trigger| trigger.acts != Acts::Report || trigger.weight.is_some();
+        let missing =
+            || everything.clone().filter(|(_, (trigger, state))| **state == TriggerState::NoData && counts(trigger));
+        let overdue = missing().map(|(i, _)| i).find(|i| self.gap(*i) >= self.policy.no_data_after.as_secs_f64());
+        let missing = missing().map(|(i, _)| i).next();
+        let data = match missing {
             None => Data::Ok,
-            Some(((trigger, _), _)) if self.has_data(&trigger.name) => Data::Stale,
+            Some(i) if self.watches[i].last.is_some() => Data::Stale,
             Some(_) => Data::NoData,
         };
 
-        if let Some(pair) = acting(Acts::Rollback) {
-            return (Decision::Rollback, data, say(pair));
+        if let Some(i) = acting(Acts::Rollback) {
+            return (Decision::Rollback, data, Reason::Trigger(i));
         }
-        let together =
-            all().filter(|(trigger, finding)| self.policy.require.contains(&trigger.name) && is_fired(finding));
-        if !self.policy.require.is_empty() && together.count() == self.policy.require.len() {
-            return (Decision::Rollback, data, format!("{} fired together", self.policy.require.join(", ")));
-        }
-        let points: u32 =
-            all().filter(|(_, finding)| is_fired(finding)).filter_map(|(trigger, _)| trigger.weight).sum();
-        let score = self.policy.score.map(|score| {
-            let names: Vec<_> = all()
-                .filter(|(trigger, finding)| trigger.weight.is_some() && is_fired(finding))
-                .map(|(trigger, _)| &*trigger.name)
-                .collect();
-            (score, format!("{points} points of {}: {}", score.rollback, names.join(", ")))
+        let together = all().filter(|(_, (trigger, state))| {
+            self.policy.require.contains(&trigger.name) && **state == TriggerState::Fired
         });
-        if let Some((score, sentence)) = &score
-            && points >= score.rollback
-        {
-            return (Decision::Rollback, data, sentence.clone());
+        if !self.policy.require.is_empty() && together.count() == self.policy.require.len() {
+            return (Decision::Rollback, data, Reason::Required);
         }
-        if let Some((pair, gap)) = overdue
+        let points = self.points(states);
+        if self.policy.score.is_some_and(|score| points >= score.rollback) {
+            return (Decision::Rollback, data, Reason::Points);
+        }
+        if let Some(i) = overdue
             && self.policy.no_data_acts != NoDataActs::Collecting
         {
             let decision =
                 if self.policy.no_data_acts == NoDataActs::Rollback { Decision::Rollback } else { Decision::Pause };
-            return (decision, data, format!("{}: no data for {gap:.0} s", pair.0.name));
+            return (decision, data, Reason::NoData(i));
         }
-        let borderline = all().find(|(trigger, finding)| {
-            finding.state == TriggerState::Borderline && trigger.acts != Acts::Report && trigger.weight.is_none()
-        });
-        if let Some(pair) = acting(Acts::Pause).or(borderline) {
-            return (Decision::Pause, data, say(pair));
-        }
-        if let Some((score, sentence)) = &score
-            && points >= score.pause
-        {
-            return (Decision::Pause, data, sentence.clone());
-        }
-        if let Some((pair, _)) = missing.first() {
-            return (Decision::Collecting, data, say(*pair));
-        }
-        let waits = all().find(|(trigger, finding)| {
-            finding.state == TriggerState::Collecting && (trigger.acts != Acts::Report || trigger.weight.is_some())
-        });
-        if let Some(pair) = waits {
-            return (Decision::Collecting, data, say(pair));
-        }
-        let silent: Vec<_> = all().filter(|(_, finding)| is_fired(finding)).map(say).collect();
-        let requests = count(self.samples.canary);
-        let sentence = match (silent.is_empty(), score) {
-            (true, _) => format!("the canary is not worse, after {requests} of its requests"),
-            (false, Some((_, of_score))) if points > 0 => format!("{of_score}: not enough to act"),
-            (false, _) => format!("fired without acting: {}", silent.join("; ")),
+        let borderline = || {
+            let mut borderline = all().filter(|(_, (_, state))| **state == TriggerState::Borderline);
+            let acts = |trigger: &Trigger| trigger.acts != Acts::Report && trigger.weight.is_none();
+            borderline.find(|(_, (trigger, _))| acts(trigger)).map(|(i, _)| i)
         };
-        (Decision::Continue, data, sentence)
+        if let Some(i) = acting(Acts::Pause).or_else(borderline) {
+            return (Decision::Pause, data, Reason::Trigger(i));
+        }
+        if self.policy.score.is_some_and(|score| points >= score.pause) {
+            return (Decision::Pause, data, Reason::Points);
+        }
+        let mut waits = all().filter(|(_, (trigger, state))| **state == TriggerState::Collecting && counts(trigger));
+        match missing.or_else(|| waits.next().map(|(i, _)| i)) {
+            Some(i) => (Decision::Collecting, data, Reason::Trigger(i)),
+            None => (Decision::Continue, data, Reason::Fine),
+        }
     }
 
-    fn has_data(&self, name: &str) -> bool {
-        let mut all = self.policy.triggers.iter().zip(&self.watches);
-        all.any(|(trigger, state)| trigger.name == name && state.last.is_some())
+    /// Seconds since there was data, or since a person accepted that there is none.
+    fn gap(&self, i: usize) -> f64 {
+        let State { last, excused, .. } = &self.watches[i];
+        self.elapsed() - last.unwrap_or(0.0).max(excused.unwrap_or(0.0))
+    }
+
+    /// Triggers with a weight that fired.
+    fn scored<'a>(&'a self, states: &'a [TriggerState]) -> impl Iterator<Item = (&'a Trigger, u32)> {
+        let fired = self.policy.triggers.iter().zip(&self.watches).zip(states);
+        let fired = fired.filter(|((_, watch), state)| **state == TriggerState::Fired && !watch.is_muted);
+        fired.filter_map(|((trigger, _), _)| Some((trigger, trigger.weight?)))
+    }
+
+    fn points(&self, states: &[TriggerState]) -> u32 {
+        self.scored(states).map(|(_, weight)| weight).sum()
+    }
+
+    fn sentence(&self, reason: Reason, states: &[TriggerState], findings: &[Finding]) -> String {
+        let name = |i: usize| &*self.policy.triggers[i].name;
+        let score = || {
+            let most = self.policy.score.map_or(0, |score| score.rollback);
+            let names: Vec<_> = self.scored(states).map(|(trigger, _)| &*trigger.name).collect();
+            format!("{} points of {most}: {}", self.points(states), names.join(", "))
+        };
+        let say = |i: usize| format!("{}: {}", name(i), findings[i].sentence);
+        match reason {
+            Reason::Trigger(i) => say(i),
+            Reason::Required => format!("{} fired together", self.policy.require.join(", ")),
+            Reason::Points => score(),
+            Reason::NoData(i) => format!("{}: no data for {:.0} s", name(i), self.gap(i)),
+            Reason::Fine if self.points(states) > 0 => format!("{}: not enough to act", score()),
+            Reason::Fine => {
+                let silent = (0..states.len()).filter(|i| states[*i] == TriggerState::Fired).map(say);
+                let silent: Vec<_> = silent.collect();
+                match &*silent {
+                    [] => format!("the canary is not worse, after {} of its requests", count(self.samples.canary)),
+                    _ => format!("fired without acting: {}", silent.join("; ")),
+                }
+            }
+        }
     }
 }
 
@@ -304,30 +348,42 @@ impl State {
         }
     }
 
+    /// The watch's state, unless there is no data.
+    fn state(&self, trigger: &Trigger, elapsed: f64) -> TriggerState {
+        let state = if self.is_ignored { TriggerState::Collecting } else { self.watch.state() };
+        let missing = if trigger.required { TriggerState::NoData } else { TriggerState::NotMeasured };
+        match self.first {
+            _ if self.is_ignored || matches!(state, TriggerState::Fired | TriggerState::Borderline) => state,
+            None => missing,
+            Some(_) if self.is_stale(elapsed) => TriggerState::NoData,
+            Some(_) if state == TriggerState::NotMeasured => missing,
+            Some(_) => state,
+        }
+    }
+
+    /// Whether there has been no data for a time in which it usually comes.
+    fn is_stale(&self, elapsed: f64) -> bool {
+        let Some((first, last)) = self.first.zip(self.last) else { return false };
+        let (samples, lasted) = (self.watch.samples(), (last - first).max(1.0));
+        let of_requests = if samples > 0.0 { STALE_REQUESTS * lasted / samples.max(1.0) } else { 0.0 };
+        let of_ticks = if self.ticks > 1.0 { STALE_TICKS * lasted / (self.ticks - 1.0) } else { 0.0 };
+        elapsed - last > STALE.max(of_requests).max(of_ticks)
+    }
+
     /// What the watch says, unless there is no data.
     fn finding(&self, trigger: &Trigger, elapsed: f64) -> Finding {
+        let state = self.state(trigger, elapsed);
         if self.is_ignored {
-            let sentence = format!("ignored in the first {:.0} s of a stage", trigger.ignore_first);
-            return Finding::new(TriggerState::Collecting, sentence);
+            return Finding::new(state, format!("ignored in the first {:.0} s of a stage", trigger.ignore_first));
         }
-        let mut finding = self.watch.finding();
-        if matches!(finding.state, TriggerState::Fired | TriggerState::Borderline) {
-            return finding;
+        let finding = self.watch.finding();
+        match self.last {
+            Some(last) if state == TriggerState::NoData && self.is_stale(elapsed) => {
+                let sentence = format!("no data for {:.0} s; until then, {}", elapsed - last, finding.sentence);
+                Finding { state, sentence, ..finding }
+            }
+            _ => Finding { state, ..finding },
         }
-        let missing = if trigger.required { TriggerState::NoData } else { TriggerState::NotMeasured };
-        let Some((first, last)) = self.first.zip(self.last) else { return Finding { state: missing, ..finding } };
-        if finding.state == TriggerState::NotMeasured {
-            finding.state = missing;
-        }
-        let lasted = (last - first).max(1.0);
-        let of_requests = if finding.samples > 0.0 { STALE_REQUESTS * lasted / finding.samples.max(1.0) } else { 0.0 };
-        let of_ticks = if self.ticks > 1.0 { STALE_TICKS * lasted / (self.ticks - 1.0) } else { 0.0 };
-        let gap = elapsed - last;
-        if gap > STALE.max(of_requests).max(of_ticks) {
-            let sentence = format!("no data for {gap:.0} s; until then, {}", finding.sentence);
-            return Finding { state: TriggerState::NoData, sentence, ..finding };
-        }
-        finding
     }
 }
 

@@ -10,6 +10,7 @@ mod readiness;
 
 use super::policy::{Class, Kind, RateSettings, Trigger};
 use super::tick::{Arm, Segment, Tick};
+use super::verdict::TriggerState;
 use crate::rollback::stats::errors::{Counts, Seconds};
 use breakers::Breakers;
 pub(crate) use finding::{Finding, Now, count};
@@ -65,6 +66,25 @@ impl Watch {
             (Self::Readiness(readiness), _) => readiness.observe(now, &tick.canary, baseline),
             (Self::Breakers(breakers), _) => breakers.observe(now, &tick.canary, baseline),
             (Self::Rate(_), _) => false,
+        }
+    }
+
+    pub(crate) fn state(&self) -> TriggerState {
+        match self {
+            Self::Rate(rate) => rate.state(),
+            Self::Latency(latency) => latency.state(),
+            Self::Gauge(gauge) => gauge.state(),
+            Self::Readiness(readiness) => readiness.state(),
+            Self::Breakers(breakers) => breakers.state(),
+        }
+    }
+
+    /// Requests of the canary so far, where it counts them.
+    pub(crate) fn samples(&self) -> f64 {
+        match self {
+            Self::Rate(rate) => rate.samples(),
+            Self::Latency(latency) => latency.samples(),
+            Self::Gauge(_) | Self::Readiness(_) | Self::Breakers(_) => 0.0,
         }
     }
 

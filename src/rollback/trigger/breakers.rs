@@ -45,20 +45,22 @@ impl Breakers {
         true
     }
 
-    pub(crate) fn finding(&self) -> Finding {
-        if !self.is_measured {
-            return Finding::new(TriggerState::NotMeasured, "no circuit breaker is measured");
+    pub(crate) fn state(&self) -> TriggerState {
+        match () {
+            () if !self.is_measured => TriggerState::NotMeasured,
+            () if self.worst.is_none() => TriggerState::NoData,
+            () if self.is_fired && self.is_comparable => TriggerState::Fired,
+            () if self.is_fired => TriggerState::Borderline,
+            () => TriggerState::Ok,
         }
+    }
+
+    pub(crate) fn finding(&self) -> Finding {
+        let state = self.state();
         let Some((name, own, other)) = &self.worst else {
-            return Finding::new(
-                TriggerState::NoData,
-                format!("no circuit breaker of {:?} is measured", self.settings.breakers),
-            );
-        };
-        let state = match self.is_fired {
-            true if self.is_comparable => TriggerState::Fired,
-            true => TriggerState::Borderline,
-            false => TriggerState::Ok,
+            let wanted = &self.settings.breakers;
+            let of = if wanted.is_empty() { String::new() } else { format!(" of {}", wanted.join(", ")) };
+            return Finding::new(state, format!("no circuit breaker{of} is measured"));
         };
         let than = match other {
             Some(other) => format!(" and {} of the baseline", percent(*other)),

@@ -70,17 +70,21 @@ impl Gauge {
         limit || ratio
     }
 
+    pub(crate) fn state(&self) -> TriggerState {
+        match self.lasted() {
+            _ if self.canary.is_none() || !self.is_comparable() => TriggerState::NotMeasured,
+            Some(lasted) if lasted >= self.settings.lasting => TriggerState::Fired,
+            _ => TriggerState::Ok,
+        }
+    }
+
     pub(crate) fn finding(&self) -> Finding {
         let name = &self.settings.gauge;
         let Some(value) = self.canary else {
             return Finding::new(TriggerState::NotMeasured, format!("{name} is not measured"));
         };
         let lasted = self.lasted();
-        let state = match lasted {
-            _ if !self.is_comparable() => TriggerState::NotMeasured,
-            Some(lasted) if lasted >= self.settings.lasting => TriggerState::Fired,
-            _ => TriggerState::Ok,
-        };
+        let state = self.state();
         let than = self.baseline.map_or(", the baseline's is not measured".to_owned(), |baseline| {
             format!(", the baseline's is {baseline:.3}")
         });

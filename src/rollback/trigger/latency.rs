@@ -191,6 +191,21 @@ impl Latency {
         0.5 * self.total.value() + 0.5 * sum / self.segments.len().max(1) as f64
     }
 
+    pub(crate) fn samples(&self) -> f64 {
+        self.samples
+    }
+
+    pub(crate) fn state(&self) -> TriggerState {
+        match &self.look {
+            Some(look) => look.state(),
+            None if self.changed => TriggerState::NoData,
+            None if self.held => TriggerState::Fired,
+            None if self.samples < self.settings.minimum_requests => TriggerState::Collecting,
+            None if !self.is_comparable => TriggerState::NotMeasured,
+            None => TriggerState::Ok,
+        }
+    }
+
     pub(crate) fn finding(&self) -> Finding {
         let threshold = 1.0 / self.settings.alpha;
         let evidence = self.evidence();
@@ -199,14 +214,7 @@ impl Latency {
         if let Some(look) = &self.look {
             return Finding { canary, baseline, ..look.finding() };
         }
-        let enough = self.samples >= self.settings.minimum_requests;
-        let state = match () {
-            () if self.changed => TriggerState::NoData,
-            () if self.held => TriggerState::Fired,
-            () if !enough => TriggerState::Collecting,
-            () if !self.is_comparable => TriggerState::NotMeasured,
-            () => TriggerState::Ok,
-        };
+        let state = self.state();
         let milliseconds =
             |seconds: Option<f64>| seconds.map_or("-".to_owned(), |seconds| format!("{:.0} ms", seconds * 1e3));
         let than = match self.settings.objective {

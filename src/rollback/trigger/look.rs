@@ -55,23 +55,27 @@ impl Look {
         }
     }
 
+    pub(super) fn state(&self) -> TriggerState {
+        let Some(Comparison { p, effect, .. }) = self.result else { return TriggerState::Collecting };
+        let rate = |counts: &[u64]| counts[0] as f64 / counts.iter().sum::<u64>().max(1) as f64;
+        let is_small = self.borderline > 1.0 && rate(&self.canary) < self.borderline * rate(&self.baseline);
+        match effect > 0.0 && p <= self.alpha {
+            true if is_small => TriggerState::Borderline,
+            true => TriggerState::Fired,
+            false => TriggerState::Ok,
+        }
+    }
+
     pub(super) fn finding(&self) -> Finding {
         let total = |counts: &[u64]| counts.iter().sum::<u64>() as f64;
         let (samples, smaller) = (total(&self.canary), total(&self.canary).min(total(&self.baseline)));
-        let Some(Comparison { p, effect, .. }) = self.result else {
+        let Some(Comparison { p, .. }) = self.result else {
             let needed = count(self.needed as f64);
             let sentence = format!("{} of {needed} requests of each arm until the only look", count(smaller));
             return Finding { samples, ..Finding::new(TriggerState::Collecting, sentence) };
         };
-        let is_worse = effect > 0.0 && p <= self.alpha;
-        let rate = |counts: &[u64]| counts[0] as f64 / total(counts).max(1.0);
-        let is_small = self.borderline > 1.0 && rate(&self.canary) < self.borderline * rate(&self.baseline);
-        let state = match is_worse {
-            true if is_small => TriggerState::Borderline,
-            true => TriggerState::Fired,
-            false => TriggerState::Ok,
-        };
-        let than = if is_worse { "worse" } else { "not surely worse" };
+        let state = self.state();
+        let than = if state == TriggerState::Ok { "not surely worse" } else { "worse" };
         let sentence = format!("{than} at the only look: p is {p:.4}, {} is the limit", percent(self.alpha));
         Finding { samples, ..Finding::new(state, sentence) }
     }

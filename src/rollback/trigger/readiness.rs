@@ -69,15 +69,28 @@ impl Readiness {
         true
     }
 
+    /// Seconds since which it has been bad; 0 if it is not.
+    fn lasted(&self) -> f64 {
+        self.bad_since.map_or(0.0, |since| self.elapsed - since)
+    }
+
+    pub(crate) fn state(&self) -> TriggerState {
+        let is_bad = self.bad_since.is_some();
+        let never = !self.was_ready && self.in_stage >= self.settings.deadline;
+        let lost = self.was_ready && self.lasted() >= self.settings.lasting;
+        match () {
+            () if self.canary.is_none() => TriggerState::NotMeasured,
+            () if is_bad && (never || lost) => TriggerState::Fired,
+            () if !self.was_ready => TriggerState::Collecting,
+            () => TriggerState::Ok,
+        }
+    }
+
     pub(crate) fn finding(&self) -> Finding {
+        let state = self.state();
         let Some(share) = self.canary else {
-            return Finding::new(TriggerState::NotMeasured, "readiness of the instances is not measured");
+            return Finding::new(state, "readiness of the instances is not measured");
         };
-        let lasted = self.bad_since.map_or(0.0, |since| self.elapsed - since);
-        let never = !self.was_ready && self.in_stage >= self.settings.deadline && self.bad_since.is_some();
-        let lost = self.was_ready && self.bad_since.is_some() && lasted >= self.settings.lasting;
-        let state = if never || lost { TriggerState::Fired } else { TriggerState::Ok };
-        let state = if state == TriggerState::Ok && !self.was_ready { TriggerState::Collecting } else { state };
         let Instances { total, not_started, not_ready } = self.instances;
         let bad = match total {
             0.0 => "the canary has no instance".to_owned(),
@@ -85,10 +98,10 @@ impl Readiness {
         };
         let than = self.baseline.map_or(String::new(), |other| format!(", {} of the baseline's", percent(other)));
         let more = match state {
-            TriggerState::Fired if never => {
+            TriggerState::Fired if !self.was_ready => {
                 format!("; never ready in {:.0} s, {:.0} s are allowed", self.in_stage, self.settings.deadline)
             }
-            TriggerState::Fired => format!("; for {lasted:.0} s, {:.0} s are allowed", self.settings.lasting),
+            TriggerState::Fired => format!("; for {:.0} s, {:.0} s are allowed", self.lasted(), self.settings.lasting),
             TriggerState::Collecting => {
                 format!("; it has until second {:.0} of the stage to become ready", self.settings.deadline)
             }

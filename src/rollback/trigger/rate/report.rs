@@ -6,19 +6,30 @@ use crate::rollback::trigger::finding::{Finding, count, percent};
 use crate::rollback::verdict::TriggerState;
 
 impl Rate {
+    pub(crate) fn samples(&self) -> f64 {
+        self.samples
+    }
+
+    pub(crate) fn state(&self) -> TriggerState {
+        if let Some(look) = &self.look {
+            return look.state();
+        }
+        let (has, needed) = self.needed();
+        match self.held {
+            Some(state) => state,
+            None if self.is_lost && !self.has_limit() => TriggerState::NotMeasured,
+            None if has < needed => TriggerState::Collecting,
+            None => TriggerState::Ok,
+        }
+    }
+
     pub(crate) fn finding(&self) -> Finding {
         let (canary, baseline) = self.shown.rates();
         let baseline = baseline.filter(|_| !self.is_lost);
         if let Some(look) = &self.look {
             return Finding { canary, baseline, ..look.finding() };
         }
-        let (has, needed) = self.needed();
-        let state = match self.held {
-            Some(state) => state,
-            None if self.is_lost && !self.has_limit() => TriggerState::NotMeasured,
-            None if has < needed => TriggerState::Collecting,
-            None => TriggerState::Ok,
-        };
+        let state = self.state();
         Finding {
             state,
             canary,
