@@ -7,6 +7,7 @@
 use super::dispersion::Dispersion;
 use super::errors::{binomial, mean_dispersion};
 use super::mixture::Increments;
+use statrs::function::erf::{erfc, erfc_inv};
 
 /// Quantiles whose tails are compared.
 pub(crate) const QUANTILES: [f64; 5] = [0.5, 0.9, 0.98, 0.995, 0.999];
@@ -132,17 +133,24 @@ fn above(counts: &[f64], edge: usize) -> f64 {
     counts.iter().skip(edge + 1).sum()
 }
 
-/// Part of a bucket above a latency inside it: the logarithm of the survival is linear in that of the latency.
+/// Part of a bucket above a latency inside it, as if latencies were lognormal between its bounds: the survival's normal
+/// quantile is linear in the logarithm of the latency. A survival whose logarithm is linear (a Pareto tail) would be too
+/// small inside wide buckets, and with it the margin.
 fn share_above(bounds: &[f64], past: &[f64], bucket: usize, latency: f64) -> f64 {
     let Some(upper) = bounds.get(bucket).copied() else { return 0.0 };
     let lower = if bucket == 0 { upper / 2.0 } else { bounds[bucket - 1] };
-    let far = above(past, bucket).max(0.5);
-    let near = (far + past[bucket]).max(far);
     if past[bucket] <= 0.0 || lower <= 0.0 || latency <= lower {
         return if latency <= lower { 1.0 } else { 0.5 };
     }
+    let total: f64 = past.iter().sum();
+    let far = above(past, bucket);
+    let near = far + past[bucket];
+    // A tail that was never seen is half a request.
+    let survival = |count: f64| count.clamp(0.5_f64.min(0.4 * total), total - 0.5_f64.min(0.4 * total)) / total;
+    let normal = |survival: f64| erfc_inv(2.0 * survival);
+    let (first, last) = (normal(survival(near)), normal(survival(far)));
     let position = (latency / lower).ln() / (upper / lower).ln();
-    let at = (near.ln() + position * (far.ln() - near.ln())).exp();
+    let at = 0.5 * erfc(first + position * (last - first)) * total;
     ((at - far) / (near - far)).clamp(0.0, 1.0)
 }
 
