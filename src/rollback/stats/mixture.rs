@@ -61,6 +61,10 @@ impl Mixture {
 
     /// Takes in a tick of this length in seconds.
     pub(crate) fn step(&mut self, increments: &Increments, seconds: f64) {
+        // Most ticks say nothing, and `exp` is most of the work.
+        if increments.iter().all(|increment| *increment == 0.0) {
+            return;
+        }
         // `exp` of more is infinite, and no mass times that is a number.
         let most = (GROWTH_PER_SECOND * seconds).min(700.0);
         for (mass, increment) in self.masses.iter_mut().zip(increments) {
