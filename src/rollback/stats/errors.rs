@@ -140,7 +140,7 @@ impl ErrorModel {
         let share = canary.requests / (canary.requests + baseline.requests);
         let dispersion = mean_dispersion(&self.canary, &self.baseline, share, DISPERSION_PRIOR);
         let temper = dispersion * dispersion.min(DISPERSION_MARGIN);
-        binomial((canary.errors, baseline.errors), share, tolerated, temper, ratios, out);
+        Binomial::new(share, tolerated, ratios).add((canary.errors, baseline.errors), temper, out);
     }
 
     /// Given the error-seconds of both arms, those of the canary follow Fisher's noncentral hypergeometric distribution;
@@ -257,20 +257,28 @@ pub(super) fn mean_dispersion(canary: &Dispersion, baseline: &Dispersion, share:
     canary.factor(other) * (1.0 - share) + other * share
 }
 
-/// Given the events of both arms, those of the canary are at most binomial (Hoeffding 1963). `share` is the canary's share
-/// of the requests.
-pub(super) fn binomial(
-    (events, others): (f64, f64),
-    share: f64,
-    tolerated: f64,
-    temper: f64,
-    ratios: &Increments,
-    out: &mut Increments,
-) {
-    let none = tolerated * share + 1.0 - share;
-    for (out, ratio) in out.iter_mut().zip(ratios) {
-        let some = ratio * tolerated * share + 1.0 - share;
-        *out += (events * ratio.ln() - (events + others) * (some / none).ln()) / temper;
+/// Given the events of both arms, those of the canary are at most binomial (Hoeffding 1963).
+pub(super) struct Binomial {
+    /// Logarithm of the likelihood ratio for an event of the canary, and for one of either arm, at each ratio.
+    own: Increments,
+    any: Increments,
+}
+
+impl Binomial {
+    /// `share` is the canary's share of the requests.
+    pub(super) fn new(share: f64, tolerated: f64, ratios: &Increments) -> Self {
+        let none = tolerated * share + 1.0 - share;
+        Self {
+            own: ratios.map(f64::ln),
+            any: ratios.map(|ratio| ((ratio * tolerated * share + 1.0 - share) / none).ln()),
+        }
+    }
+
+    /// Adds the logarithms for these events of the canary and of the baseline.
+    pub(super) fn add(&self, (events, others): (f64, f64), temper: f64, out: &mut Increments) {
+        for ((out, own), any) in out.iter_mut().zip(self.own).zip(self.any) {
+            *out += (events * own - (events + others) * any) / temper;
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! without one, 5 % of noise a minute fires half of the time. It falls inside a bucket, which is interpolated.
 
 use super::dispersion::Dispersion;
-use super::errors::{binomial, mean_dispersion};
+use super::errors::{Binomial, mean_dispersion};
 use super::mixture::Increments;
 use statrs::function::erf::{erfc, erfc_inv};
 
@@ -73,13 +73,14 @@ impl LatencyModel {
             return;
         }
         let share = requests.0 / (requests.0 + requests.1);
+        let binomial = Binomial::new(share, 1.0, ratios);
         for (i, (edge, out)) in chosen.edges.iter().zip(out).enumerate() {
             let Some(bound) = self.bounds.get(*edge) else { continue };
             let slow = above(canary, *edge);
             let expected = self.above_within(baseline, bound / margin);
             let busy = slow.min(expected) / seconds.max(1e-3) / EVENTS_PER_SECOND_MAX;
             let temper = mean_dispersion(&self.canary[i], &self.baseline[i], share, 1.0).max(DISPERSION_MIN).max(busy);
-            binomial((slow, expected), share, 1.0, temper, ratios, out);
+            binomial.add((slow, expected), temper, out);
         }
     }
 
