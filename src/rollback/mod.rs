@@ -47,8 +47,9 @@ mod fields;
 mod judge;
 pub mod plan;
 mod policy;
-mod runbook;
-pub mod stats;
+#[cfg(feature = "simulation")]
+pub mod simulation;
+pub(crate) mod stats;
 mod tick;
 mod trigger;
 mod verdict;
