@@ -1,10 +1,4 @@
-//! The judge: scenarios as data, files that are no ticks, and the command.
+//! The rollback verdict.
 
-mod decisions;
-mod malformed;
-mod mutated;
-mod policy;
-#[path = "../support/ran.rs"]
-mod ran;
-mod report;
-mod scenario;
+mod false_alarms;
+mod properties;
