@@ -1,4 +1,4 @@
-//! The command `backstop`: kill switches and rollback verdicts from a shell.
+//! The command `backstop`: what an operator does to kill switches and policies from a shell.
 //!
 //! ```text
 //!  arguments ──▶ a command ──▶ Report or Failure ──▶ stdout or stderr, and an exit code
@@ -23,7 +23,7 @@ mod judge;
 mod list;
 mod output;
 mod pin;
-mod plan;
+mod policy;
 mod restore;
 mod scope_args;
 mod stages;
@@ -51,17 +51,16 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Switch(Box<switch::Switch>),
-    Judge(judge::Judge),
+    Policy(policy::Policy),
 }
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command; // which exits with 2 where it cannot
-    let is_json = matches!(&command, Command::Switch(switch) if switch.is_json());
-    let result = match command {
-        Command::Switch(switch) => switch.run(),
-        Command::Judge(judge) => judge.run(),
+    // Exits with 2 where it cannot.
+    let (is_json, ran) = match Cli::parse().command {
+        Command::Switch(switch) => (switch.is_json(), switch.run()),
+        Command::Policy(policy) => (policy.is_json(), policy.run()),
     };
-    let (code, stdout, stderr) = match result {
+    let (code, stdout, stderr) = match ran {
         Ok(Report { text, json, warning, exit_code }) => {
             let warning = warning.map(|warning| format!("warning: {warning}")).unwrap_or_default();
             (exit_code, if is_json { json } else { text }, warning)
