@@ -263,18 +263,22 @@ impl Segment {
                 _ => None,
             };
         }
-        let both = [
-            (&mut self.latency.success, &mut now.latency.success),
-            (&mut self.latency.failure, &mut now.latency.failure),
-        ];
-        for (base, now) in both {
-            let Some(new) = now.take() else { continue };
-            *now = base.as_ref().filter(|base| base.le == new.le).map(|base| {
-                let counts = new.counts.iter().zip(&base.counts).map(|(now, before)| now - before).collect();
-                Buckets { le: new.le.clone(), counts }
-            });
-            decreased |= now.as_ref().is_some_and(|delta| delta.counts.iter().any(|count| *count < 0.0));
-            *base = Some(new);
+        self.latency.success = difference(self.latency.success.take(), base.latency.success.take())?;
+        self.latency.failure = difference(self.latency.failure.take(), base.latency.failure.take())?;
+        Some(self)
+    }
+}
+
+/// `None` if a bucket decreased; no histogram if there was none before, or one of other bounds.
+#[expect(clippy::option_option, reason = "a decrease, and a histogram that begins, are two things")]
+fn difference(now: Option<Buckets>, before: Option<Buckets>) -> Option<Option<Buckets>> {
+    let (Some(mut now), Some(before)) = (now, before) else { return Some(None) };
+    if now.le != before.le {
+        return Some(None);
+    }
+    for (now, before) in now.counts.iter_mut().zip(&before.counts) {
+        if *now < *before {
+            return None;
         }
         (!decreased).then_some(now)
     }
