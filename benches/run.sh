@@ -26,6 +26,7 @@ tables='circuit-breaker|Circuit breakers
 bulkhead|Bulkheads
 stack|Breaker over bulkhead
 kill-switch|Kill switches
+judge|Rollback verdicts, a tick
 route|An axum route, in process
 grpc|A unary call of tonic, client and server in one process
 client|A request of reqwest over loopback'

@@ -38,6 +38,7 @@ step 'adaptive limits: every scenario, every outage' \
   cargo test --release --test bulkhead -- adaptive outages --nocapture
 step 'a thousand killed writers' \
   env BACKSTOP_STORE_KILLS="${BACKSTOP_STORE_KILLS-1000}" cargo test --release --test kill_switch store
+step 'false alarms and delays of the default policy' cargo run --release --example false_alarms
 step 'the canary, as README runs it' timeout 300 cargo run --release --example canary
 step 'loom models, every interleaving' \
   env CARGO_TARGET_DIR="$target/loom" cargo test --manifest-path loom/Cargo.toml loom_

@@ -52,7 +52,8 @@
 //! | `serde` | configuration from files, values as JSON |
 //! | `kill-switch` | kill switches: documents, stores in memory, gates |
 //! | `file` | kill switches in a file, and their audit |
-//! | `rollback` | [`rollback`]: release plans and the statistics of a rollback verdict |
+//! | `rollback` | [`rollback`]: verdicts on releases, from ticks of canary and baseline |
+//! | `simulation` | [`rollback::simulation`]: rollouts to try a policy on |
 //! | `full` | all of the above |
 //! | `cli` | the command `backstop`; not in `full`, and not needed by a library |
 //!

@@ -26,6 +26,8 @@ pub enum Mechanism {
     Stack,
     /// A kill switch or a feature flag, on or off.
     KillSwitch,
+    /// A judge of a rollout, at a tick.
+    Judge,
     /// A request to an axum route, with each of them in front.
     Route,
     /// A unary call through tonic's client and server, with each of them in front.
@@ -46,6 +48,7 @@ impl Mechanism {
             Self::Bulkhead => "bulkhead",
             Self::Stack => "stack",
             Self::KillSwitch => "kill-switch",
+            Self::Judge => "judge",
             Self::Route => "route",
             Self::Grpc => "grpc",
             Self::Client => "client",

@@ -108,8 +108,8 @@ impl Rules {
         for [canary, baseline] in counts.into_values() {
             u += canary * (below + 0.5 * baseline);
             below += baseline;
-            let tied = canary + baseline;
-            ties += tied * tied * tied - tied;
+            let alike = canary + baseline;
+            ties += alike * alike * alike - alike;
         }
         let all = 2.0 * n;
         let variance = n * n / 12.0 * (all + 1.0 - ties / (all * (all - 1.0)));

@@ -110,7 +110,7 @@ impl Policy {
             self.triggers.iter().cloned().partition(|trigger| is_in(&trigger.kind));
         let others: Vec<_> = others.into_iter().map(|trigger| trigger.name).collect();
         let require = self.require.iter().filter(|name| !others.contains(name)).cloned().collect();
-        (Self { triggers, require, ..self.clone() }, others)
+        (Self { require, triggers, ..self.clone() }, others)
     }
 }
 

@@ -195,10 +195,9 @@ impl World {
     /// Error rates of the canary and of the baseline.
     pub(super) fn rates(&self, segment: usize, factor: f64, at: f64) -> (f64, f64) {
         let shared = match self.shared {
-            Shared::Steady => 1.0,
             Shared::Ramp(most) => 1.0 + (most - 1.0) * at / self.length,
             Shared::Outage { from, times } if (from..from + 60.0).contains(&at) => times,
-            Shared::Outage { .. } => 1.0,
+            Shared::Steady | Shared::Outage { .. } => 1.0,
         };
         let baseline = self.error_rate * factor * shared;
         let is_here = self.fault.segment.is_none_or(|only| only == segment);

@@ -151,6 +151,11 @@ const EXCEPTIONS: &[Exception] = &[
         reason: "one thread watches for the whole process, so it is a static, and loom has no lazy one without a macro",
     },
     Exception {
+        file: "rollback/simulation/threads.rs",
+        names: "std::thread",
+        reason: "it spreads pure runs over the cores, and their results do not depend on it",
+    },
+    Exception {
         file: "reject/mod.rs",
         names: "std::sync::OnceLock",
         reason: "a value made on first look, within one rejection: nothing waits for it",
@@ -266,6 +271,9 @@ mod broken {
             "fn f() { std::thread::sleep(g()); }",
             "fn f() -> u64 { fastrand::u64(..) }",
             "fn f() -> fastrand::Rng { fastrand::Rng::new() }",
+            "fn f() -> u64 { rand::random() }",
+            "use rand::rng;",
+            "use rand::rngs::{ThreadRng, SysRng};",
             "use std::hash::RandomState;",
             "use super::shared::Shared;",
             "use crate::circuit_breaker::CircuitBreaker;",

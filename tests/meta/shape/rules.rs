@@ -32,7 +32,7 @@ impl Exception {
 
 /// Words that no pure room says, wherever they come from.
 const IMPURE_WORDS: &str = "SystemTime Mutex RwLock Condvar Barrier Once OnceLock OnceCell LazyLock \
-    LazyCell Atomic* Cell RefCell UnsafeCell thread_local async await Future Waker spawn print println eprint eprintln \
+    LazyCell Atomic* Cell RefCell UnsafeCell thread_local async await Future Waker spawn ThreadRng SysRng print println eprint eprintln \
     dbg RandomState unsafe";
 
 /// Paths that no pure room names.
@@ -68,6 +68,7 @@ pub(crate) fn pure(sources: &[Source], rooms: &[&str], words: &[&str], exception
             let is_foreign = path[0] == "crate" && !allowed.iter().any(|known| starts_with(path, known));
             let says_impure = path.iter().any(|word| is_any(std::slice::from_ref(word), IMPURE_WORDS));
             let is_unseeded = path[0] == "fastrand" && path.get(1).is_none_or(|word| word != "Rng")
+                || is_any(path, "rand::random rand::rng rand::fill rand::make_rng")
                 || path.ends_with(&["Rng".to_owned(), "new".to_owned()]);
             let is_excused = exceptions.iter().any(|exception| exception.excuses(&source.file, path));
             if (is_foreign || says_impure || is_unseeded || is_any(path, IMPURE_PATHS)) && !is_excused {
