@@ -1,11 +1,13 @@
 //! `backstop policy`: prints, checks and explains rollback policies.
 
 mod explain;
+mod file;
 
 use super::output::{Failure, Report};
 use backstop::rollback;
 use clap::{Args, Subcommand};
-use std::path::{Path, PathBuf};
+use file::{joined, read};
+use std::path::PathBuf;
 
 /// Rollback policies: show the default one, check a file, and explain what a policy does at your traffic.
 #[derive(Args)]
@@ -60,19 +62,4 @@ impl Check {
         let value = serde_json::json!({ "triggers": names, "warnings": warnings });
         Ok(Report { warning: joined(&warnings), ..Report::of(text, &value) })
     }
-}
-
-/// The policy of a file.
-fn read(file: &Path) -> Result<rollback::Policy, Failure> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file);
-    let text = text.map_err(|error| Failure::Usage(format!("the policy {shown} cannot be read: {error}")))?;
-    rollback::Policy::parse(&text).map_err(|error| {
-        let problems: Vec<_> = error.problems().iter().map(|problem| format!("\n  {problem}")).collect();
-        Failure::Usage(format!("{shown} is not a policy:{}", problems.concat()))
-    })
-}
-
-fn joined(warnings: &[String]) -> Option<String> {
-    (!warnings.is_empty()).then(|| warnings.join("\nwarning: "))
 }

@@ -2,8 +2,7 @@
 
 use super::{Arm, Buckets, Kpi, Segment, Tick};
 use crate::clock::Timestamp;
-use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -80,41 +79,6 @@ struct Line {
 enum At {
     Seconds(f64),
     Time(Timestamp),
-}
-
-impl fmt::Display for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Seconds(seconds) => seconds.fmt(f),
-            Self::Time(time) => time.fmt(f),
-        }
-    }
-}
-
-/// Reads a map whose keys are all different.
-pub(super) fn unique<'de, V: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, V>, D::Error> {
-    struct Unique<V>(PhantomData<V>);
-
-    impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
-        type Value = BTreeMap<String, V>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-            let mut map = BTreeMap::new();
-            while let Some((key, value)) = entries.next_entry::<String, V>()? {
-                if map.contains_key(&key) {
-                    return Err(A::Error::custom(format!("duplicate key {key:?}")));
-                }
-                map.insert(key, value);
-            }
-            Ok(map)
-        }
-    }
-
-    from.deserialize_map(Unique(PhantomData))
 }
 
 impl TickReader {

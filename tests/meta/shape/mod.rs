@@ -156,6 +156,11 @@ const EXCEPTIONS: &[Exception] = &[
         reason: "it spreads pure runs over the cores, and their results do not depend on it",
     },
     Exception {
+        file: "rollback/simulation/threads.rs",
+        names: "spawn",
+        reason: "a thread for each core, within the call",
+    },
+    Exception {
         file: "reject/mod.rs",
         names: "std::sync::OnceLock",
         reason: "a value made on first look, within one rejection: nothing waits for it",

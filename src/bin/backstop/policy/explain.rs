@@ -1,6 +1,6 @@
 //! `policy explain`: what a policy does at some traffic, in words and in a table.
 
-use super::{joined, read};
+use super::file::{joined, read};
 use crate::output::{Failure, Report};
 use backstop::rollback::Policy;
 use backstop::rollback::simulation::{Forecast, Found, Stage, forecast};
