@@ -81,6 +81,7 @@ impl KpiTrigger {
     /// Most engagements within a time. Default: 1 in an hour.
     ///
     /// More lets automation repeat what a person has just released; 0 only observes.
+    #[must_use = "it returns the trigger"]
     pub fn max_engagements(mut self, engagements: usize, within: Duration) -> Self {
         (self.max_engagements, self.within) = (engagements, within);
         self
@@ -119,10 +120,11 @@ impl KpiTrigger {
 fn breach(verdict: &Verdict, window: Duration) -> Breach {
     let fired = verdict.triggers.iter().find(|report| report.state == TriggerState::Fired);
     let value = |of: fn(&TriggerReport) -> Option<f64>| fired.and_then(of).unwrap_or(0.0);
-    let samples = fired.map_or(verdict.n.canary, |report| report.samples);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, rounded down")]
+    let samples = fired.map_or(verdict.n.canary, |report| report.samples) as u64;
     let name = fired.map_or("rollback", |report| &report.name);
     let window = window.max(Duration::from_secs(1));
-    Breach::new(name, value(|report| report.canary), value(|report| report.baseline), window, samples as u64)
+    Breach::new(name, value(|report| report.canary), value(|report| report.baseline), window, samples)
 }
 
 /// Time between two moments; zero if they are the other way round.

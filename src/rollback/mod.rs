@@ -47,9 +47,10 @@ mod fields;
 mod judge;
 pub mod plan;
 mod policy;
+mod runbook;
 #[cfg(feature = "simulation")]
 pub mod simulation;
-pub(crate) mod stats;
+pub mod stats;
 mod tick;
 mod trigger;
 mod verdict;

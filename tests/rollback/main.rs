@@ -1,4 +1,12 @@
-//! The rollback verdict.
+//! The judge: scenarios as data, files that are no ticks, simulated rollouts, and the command.
 
+mod decisions;
 mod false_alarms;
+mod malformed;
+mod mutated;
+mod policy;
 mod properties;
+#[path = "../support/ran.rs"]
+mod ran;
+mod report;
+mod scenario;

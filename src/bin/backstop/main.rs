@@ -1,10 +1,10 @@
-//! The command `backstop`: what an operator does to kill switches and policies from a shell.
+//! The command `backstop`: kill switches and release plans from a shell.
 //!
 //! ```text
 //!  arguments ──▶ a command ──▶ Report or Failure ──▶ stdout or stderr, and an exit code
 //! ```
 //!
-//! The commands return what they have to say and this file prints it; `judge` alone prints its verdicts as they come.
+//! The commands return what they have to say; this file alone prints.
 
 mod admin;
 mod approval;
@@ -23,6 +23,7 @@ mod judge;
 mod list;
 mod output;
 mod pin;
+mod plan;
 mod policy;
 mod restore;
 mod scope_args;
@@ -40,7 +41,7 @@ use clap::{Parser, Subcommand};
 use output::{Failure, Report};
 use std::process::ExitCode;
 
-/// Turns capabilities off and back on while everything runs, and judges releases.
+/// Turns capabilities of running programs off and on, and checks and judges releases.
 #[derive(Parser)]
 #[command(name = "backstop", version, after_help = switch::HELP, max_term_width = 120)]
 struct Cli {
@@ -51,16 +52,20 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Switch(Box<switch::Switch>),
+    Judge(judge::Judge),
     Policy(policy::Policy),
+    Plan(plan::Plan),
 }
 
 fn main() -> ExitCode {
-    // Exits with 2 where it cannot.
-    let (is_json, ran) = match Cli::parse().command {
+    let (is_json, result) = match Cli::parse().command {
+        // which exits with 2 where it cannot
         Command::Switch(switch) => (switch.is_json(), switch.run()),
+        Command::Judge(judge) => (false, judge.run()),
         Command::Policy(policy) => (policy.is_json(), policy.run()),
+        Command::Plan(plan) => (plan.is_json(), plan.run()),
     };
-    let (code, stdout, stderr) = match ran {
+    let (code, stdout, stderr) = match result {
         Ok(Report { text, json, warning, exit_code }) => {
             let warning = warning.map(|warning| format!("warning: {warning}")).unwrap_or_default();
             (exit_code, if is_json { json } else { text }, warning)

@@ -2,7 +2,8 @@
 
 use super::{Arm, Buckets, Kpi, Segment, Tick};
 use crate::clock::Timestamp;
-use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -79,6 +80,41 @@ struct Line {
 enum At {
     Seconds(f64),
     Time(Timestamp),
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seconds(seconds) => seconds.fmt(f),
+            Self::Time(time) => time.fmt(f),
+        }
+    }
+}
+
+/// Reads a map whose keys are all different.
+pub(super) fn unique<'de, V: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, V>, D::Error> {
+    struct Unique<V>(PhantomData<V>);
+
+    impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
+        type Value = BTreeMap<String, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((key, value)) = entries.next_entry::<String, V>()? {
+                if map.contains_key(&key) {
+                    return Err(A::Error::custom(format!("duplicate key {key:?}")));
+                }
+                map.insert(key, value);
+            }
+            Ok(map)
+        }
+    }
+
+    from.deserialize_map(Unique(PhantomData))
 }
 
 impl TickReader {
@@ -227,22 +263,18 @@ impl Segment {
                 _ => None,
             };
         }
-        self.latency.success = difference(self.latency.success.take(), base.latency.success.take())?;
-        self.latency.failure = difference(self.latency.failure.take(), base.latency.failure.take())?;
-        Some(self)
-    }
-}
-
-/// `None` if a bucket decreased; no histogram if there was none before, or one of other bounds.
-#[expect(clippy::option_option, reason = "a decrease, and a histogram that begins, are two things")]
-fn difference(now: Option<Buckets>, before: Option<Buckets>) -> Option<Option<Buckets>> {
-    let (Some(mut now), Some(before)) = (now, before) else { return Some(None) };
-    if now.le != before.le {
-        return Some(None);
-    }
-    for (now, before) in now.counts.iter_mut().zip(&before.counts) {
-        if *now < *before {
-            return None;
+        let both = [
+            (&mut self.latency.success, &mut now.latency.success),
+            (&mut self.latency.failure, &mut now.latency.failure),
+        ];
+        for (base, now) in both {
+            let Some(new) = now.take() else { continue };
+            *now = base.as_ref().filter(|base| base.le == new.le).map(|base| {
+                let counts = new.counts.iter().zip(&base.counts).map(|(now, before)| now - before).collect();
+                Buckets { le: new.le.clone(), counts }
+            });
+            decreased |= now.as_ref().is_some_and(|delta| delta.counts.iter().any(|count| *count < 0.0));
+            *base = Some(new);
         }
         (!decreased).then_some(now)
     }

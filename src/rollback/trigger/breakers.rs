@@ -30,7 +30,7 @@ impl Breakers {
         let reports = canary.breakers.iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(*name));
         let shares = reports.map(|(name, report)| {
             let other = baseline.and_then(|arm| arm.breakers.get(name));
-            (name, report.open_share(), other.map_or(0.0, BreakerReport::open_share))
+            (name, report.open_share(), other.map(BreakerReport::open_share))
         });
         let excess = |own: f64, other: Option<f64>| own - 2.0 * other.unwrap_or(0.0);
         let worst = shares.max_by(|one, next| excess(one.1, one.2).total_cmp(&excess(next.1, next.2)));
