@@ -76,7 +76,7 @@ impl Scale {
             // Beyond the threshold the evidence only grows: the scale keeps to where it is decided.
             let fires = lines.iter().filter(|line| line.style == "threshold").map(|line| line.series.most());
             let top = (fires.fold(0.0, f64::max) / ten).ceil() + 2.0;
-            let (least, most) = ((least / ten).floor().clamp(-4.0, 0.0), (most / ten).ceil().clamp(2.0, top));
+            let (least, most) = ((least / ten).floor().clamp(-4.0, 0.0), (most / ten).ceil().clamp(top - 1.0, top));
             return Self { least, most, step: ((most - least) / 5.0).ceil().max(1.0), unit };
         }
         let range = if most - least > 0.0 { most - least } else { 1.0 };

@@ -96,7 +96,10 @@ fn lanes(out: &mut String, record: &Record, axis: &Axis<'_>) {
 }
 
 fn charts(out: &mut String, record: &Record, axis: &Axis<'_>) {
-    out.push_str(r#"<section><h2>Both versions</h2><div class="charts">"#);
+    out.push_str(
+        r#"<section><h2>Both versions</h2><p class="note">Shares of requests and p99 are
+those of about the last 20 seconds.</p><div class="charts">"#,
+    );
     let both = |canary, baseline| {
         let line = |series, style: &'static str| Line { series, style, label: style.to_owned() };
         // The canary is drawn last, above the baseline.
