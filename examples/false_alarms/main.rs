@@ -3,6 +3,8 @@
 //! ```text
 //! cargo run --release --example false_alarms -- [--runs 3000] [--seed 1000000] [--only TEXT]
 //! ```
+//!
+//! 3,000 rollouts a regime take about ten minutes on two quiet cores, 300 one minute. Exits with 1 if a goal is missed.
 
 mod regimes;
 mod rules;
