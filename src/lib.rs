@@ -92,6 +92,7 @@ mod shared_ref;
 mod sync;
 pub mod telemetry;
 mod thread_id;
+mod thread_lines;
 mod timer;
 
 pub use bulkhead::Bulkhead;

@@ -1,9 +1,7 @@
-//! Counters that each thread keeps for itself, so that a success costs a store and shares no cache line.
+//! Counters of a breaker in [`ThreadLines`], so that a success costs a store and shares no cache line.
 //!
-//! A line belongs to one thread at a time, which is the only one to write it: plain stores suffice. Threads
-//! beyond the owned lines share some, each behind a lock. A line's successes are tagged with the generation
-//! they belong to, so a thread that is overtaken between looking at the state and storing its success cannot
-//! put it into a later generation.
+//! A line's successes are tagged with the generation they belong to, so a thread that is overtaken between looking at
+//! the state and storing its success cannot put it into a later generation.
 //!
 //! # Memory ordering
 //!
@@ -11,11 +9,8 @@
 //! `base` before `generation` (release) and `generation` before the next count (release), so a reader that sees
 //! the tag sees the base that goes with it.
 
-use crate::sync::{AtomicU64, Mutex, Ordering};
-use crate::thread_id::{lines_of_threads, thread_id, thread_id_if_known};
-
-/// Lines behind a lock, for the threads that have none of their own.
-const SHARED: usize = if cfg!(backstop_loom) { 1 } else { 4 };
+use crate::sync::{AtomicU64, Ordering};
+use crate::thread_lines::ThreadLines;
 
 /// Calls of a thread after which one looks whether a publication is due.
 const LOOK_EVERY: u64 = 64;
@@ -23,8 +18,7 @@ const LOOK_EVERY: u64 = 64;
 /// One breaker's counters.
 #[derive(Debug)]
 pub(crate) struct ThreadCounters {
-    owned: Box<[Line]>,
-    shared: Box<[Line]>,
+    lines: ThreadLines<Line>,
 }
 
 /// One thread's counters, on a cache line of their own.
@@ -39,31 +33,28 @@ pub(crate) struct Line {
     late: AtomicU64,
     not_permitted: AtomicU64,
     ignored: AtomicU64,
-    /// Held while writing a shared line.
-    writer: Mutex<()>,
 }
 
 impl ThreadCounters {
     pub(crate) fn new() -> Self {
-        let lines = |count| (0..count).map(|_| Line::new()).collect();
-        Self { owned: lines(lines_of_threads()), shared: lines(SHARED) }
+        Self { lines: ThreadLines::new(Line::new) }
     }
 
     /// Counts a success of `generation`. True now and then: time to look whether to publish.
     pub(crate) fn succeed(&self, generation: u64) -> bool {
-        self.with_line(|line| line.succeed(generation))
+        self.lines.with(|line| line.succeed(generation))
     }
 
     /// This thread's own line, if it has one.
     #[inline]
     pub(crate) fn own_line(&self) -> Option<&Line> {
-        self.owned.get(thread_id_if_known())
+        self.lines.own()
     }
 
     /// Counts a rejection. True now and then: time to look whether to publish.
     #[inline]
     pub(crate) fn reject(&self) -> bool {
-        self.with_line(|line| {
+        self.lines.with(|line| {
             let rejections = line.not_permitted.load(Ordering::Relaxed) + 1;
             line.not_permitted.store(rejections, Ordering::Relaxed);
             rejections.is_multiple_of(LOOK_EVERY)
@@ -73,7 +64,7 @@ impl ThreadCounters {
     /// Counts a call that says nothing. True now and then: time to look whether to publish.
     #[inline]
     pub(crate) fn ignore(&self) -> bool {
-        self.with_line(|line| {
+        self.lines.with(|line| {
             let ignored = line.ignored.load(Ordering::Relaxed) + 1;
             line.ignored.store(ignored, Ordering::Relaxed);
             ignored.is_multiple_of(LOOK_EVERY)
@@ -89,36 +80,16 @@ impl ThreadCounters {
             }
             line.successes.load(Ordering::Acquire).wrapping_sub(line.base.load(Ordering::Relaxed))
         };
-        self.lines().map(of_line).sum()
+        self.lines.iter().map(of_line).sum()
     }
 
     /// All successes, all rejections, and what was ignored.
     pub(crate) fn totals(&self) -> (u64, u64, u64) {
-        let sum =
-            |of: fn(&Line) -> &AtomicU64| -> u64 { self.lines().map(|line| of(line).load(Ordering::Relaxed)).sum() };
+        let sum = |of: fn(&Line) -> &AtomicU64| -> u64 {
+            self.lines.iter().map(|line| of(line).load(Ordering::Relaxed)).sum()
+        };
         let successes = sum(|line| &line.successes) + sum(|line| &line.late);
         (successes, sum(|line| &line.not_permitted), sum(|line| &line.ignored))
-    }
-
-    #[inline]
-    fn with_line<T>(&self, write: impl FnOnce(&Line) -> T) -> T {
-        let id = thread_id();
-        match self.owned.get(id) {
-            Some(line) => write(line),
-            None => self.with_shared_line(id, write),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn with_shared_line<T>(&self, id: usize, write: impl FnOnce(&Line) -> T) -> T {
-        let line = &self.shared[id % self.shared.len()];
-        let _writer = line.writer.lock();
-        write(line)
-    }
-
-    fn lines(&self) -> impl Iterator<Item = &Line> {
-        self.owned.iter().chain(&self.shared)
     }
 }
 
@@ -156,7 +127,6 @@ impl Line {
             late: AtomicU64::new(0),
             not_permitted: AtomicU64::new(0),
             ignored: AtomicU64::new(0),
-            writer: Mutex::new(()),
         }
     }
 }

@@ -83,6 +83,7 @@ const FLOORS: &[&[&str]] = &[
         "shared_ref",
         "sync",
         "thread_id",
+        "thread_lines",
         "timer",
     ],
     &["classify", "guarded", "registry", "reject", "telemetry"],
