@@ -31,29 +31,43 @@ pub enum Outcome {
 
 /// A classifier's verdict on a finished call: the outcome, and a requested wait.
 ///
-/// Two machine words, so that it is passed in registers.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Two machine words, so that it is passed in registers. Equal are those of the same outcome and the same wait.
+#[derive(Clone, Copy)]
 pub struct Classification {
     outcome: Outcome,
+    /// The wait, or a [`Cause`].
     retry_after: RetryAfter,
 }
 
-/// An optional wait in one machine word: nanoseconds, or the maximum for none. Saturates at 584 years.
+/// Who brought an outcome about, where that is known. A requested wait takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The caller: a request that cannot be served as it is.
+    Caller,
+    /// A mechanism of this crate that rejected the call, by its number.
+    Rejection(u8),
+}
+
+/// An optional wait in one machine word: nanoseconds, or a number near the maximum for none. Saturates at 584 years.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RetryAfter(u64);
 
 impl RetryAfter {
     pub(crate) const NONE: Self = Self(u64::MAX);
+    /// No wait, and the caller's fault.
+    const CALLER: u64 = u64::MAX - 1;
+    /// The longest wait. Between this and [`CALLER`](Self::CALLER) are the mechanisms that rejected a call.
+    const LONGEST: u64 = u64::MAX - 258;
 
     /// The time from `now` until `then`.
     #[inline]
     pub(crate) fn between(now: Instant, then: Instant) -> Self {
-        Self(then.as_nanos().saturating_sub(now.as_nanos()).min(u64::MAX - 1))
+        Self(then.as_nanos().saturating_sub(now.as_nanos()).min(Self::LONGEST))
     }
 
     pub(crate) const fn get(self) -> Option<Duration> {
         match self.0 {
-            u64::MAX => None,
+            nanos if nanos > Self::LONGEST => None,
             nanos => Some(Duration::from_nanos(nanos)),
         }
     }
@@ -61,7 +75,7 @@ impl RetryAfter {
 
 impl From<Option<Duration>> for RetryAfter {
     fn from(after: Option<Duration>) -> Self {
-        after.map_or(Self::NONE, |after| Self(nanos(after).min(u64::MAX - 1)))
+        after.map_or(Self::NONE, |after| Self(nanos(after).min(Self::LONGEST)))
     }
 }
 
@@ -86,10 +100,32 @@ impl Classification {
         self
     }
 
+    /// The same outcome, brought about by the caller: a 4xx, or a gRPC code such as `NOT_FOUND`. It takes the place of a
+    /// requested wait. [`signals`](crate::signals) count it as a client error; other mechanisms look at the outcome alone.
+    #[must_use]
+    pub const fn by_caller(mut self) -> Self {
+        self.retry_after = RetryAfter(RetryAfter::CALLER);
+        self
+    }
+
+    /// A call that a mechanism of this crate rejected.
+    pub(crate) const fn rejected(by: u8) -> Self {
+        Self { outcome: Outcome::Ignored, retry_after: RetryAfter(RetryAfter::CALLER - 1 - by as u64) }
+    }
+
+    /// Who brought the outcome about, if that is known.
+    pub(crate) fn cause(self) -> Option<Cause> {
+        match self.retry_after.0 {
+            u64::MAX => None,
+            RetryAfter::CALLER => Some(Cause::Caller),
+            word => u8::try_from(RetryAfter::CALLER - 1 - word).ok().map(Cause::Rejection),
+        }
+    }
+
     /// Returns whether it is a success without a requested wait.
     #[inline]
     pub(crate) const fn is_plain_success(self) -> bool {
-        matches!(self, Self { outcome: Outcome::Success, retry_after: RetryAfter::NONE })
+        matches!(self.outcome, Outcome::Success) && self.retry_after.0 > RetryAfter::LONGEST
     }
 
     /// The outcome.
@@ -110,6 +146,14 @@ impl std::fmt::Debug for Classification {
         shown.field("outcome", &self.outcome).field("retry_after", &self.retry_after()).finish()
     }
 }
+
+impl PartialEq for Classification {
+    fn eq(&self, other: &Self) -> bool {
+        (self.outcome, self.requested_wait()) == (other.outcome, other.requested_wait())
+    }
+}
+
+impl Eq for Classification {}
 
 impl From<Outcome> for Classification {
     fn from(outcome: Outcome) -> Self {

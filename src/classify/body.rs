@@ -35,6 +35,8 @@ struct Watch<G: Settle> {
     guard: Option<G>,
     /// A gRPC body that ends without a status is a failure; one dropped before its first message is abandoned.
     is_grpc: bool,
+    /// Whether the status blames the caller.
+    is_by_caller: bool,
     /// Whether a frame has arrived.
     has_flowed: bool,
     progress: Progress,
@@ -56,8 +58,9 @@ enum Progress {
 impl<B: Body, G: Settle> WatchBody<B, G> {
     pub(crate) fn watch(response: Response<B>, guard: Option<G>) -> Response<Self> {
         let is_grpc = crate::reject::is_grpc(response.headers());
+        let is_by_caller = response.status().is_client_error();
         response.map(|body| {
-            let mut watch = Watch { guard, is_grpc, has_flowed: false, progress: Progress::Idle };
+            let mut watch = Watch { guard, is_grpc, is_by_caller, has_flowed: false, progress: Progress::Idle };
             if body.is_end_stream() {
                 watch.end(); // a client may never poll such a body
             }
@@ -91,7 +94,12 @@ impl<G: Settle> Watch<G> {
 
     /// Settles at an end without a status.
     fn end(&mut self) {
-        self.settle(if self.is_grpc { Outcome::Failure } else { Outcome::Success });
+        if self.is_grpc { self.settle(Outcome::Failure) } else { self.succeed() }
+    }
+
+    fn succeed(&mut self) {
+        let success = Classification::new(Outcome::Success);
+        self.settle(if self.is_by_caller { success.by_caller() } else { success });
     }
 
     fn see<T, E>(&mut self, frame: Option<&Result<Frame<T>, E>>) {
@@ -117,7 +125,7 @@ impl<G: Settle> Drop for Watch<G> {
         };
         if has_enough {
             // The status of HTTP was in the head; that of gRPC would have been in the trailers.
-            self.settle(if self.is_grpc { Outcome::Ignored } else { Outcome::Success });
+            if self.is_grpc { self.settle(Outcome::Ignored) } else { self.succeed() }
         }
     }
 }
@@ -169,7 +177,13 @@ impl<B, G: Settle> From<Bytes> for WatchBody<B, G> {
     fn from(bytes: Bytes) -> Self {
         Self {
             inner: Inner::Own { bytes },
-            watch: Watch { guard: None, is_grpc: false, has_flowed: false, progress: Progress::Idle },
+            watch: Watch {
+                guard: None,
+                is_grpc: false,
+                is_by_caller: false,
+                has_flowed: false,
+                progress: Progress::Idle,
+            },
         }
     }
 }

@@ -15,8 +15,10 @@ pub(super) fn of_headers(headers: &HeaderMap, side: Side) -> Option<Classificati
     let status = headers.get(&GRPC_STATUS)?;
     let code = status.to_str().ok().and_then(|text| text.trim().parse().ok());
     let has_timed_out = headers.get("grpc-message").is_some_and(|message| is_timeout(message.as_bytes()));
-    let outcome = if has_timed_out { Outcome::Failure } else { of_code(code.unwrap_or(UNKNOWN), side) };
-    Some(of_pushback(outcome, headers))
+    let code = code.unwrap_or(UNKNOWN);
+    let outcome = if has_timed_out { Outcome::Failure } else { of_code(code, side) };
+    let is_by_caller = outcome == Outcome::Success && code != 0 || outcome == Outcome::Ignored && code != CANCELLED;
+    Some(if is_by_caller { Classification::new(outcome).by_caller() } else { of_pushback(outcome, headers) })
 }
 
 /// Adds the pushback that a server sent with a failure.
@@ -50,7 +52,7 @@ impl<T> Classify<tonic::Response<T>, tonic::Status> for Auto {
 #[cfg(feature = "grpc")]
 pub(super) fn of_status(status: &tonic::Status) -> Classified {
     if crate::reject::causes::is_local(status) {
-        return Outcome::Ignored.into();
+        return super::ignored(status);
     }
     if is_timeout(status.message().as_bytes()) {
         return Outcome::Failure.into();
@@ -64,12 +66,13 @@ fn is_timeout(message: &[u8]) -> bool {
     matches!(message, b"Timeout expired" | b"Timeout%20expired")
 }
 
+const CANCELLED: u32 = 1;
 const UNKNOWN: u32 = 2;
 
 /// The outcome of a code: codes that blame the server fail, codes that blame the request succeed.
 fn of_code(code: u32, side: Side) -> Outcome {
     match code {
-        1 => Outcome::Ignored,                          // CANCELLED: the caller disconnected
+        CANCELLED => Outcome::Ignored,                  // the caller disconnected
         8 if side == Side::Inbound => Outcome::Ignored, // RESOURCE_EXHAUSTED: the client asked too often
         // UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE, DATA_LOSS
         UNKNOWN | 4 | 8 | 13..=15 => Outcome::Failure,

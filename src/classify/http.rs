@@ -52,7 +52,7 @@ fn head_alone<B, E: 'static>(result: &Result<Response<B>, E>, side: Side) -> Cla
         Ok(response) => {
             let head =
                 Head { status: response.status(), headers: response.headers(), extensions: response.extensions() };
-            head.classify(side, of_status).unwrap_or(Classification::new(Outcome::Success)).into()
+            head.classify(side, of_status).unwrap_or(well(response.status())).into()
         }
         Err(error) => of_error(error),
     }
@@ -170,8 +170,14 @@ fn with_body<B: Body + 'static, E: 'static>(
         None if side == Outbound && is_page_for_grpc(response) => Outcome::Failure.into(),
         None if !response.body().is_end_stream() => Classified::AtEnd,
         None if crate::reject::is_grpc(response.headers()) => Outcome::Failure.into(), // it had no status
-        None => Outcome::Success.into(),
+        None => well(response.status()).into(),
     }
+}
+
+/// A success by the head: with a 4xx, by the caller's fault.
+pub(super) fn well(status: StatusCode) -> Classification {
+    let success = Classification::new(Outcome::Success);
+    if status.is_client_error() { success.by_caller() } else { success }
 }
 
 /// Returns whether a gRPC call got a response that is not gRPC, such as an error page of a load balancer. A page that asks who
@@ -196,8 +202,8 @@ struct Head<'a> {
 impl Head<'_> {
     /// The outcome by the head; `None` if it is a success, which the body may still undo.
     fn classify(&self, side: Side, of_status: impl Fn(StatusCode, Side) -> Outcome) -> Option<Classification> {
-        if self.extensions.get::<Rejected>().is_some() {
-            return Some(Outcome::Ignored.into());
+        if let Some(rejected) = self.extensions.get::<Rejected>() {
+            return Some(Classification::rejected(rejected.by() as u8));
         }
         if crate::reject::may_be_grpc(self.headers)
             && let Some(classification) = grpc::of_headers(self.headers, side)
@@ -207,6 +213,9 @@ impl Head<'_> {
         let outcome = of_status(self.status, side);
         (outcome != Outcome::Success).then(|| match retry_after(self.headers) {
             Some(after) => Classification::new(outcome).with_retry_after(after),
+            None if outcome == Outcome::Ignored && self.status.as_u16() != 499 => {
+                Classification::new(outcome).by_caller()
+            }
             None => outcome.into(),
         })
     }

@@ -96,7 +96,7 @@ pub use self::http::{HttpHead, Overload, StatusRules};
 pub(crate) use self::by_type::ByType;
 use crate::outcome::{Classification, Outcome, Settle};
 use crate::panic::catch_panic;
-use crate::reject::causes;
+use crate::reject::{Rejected, causes};
 
 /// A classifier's result: the outcome, or that it depends on the response's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,7 +270,7 @@ impl<R, E: std::error::Error + 'static> Classify<R, E> for Causes {
 
     fn classify(&self, result: &Result<R, E>) -> Classified {
         match result {
-            Err(error) if causes::is_local(error) => Outcome::Ignored.into(),
+            Err(error) if causes::is_local(error) => ignored(error),
             _ => Errors.classify(result),
         }
     }
@@ -305,8 +305,16 @@ const fn is_uninhabited<E>() -> bool {
 /// Classifies an error: a failure, unless an inner layer refused the call or the request itself was at fault.
 pub(crate) fn of_error<E: 'static>(error: &E) -> Classified {
     match causes::as_error(error) {
-        Some(error) if causes::is_local(error) => Outcome::Ignored.into(),
+        Some(error) if causes::is_local(error) => ignored(error),
         _ => Outcome::Failure.into(),
+    }
+}
+
+/// Classifies an error that says nothing about the dependency; a rejection says which mechanism it is of.
+fn ignored(error: &(dyn std::error::Error + 'static)) -> Classified {
+    match Rejected::find(error) {
+        Some(rejected) => Classification::rejected(rejected.by() as u8).into(),
+        None => Outcome::Ignored.into(),
     }
 }
 
