@@ -170,7 +170,7 @@ impl ManualClock {
     }
 }
 
-/// A wall-clock time, as in the documents of kill switches and in ticks.
+/// A wall-clock time, as in the documents of kill switches, in ticks, in plans and in recorded baselines.
 #[cfg(any(feature = "kill-switch", feature = "rollback"))]
 pub use jiff::Timestamp;
 
@@ -186,10 +186,16 @@ pub(crate) fn wall() -> std::time::SystemTime {
     std::time::SystemTime::now()
 }
 
+/// The CPU time that the process has used; `None` where it is not known.
+pub(crate) fn cpu_time() -> Option<Duration> {
+    system::cpu_time()
+}
+
 #[cfg(target_os = "linux")]
 mod system {
     use super::Instant;
     use rustix::time::{ClockId, clock_gettime};
+    use std::time::Duration;
 
     pub(super) fn precise() -> Instant {
         read(ClockId::Monotonic)
@@ -197,6 +203,10 @@ mod system {
 
     pub(super) fn coarse() -> Instant {
         read(ClockId::MonotonicCoarse)
+    }
+
+    pub(super) fn cpu_time() -> Option<Duration> {
+        Some(Duration::from_nanos(read(ClockId::ProcessCPUTime).as_nanos()))
     }
 
     fn read(id: ClockId) -> Instant {
@@ -220,6 +230,10 @@ mod system {
 
     pub(super) fn coarse() -> Instant {
         precise()
+    }
+
+    pub(super) fn cpu_time() -> Option<std::time::Duration> {
+        None
     }
 }
 

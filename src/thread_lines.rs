@@ -21,7 +21,11 @@ pub(crate) struct ThreadLines<L> {
 impl<L> ThreadLines<L> {
     pub(crate) fn new(line: impl Fn() -> L) -> Self {
         let lines = |count| (0..count).map(|_| line()).collect();
-        Self { owned: lines(lines_of_threads()), shared: lines(SHARED), writers: std::array::from_fn(|_| Mutex::new(())) }
+        Self {
+            owned: lines(lines_of_threads()),
+            shared: lines(SHARED),
+            writers: std::array::from_fn(|_| Mutex::new(())),
+        }
     }
 
     /// This thread's own line, if it has one.

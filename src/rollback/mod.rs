@@ -47,6 +47,7 @@ mod fields;
 mod judge;
 pub mod plan;
 mod policy;
+mod recorded;
 mod runbook;
 #[cfg(feature = "simulation")]
 pub mod simulation;
@@ -57,6 +58,7 @@ mod verdict;
 
 pub use judge::Judge;
 pub use policy::{Acts, NoDataActs, Policy, Score};
+pub use recorded::Recorded;
 pub use tick::{
     Arm, BreakerReport, BreakerShare, BreakerState, Buckets, Instances, Kpi, Latency, Segment, Tick, TickError,
     TickReader,

@@ -203,6 +203,8 @@ pub(crate) struct LatencySettings {
     pub(crate) late_margin: f64,
     /// Objective: at most this share of requests above so many seconds.
     pub(crate) objective: Option<(f64, f64)>,
+    /// The same of a recorded baseline, while there is no live one.
+    pub(crate) recorded: Option<(f64, f64)>,
     pub(crate) minimum_requests: f64,
     pub(crate) look_once: Option<f64>,
     pub(crate) horizon: f64,

@@ -346,6 +346,7 @@ impl Check<'_> {
             margin,
             late_margin: self.number("late_margin", file.late_margin, margin.max(1.4), margin, 10.0),
             objective,
+            recorded: None,
             minimum_requests: self.number("minimum_requests", file.minimum_requests, 50.0, 1.0, 1e9),
             look_once: self.optional("look_once", file.look_once, 1.0, 1e12),
             horizon,

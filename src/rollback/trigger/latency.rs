@@ -36,7 +36,7 @@ pub(crate) struct Latency {
     look: Option<Look>,
     /// When both arms were last compared, and whether they are now.
     compared: Option<f64>,
-    is_comparable: bool,
+    is_live: bool,
 }
 
 /// A process of each quantile from the start with a small margin, and one whose starts are spread with a larger one: clean
@@ -86,7 +86,7 @@ impl Latency {
             held: false,
             look: settings.look_once.map(|needed| Look::new(needed, settings.alpha, 1.0)),
             compared: None,
-            is_comparable: false,
+            is_live: false,
             settings,
         }
     }
@@ -103,7 +103,7 @@ impl Latency {
         for (name, segment) in &canary.segments {
             let Some(own) = &segment.latency.success else { continue };
             requests += own.counts.iter().sum::<f64>();
-            if let Some((_, edge)) = self.settings.objective {
+            if let Some((_, edge)) = self.objective() {
                 slow += above_latency(&own.le, &own.counts, edge);
             }
             self.show("canary", own);
@@ -148,14 +148,14 @@ impl Latency {
         let enough = self.samples >= self.settings.minimum_requests;
         self.held = evidence >= threshold && enough || self.held && evidence >= 0.5 * threshold;
         let is_recent = |at: f64| now.elapsed - at <= LOST.max(3.0 * seconds);
-        self.is_comparable = self.settings.objective.is_some() || self.compared.is_some_and(is_recent);
+        self.is_live = self.compared.is_some_and(is_recent);
         // A baseline with traffic, whose latencies were measured and are not any more, is a hole in the data.
-        let lost = lost && self.settings.objective.is_none() && self.compared.is_some_and(|at| at < now.elapsed);
+        let lost = lost && self.objective().is_none() && self.compared.is_some_and(|at| at < now.elapsed);
         requests > 0.0 && !changed && !lost
     }
 
     fn step_objective(&mut self, slow: f64, requests: f64, added: f64, seconds: f64) {
-        let Some((share, _)) = self.settings.objective else { return };
+        let Some((share, _)) = self.objective() else { return };
         let counts = Counts { errors: slow, requests, seconds: None };
         let (model, evidence) = &mut self.objective;
         let mut increments = [0.0; COMPONENTS];
@@ -163,6 +163,11 @@ impl Latency {
         evidence.add(0.5 * added);
         evidence.step(&increments, seconds);
         model.learn(&counts, None, seconds);
+    }
+
+    /// The limit of the canary alone: the policy's, or that of a recorded baseline while there is no live one.
+    fn objective(&self) -> Option<(f64, f64)> {
+        self.settings.objective.or_else(|| self.settings.recorded.filter(|_| !self.is_live))
     }
 
     /// Adds to the faded counts that people read.
@@ -180,7 +185,7 @@ impl Latency {
     }
 
     fn evidence(&self) -> f64 {
-        if let Some((share, edge)) = self.settings.objective {
+        if let Some((share, edge)) = self.objective() {
             // A baseline that misses the objective as well is an outage of both.
             let missed = self.shown.get("baseline").is_some_and(|shown| {
                 above_latency(&shown.le, &shown.counts, edge) > share * shown.counts.iter().sum::<f64>()
@@ -201,7 +206,7 @@ impl Latency {
             None if self.changed => TriggerState::NoData,
             None if self.held => TriggerState::Fired,
             None if self.samples < self.settings.minimum_requests => TriggerState::Collecting,
-            None if !self.is_comparable => TriggerState::NotMeasured,
+            None if self.objective().is_none() && !self.is_live => TriggerState::NotMeasured,
             None => TriggerState::Ok,
         }
     }
@@ -217,7 +222,7 @@ impl Latency {
         let state = self.state();
         let milliseconds =
             |seconds: Option<f64>| seconds.map_or("-".to_owned(), |seconds| format!("{:.0} ms", seconds * 1e3));
-        let than = match self.settings.objective {
+        let than = match self.objective() {
             Some((share, edge)) => {
                 format!(", at most {} may take longer than {}", percent(share), milliseconds(Some(edge)))
             }
