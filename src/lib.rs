@@ -5,6 +5,7 @@
 //! | [`CircuitBreaker`] | rejects calls to a dependency that fails or is slow, until it has recovered |
 //! | [`Bulkhead`] | bounds the calls in flight to a dependency, so that a slow one cannot block callers of others |
 //! | kill switch (feature `kill-switch`) | turns one capability off for a scope, at an operator's command |
+//! | [`Signals`] | counts what a service answers, so that a release can be compared with the one before it |
 //!
 //! [`protect()`] combines them in one layer. Health checks (feature `tokio`) answer an orchestrator's probes. The [`guide`] explains how to choose settings, order layers and adopt the
 //! crate step by step.
@@ -52,7 +53,7 @@
 //! | `serde` | configuration from files, values as JSON |
 //! | `kill-switch` | kill switches: documents, stores in memory, gates |
 //! | `file` | kill switches in a file, and their audit |
-//! | `rollback` | [`rollback`]: verdicts on releases, from ticks of canary and baseline |
+//! | `rollback` | [`rollback`]: release plans and verdicts on releases; signals as ticks, recorded baselines |
 //! | `simulation` | [`rollback::simulation`]: rollouts to try a policy on |
 //! | `full` | all of the above |
 //! | `cli` | the command `backstop`; not in `full`, and not needed by a library |
@@ -69,7 +70,7 @@ pub mod classify;
 pub mod clock;
 pub mod config;
 mod events;
-#[cfg(feature = "kill-switch")]
+#[cfg(any(feature = "kill-switch", feature = "rollback"))]
 mod fs;
 mod guarded;
 pub mod guide;
@@ -89,6 +90,7 @@ pub mod reject;
 pub mod rollback;
 mod sealed;
 mod shared_ref;
+pub mod signals;
 mod sync;
 pub mod telemetry;
 mod thread_id;
@@ -108,3 +110,4 @@ pub use outcome::Outcome;
 pub use protect::{Protect, protect};
 pub use registry::Registry;
 pub use reject::{BoxError, CallError, Rejected};
+pub use signals::Signals;

@@ -4,17 +4,17 @@
 macro_rules! named {
     (
         $(#[$about:meta])*
-        pub enum $enum:ident { $($(#[$doc:meta])* $value:ident = $name:literal,)* }
+        $visibility:vis enum $enum:ident { $($(#[$doc:meta])* $value:ident = $name:literal,)* }
 
         $(#[$as_str:meta])*
         as_str
     ) => {
         $(#[$about])*
-        pub enum $enum { $($(#[$doc])* $value,)* }
+        $visibility enum $enum { $($(#[$doc])* $value,)* }
 
         impl $enum {
             $(#[$as_str])*
-            pub const fn as_str(self) -> &'static str {
+            $visibility const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$value => $name,)*
                 }

@@ -30,8 +30,8 @@ pub struct Registry {
 /// The handles of one name: at most one per mechanism.
 type OfName = Vec<Arc<dyn Handle>>;
 
-/// A handle that a registry accepts: a circuit breaker, a bulkhead, a group of either, or kill switches. Sealed: each
-/// mechanism implements it for its own handles.
+/// A handle that a registry accepts: a circuit breaker, a bulkhead, a group of either, kill switches, or signals. Sealed:
+/// each mechanism implements it for its own handles.
 ///
 /// Names are unique within a mechanism, its keyed form included, as they are in its metrics.
 pub trait Registered: Handle {}
@@ -82,6 +82,10 @@ mod sealed {
             None
         }
 
+        /// Adds what a judge reads of it to an arm of a tick.
+        #[cfg(feature = "rollback")]
+        fn observe(&self, _: &mut crate::rollback::Arm) {}
+
         /// Returns whether both handles share their state.
         fn is_same(&self, other: &Self) -> bool
         where
@@ -92,9 +96,9 @@ pub(crate) use sealed::Handle;
 #[cfg(feature = "axum")]
 pub(crate) use sealed::{GroupState, KeyState};
 
-/// Implements [`Handle`] by the inherent methods that every handle has.
+/// Implements [`Handle`] by the inherent methods that every handle has, and by the one named last that few have.
 macro_rules! registered {
-    ($handle:ty, $mechanism:ident $(, $key:ident, $group:ident)?) => {
+    ($handle:ty, $mechanism:ident $(, $key:ident, $group:ident)? $(; $observe:ident)?) => {
         impl$(<$key: $crate::keyed_table::Key>)? $crate::registry::Handle for $handle {
             fn mechanism(&self) -> $crate::reject::Mechanism {
                 $crate::reject::Mechanism::$mechanism
@@ -112,6 +116,13 @@ macro_rules! registered {
                 #[cfg(feature = "axum")]
                 fn group(&self) -> Option<$crate::registry::GroupState> {
                     Some(self.$group())
+                }
+            )?
+
+            $(
+                #[cfg(feature = "rollback")]
+                fn observe(&self, arm: &mut $crate::rollback::Arm) {
+                    self.$observe(arm);
                 }
             )?
 
@@ -193,6 +204,17 @@ impl Registry {
     pub(crate) fn groups(&self) -> Vec<GroupState> {
         let handles: Vec<_> = self.entries.lock().values().flatten().cloned().collect();
         handles.iter().filter_map(|handle| handle.group()).collect()
+    }
+
+    /// Adds what a judge reads to an arm of a tick: states of circuit breakers, saturation and queue depth of bulkheads as
+    /// the gauges `bulkhead.<name>` and `bulkhead.<name>.queue_depth`, and the kill switches that are engaged. Groups of keys
+    /// are not among them; [`Signals::arm`](crate::signals::Signals::arm) makes the arm.
+    #[cfg(feature = "rollback")]
+    pub fn observe(&self, arm: &mut crate::rollback::Arm) {
+        let handles: Vec<_> = self.entries.lock().values().flatten().cloned().collect();
+        for handle in handles {
+            handle.observe(arm);
+        }
     }
 
     /// Publishes the metrics of every handle. Call it before rendering a scrape.

@@ -140,6 +140,14 @@ impl Bulkhead {
         EventSink::publish(self);
     }
 
+    /// Adds saturation and queue depth to an arm of a tick.
+    #[cfg(feature = "rollback")]
+    fn observe(&self, arm: &mut crate::rollback::Arm) {
+        let snapshot = self.snapshot();
+        arm.gauges.insert(format!("bulkhead.{}", self.name()), snapshot.saturation());
+        arm.gauges.insert(format!("bulkhead.{}.queue_depth", self.name()), f64::from(snapshot.queue_depth));
+    }
+
     // ---- by hand: each takes effect at once, from any thread
 
     /// Sets the limit. Growing wakes calls that wait; shrinking does not wait: calls in flight end, and none is
@@ -235,4 +243,4 @@ impl Owner for Bulkhead {
     }
 }
 
-crate::registry::registered!(Bulkhead, Bulkhead);
+crate::registry::registered!(Bulkhead, Bulkhead; observe);

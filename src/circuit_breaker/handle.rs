@@ -114,6 +114,21 @@ impl CircuitBreaker {
         self.shared.publish_now();
     }
 
+    /// Adds the state to an arm of a tick.
+    #[cfg(feature = "rollback")]
+    fn observe(&self, arm: &mut crate::rollback::Arm) {
+        use crate::rollback::{BreakerReport, BreakerState};
+        let state = match self.state() {
+            State::Closed => BreakerState::Closed,
+            State::Open => BreakerState::Open,
+            State::HalfOpen => BreakerState::HalfOpen,
+            State::ForcedOpen => BreakerState::ForcedOpen,
+            State::Disabled => BreakerState::Disabled,
+            State::Shadow => BreakerState::Shadow,
+        };
+        arm.breakers.insert(self.name().to_owned(), BreakerReport::State(state));
+    }
+
     // ---- by hand: each takes effect at once, from any thread, and holds until the next command
 
     manual_control!();
@@ -199,4 +214,4 @@ impl fmt::Debug for CircuitBreaker {
     }
 }
 
-crate::registry::registered!(CircuitBreaker, CircuitBreaker);
+crate::registry::registered!(CircuitBreaker, CircuitBreaker; observe);

@@ -146,6 +146,14 @@ impl KillSwitches {
         }
     }
 
+    /// Adds the switches that are engaged on this instance to an arm of a tick.
+    #[cfg(feature = "rollback")]
+    fn observe(&self, arm: &mut crate::rollback::Arm) {
+        let gates = self.shared.gates.lock();
+        let engaged = gates.iter().filter(|(_, gate)| gate.is_engaged());
+        arm.switches_engaged.extend(engaged.map(|(id, _)| id.as_str().to_owned()));
+    }
+
     fn behind(&self, found: Option<&Document>) -> EditError {
         let in_force = self.document().map_or(0, |document| document.generation());
         EditError::Behind { in_force, found: found.map_or(0, Document::generation) }
@@ -163,4 +171,4 @@ impl fmt::Debug for KillSwitches {
     }
 }
 
-crate::registry::registered!(KillSwitches, KillSwitch);
+crate::registry::registered!(KillSwitches, KillSwitch; observe);

@@ -13,6 +13,8 @@ pub enum Mechanism {
     Bulkhead,
     /// A kill switch.
     KillSwitch,
+    /// Signals of a service, which reject nothing.
+    Signals,
 }
 
 impl Mechanism {
@@ -22,6 +24,7 @@ impl Mechanism {
             Self::CircuitBreaker => "circuit breaker",
             Self::Bulkhead => "bulkhead",
             Self::KillSwitch => "kill switch",
+            Self::Signals => "signals",
         }
     }
 
@@ -29,8 +32,9 @@ impl Mechanism {
     #[cfg(feature = "http")]
     pub(super) const fn grpc_code(self) -> &'static str {
         match self {
-            Self::CircuitBreaker | Self::KillSwitch => "14", // UNAVAILABLE: the dependency cannot serve calls
-            Self::Bulkhead => "8",                           // RESOURCE_EXHAUSTED: too many calls at once
+            // UNAVAILABLE: the dependency cannot serve calls
+            Self::CircuitBreaker | Self::KillSwitch | Self::Signals => "14",
+            Self::Bulkhead => "8", // RESOURCE_EXHAUSTED: too many calls at once
         }
     }
 }

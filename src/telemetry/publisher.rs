@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Metric, MetricKind, MetricUnit};
 use crate::panic::catch_panic;
 use crate::sync::{AtomicU64, Ordering};
-use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use std::collections::HashSet;
 use std::sync::Weak;
 
@@ -25,7 +25,7 @@ impl Series {
     }
 }
 
-/// The value of one series. A histogram has none.
+/// The value of one series. A histogram has none; see [`Samples`](super::Samples) and [`Publisher::publish_samples`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value {
     /// A counter's total since the mechanism was made.
@@ -95,7 +95,12 @@ struct Binding {
     /// Handles of those that have changed, each with that index.
     counters: Vec<(usize, Counter)>,
     gauges: Box<[(Option<Gauge>, f64)]>,
+    /// Histograms that are recorded in bulk, each with the number of samples of each value.
+    histograms: Vec<(Key, Histogram, Vec<u64>)>,
 }
+
+/// Most samples of a value that one publication records; the rest is part of the next one.
+const SAMPLES_MAX: u64 = 100_000;
 
 const UNREGISTERED: u64 = u64::MAX;
 
@@ -125,6 +130,19 @@ impl Publisher {
             })
         });
         sent.unwrap_or(Sent { any: true, gauges: false })
+    }
+
+    /// Records the samples of a histogram that are new: values, each with the total of its samples. After
+    /// [`publish`](Self::publish), which registers the series; `true` if there were any.
+    pub(crate) fn publish_samples(&mut self, series: &Series, samples: impl Iterator<Item = (f64, u64)>) -> bool {
+        let recorded = catch_panic(|| {
+            metrics::with_recorder(|recorder| {
+                let address = std::ptr::from_ref(recorder).addr();
+                let binding = self.bindings.iter_mut().find(|known| known.recorder == address);
+                binding.is_some_and(|binding| binding.publish_samples(recorder, series, samples))
+            })
+        });
+        recorded.unwrap_or(true)
     }
 
     /// Sets every gauge to 0, in all recorders, and gives up the name: the mechanism has no user any more.
@@ -174,7 +192,36 @@ impl Binding {
         }
         let recorder = std::ptr::from_ref(recorder).addr();
         let published = vec![UNREGISTERED; counters].into();
-        Self { recorder, claim, term: 0, published, counters: Vec::new(), gauges: gauges.into() }
+        let (counters, histograms) = (Vec::new(), Vec::new());
+        Self { recorder, claim, term: 0, published, counters, gauges: gauges.into(), histograms }
+    }
+
+    fn publish_samples(
+        &mut self,
+        recorder: &dyn Recorder,
+        series: &Series,
+        samples: impl Iterator<Item = (f64, u64)>,
+    ) -> bool {
+        let key = series.key();
+        let place = self.histograms.iter().position(|(known, ..)| *known == key).unwrap_or_else(|| {
+            let histogram = recorder.register_histogram(&key, &METADATA);
+            self.histograms.push((key, histogram, Vec::new()));
+            self.histograms.len() - 1
+        });
+        let (_, histogram, recorded) = &mut self.histograms[place];
+        let mut was_new = false;
+        for (i, (value, total)) in samples.enumerate() {
+            if recorded.len() <= i {
+                recorded.push(0);
+            }
+            let added = total.saturating_sub(recorded[i]).min(SAMPLES_MAX);
+            if added > 0 {
+                recorded[i] += added;
+                was_new = true;
+                histogram.record_many(value, usize::try_from(added).unwrap_or(0));
+            }
+        }
+        was_new
     }
 
     fn publish_totals(

@@ -8,6 +8,7 @@ mod bulkhead;
 mod circuit_breaker;
 mod kill_switch;
 mod memory;
+mod signals;
 
 use allocation_counter::measure;
 use exposition::Exporter;

@@ -133,3 +133,25 @@ fn publish_every_tells_what_is_left_without_the_thread_and_ends_with_the_registr
     runtime.block_on(publishing).unwrap();
     background_publishing(true);
 }
+
+#[test]
+fn requests_and_their_durations_are_told_after_traffic_ends() {
+    use tower::{Layer, Service, service_fn};
+    let _alone = alone();
+    exporter();
+    let signals = backstop::Signals::new("checkout");
+    let answer = |()| std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(String::new())));
+    let mut service = signals.layer().layer(service_fn(answer));
+    for _ in 0..70 {
+        let mut request = std::pin::pin!(service.call(()));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(request.as_mut().poll(&mut cx).is_ready());
+    }
+    let labels = "service=\"checkout\",segment=\"default\"";
+    assert_comes(&format!("backstop_requests_total{{{labels},outcome=\"success\"}} 70"));
+    assert_comes(&format!("backstop_requests_total{{{labels},outcome=\"server_error\"}} 0"));
+    assert_comes("backstop_request_duration_seconds_count{service=\"checkout\",outcome=\"success\"} 70");
+    drop(service);
+    drop(signals);
+    assert_comes("backstop_in_flight_requests{service=\"checkout\"} 0");
+}

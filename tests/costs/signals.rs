@@ -1,0 +1,35 @@
+//! What a counted request takes from the allocator, and how much larger the layer makes a future.
+
+use crate::allocations;
+
+use backstop::Signals;
+use futures_util::FutureExt;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use tower::{Layer, Service, service_fn};
+
+fn answer(status: u16) -> Ready<Result<http::Response<String>, Infallible>> {
+    let mut response = http::Response::new(String::new());
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+    ready(Ok(response))
+}
+
+#[test]
+fn a_counted_request_allocates_nothing() {
+    let of_segments = Signals::builder("segments").segments(["web", "mobile"]).build().unwrap();
+    for signals in [Signals::new("counted"), Signals::new("leaked").leak(), of_segments] {
+        let mut service = signals.layer().segment(|_: &u16| "mobile").layer(service_fn(answer));
+        for status in [200, 404, 500] {
+            let request = || drop(service.call(status).now_or_never().unwrap().unwrap());
+            assert_eq!(allocations(request), 0, "{status}");
+        }
+    }
+}
+
+#[test]
+fn the_layer_adds_at_most_64_bytes_to_a_future() {
+    let signals = Signals::new("sizes");
+    let mut service = signals.layer().layer(service_fn(answer));
+    let added = size_of_val(&service.call(200)) - size_of_val(&answer(200));
+    assert!(added <= 64, "{added} bytes");
+}
