@@ -26,6 +26,7 @@ tables='circuit-breaker|Circuit breakers
 bulkhead|Bulkheads
 stack|Breaker over bulkhead
 kill-switch|Kill switches
+signals|Signals of a service
 judge|Rollback verdicts, a tick
 route|An axum route, in process
 grpc|A unary call of tonic, client and server in one process

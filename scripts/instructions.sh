@@ -37,6 +37,9 @@ ours-switch-check        admitting   53  0
 ours-switch-scoped       admitting  528  0
 ours-stack-switch        admitting  390  0
 ours-switch-16           admitting 3470  0
+ours-signals-static      admitting  400  0
+ours-signals             admitting  420  0
+ours-signals-segments    admitting  520  0
 '
 
 cargo build --quiet --release --manifest-path benches/Cargo.toml --bin count --no-default-features --features ours

@@ -28,6 +28,8 @@ pub enum Mechanism {
     KillSwitch,
     /// A judge of a rollout, at a tick.
     Judge,
+    /// Counting of requests, with outcomes and latencies.
+    Signals,
     /// A request to an axum route, with each of them in front.
     Route,
     /// A unary call through tonic's client and server, with each of them in front.
@@ -49,6 +51,7 @@ impl Mechanism {
             Self::Stack => "stack",
             Self::KillSwitch => "kill-switch",
             Self::Judge => "judge",
+            Self::Signals => "signals",
             Self::Route => "route",
             Self::Grpc => "grpc",
             Self::Client => "client",

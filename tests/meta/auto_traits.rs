@@ -48,6 +48,18 @@ fn those_of_bulkheads_too() {
 }
 
 #[test]
+fn those_of_signals_too() {
+    use backstop::signals::{Observation, ResponseFuture, Signals, SignalsConfig, SignalsLayer, SignalsService};
+    cloned::<Signals>();
+    cloned::<SignalsConfig>();
+    cloned::<SignalsLayer>();
+    cloned::<SignalsService<()>>();
+    shared::<Observation>();
+    shared::<ResponseFuture<Ready<Result<(), ()>>, Auto>>();
+    shared::<WatchBody<axum::body::Bytes, Observation>>();
+}
+
+#[test]
 fn what_travels_with_a_call_is_sent_between_threads() {
     shared::<Permit>();
     shared::<Subscription>();

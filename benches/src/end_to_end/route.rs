@@ -10,13 +10,14 @@ use axum::error_handling::HandleErrorLayer;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum_prometheus::PrometheusMetricLayer;
 use tower_http::trace::TraceLayer;
 use tower_resilience_circuitbreaker::CircuitBreakerError;
 use tower_service::Service;
 
 use super::pass_through::PassThrough;
 use super::{all_three, row};
-use crate::ours::{bulkhead, circuit_breaker, kill_switch};
+use crate::ours::{bulkhead, circuit_breaker, kill_switch, signals};
 use crate::peers::tower_resilience;
 use crate::{Instance, Mechanism, Subject};
 
@@ -25,7 +26,7 @@ const fn route(name: &'static str, title: &'static str, admits: fn() -> Instance
 }
 
 /// The rows of the table, in its order.
-pub(super) const ROWS: [Subject; 9] = [
+pub(super) const ROWS: [Subject; 11] = [
     route("route-bare", "axum 0.8 route", || called(router())),
     route("route-pass-through", "a layer that does nothing", || called(router().layer(PassThrough::default()))),
     route("route-trace", "tower-http 0.6 `TraceLayer`, no subscriber", || {
@@ -35,6 +36,10 @@ pub(super) const ROWS: [Subject; 9] = [
         let answer = |_: CircuitBreakerError<Infallible>| async { StatusCode::SERVICE_UNAVAILABLE };
         called(router().layer((HandleErrorLayer::new(answer), tower_resilience::breaker_layer())))
     }),
+    route("route-prometheus", "axum-prometheus 0.10, `PrometheusMetricLayer`", || {
+        called(router().layer(PrometheusMetricLayer::new()))
+    }),
+    route("ours-route-signals", "backstop, signals", || called(router().layer(signals::one().layer()))),
     route("ours-route-breaker", "backstop, breaker", || {
         called(router().layer(circuit_breaker::count().layer().respond()))
     }),

@@ -4,6 +4,7 @@ pub(crate) mod bulkhead;
 pub(crate) mod circuit_breaker;
 mod judge;
 pub(crate) mod kill_switch;
+pub(crate) mod signals;
 mod stack;
 
 use crate::Subject;
@@ -14,5 +15,13 @@ const REFUSED: Message = Message::MAX;
 
 /// The rows, in the order of the tables. A new one is one more entry in a file beside this one.
 pub fn subjects() -> Vec<Subject> {
-    [circuit_breaker::subjects(), bulkhead::subjects(), stack::subjects(), kill_switch::subjects(), judge::subjects()].concat()
+    [
+        circuit_breaker::subjects(),
+        bulkhead::subjects(),
+        stack::subjects(),
+        kill_switch::subjects(),
+        signals::subjects(),
+        judge::subjects(),
+    ]
+    .concat()
 }

@@ -52,7 +52,6 @@ const PURE_ROOMS: &[&str] = &[
     "signals/baseline.rs",
     "signals/config/",
     "signals/outcome_class.rs",
-    "signals/snapshot.rs",
 ];
 
 /// What a pure room may use of the crate besides pure rooms: values, and what reads and checks them.
