@@ -205,6 +205,7 @@ mod system {
         read(ClockId::MonotonicCoarse)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
     pub(super) fn cpu_time() -> Option<Duration> {
         Some(Duration::from_nanos(read(ClockId::ProcessCPUTime).as_nanos()))
     }

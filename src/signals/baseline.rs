@@ -80,9 +80,9 @@ impl Baseline {
         problems.into_result(parsed)
     }
 
-    /// Writes it as JSON.
+    /// The baseline as JSON.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("numbers and names of fields are JSON")
+        serde_json::json!(self).to_string()
     }
 
     /// The values of the same hour of the week as this time; `None` if it was not recorded.

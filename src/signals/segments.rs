@@ -51,16 +51,14 @@ impl SegmentSet {
     /// The place of a segment.
     #[inline]
     pub(super) fn find(&self, service: &str, name: &str) -> u8 {
-        match self.names.iter().position(|known| *known == name) {
-            #[expect(clippy::cast_possible_truncation, reason = "the settings allow 32 segments")]
-            Some(place) => place as u8,
-            None => {
-                if name != OTHER && !self.has_unknown.load(Ordering::Relaxed) {
-                    self.note_unknown(service, name);
-                }
-                self.last()
-            }
+        #[expect(clippy::cast_possible_truncation, reason = "the settings allow 32 segments")]
+        if let Some(place) = self.names.iter().position(|known| *known == name) {
+            return place as u8;
         }
+        if name != OTHER && !self.has_unknown.load(Ordering::Relaxed) {
+            self.note_unknown(service, name);
+        }
+        self.last()
     }
 
     /// The first name that is no segment.

@@ -204,21 +204,21 @@ impl Binding {
     ) -> bool {
         let key = series.key();
         let place = self.histograms.iter().position(|(known, ..)| *known == key).unwrap_or_else(|| {
-            let histogram = recorder.register_histogram(&key, &METADATA);
-            self.histograms.push((key, histogram, Vec::new()));
+            let handle = recorder.register_histogram(&key, &METADATA);
+            self.histograms.push((key, handle, Vec::new()));
             self.histograms.len() - 1
         });
-        let (_, histogram, recorded) = &mut self.histograms[place];
+        let (_, handle, sent) = &mut self.histograms[place];
         let mut was_new = false;
         for (i, (value, total)) in samples.enumerate() {
-            if recorded.len() <= i {
-                recorded.push(0);
+            if sent.len() <= i {
+                sent.push(0);
             }
-            let added = total.saturating_sub(recorded[i]).min(SAMPLES_MAX);
+            let added = total.saturating_sub(sent[i]).min(SAMPLES_MAX);
             if added > 0 {
-                recorded[i] += added;
+                sent[i] += added;
                 was_new = true;
-                histogram.record_many(value, usize::try_from(added).unwrap_or(0));
+                handle.record_many(value, usize::try_from(added).unwrap_or(0));
             }
         }
         was_new

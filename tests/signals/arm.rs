@@ -33,9 +33,9 @@ fn decided(micros: u64, status: u16) -> Decision {
     for at in 0..60 {
         for i in 0..100 {
             if i % 50 == 0 {
-                ask_canary(micros, status)
+                ask_canary(micros, status);
             } else {
-                ask_canary(2_000, 200)
+                ask_canary(2_000, 200);
             }
             ask_baseline(2_000, 200);
         }
