@@ -37,7 +37,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("baseline.json");
         assert_eq!(Baseline::read(&path).unwrap_err().kind(), ErrorKind::NotFound);
-        let text = r#"{"hours":{"34":{"weeks":3,"error_rate":0.002,"p99":0.24,"throughput":95.5}}}"#;
+        let text = r#"{"hours":{"34":{"error_rate":0.002,"p99":0.24,"throughput":95.5,"weeks":3}}}"#;
         Baseline::parse(text).unwrap().write(&path).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         assert_eq!(Baseline::read(&path).unwrap().to_json(), text);

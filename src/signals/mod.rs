@@ -58,6 +58,8 @@ mod counts;
 mod future;
 mod handle;
 mod layer;
+#[cfg(all(test, backstop_loom))]
+mod loom_tests;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observation;

@@ -6,11 +6,11 @@ use super::shared::Shared;
 use crate::clock::Instant;
 use crate::outcome::{Classification, Outcome, Settle};
 use crate::shared_ref::SharedRef;
-use std::fmt;
 
 /// A request in progress; it is counted when its outcome is known.
 ///
 /// Dropped without an outcome it says nothing, or counts as a server error if the handler panicked.
+#[derive(Debug)]
 pub struct Observation {
     shared: SharedRef<Shared>,
     begun: Instant,
@@ -89,14 +89,5 @@ impl Drop for Observation {
             Phase::Begun => self.settle(Outcome::Abandoned.into()),
             Phase::Panicked => self.settle(Outcome::Panicked.into()),
         }
-    }
-}
-
-impl fmt::Debug for Observation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observation")
-            .field("service", &self.shared.name)
-            .field("phase", &self.phase)
-            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! CPU and memory of the process, as shares of what it may use. Read from the system when asked, on Linux only.
 
 use crate::clock::{Instant, cpu_time};
+use std::fs::read_to_string;
 use std::time::Duration;
 
 /// CPU and memory in use, each as a share of the limit: of the control group (version 2), or else of the machine.
@@ -33,9 +34,8 @@ impl Meter {
     }
 
     pub(super) fn read(&mut self, now: Instant) -> Saturation {
-        self.step(now, cpu_time(), system::cpus());
-        let memory = system::memory().zip(system::memory_limit()).filter(|(_, limit)| *limit > 0);
-        Saturation { cpu: self.share, memory: memory.map(|(used, limit)| used as f64 / limit as f64) }
+        self.step(now, cpu_time(), cpus());
+        Saturation { cpu: self.share, memory: memory() }
     }
 
     fn step(&mut self, now: Instant, used: Option<Duration>, cpus: f64) {
@@ -68,49 +68,23 @@ fn folders_of(text: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(own), |folder| Some(&folder[..folder.rfind('/')?]))
 }
 
-#[cfg(target_os = "linux")]
-mod system {
-    use super::{cpus_of, folders_of, kilobytes_of};
-    use std::fs::read_to_string;
-
-    /// The smallest limit of the process's control groups.
-    fn limit<T>(file: &str, parse: impl Fn(&str) -> Option<T>, least: impl Fn(T, T) -> T) -> Option<T> {
-        let groups = read_to_string("/proc/self/cgroup").ok()?;
-        let limits = folders_of(&groups).filter_map(|folder| {
-            let text = read_to_string(format!("/sys/fs/cgroup{folder}/{file}")).ok()?;
-            parse(&text)
-        });
-        limits.reduce(least)
-    }
-
-    pub(super) fn cpus() -> f64 {
-        let all = || std::thread::available_parallelism().map_or(1.0, |all| all.get() as f64);
-        limit("cpu.max", cpus_of, f64::min).unwrap_or_else(all)
-    }
-
-    pub(super) fn memory() -> Option<u64> {
-        kilobytes_of(&read_to_string("/proc/self/status").ok()?, "VmRSS")
-    }
-
-    pub(super) fn memory_limit() -> Option<u64> {
-        let all = || kilobytes_of(&read_to_string("/proc/meminfo").ok()?, "MemTotal");
-        limit("memory.max", |text| text.trim().parse().ok(), u64::min).or_else(all)
-    }
+/// The smallest limit of the process's control groups. Nothing but Linux has such files.
+fn limit<T>(file: &str, parse: impl Fn(&str) -> Option<T>, least: impl Fn(T, T) -> T) -> Option<T> {
+    let groups = read_to_string("/proc/self/cgroup").ok()?;
+    let texts = folders_of(&groups).filter_map(|folder| read_to_string(format!("/sys/fs/cgroup{folder}/{file}")).ok());
+    texts.filter_map(|text| parse(&text)).reduce(least)
 }
 
-#[cfg(not(target_os = "linux"))]
-mod system {
-    pub(super) fn cpus() -> f64 {
-        1.0
-    }
+fn cpus() -> f64 {
+    let all = || std::thread::available_parallelism().map_or(1.0, |all| all.get() as f64);
+    limit("cpu.max", cpus_of, f64::min).unwrap_or_else(all)
+}
 
-    pub(super) fn memory() -> Option<u64> {
-        None
-    }
-
-    pub(super) fn memory_limit() -> Option<u64> {
-        None
-    }
+fn memory() -> Option<f64> {
+    let used = kilobytes_of(&read_to_string("/proc/self/status").ok()?, "VmRSS")?;
+    let all = || kilobytes_of(&read_to_string("/proc/meminfo").ok()?, "MemTotal");
+    let limit = limit("memory.max", |text| text.trim().parse().ok(), u64::min).or_else(all)?;
+    (limit > 0).then(|| used as f64 / limit as f64)
 }
 
 #[cfg(all(test, not(backstop_loom)))]
