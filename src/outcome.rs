@@ -149,7 +149,7 @@ impl std::fmt::Debug for Classification {
 
 impl PartialEq for Classification {
     fn eq(&self, other: &Self) -> bool {
-        (self.outcome, self.requested_wait()) == (other.outcome, other.requested_wait())
+        (self.outcome, self.retry_after()) == (other.outcome, other.retry_after())
     }
 }
 

@@ -51,7 +51,7 @@ impl OutcomeClass {
             (Some(Cause::Rejection(BULKHEAD)), _) => Self::RejectedByBulkhead,
             (Some(Cause::Rejection(_)), _) => Self::RejectedByKillSwitch,
             // A wait that the client was asked for: 429.
-            (None, Outcome::Ignored) if classification.requested_wait().is_some() => Self::ClientError,
+            (None, Outcome::Ignored) if classification.retry_after().is_some() => Self::ClientError,
             (None, Outcome::Ignored | Outcome::Abandoned) => Self::Ignored,
         }
     }
@@ -81,8 +81,8 @@ mod tests {
             (plain(Outcome::Success), OutcomeClass::Success),
             (plain(Outcome::Success).by_caller(), OutcomeClass::ClientError),
             (plain(Outcome::Ignored).by_caller(), OutcomeClass::ClientError),
-            (plain(Outcome::Ignored).retry_after(wait), OutcomeClass::ClientError),
-            (plain(Outcome::Failure).retry_after(wait), OutcomeClass::ServerError),
+            (plain(Outcome::Ignored).with_retry_after(wait), OutcomeClass::ClientError),
+            (plain(Outcome::Failure).with_retry_after(wait), OutcomeClass::ServerError),
             (plain(Outcome::Panicked), OutcomeClass::ServerError),
             (Classification::rejected(Mechanism::CircuitBreaker as u8), OutcomeClass::RejectedByCircuitBreaker),
             (Classification::rejected(Mechanism::Bulkhead as u8), OutcomeClass::RejectedByBulkhead),
