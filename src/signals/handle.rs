@@ -28,7 +28,8 @@ impl Signals {
 
     /// Keeps the counts for the rest of the process and stops counting references to them.
     ///
-    /// For services that live as long as the process: it saves about 10 ns a request, and more where threads share one.
+    /// Its gauges never end, and the memory is never returned. Requests take about the same time without: threads keep the
+    /// references that they count.
     #[must_use]
     pub fn leak(self) -> Self {
         Self { shared: self.shared.leak() }
