@@ -87,7 +87,7 @@
 //! | `warm_up_alpha` | 0.03, 1e-6 to 0.5 | as `alpha`, in the warm-up | |
 //! | `without_baseline` | 1 % for server errors, else none | | tolerates a worse canary where there is nothing to compare with. A baseline that was lost counts with twice its last rate, if that is more |
 //! | `without_baseline_requests` | 1,000, 1 to 1e9 | decides on less | |
-//! | `look_once` | none, 1 s to `horizon` | | judged once, at this second, by a test that may be looked at once |
+//! | `look_once` | none, 1 to 10^12 | requests | judged once, when both arms have as many, by a test that may be looked at once |
 //!
 //! Of `latency`: `alpha` (0.01), `minimum_requests`, `look_once` as above; `margin` (1.18, 1 to 10) is how much slower counts
 //! from a stage's start, `late_margin` (1.4) at any later moment: an arm is 5 % slower than the other in any minute, for no

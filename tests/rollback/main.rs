@@ -2,6 +2,7 @@
 
 mod decisions;
 mod false_alarms;
+mod life_cycle;
 mod malformed;
 mod mutated;
 mod policy;

@@ -41,11 +41,11 @@ fn sample(setting: &str) -> &'static str {
         "class" => "\"client\"",
         "kpi" | "gauge" => "\"name\"",
         "breakers" => "[\"payments\"]",
-        "warm_up" | "look_once" | "within" | "for" | "deadline" => "\"1m\"",
+        "warm_up" | "within" | "for" | "deadline" => "\"1m\"",
         "tolerated_ratio" | "borderline" | "margin" | "late_margin" | "ratio" | "warm_up_ratio" | "above" | "below" => {
             "1.5"
         }
-        "minimum_requests" | "minimum_distinct_seconds" | "without_baseline_requests" => "10",
+        "minimum_requests" | "minimum_distinct_seconds" | "without_baseline_requests" | "look_once" => "10",
         _ => "0.1",
     }
 }
@@ -133,6 +133,7 @@ fn every_range_is_kept_at_both_ends() {
         ("errors", "without_baseline_requests", 1.0, 1e9),
         ("latency", "margin", 1.0, 10.0),
         ("latency", "late_margin", 1.18, 10.0),
+        ("errors", "look_once", 1.0, 1e12),
         ("gauge", "ratio", 0.01, 100.0),
         ("readiness", "share", 0.001, 1.0),
         ("breakers", "share", 0.001, 1.0),
@@ -150,7 +151,6 @@ fn every_range_is_kept_at_both_ends() {
     for (kind, setting, least, most) in [
         ("errors", "ignore_first", "0s", "1d"),
         ("errors", "warm_up", "0s", "1h"),
-        ("errors", "look_once", "1s", "30m"),
         ("readiness", "for", "0s", "1d"),
         ("gauge", "for", "0s", "1d"),
         ("readiness", "deadline", "1s", "1d"),

@@ -196,7 +196,8 @@ fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
         return Ok(read);
     }
     let toml = toml::Deserializer::parse(text).map_err(|error| problem("policy".to_owned(), error.to_string()))?;
-    serde_path_to_error::deserialize(toml).map_err(|error| problem(field(error.path()), error.inner().to_string()))
+    serde_path_to_error::deserialize(toml)
+        .map_err(|error| problem(field(error.path()), error.inner().message().to_owned()))
 }
 
 struct Check<'a> {
