@@ -41,7 +41,7 @@ fn a_rollback_holds_until_a_person_overrides_it_and_then_for_the_stage() {
 fn a_person_may_accept_that_data_is_missing_for_as_long_again() {
     let mut judge = Judge::new(Policy::default());
     run(&mut judge, 1..=100, 0.0, 5.0);
-    let mut silent = |judge: &mut Judge, seconds: std::ops::RangeInclusive<u32>| {
+    let silent = |judge: &mut Judge, seconds: std::ops::RangeInclusive<u32>| {
         let silent = |at| judge.observe(Tick::new(f64::from(at), arm(0.0, 0.0), Some(arm(1_900.0, 2.0))).unwrap());
         seconds.map(silent).last().unwrap().decision
     };
