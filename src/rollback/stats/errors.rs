@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn error_seconds_follow_the_hypergeometric_distribution() {
-        for (own, other, errors, others) in [(4.0, 76.0, 2.0, 1.0), (40.0, 40.0, 30.0, 10.0), (3.0, 2.0, 0.0, 2.0)] {
+        for (own, other, errors, others) in [(4.0_f64, 76.0, 2.0, 1.0), (40.0, 40.0, 30.0, 10.0), (3.0, 2.0, 0.0, 2.0)] {
             let total: f64 = errors + others;
             let support = || (0..=100).map(f64::from).filter(|k| *k <= own.min(total) && total - k <= other);
             let weight = |k: f64, odds: f64| (choose(own, k) + choose(other, total - k) + k * odds.ln()).exp();
