@@ -36,24 +36,22 @@
 //! ```
 //! use axum::Router;
 //! use backstop::health::{Check, Health};
-//! use backstop::{CircuitBreaker, Registry};
+//! use backstop::CircuitBreaker;
 //! use std::time::Duration;
 //!
 //! # async fn migrate() -> Result<(), std::io::Error> { Ok(()) }
 //! # async fn index_age() -> Result<Duration, std::io::Error> { Ok(Duration::ZERO) }
 //! # async fn place_test_order() -> Result<(), std::io::Error> { Ok(()) }
-//! let registry = Registry::new();
-//! registry.add(CircuitBreaker::new("payments"))?;
+//! let payments = CircuitBreaker::new("payments");
 //!
 //! let health = Health::builder()
-//!     .registry(&registry)
 //!     .startup(Check::new("migrations", || async { migrate().await }))
 //!     .readiness(Check::new("index", || async {
 //!         let age = index_age().await.map_err(|error| error.to_string())?;
 //!         if age < Duration::from_secs(3_600) { Ok(()) } else { Err(format!("{age:?} old")) }
 //!     }))
 //!     .deep(Check::new("checkout", || async { place_test_order().await }).timeout(Duration::from_secs(5)))
-//!     .deep(Check::circuit_breaker("payments")) // alerts; under `readiness` it would take traffic away
+//!     .deep(Check::circuit_breaker(&payments)) // alerts; under `readiness` it would take traffic away
 //!     .build()?;
 //!
 //! let app: Router = Router::new(); // your routes, and your layers around them
@@ -66,8 +64,8 @@
 //! server, its accept queue and runtime are still shared with the probes; a listener of their own on another port takes
 //! the queue out, and a runtime on a thread of its own also the rest.
 //!
-//! The router starts the checks at the first probe. `tokio::spawn(health.run())` starts them at once, and is needed where
-//! nobody probes. Checks are async: one that blocks its thread is told as `still_running`, and costs a thread of the
+//! The router starts the checks at the first probe. `health.start()` starts them at once, and is needed where nobody
+//! probes. Checks are async: one that blocks its thread is told as `still_running`, and costs a thread of the
 //! runtime for as long as it blocks; move such work to `spawn_blocking`.
 //!
 //! ## In Kubernetes
@@ -109,11 +107,9 @@
 //!
 //! | reason | look at |
 //! |---|---|
-//! | `failed`, `timed_out` | the dependency; the log has the error |
+//! | `failed`, `timed_out` | the dependency, or the metrics of the mechanism; the log has the error |
 //! | `panicked`, `still_running` | the code of the check |
 //! | `stale` | a runtime that has stopped or starves |
-//! | `circuit_open`, `bulkhead_full`, `queue_too_long`, `switch_engaged` | the metrics of that mechanism |
-//! | `not_registered` | a reload that removed the mechanism from the registry |
 //!
 //! Alerts:
 //!

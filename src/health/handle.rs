@@ -4,16 +4,17 @@ use super::check::Check;
 use super::event::Event;
 use super::report::Report;
 use super::run::run;
-use super::shared::{Entry, Shared};
+use super::shared::Shared;
 use super::state::{Role, Status};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Problems};
 use crate::events::Subscription;
-use crate::registry::Registry;
 use crate::shared_ref::Counted;
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex};
 use std::collections::HashSet;
 use std::fmt;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 /// Most checks of one handle: each is a series and a row of every report.
 const CHECKS_MAX: usize = 1_000;
@@ -21,28 +22,31 @@ const CHECKS_MAX: usize = 1_000;
 /// The health checks of a program: a cheap handle, whose clones share them. See the [module](super).
 #[derive(Clone)]
 pub struct Health {
-    pub(super) shared: Counted<Shared>,
+    shared: Counted<Shared>,
+    /// The task that runs the checks, at most one. The drop of the last handle aborts it.
+    task: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl Health {
     /// Starts without any check: live, started and ready.
     pub fn builder() -> HealthBuilder {
-        HealthBuilder { checks: Vec::new(), registry: Registry::new(), clock: Clock::system() }
+        HealthBuilder { checks: Vec::new(), clock: Clock::system() }
     }
 
-    /// Runs the checks until the last handle is dropped. Nothing happens before it is polled, and nothing while another
-    /// one runs them.
+    /// Runs the checks on the current tokio runtime, until the last handle is dropped or the runtime is shut down. A
+    /// no-op while they run; after the end of their runtime they run again on this one.
     ///
-    /// The router of the feature `axum` spawns it at the first probe. Spawn it yourself if deep checks have to run
-    /// whether or not there are probes, or if you have a server of your own. Without a tokio runtime every check fails
-    /// (`no_runtime`); a time driver is not needed.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it drops the runs in progress. Results stay until they are older than `max_age`, and another `run` goes
-    /// on from there.
-    pub fn run(&self) -> impl Future<Output = ()> + Send + 'static {
-        run(self.shared.for_call())
+    /// The router of the feature `axum` calls it at each probe. Call it yourself if checks have to run whether or not
+    /// there are probes, or if you have a server of your own. A time driver is not needed. Returns `false`, and does
+    /// nothing, outside of a tokio runtime.
+    pub fn start(&self) -> bool {
+        let Ok(runtime) = Handle::try_current() else { return false };
+        let mut task = self.task.lock();
+        while task.try_join_next().is_some() {} // it has ended, with its runtime
+        if task.is_empty() {
+            task.spawn_on(run(self.shared.for_call()), &runtime);
+        }
+        true
     }
 
     /// The checks of a role as of now, from memory: it waits for nothing.
@@ -53,12 +57,12 @@ impl Health {
 
     /// Returns whether the instance takes traffic: it has started, and no readiness check fails or has no result.
     pub fn is_ready(&self) -> bool {
-        self.shared.status(Role::Readiness) == Status::Passing
+        self.shared.report(Role::Readiness).status == Status::Passing
     }
 
     /// Returns whether every startup check has passed once.
     pub fn is_started(&self) -> bool {
-        self.shared.is_started()
+        self.shared.report(Role::Startup).status == Status::Passing
     }
 
     /// Calls `listener` with every change of a check's status until the subscription is dropped. It runs outside of
@@ -75,16 +79,15 @@ impl Health {
 
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Health").field("readiness", &self.shared.status(Role::Readiness)).finish_non_exhaustive()
+        f.debug_struct("Health").field("is_ready", &self.is_ready()).finish_non_exhaustive()
     }
 }
 
 /// Declares the checks. Setters never fail; `build` returns every problem at once.
 #[must_use = "it does nothing before `build`"]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HealthBuilder {
     checks: Vec<(Role, Check)>,
-    registry: Registry,
     clock: Clock,
 }
 
@@ -112,15 +115,6 @@ impl HealthBuilder {
         self
     }
 
-    /// The registry in which checks of mechanisms find them. Default: an empty one.
-    ///
-    /// Mechanisms are added before `build`, and found by name at each run: one that was removed and added again is
-    /// the new one.
-    pub fn registry(mut self, registry: &Registry) -> Self {
-        self.registry = registry.clone();
-        self
-    }
-
     /// The clock. Default: the system's monotonic clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -131,22 +125,22 @@ impl HealthBuilder {
     ///
     /// # Errors
     ///
-    /// Every setting out of its range; names that are empty, longer than 128 bytes, used twice, or those of a role; a
-    /// mechanism that is not in the registry, or is a group of keys; more than 1,000 checks.
+    /// Every setting out of its range; names that are empty, longer than 128 bytes, used twice, or those of a role;
+    /// more than 1,000 checks.
     pub fn build(self) -> Result<Health, ConfigError> {
-        let Self { checks, registry, clock } = self;
         let mut problems = Problems::default();
-        problems.require(checks.len() <= CHECKS_MAX, "checks", checks.len(), format!("at most {CHECKS_MAX}"));
-        let mut names: HashSet<_> = [Role::Startup, Role::Readiness, Role::Deep].map(Role::as_str).into();
-        let mut entries = Vec::new();
-        for (role, check) in checks {
-            let resolved = check.resolve(role, &registry, &mut problems);
-            let is_new = names.insert(resolved.0) || resolved.0.is_empty();
+        let count = self.checks.len();
+        problems.require(count <= CHECKS_MAX, "checks", count, format!("at most {CHECKS_MAX}"));
+        let mut names: HashSet<_> = Role::ALL.map(Role::as_str).into();
+        let mut checks = Vec::with_capacity(count);
+        for (role, check) in self.checks {
+            let check = check.resolve(role, &mut problems);
+            let name = check.settings.name;
             let allowed = "a name that no other check has, and not startup, readiness or deep";
-            problems.require(is_new, "name", format!("{:?}", resolved.0), allowed);
-            entries.push(Entry::new(role, resolved));
+            problems.require(name.is_empty() || names.insert(name), "name", format!("{name:?}"), allowed);
+            checks.push(check);
         }
-        let entries = problems.into_result(entries)?.into_boxed_slice();
-        Ok(Health { shared: Counted::new(Shared::new(entries, registry, clock)) })
+        let shared = Counted::new(Shared::new(problems.into_result(checks)?, self.clock));
+        Ok(Health { shared, task: Arc::default() })
     }
 }

@@ -1,103 +1,76 @@
-//! Checks of mechanisms: each is looked up in the registry by its name, every time.
+//! Checks of mechanisms.
 
-use super::state::{Failure, Reason};
-use crate::bulkhead::{Bulkhead, Snapshot};
+use super::check::Check;
+use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::{CircuitBreaker, State};
-use crate::config::Problem;
 #[cfg(feature = "kill-switch")]
-use crate::kill_switch::KillSwitches;
-use crate::registry::Registry;
+use crate::kill_switch::{KillSwitch, KillSwitches};
+use std::future::ready;
+use std::time::Duration;
 
-/// A mechanism, and the state that is a failure.
-#[derive(Clone, Debug)]
-pub(super) enum Mechanism {
-    /// Open, or forced open.
-    CircuitBreaker(String),
-    /// Without a free permit.
-    Bulkhead(String),
-    /// With so many calls in the queue.
-    Queue(String, u32),
-    /// Engaged for all.
-    #[cfg(feature = "kill-switch")]
-    KillSwitch(String),
-    /// With warnings.
-    #[cfg(feature = "kill-switch")]
-    KillSwitches(String),
-}
-
-impl Mechanism {
-    /// The name of the check.
-    pub(super) fn label(&self) -> String {
-        match self {
-            Self::CircuitBreaker(name) => format!("circuit_breaker:{name}"),
-            Self::Bulkhead(name) => format!("bulkhead:{name}"),
-            Self::Queue(name, _) => format!("queue:{name}"),
-            #[cfg(feature = "kill-switch")]
-            Self::KillSwitch(id) => format!("kill_switch:{id}"),
-            #[cfg(feature = "kill-switch")]
-            Self::KillSwitches(name) => format!("kill_switches:{name}"),
-        }
+/// Each keeps a handle of its mechanism.
+impl Check {
+    /// Fails while this circuit is open and has open time left, or is forced open. After that it passes: probes need
+    /// traffic. Period: 1 s; `failure_threshold`: 1; name: `circuit_breaker:` and that of the breaker.
+    ///
+    /// Every instance that calls the dependency opens its circuit when the dependency fails. As a readiness check this
+    /// takes the whole service down, even the requests that never needed the dependency. Declare it only where every
+    /// request does, and other instances may still reach it.
+    pub fn circuit_breaker(breaker: &CircuitBreaker) -> Self {
+        let (name, breaker) = (format!("circuit_breaker:{}", breaker.name()), breaker.clone());
+        // Once its open time is over it passes, although it stays open until a call comes: without traffic none would.
+        Self::of_state(name, 1, "the circuit is open", move || {
+            breaker.retry_after().is_some_and(|left| !left.is_zero()) || breaker.state() == State::ForcedOpen
+        })
     }
 
-    /// Returns the problem if the registry has no such mechanism.
-    pub(super) fn problem(&self, registry: &Registry) -> Option<Problem> {
-        let (field, name, noun) = match self {
-            Self::CircuitBreaker(name) => ("circuit_breaker", name, "circuit breaker"),
-            Self::Bulkhead(name) => ("bulkhead", name, "bulkhead"),
-            Self::Queue(name, _) => ("queue", name, "bulkhead"),
-            #[cfg(feature = "kill-switch")]
-            Self::KillSwitch(name) => ("kill_switch", name, "switch of kill switches"),
-            #[cfg(feature = "kill-switch")]
-            Self::KillSwitches(name) => ("kill_switches", name, "set of kill switches"),
-        };
-        let is_unknown = self.look(registry).is_err_and(|failure| failure.reason == Reason::NotRegistered);
-        let group = match self {
-            Self::CircuitBreaker(_) | Self::Bulkhead(_) | Self::Queue(..) => "; a group of keys has no single state",
-            #[cfg(feature = "kill-switch")]
-            Self::KillSwitch(_) | Self::KillSwitches(_) => "",
-        };
-        let allowed = || format!("the name of a {noun} in the registry{group}");
-        is_unknown.then(|| Problem::new(field, format!("{name:?}"), allowed()))
+    /// Fails while every permit of this bulkhead is taken, at each look for 10 s. Period: 1 s; `failure_threshold`: 10;
+    /// name: `bulkhead:` and that of the bulkhead.
+    ///
+    /// As a readiness check it sends the load to the other instances, and fills them. It helps where one instance has
+    /// more load than the others; otherwise, leave it to the bulkhead's rejections.
+    pub fn bulkhead(bulkhead: &Bulkhead) -> Self {
+        let (name, bulkhead) = (format!("bulkhead:{}", bulkhead.name()), bulkhead.clone());
+        Self::of_state(name, 10, "every permit is taken", move || bulkhead.snapshot().available() == 0)
     }
 
-    /// Looks at the mechanism. No lock is held while its listeners run.
-    pub(super) fn look(&self, registry: &Registry) -> Result<(), Failure> {
-        let unless = |fails: Option<bool>, reason: Reason| match fails {
-            Some(false) => Ok(()),
-            Some(true) => Err(reason.into()),
-            None => Err(Reason::NotRegistered.into()),
-        };
-        let bulkhead = |name: &str, fails: &dyn Fn(Snapshot) -> bool| {
-            registry.get::<Bulkhead>(name).map(|bulkhead| fails(bulkhead.snapshot()))
-        };
-        match self {
-            Self::CircuitBreaker(name) => {
-                let breaker = registry.get::<CircuitBreaker>(name);
-                // Once its open time is over it passes, although it stays open until a call comes: without traffic none
-                // would.
-                let is_open = breaker.map(|breaker| {
-                    let has_time_left = breaker.retry_after().is_some_and(|left| !left.is_zero());
-                    has_time_left || breaker.state() == State::ForcedOpen
-                });
-                unless(is_open, Reason::CircuitOpen)
-            }
-            Self::Bulkhead(name) => unless(bulkhead(name, &|now| now.available() == 0), Reason::BulkheadFull),
-            Self::Queue(name, most) => unless(bulkhead(name, &|now| now.queue_depth >= *most), Reason::QueueTooLong),
-            #[cfg(feature = "kill-switch")]
-            Self::KillSwitch(id) => {
-                let is_engaged = registry.all().iter().find_map(|of: &KillSwitches| of.is_engaged_for_all(id));
-                unless(is_engaged, Reason::SwitchEngaged)
-            }
-            #[cfg(feature = "kill-switch")]
-            Self::KillSwitches(name) => {
-                let Some(switches) = registry.get::<KillSwitches>(name) else {
-                    return Err(Reason::NotRegistered.into());
-                };
-                let warnings = switches.status().warnings();
-                let error = crate::events::note(&warnings.join("; "));
-                let failure = Failure { reason: Reason::Warnings, error: Some(error) };
-                if warnings.is_empty() { Ok(()) } else { Err(failure) }
-            }
-        }
+    /// Fails while more than `depth` calls wait in the queue of this bulkhead, at each look for 10 s. Period: 1 s;
+    /// `failure_threshold`: 10; name: `queue:` and that of the bulkhead. The caution of [`bulkhead`](Self::bulkhead)
+    /// holds here, too.
+    pub fn queue(bulkhead: &Bulkhead, depth: u32) -> Self {
+        let (name, bulkhead) = (format!("queue:{}", bulkhead.name()), bulkhead.clone());
+        Self::of_state(name, 10, "too many calls wait", move || bulkhead.snapshot().queue_depth > depth)
+    }
+
+    /// Fails while this switch blocks every request on this instance, not some. Period: 1 s; `failure_threshold`: 1;
+    /// name: `kill_switch:` and that of the switch.
+    ///
+    /// A switch is engaged on every instance: as a readiness check it takes the whole service out of traffic. Declare
+    /// it for a switch that is meant to do that.
+    #[cfg(feature = "kill-switch")]
+    pub fn kill_switch(switch: &KillSwitch) -> Self {
+        let (name, switch) = (format!("kill_switch:{}", switch.name()), switch.clone());
+        Self::of_state(name, 1, "the switch is engaged", move || switch.blocks_everybody())
+    }
+
+    /// Fails while the [status](KillSwitches::status) of these kill switches has warnings: an expired definition, a
+    /// store that cannot be read. It is meant as a deep check. Name: `kill_switches:` and that of the set.
+    #[cfg(feature = "kill-switch")]
+    pub fn kill_switches(switches: &KillSwitches) -> Self {
+        let (name, switches) = (format!("kill_switches:{}", switches.name()), switches.clone());
+        Self::new(name, move || {
+            let warnings = switches.status().warnings();
+            ready(if warnings.is_empty() { Ok(()) } else { Err(warnings.join("; ")) })
+        })
+    }
+
+    fn of_state(
+        name: String,
+        failures: u32,
+        error: &'static str,
+        fails: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let check = Self::new(name, move || ready(if fails() { Err(error) } else { Ok(()) }));
+        check.period(Duration::from_secs(1)).failure_threshold(failures)
     }
 }

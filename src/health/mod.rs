@@ -32,14 +32,12 @@
 //! |---|---|
 //! | [`Check::circuit_breaker`] | the circuit is open and its open time is not over, or it is forced open |
 //! | [`Check::bulkhead`] | every permit is taken, for 10 s |
-//! | [`Check::queue`] | so many calls wait in its queue, for 10 s |
-//! | `Check::kill_switch` (feature `kill-switch`) | the switch is engaged on this instance for all requests |
+//! | [`Check::queue`] | more than so many calls wait in its queue, for 10 s |
+//! | `Check::kill_switch` (feature `kill-switch`) | the switch blocks every request on this instance |
 //! | `Check::kill_switches` (feature `kill-switch`) | the kill switches have warnings |
 //!
-//! They are found by name in the [registry](HealthBuilder::registry). A name that it does not have is an error of
-//! [`build`](HealthBuilder::build), and so is a group of keys, as one key's circuit says nothing about the instance:
-//! write a [check of your own](Check::new) with its `open_len`. A mechanism that is removed later fails its check as
-//! `not_registered`.
+//! A check keeps a handle of its mechanism. A group of keys has no single state, and one key's circuit says nothing about
+//! the instance: write a [check of your own](Check::new) with its `open_len`.
 //!
 //! # Settings
 //!
@@ -49,9 +47,9 @@
 //! | [`timeout`](Check::timeout) | 1 s | 1 s | 10 s |
 //! | [`failure_threshold`](Check::failure_threshold) | 30 | 3 | 2 |
 //! | [`success_threshold`](Check::success_threshold) | 1 | 1 | 1 |
-//! | [`max_age`](Check::max_age) | 3 × `period` + `timeout` | the same | the same |
 //!
-//! Checks of mechanisms other than `kill_switches` have a period of 1 s and thresholds of their own.
+//! Checks of mechanisms other than `kill_switches` have a period of 1 s and thresholds of their own. A result that is older
+//! than 3 × `period` + `timeout` is `stale`, a failure.
 //!
 //! # Routes
 //!
@@ -97,12 +95,10 @@
 //!     }))
 //!     .deep(Check::new("checkout", || async { place_test_order().await }).timeout(Duration::from_secs(5)))
 //!     .build()?;
-//! tokio::spawn(health.run());
+//! health.start();
 //!
 //! assert!(!health.is_ready());
 //! is_loaded.store(true, Ordering::Release);
-//! # let changed = Arc::new(AtomicBool::new(false));
-//! # let _subscription = health.subscribe({ let changed = Arc::clone(&changed); move |_| changed.store(true, Ordering::Release) });
 //! # while !health.is_started() { tokio::time::sleep(Duration::from_millis(1)).await; }
 //! assert_eq!(health.report(Role::Readiness).status, Status::Passing);
 //! # Ok(())
@@ -112,8 +108,10 @@
 mod check;
 mod event;
 mod handle;
+mod log;
 mod machine;
 mod mechanism;
+mod publish;
 mod report;
 #[cfg(feature = "axum")]
 mod router;

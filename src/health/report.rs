@@ -1,6 +1,5 @@
-//! What a probe is told: values, with no text of an error.
+//! Report that a probe gets: values, with no text of an error.
 
-use super::machine::Sample;
 use super::state::{Reason, Role, Status};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use std::time::Duration;
 pub struct Report {
     /// Failing if a check fails, pending if one has no result, passing otherwise.
     pub status: Status,
-    /// The checks in the order of the builder. Readiness begins with those of startup, which are a part of it.
+    /// The checks in the order of the builder. Readiness has those of startup as well, which are a part of it.
     pub checks: Vec<CheckReport>,
 }
 
@@ -43,23 +42,14 @@ pub struct CheckReport {
 
 impl Report {
     pub(super) fn new(checks: Vec<CheckReport>) -> Self {
-        let status = checks.iter().map(|check| check.status).max();
+        let has = |status: &Status| checks.iter().any(|check| check.status == *status);
+        let status = [Status::Failing, Status::Pending].into_iter().find(has);
         Self { status: status.unwrap_or(Status::Passing), checks }
-    }
-}
-
-impl CheckReport {
-    pub(super) fn new(name: &'static str, role: Role, sample: Sample) -> Self {
-        let Sample { status, failure, failures, age, took } = sample;
-        Self { name, role, status, reason: failure.map(|failure| failure.reason), failures, age, took }
     }
 }
 
 #[cfg(feature = "serde")]
 #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
 fn millis<S: serde::Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => serializer.serialize_some(&u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-        None => serializer.serialize_none(),
-    }
+    serde::Serialize::serialize(&time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)), serializer)
 }

@@ -1,53 +1,41 @@
 //! Probes over HTTP.
 
 use super::handle::Health;
-use super::run::run;
+use super::report::Report;
 use super::state::{Role, Status};
 use axum::Router;
-use axum::body::Body;
-use axum::response::Response;
+use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use tokio::runtime::Handle;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 impl Health {
     /// The routes of the probes, each for `GET` and `HEAD`, with 200 or 503 and JSON. See the [module](super#routes).
     ///
-    /// The first probe other than `/livez` spawns [`run`](Self::run), unless it runs. Merge it last, so that no layer of
-    /// the application is in front of it: a full bulkhead, an engaged switch or a login would fail `/livez`, and restart
-    /// the instance. A router with a state is merged after its `with_state`.
+    /// The first probe other than `/livez` [starts](Self::start) the checks. Merge it last, so that no layer of the
+    /// application is in front of it: a full bulkhead, an engaged switch or a login would fail `/livez`, and restart the
+    /// instance. A router with a state is merged after its `with_state`.
     pub fn router(&self) -> Router {
-        let of = |role: Role| -> MethodRouter {
+        let of = |role| -> MethodRouter {
             let health = self.clone();
-            get(move || async move { health.answer(role) })
+            get(async move || {
+                health.start();
+                answer(&health.report(role))
+            })
         };
         Router::new()
             // No lock and no clock: if this cannot be answered, the process is stuck.
-            .route("/livez", get(async || answer(Status::Passing, "{\"status\":\"passing\"}")))
+            .route("/livez", get(async || answer(&Report::new(Vec::new()))))
             .route("/startupz", of(Role::Startup))
             .route("/readyz", of(Role::Readiness))
             .route("/healthz/deep", of(Role::Deep))
     }
-
-    fn answer(&self, role: Role) -> Response {
-        if !self.shared.is_running()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            runtime.spawn(run(self.shared.for_call()));
-        }
-        let report = self.report(role);
-        // Names, numbers and texts of ours: nothing in it can fail to be JSON.
-        answer(report.status, serde_json::to_vec(&report).unwrap_or_default())
-    }
 }
 
-fn answer(status: Status, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
-    let is_passing = status == Status::Passing;
-    *response.status_mut() = if is_passing { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+fn answer(report: &Report) -> impl IntoResponse + use<> {
+    let is_passing = report.status == Status::Passing;
+    let status = if is_passing { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    // Names, numbers and texts of ours: nothing in it can fail to be JSON.
+    let json = serde_json::to_vec(report).unwrap_or_default();
+    (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], json)
 }

@@ -1,93 +1,78 @@
-//! The future that runs the checks, and the task of each run.
+//! Tasks that run the checks: a loop for each check, and a task of its own for each run.
 
-use super::check::Body;
 use super::shared::Shared;
-use super::state::{Failure, Reason};
-use crate::panic::catch_panic;
+use super::state::{Reason, Role};
+use crate::clock::{Clock, Instant};
 use crate::shared_ref::Counted;
+use crate::sync::Arc;
 use crate::timer::Timer;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::Poll;
-use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
 
-/// Runs the checks until the last handle is dropped. A no-op while another future does.
+/// Runs the checks of startup until they have passed, and then the others. Its drop ends every run.
 pub(super) async fn run(shared: Counted<Shared>) {
-    if !shared.claim() {
-        return;
+    for is_startup in [true, false] {
+        let mut loops = JoinSet::new();
+        for (place, check) in shared.checks.iter().enumerate() {
+            if (check.settings.role == Role::Startup) == is_startup {
+                loops.spawn(repeat(shared.for_call(), place));
+            }
+        }
+        while loops.join_next().await.is_some() {}
     }
-    let runner = Runner(shared);
-    let shared = &runner.0;
-    shared.arm();
+}
+
+/// Runs one check each period: a check of startup until it has passed, any other without end.
+async fn repeat(shared: Counted<Shared>, place: usize) {
+    let (check, clock) = (&shared.checks[place], &shared.clock);
+    let mut next = clock.now();
+    while !check.machine.lock().is_over() {
+        reaches(clock, next).await;
+        let begun = clock.now();
+        next = begun.saturating_add(check.settings.period);
+        // A run is a task of its own, so that one that blocks its thread holds up no other. It cannot be dropped then,
+        // and no other run begins until it has ended.
+        let is_free = !check.is_running();
+        let mut task = JoinSet::new(); // its drop aborts the run
+        if is_free {
+            let (run, running) = (Arc::clone(&check.run), Arc::clone(&check.running));
+            task.spawn(async move {
+                let result = run().await; // its future is gone before the next run may begin
+                drop(running);
+                result
+            });
+        }
+        let overdue = if is_free { Reason::TimedOut } else { Reason::StillRunning };
+        let mut late = pin!(reaches(clock, begun.saturating_add(check.settings.timeout)));
+        let result = poll_fn(|cx| match task.poll_join_next(cx) {
+            Poll::Ready(Some(Ok(result))) => Poll::Ready(result.map_err(|error| (Reason::Failed, Some(error)))),
+            Poll::Ready(Some(Err(error))) if error.is_panic() => {
+                std::mem::forget(error); // the payload is user code: its drop could panic again
+                Poll::Ready(Err((Reason::Panicked, None)))
+            }
+            // Also for a run that ended with its runtime: this task is about to.
+            _ => late.as_mut().poll(cx).map(|()| Err((overdue, None))),
+        })
+        .await;
+        drop(task);
+        // One that was dropped needed a moment to end: that is no failure.
+        if is_free || check.is_running() {
+            shared.record(check, result, begun);
+        }
+    }
+}
+
+async fn reaches(clock: &Clock, time: Instant) {
     let mut timer = Timer::default();
     poll_fn(|cx| {
-        loop {
-            shared.wakes(cx.waker());
-            if shared.has_ended() {
-                return Poll::Ready(());
-            }
-            let next = shared.tick(|place| start(shared, place));
-            if timer.poll(&shared.clock, next, cx).is_pending() {
+        while !time.is_reached(clock.now()) {
+            if timer.poll(clock, time, cx).is_pending() {
                 return Poll::Pending;
             }
         }
+        Poll::Ready(())
     })
     .await;
-}
-
-/// The claim of the future that runs the checks. Its drop ends all runs.
-struct Runner(Counted<Shared>);
-
-impl Drop for Runner {
-    fn drop(&mut self) {
-        self.0.release();
-    }
-}
-
-/// The one run of a check. Its drop ends it, whatever became of its task.
-struct Slot {
-    shared: Counted<Shared>,
-    place: usize,
-    result: Option<Result<(), Failure>>,
-}
-
-impl Slot {
-    fn end(mut self, result: Result<(), Failure>) {
-        self.result = Some(result);
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.shared.finish(self.place, self.result.take());
-    }
-}
-
-/// Starts a run as a task of its own, so that one that blocks its thread holds up no other. `None` without a runtime.
-fn start(shared: &Counted<Shared>, place: usize) -> Option<AbortHandle> {
-    let runtime = Handle::try_current().ok()?;
-    let slot = Slot { shared: shared.for_call(), place, result: None };
-    let task = async move {
-        let result = contained(&slot.shared, slot.place).await; // its future is gone before the slot is free
-        slot.end(result);
-    };
-    Some(runtime.spawn(task).abort_handle())
-}
-
-/// One run; a panic of the check is a failure.
-async fn contained(shared: &Shared, place: usize) -> Result<(), Failure> {
-    let panicked = || Failure::from(Reason::Panicked);
-    let make = match &shared.entries[place].body {
-        Body::User(make) => make,
-        Body::Mechanism(mechanism) => {
-            return catch_panic(|| mechanism.look(&shared.registry)).unwrap_or_else(|| Err(panicked()));
-        }
-    };
-    let mut run = catch_panic(|| make()).ok_or_else(panicked)?;
-    let result = poll_fn(|cx| match catch_panic(|| run.as_mut().poll(cx)) {
-        Some(poll) => poll.map_err(|error| Failure { reason: Reason::Failed, error: Some(error) }),
-        None => Poll::Ready(Err(panicked())),
-    });
-    let result = result.await;
-    catch_panic(|| drop(run)).map_or_else(|| Err(panicked()), |()| result)
 }

@@ -1,7 +1,6 @@
 //! Words of health checks: roles, states, and the reasons of failures.
 
 use crate::named_enum::named;
-use std::sync::Arc;
 
 named! {
     /// What a failing check does.
@@ -20,34 +19,26 @@ named! {
     as_str
 }
 
+impl Role {
+    /// Every role, in the order in which an instance meets them.
+    pub(super) const ALL: [Self; 3] = [Self::Startup, Self::Readiness, Self::Deep];
+}
+
 named! {
-    /// State of a check, or of all checks of a role.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    /// State of a check, or of all checks of a role. The value of its gauge is its place.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
     pub enum Status {
+        /// There is no result yet. A gauge ends here, too, with its handle: nothing is known of it any more.
+        Pending = "pending",
         /// It passes.
         Passing = "passing",
-        /// There is no result yet.
-        #[default]
-        Pending = "pending",
         /// It fails.
         Failing = "failing",
     }
 
     /// The name in logs and JSON.
     as_str
-}
-
-impl Status {
-    /// The value of the gauge. 0 is also where a gauge ends with its handle: nothing is known of it any more.
-    #[cfg(feature = "metrics")]
-    pub(super) const fn code(self) -> f64 {
-        match self {
-            Self::Pending => 0.0,
-            Self::Passing => 1.0,
-            Self::Failing => 2.0,
-        }
-    }
 }
 
 named! {
@@ -64,38 +55,10 @@ named! {
         StillRunning = "still_running",
         /// It panicked.
         Panicked = "panicked",
-        /// Its last result is older than its `max_age`: nothing runs the checks.
+        /// Its last result is older than 3 × `period` + `timeout`: nothing runs the checks.
         Stale = "stale",
-        /// Checks are run by a future that is polled outside of a tokio runtime.
-        NoRuntime = "no_runtime",
-        /// The circuit is open, or forced open.
-        CircuitOpen = "circuit_open",
-        /// Every permit of the bulkhead is taken.
-        BulkheadFull = "bulkhead_full",
-        /// Too many calls wait in the bulkhead's queue.
-        QueueTooLong = "queue_too_long",
-        /// The switch is engaged for all requests on this instance.
-        SwitchEngaged = "switch_engaged",
-        /// The kill switches have warnings.
-        Warnings = "warnings",
-        /// The registry has no mechanism of this name any more.
-        NotRegistered = "not_registered",
     }
 
     /// The name in logs and JSON.
     as_str
-}
-
-/// A failed run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) reason: Reason,
-    /// Its error as text, for the log and listeners.
-    pub(super) error: Option<Arc<str>>,
-}
-
-impl From<Reason> for Failure {
-    fn from(reason: Reason) -> Self {
-        Self { reason, error: None }
-    }
 }

@@ -4,8 +4,6 @@ use super::runtime::shared::Shared;
 use crate::events::Subscription;
 use crate::kill_switch::store::StoreError;
 use crate::kill_switch::{Author, Change, Committed, Document, EditError, Editor, Event, Status, SwitchId};
-#[cfg(feature = "tokio")]
-use crate::kill_switch::{State, Target};
 use std::fmt;
 use std::sync::Arc;
 /// All switches of a program: a cheap handle to them, made by [`KillSwitches::builder`].
@@ -37,14 +35,6 @@ impl KillSwitches {
     pub fn is_engaged(&self, id: &str) -> Option<bool> {
         let id = SwitchId::new(id).ok()?;
         self.shared.gates.lock().get(&id).map(|gate| gate.is_engaged())
-    }
-
-    /// Whether a switch is engaged on this instance for all requests, whatever they state; `None` if the program has
-    /// no such switch.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn is_engaged_for_all(&self, id: &str) -> Option<bool> {
-        let gate = self.shared.gates.lock().get(&SwitchId::new(id).ok()?).cloned()?;
-        Some(gate.state(&Target::new()) == State::Engaged)
     }
 
     /// The reason why a switch that is engaged does not block requests here that it is meant for.

@@ -5,7 +5,10 @@
 use crate::checks::good;
 use crate::exposition::Exporter;
 use crate::probes::builder;
-use backstop::health::Check;
+use crate::runs::run_once;
+use backstop::Health;
+use backstop::clock::Clock;
+use backstop::health::{Check, Role};
 use std::time::Duration;
 
 const STATUS: &str = "backstop_health_status";
@@ -31,7 +34,7 @@ fn every_series_is_there_at_zero_follows_its_check_and_ends_at_zero() {
                 assert_eq!(values(&exporter), expected);
             };
             told(&expected);
-            let running = tokio::spawn(health.run());
+            health.start();
             tokio::time::sleep(Duration::from_secs(1)).await;
             for (place, value) in [(0, 1.0), (2, 1.0), (3, 1.0), (4, 1.0)] {
                 expected[place].1 = value;
@@ -42,22 +45,23 @@ fn every_series_is_there_at_zero_follows_its_check_and_ends_at_zero() {
             told(&expected);
             assert!(health.is_ready());
             drop(health);
-            running.await.unwrap();
             told(&expected.map(|(name, _)| (name, 0.0)));
         });
     });
     assert!(exporter.text().contains(&format!("# TYPE {STATUS} gauge\n")));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_check_that_nobody_runs_shows_as_failing_once_it_is_looked_at() {
-    let exporter = Exporter::new();
-    let health = exporter.run(|| builder().readiness(good("cache")).build().unwrap());
-    let running = tokio::spawn(health.run());
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    running.abort();
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    exporter.run(|| assert!(!health.report(backstop::health::Role::Readiness).checks.is_empty()));
-    assert_eq!(exporter.scrape().value(STATUS, &[("check", "cache")]), 2.0);
-    assert_eq!(exporter.scrape().value(STATUS, &[("check", "readiness")]), 2.0);
+#[test]
+fn a_check_that_nobody_runs_shows_as_failing_once_it_is_looked_at() {
+    let (exporter, (clock, time)) = (Exporter::new(), Clock::manual());
+    let health = exporter.run(|| Health::builder().clock(clock).readiness(good("cache")).build().unwrap());
+    run_once(&health);
+    let shown = || {
+        exporter.run(|| assert!(!health.report(Role::Readiness).checks.is_empty()));
+        ["cache", "readiness"].map(|check| exporter.scrape().value(STATUS, &[("check", check)]))
+    };
+    time.advance(Duration::from_secs(16));
+    assert_eq!(shown(), [1.0, 1.0]);
+    time.advance(Duration::from_secs(1));
+    assert_eq!(shown(), [2.0, 2.0]);
 }

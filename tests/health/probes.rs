@@ -1,10 +1,10 @@
 //! What an orchestrator does with the answers, by Kubernetes' rules.
 
 use crate::kubelet::{Act, Kubelet, status};
+use backstop::CircuitBreaker;
 use backstop::circuit_breaker::CircuitBreakerConfig;
 use backstop::clock::Clock;
 use backstop::health::{Check, Health, HealthBuilder, Reason, Role, Status};
-use backstop::{CircuitBreaker, Registry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -59,7 +59,7 @@ async fn a_startup_that_never_ends_is_restarted_by_its_own_probe() {
 #[tokio::test(start_paused = true)]
 async fn readiness_follows_its_check_by_thresholds_and_restarts_nothing() {
     let health = builder().readiness(down("cache", 61, 121)).build().unwrap();
-    tokio::spawn(health.run());
+    health.start();
     let acts = Kubelet::default().watch(&health.router(), 300).await;
     // Looked at each 5 s: the third failure is at 75 s, the first pass at 125 s. The probe is half a second later.
     assert_eq!(acts, [(0, Act::Started), (5, Act::Ready), (75, Act::NotReady), (125, Act::Ready)]);
@@ -68,7 +68,7 @@ async fn readiness_follows_its_check_by_thresholds_and_restarts_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_shorter_outage_than_the_threshold_is_not_noticed() {
     let health = builder().readiness(down("cache", 61, 71)).build().unwrap();
-    tokio::spawn(health.run());
+    health.start();
     let acts = Kubelet::default().watch(&health.router(), 120).await;
     assert_eq!(acts, [(0, Act::Started), (5, Act::Ready)]);
 }
@@ -91,29 +91,26 @@ async fn what_all_instances_share_takes_all_of_them_out_if_it_is_declared_for_re
     let database = down("database", 61, 1_000);
     for (ready, declare) in ready.iter_mut().zip(declare) {
         let all: Vec<_> = (0..10).map(|_| declare(builder(), database.clone()).build().unwrap()).collect();
-        let running: Vec<_> = all.iter().map(|health| tokio::spawn(health.run())).collect();
+        assert!(all.iter().all(Health::start));
         tokio::time::sleep(Duration::from_secs(180)).await;
         *ready = all.iter().filter(|health| health.is_ready()).count();
-        drop((all, running));
     }
     assert_eq!(ready, [0, 10]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_left_for_an_open_circuit_comes_back_without_traffic() {
-    let registry = Registry::new();
     let config = CircuitBreakerConfig::builder().open_time(Duration::from_secs(30)).build().unwrap();
     let payments = CircuitBreaker::from_config_with_clock("payments", config, Clock::tokio()).unwrap();
-    let payments = registry.add(payments).unwrap();
-    let declared = builder().registry(&registry).readiness(Check::circuit_breaker("payments")).build().unwrap();
-    let silent = builder().registry(&registry).build().unwrap();
+    let declared = builder().readiness(Check::circuit_breaker(&payments)).build().unwrap();
     let (app, kubelet) = (declared.router(), Kubelet::default());
     assert_eq!(kubelet.watch(&app, 10).await, [(0, Act::Started), (5, Act::Ready)]);
     payments.trip("test");
     tokio::time::sleep(Duration::from_secs(2)).await;
     let report = declared.report(Role::Readiness);
-    assert_eq!((report.status, report.checks[0].reason), (Status::Failing, Some(Reason::CircuitOpen)));
-    assert!(silent.is_ready(), "nothing is fatal that was not declared");
+    let check = &report.checks[0];
+    assert_eq!((report.status, check.name), (Status::Failing, "circuit_breaker:payments"));
+    assert_eq!(check.reason, Some(Reason::Failed));
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert!(declared.is_ready(), "its open time is over, and probes need traffic");
 }

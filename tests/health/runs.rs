@@ -6,10 +6,8 @@ use crate::probes::{builder, panics};
 use backstop::Health;
 use backstop::clock::Clock;
 use backstop::health::{Check, Reason, Role, Status};
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::runtime::Builder;
 
@@ -61,7 +59,7 @@ async fn a_check_that_blocks_its_thread_fails_alone_and_is_not_started_twice() {
         async { Ok::<_, String>(()) }
     });
     let health = Health::builder().readiness(short(blocks)).deep(short(other)).build().unwrap();
-    let running = tokio::spawn(health.run());
+    health.start();
     eventually("it fails again and again", || first(&health, Role::Readiness).2 >= 5).await;
     assert_eq!(first(&health, Role::Readiness).1, Some(Reason::StillRunning));
     let before = runs.load(Ordering::SeqCst);
@@ -69,8 +67,6 @@ async fn a_check_that_blocks_its_thread_fails_alone_and_is_not_started_twice() {
     assert_eq!(begun.load(Ordering::SeqCst), 1);
     drop(opens);
     eventually("it passes once it is let go", || first(&health, Role::Readiness).0 == Status::Passing).await;
-    drop(health);
-    running.await.unwrap();
 }
 
 /// Panics when it is dropped.
@@ -102,7 +98,7 @@ async fn a_panic_wherever_it_is_is_a_failure_of_that_check() {
         .readiness(good("good"))
         .build()
         .unwrap();
-    tokio::spawn(health.run());
+    health.start();
     tokio::time::sleep(Duration::from_secs(11)).await;
     let report = health.report(Role::Readiness);
     for check in &report.checks[..3] {
@@ -117,15 +113,9 @@ async fn a_panic_wherever_it_is_is_a_failure_of_that_check() {
 
 #[test]
 fn it_is_made_and_read_without_a_runtime_and_says_so_when_it_is_run() {
-    let (clock, time) = Clock::manual();
-    let health = Health::builder().clock(clock).readiness(good("a").failure_threshold(1)).build().unwrap();
-    let mut run = pin!(health.run());
+    let health = Health::builder().readiness(good("a")).build().unwrap();
+    assert!(!health.start());
     assert_eq!(first(&health, Role::Readiness), (Status::Pending, None, 0));
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(run.as_mut().poll(&mut cx).is_pending());
-    assert_eq!(first(&health, Role::Readiness), (Status::Failing, Some(Reason::NoRuntime), 1));
-    time.advance(Duration::from_secs(3_600));
-    assert_eq!(first(&health, Role::Readiness).1, Some(Reason::Stale));
 }
 
 #[test]
@@ -136,61 +126,135 @@ fn a_runtime_without_a_time_driver_is_enough() {
     let told = Arc::clone(&failed);
     let _subscription = health.subscribe(move |_| told.store(true, Ordering::SeqCst));
     Builder::new_current_thread().build().unwrap().block_on(async {
-        let running = tokio::spawn(health.run());
+        health.start();
         while !failed.load(Ordering::SeqCst) {
             tokio::task::yield_now().await;
         }
-        running.abort();
     });
     assert_eq!(first(&health, Role::Readiness).1, Some(Reason::TimedOut));
 }
 
-#[tokio::test(start_paused = true)]
-async fn it_ends_with_the_last_handle() {
-    let health = builder().deep(good("a")).build().unwrap();
-    let running = tokio::spawn(health.run());
-    let other = health.clone();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    drop(health);
-    tokio::time::sleep(Duration::from_secs(600)).await;
-    assert!(!running.is_finished());
-    drop(other);
-    running.await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_second_future_leaves_the_checks_to_the_first_and_takes_over_after_it() {
+/// A check that counts its runs, and hangs in each.
+fn hangs(name: &str) -> (Check, Arc<AtomicU64>) {
     let begun = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&begun);
-    let hangs = Check::new("hangs", move || {
+    let check = Check::new(name, move || {
         counted.fetch_add(1, Ordering::SeqCst);
-        std::future::pending::<Result<(), String>>()
+        let counted = Arc::clone(&counted);
+        async move {
+            std::future::pending::<()>().await;
+            drop(counted);
+            Ok::<_, String>(())
+        }
     });
-    let health = builder().deep(hangs.timeout(Duration::from_secs(50))).build().unwrap();
-    let running = tokio::spawn(health.run());
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    health.run().await; // at once
-    assert_eq!(begun.load(Ordering::SeqCst), 1);
-    running.abort();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    tokio::spawn(health.run());
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(begun.load(Ordering::SeqCst), 2, "at its next time");
-    assert_eq!(first(&health, Role::Deep).2, 0, "a run that was dropped with its future is no failure");
+    (check, begun)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_nobody_renews_is_stale_and_a_startup_that_is_over_is_not() {
-    let health = builder().startup(good("migrations")).readiness(good("cache")).build().unwrap();
-    let running = tokio::spawn(health.run());
+async fn it_ends_with_the_last_handle() {
+    let (check, begun) = hangs("hangs");
+    let health = builder().deep(check).build().unwrap();
+    health.start();
+    let other = health.clone();
+    drop(health);
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    assert_eq!(begun.load(Ordering::SeqCst), 2, "another handle is left");
+    drop(other);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(health.is_ready());
-    running.abort();
-    tokio::time::sleep(Duration::from_secs(17)).await;
+    assert_eq!(Arc::strong_count(&begun), 1, "the run and the check are dropped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_start_leaves_the_checks_to_the_first() {
+    let (check, begun) = hangs("hangs");
+    let health = builder().deep(check.timeout(Duration::from_secs(50))).build().unwrap();
+    for _ in 0..10 {
+        assert!(health.start());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(begun.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_beyond_the_period_delays_the_next_run_and_fails_once_a_run() {
+    let (check, begun) = hangs("hangs");
+    let check = check.period(Duration::from_secs(10)).timeout(Duration::from_secs(15));
+    let health = builder().deep(check).build().unwrap();
+    health.start();
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert_eq!(first(&health, Role::Deep), (Status::Pending, Some(Reason::TimedOut), 1));
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    let begun = begun.load(Ordering::SeqCst);
+    assert!((2..=4).contains(&begun), "{begun} runs");
+    let failures = u64::from(first(&health, Role::Deep).2);
+    assert!((begun - 1..=begun).contains(&failures), "{failures} failures");
+}
+
+/// Runs the checks until they are ready, on a runtime that ends then.
+pub(crate) fn run_once(health: &Health) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        assert!(health.start());
+        eventually("ready", || health.is_ready()).await;
+    });
+}
+
+#[test]
+fn a_result_that_nobody_renews_is_stale_and_a_startup_that_is_over_is_not() {
+    let (clock, time) = Clock::manual();
+    let builder = Health::builder().clock(clock);
+    let health = builder.startup(good("migrations")).readiness(good("cache")).build().unwrap();
+    run_once(&health);
+    time.advance(Duration::from_secs(17));
     let report = health.report(Role::Readiness);
     let shown: Vec<_> = report.checks.iter().map(|check| (check.name, check.status, check.reason)).collect();
     assert_eq!(shown, [("migrations", Status::Passing, None), ("cache", Status::Failing, Some(Reason::Stale))]);
-    tokio::spawn(health.run());
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    run_once(&health);
     assert!(health.is_ready());
+}
+
+#[test]
+fn runs_dropped_with_their_runtime_are_no_failure_and_go_on_with_the_next_one() {
+    let (check, begun) = hangs("hangs");
+    let health = Health::builder().readiness(check.failure_threshold(1)).build().unwrap();
+    for run in 1..=2 {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            assert!(health.start());
+            eventually("it has begun", || begun.load(Ordering::SeqCst) == run).await;
+        });
+        drop(runtime);
+        assert_eq!(first(&health, Role::Readiness), (Status::Pending, None, 0));
+    }
+}
+
+#[test]
+fn a_run_that_blocks_a_runtime_which_has_ended_is_still_the_only_one() {
+    let (gate, begun) = (Arc::new(Gate::default()), Arc::new(AtomicU64::new(0)));
+    let first_runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let opens = Opens(Arc::clone(&gate)); // before the drop of the runtime, which waits
+    let (closed, counted) = (Arc::clone(&gate), Arc::clone(&begun));
+    let blocks = Check::new("blocks", move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        closed.pass();
+        async { Ok::<_, String>(()) }
+    });
+    let blocks = blocks.period(Duration::from_millis(20)).timeout(Duration::from_millis(10));
+    let health = Health::builder().readiness(blocks).build().unwrap();
+    first_runtime.block_on(async {
+        health.start();
+        eventually("it blocks", || begun.load(Ordering::SeqCst) == 1).await;
+    });
+    first_runtime.shutdown_background();
+    Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        eventually("the second one runs it", || {
+            health.start();
+            first(&health, Role::Readiness).2 >= 5
+        })
+        .await;
+        assert_eq!(first(&health, Role::Readiness).1, Some(Reason::StillRunning));
+        assert_eq!(begun.load(Ordering::SeqCst), 1);
+        drop(opens);
+        eventually("it passes once it is let go", || health.is_ready()).await;
+    });
 }

@@ -60,6 +60,16 @@ fn those_of_signals_too() {
 }
 
 #[test]
+fn health_checks_are_shared() {
+    use backstop::health::{Check, Event, Health, HealthBuilder, Report};
+    cloned::<Health>();
+    cloned::<HealthBuilder>();
+    cloned::<Check>();
+    cloned::<Event>();
+    cloned::<Report>();
+}
+
+#[test]
 fn what_travels_with_a_call_is_sent_between_threads() {
     shared::<Permit>();
     shared::<Subscription>();

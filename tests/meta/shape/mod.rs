@@ -31,6 +31,7 @@ const PURE_ROOMS: &[&str] = &[
     "circuit_breaker/event.rs",
     "circuit_breaker/window/",
     "circuit_breaker/config/",
+    "health/event.rs",
     "health/machine.rs",
     "health/report.rs",
     "health/state.rs",
