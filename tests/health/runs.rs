@@ -2,12 +2,14 @@
 
 use crate::checks::good;
 use crate::common::eventually;
+use crate::kubelet::status;
 use crate::probes::{builder, panics};
 use backstop::Health;
 use backstop::clock::Clock;
 use backstop::health::{Check, Reason, Role, Status};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::runtime::Builder;
 
@@ -190,6 +192,49 @@ async fn a_timeout_beyond_the_period_delays_the_next_run_and_fails_once_a_run() 
     assert!((begun - 1..=begun).contains(&failures), "{failures} failures");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_dropped_before_its_answer_leaves_the_checks_running() {
+    let health = builder().readiness(good("cache")).build().unwrap();
+    let app = health.router();
+    let mut probe = Box::pin(status(&app, "/readyz"));
+    let _answer = probe.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    drop(probe);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(health.is_ready());
+}
+
+/// An error whose text asks the checks.
+#[derive(Debug)]
+struct Asks(Arc<OnceLock<Health>>);
+
+impl std::fmt::Display for Asks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} checks", self.0.get().unwrap().report(Role::Readiness).checks.len())
+    }
+}
+
+impl std::error::Error for Asks {}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_and_its_error_may_ask_the_checks() {
+    let known = Arc::new(OnceLock::<Health>::new());
+    let asked = Arc::clone(&known);
+    let asks = Check::new("asks", move || {
+        let asked = Arc::clone(&asked);
+        async move {
+            assert!(!asked.get().unwrap().is_ready());
+            Err::<(), _>(Asks(asked))
+        }
+    });
+    let health = builder().readiness(asks.failure_threshold(1)).build().unwrap();
+    known.set(health.clone()).unwrap();
+    let (sender, heard) = std::sync::mpsc::channel();
+    let _subscription = health.subscribe(move |event| drop(sender.send(event.error.clone())));
+    health.start();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(heard.recv().unwrap().as_deref(), Some("1 checks"));
+}
+
 /// Runs the checks until they are ready, on a runtime that ends then.
 pub(crate) fn run_once(health: &Health) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -216,7 +261,8 @@ fn a_result_that_nobody_renews_is_stale_and_a_startup_that_is_over_is_not() {
 #[test]
 fn runs_dropped_with_their_runtime_are_no_failure_and_go_on_with_the_next_one() {
     let (check, begun) = hangs("hangs");
-    let health = Health::builder().readiness(check.failure_threshold(1)).build().unwrap();
+    let check = check.failure_threshold(1).timeout(Duration::from_secs(600));
+    let health = Health::builder().readiness(check).build().unwrap();
     for run in 1..=2 {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
