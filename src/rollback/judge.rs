@@ -1,9 +1,12 @@
 //! The judge: ticks in, verdicts out.
 
+mod watched;
+
 use super::policy::{Acts, NoDataActs, Policy, Trigger};
 use super::tick::{Arm, Tick};
-use super::trigger::{Finding, Now, Watch, count};
+use super::trigger::{Finding, Now, count};
 use super::verdict::{Data, Decision, Override, Samples, TriggerState, Verdict};
+use watched::State;
 
 /// Judges one rollout. A function of its ticks: no clock, no I/O; `observe` cannot fail.
 ///
@@ -47,21 +50,6 @@ pub struct Judge {
     pending: Option<Tick>,
 }
 
-/// A trigger's watch, and when it had data.
-#[derive(Clone, Debug)]
-struct State {
-    watch: Watch,
-    first: Option<f64>,
-    last: Option<f64>,
-    /// Ticks with data, for the usual gap between them.
-    ticks: f64,
-    /// When a person accepted that its data is missing.
-    excused: Option<f64>,
-    is_ignored: bool,
-    /// A person overrode it in this stage.
-    is_muted: bool,
-}
-
 /// Why a decision was taken; triggers by their index.
 #[derive(Clone, Copy, Debug)]
 enum Reason {
@@ -88,10 +76,6 @@ struct Time {
 const ALIKE: u32 = 10;
 /// Shortest tick that is judged.
 const SECOND: f64 = 0.95;
-/// Seconds without data that are never called stale; requests, or ticks with data, that would usually have come since.
-const STALE: f64 = 10.0;
-const STALE_REQUESTS: f64 = 20.0;
-const STALE_TICKS: f64 = 3.0;
 
 impl Judge {
     /// A judge at the beginning of a rollout.
@@ -331,58 +315,6 @@ impl Judge {
                     _ => format!("fired without acting: {}", silent.join("; ")),
                 }
             }
-        }
-    }
-}
-
-impl State {
-    fn new(trigger: &Trigger) -> Self {
-        Self {
-            watch: Watch::new(trigger),
-            first: None,
-            last: None,
-            ticks: 0.0,
-            excused: None,
-            is_ignored: false,
-            is_muted: false,
-        }
-    }
-
-    /// The watch's state, unless there is no data.
-    fn state(&self, trigger: &Trigger, elapsed: f64) -> TriggerState {
-        let state = if self.is_ignored { TriggerState::Collecting } else { self.watch.state() };
-        let missing = if trigger.required { TriggerState::NoData } else { TriggerState::NotMeasured };
-        match self.first {
-            _ if self.is_ignored || matches!(state, TriggerState::Fired | TriggerState::Borderline) => state,
-            None => missing,
-            Some(_) if self.is_stale(elapsed) => TriggerState::NoData,
-            Some(_) if state == TriggerState::NotMeasured => missing,
-            Some(_) => state,
-        }
-    }
-
-    /// Whether there has been no data for a time in which it usually comes.
-    fn is_stale(&self, elapsed: f64) -> bool {
-        let Some((first, last)) = self.first.zip(self.last) else { return false };
-        let (samples, lasted) = (self.watch.samples(), (last - first).max(1.0));
-        let of_requests = if samples > 0.0 { STALE_REQUESTS * lasted / samples.max(1.0) } else { 0.0 };
-        let of_ticks = if self.ticks > 1.0 { STALE_TICKS * lasted / (self.ticks - 1.0) } else { 0.0 };
-        elapsed - last > STALE.max(of_requests).max(of_ticks)
-    }
-
-    /// What the watch says, unless there is no data.
-    fn finding(&self, trigger: &Trigger, elapsed: f64) -> Finding {
-        let state = self.state(trigger, elapsed);
-        if self.is_ignored {
-            return Finding::new(state, format!("ignored in the first {:.0} s of a stage", trigger.ignore_first));
-        }
-        let finding = self.watch.finding();
-        match self.last {
-            Some(last) if state == TriggerState::NoData && self.is_stale(elapsed) => {
-                let sentence = format!("no data for {:.0} s; until then, {}", elapsed - last, finding.sentence);
-                Finding { state, sentence, ..finding }
-            }
-            _ => Finding { state, ..finding },
         }
     }
 }

@@ -35,8 +35,10 @@
 //! let mut judge = Judge::new(Policy::default());
 //! let verdict = judge.observe(Tick::new(1.0, arm(100.0, 0.0), Some(arm(1_900.0, 2.0)))?);
 //! assert_eq!(verdict.decision, Decision::Continue);
-//! let verdict = judge.observe(Tick::new(2.0, arm(100.0, 20.0), Some(arm(1_900.0, 2.0)))?);
-//! let verdict = judge.observe(Tick::new(3.0, arm(100.0, 20.0), Some(arm(1_900.0, 2.0)))?);
+//! let bad = |at| Tick::new(at, arm(100.0, 20.0), Some(arm(1_900.0, 2.0)));
+//! judge.observe(bad(2.0)?);
+//! judge.observe(bad(3.0)?);
+//! let verdict = judge.observe(bad(4.0)?);
 //! assert_eq!(verdict.decision, Decision::Rollback);
 //! println!("{}", verdict.sentence);
 //! # Ok::<(), backstop::ConfigError>(())
