@@ -2,6 +2,9 @@
 //!
 //! The state counts its users and hears when the last one is gone. A call in flight is none: it holds the state by a
 //! reference that its thread [parks](crate::parked) afterwards, so that no call writes a count that threads share.
+//!
+//! The clones of a service are users: of a client in the state of an axum `Router`, clones alone are left. So each clone
+//! writes the count, or shares one user with the others, as in [`protect`](crate::protect).
 
 use crate::parked::{Kept, Parked};
 use crate::sync::Arc;

@@ -39,7 +39,8 @@ impl Bulkhead {
     /// Keeps the bulkhead for the rest of the process and stops counting references to it.
     ///
     /// Its gauges never end, and the memory, less than 1 kB, is never returned. Calls take about the same time without:
-    /// threads keep the references that they count.
+    /// threads keep the references that they count. It saves the count that axum writes as it clones the layer's service
+    /// for a request.
     #[must_use]
     pub fn leak(self) -> Self {
         Self { shared: self.shared.leak(), partition: self.partition }

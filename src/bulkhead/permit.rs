@@ -34,6 +34,8 @@ pub struct Permit<H: PermitOwner = Bulkhead> {
     hold: CallId,
     epoch: u16,
     phase: Phase,
+    /// Whether the response's body holds it, in a layer of several mechanisms.
+    until_body_end: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +54,11 @@ enum Phase {
 
 impl<H: PermitOwner> Permit<H> {
     pub(super) fn new(holder: H, Ticket { hold, epoch }: Ticket) -> Self {
-        Self { holder, hold, epoch, phase: Phase::Bare }
+        Self { holder, hold, epoch, phase: Phase::Bare, until_body_end: false }
     }
 
     pub(super) fn bypass(holder: H) -> Self {
-        Self { holder, hold: CallId::NONE, epoch: 0, phase: Phase::Bypass }
+        Self { holder, hold: CallId::NONE, epoch: 0, phase: Phase::Bypass, until_body_end: false }
     }
 
     pub(super) fn holder(&self) -> &H {
@@ -73,6 +75,18 @@ impl<H: PermitOwner> Permit<H> {
             self.phase = Phase::Carried;
         }
         self
+    }
+
+    /// Whether the response's body holds it.
+    #[inline]
+    pub(crate) fn until_body_end(mut self, until_body_end: bool) -> Self {
+        self.until_body_end = until_body_end;
+        self
+    }
+
+    #[inline]
+    pub(crate) fn is_until_body_end(&self) -> bool {
+        self.until_body_end
     }
 
     /// Ends the call and gives the place back. The outcome, or [`Classification`], matters to an adaptive limit

@@ -17,6 +17,8 @@ pub(super) struct Mechanisms<B, H> {
     pub(super) switch: Option<KillSwitch>,
     pub(super) breaker: Option<B>,
     pub(super) bulkhead: Option<H>,
+    /// Whether the bulkhead's permit is held until the response's body ends.
+    pub(super) holds_body: bool,
 }
 
 /// The mechanisms of one request.
@@ -24,6 +26,7 @@ pub(super) struct Chosen<'a, B: circuit_breaker::PermitOwner, H: bulkhead::Permi
     switch: Cow<'a, Option<KillSwitch>>,
     breaker: Option<Cow<'a, B>>,
     bulkhead: Option<Cow<'a, H>>,
+    holds_body: bool,
 }
 
 /// Result of the slow path of admission.
@@ -69,7 +72,7 @@ impl<B, H> Mechanisms<B, H> {
 
     /// The switch alone: it has rejected, and the others are not asked.
     pub(super) fn only_switch<D: circuit_breaker::PermitOwner, I: bulkhead::PermitOwner>(&self) -> Chosen<'_, D, I> {
-        Chosen { switch: Cow::Borrowed(&self.switch), breaker: None, bulkhead: None }
+        Chosen { switch: Cow::Borrowed(&self.switch), breaker: None, bulkhead: None, holds_body: false }
     }
 
     /// The mechanisms of a request.
@@ -83,6 +86,7 @@ impl<B, H> Mechanisms<B, H> {
             switch: Cow::Borrowed(&self.switch),
             breaker: self.breaker.as_ref().map(|breaker| breaker.select(request)),
             bulkhead: self.bulkhead.as_ref().map(|bulkhead| bulkhead.select(request)),
+            holds_body: self.holds_body,
         }
     }
 
@@ -116,7 +120,7 @@ impl<B, H> Mechanisms<B, H> {
             None => None,
         };
         let bulkhead = match &self.bulkhead {
-            Some(bulkhead) => Some(Held::try_enter_fast(bulkhead.always()?)?),
+            Some(bulkhead) => Some(Held::try_enter_fast(bulkhead.always()?)?.until_body_end(self.holds_body)),
             None => None,
         };
         let breaker =
@@ -179,6 +183,7 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Chosen<'_, B, H>
 
     /// Asks the circuit, just before the call.
     fn last(&self, bulkhead: Option<Permit<H>>, is_inbound: bool) -> Result<Guards<B, H>, Rejected> {
+        let bulkhead = bulkhead.map(|permit| permit.until_body_end(self.holds_body));
         let mut guards = Guards { breaker: None, bulkhead };
         if let Some(breaker) = &self.breaker {
             match circuit_breaker::Permit::enter(&**breaker, is_inbound) {
@@ -219,11 +224,12 @@ pub(super) struct Pending<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOw
 
 impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Pending<B, H> {
     pub(super) fn new(mechanisms: Chosen<'_, B, H>, held: Held<H>, is_inbound: bool) -> Self {
-        let Chosen { switch, breaker, bulkhead } = mechanisms;
+        let Chosen { switch, breaker, bulkhead, holds_body } = mechanisms;
         let mechanisms = Chosen {
             switch: Cow::Owned(switch.into_owned()),
             breaker: breaker.map(|breaker| Cow::Owned(breaker.into_owned())),
             bulkhead: bulkhead.map(|bulkhead| Cow::Owned(bulkhead.into_owned())),
+            holds_body,
         };
         Self { mechanisms, held, is_inbound, upload: None, place: Place::default() }
     }

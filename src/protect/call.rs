@@ -157,7 +157,7 @@ impl<T, L, B, H> Protect<T, Auto, AsError, L, B, H> {
             let held = chosen.hold()?;
             Ok(Pending::new(chosen, held, self.side == Some(Side::Inbound)))
         };
-        Guarded { future, stage: Stage::New(ask), classifier, load: &self.load, holds_body: self.holds_body }
+        Guarded { future, stage: Stage::New(ask), classifier, load: &self.load }
     }
 }
 
@@ -177,7 +177,6 @@ pin_project! {
         stage: Stage<A, B, H>,
         classifier: &'c C,
         load: &'l L,
-        holds_body: bool,
     }
 }
 
@@ -204,7 +203,7 @@ where
         let Stage::Called(guards) = this.stage else { unreachable!("it has been let through") };
         let judged = ready!(poll_call(this.future, guards, *this.classifier, cx));
         let load = guards.bulkhead.as_ref().map_or(Outcome::Ignored, |_| outcome(*this.load, &judged.0));
-        let result = finish(judged, load, guards, *this.classifier, *this.holds_body, |failed| (failed, false));
+        let result = finish(judged, load, guards, *this.classifier, |failed| (failed, false));
         Poll::Ready(result.map_err(CallError::Inner))
     }
 }

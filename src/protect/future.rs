@@ -30,7 +30,6 @@ pin_project! {
         pub(super) classifier: C,
         pub(super) on_reject: P,
         pub(super) load: L,
-        pub(super) holds_body: bool,
     }
 }
 
@@ -57,7 +56,7 @@ where
                 let judged = ready!(poll_call(future, guard, classifier, cx));
                 let load = guard.bulkhead.as_ref().map_or(Outcome::Ignored, |_| outcome(&*this.load, &judged.0));
                 let recover = |failed| on_reject.recover(failed);
-                Poll::Ready(finish(judged, load, guard, classifier, *this.holds_body, recover).map_err(P::carry))
+                Poll::Ready(finish(judged, load, guard, classifier, recover).map_err(P::carry))
             }
             StateProjected::Rejected { rejection } => {
                 let rejection = rejection.take().expect("polled after it was ready");
@@ -75,7 +74,6 @@ pub(super) fn finish<C, R, E, B, H>(
     load: Outcome,
     guards: &mut Guards<B, H>,
     classifier: &C,
-    holds_body: bool,
     recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
 ) -> Result<C::Response<Guards<B, H>>, E>
 where
@@ -84,9 +82,9 @@ where
     H: bulkhead::PermitOwner,
 {
     let Classified::Now(classification) = verdict else {
-        match &guards.bulkhead {
-            Some(permit) if holds_body => permit.answered(load),
-            _ => guards.release_bulkhead(load),
+        match guards.held_on() {
+            Some(permit) => permit.answered(load),
+            None => guards.release_bulkhead(load),
         }
         return result.map(|response| classifier.watch(response, Some(std::mem::take(guards))));
     };
@@ -95,12 +93,12 @@ where
     if is_fallback {
         guards.fallback_used();
     }
-    if !holds_body || result.is_err() {
-        guards.release_bulkhead(load);
-        return result.map(|response| classifier.watch(response, None));
-    }
-    if let Some(permit) = &guards.bulkhead {
-        permit.answered(load);
+    match guards.held_on() {
+        Some(permit) if result.is_ok() => permit.answered(load),
+        _ => {
+            guards.release_bulkhead(load);
+            return result.map(|response| classifier.watch(response, None));
+        }
     }
     guards.bulkhead.settle(classification); // and the permit is held on
     result.map(|response| classifier.watch(response, Some(std::mem::take(guards))))

@@ -23,6 +23,12 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Default for Guar
 }
 
 impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Guards<B, H> {
+    /// The bulkhead's permit, if the response's body holds it.
+    #[inline]
+    pub(super) fn held_on(&self) -> Option<&bulkhead::Permit<H>> {
+        self.bulkhead.as_ref().filter(|permit| permit.is_until_body_end())
+    }
+
     /// The response's head is there; the bulkhead's permit ends here unless it is held until the body ends.
     #[inline]
     pub(super) fn release_bulkhead(&mut self, outcome: Outcome) {

@@ -14,12 +14,11 @@ use crate::reject::{AsError, answers, sides};
 /// Begins a layer of several mechanisms. See the [module](super).
 pub fn protect() -> Protect {
     Protect {
-        mechanisms: Mechanisms { switch: None, breaker: None, bulkhead: None },
+        mechanisms: Mechanisms { switch: None, breaker: None, bulkhead: None, holds_body: false },
         targets: Anyone,
         classifier: Auto,
         on_reject: AsError,
         load: AnyResult,
-        holds_body: false,
         side: None,
     }
 }
@@ -33,7 +32,6 @@ pub struct Protect<T = Anyone, C = Auto, P = AsError, L = AnyResult, B = Circuit
     pub(super) classifier: C,
     pub(super) on_reject: P,
     pub(super) load: L,
-    pub(super) holds_body: bool,
     pub(super) side: Option<Side>,
 }
 
@@ -42,29 +40,29 @@ impl<T, C, P, L, B, H> Protect<T, C, P, L, B, H> {
     sides!();
 
     fn with<D, Q>(self, change: impl FnOnce(C, P) -> (D, Q)) -> Protect<T, D, Q, L, B, H> {
-        let Self { mechanisms, targets, classifier, on_reject, load, holds_body, side } = self;
+        let Self { mechanisms, targets, classifier, on_reject, load, side } = self;
         let (classifier, on_reject) = change(classifier, on_reject);
-        Protect { mechanisms, targets, classifier, on_reject, load, holds_body, side }
+        Protect { mechanisms, targets, classifier, on_reject, load, side }
     }
 
     fn with_mechanisms<U, D, I>(
         self,
         change: impl FnOnce(T, Mechanisms<B, H>) -> (U, Mechanisms<D, I>),
     ) -> Protect<U, C, P, L, D, I> {
-        let Self { mechanisms, targets, classifier, on_reject, load, holds_body, side } = self;
+        let Self { mechanisms, targets, classifier, on_reject, load, side } = self;
         let (targets, mechanisms) = change(targets, mechanisms);
-        Protect { mechanisms, targets, classifier, on_reject, load, holds_body, side }
+        Protect { mechanisms, targets, classifier, on_reject, load, side }
     }
 
     fn with_breaker<D>(self, breaker: D) -> Protect<T, C, P, L, D, H> {
-        self.with_mechanisms(|targets, Mechanisms { switch, bulkhead, .. }| {
-            (targets, Mechanisms { switch, breaker: Some(breaker), bulkhead })
+        self.with_mechanisms(|targets, Mechanisms { switch, bulkhead, holds_body, .. }| {
+            (targets, Mechanisms { switch, breaker: Some(breaker), bulkhead, holds_body })
         })
     }
 
     fn with_bulkhead<I>(self, bulkhead: I) -> Protect<T, C, P, L, B, I> {
-        self.with_mechanisms(|targets, Mechanisms { switch, breaker, .. }| {
-            (targets, Mechanisms { switch, breaker, bulkhead: Some(bulkhead) })
+        self.with_mechanisms(|targets, Mechanisms { switch, breaker, holds_body, .. }| {
+            (targets, Mechanisms { switch, breaker, bulkhead: Some(bulkhead), holds_body })
         })
     }
 
@@ -125,8 +123,8 @@ impl<T, C, P, L, B, H> Protect<T, C, P, L, B, H> {
     ///
     /// The one of [`classify`](Self::classify) is the breaker's: a dependency that fails is not slower for it.
     pub fn classify_for_bulkhead<D>(self, load: D) -> Protect<T, C, P, D, B, H> {
-        let Self { mechanisms, targets, classifier, on_reject, holds_body, side, .. } = self;
-        Protect { mechanisms, targets, classifier, on_reject, load, holds_body, side }
+        let Self { mechanisms, targets, classifier, on_reject, side, .. } = self;
+        Protect { mechanisms, targets, classifier, on_reject, load, side }
     }
 }
 
@@ -140,7 +138,7 @@ impl<T, P, L, B, H> Protect<T, Auto, P, L, B, H> {
     /// It is for responses that [`Auto`] watches, HTTP and gRPC: with another classifier afterwards, and for responses
     /// of reqwest, the permit ends with the head.
     pub fn until_body_end(mut self) -> Self {
-        self.holds_body = true;
+        self.mechanisms.holds_body = true;
         self
     }
 }

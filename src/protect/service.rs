@@ -11,6 +11,7 @@ use crate::classify::{AnyResult, Auto, Classify};
 use crate::guarded::{Progress, State, settle_broken, wrapper};
 use crate::outcome::on_behalf_of;
 use crate::reject::{AsError, OnReject, Rejected, is_inbound};
+use crate::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -19,10 +20,11 @@ use tower_service::Service;
 ///
 /// `poll_ready` reserves nothing. A request that has to wait takes the service that was polled ready with it, so the
 /// service is cloned. Clones share the mechanisms.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ProtectService<S, T = Anyone, C = Auto, P = AsError, L = AnyResult, B = CircuitBreaker, H = Bulkhead> {
     inner: S,
-    layer: Protect<T, C, P, L, B, H>,
+    /// Clones are one user of each mechanism: axum clones a service for each request, and one count is written for that.
+    layer: Arc<Protect<T, C, P, L, B, H>>,
     /// The inner service was not asked whether it is ready: the call was going to be rejected.
     is_unasked: bool,
     place: Place,
@@ -30,7 +32,14 @@ pub struct ProtectService<S, T = Anyone, C = Auto, P = AsError, L = AnyResult, B
 
 impl<S, T, C, P, L, B, H> ProtectService<S, T, C, P, L, B, H> {
     fn new(inner: S, layer: Protect<T, C, P, L, B, H>) -> Self {
-        Self { inner, layer, is_unasked: false, place: Place::default() }
+        Self { inner, layer: Arc::new(layer), is_unasked: false, place: Place::default() }
+    }
+}
+
+impl<S: Clone, T, C, P, L, B, H> Clone for ProtectService<S, T, C, P, L, B, H> {
+    fn clone(&self) -> Self {
+        let (inner, layer) = (self.inner.clone(), Arc::clone(&self.layer));
+        Self { inner, layer, is_unasked: self.is_unasked, place: Place::default() }
     }
 }
 
@@ -121,9 +130,9 @@ impl<S, T, C: Clone, P: Clone, L: Clone, B, H> ProtectService<S, T, C, P, L, B, 
     where
         S: Service<Request>,
     {
-        let Protect { classifier, on_reject, load, .. } = &self.layer;
+        let Protect { classifier, on_reject, load, .. } = &*self.layer;
         let (classifier, on_reject, load) = (classifier.clone(), on_reject.clone(), load.clone());
-        ResponseFuture { state, classifier, on_reject, load, holds_body: self.layer.holds_body }
+        ResponseFuture { state, classifier, on_reject, load }
     }
 
     #[cold]

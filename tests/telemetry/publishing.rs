@@ -4,15 +4,21 @@
 
 use crate::exposition::{Exporter, Scrape};
 
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::get;
 use backstop::circuit_breaker::{CircuitBreakerBuilder, Permit, RetryAfterPolicy, State};
 use backstop::clock::Clock;
 use backstop::config::Named;
-use backstop::{Bulkhead, CircuitBreaker, Registry};
+use backstop::{Bulkhead, CircuitBreaker, Registry, protect};
+use futures_util::FutureExt;
 use metrics::{Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tower::ServiceExt;
 
 const CALLS: &str = "backstop_circuit_breaker_calls_total";
 const STATE: &str = "backstop_circuit_breaker_state";
@@ -149,6 +155,40 @@ fn gauges_end_with_the_last_handle_though_calls_are_in_flight() {
         assert!(is_zero(&exporter.scrape()), "calls that end later change no gauge");
     });
     assert_eq!(exporter.scrape().value("backstop_bulkhead_calls_total", &[("kind", "permitted")]), 3.0);
+}
+
+/// axum clones a service for each connection and each request; those that it was given may go before.
+#[test]
+fn gauges_end_with_the_last_clone_of_the_services_that_a_router_holds() {
+    let exporter = Exporter::new();
+    exporter.run(|| {
+        let router = || {
+            let (alone, breaker) = (CircuitBreaker::new("alone"), CircuitBreaker::new("both"));
+            let (bulkhead, both) = (Bulkhead::new("alone"), Bulkhead::new("both"));
+            Router::new()
+                .route("/", get(async || "ok"))
+                .layer(bulkhead.layer().respond())
+                .layer(alone.layer().respond())
+                .layer(protect().circuit_breaker(&breaker).bulkhead(&both).respond())
+        };
+        let given = router();
+        let served = given.clone().with_state::<()>(());
+        drop(given);
+        for _ in 0..3 {
+            let request = Request::new(Body::empty());
+            assert!(served.clone().oneshot(request).now_or_never().unwrap().unwrap().status().is_success());
+        }
+        let limit = "backstop_bulkhead_max_concurrent_calls";
+        for name in ["alone", "both"] {
+            assert_eq!(exporter.state(name), "closed");
+            assert_ne!(exporter.scrape().value(limit, &[("name", name)]), 0.0, "{name}");
+        }
+        std::thread::spawn(move || drop(served)).join().unwrap();
+        for name in ["alone", "both"] {
+            assert_eq!(exporter.scrape().sum(STATE, &[("name", name)]), 0.0, "{name}");
+            assert_eq!(exporter.scrape().value(limit, &[("name", name)]), 0.0, "{name}");
+        }
+    });
 }
 
 #[test]

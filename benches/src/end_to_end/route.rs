@@ -62,7 +62,8 @@ fn router() -> Router {
 /// One request after another, each to a clone of the router as `axum::serve` does it, its response read to the end.
 fn called(router: Router) -> Instance {
     Instance::new(move || {
-        let router = router.clone();
+        // For each connection axum makes the routes at once; without, it would apply the layers for each request.
+        let router = router.clone().with_state::<()>(());
         move || {
             let mut context = Context::from_waker(Waker::noop());
             let response = pin!(router.clone().call(Request::new(Body::empty())));
