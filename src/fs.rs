@@ -5,9 +5,7 @@
 //! network file systems cannot sync a directory (`InvalidInput`, `Unsupported`): there the rename is on the server
 //! already, and it counts as synced.
 
-#[cfg(any(feature = "kill-switch", test))]
-use std::ffi::OsStr;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Write};
@@ -22,7 +20,6 @@ pub(crate) struct Failure {
     pub(crate) path: PathBuf,
     pub(crate) source: io::Error,
     /// Whether the new file is in place, and a power cut may still undo it.
-    #[cfg_attr(not(feature = "kill-switch"), expect(dead_code, reason = "only the stores of switches ask"))]
     pub(crate) is_in_place: bool,
 }
 
@@ -124,7 +121,6 @@ fn durable(synced: io::Result<()>) -> io::Result<()> {
 }
 
 /// Removes temporary files whose writers were killed. One that cannot be removed does no harm.
-#[cfg(feature = "kill-switch")]
 pub(crate) fn remove_temporaries(directory: &Path, is_target: impl Fn(&[u8]) -> bool) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if target_of_temporary(&entry.file_name()).is_some_and(&is_target) {
@@ -134,7 +130,6 @@ pub(crate) fn remove_temporaries(directory: &Path, is_target: impl Fn(&[u8]) -> 
 }
 
 /// The target of a temporary file by its name, `.target.0123456789abcdef.tmp`; `None` for other names.
-#[cfg(any(feature = "kill-switch", test))]
 fn target_of_temporary(name: &OsStr) -> Option<&[u8]> {
     let name = name.as_encoded_bytes().strip_prefix(b".")?.strip_suffix(b".tmp")?;
     let (target, random) = name.split_at_checked(name.len().checked_sub(17)?)?;

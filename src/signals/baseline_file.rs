@@ -1,6 +1,7 @@
 //! The file of a recorded baseline: replaced whole, or not at all.
 
 use super::baseline::Baseline;
+use crate::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -22,9 +23,15 @@ impl Baseline {
     /// That of the system, with the step that failed.
     pub fn write(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
+        if let (Some(directory), Some(name)) = (path.parent(), path.file_name()) {
+            fs::remove_temporaries(directory, |target| target == name.as_encoded_bytes());
+        }
         let like = path.metadata().ok();
-        crate::fs::replace(path, self.to_json().as_bytes(), like.as_ref())
-            .map_err(|failure| io::Error::new(failure.source.kind(), failure.to_string()))
+        match fs::replace(path, self.to_json().as_bytes(), like.as_ref()) {
+            // The next recording writes it again: a power cut may undo this one.
+            Ok(()) | Err(fs::Failure { is_in_place: true, .. }) => Ok(()),
+            Err(failure) => Err(io::Error::new(failure.source.kind(), failure.to_string())),
+        }
     }
 }
 
