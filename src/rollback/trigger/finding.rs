@@ -62,6 +62,11 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
+/// Evidence, which soon has more digits than anyone reads.
+pub(crate) fn certainty(evidence: f64) -> String {
+    if evidence > 1e6 { "over 1,000,000".to_owned() } else { count(evidence) }
+}
+
 /// A count with separators.
 pub(crate) fn count(value: f64) -> String {
     let digits = format!("{:.0}", value.min(1e18));

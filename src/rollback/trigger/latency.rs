@@ -1,6 +1,6 @@
 //! The trigger of latencies: are the canary's tails longer than the baseline's, or than the objective?
 
-use super::finding::{Finding, Now, count, percent};
+use super::finding::{Finding, Now, certainty, count, percent};
 use super::look::Look;
 use crate::rollback::policy::LatencySettings;
 use crate::rollback::stats::errors::{Counts, ErrorModel};
@@ -234,7 +234,7 @@ impl Latency {
             TriggerState::Collecting => {
                 format!("; {} of {} requests needed", count(self.samples), count(self.settings.minimum_requests))
             }
-            TriggerState::Fired => format!("; evidence {} of {} needed", count(evidence), count(threshold)),
+            TriggerState::Fired => format!("; evidence {} of {} needed", certainty(evidence), count(threshold)),
             _ => String::new(),
         };
         Finding {

@@ -2,7 +2,7 @@
 
 use super::{Rate, What};
 use crate::rollback::policy::Question;
-use crate::rollback::trigger::finding::{Finding, count, percent};
+use crate::rollback::trigger::finding::{Finding, certainty, count, percent};
 use crate::rollback::verdict::TriggerState;
 
 impl Rate {
@@ -99,9 +99,9 @@ impl Rate {
                 count(0.5 * threshold)
             ),
             TriggerState::Fired if self.certainty.is_alone => {
-                format!("; judged alone, evidence {} of {} needed", count(evidence), count(threshold))
+                format!("; judged alone, evidence {} of {} needed", certainty(evidence), count(threshold))
             }
-            TriggerState::Fired => format!("; evidence {} of {} needed", count(evidence), count(threshold)),
+            TriggerState::Fired => format!("; evidence {} of {} needed", certainty(evidence), count(threshold)),
             _ => String::new(),
         };
         format!("{bad}{than}{segment}{more}")
