@@ -119,7 +119,8 @@
 //!
 //! Automation may engage, within the definition's `max_automatic` and `max_automatic_spread`, through the same
 //! stages as people, and may never release: the symptom it watches may be gone *because* the switch is engaged.
-//! [`auto_engage`](crate::kill_switch::auto_engage) has the guards. A pin set by a person stops it from trying.
+//! With [`auto_engage`](crate::kill_switch::auto_engage), the judge of a [rollback policy](crate::rollback::Policy) decides. A pin set by a
+//! person holds it back.
 //!
 //! ## Does it work?
 //!

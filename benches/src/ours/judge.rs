@@ -9,7 +9,8 @@ use crate::{Instance, Mechanism, Subject};
 
 /// The rows of the table, in its order. Errors and client errors are two metrics a segment, latency is a third.
 pub(super) fn subjects() -> Vec<Subject> {
-    let row = |name, title, admits| Subject { mechanism: Mechanism::Judge, name, title, admits: Some(admits), rejects: None };
+    let row =
+        |name, title, admits| Subject { mechanism: Mechanism::Judge, name, title, admits: Some(admits), rejects: None };
     vec![
         row("ours-judge-1", "backstop, 1 segment, errors", || judging(1, false)),
         row("ours-judge-1-latency", "backstop, 1 segment, errors and latency", || judging(1, true)),
