@@ -6,6 +6,7 @@
 //! A thread parks a few references, to the states that it called last. One to a state without users is not parked. If the
 //! last user goes at that moment, it stays until the thread looks through its places, needs this one, or ends.
 
+use crate::panic::catch_panic;
 use crate::sync::{Arc, AtomicU64, Ordering};
 use std::cell::Cell;
 use std::ops::Deref;
@@ -95,11 +96,14 @@ impl<T> Parked<T> {
     #[cold]
     #[inline(never)]
     fn take_other(&self, last: Option<Arc<Kept<T>>>, like: &Arc<Kept<T>>) -> Arc<Kept<T>> {
-        self.last.set(last);
+        match last {
+            Some(dead) if !dead.has_users() => forget(dead),
+            last => self.last.set(last),
+        }
         for place in &self.others {
             match place.take() {
                 Some(parked) if Arc::ptr_eq(&parked, like) => return parked,
-                Some(parked) if !parked.has_users() => drop(parked),
+                Some(parked) if !parked.has_users() => forget(parked),
                 other => place.set(other),
             }
         }
@@ -109,6 +113,9 @@ impl<T> Parked<T> {
     #[cold]
     #[inline(never)]
     fn put_other(&self, parked: Arc<Kept<T>>) {
+        if !parked.has_users() {
+            return forget(parked);
+        }
         let place = self.others.iter().find(|place| {
             let other = place.take();
             let is_free = other.is_none();
@@ -120,18 +127,36 @@ impl<T> Parked<T> {
             self.next.set((next + 1) % OTHERS);
             &self.others[next]
         });
-        drop(place.replace(Some(parked)));
+        if let Some(older) = place.replace(Some(parked)) {
+            forget(older);
+        }
     }
 
     /// Drops the references to states without users.
     pub(crate) fn forget_ended(&self) {
         for place in std::iter::once(&self.last).chain(&self.others) {
             match place.take() {
-                Some(parked) if !parked.has_users() => drop(parked),
+                Some(parked) if !parked.has_users() => forget(parked),
                 other => place.set(other),
             }
         }
     }
+}
+
+impl<T> Drop for Parked<T> {
+    fn drop(&mut self) {
+        for place in std::iter::once(&self.last).chain(&self.others) {
+            if let Some(parked) = place.take() {
+                forget(parked);
+            }
+        }
+    }
+}
+
+/// Drops a reference. It may be the last one, and listeners may panic as they go: no call of another mechanism shall hear
+/// of it.
+fn forget<T>(parked: Arc<Kept<T>>) {
+    let _ = catch_panic(move || drop(parked));
 }
 
 #[cfg(all(test, not(backstop_loom)))]

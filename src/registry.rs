@@ -170,10 +170,11 @@ impl Registry {
     /// Another handle of this mechanism has that name: their metrics would be the same.
     pub fn add<H: Registered + Clone>(&self, handle: H) -> Result<H, ConfigError> {
         let (mechanism, name) = (handle.mechanism(), handle.name());
+        let added = Arc::new(handle.clone()); // before the lock: a clone may drop what this thread has parked
         let mut entries = self.entries.lock();
         let of_name = entries.entry(name).or_default();
         match of_name.iter().find(|known| known.mechanism() == mechanism) {
-            None => of_name.push(Arc::new(handle.clone())),
+            None => of_name.push(added),
             Some(known) if as_a::<H>(known).is_some_and(|known| known.is_same(&handle)) => {}
             Some(_) => {
                 let allowed = format!("a name that no other {} in the registry has", mechanism.as_str());
@@ -191,12 +192,14 @@ impl Registry {
 
     /// The handle of this type and name: `registry.get::<CircuitBreaker>("payments")`.
     pub fn get<H: Registered + Clone>(&self, name: &str) -> Option<H> {
-        self.entries.lock().get(name)?.iter().find_map(as_a).cloned()
+        let of_name: Vec<_> = self.entries.lock().get(name)?.clone();
+        of_name.iter().find_map(as_a).cloned()
     }
 
     /// All handles of this type, by name. Groups have a type of their own: breakers do not include keyed ones.
     pub fn all<H: Registered + Clone>(&self) -> Vec<H> {
-        self.entries.lock().values().flatten().filter_map(as_a).cloned().collect()
+        let handles: Vec<_> = self.entries.lock().values().flatten().cloned().collect();
+        handles.iter().filter_map(as_a).cloned().collect()
     }
 
     /// The groups, each with the keys that are not at rest.
