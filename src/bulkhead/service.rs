@@ -77,7 +77,9 @@ where
         }
         let bypasses = self.bulkhead.bypasses(&request);
         let holder = if bypasses { self.bulkhead.any() } else { self.bulkhead.select(&request) };
-        let state = start_slow(&mut self.inner, !self.is_unasked, request, holder, bypasses, &on_reject);
+        let is_selected = matches!(holder, Cow::Owned(_));
+        let is_ready = !self.is_unasked;
+        let state = start_slow(&mut self.inner, is_ready, request, &*holder, is_selected, bypasses, &on_reject);
         ResponseFuture { state, hold, classifier, on_reject }
     }
 }
@@ -88,7 +90,8 @@ fn start_slow<S, Request, P, O, G: PermitOwner>(
     service: &mut S,
     is_ready: bool,
     request: Request,
-    holder: Cow<'_, G>,
+    holder: &G,
+    is_selected: bool,
     bypasses: bool,
     on_reject: &P,
 ) -> Progress<S, Request, S::Future, Held<G>, P::Rejection>
@@ -98,13 +101,11 @@ where
 {
     let held = if bypasses {
         count(&holder.counters().bypassed);
-        Permit::bypass(holder.into_owned()).into()
-    } else if let Cow::Owned(selected) = &holder
-        && let Ok(ticket) = try_enter_fast(selected)
-    {
-        Permit::new(holder.into_owned(), ticket).into()
+        Permit::bypass(holder.for_call()).into()
+    } else if is_selected && let Ok(ticket) = try_enter_fast(holder) {
+        Permit::new(holder.for_call(), ticket).into()
     } else {
-        match Held::enter(&*holder) {
+        match Held::enter(holder) {
             Ok(held) => held,
             Err(rejected) => return State::rejected(request, rejected, on_reject, |_| holder.count_fallback()),
         }

@@ -227,8 +227,8 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Pending<B, H> {
         let Chosen { switch, breaker, bulkhead, holds_body } = mechanisms;
         let mechanisms = Chosen {
             switch: Cow::Owned(switch.into_owned()),
-            breaker: breaker.map(|breaker| Cow::Owned(breaker.into_owned())),
-            bulkhead: bulkhead.map(|bulkhead| Cow::Owned(bulkhead.into_owned())),
+            breaker: breaker.map(|breaker| Cow::Owned(breaker.for_call())),
+            bulkhead: bulkhead.map(|bulkhead| Cow::Owned(bulkhead.for_call())),
             holds_body,
         };
         Self { mechanisms, held, is_inbound, upload: None, place: Place::default() }
