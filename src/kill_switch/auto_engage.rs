@@ -92,7 +92,7 @@ impl KpiTrigger {
     /// # Errors
     ///
     /// What the editor rejects: an engagement wider than the definition leaves to programs, a switch that a person pinned or
-    /// that is engaged already, a store that fails. Such an engagement does not count, and the next tick tries again.
+    /// that is engaged already, a store that fails. Such an engagement does not count; the next one needs new evidence.
     pub fn run(&mut self, editor: &Editor, tick: Tick, at: Timestamp) -> Result<Reaction, EditError> {
         let since = *self.since.get_or_insert(at);
         let verdict = self.judge.observe(tick);
@@ -100,6 +100,9 @@ impl KpiTrigger {
             return Ok(Reaction { verdict, engaged: None, held: None });
         }
         self.engaged.retain(|engaged| elapsed(*engaged, at) < self.within);
+        // Whatever comes of it, the next engagement needs new evidence: this one may be over by then.
+        self.judge = Judge::new(self.policy.clone());
+        self.since = None;
         if self.engaged.len() >= self.max_engagements {
             let (made, within) = (self.engaged.len(), self.within);
             let held = format!("automation has used {made} of {} engagements within {within:?}", self.max_engagements);
@@ -110,8 +113,6 @@ impl KpiTrigger {
         let change = Change::Engage(self.engage.clone().trigger(Trigger::Kpi(breach)));
         let document = editor.change(&change, &Author::automation(&self.author, at).because(reason))?;
         self.engaged.push_back(at);
-        self.judge = Judge::new(self.policy.clone());
-        self.since = None;
         Ok(Reaction { verdict, engaged: Some(document), held: None })
     }
 }
@@ -214,9 +215,16 @@ mod tests {
         let first = engages(&mut trigger, &editor, 0..10).unwrap();
         editor.change(&Change::Release { switch: id() }, &person(20)).unwrap();
         assert_eq!(engages(&mut trigger, &editor, 21..60), None);
-        let reaction = trigger.run(&editor, tick(61, 500.0, 980.0), at(61)).unwrap();
-        assert_eq!(reaction.held.unwrap(), "automation has used 1 of 1 engagements within 3600s");
-        assert_eq!(engages(&mut trigger, &editor, 3_600 + first..4_000), Some(3_600 + first));
+        let mut held =
+            (61..70).filter_map(|second| trigger.run(&editor, tick(second, 500.0, 980.0), at(second)).unwrap().held);
+        assert_eq!(held.next().unwrap(), "automation has used 1 of 1 engagements within 3600s");
+        drop(held);
+        let healthy = |second: i64| tick(second, 980.0, 980.0);
+        for second in 70..3_700 {
+            let reaction = trigger.run(&editor, healthy(second), at(second)).unwrap();
+            assert!(reaction.engaged.is_none(), "it recovered long ago");
+        }
+        assert!(engages(&mut trigger, &editor, 3_700 + first..4_000).is_some());
     }
 
     #[test]
@@ -227,7 +235,8 @@ mod tests {
         let error = (2..10).find_map(|second| run(&mut trigger, second).err()).unwrap();
         assert!(matches!(error, EditError::Change(ChangeError::Pinned { .. })), "{error}");
         editor.change(&Change::Unpin { switch: id() }, &person(11)).unwrap();
-        assert!(run(&mut trigger, 12).unwrap().engaged.is_some());
+        let mut reactions = (12..30).map(|second| run(&mut trigger, second).unwrap());
+        assert!(reactions.any(|reaction| reaction.engaged.is_some()), "with new evidence");
     }
 
     #[test]
