@@ -126,15 +126,15 @@ impl Judge {
         std::mem::take(&mut tick.canary.switches_engaged)
     }
 
-    /// A person decides against a pause or a rollback. The triggers behind it are shown and do not act until the next stage;
-    /// missing data may be missing for as long again.
+    /// A person decides against a pause or a rollback. The triggers behind it are shown and do not act until the next stage,
+    /// unless what only paused is sure enough to roll back; missing data may be missing for as long again.
     pub fn override_by(&mut self, by: impl Into<String>, reason: impl Into<String>) {
         let decision = self.verdict(Vec::new()).decision;
         let (elapsed, states) = (self.elapsed(), self.states());
         self.latched = None;
         for (state, of_trigger) in self.watches.iter_mut().zip(states) {
             match of_trigger {
-                TriggerState::Fired | TriggerState::Borderline => state.is_muted = true,
+                TriggerState::Fired | TriggerState::Borderline => state.muted = Some(of_trigger),
                 TriggerState::NoData => state.excused = Some(elapsed),
                 _ => {}
             }
@@ -151,9 +151,15 @@ impl Judge {
         let is_alike = tick.baseline.as_ref() == Some(&tick.canary) && requests(&tick.canary) > 0.0;
         self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
         for (trigger, state) in self.policy.triggers.iter().zip(&mut self.watches) {
-            state.is_muted &= !now.is_new_stage;
+            state.muted = state.muted.filter(|_| !now.is_new_stage);
             state.is_ignored = now.in_stage - now.seconds < trigger.ignore_first;
-            if !state.is_ignored && state.watch.observe(trigger, &now, tick) {
+            state.is_stage_new |= now.is_new_stage;
+            if state.is_ignored {
+                continue;
+            }
+            // A stage whose beginning was ignored begins with the first tick that counts.
+            let now = Now { is_new_stage: std::mem::take(&mut state.is_stage_new), ..now };
+            if state.watch.observe(trigger, &now, tick) {
                 state.first.get_or_insert(now.elapsed);
                 state.last = Some(now.elapsed);
                 state.ticks += 1.0;
@@ -188,7 +194,8 @@ impl Judge {
             Some(sentence) => (Decision::Rollback, sentence.clone()),
             None => (decision, self.sentence(reason, &states, &findings)),
         };
-        let strongest = findings.iter().filter_map(|finding| finding.log_e.zip(finding.log_threshold));
+        let acting = self.policy.triggers.iter().zip(&findings).filter(|(trigger, _)| trigger.acts != Acts::Report);
+        let strongest = acting.filter_map(|(_, finding)| finding.log_e.zip(finding.log_threshold));
         let strongest = strongest.max_by(|one, other| (one.0 - one.1).total_cmp(&(other.0 - other.1)));
         let (log_e, log_threshold) = strongest.unwrap_or((0.0, 0.0));
         let mut warnings = Vec::new();
@@ -221,7 +228,7 @@ impl Judge {
     /// The decision of all triggers together, whether it rests on data, and why.
     fn decision(&self, states: &[TriggerState]) -> (Decision, Data, Reason) {
         let everything = self.policy.triggers.iter().zip(states).enumerate();
-        let all = || everything.clone().filter(|(i, _)| !self.watches[*i].is_muted);
+        let all = || everything.clone().filter(|(i, (_, state))| !self.watches[*i].is_muted(**state));
         let is_alone = |trigger: &Trigger| !self.policy.require.contains(&trigger.name) && trigger.weight.is_none();
         let acting = |acts| {
             let mut fired = all().filter(|(_, (_, state))| **state == TriggerState::Fired);
@@ -260,7 +267,7 @@ impl Judge {
         }
         let borderline = || {
             let mut borderline = all().filter(|(_, (_, state))| **state == TriggerState::Borderline);
-            let acts = |trigger: &Trigger| trigger.acts != Acts::Report && trigger.weight.is_none();
+            let acts = |trigger: &Trigger| trigger.acts != Acts::Report && is_alone(trigger);
             borderline.find(|(_, (trigger, _))| acts(trigger)).map(|(i, _)| i)
         };
         if let Some(i) = acting(Acts::Pause).or_else(borderline) {
@@ -285,7 +292,7 @@ impl Judge {
     /// Triggers with a weight that fired.
     fn scored<'a>(&'a self, states: &'a [TriggerState]) -> impl Iterator<Item = (&'a Trigger, u32)> {
         let fired = self.policy.triggers.iter().zip(&self.watches).zip(states);
-        let fired = fired.filter(|((_, watch), state)| **state == TriggerState::Fired && !watch.is_muted);
+        let fired = fired.filter(|((_, watch), state)| **state == TriggerState::Fired && !watch.is_muted(**state));
         fired.filter_map(|((trigger, _), _)| Some((trigger, trigger.weight?)))
     }
 

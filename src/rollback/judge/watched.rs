@@ -20,8 +20,10 @@ pub(super) struct State {
     /// When a person accepted that its data is missing.
     pub(super) excused: Option<f64>,
     pub(super) is_ignored: bool,
-    /// A person overrode it in this stage.
-    pub(super) is_muted: bool,
+    /// The state that a person overrode in this stage.
+    pub(super) muted: Option<TriggerState>,
+    /// A stage began, and no tick of it was observed.
+    pub(super) is_stage_new: bool,
 }
 
 impl State {
@@ -33,8 +35,14 @@ impl State {
             ticks: 0.0,
             excused: None,
             is_ignored: false,
-            is_muted: false,
+            muted: None,
+            is_stage_new: false,
         }
+    }
+
+    /// Whether a person accepted this state; one who accepted a pause did not accept a rollback.
+    pub(super) fn is_muted(&self, state: TriggerState) -> bool {
+        self.muted.is_some_and(|muted| muted == TriggerState::Fired || state != TriggerState::Fired)
     }
 
     /// The watch's state, unless there is no data.

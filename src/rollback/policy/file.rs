@@ -165,7 +165,10 @@ fn parse(text: &str) -> Result<Policy, ConfigError> {
         triggers.push(check.trigger(trigger, horizon));
     }
     check.path = String::new();
-    for name in &file.require {
+    for (i, name) in file.require.iter().enumerate() {
+        if file.require[..i].contains(name) {
+            check.add("require", format!("{name:?}"), "each name once");
+        }
         let acts = triggers.iter().find(|trigger| trigger.name == *name).map(|trigger| trigger.acts);
         if acts.is_none_or(|acts| acts == Acts::Report) {
             check.add("require", format!("{name:?}"), "the name of a trigger that does more than report");
@@ -343,7 +346,7 @@ impl Check<'_> {
         };
         let margin = self.number("margin", file.margin, 1.18, 1.0, 10.0);
         Kind::Latency(LatencySettings {
-            alpha: self.number("alpha", file.alpha, 0.01, 1e-6, 0.5),
+            alpha: self.number("alpha", file.alpha, 0.0125, 1e-6, 0.5),
             margin,
             late_margin: self.number("late_margin", file.late_margin, margin.max(1.4), margin, 10.0),
             objective,

@@ -169,7 +169,8 @@ impl ErrorModel {
         let rate = self.rate_by_seconds(total, active, load);
         let temper = self.blocks.sure_factor();
         let odds = |ratio: f64| odds(rate * ratio, load.0) / odds(rate, load.1);
-        if total > EXACT_MAX {
+        let exact = (total <= EXACT_MAX).then(|| Hypergeometric::new(active, errors)).filter(Hypergeometric::is_finite);
+        let Some(hypergeometric) = exact else {
             let share = active.0 / (active.0 + active.1);
             let none = odds(tolerated) * share + 1.0 - share;
             for (out, ratio) in out.iter_mut().zip(ratios) {
@@ -178,8 +179,7 @@ impl ErrorModel {
                 *out += (errors.0 * relative.ln() - total * (some / none).ln()) / temper;
             }
             return;
-        }
-        let hypergeometric = Hypergeometric::new(active, errors);
+        };
         let none = hypergeometric.weight(odds(tolerated)).ln();
         for (out, ratio) in out.iter_mut().zip(ratios) {
             *out += (none - hypergeometric.weight(odds(ratio * tolerated)).ln()) / temper;
@@ -332,6 +332,11 @@ impl Hypergeometric {
             at -= 1.0;
         }
         Self { up, down }
+    }
+
+    /// Whether no weight is beyond numbers: what was observed may be too improbable.
+    fn is_finite(&self) -> bool {
+        self.up.iter().chain(&self.down).all(|weight| weight.is_finite() && *weight < 1e150)
     }
 
     /// One over the probability of what was observed, but for a constant.

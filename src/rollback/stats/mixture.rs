@@ -61,6 +61,8 @@ impl Mixture {
 
     /// Takes in a tick of this length in seconds.
     pub(crate) fn step(&mut self, increments: &Increments, seconds: f64) {
+        // What cannot be computed is no evidence.
+        let increments = &increments.map(|increment| if increment.is_nan() { 0.0 } else { increment });
         // Most ticks say nothing, and `exp` is most of the work.
         if increments.iter().all(|increment| *increment == 0.0) {
             return;
@@ -158,7 +160,7 @@ mod tests {
     #[test]
     fn no_step_is_beyond_numbers() {
         let mut mixture = Mixture::new(1.0);
-        for increment in [-1e9, 1e9, 1e300, -1e300, 0.0] {
+        for increment in [-1e9, 1e9, 1e300, -1e300, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0] {
             mixture.step(&[increment; COMPONENTS], 1e9);
             let ratio = mixture.ratio(&ratios(180.0));
             assert!(mixture.value().is_finite() && ratio.is_finite(), "{increment}: {} {ratio}", mixture.value());

@@ -179,7 +179,7 @@ impl TickReader {
             return Err("at: one form of time in a file, either seconds or RFC 3339".to_owned());
         }
         if value < last.at {
-            if is_time || line.stage == last.stage {
+            if is_time || line.stage.is_none() || line.stage == last.stage {
                 return Err(format!(
                     "at: {} is not allowed, must be {} or later, the time of the tick before",
                     line.at, last.written
@@ -189,7 +189,7 @@ impl TickReader {
         }
         last.at = value;
         last.written = line.at;
-        last.stage = line.stage;
+        last.stage = line.stage.or(last.stage);
         Ok(last.offset + value - last.first)
     }
 }

@@ -33,22 +33,24 @@ impl Breakers {
             (name, report.open_share(), other.map(BreakerReport::open_share))
         });
         let excess = |own: f64, other: Option<f64>| own - 2.0 * other.unwrap_or(0.0);
-        let worst = shares.max_by(|one, next| excess(one.1, one.2).total_cmp(&excess(next.1, next.2)));
+        let is_open = |own: f64, other: Option<f64>| own >= self.settings.share && excess(own, other) > 0.0;
+        let rank = |own, other| (is_open(own, other), excess(own, other));
+        let worst = shares.max_by(|one, next| {
+            let ((one, by), (next, than)) = (rank(one.1, one.2), rank(next.1, next.2));
+            one.cmp(&next).then(by.total_cmp(&than))
+        });
         self.is_comparable = baseline.is_none_or(|arm| !arm.breakers.is_empty());
         self.worst = worst.map(|(name, own, other)| (name.clone(), own, other));
         let is_early = self.settings.within.is_none_or(|within| now.in_stage <= within);
-        let is_open = self
-            .worst
-            .as_ref()
-            .is_some_and(|(_, own, other)| *own >= self.settings.share && other.unwrap_or(0.0) < own / 2.0);
+        let is_open = worst.is_some_and(|(_, own, other)| is_open(own, other));
         self.is_fired = is_open && (is_early || self.is_fired);
-        true
+        self.worst.is_some()
     }
 
     pub(crate) fn state(&self) -> TriggerState {
         match () {
             () if !self.is_measured => TriggerState::NotMeasured,
-            () if self.worst.is_none() => TriggerState::NoData,
+            () if self.worst.is_none() => TriggerState::NotMeasured,
             () if self.is_fired && self.is_comparable => TriggerState::Fired,
             () if self.is_fired => TriggerState::Borderline,
             () => TriggerState::Ok,

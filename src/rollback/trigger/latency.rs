@@ -187,9 +187,10 @@ impl Latency {
     fn evidence(&self) -> f64 {
         if let Some((share, edge)) = self.objective() {
             // A baseline that misses the objective as well is an outage of both.
-            let missed = self.shown.get("baseline").is_some_and(|shown| {
-                above_latency(&shown.le, &shown.counts, edge) > share * shown.counts.iter().sum::<f64>()
-            });
+            let missed = self.is_live
+                && self.shown.get("baseline").is_some_and(|shown| {
+                    above_latency(&shown.le, &shown.counts, edge) > share * shown.counts.iter().sum::<f64>()
+                });
             return if missed { 0.0 } else { self.objective.1.value() };
         }
         let sum: f64 = self.segments.values().map(|(_, tails)| tails.value()).sum();
@@ -206,6 +207,7 @@ impl Latency {
             None if self.changed => TriggerState::NoData,
             None if self.held => TriggerState::Fired,
             None if self.samples < self.settings.minimum_requests => TriggerState::Collecting,
+            None if self.objective().is_none() && !self.is_live && self.compared.is_some() => TriggerState::NoData,
             None if self.objective().is_none() && !self.is_live => TriggerState::NotMeasured,
             None => TriggerState::Ok,
         }

@@ -19,7 +19,7 @@ const STAGE: f64 = 0.1;
 const AFTER_WARM_UP: f64 = 2.1;
 /// Highest ratio that is looked for; in the warm-up, where the limit is a rate.
 const RATIO_MAX: f64 = 180.0;
-const WARM_UP_RATIO_MAX: f64 = 25.0;
+const WARM_UP_RATIO_MAX: f64 = 12.0;
 /// Seconds without requests of the baseline after which the canary is judged alone.
 const LOST: f64 = 30.0;
 /// Least rate to which a canary is held after its baseline was lost.
@@ -224,9 +224,14 @@ impl Rate {
             self.alone.add(added);
             self.alone.step(&alone, seconds);
         }
+        if is_compared && !is_alone {
+            // Both arms again: what was found without the baseline may have been an outage of both.
+            self.alone = Mixture::new(START);
+            self.samples_alone = 0.0;
+        }
+        self.is_lost = self.compared.is_none_or(|at| now.elapsed - at > LOST.max(3.0 * seconds));
         let before = self.certainty;
         self.certainty = self.find_certainty();
-        self.is_lost = self.compared.is_none_or(|at| now.elapsed - at > LOST.max(3.0 * seconds));
         self.samples += requests;
         if errors > 0.0 {
             // Of the time in which the evidence was more than none: errors of the usual rate are no second burst.
@@ -248,7 +253,12 @@ impl Rate {
         }
         if now.is_new_stage {
             self.total.add(STAGE);
-            self.warm_up = (self.settings.warm_up > 0.0).then(|| WarmUp::new(self.relative()));
+            // A warm-up that the stage cut short leaves no more behind than a whole one.
+            let before = match &self.warm_up {
+                Some(warm_up) => self.relative().min(warm_up.before.max(AFTER_WARM_UP)),
+                None => self.relative(),
+            };
+            self.warm_up = (self.settings.warm_up > 0.0).then(|| WarmUp::new(before));
         }
         if now.in_stage - now.seconds >= self.settings.warm_up
             && let Some(warm_up) = self.warm_up.take()
@@ -294,7 +304,7 @@ impl Rate {
         let threshold = 1.0 / self.settings.alpha;
         let enough = match self.settings.question {
             // A baseline that is above the limit as well is an outage of both.
-            Question::Limit(limit) => !self.shown.rates().1.is_some_and(|rate| rate > limit),
+            Question::Limit(limit) => self.is_lost || !self.shown.rates().1.is_some_and(|rate| rate > limit),
             _ => self.samples_alone >= self.settings.without_baseline_requests,
         };
         let alone = Certainty { evidence: if enough { self.alone.value() } else { 0.0 }, threshold, is_alone: true };
