@@ -167,7 +167,7 @@ if [[ ! $quick ]]; then
   step 'documentation and public API' env RUSTDOCFLAGS='-D warnings' scripts/api.sh
   begin features each_feature
   step 'examples' examples
-  step 'the canary' timeout 300 "$target/debug/examples/canary"
+  step 'the canary' timeout 300 cargo run --quiet --example canary
   step 'loom models, the quick ones: the rest of them' finished loom
   step 'instructions a call: the rest of them' finished instructions
   step 'each feature alone, and what users combine: the rest of them' finished features

@@ -61,6 +61,8 @@ pub(crate) struct Rate {
     /// What it is sure of, until the evidence is under half of its threshold.
     held: Option<TriggerState>,
     look: Option<Look>,
+    /// Whether good results are the rarer ones: then their lack is compared, because most results are bad in both arms.
+    by_good: Option<bool>,
 }
 
 /// Evidence, and the one at which it acts.
@@ -150,6 +152,7 @@ impl Rate {
             is_lost: true,
             certainty: Certainty { evidence: 0.0, threshold: 1.0 / settings.alpha, is_alone: true },
             held: None,
+            by_good: None,
             look: settings.look_once.map(|needed| Look::new(needed, settings.alpha, settings.borderline)),
             what,
             settings,
@@ -165,6 +168,7 @@ impl Rate {
         let seconds = now.seconds;
         let added = (1.0 - START) * seconds / self.settings.horizon;
         let is_warm = self.warm_up.is_some();
+        let is_kpi = matches!(self.what, What::Kpi(_));
         let (mut sum, mut warm, mut limit, mut alone) = (NONE, NONE, NONE, NONE);
         let (mut requests, mut errors) = (0.0, 0.0);
         let (mut is_compared, mut is_alone) = (false, false);
@@ -191,10 +195,12 @@ impl Rate {
                 if let Some(look) = &mut self.look {
                     look.rates((canary.errors, canary.requests), (baseline.errors, baseline.requests));
                 }
-                model.compare(&canary, baseline, tolerated, &self.ratios, &mut own);
+                let by_good = *self.by_good.get_or_insert(is_kpi && baseline.errors > 0.5 * baseline.requests);
+                let (one, other) = if by_good { (good(baseline), good(&canary)) } else { (canary, *baseline) };
+                model.compare(&one, &other, tolerated, &self.ratios, &mut own);
                 if is_warm {
                     let tolerated = tolerated.max(self.settings.warm_up_ratio);
-                    model.compare(&canary, baseline, tolerated, &self.near, &mut warm);
+                    model.compare(&one, &other, tolerated, &self.near, &mut warm);
                     model.alone(&canary, self.settings.warm_up_limit, &self.near, &mut limit);
                 }
                 evidence.add(added);
@@ -210,7 +216,12 @@ impl Rate {
             for (sum, own) in sum.iter_mut().zip(own) {
                 *sum += own;
             }
-            strand.model.learn(&canary, baseline.as_ref().filter(|baseline| baseline.requests > 0.0), seconds);
+            match baseline.as_ref().filter(|baseline| baseline.requests > 0.0) {
+                Some(baseline) if self.by_good == Some(true) => {
+                    strand.model.learn(&good(baseline), Some(&good(&canary)), seconds);
+                }
+                baseline => strand.model.learn(&canary, baseline, seconds),
+            }
         }
         if is_compared {
             self.total.add(added);
@@ -352,6 +363,11 @@ impl Rate {
             self.held = None;
         }
     }
+}
+
+/// The good results as the events that are counted.
+fn good(counts: &Counts) -> Counts {
+    Counts { errors: counts.requests - counts.errors, requests: counts.requests, seconds: None }
 }
 
 /// The rate that the canary alone must not exceed: the policy's, and twice that of a baseline that was lost.
