@@ -113,7 +113,7 @@ impl Classification {
         Self { outcome: Outcome::Ignored, retry_after: RetryAfter(RetryAfter::CALLER - 1 - by as u64) }
     }
 
-    /// Who brought the outcome about, if that is known.
+    /// Cause of the outcome, if it is known.
     pub(crate) fn cause(self) -> Option<Cause> {
         match self.retry_after.0 {
             u64::MAX => None,

@@ -44,7 +44,7 @@ impl<T> Kept<T> {
         is_last
     }
 
-    /// Returns whether somebody may still call. Relaxed: it orders nothing.
+    /// Returns whether users are left. Relaxed: it orders nothing.
     #[inline]
     pub(crate) fn has_users(&self) -> bool {
         self.users.load(Ordering::Relaxed) != 0

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// The rules, in the order of the table's columns.
 pub(crate) const NAMES: [&str; 4] = ["3 x 1 min", "3 x 5 min", "chi2", "M-W"];
 
-/// What the columns are.
+/// Legend of the columns.
 pub(crate) const EXPLAINED: &str = "\
 The same ticks, judged once a minute by simple rules:
   3 x 1 min  the canary's error rate is above 1.5 times the baseline's, with 1,000 requests, in three minutes in a row

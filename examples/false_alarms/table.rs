@@ -61,7 +61,7 @@ fn clean(regime: &Regime, trials: &[Trial]) -> Cells {
 
 fn fault(regime: &Regime, trials: &[Trial]) -> Cells {
     let from = regime.world.fault.from;
-    // What stopped before the fault was a false alarm.
+    // A stop before the fault was a false alarm.
     let delays = |stopped: &dyn Fn(&Trial) -> Option<f64>| -> Vec<f64> {
         let all = trials.iter().map(|trial| stopped(trial).map_or(f64::INFINITY, |at| at - from));
         all.filter(|delay| *delay > 0.0).collect()

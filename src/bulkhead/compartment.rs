@@ -6,7 +6,7 @@
 //! overtaken. It is set before the queue is served for the first time: a permit that came back just before is
 //! seen there, one that comes back later sees the flag.
 //!
-//! Who locks the core recalls the [reserves](super::reserves), and knows the word of the permits only.
+//! Locking the core recalls the [reserves](super::reserves), so that the permits' word is complete.
 
 use super::config::BulkheadConfig;
 use super::counters::{Counters, count};

@@ -271,7 +271,7 @@ impl Line {
         ((line & IN_RESERVE) as u32, taken)
     }
 
-    /// Opens a closed line, which nobody else changes.
+    /// Opens a closed line; no other thread changes it.
     fn open(&self, epoch: u16, in_reserve: u32, places: u32) {
         let room = u64::from(places.saturating_sub(in_reserve));
         let line = u64::from(in_reserve) | room << ROOM_SHIFT | u64::from(epoch) << EPOCH_SHIFT;

@@ -3,7 +3,7 @@
 use crate::named_enum::named;
 
 named! {
-    /// What a failing check does.
+    /// Effect of a failing check.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
     pub enum Role {

@@ -59,7 +59,7 @@ named! {
     as_str
 }
 
-/// What is known about an incident.
+/// Known facts of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Situation {
     /// Extent of the damage.

@@ -5,7 +5,7 @@ mod file;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What a trigger may do once it is sure.
+/// Effect of a trigger once it is sure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Acts {
@@ -18,7 +18,7 @@ pub enum Acts {
     Report,
 }
 
-/// What happens once required data has been missing for a time.
+/// Effect of required data that has been missing for a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoDataActs {

@@ -88,7 +88,7 @@ impl Watch {
         }
     }
 
-    /// What it says of the data so far.
+    /// Finding on the data so far.
     pub(crate) fn finding(&self) -> Finding {
         match self {
             Self::Rate(rate) => rate.finding(),

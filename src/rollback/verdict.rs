@@ -79,7 +79,7 @@ pub struct Samples {
 pub struct Verdict {
     /// Seconds since the rollout began.
     pub at: f64,
-    /// What to do.
+    /// The decision.
     pub decision: Decision,
     /// [`Decision::code`].
     pub code: u8,
@@ -97,7 +97,7 @@ pub struct Verdict {
     pub alpha: f64,
     /// Every trigger, in the order of the policy.
     pub triggers: Vec<TriggerReport>,
-    /// What is odd about the data.
+    /// Oddities of the data.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Kill switches engaged in the canary.
@@ -112,7 +112,7 @@ pub struct Verdict {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Override {
-    /// Who.
+    /// The person.
     pub by: String,
     /// Why.
     pub reason: String,
@@ -146,6 +146,6 @@ pub struct TriggerReport {
     /// See `log_e`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_threshold: Option<f64>,
-    /// What it says, in one sentence.
+    /// The finding, in one sentence.
     pub sentence: String,
 }

@@ -67,7 +67,7 @@ impl State {
         elapsed - last > STALE.max(of_requests).max(of_ticks)
     }
 
-    /// What the watch says, unless there is no data.
+    /// The watch's finding, unless data is missing.
     pub(super) fn finding(&self, trigger: &Trigger, elapsed: f64) -> Finding {
         let state = self.state(trigger, elapsed);
         if self.is_ignored {

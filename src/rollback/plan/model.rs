@@ -28,7 +28,7 @@ pub struct Plan {
     pub switches: Vec<String>,
     /// Conditions under which the operator stops and calls.
     pub stop_when: Vec<String>,
-    /// What moves the traffic; `None` if another controller does.
+    /// Mover of the traffic; `None` if another controller moves it.
     pub traffic: Option<Traffic>,
     /// Stages, by ascending weight; the last one is 100 %.
     pub stages: Vec<Stage>,
@@ -67,7 +67,7 @@ named! {
     as_str
 }
 
-/// What moves the traffic.
+/// Mover of the traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Traffic {

@@ -21,7 +21,7 @@ pub struct Stage {
     pub length: f64,
 }
 
-/// What a policy does in a stage, simulated.
+/// Simulated results of a policy in a stage.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Forecast {

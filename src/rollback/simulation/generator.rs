@@ -16,7 +16,7 @@ pub struct Generator {
     arms: [Side; 2],
 }
 
-/// What an arm remembers from tick to tick.
+/// State of an arm from tick to tick.
 #[derive(Clone, Debug)]
 struct Side {
     traffic: Traffic,

@@ -12,9 +12,9 @@ pub struct World {
     pub error_rate: f64,
     /// How errors come.
     pub bursts: Bursts,
-    /// What happens to both arms alike.
+    /// Changes that both arms share.
     pub shared: Shared,
-    /// What is wrong with the canary.
+    /// Faults of the canary.
     pub fault: Fault,
     /// Whether some instances get many times the traffic of others: lognormal weights with a sigma of 1.
     pub is_uneven: bool,
@@ -81,7 +81,7 @@ pub enum Bursts {
     Lasting(u32),
 }
 
-/// What happens to both arms alike.
+/// Changes that both arms share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shared {
     /// Nothing.
@@ -97,7 +97,7 @@ pub enum Shared {
     },
 }
 
-/// What is wrong with the canary for a time. By default nothing.
+/// Fault of the canary for a time. Default: none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fault {
     /// The second in which it begins.

@@ -15,7 +15,7 @@ pub(crate) struct Dispersion {
 /// Variance's worth of belief in the prior.
 const PRIOR: f64 = 4.0;
 
-/// What is left of old pairs after a new one.
+/// Weight of old pairs after a new one.
 const MEMORY: f64 = 0.998;
 
 impl Dispersion {

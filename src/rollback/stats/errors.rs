@@ -27,7 +27,7 @@ pub(crate) struct Seconds {
     pub(crate) active: f64,
 }
 
-/// What is known of a segment's errors from past ticks.
+/// Model of a segment's errors, from past ticks.
 #[derive(Clone, Debug)]
 pub(crate) struct ErrorModel {
     by_errors: bool,

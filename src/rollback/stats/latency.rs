@@ -22,7 +22,7 @@ const EVENTS_PER_SECOND_MAX: f64 = 50.0;
 /// Baseline requests from which thresholds are chosen.
 const REQUESTS_MIN: f64 = 100.0;
 
-/// What is known of a segment's latency from past ticks.
+/// Model of a segment's latency, from past ticks.
 #[derive(Clone, Debug)]
 pub(crate) struct LatencyModel {
     /// Upper bounds of the buckets; the last bucket has none.

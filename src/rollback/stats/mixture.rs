@@ -61,7 +61,7 @@ impl Mixture {
 
     /// Takes in a tick of this length in seconds.
     pub(crate) fn step(&mut self, increments: &Increments, seconds: f64) {
-        // What cannot be computed is no evidence.
+        // An increment that is not a number is no evidence.
         let increments = &increments.map(|increment| if increment.is_nan() { 0.0 } else { increment });
         // Most ticks say nothing, and `exp` is most of the work.
         if increments.iter().all(|increment| *increment == 0.0) {

@@ -1,4 +1,4 @@
-//! What a trigger says at a tick.
+//! Finding of a trigger at a tick.
 
 use crate::rollback::verdict::{TriggerReport, TriggerState};
 
@@ -15,7 +15,7 @@ pub(crate) struct Now {
     pub(crate) is_new_stage: bool,
 }
 
-/// What a trigger says at a tick.
+/// Finding of a trigger at a tick.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
     pub(crate) state: TriggerState,

@@ -30,7 +30,7 @@ const SEGMENTS_MAX: usize = 1000;
 const SHOWN: f64 = 20.0;
 const SHOWN_REQUESTS: f64 = 500.0;
 
-/// What a rate is of, in sentences.
+/// Subject of a rate, in sentences.
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     Requests,
@@ -58,7 +58,7 @@ pub(crate) struct Rate {
     compared: Option<f64>,
     is_lost: bool,
     certainty: Certainty,
-    /// What it is sure of, until the evidence is under half of its threshold.
+    /// Certain state, held until the evidence is under half of its threshold.
     held: Option<TriggerState>,
     look: Option<Look>,
     /// Whether good results are the rarer ones: then their lack is compared, because most results are bad in both arms.
@@ -354,7 +354,7 @@ impl Rate {
         !matches!(self.settings.question, Question::Limit(_)) && self.ratio() < self.settings.borderline
     }
 
-    /// What it is sure of holds until the evidence is under half of its threshold.
+    /// A certain state holds until the evidence is under half of its threshold.
     fn hold(&mut self) {
         if self.is_sure() {
             let is_small = self.is_small() && self.held != Some(TriggerState::Fired);

@@ -40,7 +40,7 @@ impl Shape {
     }
 }
 
-/// What is wrong in an outage.
+/// Fault of an outage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
     Fails,

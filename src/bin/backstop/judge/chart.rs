@@ -40,7 +40,7 @@ pub(super) struct Axis<'a> {
     pub(super) stages: &'a [(f64, f64)],
 }
 
-/// What the numbers are.
+/// Legend of the numbers.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Unit {
     Share,

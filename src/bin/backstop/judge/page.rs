@@ -130,7 +130,7 @@ scale it is drawn at the edge.</p><div class="charts">"#,
     out.push_str("</div></section>");
 }
 
-/// What a trigger's values are.
+/// Units of a trigger's values.
 fn subject(trigger: &Trigger) -> (Cow<'_, str>, Unit) {
     let name = &*trigger.name;
     match trigger.kind {

@@ -1,4 +1,4 @@
-//! What the page needs of all verdicts: values over time, changes of state, and no more.
+//! Record of all verdicts for the page: values over time, and changes of state.
 
 use backstop::rollback::{Decision, TriggerReport, TriggerState, Verdict};
 

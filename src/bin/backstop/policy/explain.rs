@@ -96,7 +96,7 @@ impl Explain {
         Ok(Report { warning: joined(&warnings), ..Report::of(text, &value) })
     }
 
-    /// What happens at the traffic that was asked about.
+    /// Results at the given traffic.
     fn words(&self, own: &Forecast) -> String {
         let minutes = self.stage_minutes;
         let mut text = format!(

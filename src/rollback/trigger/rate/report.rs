@@ -1,4 +1,4 @@
-//! What a rate says: its state, and one sentence.
+//! Report on a rate: its state, and one sentence.
 
 use super::{Rate, What};
 use crate::rollback::policy::Question;
