@@ -55,6 +55,7 @@
 //! | `file` | kill switches in a file, and their audit |
 //! | `rollback` | [`rollback`]: release plans and verdicts on releases; signals as ticks, recorded baselines |
 //! | `simulation` | [`rollback::simulation`]: rollouts to try a policy on |
+//! | `rollout` | [`rollout`]: sources of ticks, and the process that judges a release |
 //! | `full` | all of the above |
 //! | `cli` | the command `backstop`; not in `full`, and not needed by a library |
 //!
@@ -88,6 +89,8 @@ pub mod registry;
 pub mod reject;
 #[cfg(feature = "rollback")]
 pub mod rollback;
+#[cfg(feature = "rollout")]
+pub mod rollout;
 mod sealed;
 mod shared_ref;
 pub mod signals;

@@ -1,0 +1,12 @@
+//! From a verdict to traffic: sources of ticks, the process that judges them, and what acts on its verdicts.
+//!
+//! ```text
+//!  instances, Prometheus ──▶ source ──▶ judging ──▶ verdict ──▶ router and hooks: Argo Rollouts, Flagger, people
+//!                              tick       (one thread)  │
+//!                                                       └────▶ stages ──▶ actuators: HAProxy, nginx, commands, switches
+//! ```
+//!
+//! One process judges a release: an instance sees a part of the evidence, and loses it when it restarts. Services export
+//! [signals](crate::signals) only.
+
+pub mod source;

@@ -1,0 +1,1 @@
+//! Sources, the judging process, controllers' requests, and rollouts over real load balancers.
