@@ -11,6 +11,7 @@ use super::release_point::{ReleasePoint, UntilResponse};
 use super::select::Select;
 use crate::classify::{AnyResult, Classify};
 use crate::guarded::{Progress, State, wrapper};
+use crate::outcome::on_behalf_of;
 use crate::reject::{AsError, OnReject};
 use std::borrow::Cow;
 use std::task::{Context, Poll, ready};
@@ -69,10 +70,11 @@ where
         let (hold, classifier, on_reject) = (self.hold.clone(), self.classifier.clone(), self.on_reject.clone());
         if !self.is_unasked
             && let Some(holder) = self.bulkhead.always()
-            && let Some(permit) = Held::try_enter_fast(holder)
+            && let Some(mut permit) = Held::try_enter_fast(holder)
         {
             // The permit exists before the call, which may panic.
-            let state = State::Called { future: self.inner.call(request), guard: Some(permit) };
+            let future = on_behalf_of(&mut permit, || self.inner.call(request));
+            let state = State::Called { future, guard: Some(permit) };
             return ResponseFuture { state, hold, classifier, on_reject };
         }
         let bypasses = self.bulkhead.bypasses(&request);
@@ -111,7 +113,10 @@ where
         }
     };
     match held {
-        Held::Permit(guard) if is_ready => State::Called { future: service.call(request), guard },
+        Held::Permit(mut guard) if is_ready => {
+            let future = on_behalf_of(&mut guard, || service.call(request));
+            State::Called { future, guard }
+        }
         held => State::deferred(service, request, is_ready, held),
     }
 }

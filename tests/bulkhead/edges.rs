@@ -98,6 +98,28 @@ fn a_caller_that_leaves_before_calls_usually_end_and_a_panic_say_nothing() {
 }
 
 #[test]
+fn a_panic_before_the_future_exists_says_nothing_either() {
+    let (bulkhead, time) = adaptive();
+    let call = |lasts, outcome: Outcome| {
+        let permit = bulkhead.try_acquire().unwrap();
+        time.advance(ms(lasts));
+        permit.end(outcome);
+    };
+    call(100, Outcome::Success);
+    let mut service = bulkhead.wrap(tower::service_fn(|()| -> std::future::Ready<std::io::Result<()>> {
+        time.advance(ms(900));
+        panic!("in the call")
+    }));
+    for _ in 0..5 {
+        let call = catch_unwind(AssertUnwindSafe(|| drop(tower::Service::call(&mut service, ()))));
+        assert!(call.is_err());
+    }
+    assert_eq!((bulkhead.snapshot().limit, bulkhead.snapshot().in_flight), (20, 0));
+    call(900, Outcome::Abandoned);
+    assert!(bulkhead.snapshot().limit < 20);
+}
+
+#[test]
 fn a_limit_beyond_the_bounds_of_an_adaptive_one_is_refused() {
     let bulkhead = Bulkhead::builder("bounds").adaptive(Aimd::new().max(100)).build().unwrap();
     let error = bulkhead.resize(400, "more").unwrap_err();
