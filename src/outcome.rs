@@ -39,7 +39,7 @@ pub struct Classification {
     retry_after: RetryAfter,
 }
 
-/// Who brought an outcome about, where that is known. A requested wait takes its place.
+/// Side that brought an outcome about, where that is known. A requested wait takes its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The caller: a request that cannot be served as it is.

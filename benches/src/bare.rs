@@ -115,7 +115,7 @@ pub fn request() -> Message {
 ///
 /// # Errors
 ///
-/// Whatever the service answers.
+/// Every answer of the service.
 pub fn serve<S: Service<Message>>(service: &mut S) -> Result<S::Response, S::Error> {
     poll_until_ready(|context| service.poll_ready(context))?;
     drive(service.call(request()))
@@ -138,7 +138,7 @@ pub fn occupy<S: Service<Message>>(mut service: S) {
 ///
 /// # Errors
 ///
-/// Whatever the future answers.
+/// Every result of the future.
 pub fn drive<T, E>(future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let mut future = pin!(future);
     poll_until_ready(|context| future.as_mut().poll(context)).map(black_box)

@@ -1,4 +1,4 @@
-//! What a circuit breaker, a bulkhead, both together and a kill switch cost per call: ours beside their peers.
+//! Cost per call of a circuit breaker, a bulkhead, both together and a kill switch: ours beside their peers.
 //!
 //! A [`Subject`] is one row of a table: an instance that admits calls and one that rejects them. The
 //! criterion benches time every subject with one loop ([`measure`]); `src/bin/count.rs` counts its

@@ -21,7 +21,7 @@ const SHORTEST: Duration = Duration::from_millis(3);
 /// twentieth.
 const SHARE: u32 = 20;
 
-/// What a thread has waited for a core in its life, or nothing where the system does not tell.
+/// Time that a thread has waited for a core in its life; `None` where the system does not report it.
 pub fn waited() -> Duration {
     // "time on a core, time waiting for one, turns", in nanoseconds.
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();

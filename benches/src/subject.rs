@@ -13,7 +13,7 @@ pub const LIMIT: u16 = 100;
 /// Calls before an open instance must have refused one.
 const MOST_CALLS_TO_TRIP: u32 = 10_000;
 
-/// What a subject does. `run.sh` prints a table for each, with the bare service first.
+/// Work of a subject. `run.sh` prints a table for each, with the bare service first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
     /// Nothing.

@@ -5,7 +5,7 @@
 //! store hangs it still answers from memory.
 //!
 //! Every path below is a `GET` that needs `view`, or a `POST` that needs the verbs in its row. A token is presented as
-//! `Authorization: Bearer bks_...`. What concerns no one switch takes a token for all switches.
+//! `Authorization: Bearer bks_...`. Requests that concern no single switch take a token for all switches.
 //!
 //! | path | | needs |
 //! |---|---|---|
@@ -41,7 +41,7 @@
 //! The answer has the `generation` and `hash` of the new document, the `switch`, how it stands `here` (with a `warning` if
 //! it is engaged and does not block what it is meant for), whether it was `audited`, in `unkept` why the
 //! history has not kept the document before it, or null, and in `pending` the number under which it waits for a second
-//! person (status 202), or null. Who it was is what the token says; nothing in a body can
+//! person (status 202), or null. The author is the token's actor; nothing in a body can
 //! change that. Changes that are denied to a known token are in the audit, too, the same one once a minute.
 //!
 //! Errors are `application/problem+json` with a `code`: 400 for fields that are wrong (all of them, in `problems`), 401

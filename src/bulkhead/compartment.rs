@@ -1,6 +1,6 @@
 //! One compartment: its permits, and the machine behind a lock for calls that cannot simply take one.
 //!
-//! What the machine brings about, calls that are woken and events, is done without the lock.
+//! Calls are woken and events sent without the lock.
 //!
 //! While calls wait, `WAITERS` is set and every permit is taken and handed on under the lock, so no call is
 //! overtaken. It is set before the queue is served for the first time: a permit that came back just before is

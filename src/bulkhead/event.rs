@@ -34,7 +34,7 @@ pub enum Event {
         /// From the first rejection until no more came.
         lasted: Duration,
     },
-    /// The limit was set by hand. What an adaptive limit does by itself is not an event.
+    /// The limit was set by hand. Changes by an adaptive limit are not events.
     Resized {
         /// The bulkhead's name.
         name: &'static str,

@@ -19,7 +19,7 @@
 //!   queue, rejections, limits, settings, snapshots and totals know the one word only. While calls wait, are rejected or are
 //!   timed, there are no reserves.
 //! - A permit returns to the line of the thread that drops it, whichever thread took it. A line may have several threads; any
-//!   thread may use any line. What an ended thread leaves on its line is used by the next one or recalled.
+//!   thread may use any line. Permits on the line of an ended thread are used by the next one or recalled.
 //!
 //! # Invariants
 //!

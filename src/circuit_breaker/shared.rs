@@ -1,6 +1,6 @@
 //! State that the handles of one breaker share: a fast path of loads and plain stores, and the machine behind a lock.
 //!
-//! The state is mirrored in one word that is only loaded while all is well. Whatever the word does not answer
+//! The state is mirrored in one word that is only loaded while all is well. Everything that the word does not answer
 //! goes to the machine.
 //!
 //! # Memory ordering
@@ -294,7 +294,7 @@ impl Shared {
         core.absorb(&self.thread_counters);
         let mut sample = core.sample(self.stopwatch.clock.coarse());
         drop(core);
-        // What is counted outside the lock.
+        // Counts outside the lock.
         let (successes, rejections, ignored) = self.thread_counters.totals();
         sample.totals.successful += successes;
         sample.totals.ignored += ignored;

@@ -59,7 +59,7 @@
 //! ## Streams
 //!
 //! The head of a response ends the measured call: an event stream is not slow, however long it lasts, also with
-//! [`detect_slow_calls_in_flight`](crate::circuit_breaker::CircuitBreakerBuilder::detect_slow_calls_in_flight). What follows decides the
+//! [`detect_slow_calls_in_flight`](crate::circuit_breaker::CircuitBreakerBuilder::detect_slow_calls_in_flight). The events that follow decide the
 //! outcome:
 //!
 //! | the body | HTTP | gRPC |

@@ -15,7 +15,7 @@
 //! use axum::{Router, extract::{OriginalUri, Request}, routing::get};
 //! use backstop::kill_switch::{KillSwitches, OnUnknown, Target};
 //!
-//! /// What a request states: the dimensions that an operator may name in a scope.
+//! /// Dimensions of a request: those that an operator may name in a scope.
 //! fn target(request: &Request) -> Target<'_> {
 //!     // A nested router sees the path without its prefix; operators type the whole one.
 //!     let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |OriginalUri(uri)| uri);

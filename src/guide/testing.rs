@@ -74,7 +74,7 @@
 //!
 //! ## States by hand
 //!
-//! What a caller gets from an open circuit is tested without making anything fail:
+//! The answer of an open circuit is tested without making anything fail:
 //!
 //! ```
 //! use backstop::{Bulkhead, CircuitBreaker};

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// One check: a future of yours, or the state of a mechanism.
 ///
-/// What its failure does depends on the role in which it is added to the [builder](super::HealthBuilder).
+/// The effect of its failure depends on the role in which it is added to the [builder](super::HealthBuilder).
 ///
 /// # Examples
 ///

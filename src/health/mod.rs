@@ -17,7 +17,7 @@
 //!
 //! # Readiness takes traffic away
 //!
-//! What all instances share fails on all of them at once. If readiness asks for the database and it goes away, no
+//! A shared dependency fails on all instances at once. If readiness asks for the database and it goes away, no
 //! instance is ready, and the service is down: also for requests that a cache would have answered, also for the
 //! error page. Nor does it help: there is no other instance with a better database. Ask under readiness for what *this*
 //! instance lacks and others have: its warm cache, its credentials, its disk. For what is shared, let the requests that

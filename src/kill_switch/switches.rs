@@ -89,7 +89,7 @@ impl KillSwitches {
         }
         match told? {
             Err(found) if !self.shared.follows(found.as_ref()) => Err(self.behind(found.as_ref())),
-            // What the store had was refused here for another reason, and so is what came of it.
+            // The store's document was refused here for another reason, and so is the one that came of it.
             Ok(changes) if !self.shared.is_past(&changes.document) => Err(self.behind(Some(&changes.document))),
             made => Ok(made.inspect(|made| self.report(made))),
         }

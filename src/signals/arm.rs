@@ -11,7 +11,7 @@ impl Signals {
     ///
     /// The counts are cumulative: a line of ticks with them says `"cumulative": true`. `requests` are those that are
     /// evidence; `server_errors` include what a circuit breaker or a bulkhead rejected, since that client was failed, too.
-    /// What a kill switch rejected and what says nothing is in neither. Gauges are `cpu`, `memory`, `in_flight` and those
+    /// Requests that a kill switch rejected, and those that say nothing, are in neither. Gauges are `cpu`, `memory`, `in_flight` and those
     /// of [`gauge`](Self::gauge). [`Registry::observe`](crate::Registry::observe) adds breakers, bulkheads and switches.
     ///
     /// # Examples
@@ -25,7 +25,7 @@ impl Signals {
     /// let checkout = registry.add(Signals::new("checkout"))?;
     /// registry.add(Bulkhead::new("payments"))?;
     ///
-    /// // What the instance answers to the one that judges, once a second:
+    /// // The answer of the instance to the judge, once a second:
     /// let mut arm = checkout.arm();
     /// registry.observe(&mut arm);
     /// let canary = serde_json::to_string(&arm).unwrap();

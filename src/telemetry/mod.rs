@@ -68,7 +68,7 @@
 //! | outcome of a request | `success`, `client_error`, `server_error`, `rejected_circuit_breaker`, `rejected_bulkhead`, `rejected_kill_switch`, `ignored` |
 //! | outcome of a duration | `success`, `failure`: client and server errors |
 //!
-//! Each call is in one kind, so that sums are numbers of calls. What overlaps has a metric of its own: slow calls, calls
+//! Each call is in one kind, so that sums are numbers of calls. Overlapping counts have metrics of their own: slow calls, calls
 //! that a shadow breaker would have rejected, permitted calls that were abandoned.
 //!
 //! Circuits that are open in the canary and closed in the baseline, where the scrape configuration adds `version`:

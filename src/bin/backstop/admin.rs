@@ -125,7 +125,7 @@ impl Client {
         let warning = "the change has no audit entry: the program has no audit, or could not write it";
         Ok(Committed {
             generation,
-            // The very document that was made. What is done is done, whether or not it can be read: a token may be for
+            // The very document that was made. The change is made, whether or not it can be read: a token may be for
             // changes alone, or for one switch.
             document: self.revision(generation).ok().flatten(),
             proposed: response["pending"].as_u64().filter(|_| status == 202),
@@ -153,7 +153,7 @@ fn path(change: &Change, purpose: Purpose) -> String {
     }
 }
 
-/// What the change has for itself, less what the path and the token say.
+/// Fields of the change, without those in the path and the token.
 fn body(change: &Change, by: &Author, generation: Option<u64>) -> Value {
     let mut body = json!(change)[change.verb()].take();
     if let Value::Object(fields) = &mut body {

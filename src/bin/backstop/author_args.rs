@@ -9,7 +9,7 @@ use std::env::var;
 const BY: &str = "Who you are. It is not verified: write access to the file is enough. Not with --admin, where \
                   your token says it. Default: your user name, as USER or the system says it [env: BACKSTOP_ACTOR]";
 
-/// Who asks for a change, and why.
+/// Author of a change, and the reason.
 #[derive(Args)]
 #[command(next_help_heading = "Who and why")]
 pub(super) struct Who {

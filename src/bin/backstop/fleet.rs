@@ -107,7 +107,7 @@ pub(super) struct Degraded {
     pub(super) status: u16,
 }
 
-/// What was seen last.
+/// The last observation.
 #[derive(Default)]
 struct Seen(AtomicU8);
 

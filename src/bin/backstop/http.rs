@@ -32,7 +32,7 @@ pub(super) struct Answer {
 impl Http {
     /// # Errors
     ///
-    /// What is no address; a token that everybody between here and there could read.
+    /// A text that is not an address; a token that others on the way could read.
     pub(super) fn new(url: &str, token: Option<Token>) -> Result<Self, Failure> {
         let usage = |message: &str| Failure::Usage(message.to_owned());
         let wrong =
@@ -127,7 +127,7 @@ impl Http {
         self.answered(3, "no_admin_page", &format!("{} {what}, but not in the form of an admin page", self.base))
     }
 
-    /// Whatever the other side says, the token is not in it.
+    /// Messages of the other side, without the token.
     fn answered(&self, exit_code: u8, code: &str, message: &str) -> Failure {
         let hidden = |text: &str| match &self.token {
             Some(token) => text.replace(&token.reveal(), "bks_(hidden)"),
@@ -147,7 +147,7 @@ pub(super) struct Page {
 impl Page {
     /// # Errors
     ///
-    /// What is no address, and no header.
+    /// A text that is not an address, or not a header.
     pub(super) fn new(url: &str, headers: &[String]) -> Result<Self, Failure> {
         let wrong = |what: &str| Failure::Usage(what.to_owned());
         let uri: Uri = url.parse().map_err(|_| wrong("a page must be a URL like http://127.0.0.1:8080/health"))?;
@@ -165,7 +165,7 @@ impl Page {
         Ok(Self { agent, url: url.to_owned(), headers })
     }
 
-    /// What it answers with; why it does not.
+    /// Status of its answer; the error if there is none.
     pub(super) fn status(&self) -> Result<u16, String> {
         let mut request = self.agent.get(&self.url);
         for (name, value) in &self.headers {

@@ -4,7 +4,7 @@ use backstop::kill_switch::{ChangeError, EditError};
 use serde::Serialize;
 use std::fmt;
 
-/// What a command has done or found.
+/// Result of a command.
 #[derive(Default)]
 pub(super) struct Report {
     /// For people.

@@ -97,7 +97,7 @@ impl<W> Machine<W> {
         self.partitions.reshare(config.partition_total, config.shares());
         let is_same_limit = config.max_concurrent_calls == self.config.max_concurrent_calls;
         if !is_same_limit || config.adaptive != self.config.adaptive {
-            // What was learned by other rules is worth its limit; by the same rules it is worth all of it.
+            // Of values learned by other rules only the limit is kept; by the same rules, all of them.
             let limit = self.limiter.as_ref().map_or(limit, Limiter::settled);
             self.limiter = config.limiter(if is_same_limit { limit } else { config.max_concurrent_calls });
         }

@@ -58,7 +58,7 @@ impl AccessList {
     /// # Errors
     ///
     /// A text above 1 MiB; one that is not JSON of this structure, with the first problem only; then
-    /// everything that is wrong with any grant. What stands in the place of a token's hash is never repeated.
+    /// everything that is wrong with any grant. The value in the place of a token's hash is never repeated.
     pub fn from_json(json: &[u8], now: Timestamp) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
         if json.len() > BYTES_MAX {

@@ -278,7 +278,8 @@ impl Editor {
         Ok(Committed { document, unrecorded, unkept: self.store.unkept() })
     }
 
-    /// Writes down what a rule forbids. What is out of range is a slip, and what is so already asks for nothing.
+    /// Audits a change that a rule forbids. Values out of range are slips, and changes to the present state ask for
+    /// nothing: neither is audited.
     fn refused(&self, document: &Document, change: &Change, by: &Author, error: &ChangeError) {
         if matches!(error, ChangeError::Invalid(_) | ChangeError::Unchanged) {
             return;

@@ -5,7 +5,7 @@
 //!            too_large     syntax        unknown_format   invalid    wrong_hash
 //! ```
 //!
-//! A document is taken whole or not at all. Whatever changes it makes a new one of the next generation; the hash is
+//! A document is taken whole or not at all. Every change makes a new one of the next generation; the hash is
 //! that of everything else in its canonical form, so that two instances can compare documents.
 
 pub(super) mod author;

@@ -186,7 +186,7 @@ pub enum ChangeError {
         generation: u64,
         /// The changes that it undoes, with their authors.
         undone: String,
-        /// What to name.
+        /// The names that are allowed.
         names: String,
     },
     /// The generations are used up.

@@ -50,7 +50,7 @@ pub(crate) fn takes_two(document: &Document, change: &Change, by: &Author, earli
                 earlier.is_none_or(|earlier| loosens(document, &target(document, change, earlier)))
             }
             Change::TwoPerson { required } => !required,
-            // What begins with one instance takes away less for now, and nothing is given back by it.
+            // An engagement that begins with one instance takes away less for now, and gives nothing back.
             Change::Advance { .. }
             | Change::Stages { .. }
             | Change::Drilled { .. }

@@ -30,7 +30,7 @@ impl LastGoodFile {
         Ok(Self { path: std::path::absolute(path)?, kept: Mutex::default() })
     }
 
-    /// The document of an earlier run; `None` if there is none. What writers that were killed have left is removed.
+    /// The document of an earlier run; `None` if there is none. Temporary files of killed writers are removed.
     ///
     /// # Errors
     ///

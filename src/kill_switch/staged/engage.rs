@@ -58,7 +58,7 @@ impl StagedEngage {
     ///
     /// # Errors
     ///
-    /// See [`StagedError`]. What was engaged by then stays engaged.
+    /// See [`StagedError`]. Stages that were engaged by then stay engaged.
     pub fn run<O: ControlPlane>(
         &self,
         control_plane: &O,

@@ -5,7 +5,7 @@
 //!                                  └──not well──▶ held: it stays at that stage, for a person to decide
 //! ```
 //!
-//! Which stages there are the document says ([`Stages`](super::Stages)). What is looked at the caller says: each
+//! The document has the stages ([`Stages`](super::Stages)), and the caller brings the checks: each
 //! [`Check`] is asked again and again while the stage soaks. A stage that is held is left as it is: to release it would
 //! give back a capability that has to stay off, and advancing would repeat the damage everywhere.
 //!

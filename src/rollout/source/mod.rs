@@ -11,8 +11,8 @@ pub trait Source: Send {
     ///
     /// # Errors
     ///
-    /// A source that does not answer, or answers with something else than measurements. What happens in between is in
-    /// the tick of the next look that succeeds.
+    /// A source that does not answer, or answers with something else than measurements. The next look that succeeds
+    /// includes the time in between.
     fn look(&mut self) -> Result<Option<Tick>, SourceError>;
 }
 

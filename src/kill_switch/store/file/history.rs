@@ -68,7 +68,7 @@ impl History {
     }
 
     /// Removes what is over the limit: what was before the document went back to an older one first, then the oldest.
-    /// What cannot be removed stays until the next time: no change waits for it.
+    /// Files that cannot be removed stay until the next time: no change waits for them.
     pub(super) fn tidy(&self, present: u64) {
         self.remove(present, |kept| kept.saturating_sub(HISTORY_LIMIT));
     }

@@ -24,7 +24,7 @@ use std::path::Path;
 /// ```
 ///
 /// **Reading** opens the path anew each time and follows links, so that a mounted `ConfigMap` works. Only a regular
-/// file of at most 4 MiB is read; a FIFO or a device is refused without being opened. What looks half written is read
+/// file of at most 4 MiB is read; a FIFO or a device is refused without being opened. A file that looks half written is read
 /// again a few times, within 15 ms, and then handed on as it is.
 ///
 /// **Writing** needs the lock, which is advisory: it keeps out other stores, not an editor. The revision that goes is

@@ -67,7 +67,7 @@ mod unix {
         Ok((directory, stable))
     }
 
-    /// Who this process is, and whose the file is that it may not open.
+    /// The user of this process, and the owner of the file that it may not open.
     pub(in super::super) fn denied(path: &Path) -> String {
         let process = rustix::process::geteuid().as_raw();
         match path.metadata() {

@@ -72,7 +72,7 @@ fn look(path: &Path) -> Result<Look, StoreError> {
     Ok(if is_whole { Look::Whole(bytes) } else { Look::Torn(bytes) })
 }
 
-/// Who would have to be let in.
+/// Users that lack access.
 fn explained(error: io::Error, path: &Path) -> io::Error {
     let is_denied = error.kind() == ErrorKind::PermissionDenied;
     if is_denied { io::Error::new(error.kind(), format!("{error}: {}", os::denied(path))) } else { error }

@@ -63,7 +63,7 @@ pub(super) fn put_back(paths: &Paths, generation: u64, bytes: &[u8], mode: Optio
     match (&like, read::document(path)) {
         (Some(like), Ok(Some(earlier))) if generation_of(&earlier).is_some_and(|found| found < generation) => {
             let found = generation_of(&earlier).unwrap_or_default();
-            // What is in the history under that number was in force; this may be a damaged copy of it.
+            // The document in the history under that number was in force; this may be a damaged copy of it.
             if history.read(found)?.is_none() {
                 unkept = history.save(found, &earlier, like).err();
             }
