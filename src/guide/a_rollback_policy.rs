@@ -128,7 +128,20 @@
 //! ## Life of a verdict
 //!
 //! `rollback` latches: the numbers look fine once the traffic is gone. It ends with a new rollout, or with
-//! [`Judge::override_by`](crate::rollback::Judge::override_by) and a name. `pause` holds until the evidence is under half of
-//! its threshold, or a person decides; its sentence says what would decide it. `collecting` is no reason to promote.
+//! [`Judge::override_by`](crate::rollback::Judge::override_by) and a name.
+//!
+//! `pause` holds until the evidence is under half of its threshold, or a person decides; its sentence says what would decide
+//! it. Only good ticks lower the evidence. A new stage, the end of a warm-up, a hole in the data, a baseline or a circuit that
+//! is no longer reported, other buckets: none of them ends a pause. A pause for want of data ends when the data is back.
+//!
+//! An override silences the triggers behind the decision, also one that rolled back and has recovered since. They act again
+//! in the next stage, where they begin anew: the evidence before counts no more, and a fresh fault is found as soon as at the
+//! start of the rollout. Where ticks have no stages, they stay silent to the end.
+//!
+//! `collecting` is no reason to promote. Data is missing where a trigger had some and then none for ten seconds, or for three
+//! times its usual gap if that is longer; and where it is required and never had any. A comparison without its baseline is
+//! missing data as well. Errors and KPIs go on to be held to twice the last rate of a baseline that was lost; a KPI without
+//! `without_baseline` is no pass all the same.
+//!
 //! A stage begins a new warm-up; the evidence goes on. Name stages by their plan (5, 20, 50), not by measured shares, which
 //! would begin a new one with every tick.

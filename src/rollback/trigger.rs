@@ -3,6 +3,7 @@
 mod breakers;
 mod finding;
 mod gauge;
+mod lasting;
 mod latency;
 mod look;
 mod rate;
@@ -69,6 +70,17 @@ impl Watch {
         }
     }
 
+    /// Forgets the evidence, and not what was learned of the traffic.
+    pub(crate) fn restart(&mut self) {
+        match self {
+            Self::Rate(rate) => rate.restart(),
+            Self::Latency(latency) => latency.restart(),
+            Self::Gauge(gauge) => gauge.restart(),
+            Self::Readiness(readiness) => readiness.restart(),
+            Self::Breakers(breakers) => breakers.restart(),
+        }
+    }
+
     pub(crate) fn state(&self) -> TriggerState {
         match self {
             Self::Rate(rate) => rate.state(),
@@ -109,13 +121,11 @@ fn segment_counts(segment: &Segment, class: Class) -> Option<Counts> {
         Class::Client => client,
         Class::All => client + server,
     };
-    let seconds = match (class, segment.active_seconds, segment.error_seconds) {
-        (Class::Server, Some(active), error) if error.is_some() || errors == 0.0 => {
-            let error = error.unwrap_or(0.0);
-            Some(Seconds { error, active: active.max(error) })
-        }
-        _ => None,
-    };
+    // Errors without a second that had one contradict each other: the seconds are then not measured.
+    let error = segment.error_seconds.unwrap_or(0.0);
+    let are_known = class == Class::Server && (error > 0.0 || errors == 0.0);
+    let active = segment.active_seconds.filter(|_| are_known);
+    let seconds = active.map(|active| Seconds { error, active: active.max(error) });
     Some(Counts { errors, requests: requests.max(errors), seconds })
 }
 

@@ -5,6 +5,7 @@ mod false_alarms;
 mod life_cycle;
 mod malformed;
 mod mutated;
+mod pauses;
 mod policy;
 mod properties;
 #[path = "../support/ran.rs"]

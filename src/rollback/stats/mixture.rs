@@ -15,8 +15,8 @@ pub(crate) type Increments = [f64; COMPONENTS];
 /// Most that the evidence may grow in a second, as a logarithm: no second decides alone at an alpha under 0.08.
 const GROWTH_PER_SECOND: f64 = 2.5;
 
-/// A mass that no later tick has to reach: keeps the product finite in a trigger that only reports.
-const MASS_MAX: f64 = 1e200;
+/// Most mass of a ratio: far more than any threshold, and little enough for a canary that is good again to end a pause.
+const MASS_MAX: f64 = 1e9;
 
 /// Ratios from 1.25 to this one, evenly spaced in their logarithm.
 pub(crate) fn ratios(most: f64) -> Increments {
@@ -92,6 +92,14 @@ impl Mixture {
                 *mass *= most / value;
             }
         }
+    }
+
+    /// The same proportions with this much evidence.
+    pub(crate) fn scaled_to(&self, value: f64) -> Self {
+        let factor = value / self.value().max(f64::MIN_POSITIVE);
+        let mut scaled = self.clone();
+        scaled.masses.iter_mut().chain(&mut scaled.likely).for_each(|mass| *mass *= factor);
+        scaled
     }
 
     /// The ratio that the evidence speaks for: the mean of its logarithm, weighted by mass.

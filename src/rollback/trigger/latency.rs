@@ -96,7 +96,7 @@ impl Latency {
         let added = seconds / self.settings.horizon + if now.is_new_stage { STAGE } else { 0.0 };
         let (mut early, mut late) = (NONE, NONE);
         let (mut requests, mut slow) = (0.0, 0.0);
-        let (mut changed, mut lost) = (false, false);
+        let mut changed = false;
         for buckets in self.shown.values_mut() {
             buckets.counts.iter_mut().for_each(|count| *count *= (-seconds / SHOWN).exp());
         }
@@ -107,10 +107,7 @@ impl Latency {
                 slow += above_latency(&own.le, &own.counts, edge);
             }
             self.show("canary", own);
-            let other = baseline.and_then(|arm| arm.segments.get(name));
-            let busy = other.and_then(|segment| segment.requests).is_some_and(|requests| requests > 0.0);
-            let other = other.and_then(|segment| segment.latency.success.as_ref());
-            lost |= busy && other.is_none();
+            let other = baseline.and_then(|arm| arm.segments.get(name)?.latency.success.as_ref());
             let Some(other) = other.filter(|other| other.le == own.le) else { continue };
             self.show("baseline", other);
             if let Some(look) = &mut self.look {
@@ -146,12 +143,24 @@ impl Latency {
         self.changed = changed;
         let (evidence, threshold) = (self.evidence(), 1.0 / self.settings.alpha);
         let enough = self.samples >= self.settings.minimum_requests;
-        self.held = evidence >= threshold && enough || self.held && evidence >= 0.5 * threshold;
+        // A baseline that is missing ends no pause: a recorded one is another question.
+        let is_compared = self.compared == Some(now.elapsed);
+        let is_asked = is_compared || self.settings.objective.is_some() || self.compared.is_none();
+        let is_over = evidence < 0.5 * threshold && requests > 0.0 && is_asked;
+        self.held = evidence >= threshold && enough || self.held && !is_over;
         let is_recent = |at: f64| now.elapsed - at <= LOST.max(3.0 * seconds);
         self.is_live = self.compared.is_some_and(is_recent);
-        // A baseline with traffic, whose latencies were measured and are not any more, is a hole in the data.
-        let lost = lost && self.objective().is_none() && self.compared.is_some_and(|at| at < now.elapsed);
-        requests > 0.0 && !changed && !lost
+        requests > 0.0 && !changed && (is_compared || self.objective().is_some())
+    }
+
+    /// Forgets the evidence, and not what was learned of the traffic.
+    pub(crate) fn restart(&mut self) {
+        let Self { settings, segments, .. } = self;
+        segments.values_mut().for_each(|(_, tails)| *tails = Tails::new(0.0));
+        self.total = Tails::new(0.0);
+        self.objective.1 = Mixture::new(0.5);
+        self.held = false;
+        self.look = settings.look_once.map(|needed| Look::new(needed, settings.alpha, 1.0));
     }
 
     fn step_objective(&mut self, slow: f64, requests: f64, added: f64, seconds: f64) {
@@ -204,11 +213,10 @@ impl Latency {
     pub(crate) fn state(&self) -> TriggerState {
         match &self.look {
             Some(look) => look.state(),
-            None if self.changed => TriggerState::NoData,
             None if self.held => TriggerState::Fired,
+            None if self.changed => TriggerState::NoData,
             None if self.samples < self.settings.minimum_requests => TriggerState::Collecting,
-            None if self.objective().is_none() && !self.is_live && self.compared.is_some() => TriggerState::NoData,
-            None if self.objective().is_none() && !self.is_live => TriggerState::NotMeasured,
+            None if self.objective().is_none() && self.compared.is_none() => TriggerState::NotMeasured,
             None => TriggerState::Ok,
         }
     }

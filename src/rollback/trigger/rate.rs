@@ -59,7 +59,7 @@ pub(crate) struct Rate {
     is_lost: bool,
     certainty: Certainty,
     /// Certain state, held until the evidence is under half of its threshold.
-    held: Option<TriggerState>,
+    held: Option<Held>,
     look: Option<Look>,
     /// Whether good results are the rarer ones: then their lack is compared, because most results are bad in both arms.
     by_good: Option<bool>,
@@ -77,6 +77,14 @@ impl Certainty {
     fn share(&self) -> f64 {
         self.evidence / self.threshold
     }
+}
+
+/// A state that goes on, with the evidence since it began, from its threshold on: the process itself is scaled down at the
+/// end of a warm-up, and in another one begins anew, which is no sign that the canary is any better.
+#[derive(Clone, Debug)]
+struct Held {
+    state: TriggerState,
+    evidence: Mixture,
 }
 
 /// A segment with its own evidence.
@@ -249,8 +257,26 @@ impl Rate {
             let kept = if before.evidence < 1.0 { 0.0 } else { self.distinct_seconds };
             self.distinct_seconds = kept + seconds.min(errors).min(1.0_f64.max(seconds));
         }
-        self.hold();
-        requests > 0.0 && (is_compared || is_alone || self.compared.is_some())
+        self.hold(if is_compared { &sum } else { &alone }, seconds);
+        // A business result is not judged by what its baseline was, unless the policy has a limit for it.
+        let is_remembered = self.compared.is_some() && !is_kpi;
+        let is_limited = is_alone && (!is_kpi || self.is_limited() || self.settings.without_baseline.is_some());
+        requests > 0.0 && (is_compared || is_limited || is_remembered)
+    }
+
+    /// Forgets the evidence, and not what was learned of the traffic.
+    pub(crate) fn restart(&mut self) {
+        let Self { settings, segments, .. } = self;
+        segments.values_mut().for_each(|strand| strand.evidence = Mixture::new(START));
+        (self.total, self.alone) = (Mixture::new(START), Mixture::new(START));
+        (self.warm_up, self.held) = (None, None);
+        (self.distinct_seconds, self.samples_alone) = (0.0, 0.0);
+        self.look = settings.look_once.map(|needed| Look::new(needed, settings.alpha, settings.borderline));
+        self.certainty = self.find_certainty();
+    }
+
+    fn is_limited(&self) -> bool {
+        matches!(self.settings.question, Question::Limit(_))
     }
 
     /// Begins and ends warm-ups, and lets what is shown fade.
@@ -320,7 +346,7 @@ impl Rate {
         };
         let alone = Certainty { evidence: if enough { self.alone.value() } else { 0.0 }, threshold, is_alone: true };
         let beside = match &self.warm_up {
-            _ if self.compared.is_none() || matches!(self.settings.question, Question::Limit(_)) => return alone,
+            _ if self.compared.is_none() || self.is_limited() => return alone,
             Some(warm_up) => (warm_up.value(), 1.0 / self.settings.warm_up_alpha),
             None => (self.relative(), threshold),
         };
@@ -351,15 +377,26 @@ impl Rate {
     }
 
     fn is_small(&self) -> bool {
-        !matches!(self.settings.question, Question::Limit(_)) && self.ratio() < self.settings.borderline
+        !self.is_limited() && self.ratio() < self.settings.borderline
     }
 
-    /// A certain state holds until the evidence is under half of its threshold.
-    fn hold(&mut self) {
+    /// A certain state holds until the evidence is under half of its threshold, by ticks that say so.
+    fn hold(&mut self, increments: &Increments, seconds: f64) {
+        if let Some(held) = &mut self.held {
+            held.evidence.step(increments, seconds);
+        }
+        let threshold = 1.0 / self.settings.alpha;
+        let before = self.held.as_ref().map(|held| held.state);
         if self.is_sure() {
-            let is_small = self.is_small() && self.held != Some(TriggerState::Fired);
-            self.held = Some(if is_small { TriggerState::Borderline } else { TriggerState::Fired });
-        } else if self.certainty.share() < 0.5 {
+            let is_small = self.is_small() && before != Some(TriggerState::Fired);
+            let state = if is_small { TriggerState::Borderline } else { TriggerState::Fired };
+            let evidence = || Held { state, evidence: self.total.scaled_to(threshold) };
+            self.held = Some(self.held.take().map_or_else(evidence, |held| Held { state, ..held }));
+        } else if self.certainty.share() < 0.5
+            && (self.is_limited()
+                || self.held.as_ref().is_some_and(|held| held.evidence.value() < 0.5 * threshold)
+                    && self.relative() < 0.5 * threshold)
+        {
             self.held = None;
         }
     }
