@@ -261,7 +261,7 @@ impl Judge {
         let counts = |trigger: &Trigger| trigger.acts != Acts::Report || trigger.weight.is_some();
         let missing =
             || everything.clone().filter(|(_, (trigger, state))| **state == TriggerState::NoData && counts(trigger));
-        let overdue = missing().map(|(i, _)| i).find(|i| self.gap(*i) >= self.policy.no_data_after.as_secs_f64());
+        let overdue = missing().map(|(i, _)| i).find(|i| self.gap(*i) >= self.policy.no_data_after);
         let missing = missing().map(|(i, _)| i).next();
         let data = match missing {
             None => Data::Ok,

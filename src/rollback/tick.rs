@@ -3,6 +3,7 @@
 mod line;
 mod sum;
 
+pub(crate) use line::unique;
 pub use line::{TickError, TickReader};
 
 use crate::config::{ConfigError, Problem, Problems};

@@ -49,7 +49,8 @@ fn old_evidence_does_not_fire_in_the_stage_after_an_override_and_a_fresh_fault_d
             let verdict = judge.observe(tick(at, 0.0, 20.0));
             assert_eq!(verdict.decision, Decision::Continue, "{at}: {}", verdict.sentence);
         }
-        let fresh = (101 + clean..).find(|at| judge.observe(tick(*at, 20.0, 20.0)).decision == Decision::Rollback);
+        let fresh =
+            (101 + clean..200 + clean).find(|at| judge.observe(tick(*at, 20.0, 20.0)).decision == Decision::Rollback);
         assert!(fresh.is_some_and(|at| at <= 106 + clean), "{fresh:?} after {clean} clean seconds");
     }
 }

@@ -51,10 +51,11 @@ impl Gauge {
         }
         let Some(ratio) = settings.ratio else { return Some(false) };
         let baseline = self.baseline?;
-        Some(match ratio >= 1.0 {
+        Some(if ratio >= 1.0 {
             // The same value is not a worse one, also at a ratio of 1.
-            true => baseline >= 0.0 && value >= ratio * baseline && value > baseline && value >= settings.floor,
-            false => baseline > 0.0 && value <= ratio * baseline,
+            baseline >= 0.0 && value >= ratio * baseline && value > baseline && value >= settings.floor
+        } else {
+            baseline > 0.0 && value <= ratio * baseline
         })
     }
 

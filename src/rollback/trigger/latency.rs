@@ -156,7 +156,9 @@ impl Latency {
     /// Forgets the evidence, and not what was learned of the traffic.
     pub(crate) fn restart(&mut self) {
         let Self { settings, segments, .. } = self;
-        segments.values_mut().for_each(|(_, tails)| *tails = Tails::new(0.0));
+        for (_, tails) in segments.values_mut() {
+            *tails = Tails::new(0.0);
+        }
         self.total = Tails::new(0.0);
         self.objective.1 = Mixture::new(0.5);
         self.held = false;

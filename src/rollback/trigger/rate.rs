@@ -1,5 +1,6 @@
 //! The trigger of errors and of business results: is a rate worse than the baseline's?
 
+mod certainty;
 mod report;
 
 use super::finding::Now;
@@ -7,7 +8,7 @@ use super::look::Look;
 use crate::rollback::policy::{Question, RateSettings};
 use crate::rollback::stats::errors::{Counts, ErrorModel};
 use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, ratios};
-use crate::rollback::verdict::TriggerState;
+use certainty::{Certainty, Held};
 use std::collections::BTreeMap;
 
 const NONE: Increments = [0.0; COMPONENTS];
@@ -63,28 +64,6 @@ pub(crate) struct Rate {
     look: Option<Look>,
     /// Whether good results are the rarer ones: then their lack is compared, because most results are bad in both arms.
     by_good: Option<bool>,
-}
-
-/// Evidence, and the one at which it acts.
-#[derive(Clone, Copy, Debug)]
-struct Certainty {
-    evidence: f64,
-    threshold: f64,
-    is_alone: bool,
-}
-
-impl Certainty {
-    fn share(&self) -> f64 {
-        self.evidence / self.threshold
-    }
-}
-
-/// A state that goes on, with the evidence since it began, from its threshold on: the process itself is scaled down at the
-/// end of a warm-up, and in another one begins anew, which is no sign that the canary is any better.
-#[derive(Clone, Debug)]
-struct Held {
-    state: TriggerState,
-    evidence: Mixture,
 }
 
 /// A segment with its own evidence.
@@ -267,7 +246,9 @@ impl Rate {
     /// Forgets the evidence, and not what was learned of the traffic.
     pub(crate) fn restart(&mut self) {
         let Self { settings, segments, .. } = self;
-        segments.values_mut().for_each(|strand| strand.evidence = Mixture::new(START));
+        for strand in segments.values_mut() {
+            strand.evidence = Mixture::new(START);
+        }
         (self.total, self.alone) = (Mixture::new(START), Mixture::new(START));
         (self.warm_up, self.held) = (None, None);
         (self.distinct_seconds, self.samples_alone) = (0.0, 0.0);
@@ -328,77 +309,6 @@ impl Rate {
             tolerated: 1.0,
         };
         self.segments.insert(name.to_owned(), strand);
-    }
-
-    /// Evidence against the baseline: half from the sum of all segments, half from the mean of each.
-    fn relative(&self) -> f64 {
-        let sum: f64 = self.segments.values().map(|strand| strand.evidence.value()).sum();
-        0.5 * self.total.value() + 0.5 * sum / self.segments.len().max(1) as f64
-    }
-
-    /// The surer of two: the canary beside the baseline, and the canary alone where there is no baseline.
-    fn find_certainty(&self) -> Certainty {
-        let threshold = 1.0 / self.settings.alpha;
-        let enough = match self.settings.question {
-            // A baseline that is above the limit as well is an outage of both.
-            Question::Limit(limit) => self.is_lost || !self.shown.rates().1.is_some_and(|rate| rate > limit),
-            _ => self.samples_alone >= self.settings.without_baseline_requests,
-        };
-        let alone = Certainty { evidence: if enough { self.alone.value() } else { 0.0 }, threshold, is_alone: true };
-        let beside = match &self.warm_up {
-            _ if self.compared.is_none() || self.is_limited() => return alone,
-            Some(warm_up) => (warm_up.value(), 1.0 / self.settings.warm_up_alpha),
-            None => (self.relative(), threshold),
-        };
-        let beside = Certainty { evidence: beside.0, threshold: beside.1, is_alone: false };
-        if alone.share() > beside.share().max(1.0) { alone } else { beside }
-    }
-
-    /// The ratio to the baseline that the evidence speaks for.
-    fn ratio(&self) -> f64 {
-        let strands = || self.segments.values().filter(|strand| strand.compared);
-        let least = strands().map(|strand| strand.tolerated).fold(f64::INFINITY, f64::min);
-        match &self.warm_up {
-            _ if self.certainty.is_alone => f64::INFINITY,
-            Some(warm_up) => warm_up.relative.ratio(&self.near) * least.max(self.settings.warm_up_ratio),
-            None => {
-                let all = strands().map(|strand| (&strand.evidence, strand.tolerated));
-                let all = all.chain([(&self.total, least)]);
-                let strongest = all.max_by(|one, other| one.0.value().total_cmp(&other.0.value()));
-                strongest.map_or(1.0, |(evidence, tolerated)| evidence.ratio(&self.ratios) * tolerated)
-            }
-        }
-    }
-
-    fn is_sure(&self) -> bool {
-        self.certainty.share() >= 1.0
-            && self.samples >= self.settings.minimum_requests
-            && self.distinct_seconds >= 0.9 * self.settings.minimum_distinct_seconds
-    }
-
-    fn is_small(&self) -> bool {
-        !self.is_limited() && self.ratio() < self.settings.borderline
-    }
-
-    /// A certain state holds until the evidence is under half of its threshold, by ticks that say so.
-    fn hold(&mut self, increments: &Increments, seconds: f64) {
-        if let Some(held) = &mut self.held {
-            held.evidence.step(increments, seconds);
-        }
-        let threshold = 1.0 / self.settings.alpha;
-        let before = self.held.as_ref().map(|held| held.state);
-        if self.is_sure() {
-            let is_small = self.is_small() && before != Some(TriggerState::Fired);
-            let state = if is_small { TriggerState::Borderline } else { TriggerState::Fired };
-            let evidence = || Held { state, evidence: self.total.scaled_to(threshold) };
-            self.held = Some(self.held.take().map_or_else(evidence, |held| Held { state, ..held }));
-        } else if self.certainty.share() < 0.5
-            && (self.is_limited()
-                || self.held.as_ref().is_some_and(|held| held.evidence.value() < 0.5 * threshold)
-                    && self.relative() < 0.5 * threshold)
-        {
-            self.held = None;
-        }
     }
 }
 
