@@ -49,14 +49,10 @@ impl Watch {
         let baseline = tick.baseline.as_ref();
         match (self, &trigger.kind) {
             (Self::Rate(rate), Kind::Errors { class, .. }) => {
-                let counts = |name: &str| {
-                    let own = tick.canary.segments.get(name).and_then(|segment| segment_counts(segment, *class));
-                    let other = baseline
-                        .and_then(|arm| arm.segments.get(name))
-                        .and_then(|segment| segment_counts(segment, *class));
-                    (own, other)
-                };
-                rate.observe(now, tick.canary.segments.keys().map(|name| (&**name, counts(name))))
+                let of_baseline = |name| segment_counts(baseline?.segments.get(name)?, *class);
+                let segments = tick.canary.segments.iter();
+                let arms = segments.map(|(name, own)| (&**name, (segment_counts(own, *class), of_baseline(name))));
+                rate.observe(now, arms)
             }
             (Self::Rate(rate), Kind::Kpi { kpi, .. }) => {
                 let counts = (kpi_counts(&tick.canary, kpi), baseline.and_then(|arm| kpi_counts(arm, kpi)));

@@ -33,7 +33,7 @@ fn every_problem_of_a_policy_is_told_at_once() {
     fs::write(&file, "horizon = \"1s\"\n[[trigger]]\nname = \"a\"\nkind = \"errors\"\nalpha = 2.0\nshare = 0.1\n")
         .unwrap();
     let ran = run(&["check", file.to_str().unwrap()]);
-    for problem in ["horizon: 1s", "trigger[0].alpha: 2", "trigger[0].share"] {
+    for problem in ["horizon: \"1s\"", "trigger[0].alpha: 2", "trigger[0].share"] {
         ran.fails(2, problem);
     }
     run(&["check", "/does/not/exist"]).fails(2, "cannot be read");

@@ -4,6 +4,7 @@ mod decisions;
 mod false_alarms;
 mod life_cycle;
 mod malformed;
+mod memory;
 mod mutated;
 mod pauses;
 mod policy;

@@ -7,7 +7,7 @@ use super::finding::Now;
 use super::look::Look;
 use crate::rollback::policy::{Question, RateSettings};
 use crate::rollback::stats::errors::{Counts, ErrorModel};
-use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, ratios};
+use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, Ratios, ratios};
 use certainty::{Certainty, Held};
 use std::collections::BTreeMap;
 
@@ -43,8 +43,8 @@ pub(crate) enum What {
 pub(crate) struct Rate {
     settings: RateSettings,
     what: What,
-    ratios: Increments,
-    near: Increments,
+    ratios: Ratios,
+    near: Ratios,
     segments: BTreeMap<String, Strand>,
     total: Mixture,
     /// The canary alone against a limit.
@@ -90,7 +90,7 @@ struct WarmUp {
 
 impl WarmUp {
     fn new(before: f64) -> Self {
-        Self { relative: Mixture::new(1.0), absolute: Mixture::new(1.0), before }
+        Self { relative: Mixture::with_ratio(1.0), absolute: Mixture::new(1.0), before }
     }
 
     fn value(&self) -> f64 {
@@ -128,7 +128,7 @@ impl Rate {
             ratios: ratios(RATIO_MAX),
             near: ratios(WARM_UP_RATIO_MAX),
             segments: BTreeMap::new(),
-            total: Mixture::new(START),
+            total: Mixture::with_ratio(START),
             alone: Mixture::new(START),
             warm_up: (settings.warm_up > 0.0).then(|| WarmUp::new(0.0)),
             shown: Shown::default(),
@@ -164,8 +164,11 @@ impl Rate {
             requests += canary.requests;
             errors += canary.errors;
             self.shown.add_canary(&canary);
-            self.begin_segment(name, now);
-            let Some(strand) = self.segments.get_mut(name) else { continue };
+            let strand = match self.segments.get_mut(name) {
+                Some(strand) => strand,
+                None => begin_segment(&mut self.segments, name, now.elapsed, self.total.entered()),
+            };
+            strand.seen = now.elapsed;
             let Strand { model, evidence, .. } = strand;
             let mut own = NONE;
             if let Some(baseline) = baseline.as_ref().filter(|baseline| baseline.requests > 0.0) {
@@ -247,9 +250,9 @@ impl Rate {
     pub(crate) fn restart(&mut self) {
         let Self { settings, segments, .. } = self;
         for strand in segments.values_mut() {
-            strand.evidence = Mixture::new(START);
+            strand.evidence = Mixture::with_ratio(START);
         }
-        (self.total, self.alone) = (Mixture::new(START), Mixture::new(START));
+        (self.total, self.alone) = (Mixture::with_ratio(START), Mixture::new(START));
         (self.warm_up, self.held) = (None, None);
         (self.distinct_seconds, self.samples_alone) = (0.0, 0.0);
         self.look = settings.look_once.map(|needed| Look::new(needed, settings.alpha, settings.borderline));
@@ -288,28 +291,25 @@ impl Rate {
             }
         }
     }
+}
 
-    fn begin_segment(&mut self, name: &str, now: &Now) {
-        if let Some(strand) = self.segments.get_mut(name) {
-            strand.seen = now.elapsed;
-            return;
-        }
-        if self.segments.len() >= SEGMENTS_MAX
-            && let Some(oldest) = self.segments.iter().min_by(|(_, one), (_, other)| one.seen.total_cmp(&other.seen))
-        {
-            let oldest = oldest.0.clone();
-            self.segments.remove(&oldest);
-        }
-        let strand = Strand {
-            model: ErrorModel::new(),
-            evidence: Mixture::begun_with(&self.total),
-            seen: now.elapsed,
-            compared: false,
-            last: now.elapsed,
-            tolerated: 1.0,
-        };
-        self.segments.insert(name.to_owned(), strand);
+/// A new segment, in the place of the one that was not seen for longest if there are many.
+fn begin_segment<'a>(
+    segments: &'a mut BTreeMap<String, Strand>,
+    name: &str,
+    elapsed: f64,
+    entered: f64,
+) -> &'a mut Strand {
+    if segments.len() >= SEGMENTS_MAX
+        && let Some(oldest) = segments.iter().min_by(|(_, one), (_, other)| one.seen.total_cmp(&other.seen))
+    {
+        let oldest = oldest.0.clone();
+        segments.remove(&oldest);
     }
+    let evidence = Mixture::with_ratio(entered);
+    let (model, seen, last) = (ErrorModel::new(), elapsed, elapsed);
+    let strand = Strand { model, evidence, seen, compared: false, last, tolerated: 1.0 };
+    segments.entry(name.to_owned()).or_insert(strand)
 }
 
 /// The good results as the events that are counted.

@@ -88,8 +88,11 @@ impl Rate {
         if self.is_sure() {
             let is_small = self.is_small() && before != Some(TriggerState::Fired);
             let state = if is_small { TriggerState::Borderline } else { TriggerState::Fired };
-            let evidence = || Held { state, evidence: self.total.scaled_to(threshold) };
-            self.held = Some(self.held.take().map_or_else(evidence, |held| Held { state, ..held }));
+            let held = self.held.get_or_insert_with(|| Held { state, evidence: self.total.clone() });
+            held.state = state;
+            if before.is_none() {
+                held.evidence.scale_to(threshold);
+            }
         } else if self.certainty.share() < 0.5
             && (self.is_limited()
                 || self.held.as_ref().is_some_and(|held| held.evidence.value() < 0.5 * threshold)
