@@ -8,7 +8,7 @@ use super::look::Look;
 use crate::rollback::policy::{Question, RateSettings};
 use crate::rollback::stats::errors::{Counts, ErrorModel};
 use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, Ratios, ratios};
-use certainty::{Certainty, Held};
+use crate::rollback::verdict::TriggerState;
 use std::collections::BTreeMap;
 
 const NONE: Increments = [0.0; COMPONENTS];
@@ -64,6 +64,28 @@ pub(crate) struct Rate {
     look: Option<Look>,
     /// Whether good results are the rarer ones: then their lack is compared, because most results are bad in both arms.
     by_good: Option<bool>,
+}
+
+/// Evidence, and the one at which it acts.
+#[derive(Clone, Copy, Debug)]
+struct Certainty {
+    evidence: f64,
+    threshold: f64,
+    is_alone: bool,
+}
+
+impl Certainty {
+    fn share(&self) -> f64 {
+        self.evidence / self.threshold
+    }
+}
+
+/// A state that goes on, with the evidence since it began, from its threshold on: the process itself is scaled down at the
+/// end of a warm-up, and in another one begins anew, which is no sign that the canary is any better.
+#[derive(Clone, Debug)]
+struct Held {
+    state: TriggerState,
+    evidence: Mixture,
 }
 
 /// A segment with its own evidence.

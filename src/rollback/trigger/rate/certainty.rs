@@ -1,31 +1,9 @@
 //! Certainty of a rate: when it is sure, how bad it is, and for how long it stays so.
 
-use super::Rate;
+use super::{Certainty, Held, Rate};
 use crate::rollback::policy::Question;
-use crate::rollback::stats::mixture::{Increments, Mixture};
+use crate::rollback::stats::mixture::Increments;
 use crate::rollback::verdict::TriggerState;
-
-/// Evidence, and the one at which it acts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Certainty {
-    pub(super) evidence: f64,
-    pub(super) threshold: f64,
-    pub(super) is_alone: bool,
-}
-
-impl Certainty {
-    pub(super) fn share(&self) -> f64 {
-        self.evidence / self.threshold
-    }
-}
-
-/// A state that goes on, with the evidence since it began, from its threshold on: the process itself is scaled down at the
-/// end of a warm-up, and in another one begins anew, which is no sign that the canary is any better.
-#[derive(Clone, Debug)]
-pub(super) struct Held {
-    pub(super) state: TriggerState,
-    pub(super) evidence: Mixture,
-}
 
 impl Rate {
     /// Evidence against the baseline: half from the sum of all segments, half from the mean of each.
