@@ -5,7 +5,7 @@ use backstop::rollback::{Arm, Buckets, Judge, Policy, Segment, Tick};
 
 const SEGMENTS: u32 = 50;
 /// Segments of a tick: others are in the next one.
-const AT_ONCE: u32 = 3;
+const AT_ONCE: u32 = 2;
 
 fn arm(at: u32, of: u32, requests: f64) -> Arm {
     let mut arm = Arm::default();
