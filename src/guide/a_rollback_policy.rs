@@ -89,7 +89,7 @@
 //! | `without_baseline_requests` | 1,000, 1 to 1e9 | decides on less | |
 //! | `look_once` | none, 1 to 10^12 | requests | judged once, when both arms have as many, by a test that may be looked at once: with `alpha` and `borderline`, the other settings are refused beside it |
 //!
-//! Of `latency`: `alpha` (0.01), `minimum_requests`, `look_once` as above; `margin` (1.18, 1 to 10) is how much slower counts
+//! Of `latency`: `alpha` (0.0125), `minimum_requests`, `look_once` as above; `margin` (1.17, 1 to 10) is how much slower counts
 //! from a stage's start, `late_margin` (1.4) at any later moment: an arm is 5 % slower than the other in any minute, for no
 //! reason, and with a smaller margin such minutes roll back. `within` makes it an objective: the `quantile` (0.99) of the
 //! canary takes at most so long, unless the baseline misses it as well.
@@ -145,7 +145,8 @@
 //! `collecting` is no reason to promote. Data is missing where a trigger had some and then none for ten seconds, or for three
 //! times its usual gap if that is longer; and where it is required and never had any. A comparison without its baseline is
 //! missing data as well. Errors and KPIs go on to be held to twice the last rate of a baseline that was lost; a KPI without
-//! `without_baseline` is no pass all the same.
+//! `without_baseline` is no pass all the same. At a stage of 100 % there is no baseline to miss: comparisons rest, and limits,
+//! objectives and what is known of the last baseline go on.
 //!
 //! A stage begins a new warm-up; the evidence goes on. Name stages by their plan (5, 20, 50), not by measured shares, which
 //! would begin a new one with every tick.

@@ -363,6 +363,7 @@ impl Time {
         self.stage = tick.stage.or(self.stage);
         self.last = Some(tick.at);
         self.now = tick.at;
-        Now { seconds, elapsed: tick.at - self.begun, in_stage: tick.at - self.stage_begun, is_new_stage }
+        let is_full = self.stage.is_some_and(|percent| percent >= 100.0);
+        Now { seconds, elapsed: tick.at - self.begun, in_stage: tick.at - self.stage_begun, is_new_stage, is_full }
     }
 }

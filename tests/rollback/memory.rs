@@ -45,3 +45,13 @@ fn segments_that_never_come_again_are_forgotten() {
     let grown = measure(|| feed(&mut judge, 1_100..2_000, u32::MAX)).bytes_current;
     assert!(grown < 10_000, "{grown} bytes");
 }
+
+#[test]
+fn a_tick_allocates_a_few_times_for_each_segment() {
+    let mut judge = Judge::new(Policy::default());
+    feed(&mut judge, 1..200, SEGMENTS);
+    let tick = |at| Tick::new(f64::from(at), arm(at, SEGMENTS, 20.0), Some(arm(at, SEGMENTS, 380.0))).unwrap();
+    let ticks: Vec<_> = (200..300).map(tick).collect();
+    let made = measure(|| ticks.into_iter().for_each(|tick| _ = judge.decide(tick))).count_total;
+    assert!(made <= 100 * u64::from(AT_ONCE) * 5, "{made} allocations in 100 ticks of {AT_ONCE} segments");
+}

@@ -206,7 +206,7 @@ fn every_range_is_kept_at_both_ends() {
         ("kpi", "without_baseline", 1e-6, 0.999),
         ("errors", "without_baseline_requests", 1.0, 1e9),
         ("latency", "margin", 1.0, 10.0),
-        ("latency", "late_margin", 1.18, 10.0),
+        ("latency", "late_margin", 1.17, 10.0),
         ("errors", "look_once", 1.0, 1e12),
         ("gauge", "ratio", 0.01, 100.0),
         ("readiness", "share", 0.001, 1.0),

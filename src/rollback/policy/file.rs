@@ -203,7 +203,7 @@ fn latency(fields: &mut Fields<'_>, horizon: f64) -> LatencySettings {
         fields.refuse(&["quantile"], "without `within`, the latency of this quantile");
     }
     let tail = 1.0 - fields.number("quantile", 0.01..=0.9999).unwrap_or(0.99);
-    let margin = fields.number("margin", 1.0..=10.0).unwrap_or(1.18);
+    let margin = fields.number("margin", 1.0..=10.0).unwrap_or(1.17);
     LatencySettings {
         alpha: fields.number("alpha", 1e-6..=0.5).unwrap_or(0.0125),
         margin,

@@ -13,16 +13,18 @@ pub(crate) struct Gauge {
     canary: Option<f64>,
     baseline: Option<f64>,
     bad: Lasting,
+    is_full: bool,
 }
 
 impl Gauge {
     pub(crate) fn new(settings: GaugeSettings) -> Self {
-        Self { settings, canary: None, baseline: None, bad: Lasting::default() }
+        Self { settings, canary: None, baseline: None, bad: Lasting::default(), is_full: false }
     }
 
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
         let Some(value) = canary.gauges.get(&self.settings.gauge).copied() else { return false };
         self.canary = Some(value);
+        self.is_full = now.is_full;
         self.baseline = baseline.and_then(|arm| arm.gauges.get(&self.settings.gauge)).copied();
         if let Some(is_bad) = self.is_bad(value) {
             self.bad.look(now.elapsed, is_bad, |lasted| lasted >= self.settings.lasting);
@@ -36,7 +38,7 @@ impl Gauge {
     }
 
     fn is_comparable(&self) -> bool {
-        self.settings.above.is_some() || self.settings.below.is_some() || self.baseline.is_some()
+        self.settings.above.is_some() || self.settings.below.is_some() || self.baseline.is_some() || self.is_full
     }
 
     /// A limit that the baseline breaks as well is no fault of the canary. `None` if a ratio is asked for and there is no

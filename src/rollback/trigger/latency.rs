@@ -153,7 +153,7 @@ impl Latency {
         self.held = evidence >= threshold && enough || self.held && !is_over;
         let is_recent = |at: f64| now.elapsed - at <= LOST.max(3.0 * seconds);
         self.is_live = self.compared.is_some_and(is_recent);
-        requests > 0.0 && !changed && (is_compared || self.objective().is_some())
+        requests > 0.0 && !changed && (is_compared || self.objective().is_some() || now.is_full)
     }
 
     /// Forgets the evidence, and not what was learned of the traffic.

@@ -263,7 +263,7 @@ impl Rate {
         }
         self.hold(if is_compared { &sum } else { &alone }, seconds);
         // A business result is not judged by what its baseline was, unless the policy has a limit for it.
-        let is_remembered = self.compared.is_some() && !is_kpi;
+        let is_remembered = self.compared.is_some() && (!is_kpi || now.is_full);
         let is_limited = is_alone && (!is_kpi || self.is_limited() || self.settings.without_baseline.is_some());
         requests > 0.0 && (is_compared || is_limited || is_remembered)
     }
