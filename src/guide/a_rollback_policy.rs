@@ -64,7 +64,7 @@
 //! |---|---|---|
 //! | `horizon` | 30 min, 1 min to 7 d | usual length of a rollout. Longer spreads the search for late faults thinner |
 //! | `no_data`: `after`, `acts` | 10 min, 1 s to 1 d; `pause` | what happens when required data is missing for long. Before, and with `collecting`, the verdict stays `collecting`. None of them promotes |
-//! | `score`: `rollback`, `pause` | 15, 10 | points at which triggers with a `weight` act together |
+//! | `score`: `rollback`, `pause` | 15, 10 | points at which triggers with a `weight` act together; more than all weights together are warned of |
 //! | `require` | none | triggers that roll back only if all of them fire |
 //!
 //! Of every trigger: `name` and `kind`; `acts` (`rollback`, `pause` or `report`, which is shown and counts into nothing) or
@@ -87,20 +87,24 @@
 //! | `warm_up_alpha` | 0.03, 1e-6 to 0.5 | as `alpha`, in the warm-up | |
 //! | `without_baseline` | 1 % for server errors, else none | | tolerates a worse canary where there is nothing to compare with. A baseline that was lost counts with twice its last rate, if that is more |
 //! | `without_baseline_requests` | 1,000, 1 to 1e9 | decides on less | |
-//! | `look_once` | none, 1 to 10^12 | requests | judged once, when both arms have as many, by a test that may be looked at once |
+//! | `look_once` | none, 1 to 10^12 | requests | judged once, when both arms have as many, by a test that may be looked at once: with `alpha` and `borderline`, the other settings are refused beside it |
 //!
-//! Of `latency`: `alpha` (0.01), `minimum_requests`, `look_once` as above; `margin` (1.18, 1 to 10) is how much slower counts
+//! Of `latency`: `alpha` (0.0125), `minimum_requests`, `look_once` as above; `margin` (1.17, 1 to 10) is how much slower counts
 //! from a stage's start, `late_margin` (1.4) at any later moment: an arm is 5 % slower than the other in any minute, for no
 //! reason, and with a smaller margin such minutes roll back. `within` makes it an objective: the `quantile` (0.99) of the
 //! canary takes at most so long, unless the baseline misses it as well.
 //!
-//! Of `gauge`, with the name in `gauge`: `above`, `below`, or `ratio` to the baseline (0.01 to 100; under 1, less is worse)
-//! for the time of `for` (1 min). Under `floor` (0.1) a ratio means nothing. Of `readiness`: the `share` of instances that
+//! Of `gauge`, with the name in `gauge`: `above`, `below`, or `ratio` to the baseline (0.01 to 100; under 1, less is worse,
+//! and the same value never is) for the time of `for` (1 min). Under `floor` (0.1) a ratio means nothing. Of `readiness`: the `share` of instances that
 //! are not ready (0.1) `for` 2 min, and the `deadline` (5 min) of a stage until which they have to be ready once. Of
 //! `breakers`: open in a `share` (0.5) of the canary's instances and in under half as many of the baseline's; `within` counts
 //! only those that open in the first part of a stage; `breakers` names them.
 //!
+//! In a warm-up, errors roll back only if they are above `warm_up_limit` as well, so a stage that is no longer than its
+//! warm-up finds nothing smaller; `policy explain` and `plan check` warn of it.
+//!
 //! Not measured is not zero: an absent trigger is never a pass. Where requests are counted, an absent class of errors is 0.
+//! Error-seconds of 0 beside server errors are not measured: the errors themselves count then.
 //!
 //! ## What simple rules do
 //!
@@ -128,7 +132,21 @@
 //! ## Life of a verdict
 //!
 //! `rollback` latches: the numbers look fine once the traffic is gone. It ends with a new rollout, or with
-//! [`Judge::override_by`](crate::rollback::Judge::override_by) and a name. `pause` holds until the evidence is under half of
-//! its threshold, or a person decides; its sentence says what would decide it. `collecting` is no reason to promote.
+//! [`Judge::override_by`](crate::rollback::Judge::override_by) and a name.
+//!
+//! `pause` holds until the evidence is under half of its threshold, or a person decides; its sentence says what would decide
+//! it. Only good ticks lower the evidence. A new stage, the end of a warm-up, a hole in the data, a baseline or a circuit that
+//! is no longer reported, other buckets: none of them ends a pause. A pause for want of data ends when the data is back.
+//!
+//! An override silences the triggers behind the decision, also one that rolled back and has recovered since. They act again
+//! in the next stage, where they begin anew: the evidence before counts no more, and a fresh fault is found as soon as at the
+//! start of the rollout. Where ticks have no stages, they stay silent to the end.
+//!
+//! `collecting` is no reason to promote. Data is missing where a trigger had some and then none for ten seconds, or for three
+//! times its usual gap if that is longer; and where it is required and never had any. A comparison without its baseline is
+//! missing data as well. Errors and KPIs go on to be held to twice the last rate of a baseline that was lost; a KPI without
+//! `without_baseline` is no pass all the same. At a stage of 100 % there is no baseline to miss: comparisons rest, and limits,
+//! objectives and what is known of the last baseline go on.
+//!
 //! A stage begins a new warm-up; the evidence goes on. Name stages by their plan (5, 20, 50), not by measured shares, which
 //! would begin a new one with every tick.

@@ -17,7 +17,12 @@ const SHOWN_MAX: usize = 60;
 /// Reads TOML, or JSON where the text begins with a brace.
 pub(crate) fn table_of(text: &str) -> Result<Table, ConfigError> {
     let read: Result<Table, String> = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| format!("this is no JSON document: {error}"))
+        // A `Table` would take the last one of two equal keys.
+        match serde_json::from_str(text) {
+            Ok(Value::Table(table)) => Ok(table),
+            Ok(_) => Err("this is no JSON object".to_owned()),
+            Err(error) => Err(format!("this is no JSON document: {error}")),
+        }
     } else {
         text.parse().map_err(|error: toml::de::Error| format!("this is no TOML document: {error}"))
     };
@@ -30,13 +35,15 @@ pub(crate) struct Fields<'a> {
     path: String,
     table: Table,
     known: Vec<&'static str>,
+    /// After "unknown field".
+    suffix: String,
     problems: &'a mut Problems,
 }
 
 impl<'a> Fields<'a> {
     /// Reads a document by `read`, which asks for each field.
     pub(crate) fn read<T>(table: Table, problems: &'a mut Problems, read: impl FnOnce(&mut Fields<'_>) -> T) -> T {
-        let mut fields = Fields { path: String::new(), table, known: Vec::new(), problems };
+        let mut fields = Fields { path: String::new(), table, known: Vec::new(), suffix: String::new(), problems };
         let value = read(&mut fields);
         fields.finish();
         value
@@ -46,7 +53,7 @@ impl<'a> Fields<'a> {
         for name in self.table.keys() {
             let near = near(name, &self.known).map_or_else(String::new, |near| format!(", did you mean \"{near}\"?"));
             let path = format!("{}{}", self.path, shown(name));
-            self.problems.add(path, format!("unknown field{near}"), "");
+            self.problems.add(path, format!("unknown field{}{near}", self.suffix), "");
         }
     }
 
@@ -64,6 +71,28 @@ impl<'a> Fields<'a> {
     pub(crate) fn wrong(&mut self, name: &str, value: impl Display, allowed: impl Into<String>) {
         let path = format!("{}{name}", self.path);
         self.problems.add(path, shown(&value.to_string()), allowed);
+    }
+
+    /// Whether a field is there and was not read yet.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
+    /// Reports each of these fields that is there: it must be absent for this reason.
+    pub(crate) fn refuse(&mut self, names: &[&'static str], reason: &str) {
+        for name in names {
+            self.take(name, &format!("absent {reason}"), |_| None::<()>);
+        }
+    }
+
+    /// Names the kind of table that does not have an unknown field.
+    pub(crate) fn of_kind(&mut self, kind: impl Display) {
+        self.suffix = format!(" of kind {kind}");
+    }
+
+    /// Leaves unknown fields unreported: it is not known what the table is.
+    pub(crate) fn skip_rest(&mut self) {
+        self.table.clear();
     }
 
     fn take<T>(&mut self, name: &'static str, allowed: &str, read: impl FnOnce(&Value) -> Option<T>) -> Option<T> {
@@ -131,11 +160,27 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A number.
+    pub(crate) fn number(&mut self, name: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
+        let allowed = format!("a number from {} to {}", range.start(), range.end());
+        self.take(name, &allowed, |value| {
+            let number = value.as_float().or_else(|| value.as_integer().map(|number| number as f64))?;
+            range.contains(&number).then_some(number)
+        })
+    }
+
     /// A number of at least 1.
     pub(crate) fn factor(&mut self, name: &'static str) -> Option<f64> {
-        self.take(name, "a number from 1 to 1000", |value| {
-            let number = value.as_float().or_else(|| value.as_integer().map(|number| number as f64))?;
-            (1.0..=1_000.0).contains(&number).then_some(number)
+        self.number(name, 1.0..=1_000.0)
+    }
+
+    /// A duration in a range of seconds.
+    pub(crate) fn seconds(&mut self, name: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
+        let ends = [range.start(), range.end()].map(|seconds| show(Duration::from_secs_f64(*seconds)));
+        let allowed = format!("a duration from {} to {}, such as \"30s\" or \"5m\"", ends[0], ends[1]);
+        self.take(name, &allowed, |value| {
+            let seconds = humantime::parse_duration(value.as_str()?).ok()?.as_secs_f64();
+            range.contains(&seconds).then_some(seconds)
         })
     }
 
@@ -181,7 +226,7 @@ impl<'a> Fields<'a> {
 
     fn inner<T>(&mut self, step: &str, table: Table, read: impl FnOnce(&mut Fields<'_>) -> T) -> T {
         let path = format!("{}{step}", self.path);
-        let mut fields = Fields { path, table, known: Vec::new(), problems: self.problems };
+        let mut fields = Fields { path, table, known: Vec::new(), suffix: String::new(), problems: self.problems };
         let value = read(&mut fields);
         fields.finish();
         value

@@ -11,7 +11,7 @@ use watched::State;
 /// Judges one rollout. A function of its ticks: no clock, no I/O; `observe` cannot fail.
 ///
 /// A rollback latches until a new rollout or an [`override`](Self::override_by). A pause holds until the evidence is under
-/// half of its threshold, or a person decides.
+/// half of its threshold, or a person decides; a new stage, the end of a warm-up or missing data end none.
 ///
 /// # Examples
 ///
@@ -41,13 +41,20 @@ pub struct Judge {
     watches: Vec<State>,
     time: Time,
     samples: Samples,
-    /// A decision that holds, with its sentence.
-    latched: Option<String>,
+    latched: Option<Latched>,
     overridden: Option<Override>,
     /// Ticks in a row in which both arms were the same.
     alike: u32,
     /// Ticks shorter than a second, until they are one.
     pending: Option<Tick>,
+}
+
+/// A rollback that holds.
+#[derive(Clone, Debug)]
+struct Latched {
+    sentence: String,
+    /// Of every trigger at that tick.
+    states: Vec<TriggerState>,
 }
 
 /// Why a decision was taken; triggers by their index.
@@ -76,6 +83,8 @@ struct Time {
 const ALIKE: u32 = 10;
 /// Shortest tick that is judged.
 const SECOND: f64 = 0.95;
+/// Length of ticks at the end that have none: they are at the same time as the one before.
+const SHORTEST: f64 = 0.1;
 
 impl Judge {
     /// A judge at the beginning of a rollout.
@@ -95,7 +104,7 @@ impl Judge {
 
     /// Takes in a tick and returns the verdict at its time.
     ///
-    /// Ticks of less than a second are put together first. A tick before the last one counts as one at the same time.
+    /// Ticks of less than a second are put together first; see [`finish`](Self::finish). A tick before the last one counts as one at the same time.
     pub fn observe(&mut self, tick: Tick) -> Verdict {
         let engaged = self.take(tick);
         self.verdict(engaged)
@@ -126,16 +135,29 @@ impl Judge {
         std::mem::take(&mut tick.canary.switches_engaged)
     }
 
+    /// Judges the ticks that together are shorter than a second and wait for more: those at the end of a file. `None` if
+    /// there are none.
+    pub fn finish(&mut self) -> Option<Verdict> {
+        let mut tick = self.pending.take()?;
+        let seconds = self.time.last.map_or(tick.at, |last| tick.at - last);
+        self.step(&tick, seconds.max(SHORTEST));
+        Some(self.verdict(std::mem::take(&mut tick.canary.switches_engaged)))
+    }
+
     /// A person decides against a pause or a rollback. The triggers behind it are shown and do not act until the next stage,
     /// unless what only paused is sure enough to roll back; missing data may be missing for as long again.
+    ///
+    /// In the next stage those triggers begin anew: the evidence so far counts no more. Without stages in the ticks they stay
+    /// silent until a new rollout.
     pub fn override_by(&mut self, by: impl Into<String>, reason: impl Into<String>) {
         let decision = self.verdict(Vec::new()).decision;
         let (elapsed, states) = (self.elapsed(), self.states());
-        self.latched = None;
-        for (state, of_trigger) in self.watches.iter_mut().zip(states) {
-            match of_trigger {
-                TriggerState::Fired | TriggerState::Borderline => state.muted = Some(of_trigger),
-                TriggerState::NoData => state.excused = Some(elapsed),
+        // What rolled back is behind it, also if it has recovered since.
+        let latched = self.latched.take().map_or(Vec::new(), |latched| latched.states);
+        for (i, (watch, state)) in self.watches.iter_mut().zip(states).enumerate() {
+            match latched.get(i).filter(|state| **state == TriggerState::Fired).copied().unwrap_or(state) {
+                sure @ (TriggerState::Fired | TriggerState::Borderline) => watch.muted = Some(sure),
+                TriggerState::NoData => watch.excused = Some(elapsed),
                 _ => {}
             }
         }
@@ -151,9 +173,10 @@ impl Judge {
         let is_alike = tick.baseline.as_ref() == Some(&tick.canary) && requests(&tick.canary) > 0.0;
         self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
         for (trigger, state) in self.policy.triggers.iter().zip(&mut self.watches) {
-            state.muted = state.muted.filter(|_| !now.is_new_stage);
+            if now.is_new_stage {
+                state.begin_stage();
+            }
             state.is_ignored = now.in_stage - now.seconds < trigger.ignore_first;
-            state.is_stage_new |= now.is_new_stage;
             if state.is_ignored {
                 continue;
             }
@@ -166,9 +189,10 @@ impl Judge {
             }
         }
         if self.latched.is_none() {
-            let (decision, _, reason) = self.decision(&self.states());
+            let states = self.states();
+            let (decision, _, reason) = self.decision(&states);
             if decision == Decision::Rollback {
-                self.latched = Some(self.sentence(reason, &self.states(), &self.findings()));
+                self.latched = Some(Latched { sentence: self.sentence(reason, &states, &self.findings()), states });
             }
         }
     }
@@ -191,7 +215,7 @@ impl Judge {
         let (states, findings) = (self.states(), self.findings());
         let (decision, data, reason) = self.decision(&states);
         let (decision, sentence) = match &self.latched {
-            Some(sentence) => (Decision::Rollback, sentence.clone()),
+            Some(latched) => (Decision::Rollback, latched.sentence.clone()),
             None => (decision, self.sentence(reason, &states, &findings)),
         };
         let acting = self.policy.triggers.iter().zip(&findings).filter(|(trigger, _)| trigger.acts != Acts::Report);
@@ -237,7 +261,7 @@ impl Judge {
         let counts = |trigger: &Trigger| trigger.acts != Acts::Report || trigger.weight.is_some();
         let missing =
             || everything.clone().filter(|(_, (trigger, state))| **state == TriggerState::NoData && counts(trigger));
-        let overdue = missing().map(|(i, _)| i).find(|i| self.gap(*i) >= self.policy.no_data_after.as_secs_f64());
+        let overdue = missing().map(|(i, _)| i).find(|i| self.gap(*i) >= self.policy.no_data_after);
         let missing = missing().map(|(i, _)| i).next();
         let data = match missing {
             None => Data::Ok,
@@ -339,6 +363,7 @@ impl Time {
         self.stage = tick.stage.or(self.stage);
         self.last = Some(tick.at);
         self.now = tick.at;
-        Now { seconds, elapsed: tick.at - self.begun, in_stage: tick.at - self.stage_begun, is_new_stage }
+        let is_full = self.stage.is_some_and(|percent| percent >= 100.0);
+        Now { seconds, elapsed: tick.at - self.begun, in_stage: tick.at - self.stage_begun, is_new_stage, is_full }
     }
 }

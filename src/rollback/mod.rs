@@ -59,8 +59,9 @@ mod trigger;
 mod verdict;
 
 pub use judge::Judge;
-pub use policy::{Acts, NoDataActs, Policy, Score};
+pub use policy::Policy;
 pub use recorded::Recorded;
+pub(crate) use tick::unique;
 pub use tick::{
     Arm, BreakerReport, BreakerShare, BreakerState, Buckets, Instances, Kpi, Latency, Segment, Tick, TickError,
     TickReader,

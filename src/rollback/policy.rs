@@ -2,52 +2,44 @@
 
 mod file;
 
-use serde::{Deserialize, Serialize};
+use crate::named_enum::named;
 use std::time::Duration;
 
-/// Effect of a trigger once it is sure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Acts {
-    /// Rolls the release back.
-    #[default]
-    Rollback,
-    /// Holds it until a person decides.
-    Pause,
-    /// Is shown, and never counts into anything.
-    Report,
+named! {
+    /// Effect of a trigger once it is sure.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Acts {
+        /// Rolls the release back.
+        Rollback = "rollback",
+        /// Holds it until a person decides.
+        Pause = "pause",
+        /// Is shown, and never counts into anything.
+        Report = "report",
+    }
+
+    as_str
 }
 
-/// Effect of required data that has been missing for a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoDataActs {
-    /// The verdict stays `collecting`.
-    Collecting,
-    /// Holds the release until a person decides.
-    Pause,
-    /// Rolls it back.
-    Rollback,
+named! {
+    /// Effect of required data that has been missing for a time.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum NoDataActs {
+        /// The verdict stays `collecting`.
+        Collecting = "collecting",
+        /// Holds the release until a person decides.
+        Pause = "pause",
+        /// Rolls it back.
+        Rollback = "rollback",
+    }
+
+    as_str
 }
 
 /// Points at which triggers with a weight act together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Score {
-    /// Points that roll back. Default: 15.
-    #[serde(default = "score_rollback")]
-    pub rollback: u32,
-    /// Points that pause. Default: 10.
-    #[serde(default = "score_pause")]
-    pub pause: u32,
-}
-
-const fn score_rollback() -> u32 {
-    15
-}
-
-const fn score_pause() -> u32 {
-    10
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Score {
+    pub(crate) rollback: u32,
+    pub(crate) pause: u32,
 }
 
 /// A checked policy. The default one is the text of [`Policy::DEFAULT`].
@@ -70,14 +62,15 @@ const fn score_pause() -> u32 {
 /// let error = Policy::parse("[[trigger]]\nname = \"e\"\nkind = \"errors\"\nalpha = 2.0").unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "invalid configuration: trigger[0].alpha: 2 is not allowed, must be from 0.000001 to 0.5",
+///     "invalid configuration: trigger[0].alpha: 2.0 is not allowed, must be a number from 0.000001 to 0.5",
 /// );
 /// # Ok::<(), backstop::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     pub(crate) horizon: Duration,
-    pub(crate) no_data_after: Duration,
+    /// Seconds.
+    pub(crate) no_data_after: f64,
     pub(crate) no_data_acts: NoDataActs,
     pub(crate) score: Option<Score>,
     pub(crate) require: Vec<String>,
@@ -93,15 +86,16 @@ impl Policy {
         self.triggers.iter().map(|trigger| &*trigger.name)
     }
 
-    /// What an operator should know before this policy judges: triggers that act alone beyond three, and the like.
+    /// What an operator should know before this policy judges: triggers that act alone beyond three, points that can never
+    /// be reached, and the like.
     pub fn warnings(&self) -> Vec<String> {
-        let alone = self.triggers.iter().filter(|trigger| {
+        let mut warnings = Vec::new();
+        let counts_alone = |trigger: &&Trigger| {
             trigger.acts == Acts::Rollback
                 && trigger.weight.is_none()
                 && matches!(trigger.kind, Kind::Kpi { .. } | Kind::Gauge(_))
-        });
-        let alone = alone.count();
-        let mut warnings = Vec::new();
+        };
+        let alone = self.triggers.iter().filter(counts_alone).count();
         if alone > 3 {
             warnings.push(format!(
                 "{alone} KPIs and gauges roll back alone: each adds its own false alarms; keep at most 3"
@@ -110,7 +104,36 @@ impl Policy {
         if self.triggers.iter().all(|trigger| trigger.acts != Acts::Rollback && trigger.weight.is_none()) {
             warnings.push("no trigger rolls back".to_owned());
         }
+        let most: u32 = self.triggers.iter().filter_map(|trigger| trigger.weight).sum();
+        let never = |name, points: u32| {
+            let sentence = || format!("[score] {name} = {points} is never reached: all weights together are {most}");
+            (most < points).then(sentence)
+        };
+        warnings.extend(self.score.and_then(|score| never("rollback", score.rollback)));
+        warnings.extend(self.score.and_then(|score| never("pause", score.pause)));
         warnings
+    }
+
+    /// A warning about stages of this length, if they are no longer than a warm-up: in it, errors roll back only where they
+    /// are also above `warm_up_limit`.
+    pub fn stage_warning(&self, stage: Duration) -> Option<String> {
+        let rate = |trigger: &Trigger| match &trigger.kind {
+            Kind::Errors { rate, .. } | Kind::Kpi { rate, .. } if rate.look_once.is_none() => {
+                let is_cut = rate.warm_up > 0.0 && stage.as_secs_f64() <= rate.warm_up + trigger.ignore_first;
+                is_cut.then_some((trigger.name.clone(), rate.warm_up_limit))
+            }
+            _ => None,
+        };
+        let cut: Vec<_> = self.triggers.iter().filter_map(rate).collect();
+        let (_, limit) = cut.first()?;
+        let names: Vec<_> = cut.iter().map(|(name, _)| &**name).collect();
+        Some(format!(
+            "a stage of {} s is over before the warm-up of {}: in it, a rate under {} % is not found, however much worse it \
+             is than the baseline's; let stages last longer, or set a shorter warm_up",
+            stage.as_secs_f64(),
+            names.join(", "),
+            (limit * 1e4).round() / 100.0,
+        ))
     }
 }
 
@@ -157,13 +180,16 @@ impl Kind {
     }
 }
 
-/// Errors that count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Class {
-    Server,
-    Client,
-    All,
+named! {
+    /// Errors that count.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Class {
+        Server = "server",
+        Client = "client",
+        All = "all",
+    }
+
+    as_str
 }
 
 /// How a rate is compared.

@@ -3,6 +3,7 @@
 mod line;
 mod sum;
 
+pub(crate) use line::unique;
 pub use line::{TickError, TickReader};
 
 use crate::config::{ConfigError, Problem, Problems};
@@ -103,7 +104,7 @@ pub struct Segment {
     /// Instance-seconds with a request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_seconds: Option<f64>,
-    /// Instance-seconds with a server error.
+    /// Instance-seconds with a server error. 0 beside server errors counts as not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_seconds: Option<f64>,
     /// Latencies.

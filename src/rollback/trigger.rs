@@ -3,6 +3,7 @@
 mod breakers;
 mod finding;
 mod gauge;
+mod lasting;
 mod latency;
 mod look;
 mod rate;
@@ -48,14 +49,10 @@ impl Watch {
         let baseline = tick.baseline.as_ref();
         match (self, &trigger.kind) {
             (Self::Rate(rate), Kind::Errors { class, .. }) => {
-                let counts = |name: &str| {
-                    let own = tick.canary.segments.get(name).and_then(|segment| segment_counts(segment, *class));
-                    let other = baseline
-                        .and_then(|arm| arm.segments.get(name))
-                        .and_then(|segment| segment_counts(segment, *class));
-                    (own, other)
-                };
-                rate.observe(now, tick.canary.segments.keys().map(|name| (&**name, counts(name))))
+                let of_baseline = |name| segment_counts(baseline?.segments.get(name)?, *class);
+                let segments = tick.canary.segments.iter();
+                let arms = segments.map(|(name, own)| (&**name, (segment_counts(own, *class), of_baseline(name))));
+                rate.observe(now, arms)
             }
             (Self::Rate(rate), Kind::Kpi { kpi, .. }) => {
                 let counts = (kpi_counts(&tick.canary, kpi), baseline.and_then(|arm| kpi_counts(arm, kpi)));
@@ -66,6 +63,17 @@ impl Watch {
             (Self::Readiness(readiness), _) => readiness.observe(now, &tick.canary, baseline),
             (Self::Breakers(breakers), _) => breakers.observe(now, &tick.canary, baseline),
             (Self::Rate(_), _) => false,
+        }
+    }
+
+    /// Forgets the evidence, and not what was learned of the traffic.
+    pub(crate) fn restart(&mut self) {
+        match self {
+            Self::Rate(rate) => rate.restart(),
+            Self::Latency(latency) => latency.restart(),
+            Self::Gauge(gauge) => gauge.restart(),
+            Self::Readiness(readiness) => readiness.restart(),
+            Self::Breakers(breakers) => breakers.restart(),
         }
     }
 
@@ -109,13 +117,11 @@ fn segment_counts(segment: &Segment, class: Class) -> Option<Counts> {
         Class::Client => client,
         Class::All => client + server,
     };
-    let seconds = match (class, segment.active_seconds, segment.error_seconds) {
-        (Class::Server, Some(active), error) if error.is_some() || errors == 0.0 => {
-            let error = error.unwrap_or(0.0);
-            Some(Seconds { error, active: active.max(error) })
-        }
-        _ => None,
-    };
+    // Errors without a second that had one contradict each other: the seconds are then not measured.
+    let error = segment.error_seconds.unwrap_or(0.0);
+    let are_known = class == Class::Server && (error > 0.0 || errors == 0.0);
+    let active = segment.active_seconds.filter(|_| are_known);
+    let seconds = active.map(|active| Seconds { error, active: active.max(error) });
     Some(Counts { errors, requests: requests.max(errors), seconds })
 }
 

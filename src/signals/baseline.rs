@@ -7,7 +7,7 @@
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problems};
 use crate::rollback::stats::latency::quantile;
-use crate::rollback::{Arm, Buckets, Decision, Recorded};
+use crate::rollback::{Arm, Buckets, Decision, Recorded, unique};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,6 +36,7 @@ const WEEKS_MAX: u32 = 4;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
+    #[serde(deserialize_with = "unique")]
     hours: BTreeMap<u8, BaselineHour>,
 }
 
@@ -59,7 +60,7 @@ impl Baseline {
     ///
     /// # Errors
     ///
-    /// Text that is no baseline, and every value that is out of its range.
+    /// Text that is no baseline or has an hour twice, and every value that is out of its range.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
         let parsed: Self = serde_json::from_str(text).unwrap_or_else(|error| {
@@ -274,5 +275,13 @@ mod tests {
         ] {
             assert!(Baseline::parse(damaged).is_err(), "{damaged}");
         }
+    }
+
+    #[test]
+    fn an_hour_twice_is_refused() {
+        let hour = r#"{"weeks": 1, "error_rate": 0, "p99": null, "throughput": 1}"#;
+        let error = Baseline::parse(&format!(r#"{{"hours": {{"7": {hour}, "8": {hour}, "7": {hour}}}}}"#)).unwrap_err();
+        assert!(error.to_string().contains("duplicate key 7"), "{error}");
+        assert!(Baseline::parse(&format!(r#"{{"hours": {{"7": {hour}}}, "hours": {{"8": {hour}}}}}"#)).is_err());
     }
 }

@@ -57,6 +57,17 @@ fn a_valid_plan_is_said_to_be_valid() {
 }
 
 #[test]
+fn a_stage_that_ends_with_its_warm_up_is_warned_of() {
+    let folder = folder(&format!("{PLAN}\n[[stage]]\nweight = 5\nmin = \"1m\"\n[[stage]]\nweight = 100\nmin = \"10m\"\n"));
+    let check = || run(folder.path(), &["check", "plan.toml"]).succeeds().stderr;
+    assert_eq!(check(), "", "there is no policy to look at");
+    fs::write(folder.path().join("policy.toml"), backstop::rollback::Policy::DEFAULT).unwrap();
+    assert!(check().contains("a stage of 60 s is over before the warm-up of errors"), "{}", check());
+    fs::write(folder.path().join("policy.toml"), "horizn = 5").unwrap();
+    assert!(check().contains("the policy policy.toml cannot be used"), "{}", check());
+}
+
+#[test]
 fn every_problem_is_listed_and_the_command_exits_with_2() {
     let plan =
         PLAN.replace("traffic_shift", "flag").replace("2099", "2019").replace("[recovery]", "budgt = 1\n[recovery]");

@@ -33,7 +33,7 @@ fn every_problem_of_a_policy_is_told_at_once() {
     fs::write(&file, "horizon = \"1s\"\n[[trigger]]\nname = \"a\"\nkind = \"errors\"\nalpha = 2.0\nshare = 0.1\n")
         .unwrap();
     let ran = run(&["check", file.to_str().unwrap()]);
-    for problem in ["horizon: 1s", "trigger[0].alpha: 2", "trigger[0].share"] {
+    for problem in ["horizon: \"1s\"", "trigger[0].alpha: 2", "trigger[0].share"] {
         ran.fails(2, problem);
     }
     run(&["check", "/does/not/exist"]).fails(2, "cannot be read");
@@ -73,6 +73,7 @@ fn it_says_in_words_what_happens_and_where_a_stage_is_too_short() {
         assert!(ran.stdout.contains(words), "{words}: {ran:?}");
     }
     assert!(ran.code == 0 && ran.stderr.contains("a stage of 1 min is too short for 1 % of this traffic"), "{ran:?}");
+    assert!(ran.stderr.contains("a stage of 60 s is over before the warm-up of errors"), "{ran:?}");
     explain(&["--base-error", "70%"]).fails(2, "cannot be used multiple times");
     run(&["explain", "--canary-rps", "1", "--baseline-rps", "1", "--base-error", "70%"]).fails(2, "50%");
 }

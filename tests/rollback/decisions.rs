@@ -12,7 +12,9 @@ fn policy(scenario: &Scenario) -> Policy {
 fn verdicts(scenario: &Scenario) -> Vec<Verdict> {
     let (mut judge, mut ticks) = (Judge::new(policy(scenario)), TickReader::new());
     let read = |line: String| ticks.read(&line).unwrap_or_else(|error| panic!("{}: {error}", scenario.name));
-    scenario.lines().into_iter().filter_map(read).map(|tick| judge.observe(tick)).collect()
+    let mut verdicts: Vec<_> = scenario.lines().into_iter().filter_map(read).map(|tick| judge.observe(tick)).collect();
+    verdicts.extend(judge.finish());
+    verdicts
 }
 
 /// What is wrong with how it ended; nothing if all is as expected.

@@ -38,6 +38,68 @@ fn a_rollback_holds_until_a_person_overrides_it_and_then_for_the_stage() {
 }
 
 #[test]
+fn old_evidence_does_not_fire_in_the_stage_after_an_override_and_a_fresh_fault_does() {
+    for clean in [0, 30, 200] {
+        let mut judge = Judge::new(Policy::default());
+        assert_eq!(run(&mut judge, 1..=60, 20.0, 5.0).decision, Decision::Rollback);
+        judge.override_by("ana", "the errors are a probe of ours");
+        // Bad until the end of the stage, and good from the first second of the next one on.
+        assert_eq!(run(&mut judge, 61..=100, 20.0, 5.0).decision, Decision::Continue);
+        for at in 101..=100 + clean {
+            let verdict = judge.observe(tick(at, 0.0, 20.0));
+            assert_eq!(verdict.decision, Decision::Continue, "{at}: {}", verdict.sentence);
+        }
+        let fresh =
+            (101 + clean..200 + clean).find(|at| judge.observe(tick(*at, 20.0, 20.0)).decision == Decision::Rollback);
+        assert!(fresh.is_some_and(|at| at <= 106 + clean), "{fresh:?} after {clean} clean seconds");
+    }
+}
+
+#[test]
+fn an_override_silences_what_rolled_back_also_if_it_has_recovered_since() {
+    let mut judge = Judge::new(Policy::default());
+    run(&mut judge, 1..=10, 20.0, 5.0);
+    let recovered = run(&mut judge, 11..=1_500, 0.0, 5.0);
+    assert_eq!(recovered.decision, Decision::Rollback);
+    assert_eq!(recovered.triggers[0].state, backstop::rollback::TriggerState::Ok);
+    judge.override_by("ana", "the probe comes again in a while");
+    assert_eq!(run(&mut judge, 1_501..=1_600, 20.0, 5.0).decision, Decision::Continue);
+    assert_eq!(run(&mut judge, 1_601..=1_610, 20.0, 20.0).decision, Decision::Rollback);
+}
+
+#[test]
+fn evidence_is_bounded_over_many_stages_and_overrides() {
+    let mut judge = Judge::new(Policy::default());
+    for stage in 0..40 {
+        let (from, percent) = (stage * 200, f64::from(1 + stage % 2));
+        let last = run(&mut judge, from + 1..=from + 200, 50.0, percent);
+        assert_eq!(last.decision, Decision::Rollback, "stage {stage}");
+        assert!(last.log_e < 30.0, "stage {stage}: {}", last.log_e);
+        judge.override_by("ana", "seen");
+    }
+    let good = run(&mut judge, 8_001..=8_400, 0.0, 5.0);
+    assert_eq!(good.decision, Decision::Continue);
+    assert!(good.log_e < 0.1, "{}", good.log_e);
+}
+
+#[test]
+fn ticks_at_the_end_that_are_shorter_than_a_second_are_judged_by_finish() {
+    let mut judge = Judge::new(Policy::default());
+    assert!(judge.finish().is_none());
+    run(&mut judge, 1..=60, 0.0, 5.0);
+    let half = |at: f64| Tick::new(at, arm(100.0, 0.0), Some(arm(1_900.0, 2.0))).unwrap();
+    assert!(judge.finish().is_none(), "nothing is left");
+    let waiting = judge.observe(half(60.2));
+    judge.observe(half(60.4));
+    let last = judge.finish().unwrap();
+    assert_eq!((last.at, last.n.canary), (60.4, waiting.n.canary + 200.0));
+    assert!(judge.finish().is_none());
+    judge.observe(half(60.4));
+    assert!(judge.finish().unwrap().log_e.is_finite(), "at the time of the one before");
+    assert_eq!(judge.observe(half(61.4)).decision, Decision::Continue);
+}
+
+#[test]
 fn a_person_may_accept_that_data_is_missing_for_as_long_again() {
     let mut judge = Judge::new(Policy::default());
     run(&mut judge, 1..=100, 0.0, 5.0);

@@ -4,7 +4,9 @@ mod decisions;
 mod false_alarms;
 mod life_cycle;
 mod malformed;
+mod memory;
 mod mutated;
+mod pauses;
 mod policy;
 mod properties;
 #[path = "../support/ran.rs"]

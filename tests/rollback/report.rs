@@ -40,6 +40,21 @@ fn the_exit_code_is_that_of_the_last_verdict() {
 }
 
 #[test]
+fn what_is_left_of_a_second_at_the_end_has_a_line_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = ticks(folder.path(), "a file that ends within a second");
+    let policy = folder.path().join("policy.json");
+    let scenarios = all();
+    let scenario = scenarios.iter().find(|scenario| scenario.name == "a file that ends within a second").unwrap();
+    std::fs::write(&policy, scenario.policy().unwrap()).unwrap();
+    let ran = Ran::by(judge().arg("--ticks").arg(&path).arg("--policy").arg(&policy));
+    let lines: Vec<serde_json::Value> = ran.stdout.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!((ran.code, lines.len()), (20, 1 + scenario.lines().len()));
+    assert_eq!((&lines[9]["decision"], &lines[10]["decision"]), (&"continue".into(), &"rollback".into()));
+    assert_eq!(lines[9]["at"], lines[10]["at"]);
+}
+
+#[test]
 fn an_empty_file_is_no_data_and_no_file_is_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticks.jsonl");

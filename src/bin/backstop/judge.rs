@@ -6,7 +6,7 @@ mod page;
 mod record;
 
 use super::output::{Failure, Report};
-use backstop::rollback::{Decision, Judge as Judging, Policy, TickReader};
+use backstop::rollback::{Decision, Judge as Judging, Policy, TickReader, Verdict};
 use clap::Args;
 use record::Record;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
@@ -19,6 +19,8 @@ A tick is one line of JSON: what both versions did since the tick before.
    \"baseline\": {\"segments\": {\"default\": {\"requests\": 1900, \"server_errors\": 2}}}}
 
 Without a baseline the canary is judged by limits alone. Counters instead of counts: \"cumulative\": true on the line.
+
+Ticks shorter than a second are judged together. If some are left at the end, one more line has the verdict on them.
 
 Examples:
   backstop judge --ticks last-week.jsonl --report last-week.html
@@ -90,6 +92,18 @@ impl Judge {
     /// The last verdict's decision; `collecting` without one.
     fn judge(&self, mut source: impl BufRead, judging: &mut Judging, record: &mut Record) -> Result<Decision, Failure> {
         let mut out = Some(BufWriter::new(std::io::stdout().lock()));
+        let mut add = |verdict: &Verdict| {
+            if self.report.is_some() {
+                record.add(verdict);
+            }
+            // A reader that has seen enough is no reason to stop: the exit code is that of the last verdict.
+            if let Some(to) = &mut out
+                && write_line(to, verdict).is_err()
+            {
+                out = None;
+            }
+            verdict.decision
+        };
         let (mut ticks, mut line, mut number) = (TickReader::new(), Vec::new(), 0_u64);
         let mut decision = Decision::Collecting;
         let bad = |message: String| Failure::Usage(format!("{}: {message}", self.ticks.display()));
@@ -98,7 +112,7 @@ impl Judge {
             number += 1;
             let read = source.by_ref().take(LINE_MAX).read_until(b'\n', &mut line);
             if read.map_err(|error| unreadable(&self.ticks, &error))? == 0 {
-                return Ok(decision);
+                return Ok(judging.finish().as_ref().map_or(decision, add));
             }
             let text = match std::str::from_utf8(&line) {
                 Ok(text) => text,
@@ -112,23 +126,13 @@ impl Judge {
                 }
             };
             let Some(tick) = ticks.read(text).map_err(|error| bad(error.to_string()))? else { continue };
-            let verdict = judging.observe(tick);
-            decision = verdict.decision;
-            if self.report.is_some() {
-                record.add(&verdict);
-            }
-            // A reader that has seen enough is no reason to stop: the exit code is that of the last verdict.
-            if let Some(to) = &mut out
-                && write_line(to, &verdict).is_err()
-            {
-                out = None;
-            }
+            decision = add(&judging.observe(tick));
         }
     }
 }
 
 /// A line at once, so that a reader of a live source is never a buffer behind.
-fn write_line(to: &mut impl Write, verdict: &backstop::rollback::Verdict) -> std::io::Result<()> {
+fn write_line(to: &mut impl Write, verdict: &Verdict) -> std::io::Result<()> {
     let line = serde_json::to_string(verdict).map_err(std::io::Error::other)?;
     writeln!(to, "{line}")?;
     to.flush()

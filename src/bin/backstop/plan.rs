@@ -3,6 +3,7 @@
 use super::output::{Failure, Report};
 use super::time_args::{minute, now};
 use backstop::ConfigError;
+use backstop::rollback::Policy;
 use backstop::rollback::plan::Plan as Release;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -56,7 +57,8 @@ impl Plan {
 
 fn check(file: &Path) -> Result<Report, Failure> {
     let plan = Release::check(&read(file)?, now()).map_err(|error| invalid(file, &error))?;
-    let warnings = plan.warnings();
+    let mut warnings = plan.warnings();
+    warnings.extend(of_policy(file, &plan));
     let way = if plan.forward_fix_only { "can only be fixed forward" } else { "can be rolled back" };
     let text = format!(
         "{} is valid until {}: {} {} {way}.",
@@ -75,6 +77,15 @@ fn check(file: &Path) -> Result<Report, Failure> {
     });
     let warning = (!warnings.is_empty()).then(|| warnings.join("\nwarning: "));
     Ok(Report { warning, ..Report::of(text, &value) })
+}
+
+/// A warning of the plan's policy about its shortest stage, if the policy is where the plan looks for it.
+fn of_policy(file: &Path, plan: &Release) -> Option<String> {
+    let text = std::fs::read_to_string(file.parent()?.join(&plan.policy)).ok()?;
+    match Policy::parse(&text) {
+        Ok(policy) => policy.stage_warning(plan.stages.iter().map(|stage| stage.min).min()?),
+        Err(error) => Some(format!("the policy {} cannot be used: {error}", plan.policy)),
+    }
 }
 
 fn runbook(file: &Path) -> Result<Report, Failure> {

@@ -45,12 +45,22 @@ impl State {
         self.muted.is_some_and(|muted| muted == TriggerState::Fired || state != TriggerState::Fired)
     }
 
+    /// Begins a stage: a trigger that a person overrode acts again, and by new evidence alone.
+    pub(super) fn begin_stage(&mut self) {
+        self.is_stage_new = true;
+        if self.muted.take().is_some() {
+            self.watch.restart();
+        }
+    }
+
     /// The watch's state, unless there is no data.
     pub(super) fn state(&self, trigger: &Trigger, elapsed: f64) -> TriggerState {
-        let state = if self.is_ignored { TriggerState::Collecting } else { self.watch.state() };
+        let state = self.watch.state();
         let missing = if trigger.required { TriggerState::NoData } else { TriggerState::NotMeasured };
         match self.first {
-            _ if self.is_ignored || matches!(state, TriggerState::Fired | TriggerState::Borderline) => state,
+            // What is sure stays so, without data and in a new stage.
+            _ if matches!(state, TriggerState::Fired | TriggerState::Borderline) => state,
+            _ if self.is_ignored => TriggerState::Collecting,
             None => missing,
             Some(_) if self.is_stale(elapsed) => TriggerState::NoData,
             Some(_) if state == TriggerState::NotMeasured => missing,
@@ -70,7 +80,7 @@ impl State {
     /// The watch's finding, unless data is missing.
     pub(super) fn finding(&self, trigger: &Trigger, elapsed: f64) -> Finding {
         let state = self.state(trigger, elapsed);
-        if self.is_ignored {
+        if self.is_ignored && state == TriggerState::Collecting {
             return Finding::new(state, format!("ignored in the first {:.0} s of a stage", trigger.ignore_first));
         }
         let finding = self.watch.finding();

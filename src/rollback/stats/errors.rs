@@ -9,7 +9,7 @@
 mod tests;
 
 use super::dispersion::Dispersion;
-use super::mixture::Increments;
+use super::mixture::{Increments, Ratios};
 
 /// Counts of one arm in one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -120,7 +120,7 @@ impl ErrorModel {
         canary: &Counts,
         baseline: &Counts,
         tolerated: f64,
-        ratios: &Increments,
+        ratios: &Ratios,
         out: &mut Increments,
     ) {
         if canary.requests <= 0.0 || baseline.requests <= 0.0 || canary.errors + baseline.errors <= 0.0 {
@@ -139,7 +139,7 @@ impl ErrorModel {
         }
     }
 
-    fn by_counts(&self, canary: &Counts, baseline: &Counts, tolerated: f64, ratios: &Increments, out: &mut Increments) {
+    fn by_counts(&self, canary: &Counts, baseline: &Counts, tolerated: f64, ratios: &Ratios, out: &mut Increments) {
         let share = canary.requests / (canary.requests + baseline.requests);
         let dispersion = mean_dispersion(&self.canary, &self.baseline, share, DISPERSION_PRIOR);
         let temper = dispersion * dispersion.min(DISPERSION_MARGIN);
@@ -156,7 +156,7 @@ impl ErrorModel {
         baseline: &Counts,
         other: &Seconds,
         tolerated: f64,
-        ratios: &Increments,
+        ratios: &Ratios,
         out: &mut Increments,
     ) {
         let active = (own.active.round(), other.active.round());
@@ -168,12 +168,13 @@ impl ErrorModel {
         let load = (canary.requests / active.0, baseline.requests / active.1);
         let rate = self.rate_by_seconds(total, active, load);
         let temper = self.blocks.sure_factor();
-        let odds = |ratio: f64| odds(rate * ratio, load.0) / odds(rate, load.1);
+        let of_baseline = odds(rate, load.1);
+        let odds = |ratio: f64| odds(rate * ratio, load.0) / of_baseline;
         let exact = (total <= EXACT_MAX).then(|| Hypergeometric::new(active, errors)).filter(Hypergeometric::is_finite);
         let Some(hypergeometric) = exact else {
             let share = active.0 / (active.0 + active.1);
             let none = odds(tolerated) * share + 1.0 - share;
-            for (out, ratio) in out.iter_mut().zip(ratios) {
+            for (out, ratio) in out.iter_mut().zip(&ratios.all) {
                 let relative = odds(ratio * tolerated) / odds(tolerated);
                 let some = odds(ratio * tolerated) * share + 1.0 - share;
                 *out += (errors.0 * relative.ln() - total * (some / none).ln()) / temper;
@@ -181,7 +182,7 @@ impl ErrorModel {
             return;
         };
         let none = hypergeometric.weight(odds(tolerated)).ln();
-        for (out, ratio) in out.iter_mut().zip(ratios) {
+        for (out, ratio) in out.iter_mut().zip(&ratios.all) {
             *out += (none - hypergeometric.weight(odds(ratio * tolerated)).ln()) / temper;
         }
     }
@@ -195,7 +196,7 @@ impl ErrorModel {
     }
 
     /// Log likelihood ratios of the canary alone: its rate is `ratio * limit` rather than `limit`. Added to `out`.
-    pub(crate) fn alone(&self, canary: &Counts, limit: f64, ratios: &Increments, out: &mut Increments) {
+    pub(crate) fn alone(&self, canary: &Counts, limit: f64, ratios: &Ratios, out: &mut Increments) {
         if canary.requests <= 0.0 {
             return;
         }
@@ -205,7 +206,7 @@ impl ErrorModel {
             let none = probability(limit);
             if none < 0.6 {
                 let errors = seconds.error.min(seconds.active);
-                for (out, ratio) in out.iter_mut().zip(ratios) {
+                for (out, ratio) in out.iter_mut().zip(&ratios.all) {
                     let some = probability(limit * ratio);
                     *out +=
                         errors * (some / none).ln() + (seconds.active - errors) * ((1.0 - some) / (1.0 - none)).ln();
@@ -214,7 +215,7 @@ impl ErrorModel {
             }
         }
         let dispersion = self.canary.factor(self.baseline.factor(DISPERSION_PRIOR));
-        for (out, ratio) in out.iter_mut().zip(ratios) {
+        for (out, ratio) in out.iter_mut().zip(&ratios.all) {
             let some = (limit * ratio).min(CERTAIN);
             let errors = canary.errors.min(canary.requests);
             *out += (errors * (some / limit).ln() + (canary.requests - errors) * ((1.0 - some) / (1.0 - limit)).ln())
@@ -269,12 +270,9 @@ pub(super) struct Binomial {
 
 impl Binomial {
     /// `share` is the canary's share of the requests.
-    pub(super) fn new(share: f64, tolerated: f64, ratios: &Increments) -> Self {
+    pub(super) fn new(share: f64, tolerated: f64, ratios: &Ratios) -> Self {
         let none = tolerated * share + 1.0 - share;
-        Self {
-            own: ratios.map(f64::ln),
-            any: ratios.map(|ratio| ((ratio * tolerated * share + 1.0 - share) / none).ln()),
-        }
+        Self { own: ratios.logs, any: ratios.all.map(|ratio| ((ratio * tolerated * share + 1.0 - share) / none).ln()) }
     }
 
     /// Adds the logarithms for these events of the canary and of the baseline.

@@ -6,7 +6,7 @@
 
 use super::dispersion::Dispersion;
 use super::errors::{Binomial, mean_dispersion};
-use super::mixture::Increments;
+use super::mixture::{Increments, Ratios};
 use statrs::function::erf::{erfc, erfc_inv};
 
 /// Quantiles whose tails are compared.
@@ -22,29 +22,36 @@ const EVENTS_PER_SECOND_MAX: f64 = 50.0;
 /// Baseline requests from which thresholds are chosen.
 const REQUESTS_MIN: f64 = 100.0;
 
+/// Log likelihood ratios at each quantile, once for each margin.
+pub(crate) type TailIncrements = [[Increments; QUANTILES.len()]; 2];
+
 /// Model of a segment's latency, from past ticks.
 #[derive(Clone, Debug)]
 pub(crate) struct LatencyModel {
+    margins: [f64; 2],
     /// Upper bounds of the buckets; the last bucket has none.
     bounds: Vec<f64>,
     /// The baseline's requests by bucket, faded.
     past: Vec<f64>,
-    chosen: Option<Chosen>,
-    canary: [Dispersion; QUANTILES.len()],
-    baseline: [Dispersion; QUANTILES.len()],
+    tails: [Tail; QUANTILES.len()],
+    /// Seconds since the thresholds were chosen.
+    age: Option<f64>,
 }
 
-#[derive(Clone, Debug)]
-struct Chosen {
-    age: f64,
-    /// Number of buckets at or below each quantile's threshold.
-    edges: [usize; QUANTILES.len()],
+/// The requests above a quantile's threshold.
+#[derive(Clone, Debug, Default)]
+struct Tail {
+    /// Number of the bucket that ends at the threshold.
+    edge: usize,
+    /// Number of the bucket in which the threshold over each margin is, and the part of that bucket above it.
+    within: [(usize, f64); 2],
+    canary: Dispersion,
+    baseline: Dispersion,
 }
 
 impl LatencyModel {
-    pub(crate) fn new() -> Self {
-        let new = || std::array::from_fn(|_| Dispersion::default());
-        Self { bounds: Vec::new(), past: Vec::new(), chosen: None, canary: new(), baseline: new() }
+    pub(crate) fn new(margins: [f64; 2]) -> Self {
+        Self { margins, bounds: Vec::new(), past: Vec::new(), tails: Default::default(), age: None }
     }
 
     /// Forgets all if the bounds changed, and returns whether they did.
@@ -53,79 +60,65 @@ impl LatencyModel {
             return false;
         }
         let is_first = self.bounds.is_empty();
-        *self = Self { bounds: bounds.to_vec(), past: vec![0.0; bounds.len() + 1], ..Self::new() };
+        *self = Self { bounds: bounds.to_vec(), past: vec![0.0; bounds.len() + 1], ..Self::new(self.margins) };
         !is_first
     }
 
-    /// Log likelihood ratios of this tick at each quantile; added to `out`.
-    pub(crate) fn compare(
-        &self,
+    /// Takes in a tick. Its log likelihood ratios, by thresholds and dispersions of the past, are added to `out`.
+    pub(crate) fn step(
+        &mut self,
         canary: &[f64],
         baseline: &[f64],
-        margin: f64,
         seconds: f64,
-        ratios: &Increments,
-        out: &mut [Increments; QUANTILES.len()],
+        ratios: &Ratios,
+        out: &mut TailIncrements,
     ) {
-        let Some(chosen) = &self.chosen else { return };
         let requests = (canary.iter().sum::<f64>(), baseline.iter().sum::<f64>());
-        if requests.0 <= 0.0 || requests.1 <= 0.0 {
-            return;
-        }
         let share = requests.0 / (requests.0 + requests.1);
-        let binomial = Binomial::new(share, 1.0, ratios);
-        for (i, (edge, out)) in chosen.edges.iter().zip(out).enumerate() {
-            let Some(bound) = self.bounds.get(*edge) else { continue };
-            let slow = above(canary, *edge);
-            let expected = self.above_within(baseline, bound / margin);
-            let busy = slow.min(expected) / seconds.max(1e-3) / EVENTS_PER_SECOND_MAX;
-            let temper = mean_dispersion(&self.canary[i], &self.baseline[i], share, 1.0).max(DISPERSION_MIN).max(busy);
-            binomial.add((slow, expected), temper, out);
-        }
-    }
-
-    /// Requests above a latency inside a bucket, whose part is that of the past.
-    fn above_within(&self, counts: &[f64], latency: f64) -> f64 {
-        let bounds = &self.bounds;
-        let bucket = bounds.partition_point(|bound| *bound < latency);
-        let upper = above(counts, bucket);
-        let Some(part) = counts.get(bucket) else { return upper };
-        upper + part * share_above(bounds, &self.past, bucket, latency)
-    }
-
-    /// Takes in a tick, after its evidence was computed.
-    pub(crate) fn learn(&mut self, canary: &[f64], baseline: &[f64], seconds: f64) {
-        if let Some(chosen) = &mut self.chosen {
-            let requests = (canary.iter().sum(), baseline.iter().sum());
-            for (i, edge) in chosen.edges.iter().enumerate() {
-                self.canary[i].learn(above(canary, *edge), requests.0);
-                self.baseline[i].learn(above(baseline, *edge), requests.1);
+        let is_compared = requests.0 > 0.0 && requests.1 > 0.0 && self.age.is_some();
+        let binomial = is_compared.then(|| Binomial::new(share, 1.0, ratios));
+        let tails = self.tails.iter_mut().enumerate().filter(|(_, tail)| tail.edge < self.bounds.len());
+        for (i, tail) in tails {
+            let Some(binomial) = &binomial else { break };
+            let slow = above(canary, tail.edge);
+            let temper = mean_dispersion(&tail.canary, &tail.baseline, share, 1.0).max(DISPERSION_MIN);
+            for (out, (bucket, part)) in out.iter_mut().zip(tail.within) {
+                let expected = above(baseline, bucket) + part * baseline[bucket];
+                let busy = slow.min(expected) / seconds.max(1e-3) / EVENTS_PER_SECOND_MAX;
+                binomial.add((slow, expected), temper.max(busy), &mut out[i]);
             }
-            chosen.age += seconds;
+            tail.canary.learn(slow, requests.0);
+            tail.baseline.learn(above(baseline, tail.edge), requests.1);
         }
         let keep = (-seconds / MEMORY).exp();
         for (past, now) in self.past.iter_mut().zip(baseline) {
             *past = *past * keep + now;
         }
-        if self.chosen.as_ref().is_none_or(|chosen| chosen.age >= CHOSEN_FOR) {
+        self.age = self.age.map(|age| age + seconds);
+        if self.age.is_none_or(|age| age >= CHOSEN_FOR) {
             self.choose();
         }
     }
 
     /// The edge nearest to each quantile of the past.
     fn choose(&mut self) {
-        let total: f64 = self.past.iter().sum();
+        let Self { margins, bounds, past, tails, age } = self;
+        let total: f64 = past.iter().sum();
         if total < REQUESTS_MIN {
             return;
         }
-        let edges = QUANTILES.map(|quantile| {
+        *age = Some(0.0);
+        for (tail, quantile) in tails.iter_mut().zip(QUANTILES) {
             let wanted = ((1.0 - quantile) * total).ln();
-            let distance = |edge: &usize| (above(&self.past, *edge).max(1e-9).ln() - wanted).abs();
-            (0..self.bounds.len())
-                .min_by(|one, other| distance(one).total_cmp(&distance(other)))
-                .unwrap_or(self.bounds.len())
-        });
-        self.chosen = Some(Chosen { age: 0.0, edges });
+            let distance = |edge: &usize| (above(past, *edge).max(1e-9).ln() - wanted).abs();
+            let nearest = (0..bounds.len()).min_by(|one, other| distance(one).total_cmp(&distance(other)));
+            tail.edge = nearest.unwrap_or(bounds.len());
+            let Some(bound) = bounds.get(tail.edge) else { continue };
+            tail.within = margins.map(|margin| {
+                let bucket = bounds.partition_point(|edge| *edge < bound / margin);
+                (bucket, share_above(bounds, past, bucket, bound / margin))
+            });
+        }
     }
 }
 
@@ -212,19 +205,19 @@ mod tests {
 
     #[test]
     fn a_canary_like_the_baseline_is_no_evidence_and_a_slower_one_is() {
-        let mut model = LatencyModel::new();
+        let mut model = LatencyModel::new([1.18, 1.4]);
         assert!(!model.begin(&BOUNDS));
         let usual = [500.0, 300.0, 150.0, 40.0, 10.0];
         let slow = [100.0, 200.0, 400.0, 200.0, 100.0];
         let mut compare = |canary: &[f64; 5]| {
-            let mut out = [[0.0; COMPONENTS]; QUANTILES.len()];
-            model.compare(canary, &usual, 1.18, 1.0, &ratios(180.0), &mut out);
-            model.learn(canary, &usual, 1.0);
-            out.iter().flatten().fold(0.0_f64, |most, value| most.max(*value))
+            let mut out = [[[0.0; COMPONENTS]; QUANTILES.len()]; 2];
+            model.step(canary, &usual, 1.0, &ratios(180.0), &mut out);
+            out.map(|of| of.iter().flatten().fold(0.0_f64, |most, value| most.max(*value)))
         };
-        assert!(compare(&usual) < f64::MIN_POSITIVE, "nothing is known yet");
-        assert!(compare(&usual) < 0.1);
-        assert!(compare(&slow) > 2.0);
+        assert!(compare(&usual).iter().all(|most| *most < f64::MIN_POSITIVE), "nothing is known yet");
+        assert!(compare(&usual)[0] < 0.1);
+        let [early, late] = compare(&slow);
+        assert!(early > 2.0 && late > 1.0 && late < early, "{early} {late}");
         assert!(model.begin(&[0.1, 0.3]), "other bounds begin anew");
     }
 }

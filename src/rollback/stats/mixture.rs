@@ -15,13 +15,21 @@ pub(crate) type Increments = [f64; COMPONENTS];
 /// Most that the evidence may grow in a second, as a logarithm: no second decides alone at an alpha under 0.08.
 const GROWTH_PER_SECOND: f64 = 2.5;
 
-/// A mass that no later tick has to reach: keeps the product finite in a trigger that only reports.
-const MASS_MAX: f64 = 1e200;
+/// Most mass of a ratio: far more than any threshold, and little enough for a canary that is good again to end a pause.
+const MASS_MAX: f64 = 1e9;
+
+/// Ratios of a mixture, with their logarithms, which every tick needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Ratios {
+    pub(crate) all: Increments,
+    pub(crate) logs: Increments,
+}
 
 /// Ratios from 1.25 to this one, evenly spaced in their logarithm.
-pub(crate) fn ratios(most: f64) -> Increments {
+pub(crate) fn ratios(most: f64) -> Ratios {
     let step = (most / 1.25).ln() / (COMPONENTS - 1) as f64;
-    std::array::from_fn(|i| 1.25 * (step * i as f64).exp())
+    let all: Increments = std::array::from_fn(|i| 1.25 * (step * i as f64).exp());
+    Ratios { all, logs: all.map(f64::ln) }
 }
 
 /// Sum of the masses of all ratios, tested at every tick.
@@ -29,8 +37,8 @@ pub(crate) fn ratios(most: f64) -> Increments {
 pub(crate) struct Mixture {
     masses: Increments,
     /// The same sum, shared by likelihoods without a limit to their growth: where every ratio grows as fast as it may, the
-    /// masses no longer say which of them is likely.
-    likely: Increments,
+    /// masses no longer say which of them is likely. Costs as much as the masses, and most mixtures are not asked.
+    likely: Option<Increments>,
     /// Mass that entered, at most 1.
     entered: f64,
 }
@@ -38,13 +46,22 @@ pub(crate) struct Mixture {
 impl Mixture {
     /// A mixture that begins with this much of its mass.
     pub(crate) fn new(mass: f64) -> Self {
-        let each = [mass / COMPONENTS as f64; COMPONENTS];
-        Self { masses: each, likely: each, entered: mass }
+        Self { masses: [mass / COMPONENTS as f64; COMPONENTS], likely: None, entered: mass }
     }
 
-    /// A mixture of which as much mass has entered as of another one.
-    pub(crate) fn begun_with(other: &Self) -> Self {
-        Self::new(other.entered)
+    /// The same, and it can be asked for its [`ratio`](Self::ratio).
+    pub(crate) fn with_ratio(mass: f64) -> Self {
+        let new = Self::new(mass);
+        Self { likely: Some(new.masses), ..new }
+    }
+
+    /// Mass that entered.
+    pub(crate) const fn entered(&self) -> f64 {
+        self.entered
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut f64> {
+        self.masses.iter_mut().chain(self.likely.iter_mut().flatten())
     }
 
     /// Adds mass, shared evenly by the ratios: a start of the test at this moment.
@@ -54,9 +71,7 @@ impl Mixture {
         let mass = mass.min(1.0);
         let keep = if self.entered + mass > 1.0 { 1.0 - mass } else { 1.0 };
         self.entered = (self.entered + mass).min(1.0);
-        for each in self.masses.iter_mut().chain(&mut self.likely) {
-            *each = *each * keep + mass / COMPONENTS as f64;
-        }
+        self.all().for_each(|each| *each = *each * keep + mass / COMPONENTS as f64);
     }
 
     /// Takes in a tick of this length in seconds.
@@ -72,32 +87,38 @@ impl Mixture {
         for (mass, increment) in self.masses.iter_mut().zip(increments) {
             *mass = (*mass * increment.min(most).exp()).min(MASS_MAX);
         }
+        let value = self.value();
+        let Some(likely) = &mut self.likely else { return };
         let top = increments.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        for (likely, increment) in self.likely.iter_mut().zip(increments) {
+        for (likely, increment) in likely.iter_mut().zip(increments) {
             *likely *= (increment - top).exp();
         }
-        let (value, sum) = (self.value(), self.likely.iter().sum::<f64>());
+        let sum = likely.iter().sum::<f64>();
         if sum > f64::MIN_POSITIVE {
-            self.likely.iter_mut().for_each(|likely| *likely *= value / sum);
+            *likely = likely.map(|likely| likely * value / sum);
         } else {
-            self.likely = self.masses;
+            *likely = self.masses;
         }
     }
 
     /// Scales the evidence down to at most this value.
     pub(crate) fn cap(&mut self, most: f64) {
-        let value = self.value();
-        if value > most {
-            for mass in self.masses.iter_mut().chain(&mut self.likely) {
-                *mass *= most / value;
-            }
+        if self.value() > most {
+            self.scale_to(most);
         }
     }
 
+    /// Scales the evidence to this value.
+    pub(crate) fn scale_to(&mut self, value: f64) {
+        let factor = value / self.value().max(f64::MIN_POSITIVE);
+        self.all().for_each(|mass| *mass *= factor);
+    }
+
     /// The ratio that the evidence speaks for: the mean of its logarithm, weighted by mass.
-    pub(crate) fn ratio(&self, ratios: &Increments) -> f64 {
-        let sum = self.likely.iter().sum::<f64>().max(f64::MIN_POSITIVE);
-        let logs = self.likely.iter().zip(ratios).map(|(likely, ratio)| likely / sum * ratio.ln());
+    pub(crate) fn ratio(&self, ratios: &Ratios) -> f64 {
+        let likely = self.likely.as_ref().unwrap_or(&self.masses);
+        let sum = likely.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        let logs = likely.iter().zip(ratios.logs).map(|(likely, log)| likely / sum * log);
         logs.sum::<f64>().exp()
     }
 
@@ -114,14 +135,14 @@ mod tests {
     #[test]
     fn a_second_that_is_as_bad_as_may_be_says_that_the_ratio_is_large() {
         let ratios = ratios(180.0);
-        let mut mixture = Mixture::new(0.35);
+        let mut mixture = Mixture::with_ratio(0.35);
         for _ in 0..300 {
-            mixture.step(&ratios.map(|ratio| 0.02 * (1.0 - ratio)), 1.0); // clean: small ratios are left
+            mixture.step(&ratios.all.map(|ratio| 0.02 * (1.0 - ratio)), 1.0); // clean: small ratios are left
         }
         assert!(mixture.ratio(&ratios) < 2.0);
         for _ in 0..3 {
             mixture.add(0.001);
-            mixture.step(&ratios.map(|ratio| 50.0 * ratio.ln()), 1.0); // every ratio is at its limit
+            mixture.step(&ratios.all.map(|ratio| 50.0 * ratio.ln()), 1.0); // every ratio is at its limit
         }
         assert!(mixture.ratio(&ratios) > 20.0, "{}", mixture.ratio(&ratios));
     }
@@ -159,7 +180,7 @@ mod tests {
 
     #[test]
     fn no_step_is_beyond_numbers() {
-        let mut mixture = Mixture::new(1.0);
+        let mut mixture = Mixture::with_ratio(1.0);
         for increment in [-1e9, 1e9, 1e300, -1e300, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0] {
             mixture.step(&[increment; COMPONENTS], 1e9);
             let ratio = mixture.ratio(&ratios(180.0));

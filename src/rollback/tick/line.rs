@@ -92,11 +92,13 @@ impl fmt::Display for At {
 }
 
 /// Reads a map whose keys are all different.
-pub(super) fn unique<'de, V: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, V>, D::Error> {
-    struct Unique<V>(PhantomData<V>);
+pub(crate) fn unique<'de, K: Deserialize<'de> + Ord + fmt::Debug, V: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<K, V>, D::Error> {
+    struct Unique<K, V>(PhantomData<(K, V)>);
 
-    impl<'de, V: Deserialize<'de>> Visitor<'de> for Unique<V> {
-        type Value = BTreeMap<String, V>;
+    impl<'de, K: Deserialize<'de> + Ord + fmt::Debug, V: Deserialize<'de>> Visitor<'de> for Unique<K, V> {
+        type Value = BTreeMap<K, V>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an object")
@@ -104,7 +106,7 @@ pub(super) fn unique<'de, V: Deserialize<'de>, D: Deserializer<'de>>(from: D) ->
 
         fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
             let mut map = BTreeMap::new();
-            while let Some((key, value)) = entries.next_entry::<String, V>()? {
+            while let Some((key, value)) = entries.next_entry::<K, V>()? {
                 if map.contains_key(&key) {
                     return Err(A::Error::custom(format!("duplicate key {key:?}")));
                 }

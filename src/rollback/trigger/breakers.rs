@@ -8,7 +8,6 @@ use crate::rollback::verdict::TriggerState;
 #[derive(Clone, Debug)]
 pub(crate) struct Breakers {
     settings: BreakerSettings,
-    is_measured: bool,
     /// The breaker that is open in the largest share of the canary: its name, and the share in both arms.
     worst: Option<(String, f64, Option<f64>)>,
     is_fired: bool,
@@ -18,14 +17,10 @@ pub(crate) struct Breakers {
 
 impl Breakers {
     pub(crate) fn new(settings: BreakerSettings) -> Self {
-        Self { settings, is_measured: false, worst: None, is_fired: false, is_comparable: true }
+        Self { settings, worst: None, is_fired: false, is_comparable: true }
     }
 
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
-        if canary.breakers.is_empty() {
-            return false;
-        }
-        self.is_measured = true;
         let wanted = &self.settings.breakers;
         let reports = canary.breakers.iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(*name));
         let shares = reports.map(|(name, report)| {
@@ -39,17 +34,22 @@ impl Breakers {
             let ((one, by), (next, than)) = (rank(one.1, one.2), rank(next.1, next.2));
             one.cmp(&next).then(by.total_cmp(&than))
         });
+        // Where it is not measured, what fired before is not known to be over.
+        let Some((name, own, other)) = worst else { return false };
         self.is_comparable = baseline.is_none_or(|arm| !arm.breakers.is_empty());
-        self.worst = worst.map(|(name, own, other)| (name.clone(), own, other));
+        self.worst = Some((name.clone(), own, other));
         let is_early = self.settings.within.is_none_or(|within| now.in_stage <= within);
-        let is_open = worst.is_some_and(|(_, own, other)| is_open(own, other));
-        self.is_fired = is_open && (is_early || self.is_fired);
-        self.worst.is_some()
+        self.is_fired = is_open(own, other) && (is_early || self.is_fired);
+        true
+    }
+
+    /// Judges by the next tick alone.
+    pub(crate) fn restart(&mut self) {
+        self.is_fired = false;
     }
 
     pub(crate) fn state(&self) -> TriggerState {
         match () {
-            () if !self.is_measured => TriggerState::NotMeasured,
             () if self.worst.is_none() => TriggerState::NotMeasured,
             () if self.is_fired && self.is_comparable => TriggerState::Fired,
             () if self.is_fired => TriggerState::Borderline,

@@ -13,6 +13,8 @@ pub(crate) struct Now {
     pub(crate) in_stage: f64,
     /// Whether this is the first tick of a stage but the first.
     pub(crate) is_new_stage: bool,
+    /// Whether the canary has all of the traffic: a baseline is then not missing, it has ended.
+    pub(crate) is_full: bool,
 }
 
 /// Finding of a trigger at a tick.

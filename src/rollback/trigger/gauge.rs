@@ -1,80 +1,71 @@
 //! The trigger of a gauge: CPU, memory, a business value without counts.
 
 use super::finding::{Finding, Now};
+use super::lasting::Lasting;
 use crate::rollback::policy::GaugeSettings;
 use crate::rollback::tick::Arm;
 use crate::rollback::verdict::TriggerState;
 
-/// Seconds without a value after which an unfinished time out of bounds begins anew.
-const HOLE: f64 = 60.0;
-
 #[derive(Clone, Debug)]
 pub(crate) struct Gauge {
     settings: GaugeSettings,
-    /// The last values, and since when they have been bad.
+    /// The last values.
     canary: Option<f64>,
     baseline: Option<f64>,
-    bad_since: Option<f64>,
-    /// The last time it was measured.
-    measured: f64,
+    bad: Lasting,
+    is_full: bool,
 }
 
 impl Gauge {
     pub(crate) fn new(settings: GaugeSettings) -> Self {
-        Self { settings, canary: None, baseline: None, bad_since: None, measured: 0.0 }
+        Self { settings, canary: None, baseline: None, bad: Lasting::default(), is_full: false }
     }
 
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
-        let Some(value) = canary.gauges.get(&self.settings.gauge).copied() else {
-            // What fired stays so until it is measured to be over; what had not, begins anew.
-            if now.elapsed - self.measured > HOLE && self.lasted().is_none_or(|lasted| lasted < self.settings.lasting) {
-                self.bad_since = None;
-            }
-            return false;
-        };
-        self.measured = now.elapsed;
+        let Some(value) = canary.gauges.get(&self.settings.gauge).copied() else { return false };
         self.canary = Some(value);
+        self.is_full = now.is_full;
         self.baseline = baseline.and_then(|arm| arm.gauges.get(&self.settings.gauge)).copied();
-        if self.is_bad(value) {
-            // From the first look at it: of the time before, nothing is known.
-            self.bad_since.get_or_insert(now.elapsed);
-        } else {
-            self.bad_since = None;
+        if let Some(is_bad) = self.is_bad(value) {
+            self.bad.look(now.elapsed, is_bad, |lasted| lasted >= self.settings.lasting);
         }
         self.is_comparable()
     }
 
+    /// Forgets for how long it was bad.
+    pub(crate) fn restart(&mut self) {
+        self.bad.restart();
+    }
+
     fn is_comparable(&self) -> bool {
-        self.settings.above.is_some() || self.settings.below.is_some() || self.baseline.is_some()
+        self.settings.above.is_some() || self.settings.below.is_some() || self.baseline.is_some() || self.is_full
     }
 
-    fn lasted(&self) -> Option<f64> {
-        self.bad_since.map(|since| self.measured - since)
-    }
-
-    /// A limit that the baseline breaks as well is no fault of the canary.
-    fn is_bad(&self, value: f64) -> bool {
+    /// A limit that the baseline breaks as well is no fault of the canary. `None` if a ratio is asked for and there is no
+    /// baseline: that is not known to be over.
+    fn is_bad(&self, value: f64) -> Option<bool> {
         let settings = &self.settings;
         let beyond = |value: f64| {
             settings.above.is_some_and(|above| value > above) || settings.below.is_some_and(|below| value < below)
         };
-        let limit = beyond(value) && !self.baseline.is_some_and(beyond);
-        let ratio =
-            settings.ratio.zip(self.baseline.filter(|baseline| *baseline >= 0.0)).is_some_and(|(ratio, baseline)| {
-                if ratio >= 1.0 {
-                    value >= ratio * baseline && value >= settings.floor
-                } else {
-                    value <= ratio * baseline && baseline > 0.0
-                }
-            });
-        limit || ratio
+        if beyond(value) && !self.baseline.is_some_and(beyond) {
+            return Some(true);
+        }
+        let Some(ratio) = settings.ratio else { return Some(false) };
+        let baseline = self.baseline?;
+        Some(if ratio >= 1.0 {
+            // The same value is not a worse one, also at a ratio of 1.
+            baseline >= 0.0 && value >= ratio * baseline && value > baseline && value >= settings.floor
+        } else {
+            baseline > 0.0 && value <= ratio * baseline
+        })
     }
 
     pub(crate) fn state(&self) -> TriggerState {
-        match self.lasted() {
-            _ if self.canary.is_none() || !self.is_comparable() => TriggerState::NotMeasured,
-            Some(lasted) if lasted >= self.settings.lasting => TriggerState::Fired,
-            _ => TriggerState::Ok,
+        match () {
+            () if self.bad.is_fired() => TriggerState::Fired,
+            () if self.canary.is_none() || !self.is_comparable() => TriggerState::NotMeasured,
+            () => TriggerState::Ok,
         }
     }
 
@@ -83,12 +74,11 @@ impl Gauge {
         let Some(value) = self.canary else {
             return Finding::new(TriggerState::NotMeasured, format!("{name} is not measured"));
         };
-        let lasted = self.lasted();
         let state = self.state();
         let than = self.baseline.map_or(", the baseline's is not measured".to_owned(), |baseline| {
             format!(", the baseline's is {baseline:.3}")
         });
-        let more = match lasted {
+        let more = match self.bad.lasted() {
             Some(lasted) => format!("; out of bounds for {lasted:.0} s of {:.0} s", self.settings.lasting),
             None => String::new(),
         };

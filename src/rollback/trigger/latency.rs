@@ -4,13 +4,13 @@ use super::finding::{Finding, Now, certainty, count, percent};
 use super::look::Look;
 use crate::rollback::policy::LatencySettings;
 use crate::rollback::stats::errors::{Counts, ErrorModel};
-use crate::rollback::stats::latency::{LatencyModel, QUANTILES, above_latency, quantile};
-use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, ratios};
+use crate::rollback::stats::latency::{LatencyModel, QUANTILES, TailIncrements, above_latency, quantile};
+use crate::rollback::stats::mixture::{COMPONENTS, Mixture, Ratios, ratios};
 use crate::rollback::tick::{Arm, Buckets};
 use crate::rollback::verdict::TriggerState;
 use std::collections::BTreeMap;
 
-const NONE: [Increments; QUANTILES.len()] = [[0.0; COMPONENTS]; QUANTILES.len()];
+const NONE: TailIncrements = [[[0.0; COMPONENTS]; QUANTILES.len()]; 2];
 const RATIO_MAX: f64 = 180.0;
 const SEGMENTS_MAX: usize = 1000;
 /// Mass that a new stage adds to the late processes.
@@ -23,7 +23,7 @@ const SHOWN: f64 = 20.0;
 #[derive(Clone, Debug)]
 pub(crate) struct Latency {
     settings: LatencySettings,
-    ratios: Increments,
+    ratios: Ratios,
     segments: BTreeMap<String, (LatencyModel, Tails)>,
     total: Tails,
     /// The canary alone against the objective.
@@ -33,6 +33,8 @@ pub(crate) struct Latency {
     changed: bool,
     /// Whether it is sure, until the evidence is under half of its threshold.
     held: bool,
+    /// Of the last tick.
+    evidence: f64,
     look: Option<Look>,
     /// When both arms were last compared, and whether they are now.
     compared: Option<f64>,
@@ -54,10 +56,10 @@ impl Tails {
 
     /// Of a segment that is new: the late processes have begun with the others.
     fn begun(&self) -> Self {
-        Self { late: std::array::from_fn(|i| Mixture::begun_with(&self.late[i])), ..Self::new(0.0) }
+        Self { late: std::array::from_fn(|i| Mixture::new(self.late[i].entered())), ..Self::new(0.0) }
     }
 
-    fn step(&mut self, early: &[Increments], late: &[Increments], added: f64, seconds: f64) {
+    fn step(&mut self, [early, late]: &TailIncrements, added: f64, seconds: f64) {
         for (process, increments) in self.early.iter_mut().zip(early) {
             process.step(increments, seconds);
         }
@@ -84,6 +86,7 @@ impl Latency {
             samples: 0.0,
             changed: false,
             held: false,
+            evidence: 0.0,
             look: settings.look_once.map(|needed| Look::new(needed, settings.alpha, 1.0)),
             compared: None,
             is_live: false,
@@ -94,9 +97,9 @@ impl Latency {
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
         let seconds = now.seconds;
         let added = seconds / self.settings.horizon + if now.is_new_stage { STAGE } else { 0.0 };
-        let (mut early, mut late) = (NONE, NONE);
+        let mut sums = NONE;
         let (mut requests, mut slow) = (0.0, 0.0);
-        let (mut changed, mut lost) = (false, false);
+        let mut changed = false;
         for buckets in self.shown.values_mut() {
             buckets.counts.iter_mut().for_each(|count| *count *= (-seconds / SHOWN).exp());
         }
@@ -107,10 +110,7 @@ impl Latency {
                 slow += above_latency(&own.le, &own.counts, edge);
             }
             self.show("canary", own);
-            let other = baseline.and_then(|arm| arm.segments.get(name));
-            let busy = other.and_then(|segment| segment.requests).is_some_and(|requests| requests > 0.0);
-            let other = other.and_then(|segment| segment.latency.success.as_ref());
-            lost |= busy && other.is_none();
+            let other = baseline.and_then(|arm| arm.segments.get(name)?.latency.success.as_ref());
             let Some(other) = other.filter(|other| other.le == own.le) else { continue };
             self.show("baseline", other);
             if let Some(look) = &mut self.look {
@@ -119,39 +119,53 @@ impl Latency {
             if other.counts.iter().any(|count| *count > 0.0) {
                 self.compared = Some(now.elapsed);
             }
-            if !self.segments.contains_key(name) && self.segments.len() >= SEGMENTS_MAX {
-                self.segments.pop_first();
-            }
-            if !self.segments.contains_key(name) {
-                self.segments.insert(name.clone(), (LatencyModel::new(), self.total.begun()));
-            }
-            let Some((model, tails)) = self.segments.get_mut(name) else { continue };
-            changed |= model.begin(&own.le);
-            let (mut of_early, mut of_late) = (NONE, NONE);
-            model.compare(&own.counts, &other.counts, self.settings.margin, seconds, &self.ratios, &mut of_early);
-            model.compare(&own.counts, &other.counts, self.settings.late_margin, seconds, &self.ratios, &mut of_late);
-            tails.step(&of_early, &of_late, added, seconds);
-            for (sums, of) in [(&mut early, of_early), (&mut late, of_late)] {
-                for (sum, of) in sums.iter_mut().flatten().zip(of.iter().flatten()) {
-                    *sum += of;
+            let (model, tails) = if let Some(segment) = self.segments.get_mut(name) {
+                segment
+            } else {
+                if self.segments.len() >= SEGMENTS_MAX {
+                    self.segments.pop_first();
                 }
+                let margins = [self.settings.margin, self.settings.late_margin];
+                let new = (LatencyModel::new(margins), self.total.begun());
+                self.segments.entry(name.clone()).or_insert(new)
+            };
+            changed |= model.begin(&own.le);
+            let mut increments = NONE;
+            model.step(&own.counts, &other.counts, seconds, &self.ratios, &mut increments);
+            tails.step(&increments, added, seconds);
+            for (sum, of) in sums.as_flattened_mut().iter_mut().zip(increments.as_flattened()) {
+                sum.iter_mut().zip(of).for_each(|(sum, of)| *sum += of);
             }
-            model.learn(&own.counts, &other.counts, seconds);
         }
         if self.compared == Some(now.elapsed) {
-            self.total.step(&early, &late, added, seconds);
+            self.total.step(&sums, added, seconds);
         }
         self.step_objective(slow, requests, added, seconds);
         self.samples += requests;
         self.changed = changed;
-        let (evidence, threshold) = (self.evidence(), 1.0 / self.settings.alpha);
+        self.evidence = self.find_evidence();
+        let (evidence, threshold) = (self.evidence, 1.0 / self.settings.alpha);
         let enough = self.samples >= self.settings.minimum_requests;
-        self.held = evidence >= threshold && enough || self.held && evidence >= 0.5 * threshold;
+        // A baseline that is missing ends no pause: a recorded one is another question.
+        let is_compared = self.compared == Some(now.elapsed);
+        let is_asked = is_compared || self.settings.objective.is_some() || self.compared.is_none();
+        let is_over = evidence < 0.5 * threshold && requests > 0.0 && is_asked;
+        self.held = evidence >= threshold && enough || self.held && !is_over;
         let is_recent = |at: f64| now.elapsed - at <= LOST.max(3.0 * seconds);
         self.is_live = self.compared.is_some_and(is_recent);
-        // A baseline with traffic, whose latencies were measured and are not any more, is a hole in the data.
-        let lost = lost && self.objective().is_none() && self.compared.is_some_and(|at| at < now.elapsed);
-        requests > 0.0 && !changed && !lost
+        requests > 0.0 && !changed && (is_compared || self.objective().is_some() || now.is_full)
+    }
+
+    /// Forgets the evidence, and not what was learned of the traffic.
+    pub(crate) fn restart(&mut self) {
+        let Self { settings, segments, .. } = self;
+        for (_, tails) in segments.values_mut() {
+            *tails = Tails::new(0.0);
+        }
+        self.total = Tails::new(0.0);
+        self.objective.1 = Mixture::new(0.5);
+        (self.held, self.evidence) = (false, 0.0);
+        self.look = settings.look_once.map(|needed| Look::new(needed, settings.alpha, 1.0));
     }
 
     fn step_objective(&mut self, slow: f64, requests: f64, added: f64, seconds: f64) {
@@ -184,7 +198,7 @@ impl Latency {
         }
     }
 
-    fn evidence(&self) -> f64 {
+    fn find_evidence(&self) -> f64 {
         if let Some((share, edge)) = self.objective() {
             // A baseline that misses the objective as well is an outage of both.
             let missed = self.is_live
@@ -204,18 +218,17 @@ impl Latency {
     pub(crate) fn state(&self) -> TriggerState {
         match &self.look {
             Some(look) => look.state(),
-            None if self.changed => TriggerState::NoData,
             None if self.held => TriggerState::Fired,
+            None if self.changed => TriggerState::NoData,
             None if self.samples < self.settings.minimum_requests => TriggerState::Collecting,
-            None if self.objective().is_none() && !self.is_live && self.compared.is_some() => TriggerState::NoData,
-            None if self.objective().is_none() && !self.is_live => TriggerState::NotMeasured,
+            None if self.objective().is_none() && self.compared.is_none() => TriggerState::NotMeasured,
             None => TriggerState::Ok,
         }
     }
 
     pub(crate) fn finding(&self) -> Finding {
         let threshold = 1.0 / self.settings.alpha;
-        let evidence = self.evidence();
+        let evidence = self.evidence;
         let p99 = |arm| self.shown.get(arm).and_then(|shown: &Buckets| quantile(&shown.le, &shown.counts, 0.99));
         let (canary, baseline) = (p99("canary"), p99("baseline"));
         if let Some(look) = &self.look {

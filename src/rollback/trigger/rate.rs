@@ -1,12 +1,13 @@
 //! The trigger of errors and of business results: is a rate worse than the baseline's?
 
+mod certainty;
 mod report;
 
 use super::finding::Now;
 use super::look::Look;
 use crate::rollback::policy::{Question, RateSettings};
 use crate::rollback::stats::errors::{Counts, ErrorModel};
-use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, ratios};
+use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, Ratios, ratios};
 use crate::rollback::verdict::TriggerState;
 use std::collections::BTreeMap;
 
@@ -42,8 +43,8 @@ pub(crate) enum What {
 pub(crate) struct Rate {
     settings: RateSettings,
     what: What,
-    ratios: Increments,
-    near: Increments,
+    ratios: Ratios,
+    near: Ratios,
     segments: BTreeMap<String, Strand>,
     total: Mixture,
     /// The canary alone against a limit.
@@ -59,7 +60,7 @@ pub(crate) struct Rate {
     is_lost: bool,
     certainty: Certainty,
     /// Certain state, held until the evidence is under half of its threshold.
-    held: Option<TriggerState>,
+    held: Option<Held>,
     look: Option<Look>,
     /// Whether good results are the rarer ones: then their lack is compared, because most results are bad in both arms.
     by_good: Option<bool>,
@@ -77,6 +78,14 @@ impl Certainty {
     fn share(&self) -> f64 {
         self.evidence / self.threshold
     }
+}
+
+/// A state that goes on, with the evidence since it began, from its threshold on: the process itself is scaled down at the
+/// end of a warm-up, and in another one begins anew, which is no sign that the canary is any better.
+#[derive(Clone, Debug)]
+struct Held {
+    state: TriggerState,
+    evidence: Mixture,
 }
 
 /// A segment with its own evidence.
@@ -103,7 +112,7 @@ struct WarmUp {
 
 impl WarmUp {
     fn new(before: f64) -> Self {
-        Self { relative: Mixture::new(1.0), absolute: Mixture::new(1.0), before }
+        Self { relative: Mixture::with_ratio(1.0), absolute: Mixture::new(1.0), before }
     }
 
     fn value(&self) -> f64 {
@@ -141,7 +150,7 @@ impl Rate {
             ratios: ratios(RATIO_MAX),
             near: ratios(WARM_UP_RATIO_MAX),
             segments: BTreeMap::new(),
-            total: Mixture::new(START),
+            total: Mixture::with_ratio(START),
             alone: Mixture::new(START),
             warm_up: (settings.warm_up > 0.0).then(|| WarmUp::new(0.0)),
             shown: Shown::default(),
@@ -177,8 +186,11 @@ impl Rate {
             requests += canary.requests;
             errors += canary.errors;
             self.shown.add_canary(&canary);
-            self.begin_segment(name, now);
-            let Some(strand) = self.segments.get_mut(name) else { continue };
+            let strand = match self.segments.get_mut(name) {
+                Some(strand) => strand,
+                None => begin_segment(&mut self.segments, name, now.elapsed, self.total.entered()),
+            };
+            strand.seen = now.elapsed;
             let Strand { model, evidence, .. } = strand;
             let mut own = NONE;
             if let Some(baseline) = baseline.as_ref().filter(|baseline| baseline.requests > 0.0) {
@@ -249,8 +261,28 @@ impl Rate {
             let kept = if before.evidence < 1.0 { 0.0 } else { self.distinct_seconds };
             self.distinct_seconds = kept + seconds.min(errors).min(1.0_f64.max(seconds));
         }
-        self.hold();
-        requests > 0.0 && (is_compared || is_alone || self.compared.is_some())
+        self.hold(if is_compared { &sum } else { &alone }, seconds);
+        // A business result is not judged by what its baseline was, unless the policy has a limit for it.
+        let is_remembered = self.compared.is_some() && (!is_kpi || now.is_full);
+        let is_limited = is_alone && (!is_kpi || self.is_limited() || self.settings.without_baseline.is_some());
+        requests > 0.0 && (is_compared || is_limited || is_remembered)
+    }
+
+    /// Forgets the evidence, and not what was learned of the traffic.
+    pub(crate) fn restart(&mut self) {
+        let Self { settings, segments, .. } = self;
+        for strand in segments.values_mut() {
+            strand.evidence = Mixture::with_ratio(START);
+        }
+        (self.total, self.alone) = (Mixture::with_ratio(START), Mixture::new(START));
+        (self.warm_up, self.held) = (None, None);
+        (self.distinct_seconds, self.samples_alone) = (0.0, 0.0);
+        self.look = settings.look_once.map(|needed| Look::new(needed, settings.alpha, settings.borderline));
+        self.certainty = self.find_certainty();
+    }
+
+    fn is_limited(&self) -> bool {
+        matches!(self.settings.question, Question::Limit(_))
     }
 
     /// Begins and ends warm-ups, and lets what is shown fade.
@@ -281,88 +313,25 @@ impl Rate {
             }
         }
     }
+}
 
-    fn begin_segment(&mut self, name: &str, now: &Now) {
-        if let Some(strand) = self.segments.get_mut(name) {
-            strand.seen = now.elapsed;
-            return;
-        }
-        if self.segments.len() >= SEGMENTS_MAX
-            && let Some(oldest) = self.segments.iter().min_by(|(_, one), (_, other)| one.seen.total_cmp(&other.seen))
-        {
-            let oldest = oldest.0.clone();
-            self.segments.remove(&oldest);
-        }
-        let strand = Strand {
-            model: ErrorModel::new(),
-            evidence: Mixture::begun_with(&self.total),
-            seen: now.elapsed,
-            compared: false,
-            last: now.elapsed,
-            tolerated: 1.0,
-        };
-        self.segments.insert(name.to_owned(), strand);
+/// A new segment, in the place of the one that was not seen for longest if there are many.
+fn begin_segment<'a>(
+    segments: &'a mut BTreeMap<String, Strand>,
+    name: &str,
+    elapsed: f64,
+    entered: f64,
+) -> &'a mut Strand {
+    if segments.len() >= SEGMENTS_MAX
+        && let Some(oldest) = segments.iter().min_by(|(_, one), (_, other)| one.seen.total_cmp(&other.seen))
+    {
+        let oldest = oldest.0.clone();
+        segments.remove(&oldest);
     }
-
-    /// Evidence against the baseline: half from the sum of all segments, half from the mean of each.
-    fn relative(&self) -> f64 {
-        let sum: f64 = self.segments.values().map(|strand| strand.evidence.value()).sum();
-        0.5 * self.total.value() + 0.5 * sum / self.segments.len().max(1) as f64
-    }
-
-    /// The surer of two: the canary beside the baseline, and the canary alone where there is no baseline.
-    fn find_certainty(&self) -> Certainty {
-        let threshold = 1.0 / self.settings.alpha;
-        let enough = match self.settings.question {
-            // A baseline that is above the limit as well is an outage of both.
-            Question::Limit(limit) => self.is_lost || !self.shown.rates().1.is_some_and(|rate| rate > limit),
-            _ => self.samples_alone >= self.settings.without_baseline_requests,
-        };
-        let alone = Certainty { evidence: if enough { self.alone.value() } else { 0.0 }, threshold, is_alone: true };
-        let beside = match &self.warm_up {
-            _ if self.compared.is_none() || matches!(self.settings.question, Question::Limit(_)) => return alone,
-            Some(warm_up) => (warm_up.value(), 1.0 / self.settings.warm_up_alpha),
-            None => (self.relative(), threshold),
-        };
-        let beside = Certainty { evidence: beside.0, threshold: beside.1, is_alone: false };
-        if alone.share() > beside.share().max(1.0) { alone } else { beside }
-    }
-
-    /// The ratio to the baseline that the evidence speaks for.
-    fn ratio(&self) -> f64 {
-        let strands = || self.segments.values().filter(|strand| strand.compared);
-        let least = strands().map(|strand| strand.tolerated).fold(f64::INFINITY, f64::min);
-        match &self.warm_up {
-            _ if self.certainty.is_alone => f64::INFINITY,
-            Some(warm_up) => warm_up.relative.ratio(&self.near) * least.max(self.settings.warm_up_ratio),
-            None => {
-                let all = strands().map(|strand| (&strand.evidence, strand.tolerated));
-                let all = all.chain([(&self.total, least)]);
-                let strongest = all.max_by(|one, other| one.0.value().total_cmp(&other.0.value()));
-                strongest.map_or(1.0, |(evidence, tolerated)| evidence.ratio(&self.ratios) * tolerated)
-            }
-        }
-    }
-
-    fn is_sure(&self) -> bool {
-        self.certainty.share() >= 1.0
-            && self.samples >= self.settings.minimum_requests
-            && self.distinct_seconds >= 0.9 * self.settings.minimum_distinct_seconds
-    }
-
-    fn is_small(&self) -> bool {
-        !matches!(self.settings.question, Question::Limit(_)) && self.ratio() < self.settings.borderline
-    }
-
-    /// A certain state holds until the evidence is under half of its threshold.
-    fn hold(&mut self) {
-        if self.is_sure() {
-            let is_small = self.is_small() && self.held != Some(TriggerState::Fired);
-            self.held = Some(if is_small { TriggerState::Borderline } else { TriggerState::Fired });
-        } else if self.certainty.share() < 0.5 {
-            self.held = None;
-        }
-    }
+    let evidence = Mixture::with_ratio(entered);
+    let (model, seen, last) = (ErrorModel::new(), elapsed, elapsed);
+    let strand = Strand { model, evidence, seen, compared: false, last, tolerated: 1.0 };
+    segments.entry(name.to_owned()).or_insert(strand)
 }
 
 /// The good results as the events that are counted.

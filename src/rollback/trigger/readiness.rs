@@ -1,12 +1,10 @@
 //! The trigger of instances that are not ready: never, or not any more.
 
 use super::finding::{Finding, Now, percent};
+use super::lasting::Lasting;
 use crate::rollback::policy::ReadinessSettings;
 use crate::rollback::tick::{Arm, Instances};
 use crate::rollback::verdict::TriggerState;
-
-/// Seconds without a value after which an unfinished time out of bounds begins anew.
-const HOLE: f64 = 60.0;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Readiness {
@@ -16,9 +14,7 @@ pub(crate) struct Readiness {
     instances: Instances,
     /// Whether the canary was ready once in this stage.
     was_ready: bool,
-    bad_since: Option<f64>,
-    /// When it was measured last.
-    elapsed: f64,
+    bad: Lasting,
     in_stage: f64,
 }
 
@@ -30,8 +26,7 @@ impl Readiness {
             baseline: None,
             instances: Instances::default(),
             was_ready: false,
-            bad_since: None,
-            elapsed: 0.0,
+            bad: Lasting::default(),
             in_stage: 0.0,
         }
     }
@@ -45,13 +40,7 @@ impl Readiness {
             total if total > 0.0 => (instances.not_ready + instances.not_started) / total,
             _ => 1.0,
         };
-        let Some(instances) = canary.instances else {
-            if now.elapsed - self.elapsed > HOLE {
-                self.bad_since = None;
-            }
-            return false;
-        };
-        self.elapsed = now.elapsed;
+        let Some(instances) = canary.instances else { return false };
         self.in_stage = now.in_stage;
         let other = baseline.and_then(|arm| arm.instances).filter(|instances| instances.total > 0.0).map(share);
         self.instances = instances;
@@ -60,27 +49,25 @@ impl Readiness {
         let is_bad = share(instances) > self.settings.share;
         self.was_ready |= !is_bad;
         // A baseline that is not ready either is no fault of the canary.
-        if is_bad && other.is_none_or(|other| other <= self.settings.share) {
-            // From the first look at it: of the time before, nothing is known.
-            self.bad_since.get_or_insert(now.elapsed);
-        } else {
-            self.bad_since = None;
-        }
+        let is_bad = is_bad && other.is_none_or(|other| other <= self.settings.share);
+        let (never, was_ready) = (self.is_never_ready(), self.was_ready);
+        self.bad.look(now.elapsed, is_bad, |lasted| never || was_ready && lasted >= self.settings.lasting);
         true
     }
 
-    /// Seconds since which it has been bad; 0 if it is not.
-    fn lasted(&self) -> f64 {
-        self.bad_since.map_or(0.0, |since| self.elapsed - since)
+    /// Forgets for how long it was bad.
+    pub(crate) fn restart(&mut self) {
+        self.bad.restart();
+    }
+
+    fn is_never_ready(&self) -> bool {
+        !self.was_ready && self.in_stage >= self.settings.deadline
     }
 
     pub(crate) fn state(&self) -> TriggerState {
-        let is_bad = self.bad_since.is_some();
-        let never = !self.was_ready && self.in_stage >= self.settings.deadline;
-        let lost = self.was_ready && self.lasted() >= self.settings.lasting;
         match () {
             () if self.canary.is_none() => TriggerState::NotMeasured,
-            () if is_bad && (never || lost) => TriggerState::Fired,
+            () if self.bad.is_fired() => TriggerState::Fired,
             () if !self.was_ready => TriggerState::Collecting,
             () => TriggerState::Ok,
         }
@@ -98,10 +85,13 @@ impl Readiness {
         };
         let than = self.baseline.map_or(String::new(), |other| format!(", {} of the baseline's", percent(other)));
         let more = match state {
-            TriggerState::Fired if !self.was_ready => {
+            TriggerState::Fired if self.is_never_ready() => {
                 format!("; never ready in {:.0} s, {:.0} s are allowed", self.in_stage, self.settings.deadline)
             }
-            TriggerState::Fired => format!("; for {:.0} s, {:.0} s are allowed", self.lasted(), self.settings.lasting),
+            TriggerState::Fired => {
+                let lasted = self.bad.lasted().unwrap_or(0.0);
+                format!("; for {lasted:.0} s, {:.0} s are allowed", self.settings.lasting)
+            }
             TriggerState::Collecting => {
                 format!("; it has until second {:.0} of the stage to become ready", self.settings.deadline)
             }

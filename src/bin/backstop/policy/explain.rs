@@ -7,6 +7,7 @@ use backstop::rollback::simulation::{Forecast, Found, Stage, forecast};
 use clap::Args;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Weights that are compared, in percent.
 const WEIGHTS: [f64; 4] = [1.0, 5.0, 25.0, 50.0];
@@ -90,6 +91,7 @@ impl Explain {
             _ = write!(text, "\nNot simulated: {}.", left_out.join(", "));
         }
         let mut warnings = policy.warnings();
+        warnings.extend(policy.stage_warning(Duration::from_secs(60 * u64::from(self.stage_minutes))));
         warnings.extend(forecasts.iter().filter_map(too_short));
         let value: Vec<_> = forecasts.iter().map(value).collect();
         let value = serde_json::json!({ "weights": value, "not_simulated": left_out, "warnings": warnings });

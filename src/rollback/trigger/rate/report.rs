@@ -15,8 +15,8 @@ impl Rate {
             return look.state();
         }
         let (has, needed) = self.needed();
-        match self.held {
-            Some(state) => state,
+        match &self.held {
+            Some(held) => held.state,
             None if self.is_lost && !self.has_limit() => TriggerState::NotMeasured,
             None if has < needed => TriggerState::Collecting,
             None => TriggerState::Ok,
@@ -43,15 +43,13 @@ impl Rate {
 
     /// Whether the canary can be judged alone.
     fn has_limit(&self) -> bool {
-        matches!(self.settings.question, Question::Limit(_))
-            || self.settings.without_baseline.is_some()
-            || self.compared.is_some()
+        self.is_limited() || self.settings.without_baseline.is_some() || self.compared.is_some()
     }
 
     /// Requests of the canary so far, and those that are needed.
     fn needed(&self) -> (f64, f64) {
         let least = self.settings.minimum_requests;
-        if self.is_lost && !matches!(self.settings.question, Question::Limit(_)) {
+        if self.is_lost && !self.is_limited() {
             return (self.samples_alone, least.max(self.settings.without_baseline_requests));
         }
         (self.samples, least)
