@@ -74,12 +74,12 @@ impl Metrics {
 pub(super) type Families = [String; 3];
 
 /// The families of several services as one page.
-pub(super) fn page<'a>(services: impl Iterator<Item = &'a Families> + Clone) -> String {
+pub(super) fn page(services: &[&Families]) -> String {
     let metrics = [telemetry::VERDICT, telemetry::ROLLBACK_TRIGGERS, telemetry::VERDICT_SOURCE_STALE_SECONDS];
     let mut text = String::new();
     for (i, metric) in metrics.iter().enumerate() {
         head(&mut text, metric);
-        services.clone().for_each(|families| text.push_str(&families[i]));
+        services.iter().for_each(|families| text.push_str(&families[i]));
     }
     text
 }

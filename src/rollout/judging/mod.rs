@@ -47,6 +47,7 @@ mod names;
 mod presence;
 mod process;
 mod published;
+mod recording;
 mod restarted;
 mod resume;
 mod shared;

@@ -14,7 +14,7 @@ use crate::clock::{Clock, Instant, Timestamp, timestamp};
 use crate::config::{ConfigError, Problem};
 use crate::rollback::{Judge, Policy, Tick, Verdict};
 use crate::rollout::source::Source;
-use crate::signals::Baseline;
+use crate::signals::{Baseline, BaselineRecorder};
 use crate::sync::Arc;
 
 /// Seconds without a tick, or gaps between ticks, after which there is no data.
@@ -70,6 +70,7 @@ pub struct Judging {
     evidence_id: String,
     metrics: Metrics,
     pub(super) verdicts: Verdicts,
+    pub(super) recorder: Option<BaselineRecorder>,
     /// Why the last look failed.
     failure: Option<String>,
 }
@@ -106,6 +107,7 @@ impl Judging {
             evidence_id: String::new(),
             metrics,
             verdicts,
+            recorder: None,
             failure: None,
         };
         judging.publish();
@@ -270,7 +272,11 @@ impl Judging {
         if !tick.canary.segments.is_empty() {
             self.restarted.measured(at);
         }
+        let recorded = self.recorder.is_some().then(|| tick.clone());
         self.observe(tick);
+        if let Some(tick) = recorded {
+            self.record(&tick, self.heard.1, self.verdict.decision);
+        }
     }
 
     /// A look without a tick.

@@ -65,7 +65,8 @@ impl Verdicts {
     /// Metrics of services in the text format, as of their last looks.
     pub(crate) fn metrics<'a>(services: impl Iterator<Item = &'a Self>) -> String {
         let latest: Vec<_> = services.map(|service| service.0.latest.load_full()).collect();
-        metrics::page(latest.iter().map(|latest| &latest.metrics))
+        let families: Vec<_> = latest.iter().map(|latest| &latest.metrics).collect();
+        metrics::page(&families)
     }
 
     /// Number of the rollout that is judged or was named last.

@@ -34,7 +34,8 @@ pub struct StateError {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Rollout {
-    rollout: Option<String>,
+    #[serde(rename = "rollout")]
+    name: Option<String>,
     /// Seconds since 1970.
     begun: f64,
     files: u64,
@@ -89,7 +90,7 @@ impl State {
             .map_err(|error| failed(format!("cannot be locked: {error}")))?;
         let lock = lock.ok_or_else(|| failed("another process judges with it".to_owned()))?;
         fs::remove_temporaries(directory, |target| target == b"rollout.json");
-        let none = Rollout { rollout: None, begun: 0.0, files: 0 };
+        let none = Rollout { name: None, begun: 0.0, files: 0 };
         let mut state = Self {
             directory: directory.to_owned(),
             rollout: none,
@@ -107,7 +108,7 @@ impl State {
         };
         match read {
             Ok(Some(rollout)) if rollout.begun.is_finite() && rollout.begun >= 0.0 => {
-                let resumed = Resumed { rollout: rollout.rollout.clone(), begun: rollout.begun };
+                let resumed = Resumed { rollout: rollout.name.clone(), begun: rollout.begun };
                 state.rollout = rollout;
                 Ok((state, Some(resumed)))
             }
@@ -156,7 +157,7 @@ impl State {
     /// Begins a rollout: from here on a process that is started knows nothing of the one before it.
     pub(super) fn begin(&mut self, rollout: Option<&str>, begun: f64) {
         let old = self.rollout.files;
-        self.rollout = Rollout { rollout: rollout.map(str::to_owned), begun, files: old + 1 };
+        self.rollout = Rollout { name: rollout.map(str::to_owned), begun, files: old + 1 };
         (self.bytes, self.lines, self.is_torn, self.error) = (0, 0, false, None);
         // Whatever is there is of a process that was killed between these steps.
         let _: io::Result<()> = std::fs::remove_file(self.ticks_path());
@@ -170,7 +171,7 @@ impl State {
 
     /// Names the rollout that goes on.
     pub(super) fn name(&mut self, rollout: Option<&str>) {
-        self.rollout.rollout = rollout.map(str::to_owned);
+        self.rollout.name = rollout.map(str::to_owned);
         self.write();
     }
 

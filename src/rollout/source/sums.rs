@@ -76,13 +76,13 @@ impl Sums {
         for (counter, value) in self.counters {
             match counter {
                 Counter::Requests { segment, outcome } => {
-                    count(arm.segments.entry(segment).or_default(), &outcome, value)
+                    count(arm.segments.entry(segment).or_default(), &outcome, value);
                 }
                 Counter::ActiveSeconds { segment } => {
-                    arm.segments.entry(segment).or_default().active_seconds = Some(value)
+                    arm.segments.entry(segment).or_default().active_seconds = Some(value);
                 }
                 Counter::ErrorSeconds { segment } => {
-                    arm.segments.entry(segment).or_default().error_seconds = Some(value)
+                    arm.segments.entry(segment).or_default().error_seconds = Some(value);
                 }
                 Counter::Bucket { outcome, le } => buckets.entry(outcome).or_default().push((le.get(), value)),
                 Counter::Cpu if seconds > 0.0 && self.cpu > 0.0 => {
@@ -96,9 +96,8 @@ impl Sums {
             }
         }
         arm.kpis.values_mut().for_each(|kpi| kpi.good = kpi.good.min(kpi.total));
-        let mut latency = Latency::default();
-        latency.success = buckets.remove("success").and_then(plain);
-        latency.failure = buckets.remove("failure").and_then(plain);
+        let success = buckets.remove("success").and_then(plain);
+        let latency = Latency { success, failure: buckets.remove("failure").and_then(plain) };
         if latency.success.is_some() || latency.failure.is_some() {
             arm.segments.entry(latency_segment.to_owned()).or_default().latency = latency;
         }

@@ -73,7 +73,7 @@ pub fn router(verdicts: impl IntoIterator<Item = Verdicts>, token: Option<HookTo
         (verdicts.service().to_owned(), Service { verdicts, first_steps: AtomicU64::new(0), of })
     };
     let routes = Arc::new(Routes { services: verdicts.into_iter().map(service).collect(), token });
-    let mut router = Router::new()
+    let mut all = Router::new()
         .route("/v1/verdict", get(verdict))
         .route("/v1/evidence", get(evidence))
         .route("/v1/evidence/{id}", get(piece))
@@ -82,9 +82,9 @@ pub fn router(verdicts: impl IntoIterator<Item = Verdicts>, token: Option<HookTo
         let answer = move |State(routes): State<Arc<Routes>>, headers: HeaderMap, request: Request| async move {
             hooks::answer(&routes, hook, &headers, request.into_body()).await
         };
-        router = router.route(&format!("/v1/hooks/{name}"), post(answer));
+        all = all.route(&format!("/v1/hooks/{name}"), post(answer));
     }
-    router.with_state(routes)
+    all.with_state(routes)
 }
 
 async fn verdict(State(routes): State<Arc<Routes>>, request: Request) -> Response {

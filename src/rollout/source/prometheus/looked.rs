@@ -174,7 +174,7 @@ impl Prometheus {
             ("open", format!("sum by (name) ({})", state("state=~\"open|half_open\""))),
             ("of", format!("count by (name) ({})", state("state=\"closed\""))),
             ("engaged", format!("max by (name) ({}) > 0", span.now(&arm.of(telemetry::KILL_SWITCH_ENGAGED.name, "")))),
-            ("bulkhead", self.bulkheads(arm, span)),
+            ("bulkhead", bulkheads(arm, span)),
         ]);
         for (key, value) in looking.vector(&named, &["field", "name"])? {
             let [field, name] = pair(key);
@@ -187,12 +187,6 @@ impl Prometheus {
         }
         self.totals(looking, arm, span, &mut sums)?;
         Ok(sums)
-    }
-
-    fn bulkheads(&self, arm: &Selector, span: Span) -> String {
-        let now = |metric: &str| span.now(&arm.of(metric, ""));
-        let in_flight = now(telemetry::BULKHEAD_IN_FLIGHT_CALLS.name);
-        format!("avg by (name) ({in_flight} / {})", now(telemetry::BULKHEAD_MAX_CONCURRENT_CALLS.name))
     }
 
     /// Values without labels: instances, gauges, KPIs.
@@ -250,6 +244,12 @@ impl Prometheus {
         }
         Ok(())
     }
+}
+
+fn bulkheads(arm: &Selector, span: Span) -> String {
+    let now = |metric: &str| span.now(&arm.of(metric, ""));
+    let in_flight = now(telemetry::BULKHEAD_IN_FLIGHT_CALLS.name);
+    format!("avg by (name) ({in_flight} / {})", now(telemetry::BULKHEAD_MAX_CONCURRENT_CALLS.name))
 }
 
 fn pair(key: Vec<String>) -> [String; 2] {
