@@ -1,0 +1,1 @@
+//! The judging process and its routes.
