@@ -24,10 +24,6 @@ pub(crate) fn serve(app: Router) -> SocketAddr {
     address
 }
 
-pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
-    RUNTIME.spawn(future);
-}
-
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.block_on(future)
 }
@@ -70,6 +66,10 @@ impl Instance {
 
     pub(crate) fn set(&self, change: impl FnOnce(&mut Page)) {
         change(&mut self.page.lock().unwrap());
+    }
+
+    pub(crate) fn success(&self) -> u64 {
+        self.page.lock().unwrap().success
     }
 
     pub(crate) fn count(&self, success: u64, errors: u64) {

@@ -20,6 +20,8 @@ use crate::sync::Arc;
 /// Seconds without a tick, or gaps between ticks, after which there is no data.
 const SILENT: f64 = 10.0;
 const SILENT_GAPS: f64 = 3.0;
+/// Longest gap that is usual.
+const GAP_MAX: f64 = 60.0;
 
 /// Judges one service: looks at a source, and publishes a verdict.
 ///
@@ -61,8 +63,9 @@ pub struct Judging {
     pub(super) rollout: Option<String>,
     stage: Option<f64>,
     pub(super) presence: Presence,
-    /// Time of the last tick of the source, and the gap before it.
-    pub(super) heard: (f64, f64),
+    /// When the source had a tick last, and the seconds before it.
+    heard: (Instant, f64),
+    has_heard: bool,
     pub(super) restarted: Restarted,
     pub(super) state: Option<State>,
     pub(super) window: Window,
@@ -78,7 +81,11 @@ pub struct Judging {
 impl Judging {
     /// Judges a service by a policy. Nothing happens before the first look.
     pub fn new(service: &str, policy: Policy, source: impl Source + 'static) -> Self {
-        let clock = Clock::system();
+        Self::with_clock(service, policy, source, Clock::system())
+    }
+
+    /// As [`new`](Self::new), with a clock that a test advances.
+    pub fn with_clock(service: &str, policy: Policy, source: impl Source + 'static, clock: Clock) -> Self {
         let now = clock.now();
         let judge = Judge::new(policy.clone());
         let verdict = first_verdict(&judge);
@@ -99,7 +106,8 @@ impl Judging {
             rollout: None,
             stage: None,
             presence: Presence::default(),
-            heard: (0.0, 0.0),
+            heard: (now, 0.0),
+            has_heard: false,
             restarted: Restarted::Since(None),
             state: None,
             window: Window::default(),
@@ -226,7 +234,6 @@ impl Judging {
         self.time = Timeline::default();
         self.origin = (self.clock.now(), 0.0);
         self.presence = Presence::default();
-        self.heard = (0.0, 0.0);
         self.window = Window::default();
         self.shape = Shape::default();
         if self.number > 0 {
@@ -249,7 +256,7 @@ impl Judging {
         match self.presence.see(tick.canary.instances, now, self.rollout.is_some()) {
             Seen::Canary => {}
             Seen::Nothing => {
-                self.heard.0 = now;
+                self.hear();
                 "there is no canary: no instance is listed".clone_into(&mut self.verdict.sentence);
                 return;
             }
@@ -268,7 +275,7 @@ impl Judging {
     fn take_at(&mut self, mut tick: Tick, at: f64) {
         tick.at = at;
         tick.stage = tick.stage.or(self.stage);
-        self.heard = (at, if self.heard.0 > 0.0 { at - self.heard.0 } else { 0.0 });
+        self.hear();
         if !tick.canary.segments.is_empty() {
             self.restarted.measured(at);
         }
@@ -279,11 +286,22 @@ impl Judging {
         }
     }
 
+    fn hear(&mut self) {
+        let gap = self.silence().min(GAP_MAX);
+        self.heard = (self.clock.now(), gap);
+        self.has_heard = true;
+    }
+
+    /// Seconds since the source had a tick.
+    fn silence(&self) -> f64 {
+        self.clock.now().saturating_duration_since(self.heard.0).as_secs_f64()
+    }
+
     /// A look without a tick.
     fn miss(&mut self, now: f64) {
-        let (heard, gap) = self.heard;
-        let is_idle = heard > 0.0 && !self.presence.was_there() && self.rollout.is_none();
-        if now - heard > SILENT.max(SILENT_GAPS * gap) && now - self.time.last() >= 1.0 && !is_idle {
+        let is_idle = self.has_heard && !self.presence.was_there() && self.rollout.is_none();
+        let is_silent = self.silence() > SILENT.max(SILENT_GAPS * self.heard.1);
+        if is_silent && now - self.time.last() >= 1.0 && !is_idle {
             self.observe_nothing(now);
         }
     }
@@ -345,8 +363,7 @@ impl Judging {
         if self.restarted.hold(&mut verdict, self.time.last()) {
             data = DataState::Restarted;
         }
-        let stale = (self.now() - self.heard.0).max(0.0);
-        let metrics = self.metrics.publish(&verdict, stale);
+        let metrics = self.metrics.publish(&verdict, self.silence());
         let rollout = self.rollout.clone();
         let now = self.clock.now();
         let mut published = Published::new(self.number, &self.service, rollout, verdict, data, &self.evidence_id, now);

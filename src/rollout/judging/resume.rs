@@ -5,7 +5,6 @@ use super::restarted::Restarted;
 use super::state::{Event, State, StateError};
 use super::timeline::Timeline;
 use crate::clock::timestamp;
-use crate::rollback::Arm;
 use std::path::Path;
 
 impl Judging {
@@ -46,7 +45,6 @@ impl Judging {
                 let at = tick.at;
                 self.presence.see(tick.canary.instances, at, true);
                 self.time.own(at);
-                self.heard.0 = if tick.canary == Arm::default() { self.heard.0 } else { at };
                 self.window.push(line.into());
                 self.verdict = self.judge.observe(*tick);
                 self.keep_evidence();

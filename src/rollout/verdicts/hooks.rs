@@ -103,8 +103,9 @@ async fn payload(body: Body) -> Result<Payload, Box<Response>> {
             bad(StatusCode::BAD_REQUEST, "broken_body", "the body ended early")
         }
     })?;
-    let parsed = serde_json::from_slice(&read.to_bytes());
-    parsed.map_err(|error| {
+    // An object first: a list would be taken for the fields in their order.
+    let parsed = serde_json::from_slice::<Map<String, Value>>(&read.to_bytes());
+    parsed.and_then(|object| serde_json::from_value(Value::Object(object))).map_err(|error| {
         bad(StatusCode::BAD_REQUEST, "bad_body", &format!("the body is no payload of a hook: {error}"))
     })
 }

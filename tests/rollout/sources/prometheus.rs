@@ -135,8 +135,9 @@ fn ten_thousand_instances_are_a_dozen_short_answers() {
     let server = server.lock().unwrap();
     assert!(server.queries.len() <= 12 && server.answered < 10_000, "{} bytes", server.answered);
     let series = "backstop_requests_total{service=\"shop\",version=\"2\"}";
+    let added = format!("({series} @ 1014.000 - last_over_time({series}[10m] @ 999.000))");
     let query = format!(
-        "sum by (segment, outcome) ((({series} @ 1014.000 - last_over_time({series}[10m] @ 999.000)) >= 0 or {series} @ 1014.000))"
+        "sum by (segment, outcome) ((({added} unless ignoring (segment, outcome) ({added} < 0)) or {series} @ 1014.000))"
     );
     assert!(server.queries.contains(&query), "{:#?}", server.queries);
     assert!(server.queries.iter().any(|query| query.contains("checkouts_total{kind=\"web\",version=\"2\"}")));

@@ -36,11 +36,19 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Added to each series: a series that decreased was restarted, one that is new counts from 0. Exact over any number of
-    /// missed scrapes, as the next span begins at the same time at which this one ends.
-    pub(super) fn added(self, series: &str) -> String {
+    /// Added to each series; one that is new counts from 0. Exact over any number of missed scrapes, as the next span begins
+    /// at the same time at which this one ends.
+    ///
+    /// Series that differ in these labels only are of one process: where one of them decreased it was restarted, and all
+    /// of them count whole. Without labels, each series is looked at alone.
+    pub(super) fn added(self, series: &str, labels: &str) -> String {
         let (from, to) = (time(self.from), time(self.to));
-        format!("(({series} @ {to} - last_over_time({series}[{RANGE}] @ {from})) >= 0 or {series} @ {to})")
+        let added = format!("({series} @ {to} - last_over_time({series}[{RANGE}] @ {from}))");
+        let kept = match labels {
+            "" => format!("{added} >= 0"),
+            labels => format!("{added} unless ignoring ({labels}) ({added} < 0)"),
+        };
+        format!("(({kept}) or {series} @ {to})")
     }
 
     /// Values of now.
@@ -86,8 +94,8 @@ mod tests {
     fn spans_are_exact_to_the_millisecond() {
         let span = Span { from: 1_700_000_000.25, to: 1_700_000_001.5 };
         assert_eq!(
-            span.added("x{}"),
-            "((x{} @ 1700000001.500 - last_over_time(x{}[10m] @ 1700000000.250)) >= 0 or x{} @ 1700000001.500)"
+            span.added("x{}", ""),
+            "(((x{} @ 1700000001.500 - last_over_time(x{}[10m] @ 1700000000.250)) >= 0) or x{} @ 1700000001.500)"
         );
         assert_eq!(
             joined(&[("a", "x".into()), ("b", "y".into())]),

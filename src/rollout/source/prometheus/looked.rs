@@ -144,14 +144,14 @@ impl Prometheus {
 
     fn arm(&self, looking: &Looking<'_>, arm: &Selector, span: Span) -> Result<Sums, SourceError> {
         let mut sums = Sums::default();
-        let added = |metric: &str| span.added(&self.of_service(arm, metric));
+        let added = |metric: &str, labels: &str| span.added(&self.of_service(arm, metric), labels);
 
-        let query = format!("sum by (segment, outcome) ({})", added(telemetry::REQUESTS.name));
+        let query = format!("sum by (segment, outcome) ({})", added(telemetry::REQUESTS.name, "segment, outcome"));
         for (key, value) in looking.vector(&query, &["segment", "outcome"])? {
             let [segment, outcome] = pair(key);
             sums.counters.insert(Counter::Requests { segment, outcome }, value);
         }
-        let by_segment = |metric: &str| format!("sum by (segment) ({})", added(metric));
+        let by_segment = |metric: &str| format!("sum by (segment) ({})", added(metric, "segment"));
         let seconds = joined(&[
             ("active", by_segment(telemetry::ACTIVE_SECONDS.name)),
             ("error", by_segment(telemetry::ERROR_SECONDS.name)),
@@ -163,7 +163,7 @@ impl Prometheus {
                 if is_active { Counter::ActiveSeconds { segment } } else { Counter::ErrorSeconds { segment } };
             sums.counters.insert(counter, value);
         }
-        let query = format!("sum by (outcome, le) ({})", added(&bucket_name()));
+        let query = format!("sum by (outcome, le) ({})", added(&bucket_name(), "outcome, le"));
         for (key, value) in looking.vector(&query, &["outcome", "le"])? {
             let [outcome, le] = pair(key);
             let le = Bound::parse(&le).ok_or_else(|| SourceError::new(format!("a bucket has the bound \"{le}\"")))?;
@@ -200,7 +200,7 @@ impl Prometheus {
             ("down", format!("count({} == 0)", now("up", ""))),
             ("not_started", format!("count({not_started})")),
             ("not_ready", format!("count(({not_ready}) unless ignoring (check) ({not_started}))")),
-            ("cpu", format!("avg({})", span.added(&arm.of(CPU, "")))),
+            ("cpu", format!("avg({})", span.added(&arm.of(CPU, ""), ""))),
             ("gauge:memory", format!("avg({})", now(MEMORY, ""))),
             (
                 "gauge:in_flight",
@@ -214,7 +214,7 @@ impl Prometheus {
             self.gauges.iter().filter(|name| is_metric(name) && !matches!(&***name, "cpu" | "memory" | "in_flight"));
         names.extend(own.map(|name| (format!("gauge:{name}"), format!("avg({})", now(name, "")))));
         for (i, (_, good, total)) in self.kpis.iter().enumerate() {
-            let added = |metric: &str| format!("sum({})", span.added(&arm.of(metric, "")));
+            let added = |metric: &str| format!("sum({})", span.added(&arm.of(metric, ""), ""));
             names.extend([(format!("good:{i}"), added(good)), (format!("all:{i}"), added(total))]);
         }
         let fields: Vec<_> = names.iter().map(|(field, expression)| (&**field, expression.clone())).collect();
