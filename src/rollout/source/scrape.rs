@@ -82,7 +82,7 @@ impl Scrape {
     /// Scrapes the canary's instances for this service, as its signals are named.
     pub fn new(service: &str, canary: Targets) -> Self {
         Self {
-            wanted: Wanted { service: Some(service.to_owned()), gauges: BTreeSet::new() },
+            wanted: Wanted { service: service.to_owned(), gauges: BTreeSet::new() },
             canary,
             baseline: None,
             agent: fetch::agent(2 * THREADS),

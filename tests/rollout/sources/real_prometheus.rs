@@ -137,7 +137,9 @@ fn collect(source: &mut Prometheus, sums: &mut [(f64, f64); 2], expected: [(f64,
 #[ignore = "needs prometheus: scripts/test.sh"]
 fn prometheus_adds_up_restarts_missed_scrapes_and_new_instances_exactly() {
     let (one, two, stable) = (Instance::start(), Instance::start(), Instance::start());
-    [&one, &two, &stable].iter().for_each(|instance| instance.serve(40, 2));
+    for instance in [&one, &two, &stable] {
+        instance.serve(40, 2);
+    }
     let server = start(&[&one, &two], &[&stable]);
     let mut source = Prometheus::new(&server.url, "shop", "version=\"2\"")
         .unwrap()

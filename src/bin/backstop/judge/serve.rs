@@ -1,5 +1,6 @@
 //! `judge serve`: judges a live source, and answers controllers.
 
+use super::policy::policy;
 use crate::output::{Failure, Report};
 use crate::source_args::SourceArgs;
 use crate::stop::{self, Stop};
@@ -58,7 +59,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<Report, Failure> {
-        let policy = super::policy(self.policy.as_deref())?;
+        let policy = policy(self.policy.as_deref())?;
         let warning = policy.warnings().into_iter().reduce(|all, more| format!("{all}\nwarning: {more}"));
         let token = self.token()?;
         let source = self.source.open(&policy)?;
