@@ -61,7 +61,8 @@ impl Window {
     pub(super) fn push(&mut self, line: Arc<str>) {
         self.bytes += line.len();
         self.lines.push_back(line);
-        while self.lines.len() > TICKS_MAX || (self.bytes > WINDOW_MAX && self.lines.len() > 1) {
+        // A tick that is longer than the window is not kept.
+        while self.lines.len() > TICKS_MAX || self.bytes > WINDOW_MAX {
             self.bytes -= self.lines.pop_front().map_or(0, |line| line.len());
         }
     }

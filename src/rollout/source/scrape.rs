@@ -53,6 +53,8 @@ pub struct Scrape {
     baseline: Option<Targets>,
     agent: Agent,
     clock: Clock,
+    /// Our wall clock at a moment of the other one: setting it changes no tick.
+    zero: (f64, Instant),
     known: BTreeMap<String, Known>,
     /// Time of the last look that succeeded.
     last: Option<f64>,
@@ -81,12 +83,14 @@ enum Failed {
 impl Scrape {
     /// Scrapes the canary's instances for this service, as its signals are named.
     pub fn new(service: &str, canary: Targets) -> Self {
+        let clock = Clock::system();
         Self {
+            zero: (timestamp().as_duration().as_secs_f64(), clock.now()),
             wanted: Wanted { service: service.to_owned(), gauges: BTreeSet::new() },
             canary,
             baseline: None,
             agent: fetch::agent(2 * THREADS),
-            clock: Clock::system(),
+            clock,
             known: BTreeMap::new(),
             last: None,
             warnings: Vec::new(),
@@ -211,7 +215,7 @@ impl Source for Scrape {
             self.warnings.push(format!("{both} is listed in both arms"));
         }
         let answers = self.fetch(&all);
-        let at = timestamp().as_duration().as_secs_f64();
+        let at = self.zero.0 + self.clock.now().saturating_duration_since(self.zero.1).as_secs_f64();
         let is_first = self.last.is_none();
         if answers.values().all(Result::is_err)
             && let Some((url, Err(Failed::Unreachable(message)))) = answers.iter().next()
