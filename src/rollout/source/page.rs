@@ -240,6 +240,17 @@ mod tests {
         assert_eq!(page.gauges, [("bulkhead.db".to_owned(), 0.25), ("memory".to_owned(), 1000.0)].into());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_damaged_page_is_read_or_refused(at in 0..PAGE.len(), with in "[\\x00-\\x7f]{0,3}", cut in 0_usize..20) {
+            let end = (at + cut).min(PAGE.len());
+            let text = format!("{}{with}{}", &PAGE[..at], &PAGE[end..]);
+            if let Ok(page) = Page::read(&text, &wanted("shop")) {
+                proptest::prop_assert!(page.counters.values().all(|value| value.is_finite() && *value >= 0.0));
+            }
+        }
+    }
+
     #[test]
     fn duplicates_nan_and_other_services_are_errors_that_name_them() {
         let line = "backstop_requests_total{service=\"shop\",segment=\"default\",outcome=\"success\"}";
