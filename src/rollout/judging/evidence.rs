@@ -76,8 +76,9 @@ impl Window {
             "\"service\":{service},\"rollout\":{rollout},\"verdict\":{verdict_json},\"ticks\":[{}]",
             ticks.join(",")
         );
-        let hash = Sha256::of(content.as_bytes());
-        let id: String = hash.as_bytes().iter().take(ID / 2).map(|byte| format!("{byte:02x}")).collect();
+        let hash = Sha256::of(content.as_bytes()).to_string();
+        let digits = hash.rsplit(':').next().unwrap_or_default();
+        let id: String = digits.chars().take(ID).collect();
         let json = format!("{{\"id\":\"{id}\",{content}}}");
         Evidence { id, at: verdict.at, decision: verdict.decision, sentence: verdict.sentence.clone(), json }
     }

@@ -12,6 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) const CPU: &str = "process_cpu_seconds_total";
 pub(crate) const MEMORY: &str = "process_resident_memory_bytes";
 
+/// Most counters and gauges of a page: segments come from configuration, and a page of many more is not ours.
+const SERIES_MAX: usize = 5_000;
+
 /// What a page says about its instance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Page {
@@ -49,7 +52,12 @@ impl Page {
         text::read(
             text,
             |name| is_of_ours(name) || wanted.gauges.contains(name),
-            |sample| if sample.name == bucket { reading.bucket(&sample) } else { reading.take(&sample) },
+            |sample| {
+                if reading.page.counters.len() + reading.seen.len() >= SERIES_MAX {
+                    return Err(format!("more than {SERIES_MAX} series of one instance"));
+                }
+                if sample.name == bucket { reading.bucket(&sample) } else { reading.take(&sample) }
+            },
         )?;
         reading.finish()
     }
@@ -272,5 +280,9 @@ mod tests {
             assert!(message.contains(error), "{message}");
         }
         assert!(Page::read(two, &wanted("a")).is_ok());
+        let many =
+            |i: usize| format!("backstop_requests_total{{service=\"a\",segment=\"{i}\",outcome=\"success\"}} 1\n");
+        let many: String = (0..6_000).map(many).collect();
+        assert_eq!(Page::read(&many, &wanted("a")).unwrap_err(), "line 5001: more than 5000 series of one instance");
     }
 }

@@ -23,7 +23,7 @@ const THREADS: usize = 16;
 /// Time for which the counters of an instance that is no longer listed are kept: it may be back.
 const KEPT: Duration = Duration::from_secs(3_600);
 /// Most instances of which counters are kept.
-const KEPT_MAX: usize = 50_000;
+const KEPT_MAX: usize = 8_000;
 
 /// Scrapes the metrics of every instance at each look.
 ///
@@ -31,7 +31,7 @@ const KEPT_MAX: usize = 50_000;
 /// that is first listed after the first look counts from 0. What a failed scrape missed is in the next one; until then
 /// the instance counts as not ready.
 ///
-/// Limits: a second an instance, 5 seconds for all, 8 MiB a page, 10,000 instances; 16 are asked at once.
+/// Limits: a second an instance, 5 seconds for all, 8 MiB and 5,000 series a page, 2,000 instances an arm; 16 are asked at once.
 ///
 /// # Examples
 ///
