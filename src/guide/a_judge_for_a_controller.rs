@@ -48,7 +48,7 @@
 //! - `confirm-rollout` is asked before the canary is scaled up, where there is nothing to measure: `collecting` starts it.
 //! - `confirm-traffic-increase` is asked before the first step as well. A canary without traffic has no data, so that step is
 //!   allowed while the canary has had no request, and once more in case the controller could not take it. Every further
-//!   step needs `continue`: a canary whose requests nobody can see gets no more traffic.
+//!   step needs `continue`: a canary whose requests are not measured gets no more traffic.
 //! - `rollback` is asked in each interval of an analysis. 403 is the usual answer, and means no.
 //!
 //! A hook that refuses raises an alert at each interval; `muteAlert: true` in the webhook leaves that out.

@@ -47,7 +47,7 @@ pub(crate) struct Instance {
     page: Arc<Mutex<Page>>,
 }
 
-/// What it answers: its counters, or something else in their place.
+/// Its answer: counters, or something else in their place.
 #[derive(Default)]
 pub(crate) struct Page {
     pub(crate) success: u64,

@@ -24,8 +24,8 @@ pub(super) enum Seen {
 }
 
 impl Presence {
-    /// `None` is not measured: then there is always a canary. A rollout with a name was begun by somebody, so that one
-    /// without instances is judged, too.
+    /// `None` is not measured: then there is always a canary. A rollout with a name was begun by a controller,
+    /// so one without instances is judged, too.
     pub(super) fn see(&mut self, instances: Option<Instances>, now: f64, is_named: bool) -> Seen {
         let is_there = instances.is_none_or(|instances| instances.total > 0.0);
         if !is_there {

@@ -15,12 +15,12 @@ pub(crate) const MEMORY: &str = "process_resident_memory_bytes";
 /// Most counters and gauges of a page: segments come from configuration, and a page of many more is not ours.
 const SERIES_MAX: usize = 5_000;
 
-/// What a page says about its instance.
+/// Values of one instance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Page {
     pub(crate) counters: Counters,
     pub(crate) gauges: BTreeMap<String, f64>,
-    /// Whether a circuit opened by itself, by name.
+    /// True for a circuit that opened by itself, by name.
     pub(crate) breakers: BTreeMap<String, bool>,
     pub(crate) engaged: BTreeSet<String>,
     pub(crate) is_not_started: bool,

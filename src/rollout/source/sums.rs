@@ -12,7 +12,7 @@ const ALL_SEGMENTS: &str = "all segments";
 /// An arm while its instances are added up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sums {
-    /// What was added since the last look.
+    /// Added since the last look.
     pub(crate) counters: Counters,
     pub(crate) instances: Option<Instances>,
     /// Instances with an open circuit, and all that have it.

@@ -81,7 +81,7 @@ impl Serve {
         if let Some(warning) = warning {
             eprintln!("warning: {warning}");
         }
-        // Who started it may not read.
+        // The reader may be gone.
         let mut out = std::io::stdout();
         let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
         let thread = std::thread::Builder::new().name("backstop-judging".to_owned()).spawn(move || judge(judging));
