@@ -1,1 +1,5 @@
 //! Sources, the judging process, controllers' requests, and rollouts over real load balancers.
+
+mod kit;
+mod serve;
+mod sources;

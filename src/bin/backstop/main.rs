@@ -10,6 +10,7 @@ mod admin;
 mod approval;
 mod author_args;
 mod backend;
+mod baseline;
 mod committed;
 mod connection;
 mod define;
@@ -27,7 +28,9 @@ mod plan;
 mod policy;
 mod restore;
 mod scope_args;
+mod source_args;
 mod stages;
+mod stop;
 mod switch;
 mod text;
 mod time_args;
@@ -53,6 +56,7 @@ struct Cli {
 enum Command {
     Switch(Box<switch::Switch>),
     Judge(judge::Judge),
+    Baseline(baseline::Baseline),
     Policy(policy::Policy),
     Plan(plan::Plan),
 }
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         // which exits with 2 where it cannot
         Command::Switch(switch) => (switch.is_json(), switch.run()),
         Command::Judge(judge) => (false, judge.run()),
+        Command::Baseline(baseline) => (false, baseline.run()),
         Command::Policy(policy) => (policy.is_json(), policy.run()),
         Command::Plan(plan) => (plan.is_json(), plan.run()),
     };
