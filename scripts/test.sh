@@ -89,14 +89,14 @@ tools() {
   fi
   cargo clippy --version >/dev/null 2>&1 || rustup component add clippy || return 1
   cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt || return 1
-  # A linker; promtool and Chromium for the tests that name them; callgrind for the count of instructions.
-  install cc build-essential promtool prometheus prometheus prometheus chromium chromium valgrind valgrind || return 1
+  # A linker; promtool, amtool and Chromium for the tests that name them; callgrind for the count of instructions.
+  install cc build-essential promtool prometheus prometheus prometheus amtool prometheus-alertmanager chromium chromium valgrind valgrind || return 1
   rustc --version
   promtool --version 2>&1 | head -n 1
 }
 
 formatting() {
-  cargo fmt --check && cargo fmt --check --manifest-path benches/Cargo.toml
+  cargo fmt --check && cargo fmt --check --manifest-path benches/Cargo.toml && cargo fmt --check --manifest-path deploy/check/Cargo.toml
 }
 
 # The features that stand for one thing each.
@@ -151,6 +151,20 @@ examples() {
   done
 }
 
+# The controllers' files, by a package of its own that shares the target folder. Their schemas are not ours to ship:
+# BACKSTOP_CRD_SCHEMAS names a folder with the resource definitions of Argo Rollouts and Flagger.
+deploy_check() {
+  local package=(--manifest-path deploy/check/Cargo.toml)
+  CARGO_TARGET_DIR=$target cargo clippy "${package[@]}" --all-targets -- -D warnings || return 1
+  CARGO_TARGET_DIR=$target counted cargo test "${package[@]}" --test deploy || return 1
+  CARGO_TARGET_DIR=$target counted cargo test "${package[@]}" --test deploy -- --nocapture --ignored promtool amtool prometheus || return 1
+  if [[ ${BACKSTOP_CRD_SCHEMAS-} ]]; then
+    CARGO_TARGET_DIR=$target counted cargo test "${package[@]}" --test deploy -- --ignored schemas
+  else
+    printf '\n*** NOT CHECKED: deploy/ against the schemas of Argo Rollouts and Flagger: BACKSTOP_CRD_SCHEMAS names no folder ***\n\n' >&2
+  fi
+}
+
 step 'tools' tools
 step 'formatting' formatting
 step 'lints, all features' cargo clippy --all-targets --all-features -- -D warnings
@@ -165,7 +179,9 @@ step 'tests that need promtool' counted cargo test --all-features --test telemet
 step 'tests that need Prometheus' counted cargo test --all-features --test rollout -- --ignored prometheus
 step 'tests that need Chromium' counted cargo test --all-features --test rollback -- --ignored chromium
 if [[ ! $quick ]]; then
+  begin deploy deploy_check
   step 'documentation and public API' env RUSTDOCFLAGS='-D warnings' scripts/api.sh
+  step "the controllers' files: the rest of it" finished deploy
   begin features each_feature
   step 'examples' examples
   step 'the canary' timeout 300 cargo run --quiet --example canary

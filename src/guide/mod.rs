@@ -7,6 +7,7 @@
 //! - [`kill_switches`]: what gets one, how much to turn off, permissions
 //! - [`a_rollback_policy`]: which triggers judge a release, and what their settings do
 //! - [`a_judge_for_a_controller`]: one process that judges a release, and what Argo Rollouts and Flagger ask it
+//! - [`controllers`]: files for Argo Rollouts, Flagger and Prometheus, and what a verdict does there
 //! - [`adopting_safely`]: shadow first
 //! - [`planning_a_rollback`]: what to write down before a release, and what an operator gets from it
 //! - [`testing`]: clocks, paused time, forced states, both states of a switch
@@ -18,6 +19,8 @@ pub mod a_rollback_policy;
 pub mod abandoned_calls;
 pub mod adopting_safely;
 pub mod choosing_thresholds;
+#[cfg(feature = "rollout")]
+pub mod controllers;
 #[cfg(feature = "axum")]
 pub mod health_checks;
 #[cfg(feature = "kill-switch")]

@@ -25,6 +25,7 @@ fn each_field_case_has_its_test() {
     let mut tests = BTreeSet::new();
     functions(&root.join("tests"), &mut tests);
     functions(&root.join("src"), &mut tests);
+    functions(&root.join("deploy/check/tests"), &mut tests);
     let table = fs::read_to_string(root.join("tests/field_cases.md")).unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| situation"));
     let mut checked = 0;
