@@ -4,6 +4,7 @@
 //! [`PATIENCE`] and then get 503. So overload comes from load alone, and one caller's overload does not take slots from
 //! another.
 
+use crate::load::Arm;
 use crate::process::{self, Message};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -12,9 +13,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use backstop::BoxError;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -23,33 +22,20 @@ use tokio::sync::Semaphore;
 pub(crate) const ROLE: &str = "ratings";
 /// The header that names the caller.
 pub(crate) const API_KEY: &str = "x-api-key";
-/// Calls that reached the service, by key.
-pub(crate) const CALLS: &str = "ratings_calls_total";
 
-pub(crate) const SLOTS: usize = 2;
+pub(crate) const SLOTS: usize = 6;
 pub(crate) const WORK: Duration = Duration::from_millis(10);
 pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Slots and call count of one API key.
-struct Quota {
-    slots: Semaphore,
-    calls: AtomicU64,
-}
-
-type Quotas = Arc<BTreeMap<&'static str, Quota>>;
+/// Slots of each API key.
+type Quotas = Arc<BTreeMap<&'static str, Semaphore>>;
 
 pub(crate) async fn run() -> Result<(), BoxError> {
-    let quotas: Quotas = Arc::new(["stable", "canary"].map(|key| (key, Quota::new())).into());
-    let app = Router::new().route("/ratings", get(ratings)).route("/metrics", get(metrics)).with_state(quotas);
+    let quotas: Quotas = Arc::new(Arm::ALL.map(|arm| (arm.as_str(), Semaphore::new(SLOTS))).into());
+    let app = Router::new().route("/ratings", get(ratings)).with_state(quotas);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     process::report(&Message::Listening(listener.local_addr()?));
     Ok(axum::serve(listener, app).await?)
-}
-
-impl Quota {
-    fn new() -> Self {
-        Self { slots: Semaphore::new(SLOTS), calls: AtomicU64::new(0) }
-    }
 }
 
 async fn ratings(
@@ -60,9 +46,8 @@ async fn ratings(
     let Some(quota) = headers.get(API_KEY).and_then(|key| quotas.get(key.to_str().ok()?)) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
-    quota.calls.fetch_add(1, Ordering::Relaxed);
     // The semaphore is fair; a caller that hangs up drops this future and so leaves the queue.
-    let Ok(slot) = tokio::time::timeout(PATIENCE, quota.slots.acquire()).await else {
+    let Ok(slot) = tokio::time::timeout(PATIENCE, quota.acquire()).await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     tokio::time::sleep(WORK).await;
@@ -75,12 +60,4 @@ async fn ratings(
 /// One star to five.
 fn stars(product: usize) -> u8 {
     [4, 1, 5, 3, 2][product % 5]
-}
-
-async fn metrics(State(quotas): State<Quotas>) -> String {
-    let mut text = format!("# TYPE {CALLS} counter\n");
-    for (key, quota) in quotas.iter() {
-        let _ = writeln!(text, "{CALLS}{{key=\"{key}\"}} {}", quota.calls.load(Ordering::Relaxed));
-    }
-    text
 }

@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Pages a second over both arms.
-pub(crate) const RATE: u32 = 100;
+/// Pages a second over all arms.
+pub(crate) const RATE: u32 = 400;
+/// Between two groups of pages.
+const PERIOD: Duration = Duration::from_millis(10);
 /// One in this many page views leads to a checkout if the page showed a good product first.
-pub(crate) const CHECKOUT: u32 = 4;
+pub(crate) const CHECKOUT: u64 = 4;
 /// One in this many of those checks out whatever the page shows.
-const DECIDED: u32 = 3;
+const DECIDED: u64 = 3;
 /// Stars from which a product is good.
 const GOOD: u8 = 4;
 /// Time after which a caller gives up.
@@ -25,13 +27,18 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(1);
 pub(crate) enum Arm {
     Stable,
     Canary,
+    /// The second canary of an act that has two.
+    Other,
 }
 
 impl Arm {
+    pub(crate) const ALL: [Self; 3] = [Self::Stable, Self::Canary, Self::Other];
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Stable => "stable",
             Self::Canary => "canary",
+            Self::Other => "canary 2",
         }
     }
 }
@@ -41,27 +48,6 @@ impl Arm {
 pub(crate) enum Route {
     Page,
     Checkout,
-}
-
-/// The part of the run in which a request was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// The first stage: no problem yet.
-    Before,
-    /// The second stage: beyond the canary's quota.
-    Overload,
-    /// The second stage, with the canary's circuit open.
-    Open,
-    /// Rolled back: no traffic to the canary.
-    Shifted,
-    /// Fixed: a little traffic probes the canary.
-    Probing,
-    /// The second stage again, with the fix.
-    After,
-    /// The canary's next release ranks in reverse.
-    WorstFirst,
-    /// The switch has turned the canary's ranking off.
-    Unranked,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +61,10 @@ pub(crate) enum Answer {
 /// One request and its answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    /// Time at which it was sent, from the start of the run.
+    /// Time at which it was sent, from the start of the act.
     pub(crate) at: Duration,
     pub(crate) arm: Arm,
     pub(crate) route: Route,
-    pub(crate) phase: Phase,
     pub(crate) took: Duration,
     pub(crate) answer: Answer,
     /// A page without its ranking.
@@ -96,67 +81,60 @@ struct Shared {
     started: Instant,
     client: reqwest::Client,
     /// Base URLs of the arms.
-    urls: [String; 2],
-    /// Stages so far; the last one is current.
-    stages: Mutex<Vec<Stage>>,
+    urls: Vec<String>,
+    /// Shares in percent so far; the last ones are current.
+    shares: Mutex<Vec<Shares>>,
     samples: Mutex<Vec<Sample>>,
     in_flight: AtomicU64,
-    /// Whether the last page of each arm, stable and canary, showed a good product first.
-    is_tempting: [AtomicBool; 2],
+    /// Whether the last page of each arm showed a good product first.
+    is_tempting: [AtomicBool; 3],
 }
 
-/// The canary's share in percent, and the phase, from a time on.
+/// The canaries' shares in percent, from a time on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stage {
+pub(crate) struct Shares {
     pub(crate) at: Duration,
-    pub(crate) weight: u32,
-    pub(crate) phase: Phase,
+    pub(crate) canary: u32,
+    pub(crate) other: u32,
+}
+
+impl Shares {
+    const fn of(&self, arm: Arm) -> u32 {
+        match arm {
+            Arm::Stable => 100 - self.canary - self.other,
+            Arm::Canary => self.canary,
+            Arm::Other => self.other,
+        }
+    }
 }
 
 impl Load {
-    /// Starts traffic with `weight` percent for the canary.
-    pub(crate) fn start(started: Instant, stable: String, canary: String, weight: u32) -> Result<Self, BoxError> {
+    /// Starts traffic to stable.
+    pub(crate) fn start(started: Instant, urls: Vec<String>) -> Result<Self, BoxError> {
         let client = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build()?;
-        let stage = Stage { at: started.elapsed(), weight, phase: Phase::Before };
-        let shared = Arc::new(Shared {
-            started,
-            client,
-            urls: [stable, canary],
-            stages: Mutex::new(vec![stage]),
-            samples: Mutex::default(),
-            in_flight: AtomicU64::new(0),
-            is_tempting: [AtomicBool::new(true), AtomicBool::new(true)],
-        });
+        let first = Mutex::new(vec![Shares { at: Duration::ZERO, canary: 0, other: 0 }]);
+        let is_tempting = [true; 3].map(AtomicBool::new);
+        let (samples, in_flight) = (Mutex::default(), AtomicU64::new(0));
+        let shared = Arc::new(Shared { started, client, urls, shares: first, samples, in_flight, is_tempting });
         let mut task = JoinSet::new();
         task.spawn(generate(Arc::clone(&shared)));
         Ok(Self { shared, task: Mutex::new(task) })
     }
 
     /// Shifts traffic.
-    pub(crate) fn set(&self, weight: u32, phase: Phase) {
+    pub(crate) fn set(&self, canary: u32, other: u32) {
         let at = self.shared.started.elapsed();
-        self.shared.stages.lock().expect("no panic while locked").push(Stage { at, weight, phase });
+        self.shared.shares.lock().expect("no panic while locked").push(Shares { at, canary, other });
     }
 
-    pub(crate) fn stage(&self) -> Stage {
-        self.shared.stage()
-    }
-
-    pub(crate) fn stages(&self) -> Vec<Stage> {
-        self.shared.stages.lock().expect("no panic while locked").clone()
+    pub(crate) fn shares(&self) -> Vec<Shares> {
+        self.shared.shares.lock().expect("no panic while locked").clone()
     }
 
     /// Requests that were answered, or given up, since `since`.
     pub(crate) fn samples(&self, since: Duration) -> Vec<Sample> {
         let samples = self.shared.samples.lock().expect("no panic while locked");
         samples.iter().filter(|sample| sample.at + sample.took >= since).copied().collect()
-    }
-
-    /// Number of pages of a phase that an arm answered in full.
-    pub(crate) fn answered_in_full(&self, arm: Arm, phase: Phase) -> usize {
-        let is_page = |s: &&Sample| s.arm == arm && s.route == Route::Page && s.phase == phase;
-        let is_full = |s: &&Sample| is_page(s) && s.answer == Answer::Full;
-        self.shared.samples.lock().expect("no panic while locked").iter().filter(is_full).count()
     }
 
     /// Stops the traffic and waits for the requests in flight, at most until their deadline.
@@ -170,11 +148,7 @@ impl Load {
 }
 
 impl Shared {
-    fn stage(&self) -> Stage {
-        *self.stages.lock().expect("no panic while locked").last().expect("there is a first stage")
-    }
-
-    async fn request(&self, arm: Arm, route: Route, mut phase: Phase) {
+    async fn request(&self, arm: Arm, route: Route) {
         let begun = Instant::now();
         let path = if route == Route::Page { "page" } else { "checkout" };
         let answered = self.answer(&format!("{}{path}", self.urls[arm as usize])).await;
@@ -183,11 +157,8 @@ impl Shared {
             let first = serde_json::from_slice(&body).ok().and_then(|stars: Vec<u8>| stars.first().copied());
             self.is_tempting[arm as usize].store(first.is_some_and(|stars| stars >= GOOD), Ordering::Relaxed);
         }
-        if phase == Phase::Before {
-            phase = self.stage().phase; // ended during the overload: counts there
-        }
         let at = begun.saturating_duration_since(self.started);
-        let sample = Sample { at, arm, route, phase, took: begun.elapsed(), answer, is_unranked };
+        let sample = Sample { at, arm, route, took: begun.elapsed(), answer, is_unranked };
         self.samples.lock().expect("no panic while locked").push(sample);
     }
 
@@ -202,33 +173,36 @@ impl Shared {
 }
 
 async fn generate(shared: Arc<Shared>) {
-    let mut ticks = interval(Duration::from_secs(1) / RATE);
+    let mut ticks = interval(PERIOD);
     // Ticks missed on a busy machine are not made up for: the burst would overload stable, too.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut credit = 0;
-    let mut pages = [0; 2];
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (mut credits, mut pages) = ([0; 3], [0_u64; 3]);
     loop {
         ticks.tick().await;
-        let Stage { weight, phase, .. } = shared.stage();
-        // In turns rather than at random: each arm's share is exact at any moment.
-        credit += weight;
-        let arm = if credit >= 100 { Arm::Canary } else { Arm::Stable };
-        credit %= 100;
-        send(&shared, arm, Route::Page, phase);
-        pages[arm as usize] += 1;
-        let page = pages[arm as usize];
-        let is_tempting = shared.is_tempting[arm as usize].load(Ordering::Relaxed);
-        if page % CHECKOUT == 0 && (is_tempting || page % (CHECKOUT * DECIDED) == 0) {
-            send(&shared, arm, Route::Checkout, phase);
+        let current = *shared.shares.lock().expect("no panic while locked").last().expect("there is a first one");
+        for _ in 0..u128::from(RATE) * PERIOD.as_millis() / 1000 {
+            // In turns rather than at random: each arm's share is exact at any moment.
+            for arm in Arm::ALL {
+                credits[arm as usize] += current.of(arm).cast_signed();
+            }
+            let arm = Arm::ALL.into_iter().max_by_key(|arm| credits[*arm as usize]).unwrap_or(Arm::Stable);
+            credits[arm as usize] -= 100;
+            send(&shared, arm, Route::Page);
+            let page = &mut pages[arm as usize];
+            *page += 1;
+            let is_tempting = shared.is_tempting[arm as usize].load(Ordering::Relaxed);
+            if page.is_multiple_of(CHECKOUT) && (is_tempting || page.is_multiple_of(CHECKOUT * DECIDED)) {
+                send(&shared, arm, Route::Checkout);
+            }
         }
     }
 }
 
-fn send(shared: &Arc<Shared>, arm: Arm, route: Route, phase: Phase) {
+fn send(shared: &Arc<Shared>, arm: Arm, route: Route) {
     let shared = Arc::clone(shared);
     shared.in_flight.fetch_add(1, Ordering::Relaxed);
     tokio::spawn(async move {
-        shared.request(arm, route, phase).await;
+        shared.request(arm, route).await;
         shared.in_flight.fetch_sub(1, Ordering::Release); // pairs with the load in `stop`
     });
 }

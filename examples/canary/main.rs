@@ -1,47 +1,30 @@
-//! A canary rollout, end to end: the canary overloads its dependency, its bulkhead fills, its circuit opens, and a
-//! judge says ROLLBACK. Its next release lowers a KPI that no breaker measures, and a kill switch is engaged
-//! automatically.
+//! Rollouts of a shop, end to end, judged by the real judge over real metrics.
 //!
 //! ```text
-//!                      /metrics                          judge: "full or open in the canary,
-//!             ┌─────────────────────────────┬──────────▶         and not in the baseline"
-//!             │                             │                         │ weight
-//!       ┌─────┴──────┐                ┌─────┴──────┐                  ▼
-//!       │   stable   │◀── 100 req/s ──│   canary   │◀──────── load, real clients
-//!       │ 1 call per │    by weight   │ 12 calls   │
-//!       │   page     │                │  per page  │
-//!       └─────┬──────┘                └─────┬──────┘
-//!             │ bulkhead, breaker           │ bulkhead, breaker; fallback: cached ratings
-//!             ▼                             ▼
-//!       ┌──────────────────────────────────────────┐
-//!       │ ratings: 2 calls at a time for each key  │
-//!       └──────────────────────────────────────────┘
+//!                      /metrics                       Judge: errors, latency, breakers, a second at a time
+//!             ┌──────────────────────────┬──────────▶         │
+//!             │                          │                    │ weight, kill switch
+//!       ┌─────┴──────┐             ┌─────┴──────┐             ▼
+//!       │   stable   │◀──────────▶ │  canaries  │◀──── load, real clients, 500 requests a second
+//!       └─────┬──────┘             └─────┬──────┘
+//!             │ bulkhead, breaker        │ bulkhead, breaker; fallback: cached ratings
+//!             ▼                          ▼
+//!       ┌──────────────────────────────────────┐
+//!       │ ratings: a quota of calls for each key │
+//!       └──────────────────────────────────────┘
 //! ```
 //!
-//! The boxes are separate processes, started from this binary, and the arrows are HTTP on loopback. No fault is
-//! injected: the canary fetches each product's rating one by one (an N+1 query, as a harmless refactoring introduces),
-//! which fits its quota at 5 % of the traffic and not at 50 %. The ratings service has a quota for each API key, as
-//! shared services do, so stable is not affected.
+//! The boxes are processes started from this binary, and the arrows are HTTP on loopback.
 //!
-//! Each arm handles a bounded number of requests at a time. Some of them are checkouts, which need no ratings; without
-//! a bulkhead they queue behind pages that wait for ratings.
-//!
-//! The same traffic runs twice so that the figures can be compared: first with the breakers in shadow, where they
-//! measure and reject nothing, and with bulkheads that are never full; then armed. Both runs together take half a
-//! minute.
-//!
-//! The armed run has a last act. The canary's next release ranks the products of a page in reverse: every answer is
-//! fast and 200, and orders fall. Each arm exports page views and orders as metrics; the autopilot compares them window
-//! by window and engages the switch of the ranking, on the canary's instance only:
-//!
-//! ```text
-//!   /metrics of both ──▶ autopilot ──ENGAGE──▶ switches.json ──▶ gate in each arm: ranking, or catalogue order
-//! ```
-//!
-//! Pages are then served without the ranking. The switch stays engaged at the end: only a person may release it.
-//!
-//! The judge here is the simple rule "bulkhead full or circuit open in the canary and not in the baseline, in several
-//! scrapes in a row"; it uses no statistics and would miss a canary that is slightly worse but trips neither.
+//! 1. **Overload, without protection.** The canary fetches the ratings of a page one by one, an N+1 query as a harmless
+//!    refactoring introduces. It fits the canary's quota at 5 % of the traffic and not at 50 %. Callers wait.
+//! 2. **Overload, with breaker and bulkhead.** The canary's circuit opens, its callers get cached ratings, and the judge
+//!    rolls it back: open in the canary, closed in the baseline.
+//! 3. **A fault that no breaker sees**, in one of two canaries: 2 % of its pages fail, all of them quickly. The judge finds
+//!    it within the time that `backstop policy explain` predicted. The other canary is as good as stable, has one burst of
+//!    errors, and is not rolled back.
+//! 4. **Orders.** A release ranks the products of a page in reverse. Every answer is fast and 200, and orders fall. The
+//!    judge of that KPI engages a kill switch on the canary's instance.
 //!
 //! ```text
 //! cargo run --release --example canary
@@ -52,29 +35,26 @@
 mod autopilot;
 mod console;
 mod dependency;
-mod kpi;
-mod last_act;
+mod faults;
+mod judge;
 mod load;
+mod orders;
+mod overload;
 mod process;
-mod prometheus;
 mod ranking;
 mod report;
-mod rollout;
-mod scrape;
 mod service;
-mod status;
+mod shop;
+mod slight;
 mod step;
 mod story;
 mod timeline;
-mod verdict;
 
 use backstop::BoxError;
 use console::Console;
-use report::setting;
-use rollout::Guards;
+use overload::Guards;
 use std::process::ExitCode;
 use std::sync::Arc;
-use story::Story;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -84,9 +64,7 @@ async fn main() -> ExitCode {
         [] => show().await,
         // the processes that the example starts
         [dependency::ROLE] => dependency::run().await,
-        [service::ROLE, name, lookup, guards, ratings, switches] => {
-            service::run(name, lookup, guards, ratings, switches).await
-        }
+        [service::ROLE, name, guards, ratings, switches] => service::run(name, guards, ratings, switches).await,
         _ => Err("usage: canary (without arguments)".into()),
     };
     match result {
@@ -100,39 +78,22 @@ async fn main() -> ExitCode {
 
 async fn show() -> Result<(), BoxError> {
     let console = Arc::new(Console::new());
-    console.print(&intro());
-    console
-        .heading("Without: the breaker is in shadow (it measures and rejects nothing), and the bulkhead is never full");
-    let control = rollout::run(Guards::Shadow, Arc::new(Story::new(&console))).await?;
-    console.heading("With the breaker and the bulkhead");
-    let protected = rollout::run(Guards::Armed, Arc::new(Story::new(&console))).await?;
+    console.print(&report::intro());
+    console.heading("1  Overload, without protection");
+    let without = overload::run(Guards::Shadow, &console).await?;
+    console.heading("2  The same overload, with a circuit breaker and a bulkhead");
+    let with = overload::run(Guards::Armed, &console).await?;
+    console.heading("3  A fault that no breaker sees, and a burst that is none");
+    let slight = slight::run(&console).await?;
+    console.heading("4  A release that only orders suffer from");
+    let orders = orders::run(&console).await?;
 
     console.heading("What happened");
-    console.print(&timeline::draw(&[&control, &protected]));
-    console.heading("Figures, all measured in this run");
-    console.print(&report::figures(&control, &protected));
-    report::check(&control, &protected)?;
-    console.print("");
-    console.print(&report::conclusion(&control, &protected));
-    console.print("");
-    console.print(&protected.switched.ok_or("the last act did not run")?.conclusion());
+    console.print(&timeline::overload(&[("without", &without.measured), ("with both", &with.measured)]));
+    console.print(&timeline::evidence("two canaries", &slight.measured));
+    report::check(&without, &with)?;
+    console.print(&report::conclusion(&without, &with));
+    console.print(&slight.conclusion);
+    console.print(&orders);
     Ok(())
-}
-
-fn intro() -> String {
-    format!(
-        "A shop rolls out a canary that calls the ratings service {products} times for each page; stable calls it once.\n\
-         {rate} pages/s and a checkout for every {checkout} of them; callers time out after {deadline}. Ratings serves {slots} calls\n\
-         of {work} at a time for each key and rejects a call after {patience} in its queue. An arm handles {workers} requests\n\
-         at a time, of which the bulkhead allows {in_flight} to call ratings. All of it is HTTP between processes on loopback.",
-        products = service::PRODUCTS,
-        rate = load::RATE,
-        checkout = load::CHECKOUT,
-        workers = service::WORKERS,
-        in_flight = service::IN_FLIGHT,
-        deadline = setting(load::DEADLINE),
-        slots = dependency::SLOTS,
-        work = setting(dependency::WORK),
-        patience = setting(dependency::PATIENCE),
-    )
 }

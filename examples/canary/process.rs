@@ -15,24 +15,14 @@ use tokio::sync::mpsc;
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
     Listening(SocketAddr),
-    /// The first failed call to the dependency.
-    FirstFailure(String),
-    /// The bulkhead rejects calls at this number in flight.
+    /// The bulkhead is full.
     Full {
-        in_flight: u32,
+        text: String,
     },
-    /// The circuit changed its state.
+    /// The circuit changed to this state; in shadow, it would have opened.
     Circuit {
-        to: String,
-        reason: String,
-        calls: u64,
-        failed: u64,
-    },
-    /// The circuit would have opened, but is in shadow.
-    WouldOpen {
-        reason: String,
-        calls: u64,
-        failed: u64,
+        to: Option<String>,
+        text: String,
     },
 }
 
@@ -40,14 +30,8 @@ pub(crate) enum Message {
 pub(crate) fn report(message: &Message) {
     let line = match message {
         Message::Listening(address) => json!({ "listening": address.to_string() }),
-        Message::FirstFailure(why) => json!({ "first_failure": why }),
-        Message::Full { in_flight } => json!({ "full": in_flight }),
-        Message::Circuit { to, reason, calls, failed } => {
-            json!({ "to": to, "reason": reason, "calls": calls, "failed": failed })
-        }
-        Message::WouldOpen { reason, calls, failed } => {
-            json!({ "reason": reason, "calls": calls, "failed": failed })
-        }
+        Message::Full { text } => json!({ "full": text }),
+        Message::Circuit { to, text } => json!({ "circuit": text, "to": to }),
     };
     // If the parent is gone, this process is about to exit, too.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
@@ -112,7 +96,7 @@ impl Server {
 
     /// Waits until the circuit changes to a state.
     pub(crate) async fn circuit(&mut self, since: Instant, state: &str) -> Result<Instant, BoxError> {
-        self.wait_for(since, |message| matches!(message, Message::Circuit { to, .. } if to == state)).await
+        self.wait_for(since, |message| matches!(message, Message::Circuit { to: Some(to), .. } if to == state)).await
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -137,19 +121,9 @@ fn listen(
 
 fn parse(line: &Value) -> Option<Message> {
     let text = |field: &str| Some(line.get(field)?.as_str()?.to_owned());
-    let count = |field: &str| line.get(field)?.as_u64();
     if let Some(address) = text("listening") {
         return Some(Message::Listening(address.parse().ok()?));
     }
-    if let Some(why) = text("first_failure") {
-        return Some(Message::FirstFailure(why));
-    }
-    if let Some(in_flight) = count("full") {
-        return Some(Message::Full { in_flight: in_flight.try_into().ok()? });
-    }
-    let (reason, calls, failed) = (text("reason")?, count("calls")?, count("failed")?);
-    Some(match text("to") {
-        Some(to) => Message::Circuit { to, reason, calls, failed },
-        None => Message::WouldOpen { reason, calls, failed },
-    })
+    let full = text("full").map(|text| Message::Full { text });
+    full.or_else(|| Some(Message::Circuit { to: text("to"), text: text("circuit")? }))
 }

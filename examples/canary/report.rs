@@ -1,21 +1,19 @@
-//! Figures at the end of the run, and checks on them.
+//! What the acts are about, and their figures in a few sentences, with checks on them.
 
-use crate::load::{Answer, Arm, Phase, Route, Sample};
-use crate::rollout::{Guards, Measured, STAGES};
-use crate::scrape::Look;
-use crate::{service, verdict};
+use crate::load::{Answer, Arm, CHECKOUT, DEADLINE, RATE, Route, Sample};
+use crate::overload::Overload;
+use crate::{dependency, service};
 use backstop::BoxError;
-use std::fmt::Write;
 use std::time::Duration;
 
-/// Answers and latencies of one arm in one part of a run.
+/// Answers and latencies of one arm in one part of an act.
 pub(crate) struct Summary {
     pub(crate) requests: usize,
     /// Ascending. A request that timed out counts with its deadline.
     latencies: Vec<Duration>,
     full: usize,
     fallback: usize,
-    errors: usize,
+    pub(crate) errors: usize,
 }
 
 impl Summary {
@@ -24,28 +22,14 @@ impl Summary {
         let count = |answer| samples.iter().filter(|sample| sample.answer == answer).count();
         let mut latencies: Vec<_> = samples.iter().map(|sample| sample.took).collect();
         latencies.sort_unstable();
-        Self {
-            requests: samples.len(),
-            full: count(Answer::Full),
-            fallback: count(Answer::Fallback),
-            errors: count(Answer::Error),
-            latencies,
-        }
+        let (full, fallback, errors) = (count(Answer::Full), count(Answer::Fallback), count(Answer::Error));
+        Self { requests: samples.len(), full, fallback, errors, latencies }
     }
 
-    /// Summary of pages.
-    fn in_phase(run: &Measured, arm: Arm, phases: &[Phase]) -> Self {
-        Self::of_route(run, arm, Route::Page, phases)
-    }
-
-    fn of_route(run: &Measured, arm: Arm, route: Route, phases: &[Phase]) -> Self {
-        let is_of = |s: &&Sample| s.arm == arm && s.route == route && phases.contains(&s.phase);
-        Self::of(run.samples.iter().filter(is_of))
-    }
-
-    /// Summary of the canary's checkouts while ratings were overloaded.
-    fn checkouts(run: &Measured) -> Self {
-        Self::of_route(run, Arm::Canary, Route::Checkout, &[Phase::Overload, Phase::Open])
+    /// Summary of an arm's requests that were sent between two times.
+    fn between(act: &Overload, arm: Arm, route: Route, from: Duration, to: Duration) -> Self {
+        let is_of = |s: &&Sample| s.arm == arm && s.route == route && (from..to).contains(&s.at);
+        Self::of(act.measured.samples.iter().filter(is_of))
     }
 
     /// Percentile of the latency.
@@ -54,163 +38,83 @@ impl Summary {
         self.latencies.get(rank.checked_sub(1)?).copied()
     }
 
-    fn row(&self, what: &str, share: &str) -> String {
-        let latency = |percent| self.percentile(percent).map_or_else(|| "-".into(), time);
-        let part = |part| percent(part, self.requests);
-        format!(
-            "  {what:<28}{share:>5}{:>9}{:>10}{:>9}{:>9}{:>8}{:>8}\n",
-            self.requests,
-            latency(50),
-            latency(99),
-            part(self.full),
-            part(self.fallback),
-            part(self.errors)
-        )
+    fn median(&self) -> Duration {
+        self.percentile(50).unwrap_or_default()
     }
 }
 
-/// All measurements as text.
-pub(crate) fn figures(control: &Measured, protected: &Measured) -> String {
-    let mut text = format!(
-        "{:<30}{:>5}{:>9}{:>10}{:>9}{:>9}{:>8}{:>8}\n",
-        "", "share", "requests", "p50", "p99", "in full", "cached", "errors"
-    );
-    for (title, run) in [("without breaker and bulkhead", control), ("with both", protected)] {
-        text += title;
-        text.push('\n');
-        text += &rows(run);
-    }
-    let _ = writeln!(
-        text,
-        "The canary is slower from the start: it makes {} calls per page. This judge checks circuits and bulkheads, not latency.",
-        service::PRODUCTS
-    );
-    text += &calls(control, protected);
-    text += &times(protected);
-    text.truncate(text.trim_end().len());
-    text
+pub(crate) fn intro() -> String {
+    format!(
+        "A shop rolls out canaries beside its stable version: {rate} pages a second and a checkout for every {checkout} of them, over\n\
+         HTTP between processes on loopback; callers time out after {deadline}. Pages need the ratings of {products} products from a\n\
+         service that serves {slots} calls of {work} at a time for each caller and rejects a call after {patience} in its queue.\n\
+         An arm handles {workers} requests at a time, of which the bulkhead allows {in_flight} to call ratings.",
+        rate = RATE,
+        checkout = CHECKOUT,
+        deadline = setting(DEADLINE),
+        products = service::PRODUCTS,
+        slots = dependency::SLOTS,
+        work = setting(dependency::WORK),
+        patience = setting(dependency::PATIENCE),
+        workers = service::WORKERS,
+        in_flight = service::IN_FLIGHT,
+    )
 }
 
-fn rows(run: &Measured) -> String {
-    use Phase::{After, Before, Open, Overload, Probing, Shifted};
-    let [first, second] = STAGES.map(|weight| format!("{weight} %"));
-    let until = if run.guards == Guards::Armed { "canary, until it opens" } else { "canary, overloaded" };
-    let canary = [
-        ("canary, before", &first, Before),
-        (until, &second, Overload),
-        ("canary, circuit open", &second, Open),
-        ("canary, fixed, recovering", &first, Probing),
-        ("canary, fixed", &second, After),
-    ];
-    let rows = canary.map(|(what, share, phase)| (Summary::in_phase(run, Arm::Canary, &[phase]), what, share.as_str()));
-    let stable = Summary::in_phase(run, Arm::Stable, &[Before, Overload, Open, Shifted, Probing, After]);
-    let meanwhile = Summary::in_phase(run, Arm::Stable, &[Overload, Open]);
-    let rows = rows
-        .into_iter()
-        .chain([(Summary::checkouts(run), "canary, checkouts meanwhile", second.as_str())])
-        .chain([(meanwhile, "stable, meanwhile", second.as_str()), (stable, "stable, all the time", "")]);
-    rows.filter(|(summary, ..)| summary.requests > 0).map(|(summary, what, share)| summary.row(what, share)).collect()
+/// The canary's callers during the overload: pages without and with an open circuit, and checkouts.
+struct Compared {
+    without: Summary,
+    open: Summary,
+    checkouts: [Summary; 2],
 }
 
-/// Calls of the canary that reached the dependency, from scrape to scrape.
-fn calls(control: &Measured, protected: &Measured) -> String {
-    let mut text =
-        String::from("\nthe canary's calls that reached the dependency in the overloaded stage, scrape to scrape\n");
-    let mut line = |what: &str, run: &Measured, from: Duration, to: Duration| {
-        if let Some((calls, seconds)) = reached(&run.looks, from, to) {
-            let _ = writeln!(text, "  {what:<28}{calls:>6} in {seconds:.1} s ({:.0}/s)", calls as f64 / seconds);
+impl Compared {
+    fn of(without: &Overload, with: &Overload) -> Self {
+        let during = |act: &Overload, route, from| Summary::between(act, Arm::Canary, route, from, act.ended);
+        Self {
+            without: during(without, Route::Page, without.begun),
+            open: during(with, Route::Page, with.opened.unwrap_or(with.begun)),
+            checkouts: [without, with].map(|act| during(act, Route::Checkout, act.begun)),
         }
-    };
-    line("without", control, control.times.overload, control.times.shifted);
-    if let Some(open) = protected.times.open {
-        line("with, until it opens", protected, protected.times.overload, open);
-        line("with, while it is open", protected, open, protected.times.shifted);
     }
-    text
-}
-
-/// Calls and seconds between the first scrapes after each of two times.
-fn reached(looks: &[Look], from: Duration, to: Duration) -> Option<(u64, f64)> {
-    let first = looks.iter().find(|look| look.at >= from)?;
-    let last = looks.iter().find(|look| look.at >= to)?;
-    let seconds = last.at.saturating_sub(first.at).as_secs_f64();
-    (seconds > 0.0).then(|| (last.reached - first.reached, seconds))
-}
-
-fn times(run: &Measured) -> String {
-    let times = &run.times;
-    let line = |what: &str, from: Option<Duration>, to: Option<Duration>| match (from, to) {
-        (Some(from), Some(to)) => format!("  {what:<36}{:>8}\n", time(to.saturating_sub(from))),
-        _ => String::new(),
-    };
-    let looks = format!("open to ROLLBACK ({} scrapes)", verdict::LOOKS);
-    let rest = format!("fix to half-open (open for {})", setting(service::OPEN_TIME));
-    [
-        "\ntimes with both\n".into(),
-        line("overload to first failed call", Some(times.overload), times.first_failure),
-        line("first failed call to open", times.first_failure, times.open),
-        line(&looks, times.open, times.verdict),
-        line(&rest, Some(times.fixed), times.half_open),
-        line("half-open to closed", times.half_open, times.closed),
-        line("fix to closed", Some(times.fixed), times.closed),
-    ]
-    .concat()
 }
 
 /// Checks that the breaker and the bulkhead protected the callers.
-pub(crate) fn check(control: &Measured, protected: &Measured) -> Result<(), BoxError> {
-    let without = Summary::in_phase(control, Arm::Canary, &[Phase::Overload]);
-    let open = Summary::in_phase(protected, Arm::Canary, &[Phase::Open]);
-    let stable_opened = protected.circuits.iter().any(|change| change.arm == Arm::Stable);
-    let stable = Summary::in_phase(protected, Arm::Stable, &[Phase::Overload, Phase::Open]);
-    let (Some(slow), Some(fast)) = (without.percentile(50), open.percentile(50)) else {
-        return Err("step \"callers are compared\": no requests".into());
-    };
-    let (blocked, alive) = (Summary::checkouts(control), Summary::checkouts(protected));
-    let (Some(waiting), Some(served)) = (blocked.percentile(50), alive.percentile(50)) else {
-        return Err("step \"checkouts are compared\": no requests".into());
-    };
+pub(crate) fn check(without: &Overload, with: &Overload) -> Result<(), BoxError> {
+    let Compared { without: slow, open, checkouts: [waiting, served] } = Compared::of(without, with);
+    let stable = Summary::between(with, Arm::Stable, Route::Page, with.begun, with.ended);
     let checks = [
-        ("stable's circuit stays closed", !stable_opened),
+        ("stable's circuit stays closed", !with.measured.circuits.iter().any(|change| change.arm == Arm::Stable)),
         ("stable answers in full meanwhile", stable.full * 100 >= stable.requests * 95),
-        ("an open circuit answers from the cache", open.fallback * 100 >= open.requests * 95),
-        ("an open circuit answers at once", fast * 5 < slow),
-        ("the canary's bulkhead was full", protected.looks.iter().any(|look| look.canary.rejected > 0)),
-        ("the bulkhead leaves workers to checkouts", served * 5 < waiting && alive.full * 100 >= alive.requests * 95),
+        ("an open circuit answers from the cache", open.fallback * 100 >= open.requests * 90),
+        ("an open circuit answers at once", open.median() * 5 < slow.median()),
+        ("the bulkhead leaves workers to checkouts", served.median() < waiting.median()),
     ];
     match checks.iter().find(|(_, holds)| !holds) {
-        Some((step, _)) => Err(format!("step \"{step}\": this failed, see the figures").into()),
+        Some((step, _)) => Err(format!("step \"{step}\": this failed").into()),
         None => Ok(()),
     }
 }
 
-/// The run in four sentences.
-pub(crate) fn conclusion(control: &Measured, protected: &Measured) -> String {
-    let without = Summary::in_phase(control, Arm::Canary, &[Phase::Overload]);
-    let open = Summary::in_phase(protected, Arm::Canary, &[Phase::Open]);
-    let times = &protected.times;
-    let median = |summary: &Summary| summary.percentile(50).map_or_else(|| "-".into(), time);
+/// Acts 1 and 2 in a few sentences.
+pub(crate) fn conclusion(without: &Overload, with: &Overload) -> String {
+    let Compared { without: slow, open, checkouts: [waiting, served] } = Compared::of(without, with);
+    let opened = with.opened.unwrap_or(with.ended);
     format!(
-        "Without the breaker, callers of the overloaded canary waited {} (median) and {} got an answer.\n\
-         With the circuit open they waited {}, and {} got an answer, with ratings from the cache.\n\
-         Checkouts, which need no ratings, took {} (median) without protection and {} with breaker and bulkhead.\n\
-         The judge said ROLLBACK {} after the first failed call; stable's circuit stayed closed.",
-        median(&without),
-        how_many(without.full + without.fallback, without.requests),
-        median(&open),
-        how_many(open.full + open.fallback, open.requests),
-        median(&Summary::checkouts(control)),
-        median(&Summary::checkouts(protected)),
-        times.verdict.zip(times.first_failure).map_or_else(|| "-".into(), |(to, from)| time(to.saturating_sub(from))),
+        "Overload: without protection, callers of the canary waited {} (median), and {} of {} got an answer; with the circuit\n\
+         open they waited {}, and {} of {} got one, with ratings from the cache. Checkouts took {} and {}.\n\
+         The circuit opened {} after the overload began, and the judge said ROLLBACK {} later.",
+        time(slow.median()),
+        slow.full + slow.fallback,
+        slow.requests,
+        time(open.median()),
+        open.full + open.fallback,
+        open.requests,
+        time(waiting.median()),
+        time(served.median()),
+        time(opened.saturating_sub(with.begun)),
+        time(with.ended.saturating_sub(opened)),
     )
-}
-
-fn how_many(part: usize, of: usize) -> String {
-    match part {
-        0 => "none".into(),
-        _ if part == of => "all".into(),
-        _ => percent(part, of),
-    }
 }
 
 /// Formats a measured time: 0.8 ms, 12 ms, 1.05 s.
@@ -229,12 +133,12 @@ pub(crate) fn setting(duration: Duration) -> String {
     if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
 }
 
-/// Formats whole percents; 0 % and 100 % only if exact.
-fn percent(part: usize, of: usize) -> String {
-    let share = 100.0 * part as f64 / of.max(1) as f64;
-    match share {
-        _ if part > 0 && share < 0.5 => "<1 %".into(),
-        _ if part < of && share >= 99.5 => ">99 %".into(),
-        _ => format!("{share:.0} %"),
-    }
+/// Formats simulated seconds; infinite if never.
+pub(crate) fn seconds(seconds: f64) -> String {
+    if seconds.is_finite() { format!("{seconds:.0} s") } else { "more than the stage".to_owned() }
+}
+
+/// Formats a share in percent.
+pub(crate) fn share(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
 }

@@ -1,66 +1,81 @@
-//! Timeline of the runs, one below the other on the same scale.
+//! Timelines of the acts, in columns of equal time.
 
 use crate::load::{Answer, Arm, Route, Sample};
-use crate::rollout::{Guards, Measured};
-use crate::service;
+use crate::shop::Measured;
+use backstop::rollback::Decision;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// Columns of the longest run.
+/// Columns of the longest act.
 const COLUMNS: u32 = 58;
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-pub(crate) fn draw(runs: &[&Measured]) -> String {
-    let longest = runs.iter().map(|run| run.total).max().unwrap_or_default();
-    let column = (longest / COLUMNS).max(Duration::from_millis(1));
+/// Acts of an overload, one below the other on the same scale.
+pub(crate) fn overload(acts: &[(&str, &Measured)]) -> String {
+    let longest = acts.iter().map(|(_, act)| act.total).max().unwrap_or_default();
     let mut text = String::new();
-    for run in runs {
-        text += &Chart { run, column }.draw();
-        text.push('\n');
+    for (title, act) in acts {
+        let chart = Chart::new(act, longest);
+        let mut lanes = vec![
+            (title.to_string(), chart.axis()),
+            ("canary's share".into(), chart.cells(|from, to| chart.share(from, to))),
+            ("stable latency".into(), chart.cells(|from, to| latency(&chart.pages(Arm::Stable, from, to)))),
+            ("canary latency".into(), chart.cells(|from, to| latency(&chart.pages(Arm::Canary, from, to)))),
+            ("canary answers".into(), chart.cells(|from, to| answers(&chart.pages(Arm::Canary, from, to)))),
+            ("canary checkout".into(), chart.cells(|from, to| latency(&chart.checkouts(Arm::Canary, from, to)))),
+        ];
+        if !act.looks.is_empty() {
+            lanes.push(("canary circuit".into(), chart.cells(|_, to| chart.circuit(Arm::Canary, to))));
+        }
+        text += &chart.draw(lanes);
     }
-    let _ = writeln!(text, "canary bulkhead: calls to ratings in flight, █ {} or more", service::IN_FLIGHT);
-    text += "canary's calls: calls that reach the dependency, █ 500 a second\n";
     text += "latency: median, on a logarithmic scale from ▁ 1 ms to █ 1 s (timed out)\n";
-    text += "answers: • in full  ~ from the cache  × error      circuit: ━ closed  ╱ open  ╍ half-open  · shadow";
+    text += "answers: • in full  ~ from the cache  × error      circuit: ━ closed  ╱ open  ╍ half-open\n";
+    text
+}
+
+/// An act with several canaries: failed pages, and the evidence of the judge.
+pub(crate) fn evidence(title: &str, act: &Measured) -> String {
+    let chart = Chart::new(act, act.total);
+    let mut lanes = vec![(title.to_owned(), chart.axis())];
+    for (arm, _) in &act.looks {
+        let name = arm.as_str();
+        lanes.push((format!("{name} failed"), chart.cells(|from, to| failed(&chart.pages(*arm, from, to)))));
+        lanes.push((format!("{name} evidence"), chart.cells(|_, to| chart.evidence(*arm, to))));
+        lanes.push((format!("{name} verdict"), chart.cells(|_, to| chart.verdict(*arm, to))));
+    }
+    let mut text = chart.draw(lanes);
+    text += "failed: share of the pages, █ 10 % or more      evidence of more errors than stable: █ rolls back\n";
+    text += "verdict: c collecting  • continue  p pause  R rollback\n";
     text
 }
 
 struct Chart<'a> {
-    run: &'a Measured,
+    act: &'a Measured,
     /// Time per column.
     column: Duration,
 }
 
-impl Chart<'_> {
-    fn draw(&self) -> String {
-        let title = match self.run.guards {
-            Guards::Shadow => "without",
-            Guards::Armed => "with both",
-        };
-        let moments = &self.run.moments;
+impl<'a> Chart<'a> {
+    fn new(act: &'a Measured, longest: Duration) -> Self {
+        Self { act, column: (longest / COLUMNS).max(Duration::from_millis(1)) }
+    }
+
+    fn draw(&self, lanes: Vec<(String, String)>) -> String {
         let mut text = String::new();
-        let mut lane = |name: &str, cells: String| {
+        for (name, cells) in lanes {
             let _ = writeln!(text, "{}", format!("{name:<20}{cells}").trim_end());
-        };
-        lane(title, self.axis());
-        lane("canary's share", self.cells(|from, to| self.share(from, to)));
-        lane("stable latency", self.cells(|from, to| latency(&self.pages(Arm::Stable, from, to))));
-        lane("canary latency", self.cells(|from, to| latency(&self.pages(Arm::Canary, from, to))));
-        lane("canary answers", self.cells(|from, to| answers(&self.pages(Arm::Canary, from, to))));
-        lane("canary checkout", self.cells(|from, to| latency(&self.samples(Arm::Canary, Route::Checkout, from, to))));
-        lane("stable circuit", self.cells(|_, to| self.circuit(Arm::Stable, to)));
-        lane("canary circuit", self.cells(|_, to| self.circuit(Arm::Canary, to)));
-        lane("canary bulkhead", self.cells(|from, to| self.in_flight(from, to)));
-        lane("canary's calls", self.cells(|from, to| self.arrivals(from, to)));
-        lane("", self.marks());
-        for (number, moment) in moments.iter().enumerate() {
+        }
+        let _ = writeln!(text, "{:<20}{}", "", self.marks());
+        for (number, moment) in self.act.moments.iter().enumerate() {
             let _ = writeln!(text, "{:>24} {:>6.2} s  {}", mark(number), moment.at.as_secs_f64(), moment.text);
         }
+        text.push('\n');
         text
     }
 
     fn columns(&self) -> u32 {
-        u32::try_from(self.run.total.as_nanos().div_ceil(self.column.as_nanos())).unwrap_or(COLUMNS)
+        u32::try_from(self.act.total.as_nanos().div_ceil(self.column.as_nanos())).unwrap_or(COLUMNS)
     }
 
     fn cells(&self, cell: impl Fn(Duration, Duration) -> char) -> String {
@@ -73,7 +88,7 @@ impl Chart<'_> {
 
     fn axis(&self) -> String {
         let mut axis = String::new();
-        for second in (0..=self.run.total.as_secs()).step_by(2) {
+        for second in (0..=self.act.total.as_secs()).step_by(2) {
             let place = self.place(Duration::from_secs(second));
             let _ = write!(axis, "{}{second} s", " ".repeat(place.saturating_sub(axis.len())));
         }
@@ -83,7 +98,7 @@ impl Chart<'_> {
     /// A digit under each event; events in the same column move to the right.
     fn marks(&self) -> String {
         let mut marks = String::new();
-        for (number, moment) in self.run.moments.iter().enumerate() {
+        for (number, moment) in self.act.moments.iter().enumerate() {
             let gap = self.place(moment.at).saturating_sub(marks.chars().count());
             let _ = write!(marks, "{}{}", " ".repeat(gap), mark(number));
         }
@@ -96,40 +111,50 @@ impl Chart<'_> {
 
     fn samples(&self, arm: Arm, route: Route, from: Duration, to: Duration) -> Vec<&Sample> {
         let is_of = |s: &&Sample| s.arm == arm && s.route == route && (from..to).contains(&s.at);
-        self.run.samples.iter().filter(is_of).collect()
+        self.act.samples.iter().filter(is_of).collect()
+    }
+
+    fn checkouts(&self, arm: Arm, from: Duration, to: Duration) -> Vec<&Sample> {
+        self.samples(arm, Route::Checkout, from, to)
     }
 
     fn share(&self, from: Duration, to: Duration) -> char {
-        let stage = self.run.stages.iter().rev().find(|stage| stage.at < (from + to) / 2);
-        match stage.map_or(0, |stage| stage.weight) {
+        let shares = self.act.shares.iter().rev().find(|shares| shares.at < (from + to) / 2);
+        match shares.map_or(0, |shares| shares.canary) {
             0 => ' ',
             weight => LEVELS[(weight as usize * LEVELS.len()).div_ceil(100) - 1],
         }
     }
 
     fn circuit(&self, arm: Arm, to: Duration) -> char {
-        let change = self.run.circuits.iter().rev().find(|change| change.arm == arm && change.at < to);
-        match (change.map(|change| change.to.as_str()), self.run.guards) {
-            (_, Guards::Shadow) => '·',
-            (Some("open"), _) => '╱',
-            (Some("half_open"), _) => '╍',
+        let change = self.act.circuits.iter().rev().find(|change| change.arm == arm && change.at < to);
+        match change.map(|change| change.to.as_str()) {
+            Some("open") => '╱',
+            Some("half_open") => '╍',
             _ => '━',
         }
     }
 
-    /// The canary's calls in flight at the last scrape; a full block is the bulkhead's limit.
-    fn in_flight(&self, from: Duration, to: Duration) -> char {
-        let last = self.run.looks.iter().rev().find(|look| look.at < (from + to) / 2);
-        last.map_or(' ', |look| level(look.canary.in_flight as f64 / f64::from(service::IN_FLIGHT)))
+    fn verdict_at(&self, arm: Arm, to: Duration) -> Option<&backstop::rollback::Verdict> {
+        let (_, looks) = self.act.looks.iter().find(|(canary, _)| *canary == arm)?;
+        looks.iter().rev().find(|look| look.at < to).map(|look| &look.verdict)
     }
 
-    /// Rate of the canary's calls at the dependency; a full block is 500 a second.
-    fn arrivals(&self, from: Duration, to: Duration) -> char {
-        let middle = (from + to) / 2;
-        let around = self.run.looks.windows(2).find(|pair| (pair[0].at..pair[1].at).contains(&middle));
-        let Some([before, after]) = around.and_then(|pair| <&[_; 2]>::try_from(pair).ok()) else { return ' ' };
-        let rate = (after.reached - before.reached) as f64 / after.at.saturating_sub(before.at).as_secs_f64();
-        level(rate / 500.0)
+    fn verdict(&self, arm: Arm, to: Duration) -> char {
+        match self.verdict_at(arm, to).map(|verdict| verdict.decision) {
+            None => ' ',
+            Some(Decision::Collecting) => 'c',
+            Some(Decision::Continue) => '•',
+            Some(Decision::Pause) => 'p',
+            Some(Decision::Rollback) => 'R',
+        }
+    }
+
+    fn evidence(&self, arm: Arm, to: Duration) -> char {
+        let verdict = self.verdict_at(arm, to);
+        let errors = verdict.and_then(|verdict| verdict.triggers.iter().find(|trigger| trigger.name == "errors"));
+        let share = errors.and_then(|errors| Some(errors.log_e? / errors.log_threshold?));
+        level(share.unwrap_or(0.0))
     }
 }
 
@@ -157,4 +182,10 @@ fn answers(samples: &[&Sample]) -> char {
     let most = [(Answer::Full, '•'), (Answer::Fallback, '~'), (Answer::Error, '×')]
         .map(|(answer, sign)| (count(answer), sign));
     most.into_iter().max().filter(|(count, _)| *count > 0).map_or(' ', |(_, sign)| sign)
+}
+
+/// Share of the pages that failed; a full block is 10 %.
+fn failed(samples: &[&Sample]) -> char {
+    let failed = samples.iter().filter(|sample| sample.answer == Answer::Error).count();
+    level(10.0 * failed as f64 / samples.len().max(1) as f64)
 }

@@ -185,7 +185,7 @@
 //!
 //! Alert on rejected calls, as a share of the offered ones, over some minutes: one in a thousand is a burst, one in
 //! twenty is an incident. Being full is a warning. In a rollout, rejections in the canary and none in the baseline
-//! are a reason to roll back; the example `canary` does.
+//! are a reason to look at it; the example `canary` has a bulkhead that fills before its circuit opens.
 //!
 //! ## Adopting it safely
 //!

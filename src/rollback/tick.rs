@@ -61,18 +61,18 @@ impl Tick {
         Ok(Self { stage: Some(percent), ..self })
     }
 
-    /// Its time in seconds.
-    pub fn at(&self) -> f64 {
+    /// Seconds since the rollout began.
+    pub const fn at(&self) -> f64 {
         self.at
     }
 
-    /// The new version.
-    pub fn canary(&self) -> &Arm {
+    /// The canary.
+    pub const fn canary(&self) -> &Arm {
         &self.canary
     }
 
-    /// The stable version.
-    pub fn baseline(&self) -> Option<&Arm> {
+    /// The baseline; `None` without one.
+    pub const fn baseline(&self) -> Option<&Arm> {
         self.baseline.as_ref()
     }
 }
