@@ -158,8 +158,11 @@ deploy_check() {
   CARGO_TARGET_DIR=$target cargo clippy "${package[@]}" --all-targets -- -D warnings || return 1
   CARGO_TARGET_DIR=$target counted cargo test "${package[@]}" --test deploy || return 1
   CARGO_TARGET_DIR=$target counted cargo test "${package[@]}" --test deploy -- --nocapture --ignored promtool amtool prometheus || return 1
-  if [[ ${BACKSTOP_CRD_SCHEMAS-} ]]; then
-    CARGO_TARGET_DIR=$target counted cargo test "${package[@]}" --test deploy -- --ignored schemas
+  # The resource definitions of the controllers: those named, or a folder of them beside the repository.
+  local definitions
+  definitions=${BACKSTOP_CRD_SCHEMAS-$(compgen -G '../*/schemas/flagger-crd.yaml' | head -n 1 | xargs -r dirname || true)}
+  if [[ $definitions ]]; then
+    BACKSTOP_CRD_SCHEMAS=$(realpath "$definitions") CARGO_TARGET_DIR=$target counted cargo test "${package[@]}" --test deploy -- --ignored schemas
   else
     printf '\n*** NOT CHECKED: deploy/ against the schemas of Argo Rollouts and Flagger: BACKSTOP_CRD_SCHEMAS names no folder ***\n\n' >&2
   fi

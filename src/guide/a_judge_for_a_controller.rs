@@ -5,7 +5,7 @@
 //! ```text
 //! backstop judge serve --service checkout --source scrape \
 //!   --canary dns:checkout-canary:9090 --baseline dns:checkout-stable:9090 \
-//!   --listen 0.0.0.0:9920 --state /var/lib/backstop/checkout
+//!   --listen 0.0.0.0:9909 --state /var/lib/backstop/checkout
 //! ```
 //!
 //! One process for each service, and one replica of it: two would each see the same, and begin rollouts at different
@@ -85,7 +85,7 @@
 //!         std::thread::sleep(std::time::Duration::from_secs(1));
 //!     }
 //! });
-//! serve(tokio::net::TcpListener::bind("0.0.0.0:9920").await?, router).await;
+//! serve(tokio::net::TcpListener::bind("0.0.0.0:9909").await?, router).await;
 //! # Ok(())
 //! # }
 //! ```

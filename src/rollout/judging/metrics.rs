@@ -46,8 +46,8 @@ impl Metrics {
         }
     }
 
-    /// Publishes, and returns the same as lines of text, by family.
-    pub(super) fn publish(&mut self, verdict: &Verdict, stale: f64) -> Families {
+    /// Publishes, and returns the counters as lines of text.
+    pub(super) fn publish(&mut self, verdict: &Verdict, stale: f64) -> Lines {
         #[cfg(feature = "metrics")]
         if let Some(facade) = &mut self.facade {
             facade.publish(&self.changes, f64::from(verdict.code), stale);
@@ -61,26 +61,33 @@ impl Metrics {
                 let _ = writeln!(triggers, "{}{{{labels}}} {count}", telemetry::ROLLBACK_TRIGGERS.name);
             }
         }
-        let one = |metric: Metric, value: String| format!("{}{{service=\"{service}\"}} {value}\n", metric.name);
-        [
-            one(telemetry::VERDICT, verdict.code.to_string()),
-            triggers,
-            one(telemetry::VERDICT_SOURCE_STALE_SECONDS, format!("{stale:.3}")),
-        ]
+        Lines { service, triggers, stale }
     }
 }
 
-/// Lines of each family of metrics.
-pub(super) type Families = [String; 3];
+/// Lines of a service at its last look.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines {
+    /// Its name as a label.
+    service: String,
+    triggers: String,
+    stale: f64,
+}
 
-/// The families of several services as one page.
-pub(super) fn page(services: &[&Families]) -> String {
-    let metrics = [telemetry::VERDICT, telemetry::ROLLBACK_TRIGGERS, telemetry::VERDICT_SOURCE_STALE_SECONDS];
+/// Lines of several services as one page, each with the code of its verdict and the seconds since its last look.
+pub(super) fn page(services: &[(&Lines, u8, f64)]) -> String {
     let mut text = String::new();
-    for (i, metric) in metrics.iter().enumerate() {
-        head(&mut text, metric);
-        text.extend(services.iter().map(|families| families[i].as_str()));
-    }
+    let one = |metric: Metric, lines: &Lines, value: String| {
+        format!("{}{{service=\"{}\"}} {value}\n", metric.name, lines.service)
+    };
+    head(&mut text, &telemetry::VERDICT);
+    text.extend(services.iter().map(|(lines, code, _)| one(telemetry::VERDICT, lines, code.to_string())));
+    head(&mut text, &telemetry::ROLLBACK_TRIGGERS);
+    text.extend(services.iter().map(|(lines, ..)| lines.triggers.as_str()));
+    head(&mut text, &telemetry::VERDICT_SOURCE_STALE_SECONDS);
+    text.extend(services.iter().map(|(lines, _, age)| {
+        one(telemetry::VERDICT_SOURCE_STALE_SECONDS, lines, format!("{:.3}", lines.stale + age))
+    }));
     text
 }
 

@@ -1,6 +1,6 @@
 //! Verdicts as they are read: with the rollout, the evidence and the state of the source.
 
-use super::metrics::Families;
+use super::metrics::Lines;
 use crate::clock::Instant;
 use crate::rollback::{Data, Decision, Samples, TriggerState, Verdict};
 use serde_json::Value;
@@ -52,7 +52,7 @@ pub struct Published {
     pub(super) evidence_id: String,
     pub(super) at: Instant,
     pub(super) json: String,
-    pub(super) metrics: Families,
+    pub(super) metrics: Lines,
 }
 
 impl Published {
@@ -127,7 +127,7 @@ impl Published {
             fields.insert("evidence_id".to_owned(), evidence_id.into());
         }
         let (service, evidence_id) = (service.to_owned(), evidence_id.to_owned());
-        let (json, metrics) = (value.to_string(), Families::default());
+        let (json, metrics) = (value.to_string(), Lines::default());
         Self { number, service, rollout, verdict, data, evidence_id, at, json, metrics }
     }
 }

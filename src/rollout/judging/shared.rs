@@ -62,11 +62,18 @@ impl Verdicts {
         self.0.evidence.load_full()
     }
 
-    /// Metrics of services in the text format, as of their last looks.
+    /// Metrics of services in the text format. Those of one that hangs are `collecting` and grow stale, as
+    /// [`latest`](Self::latest) does.
     pub(crate) fn metrics<'a>(services: impl Iterator<Item = &'a Self>) -> String {
-        let latest: Vec<_> = services.map(|service| service.0.latest.load_full()).collect();
-        let families: Vec<_> = latest.iter().map(|latest| &latest.metrics).collect();
-        metrics::page(&families)
+        let looked: Vec<_> = services
+            .map(|service| {
+                let last = service.0.latest.load_full();
+                let age = service.0.clock.now().saturating_duration_since(last.at);
+                (last, service.latest().verdict().code, age.as_secs_f64())
+            })
+            .collect();
+        let lines: Vec<_> = looked.iter().map(|(last, code, age)| (&last.metrics, *code, *age)).collect();
+        metrics::page(&lines)
     }
 
     /// Number of the rollout that is judged or was named last.

@@ -49,7 +49,7 @@
 //!         std::thread::sleep(std::time::Duration::from_secs(1));
 //!     }
 //! });
-//! serve(tokio::net::TcpListener::bind("127.0.0.1:9920").await?, router).await;
+//! serve(tokio::net::TcpListener::bind("127.0.0.1:9909").await?, router).await;
 //! # Ok(())
 //! # }
 //! ```

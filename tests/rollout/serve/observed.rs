@@ -6,6 +6,7 @@ use backstop::rollback::{Decision, Policy};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 #[test]
 fn every_series_of_a_trigger_is_there_at_0_and_counts_changes() {
@@ -31,6 +32,16 @@ fn every_series_of_a_trigger_is_there_at_0_and_counts_changes() {
     assert!(text.contains("backstop_verdict{service=\"shop\"} 3\n"), "{text}");
     assert!(text.contains("trigger=\"errors\",state=\"fired\"} 1\n"), "{text}");
     assert!(text.contains("backstop_verdict_source_stale_seconds{service=\"shop\"} 5.000\n"), "{text}");
+}
+
+#[test]
+fn metrics_of_a_process_that_hangs_do_not_say_continue() {
+    let mut scene = Scene::new();
+    while scene.seconds(1, 0.0).decision() != Decision::Continue {}
+    scene.advance(Duration::from_secs(61)); // without a look
+    let text = http("GET", scene.address, "/metrics", "").1;
+    assert!(text.contains("backstop_verdict{service=\"shop\"} 1\n"), "{text}");
+    assert!(text.contains("backstop_verdict_source_stale_seconds{service=\"shop\"} 61.000\n"), "{text}");
 }
 
 #[test]

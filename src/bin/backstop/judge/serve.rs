@@ -22,7 +22,7 @@ decision is a line on standard error.
 
 Examples:
   backstop judge serve --service checkout --source scrape \\
-    --canary dns:checkout-canary:9090 --baseline dns:checkout-stable:9090 --listen 0.0.0.0:9920 --state /var/lib/backstop
+    --canary dns:checkout-canary:9090 --baseline dns:checkout-stable:9090 --listen 0.0.0.0:9909 --state /var/lib/backstop
   backstop judge serve --service checkout --source prometheus:http://prometheus:9090 \\
     --canary 'version=\"1.2.4\"' --baseline 'version=\"1.2.3\"'
 
@@ -44,7 +44,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The address to answer at.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9920")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9909")]
     listen: String,
     /// Keeps what was judged in this directory, so that a restart goes on. Default: in memory only.
     #[arg(long, value_name = "DIR")]
