@@ -59,6 +59,19 @@
 //! address inside the cluster, or give `--token-file`: then hooks present it in `metadata.token`, and a question with another
 //! `?rollout=` as `Authorization: Bearer`.
 //!
+//! # Overriding a verdict
+//!
+//! A rollback holds until the next rollout, and a pause until its evidence is under half of the threshold, or until a person
+//! decides. With `--override-token-file`, that is one request:
+//!
+//! ```text
+//! curl -H "Authorization: Bearer $(cat override.token)" http://backstop-judge:9909/v1/override \
+//!   -d '{"by": "mira", "reason": "the errors are those of the load test"}'
+//! ```
+//!
+//! It is in force at the next look and shown in each verdict. The triggers that had fired are silent for the rest of the stage,
+//! and begin anew in the next one. Give controllers another token: they should not override anything.
+//!
 //! # Without a live baseline
 //!
 //! `backstop baseline record` writes the error rate and the p99 of the stable version by UTC hour of the week, only from

@@ -144,6 +144,9 @@ impl Judging {
     /// for missing data runs.
     pub fn look(&mut self) -> Arc<Published> {
         self.follow_names();
+        if let Some((by, reason)) = self.verdicts.asked() {
+            self.override_by(&by, &reason);
+        }
         let looked = self.source.look();
         let now = self.now();
         match looked {

@@ -5,7 +5,7 @@ use super::metrics;
 use super::names::{Named, Names};
 use super::published::{DataState, Published};
 use crate::clock::Clock;
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use std::fmt;
 use std::time::Duration;
@@ -25,6 +25,8 @@ struct Shared {
     latest: ArcSwap<Published>,
     evidence: ArcSwap<Vec<Arc<Evidence>>>,
     names: ArcSwap<Names>,
+    /// An override that a person asked for: who, and why.
+    asked: Mutex<Option<(String, String)>>,
 }
 
 impl Verdicts {
@@ -35,6 +37,7 @@ impl Verdicts {
             latest: ArcSwap::from_pointee(first),
             evidence: ArcSwap::from_pointee(Vec::new()),
             names: ArcSwap::from_pointee(names),
+            asked: Mutex::new(None),
         }))
     }
 
@@ -101,6 +104,15 @@ impl Verdicts {
     /// Returns whether this is the name of the rollout that is judged.
     pub(crate) fn is_current(&self, name: &str) -> bool {
         self.0.names.load().current.as_deref() == Some(name)
+    }
+
+    /// Asks for an override at the next look.
+    pub(crate) fn ask_override(&self, by: String, reason: String) {
+        *self.0.asked.lock() = Some((by, reason));
+    }
+
+    pub(super) fn asked(&self) -> Option<(String, String)> {
+        self.0.asked.lock().take()
     }
 
     pub(super) fn begin(&self, name: Option<&str>) {

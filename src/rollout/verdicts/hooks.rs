@@ -1,6 +1,7 @@
 //! Hooks of Flagger.
 
 use super::answer::{problem, text};
+use super::body;
 use super::decide::Hook;
 use super::services::{Routes, Service, is_name};
 use crate::rollout::judging::Named;
@@ -8,14 +9,8 @@ use crate::sync::Ordering;
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::time::Duration;
-
-/// Longest body, in bytes, and the time in which it has to arrive.
-const BODY_MAX: usize = 64 * 1024;
-const BODY_TIME: Duration = Duration::from_secs(5);
 
 /// A request of Flagger. Other fields are left out.
 #[derive(Debug, Default, Deserialize)]
@@ -34,7 +29,7 @@ impl Payload {
 
 /// Answers a hook: 200 for yes, 403 with the reason for no.
 pub(super) async fn answer(routes: &Routes, hook: Hook, headers: &HeaderMap, body: Body) -> Response {
-    let payload = match payload(body).await {
+    let payload = match body::read::<Payload>(body).await {
         Ok(payload) => payload,
         Err(response) => return *response,
     };
@@ -90,22 +85,4 @@ fn decide(service: &Service, hook: Hook) -> Response {
         id => format!(" (evidence {id})"),
     };
     text(status, format!("{}: {}{evidence}\n", decision.as_str(), latest.verdict().sentence))
-}
-
-async fn payload(body: Body) -> Result<Payload, Box<Response>> {
-    let bad = |status, code, detail: &str| Box::new(problem(status, code, detail));
-    let read = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_MAX).collect()).await;
-    let read = read.map_err(|_| bad(StatusCode::REQUEST_TIMEOUT, "slow_body", "the body did not arrive within 5 s"))?;
-    let read = read.map_err(|error| {
-        if error.is::<http_body_util::LengthLimitError>() {
-            bad(StatusCode::PAYLOAD_TOO_LARGE, "too_long", "the body is longer than 64 KiB")
-        } else {
-            bad(StatusCode::BAD_REQUEST, "broken_body", "the body ended early")
-        }
-    })?;
-    // An object first: a list would be taken for the fields in their order.
-    let parsed = serde_json::from_slice::<Map<String, Value>>(&read.to_bytes());
-    parsed.and_then(|object| serde_json::from_value(Value::Object(object))).map_err(|error| {
-        bad(StatusCode::BAD_REQUEST, "bad_body", &format!("the body is no payload of a hook: {error}"))
-    })
 }

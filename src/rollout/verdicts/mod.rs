@@ -30,7 +30,8 @@
 //! # Access
 //!
 //! Everything is read only but the name of a rollout, which makes judging begin anew. With a [`HookToken`], hooks and a
-//! `?rollout=` that is not the one judged need it; verdicts, evidence and metrics never do.
+//! `?rollout=` that is not the one judged need it; verdicts, evidence and metrics never do. A person overrides a verdict by
+//! [`overrides`], a router of its own with another token.
 //!
 //! # Examples
 //!
@@ -55,14 +56,17 @@
 //! ```
 
 mod answer;
+mod body;
 mod decide;
 mod hooks;
+mod overrides;
 mod query;
 mod routes;
 mod serve;
 mod services;
 mod token;
 
+pub use overrides::overrides;
 pub use routes::router;
 pub use serve::serve;
 pub use token::HookToken;

@@ -2,7 +2,7 @@
 
 use super::answer::{json, metrics, problem};
 use super::decide::Hook;
-use super::services::{Routes, Service, is_name};
+use super::services::{Routes, is_name};
 use super::token::HookToken;
 use super::{hooks, query};
 use crate::rollout::judging::{Named, Verdicts};
@@ -17,8 +17,7 @@ use http::{HeaderMap, StatusCode};
 ///
 /// With a token, hooks need it, and so does a `?rollout=` that is not the one judged.
 pub fn router(verdicts: impl IntoIterator<Item = Verdicts>, token: Option<HookToken>) -> Router {
-    let service = |verdicts: Verdicts| (verdicts.service().to_owned(), Service::new(verdicts));
-    let routes = Arc::new(Routes { services: verdicts.into_iter().map(service).collect(), token });
+    let routes = Arc::new(Routes::new(verdicts, token));
     let mut all = Router::new()
         .route("/v1/verdict", get(verdict))
         .route("/v1/evidence", get(evidence))

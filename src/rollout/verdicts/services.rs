@@ -21,7 +21,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(verdicts: Verdicts) -> Self {
+    fn new(verdicts: Verdicts) -> Self {
         let of = AtomicU64::new(verdicts.number());
         Self { verdicts, first_steps: AtomicU64::new(0), of }
     }
@@ -36,6 +36,11 @@ impl Service {
 }
 
 impl Routes {
+    pub(super) fn new(verdicts: impl IntoIterator<Item = Verdicts>, token: Option<HookToken>) -> Self {
+        let named = |verdicts: Verdicts| (verdicts.service().to_owned(), Service::new(verdicts));
+        Self { services: verdicts.into_iter().map(named).collect(), token }
+    }
+
     /// The service, if there is only one.
     pub(super) fn only(&self) -> Option<&Service> {
         self.services.values().next().filter(|_| self.services.len() == 1)

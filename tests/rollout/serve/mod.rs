@@ -5,6 +5,7 @@ mod hooks;
 mod load;
 mod missing_data;
 mod observed;
+mod overrides;
 mod rollouts;
 mod routes;
 mod scene;

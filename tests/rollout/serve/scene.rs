@@ -4,7 +4,7 @@ use crate::kit::{Script, arm, http, serve};
 use backstop::clock::{Clock, ManualClock};
 use backstop::rollback::{Arm, Policy, Tick};
 use backstop::rollout::judging::{Judging, Published};
-use backstop::rollout::verdicts::{HookToken, router};
+use backstop::rollout::verdicts::{HookToken, overrides, router};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ pub(crate) struct Scene {
 }
 
 pub(crate) const TOKEN: &str = "a-token-of-the-tests";
+pub(crate) const PERSON: &str = "another-token-of-the-tests";
 
 impl Scene {
     pub(crate) fn new() -> Self {
@@ -37,7 +38,9 @@ impl Scene {
         let (source, (clock, time)) = (Script::default(), Clock::manual());
         let judging = Judging::with_clock("shop", policy, source.clone(), clock);
         let token = token.map(|token| HookToken::new(token).unwrap());
-        let address = serve(router([judging.verdicts()], token));
+        let person = HookToken::new(PERSON).unwrap();
+        let routes = router([judging.verdicts()], token).merge(overrides([judging.verdicts()], person));
+        let address = serve(routes);
         Self { judging, source, address, clock: time, at: 1.7e9 }
     }
 

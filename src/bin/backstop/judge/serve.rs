@@ -6,18 +6,18 @@ use crate::source_args::SourceArgs;
 use crate::stop::{self, Stop};
 use backstop::clock::{Clock, Timestamp};
 use backstop::rollout::judging::Judging;
-use backstop::rollout::verdicts::{HookToken, router, serve};
+use backstop::rollout::verdicts::{HookToken, overrides, router, serve};
 use backstop::signals::Baseline;
 use clap::Args;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
 const HELP: &str = "\
 Routes: /v1/verdict, /v1/evidence, /v1/evidence/ID, /metrics, and /v1/hooks/{rollback,confirm-rollout,
-confirm-traffic-increase,confirm-promotion} for Flagger. The first line of standard output is the address; each change of the
+confirm-traffic-increase,confirm-promotion} for Flagger; with --override-token-file, POST /v1/override for people. The first line of standard output is the address; each change of the
 decision is a line on standard error.
 
 Examples:
@@ -55,13 +55,16 @@ pub(super) struct Serve {
     /// A file with the token that hooks must present. Default: none is needed.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// A file with the token by which a person overrides a verdict. Default: there is no such route.
+    #[arg(long, value_name = "FILE")]
+    override_token_file: Option<PathBuf>,
 }
 
 impl Serve {
     pub(super) fn run(self) -> Result<Report, Failure> {
         let policy = policy(self.policy.as_deref())?;
         let warning = policy.warnings().into_iter().reduce(|all, more| format!("{all}\nwarning: {more}"));
-        let token = self.token()?;
+        let (token, person) = (token(self.token_file.as_deref())?, token(self.override_token_file.as_deref())?);
         let source = self.source.open(&policy)?;
         let mut judging = Judging::new(&self.source.service, policy, source);
         if let Some(path) = &self.recorded {
@@ -77,7 +80,11 @@ impl Serve {
         let address = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (address, listener) =
             address.map_err(|error| Failure::Store(format!("cannot listen at {}: {error}", self.listen)))?;
-        runtime.spawn(serve(listener, router([judging.verdicts()], token)));
+        let mut routes = router([judging.verdicts()], token);
+        if let Some(person) = person {
+            routes = routes.merge(overrides([judging.verdicts()], person));
+        }
+        runtime.spawn(serve(listener, routes));
         if let Some(warning) = warning {
             eprintln!("warning: {warning}");
         }
@@ -91,15 +98,14 @@ impl Serve {
         runtime.shutdown_background();
         ended.map(|()| Report::default())
     }
+}
 
-    fn token(&self) -> Result<Option<HookToken>, Failure> {
-        let Some(path) = &self.token_file else { return Ok(None) };
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))?;
-        let token =
-            HookToken::new(text.trim()).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-        Ok(Some(token))
-    }
+fn token(path: Option<&Path>) -> Result<Option<HookToken>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))?;
+    let token = HookToken::new(text.trim()).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+    Ok(Some(token))
 }
 
 async fn wait(stop: &mut Stop, judging: &JoinHandle<()>) -> Result<(), Failure> {
