@@ -89,7 +89,7 @@ pub mod registry;
 pub mod reject;
 #[cfg(feature = "rollback")]
 pub mod rollback;
-#[cfg(feature = "rollout")]
+#[cfg(feature = "kill-switch")]
 pub mod rollout;
 mod sealed;
 mod shared_ref;

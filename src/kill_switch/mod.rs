@@ -73,7 +73,6 @@ pub(crate) mod model;
 mod rules;
 mod runtime;
 mod service;
-pub mod staged;
 mod status;
 pub mod store;
 pub(crate) mod switches;

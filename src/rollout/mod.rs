@@ -9,4 +9,7 @@
 //! One process judges a release: an instance sees a part of the evidence, and loses it when it restarts. Services export
 //! [signals](crate::signals) only.
 
+pub mod soak;
+#[cfg(feature = "rollout")]
 pub mod source;
+pub mod staged;

@@ -1,1 +1,3 @@
 //! Sources, the judging process, controllers' requests, and rollouts over real load balancers.
+
+mod staged;
