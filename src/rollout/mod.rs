@@ -9,7 +9,23 @@
 //! One process judges a release: an instance sees a part of the evidence, and loses it when it restarts. Services export
 //! [signals](crate::signals) only.
 
+#[cfg(feature = "rollout")]
+pub mod actuator;
+#[cfg(feature = "rollout")]
+mod alerts;
+#[cfg(feature = "rollout")]
+pub mod controller;
+#[cfg(feature = "rollout")]
+pub mod journal;
+#[cfg(feature = "rollout")]
+pub mod requests;
 pub mod soak;
 #[cfg(feature = "rollout")]
 pub mod source;
 pub mod staged;
+#[cfg(feature = "rollout")]
+pub mod stages;
+#[cfg(feature = "rollout")]
+pub mod state_dir;
+#[cfg(feature = "rollout")]
+mod verify;

@@ -50,6 +50,8 @@ const PURE_ROOMS: &[&str] = &[
     "kill_switch/target.rs",
     "rollback/",
     "rollout/soak.rs",
+    "rollout/stages/",
+    "rollout/verify.rs",
     "signals/baseline.rs",
     "signals/config/",
     "signals/outcome_class.rs",
