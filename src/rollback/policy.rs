@@ -93,6 +93,14 @@ impl Policy {
         self.triggers.iter().map(|trigger| &*trigger.name)
     }
 
+    /// Names of the gauges that its triggers compare.
+    pub fn gauges(&self) -> impl Iterator<Item = &str> {
+        self.triggers.iter().filter_map(|trigger| match &trigger.kind {
+            Kind::Gauge(gauge) => Some(&*gauge.gauge),
+            _ => None,
+        })
+    }
+
     /// What an operator should know before this policy judges: triggers that act alone beyond three, and the like.
     pub fn warnings(&self) -> Vec<String> {
         let alone = self.triggers.iter().filter(|trigger| {

@@ -59,6 +59,21 @@ impl Tick {
         }
         Ok(Self { stage: Some(percent), ..self })
     }
+
+    /// Its time in seconds.
+    pub fn at(&self) -> f64 {
+        self.at
+    }
+
+    /// The new version.
+    pub fn canary(&self) -> &Arm {
+        &self.canary
+    }
+
+    /// The stable version.
+    pub fn baseline(&self) -> Option<&Arm> {
+        self.baseline.as_ref()
+    }
 }
 
 /// One side of the comparison. What is absent was not measured, which is not zero.

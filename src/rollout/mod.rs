@@ -18,6 +18,8 @@ pub mod controller;
 #[cfg(feature = "rollout")]
 pub mod journal;
 #[cfg(feature = "rollout")]
+pub mod judging;
+#[cfg(feature = "rollout")]
 pub mod requests;
 pub mod soak;
 #[cfg(feature = "rollout")]
@@ -27,5 +29,7 @@ pub mod staged;
 pub mod stages;
 #[cfg(feature = "rollout")]
 pub mod state_dir;
+#[cfg(feature = "rollout")]
+pub mod verdicts;
 #[cfg(feature = "rollout")]
 mod verify;

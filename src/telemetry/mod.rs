@@ -44,6 +44,9 @@
 //! | `backstop_active_seconds_total` | counter | service, segment |
 //! | `backstop_error_seconds_total` | counter | service, segment |
 //! | `backstop_in_flight_requests` | gauge | service |
+//! | `backstop_verdict` | gauge 0 to 3 | service |
+//! | `backstop_rollback_triggers_total` | counter | service, trigger, state |
+//! | `backstop_verdict_source_stale_seconds` | gauge | service |
 //!
 //! Every series exists from the moment a mechanism is made, at 0 or without a sample: the first trip is an increase that
 //! a query can see, and `transitions_total` records an opening that came and went between two scrapes. Of
@@ -61,9 +64,10 @@
 //! | kind of a breaker's call | `successful`, `failed`, `ignored`, `abandoned`, `not_permitted`, `stale` |
 //! | kind of a bulkhead's call | `permitted`, `rejected_full`, `timed_out`, `shed`, `left_queue`, `bypassed` |
 //! | to of a kill switch | `engaged`, `released` |
-//! | trigger | `human`, `kpi`, `expiry`, `drill` |
+//! | trigger | of a kill switch `human`, `kpi`, `expiry`, `drill`; of a rollback the policy's names |
+//! | state of a trigger | `ok`, `collecting`, `no_data`, `not_measured`, `borderline`, `fired` |
 //! | check | the name of a health check; `startup`, `readiness`, `deep` for all of that role |
-//! | service | the name that the [signals](crate::signals) were given |
+//! | service | the name that the [signals](crate::signals) were given, or that is judged |
 //! | segment | the configured segments and `other`, or `default` where none are configured |
 //! | outcome of a request | `success`, `client_error`, `server_error`, `rejected_circuit_breaker`, `rejected_bulkhead`, `rejected_kill_switch`, `ignored` |
 //! | outcome of a duration | `success`, `failure`: client and server errors |
@@ -350,4 +354,10 @@ table! {
         "Seconds in which a request ended in a server error or was rejected by a circuit breaker or a bulkhead.";
     IN_FLIGHT_REQUESTS = "backstop_in_flight_requests", Gauge, Count, ["service"],
         "Requests in progress.";
+    VERDICT = "backstop_verdict", Gauge, Code, ["service"],
+        "Verdict on the release: 0 continue, 1 collecting, 2 pause, 3 rollback.";
+    ROLLBACK_TRIGGERS = "backstop_rollback_triggers_total", Counter, Count, ["service", "trigger", "state"],
+        "Changes of a trigger into each state.";
+    VERDICT_SOURCE_STALE_SECONDS = "backstop_verdict_source_stale_seconds", Gauge, Seconds, ["service"],
+        "Time since the source had measurements.";
 }

@@ -7,19 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// A deadline for what must happen at last.
-pub(crate) fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(30), "in 30 s: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
+pub(crate) use crate::kit::until as eventually;
 
 /// A version of the service: answers every request with its name, and counts.
 pub(crate) struct Version {

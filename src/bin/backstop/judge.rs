@@ -1,13 +1,14 @@
-//! `judge`: a verdict for each tick of a file, and a page about them.
+//! `judge`: a verdict for each tick of a file, and a page about them; `judge serve` for a live source.
 
 mod chart;
 mod escape;
 mod page;
 mod record;
+mod serve;
 
 use super::output::{Failure, Report};
 use backstop::rollback::{Decision, Judge as Judging, Policy, TickReader};
-use clap::Args;
+use clap::{Args, Subcommand};
 use record::Record;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ Without a baseline the canary is judged by limits alone. Counters instead of cou
 Examples:
   backstop judge --ticks last-week.jsonl --report last-week.html
   backstop judge --policy policy.toml --ticks - < ticks.jsonl | tail -n 1
+  backstop judge serve --help
 
 Exit codes, of the last verdict:
    0  continue
@@ -35,37 +37,48 @@ Exit codes, of the last verdict:
 /// Longest line that is read.
 const LINE_MAX: u64 = (16 << 20) + 2;
 
-/// Judges recorded ticks: prints a verdict for each as a line of JSON.
+/// Judges recorded ticks: prints a verdict for each as a line of JSON. `judge serve` judges a live source.
 #[derive(Args)]
-#[command(after_help = HELP)]
+#[command(after_help = HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Judge {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The policy, TOML or JSON. Default: the built-in one.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The ticks, as JSON Lines; `-` reads standard input.
-    #[arg(long, value_name = "FILE")]
-    ticks: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    ticks: Option<PathBuf>,
     /// Also writes a page with charts of both versions, the evidence and every change.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    Serve(Box<serve::Serve>),
+}
+
 impl Judge {
     /// Prints the verdicts as they come; what is returned is the exit code, or why it ended.
-    pub(super) fn run(self) -> Result<Report, Failure> {
-        let policy = self.policy()?;
+    pub(super) fn run(mut self) -> Result<Report, Failure> {
+        if let Some(Command::Serve(serve)) = self.command.take() {
+            return serve.run();
+        }
+        let ticks = self.ticks.take().unwrap_or_default();
+        let policy = policy(self.policy.as_deref())?;
         let warning = policy.warnings().into_iter().reduce(|all, more| format!("{all}\nwarning: {more}"));
-        let source: Box<dyn Read> = if self.ticks == Path::new("-") {
+        let source: Box<dyn Read> = if ticks == Path::new("-") {
             Box::new(std::io::stdin().lock())
         } else {
-            Box::new(std::fs::File::open(&self.ticks).map_err(|error| unreadable(&self.ticks, &error))?)
+            Box::new(std::fs::File::open(&ticks).map_err(|error| unreadable(&ticks, &error))?)
         };
         let mut judging = Judging::new(policy);
         let mut record = Record::default();
-        let decision = self.judge(BufReader::new(source), &mut judging, &mut record);
+        let decision = self.judge(&ticks, BufReader::new(source), &mut judging, &mut record);
         // The page shows what there is, also if a line cannot be read.
         if let Some(path) = &self.report {
-            let title = self.ticks.file_name().unwrap_or(self.ticks.as_os_str()).to_string_lossy();
+            let title = ticks.file_name().unwrap_or(ticks.as_os_str()).to_string_lossy();
             let title = if title == "-" { "standard input".into() } else { title };
             let error = decision.as_ref().err().map(ToString::to_string);
             let page = page::page(&record, &title, error.as_deref());
@@ -81,23 +94,23 @@ impl Judge {
         Ok(Report { warning, exit_code, ..Report::default() })
     }
 
-    fn policy(&self) -> Result<Policy, Failure> {
-        let Some(path) = &self.policy else { return Ok(Policy::default()) };
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-        Policy::parse(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
-    }
-
     /// The last verdict's decision; `collecting` without one.
-    fn judge(&self, mut source: impl BufRead, judging: &mut Judging, record: &mut Record) -> Result<Decision, Failure> {
+    fn judge(
+        &self,
+        from: &Path,
+        mut source: impl BufRead,
+        judging: &mut Judging,
+        record: &mut Record,
+    ) -> Result<Decision, Failure> {
         let mut out = Some(BufWriter::new(std::io::stdout().lock()));
         let (mut ticks, mut line, mut number) = (TickReader::new(), Vec::new(), 0_u64);
         let mut decision = Decision::Collecting;
-        let bad = |message: String| Failure::Usage(format!("{}: {message}", self.ticks.display()));
+        let bad = |message: String| Failure::Usage(format!("{}: {message}", from.display()));
         loop {
             line.clear();
             number += 1;
             let read = source.by_ref().take(LINE_MAX).read_until(b'\n', &mut line);
-            if read.map_err(|error| unreadable(&self.ticks, &error))? == 0 {
+            if read.map_err(|error| unreadable(from, &error))? == 0 {
                 return Ok(decision);
             }
             let text = match std::str::from_utf8(&line) {
@@ -125,6 +138,13 @@ impl Judge {
             }
         }
     }
+}
+
+/// The policy of a file; the default one without.
+pub(super) fn policy(file: Option<&Path>) -> Result<Policy, Failure> {
+    let Some(path) = file else { return Ok(Policy::default()) };
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    Policy::parse(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
 }
 
 /// A line at once, so that a reader of a live source is never a buffer behind.

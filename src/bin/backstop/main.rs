@@ -10,6 +10,7 @@ mod admin;
 mod approval;
 mod author_args;
 mod backend;
+mod baseline;
 mod committed;
 mod connection;
 mod define;
@@ -26,8 +27,11 @@ mod pin;
 mod plan;
 mod policy;
 mod restore;
+mod rollout;
 mod scope_args;
+mod source_args;
 mod stages;
+mod stop;
 mod switch;
 mod text;
 mod time_args;
@@ -53,8 +57,10 @@ struct Cli {
 enum Command {
     Switch(Box<switch::Switch>),
     Judge(judge::Judge),
+    Baseline(baseline::Baseline),
     Policy(policy::Policy),
     Plan(plan::Plan),
+    Rollout(Box<rollout::Rollout>),
 }
 
 fn main() -> ExitCode {
@@ -62,8 +68,10 @@ fn main() -> ExitCode {
         // which exits with 2 where it cannot
         Command::Switch(switch) => (switch.is_json(), switch.run()),
         Command::Judge(judge) => (false, judge.run()),
+        Command::Baseline(baseline) => (false, baseline.run()),
         Command::Policy(policy) => (policy.is_json(), policy.run()),
         Command::Plan(plan) => (plan.is_json(), plan.run()),
+        Command::Rollout(rollout) => (rollout.is_json(), rollout.run()),
     };
     let (code, stdout, stderr) = match result {
         Ok(Report { text, json, warning, exit_code }) => {

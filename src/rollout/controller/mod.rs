@@ -12,10 +12,12 @@
 //! on, is said to be unrecorded, and is written down once that is possible again.
 
 mod acting;
+mod judged;
 mod looking;
 mod run;
 mod status;
 
+pub use judged::Judged;
 pub use looking::{Looks, Seen};
 pub use run::{Controller, Ended, Settings, StartError};
 pub use status::Status;

@@ -1,0 +1,130 @@
+//! `judge serve`: judges a live source, and answers controllers.
+
+use crate::output::{Failure, Report};
+use crate::source_args::SourceArgs;
+use crate::stop::{self, Stop};
+use backstop::clock::{Clock, Timestamp};
+use backstop::rollout::judging::Judging;
+use backstop::rollout::verdicts::{HookToken, router, serve};
+use backstop::signals::Baseline;
+use clap::Args;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+const HELP: &str = "\
+Routes: /v1/verdict, /v1/evidence, /v1/evidence/ID, /metrics, and /v1/hooks/{rollback,confirm-rollout,
+confirm-traffic-increase,confirm-promotion} for Flagger. The first line of standard output is the address; each change of the
+decision is a line on standard error.
+
+Examples:
+  backstop judge serve --service checkout --source scrape \\
+    --canary dns:checkout-canary:9090 --baseline dns:checkout-stable:9090 --listen 0.0.0.0:9920 --state /var/lib/backstop
+  backstop judge serve --service checkout --source prometheus:http://prometheus:9090 \\
+    --canary 'version=\"1.2.4\"' --baseline 'version=\"1.2.3\"'
+
+Exit codes:
+  0  ended by SIGTERM or SIGINT
+  2  bad usage, or a file that cannot be read
+  3  the address or the state cannot be used";
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Judges a live source, and answers Argo Rollouts, Flagger and people over HTTP until it is stopped.
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub(super) struct Serve {
+    /// The service, as its signals are named.
+    #[arg(long, value_name = "NAME")]
+    service: String,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// The policy, TOML or JSON. Default: the built-in one.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The address to answer at.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9920")]
+    listen: String,
+    /// Keeps what was judged in this directory, so that a restart goes on. Default: in memory only.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// A baseline that `backstop baseline record` wrote, for the time without a live one.
+    #[arg(long, value_name = "FILE")]
+    recorded: Option<PathBuf>,
+    /// A file with the token that hooks must present. Default: none is needed.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<Report, Failure> {
+        let policy = super::policy(self.policy.as_deref())?;
+        let warning = policy.warnings().into_iter().reduce(|all, more| format!("{all}\nwarning: {more}"));
+        let token = self.token()?;
+        let source = self.source.open(&self.service, &policy)?;
+        let mut judging = Judging::new(&self.service, policy, source);
+        if let Some(path) = &self.recorded {
+            let baseline = Baseline::read(path);
+            let failed = |error| Failure::Usage(format!("{} cannot be read: {error}", path.display()));
+            judging = judging.recorded(baseline.map_err(failed)?);
+        }
+        if let Some(directory) = &self.state {
+            judging = judging.state(directory).map_err(|error| Failure::Store(error.to_string()))?;
+        }
+        let (runtime, mut stop) = stop::runtime()?;
+        let listener = runtime.block_on(TcpListener::bind(&self.listen));
+        let address = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) =
+            address.map_err(|error| Failure::Store(format!("cannot listen at {}: {error}", self.listen)))?;
+        runtime.spawn(serve(listener, router([judging.verdicts()], token)));
+        if let Some(warning) = warning {
+            eprintln!("warning: {warning}");
+        }
+        // Who started it may not read.
+        let mut out = std::io::stdout();
+        let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+        let thread = std::thread::Builder::new().name("backstop-judging".to_owned()).spawn(move || judge(judging));
+        let thread = thread.map_err(|error| Failure::Store(format!("the system has no thread: {error}")))?;
+        let ended = runtime.block_on(wait(&mut stop, &thread));
+        // A look may take some seconds more; nothing of it is needed.
+        runtime.shutdown_background();
+        ended.map(|()| Report::default())
+    }
+
+    fn token(&self) -> Result<Option<HookToken>, Failure> {
+        let Some(path) = &self.token_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))?;
+        let token =
+            HookToken::new(text.trim()).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+        Ok(Some(token))
+    }
+}
+
+async fn wait(stop: &mut Stop, judging: &JoinHandle<()>) -> Result<(), Failure> {
+    while !stop.within(LOOK).await {
+        if judging.is_finished() {
+            return Err(Failure::Store("judging ended by itself".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Looks once a second, and prints each change of the decision.
+fn judge(mut judging: Judging) {
+    let clock = Clock::system();
+    let mut last = None;
+    loop {
+        let begun = clock.now();
+        let published = judging.look();
+        let decision = published.decision();
+        if last.replace(decision) != Some(decision) {
+            let line = format!("{}: {}", decision.as_str(), published.verdict().sentence);
+            let _ = writeln!(std::io::stderr(), "{:.0} {line}", Timestamp::now());
+        }
+        std::thread::sleep(LOOK.saturating_sub(clock.now().saturating_duration_since(begun)));
+    }
+}

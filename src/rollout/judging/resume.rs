@@ -1,0 +1,67 @@
+//! Judging with a state on disk.
+
+use super::process::Judging;
+use super::restarted::Restarted;
+use super::state::{Event, State, StateError};
+use super::timeline::Timeline;
+use crate::clock::timestamp;
+use std::path::Path;
+
+impl Judging {
+    /// Keeps what was judged in a directory, so that a process that is started again goes on where this one was. Default: in
+    /// memory only, and after a start `continue` is `collecting` for the first minute with data.
+    ///
+    /// A directory holds the state of one service: up to 256 MiB of ticks a rollout, and its overrides. A write that fails is
+    /// a warning in the verdict and stops nothing.
+    ///
+    /// # Errors
+    ///
+    /// A directory that cannot be made, or that another process judges with.
+    pub fn state(mut self, directory: impl AsRef<Path>) -> Result<Self, StateError> {
+        let (mut state, resumed) = State::open(directory.as_ref())?;
+        let wall = timestamp().as_duration().as_secs_f64();
+        let Some(resumed) = resumed else {
+            // A damaged state may have known more.
+            if state.warning().is_none() {
+                self.restarted = Restarted::No;
+            }
+            let warning = state.warning();
+            state.begin(None, wall);
+            if let Some(warning) = warning {
+                state.warn(warning);
+            }
+            self.state = Some(state);
+            self.publish();
+            return Ok(self);
+        };
+        self.judge = self.new_judge(resumed.begun);
+        self.rollout.clone_from(&resumed.rollout);
+        if let Some(name) = &resumed.rollout {
+            self.verdicts.name(name);
+        }
+        self.restarted = Restarted::No;
+        state.replay(|event| match event {
+            Event::Tick(tick, line) => {
+                let at = tick.at;
+                self.presence.see(tick.canary.instances, at, true);
+                self.time.own(at);
+                self.window.push(line.into());
+                self.verdict = self.judge.observe(*tick);
+                self.keep_evidence();
+            }
+            Event::Override(one) => {
+                self.judge.override_by(one.by, one.reason);
+            }
+        });
+        self.state = Some(state);
+        // Its time went on while no process judged.
+        let now = self.time.last().max(wall - resumed.begun);
+        self.origin = (self.clock.now(), now);
+        self.time = Timeline::resumed(self.time.last());
+        if self.time.last() > 0.0 {
+            self.observe_nothing(now);
+        }
+        self.publish();
+        Ok(self)
+    }
+}

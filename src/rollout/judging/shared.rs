@@ -1,0 +1,125 @@
+//! Verdicts as readers hold them.
+
+use super::evidence::{EVIDENCE_MAX, Evidence};
+use super::metrics;
+use super::names::{Named, Names};
+use super::published::{DataState, Published};
+use crate::clock::Clock;
+use crate::sync::Arc;
+use arc_swap::ArcSwap;
+use std::fmt;
+use std::time::Duration;
+
+/// Age of a verdict beyond which its judging process hangs.
+const OLD: Duration = Duration::from_secs(60);
+
+/// Verdicts and evidence of a service: a cheap handle for readers.
+///
+/// Reading takes no lock, and judging does not wait for readers.
+#[derive(Clone)]
+pub struct Verdicts(Arc<Shared>);
+
+struct Shared {
+    service: String,
+    clock: Clock,
+    latest: ArcSwap<Published>,
+    evidence: ArcSwap<Vec<Arc<Evidence>>>,
+    names: ArcSwap<Names>,
+}
+
+impl Verdicts {
+    pub(super) fn new(service: &str, clock: Clock, first: Published, names: Names) -> Self {
+        Self(Arc::new(Shared {
+            service: service.to_owned(),
+            clock,
+            latest: ArcSwap::from_pointee(first),
+            evidence: ArcSwap::from_pointee(Vec::new()),
+            names: ArcSwap::from_pointee(names),
+        }))
+    }
+
+    /// The service that is judged.
+    pub fn service(&self) -> &str {
+        &self.0.service
+    }
+
+    /// The verdict of the last look. If that is more than a minute ago, or a rollout was named since, it is `collecting`.
+    pub fn latest(&self) -> Arc<Published> {
+        let (latest, names) = (self.0.latest.load_full(), self.0.names.load());
+        if latest.number < names.number {
+            return Arc::new(latest.beginning(names.current.as_deref().unwrap_or_default()));
+        }
+        let age = self.0.clock.now().saturating_duration_since(latest.at);
+        if age > OLD {
+            let sentence = format!("the source has not been looked at for {} s", age.as_secs());
+            return Arc::new(latest.collecting(latest.rollout(), DataState::Stale, &sentence));
+        }
+        latest
+    }
+
+    /// The last 100 pieces of evidence, the newest last.
+    pub fn evidence(&self) -> Arc<Vec<Arc<Evidence>>> {
+        self.0.evidence.load_full()
+    }
+
+    /// Metrics of services in the text format, as of their last looks.
+    pub(crate) fn metrics<'a>(services: impl Iterator<Item = &'a Self>) -> String {
+        let latest: Vec<_> = services.map(|service| service.0.latest.load_full()).collect();
+        let families: Vec<_> = latest.iter().map(|latest| &latest.metrics).collect();
+        metrics::page(&families)
+    }
+
+    /// Number of the rollout that is judged or was named last.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.names.load().number
+    }
+
+    /// Names of rollouts now.
+    pub(super) fn names(&self) -> Arc<Names> {
+        self.0.names.load_full()
+    }
+
+    /// Names the rollout that a controller means; begins a new one if another one is judged.
+    pub(crate) fn name(&self, name: &str) -> Named {
+        let now = self.0.clock.now();
+        let mut named = Named::Current;
+        self.0.names.rcu(|names| {
+            let (effect, next) = names.name(name, now);
+            named = effect;
+            next
+        });
+        named
+    }
+
+    /// Returns whether this is the name of the rollout that is judged.
+    pub(crate) fn is_current(&self, name: &str) -> bool {
+        self.0.names.load().current.as_deref() == Some(name)
+    }
+
+    pub(super) fn begin(&self, name: Option<&str>) {
+        let now = self.0.clock.now();
+        self.0.names.rcu(|names| names.begin(name, now));
+    }
+
+    pub(super) fn publish(&self, published: Published) -> Arc<Published> {
+        let published = Arc::new(published);
+        self.0.latest.store(Arc::clone(&published));
+        published
+    }
+
+    /// Only the judging thread adds, so that nothing is lost between load and store.
+    pub(super) fn keep(&self, evidence: Evidence) {
+        let mut all = Vec::clone(&self.0.evidence.load());
+        if all.len() >= EVIDENCE_MAX {
+            all.remove(0);
+        }
+        all.push(Arc::new(evidence));
+        self.0.evidence.store(Arc::new(all));
+    }
+}
+
+impl fmt::Debug for Verdicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verdicts").field("service", &self.0.service).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,275 @@
+//! The state on disk: ticks since the rollout began, so that a process that was restarted knows what it knew.
+//!
+//! | file | |
+//! |---|---|
+//! | `rollout.json` | the rollout's name, when it began, and the number of its files |
+//! | `ticks.N.jsonl` | its ticks, as `backstop judge --ticks` reads them |
+//! | `overrides.N.jsonl` | its overrides, each after so many ticks |
+//! | `lock` | held by the process that judges |
+
+use crate::fs;
+use crate::rollback::{Tick, TickReader};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Largest file of ticks: a day of a usual service.
+const TICKS_MAX: u64 = 256 << 20;
+/// Longest line that is read.
+const LINE_MAX: u64 = 16 << 20;
+/// Largest file of overrides that is read.
+const OVERRIDES_MAX: u64 = 1 << 20;
+/// Time to wait for the process before this one to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// State that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the state in {}: {message}", directory.display())]
+pub struct StateError {
+    directory: PathBuf,
+    message: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Rollout {
+    #[serde(rename = "rollout")]
+    name: Option<String>,
+    /// Seconds since 1970.
+    begun: f64,
+    files: u64,
+}
+
+/// An override as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct KeptOverride {
+    /// Ticks before it.
+    after: u64,
+    pub(super) by: String,
+    pub(super) reason: String,
+}
+
+/// What was judged before, in its order.
+pub(super) enum Event {
+    /// A tick, and its line.
+    Tick(Box<Tick>, String),
+    Override(KeptOverride),
+}
+
+/// The rollout of the process before this one.
+pub(super) struct Resumed {
+    pub(super) rollout: Option<String>,
+    pub(super) begun: f64,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    directory: PathBuf,
+    rollout: Rollout,
+    ticks: Option<File>,
+    bytes: u64,
+    lines: u64,
+    /// A line may be torn: the next one begins on its own.
+    is_torn: bool,
+    /// The last write that failed.
+    error: Option<String>,
+    _lock: File,
+}
+
+impl State {
+    /// Opens the state of a directory, which is made if missing; with the rollout that is in it.
+    ///
+    /// # Errors
+    ///
+    /// A directory that cannot be made or locked: another process judges with it.
+    pub(super) fn open(directory: &Path) -> Result<(Self, Option<Resumed>), StateError> {
+        let failed = |message: String| StateError { directory: directory.to_owned(), message };
+        std::fs::create_dir_all(directory).map_err(|error| failed(format!("cannot be made: {error}")))?;
+        let lock = fs::lock_at(&directory.join("lock"), PATIENCE)
+            .map_err(|error| failed(format!("cannot be locked: {error}")))?;
+        let lock = lock.ok_or_else(|| failed("another process judges with it".to_owned()))?;
+        fs::remove_temporaries(directory, |target| target == b"rollout.json");
+        let none = Rollout { name: None, begun: 0.0, files: 0 };
+        let mut state = Self {
+            directory: directory.to_owned(),
+            rollout: none,
+            ticks: None,
+            bytes: 0,
+            lines: 0,
+            is_torn: false,
+            error: None,
+            _lock: lock,
+        };
+        let read = match std::fs::read_to_string(state.path()) {
+            Ok(text) => serde_json::from_str::<Rollout>(&text).map_err(|error| error.to_string()).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
+        };
+        match read {
+            Ok(Some(rollout)) if rollout.begun.is_finite() && rollout.begun >= 0.0 => {
+                let resumed = Resumed { rollout: rollout.name.clone(), begun: rollout.begun };
+                state.rollout = rollout;
+                Ok((state, Some(resumed)))
+            }
+            Ok(None) => Ok((state, None)),
+            Ok(Some(_)) | Err(_) => {
+                // Judging again from nothing is better than not judging.
+                state.error = Some("rollout.json was damaged: judging began anew".to_owned());
+                state.rollout.files = newest(directory);
+                Ok((state, None))
+            }
+        }
+    }
+
+    /// Hands over everything that was judged, and goes on behind it. Lines that are no ticks are left out: a process that
+    /// was killed tears its last one.
+    pub(super) fn replay(&mut self, mut each: impl FnMut(Event)) {
+        let mut overrides = self.overrides().into_iter().peekable();
+        let mut due = |lines: u64, each: &mut dyn FnMut(Event)| {
+            while let Some(one) = overrides.next_if(|one| one.after <= lines) {
+                each(Event::Override(one));
+            }
+        };
+        let file = File::open(self.ticks_path());
+        let (mut reader, mut line) = (TickReader::new(), Vec::new());
+        if let Ok(file) = file {
+            let mut file = BufReader::new(file);
+            loop {
+                line.clear();
+                match file.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
+                    Ok(0) | Err(_) => break,
+                    Ok(read) => self.bytes += read as u64,
+                }
+                self.is_torn = line.last() != Some(&b'\n');
+                let text = String::from_utf8_lossy(&line);
+                if let Ok(Some(tick)) = reader.read(&text) {
+                    due(self.lines, &mut each);
+                    self.lines += 1;
+                    each(Event::Tick(Box::new(tick), text.trim_end().to_owned()));
+                }
+            }
+        }
+        due(u64::MAX, &mut each);
+        self.ticks = self.append(&self.ticks_path());
+    }
+
+    /// Begins a rollout: from here on a process that is started knows nothing of the one before it.
+    pub(super) fn begin(&mut self, rollout: Option<&str>, begun: f64) {
+        let old = self.rollout.files;
+        self.rollout = Rollout { name: rollout.map(str::to_owned), begun, files: old + 1 };
+        (self.bytes, self.lines, self.is_torn, self.error) = (0, 0, false, None);
+        // Whatever is there is of a process that was killed between these steps.
+        let _: io::Result<()> = std::fs::remove_file(self.ticks_path());
+        let _: io::Result<()> = std::fs::remove_file(self.overrides_path());
+        self.ticks = self.append(&self.ticks_path());
+        self.write();
+        for name in [format!("ticks.{old}.jsonl"), format!("overrides.{old}.jsonl")] {
+            let _: io::Result<()> = std::fs::remove_file(self.directory.join(name));
+        }
+    }
+
+    /// Names the rollout that goes on.
+    pub(super) fn name(&mut self, rollout: Option<&str>) {
+        self.rollout.name = rollout.map(str::to_owned);
+        self.write();
+    }
+
+    /// Appends a tick.
+    pub(super) fn push(&mut self, line: &str) {
+        if self.is_full() {
+            return;
+        }
+        let Some(mut file) = self.ticks.as_ref() else { return };
+        let text = format!("{}{line}\n", if self.is_torn { "\n" } else { "" });
+        match file.write_all(text.as_bytes()) {
+            Ok(()) => {
+                self.bytes += text.len() as u64;
+                self.lines += 1;
+                self.is_torn = false;
+            }
+            Err(error) => {
+                self.is_torn = true;
+                self.error = Some(format!("{} cannot be written: {error}", self.ticks_path().display()));
+            }
+        }
+    }
+
+    /// Appends an override.
+    pub(super) fn push_override(&mut self, by: &str, reason: &str) {
+        let kept = KeptOverride { after: self.lines, by: by.to_owned(), reason: reason.to_owned() };
+        let line = serde_json::to_string(&kept).unwrap_or_default();
+        let path = self.overrides_path();
+        let Some(mut file) = self.append(&path) else { return };
+        let written = file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_all());
+        if let Err(error) = written {
+            self.error = Some(format!("{} cannot be written: {error}", path.display()));
+        }
+    }
+
+    /// What an operator should know: what a restart would not know.
+    pub(super) fn warning(&self) -> Option<String> {
+        let full = "the state has 256 MiB of ticks and takes no more: a restart would know no later ones";
+        self.error.clone().or_else(|| self.is_full().then(|| full.to_owned()))
+    }
+
+    /// Shows a warning until the next rollout.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.error = Some(warning);
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= TICKS_MAX
+    }
+
+    fn write(&mut self) {
+        let text = serde_json::to_string(&self.rollout).unwrap_or_default();
+        match fs::replace(&self.path(), text.as_bytes(), None) {
+            Ok(()) | Err(fs::Failure { is_in_place: true, .. }) => {}
+            Err(failure) => self.error = Some(failure.to_string()),
+        }
+    }
+
+    fn append(&mut self, path: &Path) -> Option<File> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        fs::careful(&mut options, 0o600);
+        match options.open(path) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                self.error = Some(format!("{} cannot be opened: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    fn overrides(&self) -> Vec<KeptOverride> {
+        let Ok(file) = File::open(self.overrides_path()) else { return Vec::new() };
+        let mut text = Vec::new();
+        let _: io::Result<usize> = file.take(OVERRIDES_MAX).read_to_end(&mut text);
+        let text = String::from_utf8_lossy(&text);
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join("rollout.json")
+    }
+
+    fn ticks_path(&self) -> PathBuf {
+        self.directory.join(format!("ticks.{}.jsonl", self.rollout.files))
+    }
+
+    fn overrides_path(&self) -> PathBuf {
+        self.directory.join(format!("overrides.{}.jsonl", self.rollout.files))
+    }
+}
+
+/// The largest number of a file of ticks.
+fn newest(directory: &Path) -> u64 {
+    let names = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let numbers = names.filter_map(|name| {
+        let number = name.to_str()?.strip_prefix("ticks.")?.strip_suffix(".jsonl")?;
+        number.parse().ok()
+    });
+    numbers.max().unwrap_or(0)
+}

@@ -1,0 +1,79 @@
+//! Counters of a service, by what a judge makes of them.
+
+use crate::telemetry;
+use std::collections::BTreeMap;
+
+/// A counter that both sources read. Series of one page are one counter if they differ in nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Counter {
+    Requests {
+        segment: String,
+        outcome: String,
+    },
+    ActiveSeconds {
+        segment: String,
+    },
+    ErrorSeconds {
+        segment: String,
+    },
+    /// Requests in a bucket or in one before it.
+    Bucket {
+        outcome: String,
+        le: Bound,
+    },
+    /// CPU seconds of the process.
+    Cpu,
+    /// Results of a KPI: as wanted, or all.
+    Kpi {
+        name: String,
+        is_total: bool,
+    },
+}
+
+/// Upper bound of a bucket: above 0, so its bits are in the order of the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Bound(u64);
+
+impl Bound {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|bound: &f64| *bound > 0.0).map(|bound| Self(bound.to_bits()))
+    }
+
+    pub(crate) fn get(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+}
+
+/// Values of counters, or what was added to them.
+pub(crate) type Counters = BTreeMap<Counter, f64>;
+
+/// Name of the series of buckets.
+pub(crate) fn bucket_name() -> String {
+    format!("{}_bucket", telemetry::REQUEST_DURATION_SECONDS.name)
+}
+
+/// The values added since `base`. A process that was restarted counts from 0: any counter that decreased gives it away,
+/// and then all of them are new.
+pub(crate) fn added(base: &Counters, now: &Counters) -> Counters {
+    let is_restarted = now.iter().any(|(counter, value)| base.get(counter).is_some_and(|base| value < base));
+    let since = |counter: &Counter| if is_restarted { 0.0 } else { base.get(counter).copied().unwrap_or(0.0) };
+    now.iter().map(|(counter, value)| (counter.clone(), value - since(counter))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(ok: f64, failed: f64) -> Counters {
+        let of = |outcome: &str| Counter::Requests { segment: "default".into(), outcome: outcome.into() };
+        [(of("success"), ok), (of("server_error"), failed)].into()
+    }
+
+    #[test]
+    fn a_counter_that_decreases_makes_every_counter_of_the_process_new() {
+        assert_eq!(added(&counters(100.0, 5.0), &counters(130.0, 6.0)), counters(30.0, 1.0));
+        // The errors did not decrease, and are new all the same.
+        assert_eq!(added(&counters(100.0, 5.0), &counters(7.0, 5.0)), counters(7.0, 5.0));
+        assert_eq!(added(&Counters::new(), &counters(7.0, 5.0)), counters(7.0, 5.0));
+    }
+}

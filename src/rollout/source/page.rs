@@ -1,0 +1,266 @@
+//! One instance's page of metrics.
+
+use super::counters::{Bound, Counter, Counters, bucket_name};
+use super::text::{self, Sample};
+use crate::telemetry;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// CPU seconds and memory of a process, as Prometheus client libraries name them.
+pub(crate) const CPU: &str = "process_cpu_seconds_total";
+pub(crate) const MEMORY: &str = "process_resident_memory_bytes";
+
+/// What a page says about its instance.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Page {
+    pub(crate) counters: Counters,
+    pub(crate) gauges: BTreeMap<String, f64>,
+    /// Whether a circuit opened by itself, by name.
+    pub(crate) breakers: BTreeMap<String, bool>,
+    pub(crate) engaged: BTreeSet<String>,
+    pub(crate) is_not_started: bool,
+    pub(crate) is_not_ready: bool,
+}
+
+/// The metrics that a page is read for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// `None`: the only service on a page.
+    pub(crate) service: Option<String>,
+    /// Metrics that are gauges of the same name.
+    pub(crate) gauges: BTreeSet<String>,
+}
+
+impl Page {
+    /// # Errors
+    ///
+    /// Text that is no page of metrics, a page without requests of the service or with those of two, a series that is
+    /// there twice, a counter that is no number from 0 up. The message names it.
+    pub(crate) fn read(text: &str, wanted: &Wanted) -> Result<Self, String> {
+        let bucket = bucket_name();
+        let is_of_ours = |name: &str| {
+            [telemetry::REQUESTS, telemetry::ACTIVE_SECONDS, telemetry::ERROR_SECONDS].iter().any(|m| m.name == name)
+                || [telemetry::IN_FLIGHT_REQUESTS, telemetry::HEALTH_STATUS].iter().any(|m| m.name == name)
+                || [telemetry::CIRCUIT_BREAKER_STATE, telemetry::KILL_SWITCH_ENGAGED].iter().any(|m| m.name == name)
+                || [telemetry::BULKHEAD_IN_FLIGHT_CALLS, telemetry::BULKHEAD_MAX_CONCURRENT_CALLS]
+                    .iter()
+                    .any(|m| m.name == name)
+                || [bucket.as_str(), CPU, MEMORY].contains(&name)
+        };
+        let mut reading = Reading::of(wanted);
+        text::read(
+            text,
+            |name| is_of_ours(name) || wanted.gauges.contains(name),
+            |sample| if sample.name == bucket { reading.bucket(&sample) } else { reading.take(&sample) },
+        )?;
+        reading.finish()
+    }
+}
+
+struct Reading<'w> {
+    wanted: &'w Wanted,
+    page: Page,
+    services: BTreeSet<String>,
+    /// In flight and most of each bulkhead.
+    bulkheads: BTreeMap<String, (f64, f64)>,
+    seen: BTreeSet<(String, String, String)>,
+}
+
+impl<'w> Reading<'w> {
+    fn of(wanted: &'w Wanted) -> Self {
+        Self {
+            wanted,
+            page: Page::default(),
+            services: BTreeSet::new(),
+            bulkheads: BTreeMap::new(),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// Returns whether a series is one of the service that is looked for.
+    fn is_of_service(&mut self, sample: &Sample<'_>) -> bool {
+        let service = sample.label("service");
+        if !self.services.contains(service) {
+            self.services.insert(service.to_owned());
+        }
+        self.wanted.service.as_deref().is_none_or(|wanted| wanted == service)
+    }
+
+    fn count(&mut self, counter: Counter, sample: &Sample<'_>) -> Result<(), String> {
+        if !sample.value.is_finite() || sample.value < 0.0 {
+            return Err(format!("{} is {}, must be a number from 0 up", shown(sample), sample.value));
+        }
+        match self.page.counters.insert(counter, sample.value) {
+            None => Ok(()),
+            Some(_) => Err(twice(sample)),
+        }
+    }
+
+    /// Reports a gauge's series that is there twice.
+    fn once(&mut self, sample: &Sample<'_>, label: &str, other: &str) -> Result<(), String> {
+        let key = (sample.name.to_owned(), sample.label(label).to_owned(), sample.label(other).to_owned());
+        if self.seen.insert(key) { Ok(()) } else { Err(twice(sample)) }
+    }
+
+    fn bucket(&mut self, sample: &Sample<'_>) -> Result<(), String> {
+        if !self.is_of_service(sample) {
+            return Ok(());
+        }
+        let le = Bound::parse(sample.label("le")).ok_or_else(|| format!("{} has no bound above 0", shown(sample)))?;
+        self.count(Counter::Bucket { outcome: sample.label("outcome").to_owned(), le }, sample)
+    }
+
+    fn take(&mut self, sample: &Sample<'_>) -> Result<(), String> {
+        let segment = || sample.label("segment").to_owned();
+        let name = || sample.label("name").to_owned();
+        match sample.name {
+            metric if metric == telemetry::REQUESTS.name && self.is_of_service(sample) => self
+                .count(Counter::Requests { segment: segment(), outcome: sample.label("outcome").to_owned() }, sample),
+            metric if metric == telemetry::ACTIVE_SECONDS.name && self.is_of_service(sample) => {
+                self.count(Counter::ActiveSeconds { segment: segment() }, sample)
+            }
+            metric if metric == telemetry::ERROR_SECONDS.name && self.is_of_service(sample) => {
+                self.count(Counter::ErrorSeconds { segment: segment() }, sample)
+            }
+            metric if metric == telemetry::IN_FLIGHT_REQUESTS.name && self.is_of_service(sample) => {
+                self.gauge("in_flight", sample)
+            }
+            CPU => self.count(Counter::Cpu, sample),
+            MEMORY => self.gauge("memory", sample),
+            metric if metric == telemetry::HEALTH_STATUS.name => {
+                self.once(sample, "check", "")?;
+                // 1 passes; 0 is no result yet.
+                let is_failing = (sample.value - 1.0).abs() > 0.5;
+                match sample.label("check") {
+                    "startup" => self.page.is_not_started = is_failing,
+                    "readiness" => self.page.is_not_ready = is_failing,
+                    _ => {}
+                }
+                Ok(())
+            }
+            metric if metric == telemetry::CIRCUIT_BREAKER_STATE.name => {
+                self.once(sample, "name", "state")?;
+                let is_open = matches!(sample.label("state"), "open" | "half_open") && sample.value > 0.5;
+                *self.page.breakers.entry(name()).or_default() |= is_open;
+                Ok(())
+            }
+            metric if metric == telemetry::KILL_SWITCH_ENGAGED.name => {
+                self.once(sample, "name", "")?;
+                if sample.value > 0.5 {
+                    self.page.engaged.insert(name());
+                }
+                Ok(())
+            }
+            metric if metric == telemetry::BULKHEAD_IN_FLIGHT_CALLS.name => {
+                self.once(sample, "name", "")?;
+                self.bulkheads.entry(name()).or_default().0 = sample.value;
+                Ok(())
+            }
+            metric if metric == telemetry::BULKHEAD_MAX_CONCURRENT_CALLS.name => {
+                self.once(sample, "name", "")?;
+                self.bulkheads.entry(name()).or_default().1 = sample.value;
+                Ok(())
+            }
+            metric if self.wanted.gauges.contains(metric) => self.gauge(metric, sample),
+            _ => Ok(()),
+        }
+    }
+
+    /// One that is not finite was not measured.
+    fn gauge(&mut self, name: &str, sample: &Sample<'_>) -> Result<(), String> {
+        if sample.value.is_finite() && self.page.gauges.insert(name.to_owned(), sample.value).is_some() {
+            return Err(twice(sample));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Page, String> {
+        let has_requests = self.page.counters.keys().any(|counter| matches!(counter, Counter::Requests { .. }));
+        let services = || self.services.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+        let metric = telemetry::REQUESTS.name;
+        match &self.wanted.service {
+            None if self.services.len() > 1 => {
+                return Err(format!("two services are on one page, {}: name the one to judge", services()));
+            }
+            Some(service) if !has_requests && !self.services.is_empty() => {
+                return Err(format!("no series {metric}{{service=\"{service}\"}}; services there: {}", services()));
+            }
+            _ if !has_requests => return Err(format!("no series {metric}: the page is not that of a service")),
+            _ => {}
+        }
+        for (name, (in_flight, most)) in self.bulkheads {
+            if most > 0.0 && in_flight >= 0.0 && (in_flight / most).is_finite() {
+                self.page.gauges.insert(format!("bulkhead.{name}"), in_flight / most);
+            }
+        }
+        // An instance that has not started is not ready either, and counts once.
+        self.page.is_not_ready &= !self.page.is_not_started;
+        Ok(self.page)
+    }
+}
+
+fn twice(sample: &Sample<'_>) -> String {
+    format!("{} is there twice: the page must be that of one process", shown(sample))
+}
+
+fn shown(sample: &Sample<'_>) -> String {
+    let labels: Vec<_> = sample.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    format!("{}{{{}}}", sample.name, labels.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "\
+        backstop_requests_total{service=\"shop\",segment=\"default\",outcome=\"success\"} 97\n\
+        backstop_requests_total{service=\"shop\",segment=\"default\",outcome=\"server_error\"} 3\n\
+        backstop_active_seconds_total{service=\"shop\",segment=\"default\"} 9\n\
+        backstop_request_duration_seconds_bucket{service=\"shop\",outcome=\"success\",le=\"0.1\"} 90\n\
+        backstop_request_duration_seconds_bucket{service=\"shop\",outcome=\"success\",le=\"+Inf\"} 97\n\
+        backstop_health_status{check=\"startup\"} 1\n\
+        backstop_health_status{check=\"readiness\"} 2\n\
+        backstop_circuit_breaker_state{name=\"db\",state=\"closed\"} 0\n\
+        backstop_circuit_breaker_state{name=\"db\",state=\"half_open\"} 1\n\
+        backstop_circuit_breaker_state{name=\"mail\",state=\"forced_open\"} 1\n\
+        backstop_kill_switch_engaged{name=\"ads\"} 1\n\
+        backstop_bulkhead_in_flight_calls{name=\"db\"} 5\n\
+        backstop_bulkhead_max_concurrent_calls{name=\"db\"} 20\n\
+        process_cpu_seconds_total 12.5\n\
+        process_resident_memory_bytes 1000\n\
+        queue_age NaN\n\
+        other_service{service=\"x\"} 1\n";
+
+    fn wanted(service: Option<&str>) -> Wanted {
+        Wanted { service: service.map(str::to_owned), gauges: ["queue_age".to_owned()].into() }
+    }
+
+    #[test]
+    fn a_page_is_read_into_the_fields_of_an_instance() {
+        let page = Page::read(PAGE, &wanted(None)).unwrap();
+        assert_eq!(page.counters.len(), 6);
+        assert_eq!((page.is_not_started, page.is_not_ready), (false, true));
+        assert_eq!(page.breakers, [("db".to_owned(), true), ("mail".to_owned(), false)].into());
+        assert_eq!(page.engaged, ["ads".to_owned()].into());
+        assert_eq!(page.gauges, [("bulkhead.db".to_owned(), 0.25), ("memory".to_owned(), 1000.0)].into());
+    }
+
+    #[test]
+    fn duplicates_nan_and_other_services_are_errors_that_name_them() {
+        let line = "backstop_requests_total{service=\"shop\",segment=\"default\",outcome=\"success\"}";
+        let two = "backstop_requests_total{service=\"a\",segment=\"s\",outcome=\"success\"} 1\n\
+                   backstop_requests_total{service=\"b\",segment=\"s\",outcome=\"success\"} 1\n";
+        for (text, service, error) in [
+            (format!("{PAGE}{line} 98\n"), None, "line 18: backstop_requests_total{service=\"shop\""),
+            (format!("{line} NaN\n"), None, "is NaN, must be a number from 0 up"),
+            (format!("{line} -1\n"), None, "is -1, must be a number from 0 up"),
+            (two.to_owned(), None, "two services are on one page, \"a\", \"b\""),
+            (two.to_owned(), Some("c"), "services there: \"a\", \"b\""),
+            ("up 1\n".to_owned(), Some("c"), "no series backstop_requests_total: the page is not that of a service"),
+            ("<html>".to_owned(), None, "is no sample of the Prometheus text format"),
+        ] {
+            let message = Page::read(&text, &wanted(service)).unwrap_err();
+            assert!(message.contains(error), "{message}");
+        }
+        assert!(Page::read(two, &wanted(Some("a"))).is_ok());
+    }
+}

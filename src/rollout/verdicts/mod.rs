@@ -1,0 +1,67 @@
+//! Verdicts over HTTP: what controllers read.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /v1/verdict?service=&rollout=` | 200 with [`Published::json`](super::judging::Published::json); 404 for a service that is not judged here, 409 for a rollout that was superseded, 400 for any other query |
+//! | `GET /v1/evidence?service=` | the last 100 pieces of evidence, without their ticks |
+//! | `GET /v1/evidence/{id}` | one of them; 404 if it is gone |
+//! | `POST /v1/hooks/{hook}` | a hook of Flagger: 200 for yes, 403 with the reason for no |
+//! | `GET /metrics` | `backstop_verdict`, `backstop_rollback_triggers_total`, `backstop_verdict_source_stale_seconds` |
+//!
+//! `service` may be left out where one service is judged. `rollout` names the rollout that is meant, as a pod hash does: see
+//! [`judging`](super::judging).
+//!
+//! # Hooks
+//!
+//! | | `continue` | `collecting` | `pause` | `rollback` |
+//! |---|---|---|---|---|
+//! | `rollback` | 403 | 403 | 403 | **200** |
+//! | `confirm-rollout` | 200 | 200 | 403 | 403 |
+//! | `confirm-traffic-increase` | 200 | 403, but 200 for the first step | 403 | 403 |
+//! | `confirm-promotion` | 200 | 403 | 403 | 403 |
+//!
+//! The body is Flagger's: `{"name", "namespace", "phase", "checksum", "metadata": {"service", "token"}}`. The service is
+//! `metadata.service`, or `name`, or the only one; `checksum` names the rollout. A first step is one that is asked for while the
+//! canary has had no request: twice in a rollout at most, as the controller may fail to take it.
+//!
+//! Other answers are mistakes, not decisions: 400 for a body that is no payload, 401 without the token, 403 for a wrong one,
+//! 404 for an unknown service, 408 and 413 for a body that is slow or longer than 64 KiB.
+//!
+//! # Access
+//!
+//! Everything is read only but the name of a rollout, which makes judging begin anew. With a [`HookToken`], hooks and a
+//! `?rollout=` that is not the one judged need it; verdicts, evidence and metrics never do.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use backstop::rollback::Policy;
+//! use backstop::rollout::judging::Judging;
+//! use backstop::rollout::source::TickLines;
+//! use backstop::rollout::verdicts::{router, serve};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut judging = Judging::new("checkout", Policy::default(), TickLines::file("ticks.jsonl")?);
+//! let router = router([judging.verdicts()], None);
+//! std::thread::spawn(move || {
+//!     loop {
+//!         judging.look();
+//!         std::thread::sleep(std::time::Duration::from_secs(1));
+//!     }
+//! });
+//! serve(tokio::net::TcpListener::bind("127.0.0.1:9920").await?, router).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod decide;
+mod hooks;
+mod query;
+mod routes;
+mod serve;
+mod token;
+
+pub use routes::router;
+pub use serve::serve;
+pub use token::HookToken;

@@ -1,0 +1,91 @@
+//! Names of rollouts, and what begins a new one.
+
+use super::scene::{Scene, payload};
+use crate::kit::arm;
+use backstop::rollback::{Arm, Decision, Instances, Policy};
+use backstop::rollout::judging::DataState;
+
+fn canary(total: f64) -> Arm {
+    let mut arm = if total > 0.0 { arm(100.0, 0.0) } else { Arm::default() };
+    arm.instances = Some(Instances { total, ..Instances::default() });
+    arm
+}
+
+#[test]
+fn a_new_name_begins_anew_and_the_old_one_is_refused() {
+    let mut scene = Scene::new();
+    while scene.seconds(1, 30.0).decision() != Decision::Rollback {}
+    assert_eq!(scene.get("/v1/verdict?rollout=first").1["decision"], "rollback");
+    let (status, verdict) = scene.get("/v1/verdict?rollout=second");
+    assert_eq!((status, &verdict["decision"], &verdict["rollout"]), (200, &"collecting".into(), &"second".into()));
+    assert_eq!((&verdict["n"]["canary"], &verdict["evidence_id"]), (&0.0.into(), &"".into()));
+    let (status, problem) = scene.get("/v1/verdict?rollout=first");
+    assert_eq!((status, &problem["code"]), (409, &"superseded".into()));
+    assert_eq!(scene.hook("rollback", &payload("first")).0, 403, "of another rollout");
+    let published = scene.seconds(30, 0.0);
+    assert_eq!((published.decision(), published.rollout()), (Decision::Continue, Some("second")));
+    assert_eq!(scene.hook("confirm-promotion", &payload("second")).0, 200);
+    let (status, reason) = scene.hook("confirm-rollout", &payload("third"));
+    assert_eq!(status, 200, "{reason}");
+    assert_eq!(scene.look().rollout(), Some("third"));
+}
+
+#[test]
+fn a_canary_that_is_back_after_a_minute_is_a_new_rollout() {
+    let mut scene = Scene::new();
+    scene.tick(canary(2.0), canary(4.0));
+    while scene.seconds(1, 30.0).decision() != Decision::Rollback {}
+    (0..30).for_each(|_| drop(scene.tick(canary(0.0), canary(4.0))));
+    let published = scene.tick(canary(2.0), canary(4.0));
+    assert_eq!(published.decision(), Decision::Rollback, "half a minute is a restart");
+    (0..61).for_each(|_| drop(scene.tick(canary(0.0), canary(4.0))));
+    assert_eq!(scene.verdict()["decision"], "rollback", "it stays until the next one");
+    let published = scene.tick(canary(2.0), canary(4.0));
+    assert_eq!((published.verdict().n.canary, published.rollout()), (100.0, None));
+    assert_ne!(published.decision(), Decision::Rollback);
+    assert_eq!(scene.get("/v1/verdict?rollout=first").0, 200, "the same version once more");
+    assert_eq!(scene.look().rollout(), Some("first"));
+}
+
+#[test]
+fn a_process_that_was_started_does_not_promote_on_what_it_does_not_know() {
+    let mut scene = Scene::started(Policy::default(), None);
+    let published = scene.seconds(40, 0.0);
+    assert_eq!((published.decision(), published.data()), (Decision::Collecting, DataState::Restarted));
+    assert!(published.verdict().sentence.contains("was started anew"), "{}", published.verdict().sentence);
+    assert_eq!(scene.get("/v1/verdict?rollout=first").1["data"], "restarted", "its name does not change that");
+    let published = scene.seconds(21, 0.0);
+    assert_eq!((published.decision(), published.data()), (Decision::Continue, DataState::Ok));
+    let mut scene = Scene::started(Policy::default(), None);
+    assert_eq!(scene.seconds(20, 50.0).decision(), Decision::Rollback, "a rollback passes");
+}
+
+#[test]
+fn evidence_is_kept_at_each_change_and_stays() {
+    let mut scene = Scene::new();
+    scene.seconds(30, 0.0);
+    let before = scene.verdict()["evidence_id"].as_str().unwrap().to_owned();
+    scene.seconds(5, 0.0);
+    assert_eq!(scene.verdict()["evidence_id"], before.as_str(), "nothing changed");
+    while scene.seconds(1, 30.0).decision() != Decision::Rollback {}
+    let id = scene.verdict()["evidence_id"].as_str().unwrap().to_owned();
+    assert_ne!(id, before);
+    let (status, evidence) = scene.get(&format!("/v1/evidence/{id}"));
+    assert_eq!(
+        (status, &evidence["id"], &evidence["verdict"]["decision"]),
+        (200, &id.as_str().into(), &"rollback".into())
+    );
+    let ticks = evidence["ticks"].as_array().unwrap();
+    assert!(ticks.len() > 30, "{}", ticks.len());
+    assert_eq!(ticks.last().unwrap()["canary"]["segments"]["default"]["server_errors"], 30.0);
+    scene.judging.begin("second");
+    assert_eq!(scene.get(&format!("/v1/evidence/{id}")).0, 200, "also of a rollout before");
+    // Many changes push the oldest out.
+    for i in 0..110 {
+        scene.judging.begin(&i.to_string());
+        scene.seconds(4, 0.0);
+    }
+    let (_, list) = scene.get("/v1/evidence?service=shop");
+    assert_eq!(list["evidence"].as_array().unwrap().len(), 100);
+    assert_eq!(scene.get(&format!("/v1/evidence/{id}")).0, 404);
+}

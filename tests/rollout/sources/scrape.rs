@@ -1,0 +1,183 @@
+//! Direct scrapes of real servers.
+
+use crate::kit::{Instance, list, requests};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use backstop::rollback::{Decision, Instances, Judge, Policy, Tick};
+use backstop::rollout::source::{Scrape, Source as _};
+use std::time::Instant;
+
+fn source(canary: &[Instance], baseline: &[Instance]) -> Scrape {
+    Scrape::new("shop", list(canary).parse().unwrap()).baseline(list(baseline).parse().unwrap())
+}
+
+fn look(source: &mut Scrape) -> Tick {
+    source.look().unwrap().expect("a tick")
+}
+
+fn not_ready(tick: &Tick) -> (f64, f64) {
+    let Instances { total, not_ready, .. } = tick.canary().instances.unwrap();
+    (total, not_ready)
+}
+
+#[test]
+fn counters_become_deltas_and_a_restart_counts_whole() {
+    let (canary, baseline) = ([Instance::start(), Instance::start()], [Instance::start()]);
+    canary.iter().chain(&baseline).for_each(|instance| instance.count(1_000, 50));
+    let mut source = source(&canary, &baseline);
+    assert_eq!(source.look().unwrap(), None, "the counters' values are the base");
+    canary[0].count(10, 1);
+    canary[1].set(|page| (page.success, page.errors) = (7, Some(50)));
+    baseline[0].count(20, 0);
+    let tick = look(&mut source);
+    assert_eq!(requests(tick.canary()), (11.0 + 57.0, 1.0 + 50.0));
+    assert_eq!(requests(tick.baseline().unwrap()), (20.0, 0.0));
+    assert_eq!(requests(look(&mut source).canary()), (0.0, 0.0));
+}
+
+#[test]
+fn a_missed_scrape_loses_nothing_and_the_instance_is_not_ready() {
+    let (canary, baseline) = ([Instance::start(), Instance::start()], [Instance::start()]);
+    let mut source = source(&canary, &baseline);
+    source.look().unwrap();
+    canary.iter().for_each(|instance| instance.count(10, 0));
+    canary[0].set(|page| page.instead = Some(|| axum::http::StatusCode::SERVICE_UNAVAILABLE.into_response()));
+    let tick = look(&mut source);
+    assert_eq!((requests(tick.canary()).0, not_ready(&tick)), (10.0, (2.0, 1.0)));
+    let warning = format!(
+        "1 of 2 instances of the canary did not answer: http://{}/metrics: the answer is 503",
+        canary[0].address
+    );
+    assert!(source.warnings().iter().any(|found| found.starts_with(&warning)), "{:?}", source.warnings());
+    canary[0].set(|page| page.instead = None);
+    canary[0].count(5, 0);
+    let tick = look(&mut source);
+    assert_eq!((requests(tick.canary()).0, not_ready(&tick)), (15.0, (2.0, 0.0)));
+    assert!(source.warnings().is_empty());
+}
+
+#[test]
+fn a_listed_instance_that_is_new_counts_from_0_and_one_that_was_down_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("canary.json");
+    let instances = [Instance::start(), Instance::start(), Instance::start()];
+    let write = |of: &[&Instance]| {
+        let targets: Vec<_> = of.iter().map(|instance| instance.address.to_string()).collect();
+        std::fs::write(&path, serde_json::json!([{ "targets": targets }]).to_string()).unwrap();
+    };
+    instances.iter().for_each(|instance| instance.count(100, 0));
+    instances[1].set(|page| page.instead = Some(|| axum::http::StatusCode::NOT_FOUND.into_response()));
+    write(&[&instances[0], &instances[1]]);
+    let mut source = Scrape::new("shop", format!("file:{}", path.display()).parse().unwrap());
+    assert_eq!(source.look().unwrap(), None);
+    instances[1].set(|page| page.instead = None);
+    write(&[&instances[0], &instances[1], &instances[2]]);
+    assert_eq!(requests(look(&mut source).canary()).0, 100.0, "those of the new one alone");
+    instances[1].count(3, 0);
+    write(&[&instances[0]]);
+    assert_eq!(requests(look(&mut source).canary()).0, 0.0);
+    write(&[&instances[0], &instances[1]]);
+    assert_eq!(requests(look(&mut source).canary()).0, 3.0, "it was away, and its counters were kept");
+    std::fs::write(&path, "{").unwrap();
+    assert!(source.look().unwrap_err().to_string().contains("canary.json"));
+}
+
+#[test]
+fn two_hundred_instances_are_one_look() {
+    let instances: Vec<_> = (0..200).map(|_| Instance::start()).collect();
+    let (canary, baseline) = instances.split_at(20);
+    let mut source = source(canary, baseline);
+    source.look().unwrap();
+    instances.iter().for_each(|instance| instance.count(5, 1));
+    let begun = Instant::now();
+    let tick = look(&mut source);
+    println!("200 instances in {:?}", begun.elapsed());
+    assert_eq!((requests(tick.canary()), not_ready(&tick)), ((120.0, 20.0), (20.0, 0.0)));
+    assert_eq!(requests(tick.baseline().unwrap()), (1_080.0, 180.0));
+}
+
+#[test]
+fn answers_that_are_no_metrics_are_errors_that_name_them() {
+    fn two_services() -> Response {
+        let line =
+            |service| format!("backstop_requests_total{{service=\"{service}\",segment=\"s\",outcome=\"success\"}} 1\n");
+        [line("a"), line("b")].concat().into_response()
+    }
+    fn duplicate() -> Response {
+        "backstop_requests_total{service=\"shop\",segment=\"s\",outcome=\"success\"} 1\n".repeat(2).into_response()
+    }
+    fn nan() -> Response {
+        "backstop_requests_total{service=\"shop\",segment=\"s\",outcome=\"success\"} NaN\n".into_response()
+    }
+    let canary = [Instance::start()];
+    let mut source = source(&canary, &[Instance::start()]);
+    source.look().unwrap();
+    for (instead, says) in [
+        ((|| "<!doctype html><title>it works".into_response()) as fn() -> Response, "\"<!doctype html>"),
+        (two_services, "no series backstop_requests_total{service=\"shop\"}; services there: \"a\", \"b\""),
+        (duplicate, "is there twice"),
+        (nan, "is NaN, must be a number from 0 up"),
+        (|| "".into_response(), "no series backstop_requests_total"),
+    ] {
+        canary[0].set(|page| page.instead = Some(instead));
+        let error = source.look().unwrap_err().to_string();
+        assert!(error.contains(says) && error.contains(&canary[0].address.to_string()), "{error}");
+    }
+    // These are outages of the instance.
+    for instead in [
+        (|| Redirect::temporary("http://127.0.0.1:1/").into_response()) as fn() -> Response,
+        || vec![b'#'; 9 << 20].into_response(),
+        || vec![0xff].into_response(),
+    ] {
+        canary[0].set(|page| page.instead = Some(instead));
+        assert_eq!(not_ready(&look(&mut source)), (1.0, 1.0), "{:?}", source.warnings());
+    }
+    // Nothing of it is lost or counted twice.
+    canary[0].set(|page| page.instead = None);
+    canary[0].count(4, 0);
+    assert_eq!(requests(look(&mut source).canary()), (4.0, 0.0));
+}
+
+/// The baseline never had an error, so its series does not exist: zero is a measurement where requests were counted.
+#[test]
+fn a_baseline_without_an_error_series_had_no_errors() {
+    let (canary, baseline) = ([Instance::start()], [Instance::start()]);
+    let mut source = source(&canary, &baseline);
+    source.look().unwrap();
+    let mut judge = Judge::new(Policy::default());
+    let mut decisions = Vec::new();
+    for _ in 0..6 {
+        canary[0].count(192, 8);
+        baseline[0].set(|page| page.success += 3_800);
+        let tick = look(&mut source);
+        assert_eq!(tick.baseline().unwrap().segments["default"].server_errors, None);
+        // Looks of this test are no seconds apart.
+        let at = f64::from(u32::try_from(decisions.len()).unwrap()) + 1.0;
+        let tick = Tick::new(at, tick.canary().clone(), tick.baseline().cloned()).unwrap();
+        decisions.push(judge.observe(tick).decision);
+    }
+    assert_eq!(decisions.last(), Some(&Decision::Rollback), "{decisions:?}");
+}
+
+/// Canary pods crash-loop: no requests, no errors, and the source still answers.
+#[test]
+fn a_canary_that_crashes_is_not_ready_rather_than_an_error() {
+    let (canary, baseline) = ([Instance::start(), Instance::start()], [Instance::start()]);
+    let mut source = source(&canary, &baseline);
+    source.look().unwrap();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut crashed = Scrape::new("shop", gone.to_string().parse().unwrap()).baseline(list(&baseline).parse().unwrap());
+    crashed.look().unwrap();
+    let tick = look(&mut crashed);
+    assert_eq!((not_ready(&tick), tick.canary().segments.len()), ((1.0, 1.0), 0));
+    let mut nothing = Scrape::new("shop", gone.to_string().parse().unwrap());
+    assert!(nothing.look().unwrap_err().to_string().contains("none of 1 instances answers"));
+}
+
+/// The query sums both versions, so canary and baseline are the same numbers.
+#[test]
+fn an_instance_in_both_arms_is_a_warning() {
+    let instance = Instance::start();
+    let mut source = source(&[instance.clone()], &[instance.clone()]);
+    source.look().unwrap();
+    assert_eq!(source.warnings(), [format!("http://{}/metrics is listed in both arms", instance.address)]);
+}
