@@ -16,6 +16,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Longest wait for the lock: a look at its holder takes it for a moment.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Folder of one service.
 #[derive(Clone, Debug)]
 pub struct StateDir {
@@ -100,7 +103,7 @@ impl StateDir {
     pub fn lock(&self, holder: &Holder) -> Result<Result<Lock, Holder>, StateError> {
         let path = self.path.join("lock");
         let failed = StateError::io("locking", &path);
-        let Some(mut file) = lock_at(&path, Duration::ZERO).map_err(failed)? else {
+        let Some(mut file) = lock_at(&path, PATIENCE).map_err(failed)? else {
             return Ok(Err(self.holder().unwrap_or_default()));
         };
         let text = serde_json::to_vec(holder).unwrap_or_default();

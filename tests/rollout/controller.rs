@@ -4,7 +4,7 @@ use crate::scene::{Scene, holder};
 use crate::servers::{Fault, Hook, eventually};
 use backstop::rollout::controller::{Controller, Ended, Settings, StartError, Status};
 use backstop::rollout::journal::Journal;
-use backstop::rollout::stages::{Action, Ask, End, Event, Job};
+use backstop::rollout::stages::{Action, Ask, End, Event, Job, Step};
 use std::fs;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -196,31 +196,24 @@ fn without_a_controller_a_rollback_acts_and_says_that_nobody_watches() {
     assert_eq!(scene.log(), ["promoted", "switched", "evidence", "down"]);
 }
 
-/// Weight in force and lines of `log` before the record at this place, if every action was done, or all but the last.
+/// Weight in force and lines of `log` after so many records, if the action in progress was done, or not begun.
 fn world_at(scene: &Scene, records: usize, is_last_done: bool) -> (u32, Vec<&'static str>) {
-    let journal = scene.journal();
-    let jobs: Vec<_> = journal[..records].iter().flat_map(|record| record.actions.clone()).collect();
-    let mut jobs: Vec<_> = jobs
-        .into_iter()
-        .filter_map(|action| match action {
-            Action::Do { job, .. } => Some(job),
-            _ => None,
-        })
-        .collect();
-    if !is_last_done {
-        jobs.pop();
-    }
-    let mut weight = 50;
-    let mut log = Vec::new();
-    for job in jobs {
-        match job {
-            Job::Move { weight: set, .. } => weight = set,
-            Job::Run { step, .. } => log.push(match format!("{step:?}").as_str() {
-                "Rollback(0)" => "switched",
-                "Rollback(2)" => "down",
-                "Promote(0)" => "promoted",
+    let journal = &scene.journal()[..records];
+    let is_finished = |key: u64| {
+        journal.iter().any(|record| matches!(record.event, Event::Finished { key: finished, .. } if finished == key))
+    };
+    let (mut weight, mut log) = (50, Vec::new());
+    for action in journal.iter().flat_map(|record| &record.actions) {
+        match action {
+            Action::Do { key, .. } if !is_last_done && !is_finished(*key) => {}
+            Action::Do { job: Job::Move { weight: set, .. }, .. } => weight = *set,
+            Action::Do { job: Job::Run { step, .. }, .. } => log.push(match step {
+                Step::Rollback(0) => "switched",
+                Step::Rollback(_) => "down",
+                Step::Promote(_) => "promoted",
                 _ => "evidence",
             }),
+            _ => {}
         }
     }
     (weight, log)
@@ -243,7 +236,7 @@ fn every_crash(is_bad: bool, end: End, share: f64, lines: &[&str]) {
             fs::write(scene.folder.path().join("log"), log_text).unwrap();
             let torn = if is_torn { &all[records][..all[records].len() / 2] } else { "" };
             let kept = format!("{}{torn}", all[..records].concat());
-            // The sockets differ, so the plan of the copy is its own.
+            fs::copy(whole.rollout.join("evidence/before.json"), scene.rollout.join("evidence/before.json")).unwrap();
             fs::write(scene.rollout.join("journal.jsonl"), kept).unwrap();
             assert_eq!(scene.start().join().unwrap(), Ended::Done(end), "after {records} records");
             assert!((scene.balancer.share() - share).abs() < 1e-9, "after {records} records");

@@ -1,9 +1,13 @@
 //! Sources, the judging process, controllers' requests, and rollouts over real load balancers.
 
 mod actuators;
+mod commands;
 mod controller;
+mod haproxy;
+mod http;
 mod kit;
 mod model;
+mod nginx;
 mod plans;
 mod player;
 mod scene;

@@ -1,6 +1,6 @@
 //! A controller with a fake load balancer, a judge that is fed by the test, and a plan that lasts seconds.
 
-use crate::servers::{FakeHaproxy, eventually};
+use crate::servers::{FakeHaproxy, Program, eventually};
 use backstop::rollback::{Arm, Instances, Judge, Policy, Segment, Tick};
 use backstop::rollout::controller::{Controller, Ended, Looks, Seen, Settings};
 use backstop::rollout::journal::{Journal, Record};
@@ -8,7 +8,9 @@ use backstop::rollout::requests::{Answer, Request};
 use backstop::rollout::source::SourceError;
 use backstop::rollout::stages::Ask;
 use backstop::rollout::state_dir::{Holder, StateDir};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
@@ -174,5 +176,43 @@ impl Scene {
         let request = Request::new(ask, "bo", "because");
         request.send(&self.dir).unwrap();
         request.answer(&self.dir, Duration::from_secs(20)).expect("an answer")
+    }
+}
+
+/// Ticks for the standard input of a controller: a line each 20 ms, with a second between two lines.
+#[derive(Clone, Default)]
+pub(crate) struct Ticks {
+    pub(crate) is_bad: Arc<AtomicBool>,
+    pub(crate) flow: Arc<AtomicBool>,
+}
+
+impl Ticks {
+    /// Starts `backstop rollout start plan.toml` and feeds it.
+    pub(crate) fn start(&self, mut command: Command, more: &[&str]) -> Program {
+        command.args(["start", "plan.toml", "--source", "ticks:-", "--look-every", "0.02"]).args(more);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let (mut input, ticks) = (child.stdin.take().unwrap(), self.clone());
+        let begun = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        thread::spawn(move || {
+            for at in begun.. {
+                while !ticks.flow.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                let errors = if ticks.is_bad.load(Ordering::Relaxed) { 100 } else { 0 };
+                let arm = |requests: u32, errors: u32| {
+                    format!(
+                        r#"{{"segments": {{"default": {{"requests": {requests}, "server_errors": {errors}}}}}, "instances": {{"total": 2}}}}"#
+                    )
+                };
+                let line =
+                    format!("{{\"at\": {at}, \"canary\": {}, \"baseline\": {}}}\n", arm(300, errors), arm(1_900, 1));
+                if input.write_all(line.as_bytes()).is_err() {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        Program(child)
     }
 }

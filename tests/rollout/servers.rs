@@ -70,8 +70,9 @@ fn answer(stream: TcpStream, answer: impl Fn(&str) -> (u16, String)) {
         }
         let (status, text) = answer(&format!("{head}\n{}", String::from_utf8_lossy(&body)));
         let location = if (300..400).contains(&status) { "location: /elsewhere\r\n" } else { "" };
-        let head = format!("HTTP/1.1 {status} X\r\n{location}content-length: {}\r\n\r\n", text.len());
-        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(text.as_bytes())).is_err() {
+        // One write: two would wait for each other's acknowledgement.
+        let text = format!("HTTP/1.1 {status} X\r\n{location}content-length: {}\r\n\r\n{text}", text.len());
+        if stream.write_all(text.as_bytes()).is_err() {
             return;
         }
     }

@@ -3,6 +3,7 @@
 use super::limit::{Cancel, Limit, MoveError};
 use super::outside::Actuator;
 use super::probe::{Probe, compare};
+use crate::fs::lock_within;
 use crate::rollback::plan::{Plan, Traffic};
 use crate::rollout::stages::Reading;
 use std::fs::{File, OpenOptions};
@@ -15,6 +16,8 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(5);
 /// Between two runs of a `verify`.
 const VERIFY_EVERY: Duration = Duration::from_millis(200);
+/// Longest wait for a command of a controller that was killed, before another one runs beside it.
+const ORPHAN: Duration = Duration::from_secs(2);
 /// The end of an output that is quoted, in bytes.
 const QUOTED: u64 = 200;
 /// The log of outputs is not added to above this length.
@@ -50,7 +53,7 @@ impl Command {
 
     /// Runs a command to its end. Its output goes to the log.
     pub(crate) fn run(&self, argv: &[String], environment: &Environment, limit: &Limit) -> Result<(), MoveError> {
-        limit.left()?;
+        let input = self.input(limit.left()?.min(ORPHAN));
         let weight = environment.weight.to_string();
         let fill = |word: &String| word.replace("{weight}", &weight).replace("{version}", &self.version);
         let argv: Vec<_> = argv.iter().map(fill).collect();
@@ -58,7 +61,10 @@ impl Command {
             return Err(MoveError::refused("the command is empty"));
         };
         let mut command = std::process::Command::new(program);
-        command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(&self.folder)
+            .stdin(input.map_or_else(Stdio::null, |(file, _)| file.into()));
         command.env("BACKSTOP_SERVICE", &self.service).env("BACKSTOP_VERSION", &self.version);
         command.env("BACKSTOP_PREVIOUS", &self.previous).env("BACKSTOP_WEIGHT", &weight);
         command.env("BACKSTOP_KEY", environment.key.to_string());
@@ -90,6 +96,27 @@ impl Command {
             status.code().map_or_else(|| "was killed".to_owned(), |code| format!("ended with exit code {code}"));
         let said = self.said(begins).map(|said| format!(": {said}")).unwrap_or_default();
         Err(MoveError::new(format!("{program} {ended}{said}")))
+    }
+
+    /// Waits for a command that a killed controller left running.
+    ///
+    /// # Errors
+    ///
+    /// One that does not end in time.
+    pub(crate) fn settle(&self, limit: &Limit) -> Result<(), MoveError> {
+        match self.input(limit.left()?) {
+            Some((_, false)) => Err(MoveError::new("the command of the controller before this one still runs")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The standard input of a command: an empty file whose lock is held until the command and all that it started have
+    /// closed it, also if this process is killed. `false` if another command held it for all of this time.
+    fn input(&self, patience: Duration) -> Option<(File, bool)> {
+        let path = self.log.with_file_name("running");
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path).ok()?;
+        let is_free = lock_within(&file, patience).ok()?;
+        Some((file, is_free))
     }
 
     /// Runs a `verify` until it succeeds or the time is over.

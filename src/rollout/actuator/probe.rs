@@ -29,13 +29,16 @@ impl Probe {
 
     /// Counts until the share is the one that was set, or the time is over: a reload takes a moment.
     pub(super) fn confirm(&self, weight: u32, limit: &Limit) -> Result<(), MoveError> {
+        let mut last = None;
         loop {
-            let counted = self.count(CONFIRM, limit)?;
+            let counted = self.count(CONFIRM, limit).map_err(|error| last.clone().unwrap_or(error))?;
             if is_plausible(counted, CONFIRM, weight) {
                 return Ok(());
             }
             let why = format!("{counted} of {CONFIRM} requests were answered by the release, instead of {weight} %");
-            limit.pause(Duration::from_millis(100)).map_err(|_| MoveError::new(why))?;
+            let why = MoveError::new(why);
+            limit.pause(Duration::from_millis(100)).map_err(|_| why.clone())?;
+            last = Some(why);
         }
     }
 

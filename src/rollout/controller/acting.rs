@@ -139,14 +139,21 @@ impl Worker {
         let action = action.ok_or_else(gone)?;
         let limit = Limit::new(action.timeout, cancel);
         if is_again {
-            let is_done = action.verify.as_ref().map(|verify| self.command.run(verify, &environment, &limit));
-            match is_done {
-                Some(Ok(())) => return Ok(()),
-                _ if action.idempotent => {}
-                _ => {
-                    let why = "it was interrupted, and nothing shows whether it was done: look at it, and `resume` runs it again";
-                    return Err(MoveError::refused(why));
+            self.command.settle(&limit)?;
+        }
+        match &action.verify {
+            _ if !is_again => {}
+            // It shows whether an interrupted run was done.
+            Some(verify) => {
+                if self.command.run(verify, &environment, &limit).is_ok() {
+                    return Ok(());
                 }
+            }
+            None if action.idempotent => {}
+            None => {
+                let why =
+                    "it was interrupted, and nothing shows whether it was done: look at it, and `resume` runs it again";
+                return Err(MoveError::refused(why));
             }
         }
         self.command.run(&action.argv, &environment, &limit)?;

@@ -84,7 +84,14 @@ struct Worker {
 }
 
 impl Looking {
-    pub(super) fn new(looks: Box<dyn Looks>, plan: &Plan, evidence: &Path, every: Duration) -> std::io::Result<Self> {
+    /// Nothing of a rollback counts as the time before the rollout.
+    pub(super) fn new(
+        looks: Box<dyn Looks>,
+        plan: &Plan,
+        evidence: &Path,
+        every: Duration,
+        is_retreat: bool,
+    ) -> std::io::Result<Self> {
         let outbox: Arc<Mutex<Outbox>> = Arc::default();
         let known: Option<Health> = read(&evidence.join("before.json"));
         let worker = Worker {
@@ -96,7 +103,7 @@ impl Looking {
             first: plan.stages.first().map_or(0, |stage| stage.weight),
             weight: 0,
             samples: 0.0,
-            before_looks: if known.is_some() { BEFORE } else { 0 },
+            before_looks: if known.is_some() || is_retreat { BEFORE } else { 0 },
             before: known.unwrap_or_default(),
             now: Now::default(),
             last: (None, None),
@@ -187,7 +194,9 @@ impl Worker {
             let recovery = Finding::Waiting("nothing is measured".to_owned());
             let (canary, stable) = self.last;
             let look = Look { decision, sentence, canary, stable, samples: self.samples, recovery };
-            return (decision != Decision::Continue).then_some(look);
+            // Before the first stage, a measurement is what lets the release have traffic at all.
+            let says_nothing = decision == Decision::Continue || decision == Decision::Collecting && self.weight == 0;
+            return (!says_nothing).then_some(look);
         };
         let Tick { at, canary, baseline, .. } = tick;
         self.keep("ticks.jsonl", &json!({ "at": at, "stage": self.weight, "canary": canary, "baseline": baseline }));

@@ -118,7 +118,7 @@ impl Controller {
         let actuator = actuator(&plan, &commands_in, &log).ok_or(StartError::NoTraffic)?;
         let command = Command::new(&plan, &commands_in, &log);
         let acting = Acting::new(actuator, &plan, command, read_every(&plan)).map_err(StartError::Thread)?;
-        let looking = looks.map(|looks| Looking::new(looks, &plan, &evidence, look_every));
+        let looking = looks.map(|looks| Looking::new(looks, &plan, &evidence, look_every, rollout.is_retreat()));
         let clock = Clock::system();
         let now = clock.now();
         let begun =

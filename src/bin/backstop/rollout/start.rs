@@ -6,6 +6,8 @@ use crate::output::{Failure, Report};
 use crate::plan::{invalid, read};
 use crate::source_args::SourceArgs;
 use crate::time_args::now;
+use backstop::admin::Admin;
+use backstop::kill_switch::KillSwitches;
 use backstop::rollback::Policy;
 use backstop::rollback::plan::Plan;
 use backstop::rollout::controller::{Controller, Ended, Judged, Settings};
@@ -34,6 +36,12 @@ pub(super) struct Start {
     /// The reason; required for an artifact that was rolled back before.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Also answer HTTP at this address: status and people's commands (/v1/rollouts).
+    #[arg(long, value_name = "ADDRESS", requires = "access_file")]
+    listen: Option<String>,
+    /// The access list for --listen, as `backstop switch token` writes it, with the verbs `rollout` and `rollback`.
+    #[arg(long, value_name = "FILE")]
+    access_file: Option<PathBuf>,
     /// Seconds between two looks at the release.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, hide = true)]
     look_every: f64,
@@ -67,6 +75,7 @@ impl Start {
                 dir.begin(&files)?
             }
         };
+        self.listen(state)?;
         let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let source = self.source.open(&plan.service, &policy)?;
         let judged = Judged::new(&plan.service, policy, source, &number, &folder.join("evidence").join("judge"));
@@ -83,6 +92,34 @@ impl Start {
         let controller = Controller::new(settings, lock).map_err(failed)?;
         eprintln!("rollout {number} of {}: {}", plan.service, controller.rollout().name());
         report(&dir, &plan.artifact, controller.run())
+    }
+
+    /// Answers HTTP on a thread of its own, as long as the process lasts.
+    fn listen(&self, state: &Path) -> Result<(), Failure> {
+        let (Some(address), Some(access)) = (&self.listen, &self.access_file) else { return Ok(()) };
+        let usage = |error: backstop::ConfigError| Failure::Usage(error.to_string());
+        let failed = |error: std::io::Error| Failure::Store(format!("cannot listen at {address}: {error}"));
+        let switches = KillSwitches::builder("rollouts").build().map_err(usage)?;
+        let admin = Admin::builder(switches).access_file(access).rollouts(state).build().map_err(usage)?;
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let shown = listener.local_addr().map_err(failed)?;
+        if !shown.ip().is_loopback() && !admin.has_live_token() {
+            return Err(Failure::Usage(format!(
+                "--listen: {shown} can be reached from other machines, and no token is valid"
+            )));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let serve = move || {
+            runtime.block_on(async {
+                if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+                    let _ = admin.serve(listener).await;
+                }
+            });
+        };
+        thread::Builder::new().name("backstop-admin".to_owned()).spawn(serve).map_err(failed)?;
+        eprintln!("listening on http://{shown}");
+        Ok(())
     }
 
     /// Takes the lock. A rollout of another artifact in progress loses its place first.
