@@ -114,7 +114,7 @@ async fn ask(shared: Arc<Shared>, path: &'static str, verb: Verb, name: String, 
             let detail = "no controller runs: `backstop rollout rollback` on its machine acts without one";
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_controller", detail));
         }
-        command.send(&dir).map_err(failed)?;
+        command.send(&dir).map_err(|error| failed(&error))?;
         match command.answer(&dir, PATIENCE) {
             Some(said) if said.is_accepted => Ok(said),
             Some(said) => Err(Problem::new(StatusCode::CONFLICT, "refused", said.text)),
@@ -165,6 +165,6 @@ fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "unknown_rollout", "there is no rollout of this service")
 }
 
-fn failed(error: StateError) -> Problem {
+fn failed(error: &StateError) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_state", error.to_string())
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -85,7 +86,9 @@ pub(crate) fn waiting(dir: &StateDir) -> Vec<Request> {
         .flatten()
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !name.starts_with('.') && name.ends_with(".json"))
+        .filter(|name| {
+            !name.starts_with('.') && Path::new(name).extension().is_some_and(|extension| extension == "json")
+        })
         .collect();
     names.sort();
     names.truncate(MOST);

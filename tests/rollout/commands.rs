@@ -97,7 +97,7 @@ fn commands_reach_the_controller_and_a_second_one_is_refused_by_name() {
     desk.reaches("soaking");
     let said = desk.run(&["rollback", "checkout", "--break-glass", "--reason", "r", "--by", "bo"]).succeeds().stdout;
     assert_eq!(said, "rolling back from 5 %\n");
-    eventually("weight 0", || (desk.balancer.share() == 0.0).then_some(()));
+    eventually("weight 0", || desk.balancer.is_at(0).then_some(()));
     desk.reaches("rolled_back");
     assert_eq!(code(running), 20);
 }
@@ -136,8 +136,13 @@ fn a_release_that_was_rolled_back_is_tried_again_with_a_reason_only() {
     desk.ticks.is_bad.store(true, Ordering::Relaxed);
     desk.reaches("rolled_back");
     assert_eq!(code(running), 20);
-    desk.run(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"])
-        .fails(1, "checkout:1.2.4 was rolled back before (rollout 0001): add --reason");
+    let start = ["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"];
+    let ran = desk.run(&start);
+    assert_eq!((ran.code, &*ran.stdout), (20, "checkout:1.2.4: rolled back\n"), "{ran:?}");
+    assert!(ran.stderr.contains("rollout 0001 of this plan has ended: add --reason to try it again"), "{ran:?}");
+    let plan = desk.folder.path().join("plan.toml");
+    fs::write(&plan, format!("# edited\n{}", fs::read_to_string(&plan).unwrap())).unwrap();
+    desk.run(&start).fails(1, "checkout:1.2.4 was rolled back before (rollout 0001): add --reason");
     desk.run(&["rollback", "checkout", "--reason", "r", "--by", "bo"]).fails(4, "has ended: rolled_back");
     let again = desk.start(&["--by", "bo", "--reason", "config fixed"]);
     eventually("it begins", || desk.run(&["status"]).stdout.contains("rollout 0002").then_some(()));
@@ -157,7 +162,7 @@ fn without_a_controller_a_rollback_acts_itself_and_other_commands_say_how_to_go_
     assert!(text.contains("no controller runs: `backstop rollout start` with the same plan goes on"), "{text}");
     let said = desk.run(&["rollback", "checkout", "--reason", "r", "--by", "bo"]).succeeds().stdout;
     assert!(said.starts_with("checkout:1.2.4 has no traffic. Nothing here sees"), "{said}");
-    assert_eq!(desk.balancer.share(), 0.0);
+    assert!(desk.balancer.is_at(0));
     desk.reaches("recovering");
 }
 

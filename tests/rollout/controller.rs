@@ -32,7 +32,7 @@ fn a_bad_release_is_rolled_back_and_its_recovery_is_seen() {
     let scene = Scene::new("");
     scene.world.is_bad.store(true, Ordering::Relaxed);
     assert_eq!(scene.start().join().unwrap(), Ended::Done(End::RolledBack));
-    assert_eq!(scene.balancer.share(), 0.0);
+    assert!(scene.balancer.is_at(0));
     assert_eq!(scene.log(), ["switched", "evidence", "down"]);
 }
 
@@ -67,7 +67,7 @@ fn a_source_that_hangs_delays_no_rollback() {
     scene.reaches("soaking");
     scene.world.hangs.store(true, Ordering::Relaxed);
     assert!(scene.ask(Ask::Rollback { cut: true }).is_accepted);
-    eventually("weight 0", || (scene.balancer.share() == 0.0).then_some(()));
+    eventually("weight 0", || scene.balancer.is_at(0).then_some(()));
     scene.world.hangs.store(false, Ordering::Relaxed);
     drop(running);
 }
@@ -82,14 +82,14 @@ fn a_balancer_that_hangs_names_a_person_and_break_glass_works_when_it_is_back() 
     scene.world.is_bad.store(true, Ordering::Relaxed);
     scene.reaches("escalated");
     let paged = |text: &str| {
-        eventually(text, || hook.requests.lock().unwrap().iter().any(|sent| sent.contains(text)).then_some(()))
+        eventually(text, || hook.requests.lock().unwrap().iter().any(|sent| sent.contains(text)).then_some(()));
     };
     paged("could not be set");
     paged("on call: +41 44 000 00 00 decides");
     *scene.balancer.fault.lock().unwrap() = Fault::None;
     assert!(scene.ask(Ask::Rollback { cut: true }).is_accepted);
     assert_eq!(running.join().unwrap(), Ended::Done(End::RolledBack));
-    assert_eq!(scene.balancer.share(), 0.0);
+    assert!(scene.balancer.is_at(0));
     let journal = fs::read_to_string(scene.rollout.join("journal.jsonl")).unwrap();
     assert!(!journal.contains("secret-path"), "no secret in the journal");
 }
@@ -136,7 +136,7 @@ fn a_journal_that_cannot_be_written_stops_promotion_and_never_a_rollback() {
     eventually("said in the status", || {
         status().filter(|status| status.troubles.iter().any(|trouble| trouble.contains("journal cannot be written")))
     });
-    assert_eq!(scene.balancer.share(), 0.0, "no traffic for the release");
+    assert!(scene.balancer.is_at(0), "no traffic for the release");
     assert!(!scene.ask(Ask::Approve).is_accepted);
     fs::remove_dir(&path).unwrap();
     fs::rename(&aside, &path).unwrap();
@@ -146,7 +146,7 @@ fn a_journal_that_cannot_be_written_stops_promotion_and_never_a_rollback() {
     fs::rename(&path, &aside).unwrap();
     fs::create_dir(&path).unwrap();
     assert!(scene.ask(Ask::Rollback { cut: true }).is_accepted);
-    eventually("weight 0", || (scene.balancer.share() == 0.0).then_some(()));
+    eventually("weight 0", || scene.balancer.is_at(0).then_some(()));
     fs::remove_dir(&path).unwrap();
     fs::rename(&aside, &path).unwrap();
     assert_eq!(running.join().unwrap(), Ended::Done(End::RolledBack));
@@ -192,7 +192,7 @@ fn without_a_controller_a_rollback_acts_and_says_that_nobody_watches() {
     let request = backstop::rollout::requests::Request::new(Ask::Rollback { cut: true }, "bo", "late");
     assert!(controller.ask(request).is_accepted);
     assert_eq!(controller.run(), Ended::Unwatched);
-    assert_eq!(scene.balancer.share(), 0.0);
+    assert!(scene.balancer.is_at(0));
     assert_eq!(scene.log(), ["promoted", "switched", "evidence", "down"]);
 }
 
@@ -232,8 +232,8 @@ fn every_crash(is_bad: bool, end: End, share: f64, lines: &[&str]) {
             scene.world.is_bad.store(is_bad, Ordering::Relaxed);
             let (weight, log) = world_at(&whole, records, is_last_done);
             scene.balancer.set_share(weight);
-            let log_text: String = log.iter().map(|line| format!("{line}\n")).collect();
-            fs::write(scene.folder.path().join("log"), log_text).unwrap();
+            let log_text: Vec<_> = log.iter().map(|line| format!("{line}\n")).collect();
+            fs::write(scene.folder.path().join("log"), log_text.concat()).unwrap();
             let torn = if is_torn { &all[records][..all[records].len() / 2] } else { "" };
             let kept = format!("{}{torn}", all[..records].concat());
             fs::copy(whole.rollout.join("evidence/before.json"), scene.rollout.join("evidence/before.json")).unwrap();

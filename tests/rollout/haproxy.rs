@@ -1,4 +1,4 @@
-//! A real HAProxy: weights are what requests count, and a controller that is killed again and again.
+//! A real `HAProxy`: weights are what requests count, and a controller that is killed again and again.
 
 use crate::actuators::{ONE, haproxy, of, set};
 use crate::scene::{Ticks, plan_text};
@@ -98,7 +98,7 @@ fn a_reload_that_forgets_weights_is_found_and_set_again() {
 fn start(folder: &Path, ticks: &Ticks) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
     command.current_dir(folder).arg("rollout");
-    ticks.start(command, &["--state", "state", "--by", "mira", "--reason", "again"])
+    ticks.start(command, &["--state", "state", "--by", "mira"])
 }
 
 #[test]
@@ -141,13 +141,11 @@ fn a_controller_that_is_killed_at_random_ends_every_rollout_as_if_it_had_not_bee
                 assert!(begun.elapsed() < Duration::from_secs(60), "rollout {number} ends");
                 std::thread::sleep(Duration::from_millis(1));
             };
-            match ended {
-                Some(code) => break code,
-                None => {
-                    running.0.wait().unwrap();
-                    killed += 1;
-                }
+            if let Some(code) = ended {
+                break code;
             }
+            running.0.wait().unwrap();
+            killed += 1;
         };
         let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
         let done: Vec<_> = log.lines().filter(|line| *line != "evidence").collect();

@@ -60,7 +60,7 @@ impl Player {
                     match &job {
                         Job::Move { weight, .. } => self.weights.push(*weight),
                         Job::Run { step, is_again } => {
-                            self.runs.push(format!("{step:?}{}", if *is_again { " again" } else { "" }))
+                            self.runs.push(format!("{step:?}{}", if *is_again { " again" } else { "" }));
                         }
                     }
                     self.jobs.push((key, job));
@@ -69,7 +69,7 @@ impl Player {
                 Action::Alert { level, text } => self.alerts.push((level, text)),
                 Action::Override { .. } => self.overrides += 1,
                 Action::Answer { is_accepted, text } => self.answer = Some((is_accepted, text)),
-                _ => {}
+                Action::Stage { .. } => {}
             }
         }
         self

@@ -33,7 +33,7 @@ impl Version {
                         counted.fetch_add(1, Ordering::Relaxed);
                         *stamped.lock().unwrap() = Some(Instant::now());
                         (200, name.to_owned())
-                    })
+                    });
                 });
             }
         });
@@ -154,7 +154,7 @@ pub(crate) fn program(names: [&str; 2]) -> Command {
     Command::new(path)
 }
 
-/// A real HAProxy with one backend, `web`, of these servers.
+/// A real `HAProxy` with one backend, `web`, of these servers.
 pub(crate) struct Haproxy {
     pub(crate) folder: PathBuf,
     pub(crate) address: String,
@@ -165,7 +165,8 @@ pub(crate) struct Haproxy {
 impl Haproxy {
     pub(crate) fn new(folder: &Path, settings: &str, servers: &[(&str, &str)]) -> Self {
         let (address, socket) = (format!("127.0.0.1:{}", free_port()), folder.join("haproxy.sock"));
-        let servers: String = servers.iter().map(|(name, at)| format!("  server {name} {at} weight 50\n")).collect();
+        let servers: Vec<_> = servers.iter().map(|(name, at)| format!("  server {name} {at} weight 50")).collect();
+        let servers = servers.join("\n");
         let text = format!(
             "global\n  stats socket {} level admin\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  \
              timeout server 30s\nfrontend in\n  bind {address}\n  default_backend web\nbackend web\n  {settings}\n{servers}",
@@ -281,6 +282,10 @@ impl FakeHaproxy {
         f64::from(sum(true)) * 100.0 / f64::from(sum(true) + sum(false))
     }
 
+    pub(crate) fn is_at(&self, share: u32) -> bool {
+        (self.share() - f64::from(share)).abs() < 1e-9
+    }
+
     /// Sets the canary's share from outside, for one canary and one stable server.
     pub(crate) fn set_share(&self, share: u32) {
         for (name, weight) in self.weights.lock().unwrap().iter_mut() {
@@ -306,7 +311,8 @@ pub(crate) struct Nginx {
 impl Nginx {
     pub(crate) fn new(folder: &Path, servers: &[&str]) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
-        let lines: String = servers.iter().map(|server| format!("server {server};\n")).collect();
+        let lines: Vec<_> = servers.iter().map(|server| format!("server {server};\n")).collect();
+        let lines = lines.concat();
         std::fs::write(folder.join("weights.conf"), lines).unwrap();
         let at = folder.display();
         let text = format!(

@@ -12,8 +12,9 @@ pub(super) fn weights(share: u32, canary: usize, stable: usize) -> (Vec<u32>, Ve
     let (canary_room, stable_room) = (MOST * canary as u64, MOST * stable as u64);
     // The largest sum whose parts have room on both sides.
     let sum = USUAL * (canary as u64 + stable as u64);
-    let sum = if share == 0 { sum } else { sum.min(canary_room * 100 / share) };
-    let sum = if share == 100 { sum } else { sum.min(stable_room * 100 / (100 - share)) };
+    let of_canary_room = (canary_room * 100).checked_div(share).unwrap_or(sum);
+    let of_stable_room = (stable_room * 100).checked_div(100 - share).unwrap_or(sum);
+    let sum = sum.min(of_canary_room).min(of_stable_room);
     let of_canary = (sum * share + 50) / 100;
     (spread(of_canary, canary), spread(sum - of_canary, stable))
 }
@@ -35,9 +36,8 @@ pub(super) fn share(canary: impl IntoIterator<Item = u32>, stable: impl IntoIter
 
 /// Returns whether a share in force is the one that was asked for.
 pub(super) fn is_near(share: f64, asked: u32) -> bool {
-    let asked = f64::from(asked);
-    let is_edge = asked == 0.0 || asked == 100.0;
-    if is_edge { (share - asked).abs() < 1e-9 } else { (share - asked).abs() <= 0.5 }
+    let most = if asked == 0 || asked == 100 { 1e-9 } else { 0.5 };
+    (share - f64::from(asked)).abs() <= most
 }
 
 #[cfg(test)]

@@ -59,8 +59,7 @@ impl Actuator for Webhook {
         });
         let url = self.traffic.url.as_deref().unwrap_or_default();
         let mut pauses = PAUSES.iter();
-        loop {
-            let Err(error) = post(url, &body, limit.left()?.min(Duration::from_secs(5))) else { break };
+        while let Err(error) = post(url, &body, limit.left()?.min(Duration::from_secs(5))) {
             let Some(pause) = pauses.next().filter(|_| !error.is_final()) else { return Err(error) };
             limit.pause(*pause).map_err(|_| error)?;
         }

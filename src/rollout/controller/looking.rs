@@ -152,7 +152,9 @@ impl Worker {
                 }
                 std::mem::take(&mut outbox.commands)
             };
-            commands.into_iter().for_each(|command| self.take(command));
+            for command in commands {
+                self.take(command);
+            }
             if !next.is_reached(clock.now()) {
                 thread::park_timeout(next.saturating_duration_since(clock.now()));
                 continue;

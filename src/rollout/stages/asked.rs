@@ -36,10 +36,10 @@ impl Rollout {
         match ask {
             Ask::Approve => self.approve(by, reason, at, out),
             Ask::Reject => {
-                self.back(by, reason, false, at, out)?;
+                self.back(by, reason, false, at, out);
                 Ok("rejected: traffic returns to the previous version".to_owned())
             }
-            Ask::Rollback { cut } => self.back(by, reason, *cut, at, out),
+            Ask::Rollback { cut } => Ok(self.back(by, reason, *cut, at, out)),
             Ask::Pause if self.is_retreat() => Err("a rollback cannot be paused".to_owned()),
             Ask::Pause => {
                 if self.paused.is_none() {
@@ -89,25 +89,18 @@ impl Rollout {
         Ok("approved".to_owned())
     }
 
-    fn back(
-        &mut self,
-        by: &str,
-        reason: &str,
-        is_cut: bool,
-        at: Duration,
-        out: &mut Vec<Action>,
-    ) -> Result<String, String> {
+    fn back(&mut self, by: &str, reason: &str, is_cut: bool, at: Duration, out: &mut Vec<Action>) -> String {
         let weight = self.weight;
         if !self.is_retreat() {
             let reason = format!("{by}: {reason}");
             self.retreat(Cause { reason, is_cut, is_superseded: false }, at, out);
-            return Ok(format!("rolling back from {weight} %"));
+            return format!("rolling back from {weight} %");
         }
         if is_cut {
             self.cut(at, out);
-            return Ok(format!("rolling back from {weight} % at once"));
+            return format!("rolling back from {weight} % at once");
         }
-        Ok("it is rolling back already".to_owned())
+        "it is rolling back already".to_owned()
     }
 
     fn resume(&mut self, at: Duration, out: &mut Vec<Action>) -> Result<String, String> {

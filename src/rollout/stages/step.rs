@@ -1,6 +1,6 @@
 //! From one event to the next state.
 
-use super::event::{Action, Event, Job, Look, Outcome, Reading, Step};
+use super::event::{Action, Event, Job, Look, Outcome, Reading, Ready, Step};
 use super::retreat::Cause;
 use super::state::{Doing, End, Rollout, State};
 use crate::rollback::Decision;
@@ -121,7 +121,7 @@ impl Rollout {
             let text = format!("an approval is needed before {} gets traffic", self.plan.artifact);
             return self.report("approval", Level::Notify, text, out);
         }
-        let is_ready = self.canary.is_none_or(|canary| canary.is_whole()) && look.decision != Decision::Pause;
+        let is_ready = self.canary.is_none_or(Ready::is_whole) && look.decision != Decision::Pause;
         if is_ready && self.may_advance() {
             self.advance_to(0, at, out);
         }
@@ -132,7 +132,7 @@ impl Rollout {
         let Some(of) = self.plan.stages.get(stage).cloned() else { return };
         let elapsed = self.elapsed(at);
         let has_samples = look.samples >= f64::from(of.samples);
-        let is_whole = self.canary.is_none_or(|canary| canary.is_whole());
+        let is_whole = self.canary.is_none_or(Ready::is_whole);
         let is_decided = look.decision == Decision::Continue && elapsed >= of.min && has_samples && is_whole;
         if elapsed >= of.min && !has_samples {
             let text = too_quiet(of.weight, look.samples, of.samples, elapsed, of.max);

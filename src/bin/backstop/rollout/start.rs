@@ -62,6 +62,12 @@ impl Start {
         let dir = StateDir::new(state, &plan.service)?;
         dir.create()?;
         let lock = self.lock(&dir, &plan, &text, &by)?;
+        if let Some((number, end)) = ended_before(&dir, &text)?.filter(|_| self.reason.is_none()) {
+            // A supervisor may have missed the end. To begin anew would take the traffic away from a promoted release.
+            let warning = format!("rollout {number} of this plan has ended: add --reason to try it again");
+            let report = report(&dir, &plan.artifact, Ended::Done(end))?;
+            return Ok(Report { warning: Some(warning), ..report });
+        }
         let folder = match unfinished(&dir, &text)? {
             Some(folder) => folder,
             None => {
@@ -213,6 +219,16 @@ fn unfinished(dir: &StateDir, text: &str) -> Result<Option<PathBuf>, Failure> {
     let is_same = std::fs::read_to_string(folder.join("plan.toml")).is_ok_and(|own| own == text);
     let is_open = end_of(&folder)?.is_some_and(|(_, end)| end.is_none());
     Ok((is_same && is_open).then_some(folder))
+}
+
+/// Number and end of the latest rollout, if it was started with this very plan and has ended.
+fn ended_before(dir: &StateDir, text: &str) -> Result<Option<(String, End)>, Failure> {
+    let Some(folder) = dir.latest() else { return Ok(None) };
+    let is_same = std::fs::read_to_string(folder.join("plan.toml")).is_ok_and(|own| own == text);
+    let has_begun = folder.join("journal.jsonl").exists();
+    let end = end_of(&folder)?.and_then(|(_, end)| end).filter(|_| is_same && has_begun);
+    let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(end.map(|end| (number, end)))
 }
 
 /// The artifact of a rollout in progress that was started with another plan.
