@@ -90,7 +90,7 @@ tools() {
   cargo clippy --version >/dev/null 2>&1 || rustup component add clippy || return 1
   cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt || return 1
   # A linker; promtool and Chromium for the tests that name them; callgrind for the count of instructions.
-  install cc build-essential promtool prometheus chromium chromium valgrind valgrind || return 1
+  install cc build-essential promtool prometheus prometheus prometheus chromium chromium valgrind valgrind || return 1
   rustc --version
   promtool --version 2>&1 | head -n 1
 }
@@ -162,6 +162,7 @@ if [[ ! $quick ]]; then
 fi
 step 'tests, and the examples in the docs' cargo test --all-features --no-fail-fast
 step 'tests that need promtool' counted cargo test --all-features --test telemetry --test kill_switch -- --ignored promtool
+step 'tests that need Prometheus' counted cargo test --all-features --test rollout -- --ignored prometheus
 step 'tests that need Chromium' counted cargo test --all-features --test rollback -- --ignored chromium
 if [[ ! $quick ]]; then
   step 'documentation and public API' env RUSTDOCFLAGS='-D warnings' scripts/api.sh

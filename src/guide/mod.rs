@@ -6,10 +6,13 @@
 //! - [`layer_order`]: the order of the layers, and what each of them sees
 //! - [`kill_switches`]: what gets one, how much to turn off, permissions
 //! - [`a_rollback_policy`]: which triggers judge a release, and what their settings do
+//! - [`a_judge_for_a_controller`]: one process that judges a release, and what Argo Rollouts and Flagger ask it
 //! - [`adopting_safely`]: shadow first
 //! - [`planning_a_rollback`]: what to write down before a release, and what an operator gets from it
 //! - [`testing`]: clocks, paused time, forced states, both states of a switch
 
+#[cfg(feature = "rollout")]
+pub mod a_judge_for_a_controller;
 #[cfg(feature = "rollback")]
 pub mod a_rollback_policy;
 pub mod abandoned_calls;

@@ -1,7 +1,6 @@
 //! The command `backstop rollout`, as people type it.
 
 #[path = "../support/ran.rs"]
-#[expect(dead_code, reason = "this program needs a part of it")]
 mod ran;
 
 use crate::scene::{Ticks, plan_text};

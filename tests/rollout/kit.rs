@@ -47,7 +47,7 @@ pub(crate) struct Instance {
     page: Arc<Mutex<Page>>,
 }
 
-/// What it answers: its counters, or something else in their place.
+/// Its answer: counters, or something else in their place.
 #[derive(Default)]
 pub(crate) struct Page {
     pub(crate) success: u64,
@@ -119,7 +119,9 @@ pub(crate) fn arm(requests: f64, errors: f64) -> Arm {
 
 /// A source that answers what it is told, and nothing new after that.
 #[derive(Clone, Default)]
-pub(crate) struct Script(Arc<Mutex<VecDeque<Result<Option<Tick>, SourceError>>>>);
+pub(crate) struct Script(Arc<Mutex<VecDeque<Looked>>>);
+
+type Looked = Result<Option<Tick>, SourceError>;
 
 impl Script {
     pub(crate) fn push(&self, tick: Tick) {

@@ -198,7 +198,7 @@ impl Haproxy {
     }
 }
 
-/// A runtime socket that only looks like HAProxy: weights in memory, and faults.
+/// A runtime socket that only looks like `HAProxy`: weights in memory, and faults.
 pub(crate) struct FakeHaproxy {
     pub(crate) socket: PathBuf,
     pub(crate) weights: Arc<Mutex<Vec<(String, u32)>>>,
@@ -252,7 +252,7 @@ impl FakeHaproxy {
                     (_, ["show", ..]) => {
                         let mut text = "1\n# be_id be_name srv_name srv_admin_state srv_uweight\n".to_owned();
                         for (name, weight) in weights.iter() {
-                            text += &format!("3 web {name} 0 {weight}\n");
+                            let _ = std::fmt::Write::write_fmt(&mut text, format_args!("3 web {name} 0 {weight}\n"));
                         }
                         text
                     }

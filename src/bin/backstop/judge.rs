@@ -3,12 +3,14 @@
 mod chart;
 mod escape;
 mod page;
+mod policy;
 mod record;
 mod serve;
 
 use super::output::{Failure, Report};
-use backstop::rollback::{Decision, Judge as Judging, Policy, TickReader};
+use backstop::rollback::{Decision, Judge as Judging, TickReader};
 use clap::{Args, Subcommand};
+pub(super) use policy::policy;
 use record::Record;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -138,13 +140,6 @@ impl Judge {
             }
         }
     }
-}
-
-/// The policy of a file; the default one without.
-pub(super) fn policy(file: Option<&Path>) -> Result<Policy, Failure> {
-    let Some(path) = file else { return Ok(Policy::default()) };
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-    Policy::parse(&text).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
 }
 
 /// A line at once, so that a reader of a live source is never a buffer behind.

@@ -61,7 +61,8 @@ impl Window {
     pub(super) fn push(&mut self, line: Arc<str>) {
         self.bytes += line.len();
         self.lines.push_back(line);
-        while self.lines.len() > TICKS_MAX || (self.bytes > WINDOW_MAX && self.lines.len() > 1) {
+        // A tick that is longer than the window is not kept.
+        while self.lines.len() > TICKS_MAX || self.bytes > WINDOW_MAX {
             self.bytes -= self.lines.pop_front().map_or(0, |line| line.len());
         }
     }
@@ -75,8 +76,9 @@ impl Window {
             "\"service\":{service},\"rollout\":{rollout},\"verdict\":{verdict_json},\"ticks\":[{}]",
             ticks.join(",")
         );
-        let mut id = Sha256::of(content.as_bytes()).to_string();
-        id.truncate(ID);
+        let hash = Sha256::of(content.as_bytes()).to_string();
+        let digits = hash.rsplit(':').next().unwrap_or_default();
+        let id: String = digits.chars().take(ID).collect();
         let json = format!("{{\"id\":\"{id}\",{content}}}");
         Evidence { id, at: verdict.at, decision: verdict.decision, sentence: verdict.sentence.clone(), json }
     }

@@ -79,7 +79,7 @@ pub(super) fn page(services: &[&Families]) -> String {
     let mut text = String::new();
     for (i, metric) in metrics.iter().enumerate() {
         head(&mut text, metric);
-        services.iter().for_each(|families| text.push_str(&families[i]));
+        text.extend(services.iter().map(|families| families[i].as_str()));
     }
     text
 }

@@ -88,13 +88,13 @@ mod tests {
 
     #[test]
     fn a_new_name_begins_a_rollout_and_the_old_one_is_refused_for_a_time() {
-        let (named, names) = Names::default().name("a", at(0));
-        assert_eq!((named, names.number), (Named::Adopted, 0), "it gives the first one a name");
+        let (effect, names) = Names::default().name("a", at(0));
+        assert_eq!((effect, names.number), (Named::Adopted, 0), "it gives the first one a name");
         assert_eq!(names.name("a", at(1)).0, Named::Current);
-        let (named, names) = names.name("b", at(2));
-        assert_eq!((named, names.number), (Named::Begun, 1));
-        let (named, names) = names.name("a", at(3));
-        assert_eq!((named, names.current.as_deref()), (Named::Superseded, Some("b")));
+        let (effect, names) = names.name("b", at(2));
+        assert_eq!((effect, names.number), (Named::Begun, 1));
+        let (effect, names) = names.name("a", at(3));
+        assert_eq!((effect, names.current.as_deref()), (Named::Superseded, Some("b")));
         assert_eq!(names.name("a", at(700)).0, Named::Begun, "the old version once more");
     }
 
@@ -103,11 +103,11 @@ mod tests {
         let (_, names) = Names::default().name("a", at(0));
         let names = names.begin(None, at(60));
         assert_eq!((names.number, names.current.as_deref()), (1, None));
-        let (named, names) = names.name("a", at(61));
-        assert_eq!((named, names.number), (Named::Adopted, 1));
+        let (effect, names) = names.name("a", at(61));
+        assert_eq!((effect, names.number), (Named::Adopted, 1));
         let names = names.begin(None, at(120));
-        let (named, names) = names.name("b", at(121));
-        assert_eq!(named, Named::Adopted);
+        let (effect, names) = names.name("b", at(121));
+        assert_eq!(effect, Named::Adopted);
         assert_eq!(names.name("a", at(122)).0, Named::Superseded);
     }
 

@@ -24,8 +24,8 @@ pub(super) enum Seen {
 }
 
 impl Presence {
-    /// `None` is not measured: then there is always a canary. A rollout with a name was begun by somebody, so that one
-    /// without instances is judged, too.
+    /// `None` is not measured: then there is always a canary. A rollout with a name was begun by a controller,
+    /// so one without instances is judged, too.
     pub(super) fn see(&mut self, instances: Option<Instances>, now: f64, is_named: bool) -> Seen {
         let is_there = instances.is_none_or(|instances| instances.total > 0.0);
         if !is_there {
@@ -46,26 +46,26 @@ impl Presence {
 mod tests {
     use super::*;
 
-    fn of(total: f64) -> Option<Instances> {
-        Some(Instances { total, ..Instances::default() })
+    fn of(total: f64) -> Instances {
+        Instances { total, ..Instances::default() }
     }
 
     #[test]
     fn a_canary_that_is_back_after_a_minute_is_a_new_rollout() {
         let mut presence = Presence::default();
-        assert_eq!(presence.see(of(0.0), 0.0, false), Seen::Nothing);
-        assert_eq!(presence.see(of(2.0), 500.0, false), Seen::Canary);
-        assert_eq!(presence.see(of(0.0), 600.0, false), Seen::Canary);
-        assert_eq!(presence.see(of(2.0), 659.0, false), Seen::Canary, "a restart");
-        assert_eq!(presence.see(of(0.0), 700.0, false), Seen::Canary);
-        assert_eq!(presence.see(of(0.0), 755.0, false), Seen::Canary);
-        assert_eq!(presence.see(of(1.0), 760.0, false), Seen::Anew);
-        assert_eq!(presence.see(of(1.0), 761.0, false), Seen::Canary);
+        assert_eq!(presence.see(Some(of(0.0)), 0.0, false), Seen::Nothing);
+        assert_eq!(presence.see(Some(of(2.0)), 500.0, false), Seen::Canary);
+        assert_eq!(presence.see(Some(of(0.0)), 600.0, false), Seen::Canary);
+        assert_eq!(presence.see(Some(of(2.0)), 659.0, false), Seen::Canary, "a restart");
+        assert_eq!(presence.see(Some(of(0.0)), 700.0, false), Seen::Canary);
+        assert_eq!(presence.see(Some(of(0.0)), 755.0, false), Seen::Canary);
+        assert_eq!(presence.see(Some(of(1.0)), 760.0, false), Seen::Anew);
+        assert_eq!(presence.see(Some(of(1.0)), 761.0, false), Seen::Canary);
     }
 
     #[test]
     fn a_named_rollout_without_instances_is_judged() {
-        assert_eq!(Presence::default().see(of(0.0), 0.0, true), Seen::Canary);
+        assert_eq!(Presence::default().see(Some(of(0.0)), 0.0, true), Seen::Canary);
         assert_eq!(Presence::default().see(None, 0.0, false), Seen::Canary);
     }
 }

@@ -12,7 +12,7 @@ use super::ticks::{first_verdict, line, nothing};
 use super::timeline::Timeline;
 use crate::clock::{Clock, Instant, Timestamp, timestamp};
 use crate::config::{ConfigError, Problem};
-use crate::rollback::{Judge, Policy, Tick, Verdict};
+use crate::rollback::{Arm, Judge, Policy, Tick, Verdict};
 use crate::rollout::source::Source;
 use crate::signals::{Baseline, BaselineRecorder};
 use crate::sync::Arc;
@@ -20,6 +20,8 @@ use crate::sync::Arc;
 /// Seconds without a tick, or gaps between ticks, after which there is no data.
 const SILENT: f64 = 10.0;
 const SILENT_GAPS: f64 = 3.0;
+/// Time at which a rollout begins: its first tick is the second before.
+const BEGIN: f64 = 1.0;
 /// Longest gap that is usual.
 const GAP_MAX: f64 = 60.0;
 
@@ -66,6 +68,8 @@ pub struct Judging {
     /// When the source had a tick last, and the seconds before it.
     heard: (Instant, f64),
     has_heard: bool,
+    /// When a tick had requests.
+    measured: Instant,
     pub(super) restarted: Restarted,
     pub(super) state: Option<State>,
     pub(super) window: Window,
@@ -101,13 +105,14 @@ impl Judging {
             judge,
             verdict,
             time: Timeline::default(),
-            origin: (now, 0.0),
+            origin: (now, BEGIN),
             number: 0,
             rollout: None,
             stage: None,
             presence: Presence::default(),
             heard: (now, 0.0),
             has_heard: false,
+            measured: now,
             restarted: Restarted::Since(None),
             state: None,
             window: Window::default(),
@@ -232,7 +237,7 @@ impl Judging {
         self.judge = self.new_judge(wall);
         self.verdict = first_verdict(&self.judge);
         self.time = Timeline::default();
-        self.origin = (self.clock.now(), 0.0);
+        self.origin = (self.clock.now(), BEGIN);
         self.presence = Presence::default();
         self.window = Window::default();
         self.shape = Shape::default();
@@ -253,6 +258,10 @@ impl Judging {
 
     /// Takes in a tick of the source.
     fn take(&mut self, mut tick: Tick, now: f64) {
+        let has_requests = |arm: &Arm| !arm.segments.is_empty();
+        if has_requests(&tick.canary) || tick.baseline.as_ref().is_some_and(has_requests) {
+            self.measured = self.clock.now();
+        }
         match self.presence.see(tick.canary.instances, now, self.rollout.is_some()) {
             Seen::Canary => {}
             Seen::Nothing => {
@@ -263,8 +272,8 @@ impl Judging {
             Seen::Anew => {
                 self.verdicts.begin(None);
                 self.follow_names();
-                self.presence.see(tick.canary.instances, 0.0, false);
-                return self.take_at(tick, 0.0);
+                self.presence.see(tick.canary.instances, BEGIN, false);
+                return self.take_at(tick, BEGIN);
             }
         }
         let at = self.time.of_source(tick.at, now);
@@ -363,7 +372,8 @@ impl Judging {
         if self.restarted.hold(&mut verdict, self.time.last()) {
             data = DataState::Restarted;
         }
-        let metrics = self.metrics.publish(&verdict, self.silence());
+        let stale = self.clock.now().saturating_duration_since(self.measured).as_secs_f64();
+        let metrics = self.metrics.publish(&verdict, stale);
         let rollout = self.rollout.clone();
         let now = self.clock.now();
         let mut published = Published::new(self.number, &self.service, rollout, verdict, data, &self.evidence_id, now);

@@ -1,11 +1,11 @@
-//! What a process that was started does not know.
+//! The time after a start, in which an earlier process may have known more.
 
 use crate::rollback::{Decision, Verdict};
 
 /// Seconds with data after a start during which `continue` is held back.
 const HELD: f64 = 60.0;
 
-/// Whether an earlier process may have known more.
+/// Knowledge that a start may have lost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Restarted {
     No,

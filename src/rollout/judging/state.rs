@@ -50,7 +50,7 @@ pub(super) struct KeptOverride {
     pub(super) reason: String,
 }
 
-/// What was judged before, in its order.
+/// Input of the judge, in its order.
 pub(super) enum Event {
     /// A tick, and its line.
     Tick(Box<Tick>, String),
@@ -207,7 +207,7 @@ impl State {
         }
     }
 
-    /// What an operator should know: what a restart would not know.
+    /// Warning for an operator: something that a restart would not know.
     pub(super) fn warning(&self) -> Option<String> {
         let full = "the state has 256 MiB of ticks and takes no more: a restart would know no later ones";
         self.error.clone().or_else(|| self.is_full().then(|| full.to_owned()))

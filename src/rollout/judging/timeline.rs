@@ -44,6 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "whole seconds")]
     fn a_source_whose_clock_is_set_goes_on_at_our_time() {
         let mut time = Timeline::default();
         assert_eq!(time.of_source(1_000.0, 2.0), 2.0);

@@ -1,6 +1,6 @@
 //! Counters of a service, by what a judge makes of them.
 
-use crate::telemetry;
+use crate::telemetry::REQUEST_DURATION_SECONDS;
 use std::collections::BTreeMap;
 
 /// A counter that both sources read. Series of one page are one counter if they differ in nothing else.
@@ -49,7 +49,7 @@ pub(crate) type Counters = BTreeMap<Counter, f64>;
 
 /// Name of the series of buckets.
 pub(crate) fn bucket_name() -> String {
-    format!("{}_bucket", telemetry::REQUEST_DURATION_SECONDS.name)
+    format!("{}_bucket", REQUEST_DURATION_SECONDS.name)
 }
 
 /// The values added since `base`. A process that was restarted counts from 0: any counter that decreased gives it away,

@@ -2,19 +2,25 @@
 
 use super::counters::{Bound, Counter, Counters, bucket_name};
 use super::text::{self, Sample};
-use crate::telemetry;
+use crate::telemetry::{
+    ACTIVE_SECONDS, BULKHEAD_IN_FLIGHT_CALLS, BULKHEAD_MAX_CONCURRENT_CALLS, CIRCUIT_BREAKER_STATE, ERROR_SECONDS,
+    HEALTH_STATUS, IN_FLIGHT_REQUESTS, KILL_SWITCH_ENGAGED, REQUESTS,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// CPU seconds and memory of a process, as Prometheus client libraries name them.
 pub(crate) const CPU: &str = "process_cpu_seconds_total";
 pub(crate) const MEMORY: &str = "process_resident_memory_bytes";
 
-/// What a page says about its instance.
+/// Most counters and gauges of a page: segments come from configuration, and a page of many more is not ours.
+const SERIES_MAX: usize = 5_000;
+
+/// Values of one instance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Page {
     pub(crate) counters: Counters,
     pub(crate) gauges: BTreeMap<String, f64>,
-    /// Whether a circuit opened by itself, by name.
+    /// True for a circuit that opened by itself, by name.
     pub(crate) breakers: BTreeMap<String, bool>,
     pub(crate) engaged: BTreeSet<String>,
     pub(crate) is_not_started: bool,
@@ -24,8 +30,7 @@ pub(crate) struct Page {
 /// The metrics that a page is read for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
-    /// `None`: the only service on a page.
-    pub(crate) service: Option<String>,
+    pub(crate) service: String,
     /// Metrics that are gauges of the same name.
     pub(crate) gauges: BTreeSet<String>,
 }
@@ -33,24 +38,26 @@ pub(crate) struct Wanted {
 impl Page {
     /// # Errors
     ///
-    /// Text that is no page of metrics, a page without requests of the service or with those of two, a series that is
-    /// there twice, a counter that is no number from 0 up. The message names it.
+    /// Text that is no page of metrics, a page without requests of the service, a series that is there twice, a counter that is no number from 0 up. The message names it.
     pub(crate) fn read(text: &str, wanted: &Wanted) -> Result<Self, String> {
         let bucket = bucket_name();
         let is_of_ours = |name: &str| {
-            [telemetry::REQUESTS, telemetry::ACTIVE_SECONDS, telemetry::ERROR_SECONDS].iter().any(|m| m.name == name)
-                || [telemetry::IN_FLIGHT_REQUESTS, telemetry::HEALTH_STATUS].iter().any(|m| m.name == name)
-                || [telemetry::CIRCUIT_BREAKER_STATE, telemetry::KILL_SWITCH_ENGAGED].iter().any(|m| m.name == name)
-                || [telemetry::BULKHEAD_IN_FLIGHT_CALLS, telemetry::BULKHEAD_MAX_CONCURRENT_CALLS]
-                    .iter()
-                    .any(|m| m.name == name)
+            [REQUESTS, ACTIVE_SECONDS, ERROR_SECONDS].iter().any(|m| m.name == name)
+                || [IN_FLIGHT_REQUESTS, HEALTH_STATUS].iter().any(|m| m.name == name)
+                || [CIRCUIT_BREAKER_STATE, KILL_SWITCH_ENGAGED].iter().any(|m| m.name == name)
+                || [BULKHEAD_IN_FLIGHT_CALLS, BULKHEAD_MAX_CONCURRENT_CALLS].iter().any(|m| m.name == name)
                 || [bucket.as_str(), CPU, MEMORY].contains(&name)
         };
         let mut reading = Reading::of(wanted);
         text::read(
             text,
             |name| is_of_ours(name) || wanted.gauges.contains(name),
-            |sample| if sample.name == bucket { reading.bucket(&sample) } else { reading.take(&sample) },
+            |sample| {
+                if reading.page.counters.len() + reading.seen.len() >= SERIES_MAX {
+                    return Err(format!("more than {SERIES_MAX} series of one instance"));
+                }
+                if sample.name == bucket { reading.bucket(&sample) } else { reading.take(&sample) }
+            },
         )?;
         reading.finish()
     }
@@ -82,7 +89,7 @@ impl<'w> Reading<'w> {
         if !self.services.contains(service) {
             self.services.insert(service.to_owned());
         }
-        self.wanted.service.as_deref().is_none_or(|wanted| wanted == service)
+        self.wanted.service == service
     }
 
     fn count(&mut self, counter: Counter, sample: &Sample<'_>) -> Result<(), String> {
@@ -113,20 +120,20 @@ impl<'w> Reading<'w> {
         let segment = || sample.label("segment").to_owned();
         let name = || sample.label("name").to_owned();
         match sample.name {
-            metric if metric == telemetry::REQUESTS.name && self.is_of_service(sample) => self
+            metric if metric == REQUESTS.name && self.is_of_service(sample) => self
                 .count(Counter::Requests { segment: segment(), outcome: sample.label("outcome").to_owned() }, sample),
-            metric if metric == telemetry::ACTIVE_SECONDS.name && self.is_of_service(sample) => {
+            metric if metric == ACTIVE_SECONDS.name && self.is_of_service(sample) => {
                 self.count(Counter::ActiveSeconds { segment: segment() }, sample)
             }
-            metric if metric == telemetry::ERROR_SECONDS.name && self.is_of_service(sample) => {
+            metric if metric == ERROR_SECONDS.name && self.is_of_service(sample) => {
                 self.count(Counter::ErrorSeconds { segment: segment() }, sample)
             }
-            metric if metric == telemetry::IN_FLIGHT_REQUESTS.name && self.is_of_service(sample) => {
+            metric if metric == IN_FLIGHT_REQUESTS.name && self.is_of_service(sample) => {
                 self.gauge("in_flight", sample)
             }
             CPU => self.count(Counter::Cpu, sample),
             MEMORY => self.gauge("memory", sample),
-            metric if metric == telemetry::HEALTH_STATUS.name => {
+            metric if metric == HEALTH_STATUS.name => {
                 self.once(sample, "check", "")?;
                 // 1 passes; 0 is no result yet.
                 let is_failing = (sample.value - 1.0).abs() > 0.5;
@@ -137,25 +144,25 @@ impl<'w> Reading<'w> {
                 }
                 Ok(())
             }
-            metric if metric == telemetry::CIRCUIT_BREAKER_STATE.name => {
+            metric if metric == CIRCUIT_BREAKER_STATE.name => {
                 self.once(sample, "name", "state")?;
                 let is_open = matches!(sample.label("state"), "open" | "half_open") && sample.value > 0.5;
                 *self.page.breakers.entry(name()).or_default() |= is_open;
                 Ok(())
             }
-            metric if metric == telemetry::KILL_SWITCH_ENGAGED.name => {
+            metric if metric == KILL_SWITCH_ENGAGED.name => {
                 self.once(sample, "name", "")?;
                 if sample.value > 0.5 {
                     self.page.engaged.insert(name());
                 }
                 Ok(())
             }
-            metric if metric == telemetry::BULKHEAD_IN_FLIGHT_CALLS.name => {
+            metric if metric == BULKHEAD_IN_FLIGHT_CALLS.name => {
                 self.once(sample, "name", "")?;
                 self.bulkheads.entry(name()).or_default().0 = sample.value;
                 Ok(())
             }
-            metric if metric == telemetry::BULKHEAD_MAX_CONCURRENT_CALLS.name => {
+            metric if metric == BULKHEAD_MAX_CONCURRENT_CALLS.name => {
                 self.once(sample, "name", "")?;
                 self.bulkheads.entry(name()).or_default().1 = sample.value;
                 Ok(())
@@ -176,16 +183,13 @@ impl<'w> Reading<'w> {
     fn finish(mut self) -> Result<Page, String> {
         let has_requests = self.page.counters.keys().any(|counter| matches!(counter, Counter::Requests { .. }));
         let services = || self.services.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-        let metric = telemetry::REQUESTS.name;
-        match &self.wanted.service {
-            None if self.services.len() > 1 => {
-                return Err(format!("two services are on one page, {}: name the one to judge", services()));
-            }
-            Some(service) if !has_requests && !self.services.is_empty() => {
-                return Err(format!("no series {metric}{{service=\"{service}\"}}; services there: {}", services()));
-            }
-            _ if !has_requests => return Err(format!("no series {metric}: the page is not that of a service")),
-            _ => {}
+        let metric = REQUESTS.name;
+        if !has_requests {
+            let there = match services() {
+                none if none.is_empty() => "the page is not that of a service".to_owned(),
+                services => format!("services there: {services}"),
+            };
+            return Err(format!("no series {metric}{{service=\"{}\"}}: {there}", self.wanted.service));
         }
         for (name, (in_flight, most)) in self.bulkheads {
             if most > 0.0 && in_flight >= 0.0 && (in_flight / most).is_finite() {
@@ -230,18 +234,29 @@ mod tests {
         queue_age NaN\n\
         other_service{service=\"x\"} 1\n";
 
-    fn wanted(service: Option<&str>) -> Wanted {
-        Wanted { service: service.map(str::to_owned), gauges: ["queue_age".to_owned()].into() }
+    fn wanted(service: &str) -> Wanted {
+        Wanted { service: service.to_owned(), gauges: ["queue_age".to_owned()].into() }
     }
 
     #[test]
     fn a_page_is_read_into_the_fields_of_an_instance() {
-        let page = Page::read(PAGE, &wanted(None)).unwrap();
+        let page = Page::read(PAGE, &wanted("shop")).unwrap();
         assert_eq!(page.counters.len(), 6);
         assert_eq!((page.is_not_started, page.is_not_ready), (false, true));
         assert_eq!(page.breakers, [("db".to_owned(), true), ("mail".to_owned(), false)].into());
         assert_eq!(page.engaged, ["ads".to_owned()].into());
         assert_eq!(page.gauges, [("bulkhead.db".to_owned(), 0.25), ("memory".to_owned(), 1000.0)].into());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_damaged_page_is_read_or_refused(at in 0..PAGE.len(), with in "[\\x00-\\x7f]{0,3}", cut in 0_usize..20) {
+            let end = (at + cut).min(PAGE.len());
+            let text = format!("{}{with}{}", &PAGE[..at], &PAGE[end..]);
+            if let Ok(page) = Page::read(&text, &wanted("shop")) {
+                proptest::prop_assert!(page.counters.values().all(|value| value.is_finite() && *value >= 0.0));
+            }
+        }
     }
 
     #[test]
@@ -250,17 +265,24 @@ mod tests {
         let two = "backstop_requests_total{service=\"a\",segment=\"s\",outcome=\"success\"} 1\n\
                    backstop_requests_total{service=\"b\",segment=\"s\",outcome=\"success\"} 1\n";
         for (text, service, error) in [
-            (format!("{PAGE}{line} 98\n"), None, "line 18: backstop_requests_total{service=\"shop\""),
-            (format!("{line} NaN\n"), None, "is NaN, must be a number from 0 up"),
-            (format!("{line} -1\n"), None, "is -1, must be a number from 0 up"),
-            (two.to_owned(), None, "two services are on one page, \"a\", \"b\""),
-            (two.to_owned(), Some("c"), "services there: \"a\", \"b\""),
-            ("up 1\n".to_owned(), Some("c"), "no series backstop_requests_total: the page is not that of a service"),
-            ("<html>".to_owned(), None, "is no sample of the Prometheus text format"),
+            (format!("{PAGE}{line} 98\n"), "shop", "line 18: backstop_requests_total{service=\"shop\""),
+            (format!("{line} NaN\n"), "shop", "is NaN, must be a number from 0 up"),
+            (format!("{line} -1\n"), "shop", "is -1, must be a number from 0 up"),
+            (two.to_owned(), "c", "services there: \"a\", \"b\""),
+            (
+                "up 1\n".to_owned(),
+                "c",
+                "no series backstop_requests_total{service=\"c\"}: the page is not that of a service",
+            ),
+            ("<html>".to_owned(), "shop", "is no sample of the Prometheus text format"),
         ] {
             let message = Page::read(&text, &wanted(service)).unwrap_err();
             assert!(message.contains(error), "{message}");
         }
-        assert!(Page::read(two, &wanted(Some("a"))).is_ok());
+        assert!(Page::read(two, &wanted("a")).is_ok());
+        let many =
+            |i: usize| format!("backstop_requests_total{{service=\"a\",segment=\"{i}\",outcome=\"success\"}} 1\n");
+        let many: String = (0..6_000).map(many).collect();
+        assert_eq!(Page::read(&many, &wanted("a")).unwrap_err(), "line 5001: more than 5000 series of one instance");
     }
 }

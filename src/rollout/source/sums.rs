@@ -12,7 +12,7 @@ const ALL_SEGMENTS: &str = "all segments";
 /// An arm while its instances are added up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sums {
-    /// What was added since the last look.
+    /// Added since the last look.
     pub(crate) counters: Counters,
     pub(crate) instances: Option<Instances>,
     /// Instances with an open circuit, and all that have it.
@@ -185,7 +185,9 @@ mod tests {
 
     fn sums(pages: &[Page]) -> Sums {
         let mut sums = Sums::default();
-        pages.iter().for_each(|page| sums.add(page, Some(page.counters.clone())));
+        for page in pages {
+            sums.add(page, Some(page.counters.clone()));
+        }
         sums
     }
 
@@ -196,7 +198,7 @@ mod tests {
         let (tick, warnings) = tick(7.0, 1.0, canary, None).unwrap();
         let a = &tick.canary.segments["a"];
         assert_eq!((a.requests, a.server_errors, a.client_errors), (Some(44.0), Some(4.0), None));
-        assert_eq!(tick.canary.segments["b"].client_errors, Some(1.0));
+        assert_eq!(tick.canary.segments["b"].client_errors, Some(2.0));
         let buckets = tick.canary.segments[ALL_SEGMENTS].latency.success.as_ref().unwrap();
         assert_eq!((buckets.le.as_slice(), buckets.counts.as_slice()), ([0.1].as_slice(), [8.0, 32.0].as_slice()));
         assert_eq!(tick.canary.breakers["db"], BreakerReport::Share(BreakerShare { open: 1.0, of: 2.0 }));

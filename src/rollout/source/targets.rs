@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Most instances of an arm, and the largest file of them.
-const TARGETS_MAX: usize = 10_000;
+const TARGETS_MAX: usize = 2_000;
 const FILE_MAX: u64 = 4 << 20;
 const ALLOWED: &str =
     "addresses with commas, such as http://10.0.0.1:9090/metrics,10.0.0.2:9090; file:PATH; or dns:HOST:PORT";
@@ -68,7 +68,7 @@ impl Targets {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, or has something else than targets; more than 10,000 instances.
+    /// A file that cannot be read, or has something else than targets; more than 2,000 instances.
     pub(crate) fn list(&self) -> Result<BTreeSet<String>, String> {
         let all = match &self.0 {
             Kind::List(all) => return Ok(all.clone()),

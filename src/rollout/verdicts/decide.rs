@@ -1,4 +1,4 @@
-//! What a verdict means for each question of a controller.
+//! Answers to each question of a controller, by the verdict.
 
 use crate::rollback::Decision;
 
@@ -22,7 +22,7 @@ impl Hook {
         (Self::ConfirmPromotion, "confirm-promotion"),
     ];
 
-    /// Whether the answer is yes. `requests` of the canary so far; `steps` were allowed without data before.
+    /// Returns whether the answer is yes. `requests` of the canary so far; `steps` were allowed without data before.
     pub(super) fn is_yes(self, decision: Decision, requests: f64, steps: u64) -> bool {
         match (self, decision) {
             (Self::Rollback, decision) => decision == Decision::Rollback,

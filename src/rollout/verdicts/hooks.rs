@@ -2,7 +2,7 @@
 
 use super::answer::{problem, text};
 use super::decide::Hook;
-use super::routes::{Routes, Service, is_name};
+use super::services::{Routes, Service, is_name};
 use crate::rollout::judging::Named;
 use crate::sync::Ordering;
 use axum::body::Body;

@@ -60,6 +60,7 @@ mod hooks;
 mod query;
 mod routes;
 mod serve;
+mod services;
 mod token;
 
 pub use routes::router;

@@ -2,76 +2,22 @@
 
 use super::answer::{json, metrics, problem};
 use super::decide::Hook;
+use super::services::{Routes, Service, is_name};
 use super::token::HookToken;
 use super::{hooks, query};
-use crate::rollout::judging::{NAME_MAX, Named, Verdicts};
-use crate::sync::{Arc, AtomicU64, Ordering};
+use crate::rollout::judging::{Named, Verdicts};
+use crate::sync::Arc;
 use axum::Router;
 use axum::extract::{RawPathParams, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode};
-use std::collections::BTreeMap;
-
-pub(super) struct Routes {
-    pub(super) services: BTreeMap<String, Service>,
-    pub(super) token: Option<HookToken>,
-}
-
-pub(super) struct Service {
-    pub(super) verdicts: Verdicts,
-    /// Steps of traffic that were allowed without data, in the rollout of this number.
-    pub(super) first_steps: AtomicU64,
-    of: AtomicU64,
-}
-
-impl Service {
-    /// Steps that were allowed in the rollout of this number. Two requests at the same instant may both be the first.
-    pub(super) fn steps(&self, number: u64) -> u64 {
-        if self.of.swap(number, Ordering::Relaxed) != number {
-            self.first_steps.store(0, Ordering::Relaxed);
-        }
-        self.first_steps.load(Ordering::Relaxed)
-    }
-}
-
-impl Routes {
-    /// The service, if there is only one.
-    pub(super) fn only(&self) -> Option<&Service> {
-        self.services.values().next().filter(|_| self.services.len() == 1)
-    }
-
-    pub(super) fn unknown(&self, asked: &str) -> Response {
-        let known: Vec<_> = self.services.keys().map(String::as_str).collect();
-        let asked: String = asked.chars().take(100).flat_map(char::escape_debug).collect();
-        let detail = format!("service \"{asked}\" is not judged here, must be one of {}", known.join(", "));
-        problem(StatusCode::NOT_FOUND, "unknown_service", &detail)
-    }
-
-    fn service(&self, asked: Option<&str>) -> Result<&Service, Box<Response>> {
-        match asked {
-            Some(name) => self.services.get(name).ok_or_else(|| Box::new(self.unknown(name))),
-            None => self.only().ok_or_else(|| {
-                let detail = "several services are judged here: name one, as /v1/verdict?service=NAME";
-                Box::new(problem(StatusCode::BAD_REQUEST, "no_service", detail))
-            }),
-        }
-    }
-}
-
-/// Names of rollouts that are taken.
-pub(super) fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control)
-}
 
 /// Routes of the verdicts of these services: `/v1/verdict`, `/v1/evidence`, `/v1/hooks/..` and `/metrics`.
 ///
 /// With a token, hooks need it, and so does a `?rollout=` that is not the one judged.
 pub fn router(verdicts: impl IntoIterator<Item = Verdicts>, token: Option<HookToken>) -> Router {
-    let service = |verdicts: Verdicts| {
-        let of = AtomicU64::new(verdicts.number());
-        (verdicts.service().to_owned(), Service { verdicts, first_steps: AtomicU64::new(0), of })
-    };
+    let service = |verdicts: Verdicts| (verdicts.service().to_owned(), Service::new(verdicts));
     let routes = Arc::new(Routes { services: verdicts.into_iter().map(service).collect(), token });
     let mut all = Router::new()
         .route("/v1/verdict", get(verdict))

@@ -29,7 +29,7 @@ impl HookToken {
         Ok(Self(Sha256::of(text.as_bytes())))
     }
 
-    /// Whether one of these is it; `None` if none was presented.
+    /// Returns whether one of these is it; `None` if none was presented.
     pub(super) fn is_presented(&self, metadata: Option<&str>, headers: &HeaderMap) -> Option<bool> {
         let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let bearer =

@@ -157,7 +157,7 @@ fn a_baseline_is_recorded_and_used() {
     let (canary, folder) = (Instance::start(), tempfile::tempdir().unwrap());
     let path = folder.path().join("shop.json");
     let file = path.to_str().unwrap();
-    let address = list(&[canary.clone()]);
+    let address = list(std::slice::from_ref(&canary));
     let source = ["--service", "shop", "--source", "scrape", "--canary", &address];
     let traffic = Traffic::start(&canary, &Instance::start(), 0);
     let mut child = backstop(&[&["baseline", "record", "--file", file], &source[..]].concat()).spawn().unwrap();

@@ -57,7 +57,7 @@ fn a_slow_source_is_not_missing_data_between_its_ticks() {
 }
 
 #[test]
-fn a_verdict_that_nobody_renews_is_collecting() {
+fn a_verdict_that_is_not_renewed_is_collecting() {
     let mut scene = Scene::new();
     scene.seconds(30, 0.0);
     let verdicts = scene.judging.verdicts();

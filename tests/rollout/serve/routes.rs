@@ -21,7 +21,8 @@ fn a_verdict_has_the_fields_that_controllers_read() {
     for field in ["name", "state", "canary", "baseline", "ratio", "sentence"] {
         assert!(trigger.get(field).is_some(), "{field}: {trigger}");
     }
-    assert_eq!(verdict["evidence_id"].as_str().unwrap().len(), 12);
+    let id = verdict["evidence_id"].as_str().unwrap();
+    assert!(id.len() == 12 && id.chars().all(|char| char.is_ascii_hexdigit()), "{id}");
     scene.judging.set_stage(5.0).unwrap();
     scene.seconds(1, 0.0);
     assert_eq!(scene.verdict()["stage"], 5.0);

@@ -94,7 +94,7 @@ impl Scene {
     }
 }
 
-/// What Flagger sends.
+/// A payload of Flagger.
 pub(crate) fn payload(checksum: &str) -> Value {
     serde_json::json!({
         "name": "shop", "namespace": "test", "phase": "Progressing", "checksum": checksum,

@@ -1,5 +1,7 @@
 //! Sources of ticks, over loopback.
 
+#![expect(clippy::float_cmp, reason = "counts are whole numbers")]
+
 mod lines;
 mod prometheus;
 mod real_prometheus;

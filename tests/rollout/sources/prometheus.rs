@@ -21,9 +21,10 @@ struct Server {
     /// Bytes of all answers.
     answered: usize,
     /// In place of an answer to a query with this text.
-    lie: Option<(&'static str, fn() -> Response)>,
+    lie: Option<Lie>,
 }
 
+type Lie = (&'static str, fn() -> Response);
 type Shared = Arc<Mutex<Server>>;
 
 async fn answer(State(server): State<Shared>, form: String) -> Response {

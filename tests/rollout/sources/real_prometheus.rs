@@ -4,7 +4,7 @@ use crate::kit::{block_on, requests, serve, until};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use backstop::rollback::{Arm, Policy, Tick};
+use backstop::rollback::{Arm, BreakerReport, BreakerShare, Instances, Kpi, Policy, Tick};
 use backstop::rollout::source::{Prometheus, Source as _};
 use backstop::signals::Signals;
 use backstop::telemetry::REQUEST_BUCKETS;
@@ -24,18 +24,20 @@ struct Process {
     signals: Signals,
     recorder: metrics_exporter_prometheus::PrometheusRecorder,
     is_up: bool,
+    /// Lines of other mechanisms.
+    more: String,
 }
 
 impl Process {
     fn start() -> Self {
         let durations = Matcher::Full("backstop_request_duration_seconds".to_owned());
         let builder = PrometheusBuilder::new().set_buckets_for_metric(durations, REQUEST_BUCKETS).unwrap();
-        Self { signals: Signals::new("shop"), recorder: builder.build_recorder(), is_up: true }
+        Self { signals: Signals::new("shop"), recorder: builder.build_recorder(), is_up: true, more: String::new() }
     }
 
     fn page(&self) -> String {
         metrics::with_local_recorder(&self.recorder, || self.signals.publish());
-        self.recorder.handle().render()
+        format!("{}{}", self.recorder.handle().render(), self.more)
     }
 }
 
@@ -74,6 +76,10 @@ impl Instance {
 
     fn set_up(&self, is_up: bool) {
         self.process.lock().unwrap().is_up = is_up;
+    }
+
+    fn export(&self, more: String) {
+        self.process.lock().unwrap().more = more;
     }
 
     fn restart(&self) {
@@ -137,7 +143,9 @@ fn collect(source: &mut Prometheus, sums: &mut [(f64, f64); 2], expected: [(f64,
 #[ignore = "needs prometheus: scripts/test.sh"]
 fn prometheus_adds_up_restarts_missed_scrapes_and_new_instances_exactly() {
     let (one, two, stable) = (Instance::start(), Instance::start(), Instance::start());
-    [&one, &two, &stable].iter().for_each(|instance| instance.serve(40, 2));
+    for instance in [&one, &two, &stable] {
+        instance.serve(40, 2);
+    }
     let server = start(&[&one, &two], &[&stable]);
     let mut source = Prometheus::new(&server.url, "shop", "version=\"2\"")
         .unwrap()
@@ -185,4 +193,66 @@ fn prometheus_adds_up_restarts_missed_scrapes_and_new_instances_exactly() {
     assert!(error.contains("status 400") && error.contains("parse error"), "{error}");
     let mut nothing = Prometheus::new(&server.url, "shop", "version=\"3\"").unwrap();
     assert!(nothing.look().unwrap_err().to_string().contains("the server has no sample"));
+}
+
+#[test]
+#[ignore = "needs prometheus: scripts/test.sh"]
+fn prometheus_reports_readiness_breakers_switches_gauges_and_kpis() {
+    let (one, two, stable) = (Instance::start(), Instance::start(), Instance::start());
+    let export = |instance: &Instance, started: u8, ready: u8, open: u8, paid: u32| {
+        instance.export(format!(
+            "backstop_health_status{{check=\"startup\"}} {started}\n\
+             backstop_health_status{{check=\"readiness\"}} {ready}\n\
+             backstop_circuit_breaker_state{{name=\"db\",state=\"closed\"}} {}\n\
+             backstop_circuit_breaker_state{{name=\"db\",state=\"half_open\"}} {open}\n\
+             backstop_circuit_breaker_state{{name=\"mail\",state=\"closed\"}} 0\n\
+             backstop_circuit_breaker_state{{name=\"mail\",state=\"forced_open\"}} 1\n\
+             backstop_kill_switch_engaged{{name=\"ads\"}} {open}\n\
+             backstop_kill_switch_engaged{{name=\"chat\"}} 0\n\
+             backstop_bulkhead_in_flight_calls{{name=\"db\"}} 5\n\
+             backstop_bulkhead_max_concurrent_calls{{name=\"db\"}} 20\n\
+             process_resident_memory_bytes {}\n\
+             queue_age 7\n\
+             checkouts_total{{result=\"paid\",shop=\"a\"}} {paid}\n\
+             checkouts_total{{result=\"lost\",shop=\"a\"}} {}\n",
+            1 - open,
+            100 + 200 * u32::from(open),
+            paid / 2,
+        ));
+    };
+    let (starting, failing) = (0, 2);
+    export(&one, 1, failing, 1, 0);
+    export(&two, starting, starting, 0, 0);
+    export(&stable, 1, 1, 0, 0);
+    let server = start(&[&one, &two], &[&stable]);
+    let policy = "[[trigger]]\nname = \"queue\"\nkind = \"gauge\"\ngauge = \"queue_age\"\nabove = 9.0";
+    let mut source = Prometheus::new(&server.url, "shop", "version=\"2\"")
+        .unwrap()
+        .baseline("version=\"1\"")
+        .every(Duration::ZERO)
+        .gauges(&Policy::parse(policy).unwrap())
+        .kpi("checkout", "checkouts_total{result=\"paid\"}", "checkouts_total")
+        .unwrap();
+    until("the first samples are there", || matches!(source.look(), Ok(None)).then_some(()));
+    let tick = until("every instance was scraped", || {
+        let tick = source.look().unwrap()?;
+        let is_all = tick.canary().breakers.get("db")? == &BreakerReport::Share(BreakerShare { open: 1.0, of: 2.0 });
+        (is_all && tick.baseline().unwrap().gauges.contains_key("queue_age")).then_some(tick)
+    });
+    let (canary, baseline) = (tick.canary(), tick.baseline().unwrap());
+    assert_eq!(canary.instances, Some(Instances { total: 2.0, not_started: 1.0, not_ready: 1.0 }));
+    assert_eq!(baseline.instances, Some(Instances { total: 1.0, not_started: 0.0, not_ready: 0.0 }));
+    assert_eq!(canary.breakers["mail"], BreakerReport::Share(BreakerShare { open: 0.0, of: 2.0 }));
+    assert_eq!(baseline.breakers["db"], BreakerReport::Share(BreakerShare { open: 0.0, of: 1.0 }));
+    assert_eq!((canary.switches_engaged.as_slice(), baseline.switches_engaged.len()), (&["ads".to_owned()][..], 0));
+    assert_eq!((canary.gauges["memory"], baseline.gauges["memory"]), (200.0, 100.0));
+    assert_eq!(
+        (canary.gauges["queue_age"], canary.gauges["bulkhead.db"], canary.gauges["in_flight"]),
+        (7.0, 0.25, 0.0)
+    );
+    export(&one, 1, 1, 0, 100);
+    let kpi = until("the KPI was counted", || {
+        source.look().unwrap()?.canary().kpis.get("checkout").copied().filter(|kpi| kpi.total > 0.0)
+    });
+    assert_eq!(kpi, Kpi { good: 100.0, total: 150.0 });
 }

@@ -10,6 +10,12 @@ fn source(canary: &[Instance], baseline: &[Instance]) -> Scrape {
     Scrape::new("shop", list(canary).parse().unwrap()).baseline(list(baseline).parse().unwrap())
 }
 
+fn count_all(instances: &[Instance], success: u64, errors: u64) {
+    for instance in instances {
+        instance.count(success, errors);
+    }
+}
+
 fn look(source: &mut Scrape) -> Tick {
     source.look().unwrap().expect("a tick")
 }
@@ -39,7 +45,7 @@ fn a_missed_scrape_loses_nothing_and_the_instance_is_not_ready() {
     let (canary, baseline) = ([Instance::start(), Instance::start()], [Instance::start()]);
     let mut source = source(&canary, &baseline);
     source.look().unwrap();
-    canary.iter().for_each(|instance| instance.count(10, 0));
+    count_all(&canary, 10, 0);
     canary[0].set(|page| page.instead = Some(|| axum::http::StatusCode::SERVICE_UNAVAILABLE.into_response()));
     let tick = look(&mut source);
     assert_eq!((requests(tick.canary()).0, not_ready(&tick)), (10.0, (2.0, 1.0)));
@@ -64,7 +70,7 @@ fn a_listed_instance_that_is_new_counts_from_0_and_one_that_was_down_does_not() 
         let targets: Vec<_> = of.iter().map(|instance| instance.address.to_string()).collect();
         std::fs::write(&path, serde_json::json!([{ "targets": targets }]).to_string()).unwrap();
     };
-    instances.iter().for_each(|instance| instance.count(100, 0));
+    count_all(&instances, 100, 0);
     instances[1].set(|page| page.instead = Some(|| axum::http::StatusCode::NOT_FOUND.into_response()));
     write(&[&instances[0], &instances[1]]);
     let mut source = Scrape::new("shop", format!("file:{}", path.display()).parse().unwrap());
@@ -87,7 +93,7 @@ fn two_hundred_instances_are_one_look() {
     let (canary, baseline) = instances.split_at(20);
     let mut source = source(canary, baseline);
     source.look().unwrap();
-    instances.iter().for_each(|instance| instance.count(5, 1));
+    count_all(&instances, 5, 1);
     let begun = Instant::now();
     let tick = look(&mut source);
     println!("200 instances in {:?}", begun.elapsed());
@@ -113,7 +119,7 @@ fn answers_that_are_no_metrics_are_errors_that_name_them() {
     source.look().unwrap();
     for (instead, says) in [
         ((|| "<!doctype html><title>it works".into_response()) as fn() -> Response, "\"<!doctype html>"),
-        (two_services, "no series backstop_requests_total{service=\"shop\"}; services there: \"a\", \"b\""),
+        (two_services, "no series backstop_requests_total{service=\"shop\"}: services there: \"a\", \"b\""),
         (duplicate, "is there twice"),
         (nan, "is NaN, must be a number from 0 up"),
         (|| "".into_response(), "no series backstop_requests_total"),
@@ -177,7 +183,7 @@ fn a_canary_that_crashes_is_not_ready_rather_than_an_error() {
 #[test]
 fn an_instance_in_both_arms_is_a_warning() {
     let instance = Instance::start();
-    let mut source = source(&[instance.clone()], &[instance.clone()]);
+    let mut source = source(std::slice::from_ref(&instance), std::slice::from_ref(&instance));
     source.look().unwrap();
     assert_eq!(source.warnings(), [format!("http://{}/metrics is listed in both arms", instance.address)]);
 }

@@ -1,5 +1,6 @@
 //! `judge serve`: judges a live source, and answers controllers.
 
+use super::policy::policy;
 use crate::output::{Failure, Report};
 use crate::source_args::SourceArgs;
 use crate::stop::{self, Stop};
@@ -61,7 +62,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<Report, Failure> {
-        let policy = super::policy(self.policy.as_deref())?;
+        let policy = policy(self.policy.as_deref())?;
         let warning = policy.warnings().into_iter().reduce(|all, more| format!("{all}\nwarning: {more}"));
         let token = self.token()?;
         let source = self.source.open(&self.service, &policy)?;
@@ -83,7 +84,7 @@ impl Serve {
         if let Some(warning) = warning {
             eprintln!("warning: {warning}");
         }
-        // Who started it may not read.
+        // The reader may be gone.
         let mut out = std::io::stdout();
         let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
         let thread = std::thread::Builder::new().name("backstop-judging".to_owned()).spawn(move || judge(judging));

@@ -86,6 +86,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "whole numbers")]
     fn a_vector_is_read_by_its_labels() {
         let text = of(r#"{"metric":{"a":"1","b":"2"},"value":[1.5,"3"]},{"metric":{"a":"2"},"value":[1,"1e3"]}"#);
         let rows = vector(&text, &["a", "b"]).unwrap();

@@ -1,0 +1,91 @@
+//! A judge for a controller: one process that judges a release, and what Argo Rollouts and Flagger ask it.
+//!
+//! # Running it
+//!
+//! ```text
+//! backstop judge serve --service checkout --source scrape \
+//!   --canary dns:checkout-canary:9090 --baseline dns:checkout-stable:9090 \
+//!   --listen 0.0.0.0:9920 --state /var/lib/backstop/checkout
+//! ```
+//!
+//! One process for each service, and one replica of it: two would each see the same, and begin rollouts at different
+//! moments. Services only export [signals](crate::signals). Which source:
+//!
+//! | | scrape | Prometheus |
+//! |---|---|---|
+//! | instances | up to some hundred | any number |
+//! | a verdict after | seconds | a scrape interval or two more |
+//! | needs | addresses of each arm | labels that tell the arms apart, such as `version` |
+//! | an instance that is not ready | must be listed: a headless service with `publishNotReadyAddresses` | is a target whose `up` is 0 |
+//!
+//! Behind the Prometheus operator, targets have a label `service` of their own, and the exported one is renamed: add
+//! `--service-label exported_service`.
+//!
+//! # Which rollout
+//!
+//! A verdict belongs to a rollout. Say which one is meant: Argo Rollouts by `?rollout={{args.hash}}` with the pod hash of the
+//! canary, Flagger by itself in each hook's `checksum`. The first name is given to what is judged already; another name
+//! begins a new rollout, and asking for the old one is then answered 409 (a hook: 403) for ten minutes. Without names, a
+//! rollout begins when the canary is back after it had no listed instance for a minute. Two controllers that ask
+//! with different names would begin a new rollout at every question: use one name.
+//!
+//! # Restarts
+//!
+//! With `--state`, a process that was killed goes on where it was: it judges the ticks of the rollout again. The same file
+//! explains a verdict later: `backstop judge --ticks DIR/ticks.N.jsonl --report page.html`. Without state, it does not know
+//! what it knew. For the first minute with data it answers `collecting` in place of `continue`, and `data` is `restarted`.
+//!
+//! # What the hooks of Flagger answer
+//!
+//! | | `continue` | `collecting` | `pause` | `rollback` |
+//! |---|---|---|---|---|
+//! | `rollback` | 403 | 403 | 403 | **200** |
+//! | `confirm-rollout` | 200 | 200 | 403 | 403 |
+//! | `confirm-traffic-increase` | 200 | 403, but 200 for the first step | 403 | 403 |
+//! | `confirm-promotion` | 200 | 403 | 403 | 403 |
+//!
+//! - Only `continue` promotes: no data, too little data and a pause do not.
+//! - `confirm-rollout` is asked before the canary is scaled up, where there is nothing to measure: `collecting` starts it.
+//! - `confirm-traffic-increase` is asked before the first step as well. A canary without traffic has no data, so that step is
+//!   allowed while the canary has had no request, and once more in case the controller could not take it. Every further
+//!   step needs `continue`: a canary whose requests are not measured gets no more traffic.
+//! - `rollback` is asked in each interval of an analysis. 403 is the usual answer, and means no.
+//!
+//! A hook that refuses raises an alert at each interval; `muteAlert: true` in the webhook leaves that out.
+//!
+//! # Who may ask
+//!
+//! Verdicts can be read by everybody who reaches the address. Naming a rollout makes judging begin anew, so keep the
+//! address inside the cluster, or give `--token-file`: then hooks present it in `metadata.token`, and a question with another
+//! `?rollout=` as `Authorization: Bearer`.
+//!
+//! # Without a live baseline
+//!
+//! `backstop baseline record` writes the error rate and the p99 of the stable version by UTC hour of the week, only from
+//! times whose verdict is `continue`. `judge serve --recorded FILE` tolerates twice that while no baseline is measured.
+//!
+//! # In a program of your own
+//!
+//! ```no_run
+//! use backstop::rollback::Policy;
+//! use backstop::rollout::judging::Judging;
+//! use backstop::rollout::source::Prometheus;
+//! use backstop::rollout::verdicts::{router, serve};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = Policy::default();
+//! let source = Prometheus::new("http://prometheus:9090", "checkout", r#"version="1.2.4""#)?
+//!     .baseline(r#"version="1.2.3""#)
+//!     .gauges(&policy);
+//! let mut judging = Judging::new("checkout", policy, source).state("/var/lib/backstop/checkout")?;
+//! let router = router([judging.verdicts()], None);
+//! std::thread::spawn(move || {
+//!     loop {
+//!         judging.look();
+//!         std::thread::sleep(std::time::Duration::from_secs(1));
+//!     }
+//! });
+//! serve(tokio::net::TcpListener::bind("0.0.0.0:9920").await?, router).await;
+//! # Ok(())
+//! # }
+//! ```
