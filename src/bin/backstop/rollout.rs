@@ -1,12 +1,11 @@
 //! `rollout`: moves a release through its stages, and takes people's commands for it.
 
 mod ask;
+mod service;
 mod start;
 mod status;
 
 use super::output::{Failure, Report};
-use backstop::rollout::journal::JournalError;
-use backstop::rollout::state_dir::{StateDir, StateError};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -83,31 +82,5 @@ impl Rollout {
             Command::Disable(disable) => disable.run(&state),
             Command::Enable(plain) => plain.send(&state, Ask::Enable),
         }
-    }
-}
-
-fn nothing(message: String) -> Failure {
-    Failure::Answered { exit_code: 4, code: "no_rollout".to_owned(), message }
-}
-
-/// The folder of a service that has had a rollout.
-fn existing(state: &std::path::Path, service: &str) -> Result<StateDir, Failure> {
-    let dir = StateDir::new(state, service)?;
-    match dir.latest() {
-        Some(_) => Ok(dir),
-        None => Err(nothing(format!("{} has no rollout of {service}", state.display()))),
-    }
-}
-
-impl From<StateError> for Failure {
-    fn from(error: StateError) -> Self {
-        let message = error.to_string();
-        if matches!(error, StateError::Service(_)) { Self::Usage(message) } else { Self::Store(message) }
-    }
-}
-
-impl From<JournalError> for Failure {
-    fn from(error: JournalError) -> Self {
-        Self::Store(error.to_string())
     }
 }

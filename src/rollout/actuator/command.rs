@@ -1,7 +1,7 @@
 //! Commands of a plan: a program and its arguments, without a shell, in a process group that ends with its time.
 
+use super::contract::Actuator;
 use super::limit::{Cancel, Limit, MoveError};
-use super::outside::Actuator;
 use super::probe::{Probe, compare};
 use crate::fs::lock_within;
 use crate::rollback::plan::{Plan, Traffic};

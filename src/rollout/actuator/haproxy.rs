@@ -1,7 +1,7 @@
 //! `HAProxy`: weights of running servers, set and read through the runtime socket.
 
+use super::contract::Actuator;
 use super::limit::{Cancel, Limit, MoveError};
-use super::outside::Actuator;
 use super::shares::{is_near, share, weights};
 use super::socket::ask;
 use crate::rollback::plan::{Cut, Traffic};

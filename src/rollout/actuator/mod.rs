@@ -11,6 +11,7 @@
 //! `timeout`, and is used by a thread of its own.
 
 mod command;
+mod contract;
 mod haproxy;
 mod limit;
 mod nginx;
@@ -21,7 +22,8 @@ mod socket;
 mod webhook;
 
 pub(crate) use command::{Command, Environment};
+pub use contract::Actuator;
 pub(crate) use limit::Limit;
 pub use limit::{Cancel, MoveError};
-pub use outside::{Actuator, actuator};
+pub use outside::actuator;
 pub(crate) use webhook::post;

@@ -1,8 +1,8 @@
 //! nginx: a file of servers that an `upstream` includes, and a reload.
 
 use super::command::{Command, Environment};
+use super::contract::Actuator;
 use super::limit::{Cancel, Limit, MoveError};
-use super::outside::Actuator;
 use super::probe::Probe;
 use super::shares::weights;
 use crate::fs::{Access, replace_with};

@@ -1,7 +1,7 @@
 //! Webhooks: one POST with JSON, and no word about its URL, which may be a secret.
 
+use super::contract::Actuator;
 use super::limit::{Cancel, Limit, MoveError};
-use super::outside::Actuator;
 use super::probe::{Probe, compare};
 use crate::rollback::plan::{Plan, Traffic};
 use crate::rollout::stages::Reading;

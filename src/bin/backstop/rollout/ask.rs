@@ -1,15 +1,15 @@
 //! Commands for a rollout: to its controller or, for a rollback without one, carried out here.
 
-use super::{existing, nothing};
+use super::service::{controller, existing, held, holder, nothing};
 use crate::author_args::{BY, name};
 use crate::output::{Failure, Report};
-use crate::time_args::{now, parse_length};
-use backstop::rollout::controller::{Controller, Ended, Settings, StartError};
+use crate::time_args::parse_length;
+use backstop::rollout::controller::Ended;
 use backstop::rollout::requests::Request;
 use backstop::rollout::stages::Ask;
-use backstop::rollout::state_dir::{Holder, Lock, StateDir};
+use backstop::rollout::state_dir::{Lock, StateDir};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Longest wait for the controller's answer: it reads commands within a tenth of a second.
@@ -98,46 +98,6 @@ fn alone(dir: &StateDir, request: Request, lock: Lock) -> Result<Report, Failure
         }
         Ended::Escalated => Err(held(dir)),
     }
-}
-
-/// A controller without a source, in the latest rollout of a service.
-pub(super) fn controller(dir: &StateDir, lock: Lock, by: &str) -> Result<Controller, Failure> {
-    let folder = dir.latest().ok_or_else(|| nothing("there is no rollout".to_owned()))?;
-    let settings = Settings {
-        dir: dir.clone(),
-        commands_in: commands_in(&folder),
-        folder,
-        looks: None,
-        look_every: Duration::from_secs(1),
-        by: by.to_owned(),
-        reason: None,
-    };
-    Controller::new(settings, lock).map_err(failed)
-}
-
-/// The folder in which the plan's commands run: that of the plan when it was started.
-pub(super) fn commands_in(folder: &Path) -> PathBuf {
-    let text = std::fs::read_to_string(folder.join("start.json")).unwrap_or_default();
-    let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    value["commands_in"].as_str().map_or_else(|| PathBuf::from("."), PathBuf::from)
-}
-
-pub(super) fn failed(error: StartError) -> Failure {
-    match error {
-        StartError::NoTraffic => Failure::Input(error.to_string()),
-        _ => Failure::Store(error.to_string()),
-    }
-}
-
-/// A person has to decide.
-pub(super) fn held(dir: &StateDir) -> Failure {
-    let status = backstop::rollout::controller::Status::read(dir).ok().flatten();
-    Failure::Held(status.map_or_else(|| "a person has to decide".to_owned(), |status| status.why))
-}
-
-pub(super) fn holder(by: &str, command: &str) -> Holder {
-    let (pid, since) = (std::process::id(), now().to_string());
-    Holder { pid, by: by.to_owned(), command: command.to_owned(), since }
 }
 
 /// Turns automatic decisions off for a while: a maintenance window, whose author is paged instead of a rollback.

@@ -1,6 +1,6 @@
 //! `rollout start`: the controller, in the foreground.
 
-use super::ask::{commands_in, controller, failed, held, holder};
+use super::service::{commands_in, controller, failed, held, holder};
 use crate::author_args::{BY, name};
 use crate::output::{Failure, Report};
 use crate::plan::{invalid, read};
@@ -61,25 +61,24 @@ impl Start {
         let (policy_text, policy) = policy(&home, &plan)?;
         let dir = StateDir::new(state, &plan.service)?;
         dir.create()?;
-        let lock = self.lock(&dir, &plan, &text, &by)?;
+        let lock = lock(&dir, &plan, &text, &by)?;
         if let Some((number, end)) = ended_before(&dir, &text)?.filter(|_| self.reason.is_none()) {
             // A supervisor may have missed the end. To begin anew would take the traffic away from a promoted release.
             let warning = format!("rollout {number} of this plan has ended: add --reason to try it again");
             let report = report(&dir, &plan.artifact, Ended::Done(end))?;
             return Ok(Report { warning: Some(warning), ..report });
         }
-        let folder = match unfinished(&dir, &text)? {
-            Some(folder) => folder,
-            None => {
-                self.needs_a_reason(&dir, &plan)?;
-                let start = serde_json::json!({ "commands_in": home, "by": by }).to_string();
-                let files: [(&str, &[u8]); 3] = [
-                    ("plan.toml", text.as_bytes()),
-                    ("policy.toml", policy_text.as_bytes()),
-                    ("start.json", start.as_bytes()),
-                ];
-                dir.begin(&files)?
-            }
+        let folder = if let Some(folder) = unfinished(&dir, &text)? {
+            folder
+        } else {
+            self.needs_a_reason(&dir, &plan)?;
+            let start = serde_json::json!({ "commands_in": home, "by": by }).to_string();
+            let files: [(&str, &[u8]); 3] = [
+                ("plan.toml", text.as_bytes()),
+                ("policy.toml", policy_text.as_bytes()),
+                ("start.json", start.as_bytes()),
+            ];
+            dir.begin(&files)?
         };
         self.listen(state)?;
         let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -95,7 +94,7 @@ impl Start {
             by,
             reason: self.reason,
         };
-        let controller = Controller::new(settings, lock).map_err(failed)?;
+        let controller = Controller::new(settings, lock).map_err(|error| failed(&error))?;
         eprintln!("rollout {number} of {}: {}", plan.service, controller.rollout().name());
         report(&dir, &plan.artifact, controller.run())
     }
@@ -128,51 +127,6 @@ impl Start {
         Ok(())
     }
 
-    /// Takes the lock. A rollout of another artifact in progress loses its place first.
-    fn lock(&self, dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<Lock, Failure> {
-        let holder = holder(by, &format!("rollout start {}", plan.artifact));
-        let mut asked = None;
-        loop {
-            match dir.lock(&holder)? {
-                Ok(lock) => {
-                    let Some(old) = other_unfinished(dir, text)? else { return Ok(lock) };
-                    // Its controller was killed: its traffic returns here.
-                    let mut old_controller = controller(dir, lock, by)?;
-                    let answer = old_controller.ask(supersede(plan, by));
-                    if !answer.is_accepted && old_controller.rollout().end().is_none() {
-                        return Err(Failure::Refused { code: "refused", message: answer.text });
-                    }
-                    if !matches!(old_controller.run(), Ended::Done(_)) {
-                        return Err(held(dir));
-                    }
-                    eprintln!("{old} lost its place");
-                }
-                Err(other) => {
-                    let current = current(dir)?;
-                    if current.as_deref() == Some(&plan.artifact) {
-                        let message = format!("a rollout of {} is in progress, held by {other}", plan.artifact);
-                        return Err(Failure::Refused { code: "in_progress", message });
-                    }
-                    let request = match asked.take() {
-                        Some(request) => request,
-                        None => {
-                            let request = supersede(plan, by);
-                            request.send(dir)?;
-                            request
-                        }
-                    };
-                    if let Some(answer) = request.answer(dir, PAUSE)
-                        && !answer.is_accepted
-                    {
-                        return Err(Failure::Refused { code: "refused", message: answer.text });
-                    }
-                    asked = Some(request);
-                }
-            }
-            thread::sleep(PAUSE);
-        }
-    }
-
     /// An artifact that was rolled back before is tried again with a reason only.
     fn needs_a_reason(&self, dir: &StateDir, plan: &Plan) -> Result<(), Failure> {
         for folder in dir.rollouts().into_iter().rev() {
@@ -189,6 +143,50 @@ impl Start {
             break;
         }
         Ok(())
+    }
+}
+
+/// Takes the lock. A rollout of another artifact in progress loses its place first.
+fn lock(dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<Lock, Failure> {
+    let holder = holder(by, &format!("rollout start {}", plan.artifact));
+    let mut asked = None;
+    loop {
+        match dir.lock(&holder)? {
+            Ok(lock) => {
+                let Some(old) = other_unfinished(dir, text)? else { return Ok(lock) };
+                // Its controller was killed: its traffic returns here.
+                let mut old_controller = controller(dir, lock, by)?;
+                let answer = old_controller.ask(supersede(plan, by));
+                if !answer.is_accepted && old_controller.rollout().end().is_none() {
+                    return Err(Failure::Refused { code: "refused", message: answer.text });
+                }
+                if !matches!(old_controller.run(), Ended::Done(_)) {
+                    return Err(held(dir));
+                }
+                eprintln!("{old} lost its place");
+            }
+            Err(other) => {
+                let current = current(dir)?;
+                if current.as_deref() == Some(&plan.artifact) {
+                    let message = format!("a rollout of {} is in progress, held by {other}", plan.artifact);
+                    return Err(Failure::Refused { code: "in_progress", message });
+                }
+                let request = asked.take().map_or_else(
+                    || {
+                        let request = supersede(plan, by);
+                        request.send(dir).map(|()| request)
+                    },
+                    Ok,
+                )?;
+                if let Some(answer) = request.answer(dir, PAUSE)
+                    && !answer.is_accepted
+                {
+                    return Err(Failure::Refused { code: "refused", message: answer.text });
+                }
+                asked = Some(request);
+            }
+        }
+        thread::sleep(PAUSE);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `rollout status` and `rollout list`.
 
-use super::existing;
+use super::service::existing;
 use crate::output::{Failure, Report, json};
 use backstop::rollout::controller::Status;
 use backstop::rollout::state_dir::StateDir;
