@@ -113,6 +113,19 @@ fn send(plan: &Plan, rollout: &str, alert: &Alert, level: Level, text: &str) -> 
     }
 }
 
+/// Alerts the receivers of a plan that a rollout does not start with, as far as they can be read. One attempt each.
+pub fn refuse(text: &str, why: &str) {
+    let Some(plan) = Plan::draft(text) else { return };
+    let text = format!("a rollout was not started, as its plan is not valid: {why}");
+    for alert in plan.alerts.iter().filter(|alert| Level::Notify >= alert.level) {
+        let key = alert.key.as_deref().map_or(Some(String::new()), secret);
+        if let (Some(url), Some(key)) = (secret(&alert.url), key) {
+            let body = payload(&plan, "", alert.kind, &key, Level::Notify, &text);
+            let _ = post(&url, &body, WITHIN); // the command's own error says it, too
+        }
+    }
+}
+
 /// The secret itself, or the variable that holds it.
 fn secret(text: &str) -> Option<String> {
     match text.strip_prefix("env:") {

@@ -17,6 +17,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Longest journal that is read: some weeks of a rollout that changes every second.
+const LENGTH_MAX: u64 = 1 << 30;
+
 /// A line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -83,10 +86,14 @@ impl Journal {
     ///
     /// A file that cannot be read, and one that was tampered with.
     pub fn read(path: &Path) -> Result<Vec<Record>, JournalError> {
+        let unreadable = |source| JournalError::Unreadable { path: path.to_owned(), source };
+        if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > LENGTH_MAX) {
+            return Err(unreadable(io::Error::other(format!("it has more than {} MiB", LENGTH_MAX >> 20))));
+        }
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(JournalError::Unreadable { path: path.to_owned(), source }),
+            Err(error) => return Err(unreadable(error)),
         };
         let mut records = Vec::new();
         match each(&bytes, |entry: &Entry<Record>| records.push(entry.facts.clone())) {

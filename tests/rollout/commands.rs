@@ -4,10 +4,11 @@
 mod ran;
 
 use crate::scene::{Ticks, plan_text};
-use crate::servers::{FakeHaproxy, Program, eventually};
+use crate::servers::{FakeHaproxy, Hook, Program, eventually};
 use ran::Ran;
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
 /// A folder with a plan, a fake load balancer and ticks that the test writes.
@@ -178,4 +179,35 @@ fn a_plan_or_source_that_is_not_valid_starts_nothing() {
     fs::write(desk.folder.path().join("plan.toml"), lines.join("\n")).unwrap();
     run("ticks:ticks.jsonl").fails(2, "traffic: required, as this controller moves it");
     assert_eq!(desk.balancer.sets.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn a_new_release_starts_after_one_that_was_rolled_back_and_its_open_cause_is_said() {
+    let desk = Desk::new();
+    let running = desk.start(&["--by", "mira"]);
+    desk.flow(true);
+    desk.reaches("soaking");
+    desk.run(&["reject", "checkout", "--reason", "r", "--by", "bo"]).succeeds();
+    desk.reaches("rolled_back");
+    assert_eq!(code(running), 20);
+    desk.plan("checkout:1.2.5");
+    let mut command = desk.command(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"]);
+    let mut next = Program(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut said = String::new();
+    BufReader::new(next.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "warning: checkout:1.2.4 was rolled back, and its cause may still be there\n");
+    eventually("it begins", || desk.run(&["status"]).stdout.contains("rollout 0002").then_some(()));
+}
+
+#[test]
+fn a_plan_that_is_refused_alerts_its_receivers() {
+    let desk = Desk::new();
+    let hook = Hook::new(|_| (200, String::new()));
+    let path = desk.folder.path().join("plan.toml");
+    let alert = format!("budget = \"2s\"\nalert = [{{ kind = \"slack\", url = \"{}\" }}]", hook.url);
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("budget = \"2m\"", &alert)).unwrap();
+    let ran = desk.run(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"]);
+    ran.fails(2, "at least the sum of the timeouts");
+    let sent = hook.requests.lock().unwrap();
+    assert!(sent.len() == 1 && sent[0].contains("was not started, as its plan is not valid"), "{sent:?}");
 }

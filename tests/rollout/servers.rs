@@ -166,7 +166,7 @@ impl Haproxy {
     pub(crate) fn new(folder: &Path, settings: &str, servers: &[(&str, &str)]) -> Self {
         let (address, socket) = (format!("127.0.0.1:{}", free_port()), folder.join("haproxy.sock"));
         let servers: Vec<_> = servers.iter().map(|(name, at)| format!("  server {name} {at} weight 50")).collect();
-        let servers = servers.join("\n");
+        let servers = servers.join("\n") + "\n";
         let text = format!(
             "global\n  stats socket {} level admin\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  \
              timeout server 30s\nfrontend in\n  bind {address}\n  default_backend web\nbackend web\n  {settings}\n{servers}",
@@ -185,6 +185,8 @@ impl Haproxy {
         command.args(["-db", "-f"]).arg(self.folder.join("haproxy.cfg"));
         self.process = Some(Program(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()));
         eventually("haproxy listens", || {
+            let process = self.process.as_mut().unwrap();
+            assert!(process.0.try_wait().unwrap().is_none(), "haproxy ends at once: is its configuration valid?");
             (TcpStream::connect(&self.address).is_ok() && self.ask("show info").is_some()).then_some(())
         });
     }

@@ -201,6 +201,8 @@ fn in_a_maintenance_window_its_owner_is_paged_instead_of_a_rollback() {
     player.ask(Ask::Disable { seconds: 3_600 }).after(900).look(Continue).look(Rollback).look(Rollback).is("disabled");
     player.has_alert(Level::Page, "bo decides, who disabled it (because)");
     assert_eq!((player.weights.len(), player.alerts.iter().filter(|alert| alert.0 == Level::Page).count()), (2, 1));
+    player.drift().is("disabled");
+    assert_eq!(player.weights.len(), 2, "weights that a person sets are left alone");
     player.after(2_700).is("soaking").look(Rollback).is("rolling_back");
 }
 

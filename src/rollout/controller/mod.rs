@@ -17,6 +17,7 @@ mod looking;
 mod run;
 mod status;
 
+pub use super::alerts::refuse;
 pub use judged::Judged;
 pub use looking::{Looks, Seen};
 pub use run::{Controller, Ended, Settings, StartError};

@@ -209,7 +209,8 @@ impl Rollout {
 
     /// The weight that should be in force while nothing moves; `None` while the traffic is not this rollout's to move.
     pub fn expected(&self) -> Option<u32> {
-        (self.doing.is_none() && self.escalated.is_none() && self.end().is_none()).then_some(self.weight)
+        let is_idle = self.doing.is_none() && self.escalated.is_none() && self.end().is_none();
+        (is_idle && (self.disabled.is_none() || self.is_retreat())).then_some(self.weight)
     }
 
     /// Name of the state, as `status` shows it.

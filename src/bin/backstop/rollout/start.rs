@@ -10,7 +10,7 @@ use backstop::admin::Admin;
 use backstop::kill_switch::KillSwitches;
 use backstop::rollback::Policy;
 use backstop::rollback::plan::Plan;
-use backstop::rollout::controller::{Controller, Ended, Judged, Settings};
+use backstop::rollout::controller::{Controller, Ended, Judged, Settings, refuse};
 use backstop::rollout::journal::{Journal, replay};
 use backstop::rollout::requests::Request;
 use backstop::rollout::stages::{Ask, End};
@@ -51,7 +51,10 @@ impl Start {
     pub(super) fn run(self, state: &Path) -> Result<Report, Failure> {
         let by = name(self.by.as_deref())?;
         let text = read(&self.plan)?;
-        let plan = Plan::check(&text, now()).map_err(|error| invalid(&self.plan, &error))?;
+        let plan = Plan::check(&text, now()).map_err(|error| {
+            refuse(&text, &error.to_string());
+            invalid(&self.plan, &error)
+        })?;
         if plan.traffic.is_none() {
             let message = format!("{}: traffic: required, as this controller moves it", self.plan.display());
             return Err(Failure::Input(message));
@@ -131,6 +134,9 @@ impl Start {
     fn needs_a_reason(&self, dir: &StateDir, plan: &Plan) -> Result<(), Failure> {
         for folder in dir.rollouts().into_iter().rev() {
             let Some((artifact, end)) = end_of(&folder)? else { continue };
+            if end == Some(End::RolledBack) && artifact != plan.artifact && dir.latest().as_ref() == Some(&folder) {
+                eprintln!("warning: {artifact} was rolled back, and its cause may still be there");
+            }
             if artifact != plan.artifact {
                 continue;
             }
