@@ -136,7 +136,7 @@ fn the_running_share_is_counted_where_a_page_is_named() {
     );
     let mut actuator = of(&traffic, folder.path());
     let error = set(&mut *actuator, 5).unwrap_err();
-    assert!(error.contains("400 of 400 requests were answered by the release, instead of 5 %"), "{error}");
+    assert!(error.contains("200 of 200 requests were answered by the release, instead of 5 %"), "{error}");
     assert!(matches!(actuator.read(0), Reading::Differs { .. }));
     set(&mut *actuator, 100).unwrap();
 }

@@ -39,6 +39,9 @@
 //! contacts = ["checkout on call: +41 44 000 00 00"]
 //! ```
 //!
+//! `backstop rollout` moves the traffic by `[traffic]` in the place of the first `traffic_shift`, whose command is then for the
+//! runbook alone; every other action is run as it is written.
+//!
 //! | field | default |
 //! |---|---|
 //! | `service`, `artifact`, `previous`, `owner`, `expires` | required |

@@ -3,7 +3,7 @@
 use super::contract::Actuator;
 use super::limit::{Cancel, Limit, MoveError};
 use super::probe::{Probe, compare};
-use crate::fs::lock_within;
+use crate::fs::{careful, lock_within};
 use crate::rollback::plan::{Plan, Traffic};
 use crate::rollout::stages::Reading;
 use std::fs::{File, OpenOptions};
@@ -114,7 +114,10 @@ impl Command {
     /// closed it, also if this process is killed. `false` if another command held it for all of this time.
     fn input(&self, patience: Duration) -> Option<(File, bool)> {
         let path = self.log.with_file_name("running");
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path).ok()?;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        careful(&mut options, 0o600);
+        let file = options.open(path).ok()?;
         let is_free = lock_within(&file, patience).ok()?;
         Some((file, is_free))
     }
@@ -131,7 +134,10 @@ impl Command {
     }
 
     fn output(&self) -> Option<File> {
-        let file = OpenOptions::new().append(true).create(true).open(&self.log).ok()?;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        careful(&mut options, 0o600); // a command may print anything
+        let file = options.open(&self.log).ok()?;
         file.metadata().is_ok_and(|metadata| metadata.len() < LOG_MAX).then_some(file)
     }
 

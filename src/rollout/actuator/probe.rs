@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 /// Requests that confirm a move, and that look for drift.
-const CONFIRM: u32 = 400;
+const CONFIRM: u32 = 200;
 const LOOK: u32 = 60;
 /// Bytes of an answer that are searched.
 const SEARCHED: u64 = 64 * 1024;

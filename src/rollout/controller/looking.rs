@@ -1,6 +1,7 @@
 //! The thread that looks: a source may block for as long as it likes.
 
 use crate::clock::Clock;
+use crate::fs::careful;
 use crate::rollback::plan::{Plan, Recovery};
 use crate::rollback::{Arm, Decision, Tick, Verdict};
 use crate::rollout::soak::Finding;
@@ -225,7 +226,10 @@ impl Worker {
     /// Adds a line to a file of evidence. A full disk costs evidence and nothing else.
     fn keep(&self, name: &str, value: &Value) {
         let path = self.evidence.join(name);
-        let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path) else { return };
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        careful(&mut options, 0o600);
+        let Ok(mut file) = options.open(path) else { return };
         if file.metadata().is_ok_and(|metadata| metadata.len() < EVIDENCE_MAX) {
             let _: std::io::Result<()> = file.write_all(format!("{value}\n").as_bytes());
         }
