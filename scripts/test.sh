@@ -89,8 +89,9 @@ tools() {
   fi
   cargo clippy --version >/dev/null 2>&1 || rustup component add clippy || return 1
   cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt || return 1
-  # A linker; promtool, amtool and Chromium for the tests that name them; callgrind for the count of instructions.
-  install cc build-essential promtool prometheus prometheus prometheus amtool prometheus-alertmanager chromium chromium valgrind valgrind || return 1
+  # A linker; promtool, amtool, Chromium, HAProxy and nginx for the tests that name them; callgrind for the count of instructions.
+  install cc build-essential promtool prometheus prometheus prometheus amtool prometheus-alertmanager chromium chromium \
+    valgrind valgrind haproxy haproxy nginx nginx || return 1
   rustc --version
   promtool --version 2>&1 | head -n 1
 }
@@ -180,6 +181,7 @@ fi
 step 'tests, and the examples in the docs' cargo test --all-features --no-fail-fast
 step 'tests that need promtool' counted cargo test --all-features --test telemetry --test kill_switch -- --ignored promtool
 step 'tests that need Prometheus' counted cargo test --all-features --test rollout -- --ignored prometheus
+step 'tests that need HAProxy and nginx' counted cargo test --all-features --test rollout -- --ignored haproxy nginx
 step 'tests that need Chromium' counted cargo test --all-features --test rollback -- --ignored chromium
 if [[ ! $quick ]]; then
   begin deploy deploy_check

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Slow work that rarely fails, whole: an hour on two cores. scripts/test.sh samples it.
 #
-# BACKSTOP_MODEL_STEPS, BACKSTOP_DAY_SERVICES, BACKSTOP_STORE_KILLS and the seconds for the fuzzers (first argument) may be set.
+# BACKSTOP_MODEL_STEPS, BACKSTOP_DAY_SERVICES, BACKSTOP_STORE_KILLS, BACKSTOP_ROLLOUT_KILLS and the seconds for the fuzzers (first argument) may be set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,6 +38,9 @@ step 'adaptive limits: every scenario, every outage' \
   cargo test --release --test bulkhead -- adaptive outages --nocapture
 step 'a thousand killed writers' \
   env BACKSTOP_STORE_KILLS="${BACKSTOP_STORE_KILLS-1000}" cargo test --release --test kill_switch store
+step 'a rollout controller that is killed five hundred times' \
+  env BACKSTOP_ROLLOUT_KILLS="${BACKSTOP_ROLLOUT_KILLS-500}" \
+  cargo test --release --all-features --test rollout -- --ignored haproxy::a_controller
 step 'false alarms and delays of the default policy' cargo run --release --example false_alarms
 step 'the canary, as README runs it' timeout 300 cargo run --release --example canary
 step 'loom models, every interleaving' \

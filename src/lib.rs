@@ -55,7 +55,7 @@
 //! | `file` | kill switches in a file, and their audit |
 //! | `rollback` | [`rollback`]: release plans and verdicts on releases; signals as ticks, recorded baselines |
 //! | `simulation` | [`rollback::simulation`]: rollouts to try a policy on |
-//! | `rollout` | [`rollout`]: sources of ticks, the process that judges a release, and its verdicts over HTTP |
+//! | `rollout` | [`rollout`]: sources of ticks, the process that judges a release, its verdicts over HTTP, and rollouts that act on them |
 //! | `full` | all of the above |
 //! | `cli` | the command `backstop`; not in `full`, and not needed by a library |
 //!
@@ -89,7 +89,7 @@ pub mod registry;
 pub mod reject;
 #[cfg(feature = "rollback")]
 pub mod rollback;
-#[cfg(feature = "rollout")]
+#[cfg(feature = "kill-switch")]
 pub mod rollout;
 mod sealed;
 mod shared_ref;

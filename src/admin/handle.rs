@@ -45,6 +45,8 @@ impl Admin {
             access: AccessList::default(),
             access_file: None,
             audit_file: None,
+            #[cfg(feature = "rollout")]
+            rollouts: None,
             timeout: Duration::from_secs(10),
         }
     }
@@ -81,6 +83,8 @@ pub struct AdminBuilder {
     access: AccessList,
     access_file: Option<PathBuf>,
     audit_file: Option<PathBuf>,
+    #[cfg(feature = "rollout")]
+    rollouts: Option<PathBuf>,
     timeout: Duration,
 }
 
@@ -111,6 +115,13 @@ impl AdminBuilder {
         self
     }
 
+    /// The state directory of rollouts that are shown and take commands. Default: none.
+    #[cfg(feature = "rollout")]
+    pub fn rollouts(mut self, state: impl Into<PathBuf>) -> Self {
+        self.rollouts = Some(state.into());
+        self
+    }
+
     /// Time limit of each step: the headers of a request, its body, the store, and the answer.
     /// Default: 10 s. Valid: 10 ms to 10 minutes.
     ///
@@ -124,7 +135,9 @@ impl AdminBuilder {
     ///
     /// Every setting that is out of its range, and an access list that cannot be read.
     pub fn build(self) -> Result<Admin, ConfigError> {
-        let Self { switches, registry, access, access_file, audit_file, timeout } = self;
+        let Self { switches, registry, access, access_file, audit_file, timeout, .. } = self;
+        #[cfg(feature = "rollout")]
+        let rollouts = self.rollouts;
         if timeout < Duration::from_millis(10) || timeout > Duration::from_secs(600) {
             let problem = Problem::new("timeout", format!("{timeout:?}"), "from 10ms to 10 minutes");
             return Err(ConfigError::of(problem));
@@ -135,7 +148,17 @@ impl AdminBuilder {
         let access = Access::new(access, access_file)?;
         let at_once = Bulkhead::builder("backstop-admin").max_concurrent_calls(AT_ONCE).build()?;
         let denied_log = DeniedLog::new()?;
-        let shared = Arc::new(Shared { switches, registry, access, audit_file, timeout, denied_log, at_once });
+        let shared = Arc::new(Shared {
+            switches,
+            registry,
+            access,
+            audit_file,
+            #[cfg(feature = "rollout")]
+            rollouts,
+            timeout,
+            denied_log,
+            at_once,
+        });
         Ok(Admin { shared })
     }
 }

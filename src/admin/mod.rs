@@ -32,6 +32,17 @@
 //! | `/v1/approve` | `number`, `document` (the hash that was seen) | `approve`, for the proposal's switch |
 //! | `/v1/reject` | `number` | `approve`, for the proposal's switch |
 //!
+//! With a state directory of rollouts (`AdminBuilder::rollouts`, feature `rollout`):
+//!
+//! | path | | needs |
+//! |---|---|---|
+//! | `/v1/rollouts`, `/v1/rollouts/{service}` | the latest rollout of each service, or of one | `view`, for all switches |
+//! | `/v1/rollouts/{service}/approve`, `pause`, `resume`, `enable` | `reason` | `rollout`, for all switches |
+//! | `/v1/rollouts/{service}/disable` | `reason`, `seconds` | `rollout`, for all switches |
+//! | `/v1/rollouts/{service}/rollback`, `reject` | `reason`; `break_glass` for `rollback` | `rollback`, for all switches |
+//!
+//! They go to the service's controller, whose journal is their audit.
+//!
 //! Every change also has a `reason`, and may have:
 //!
 //! - `if_generation`: the generation that it is meant for. Where the document is of another one, the answer is 409
@@ -65,6 +76,8 @@ mod denied_log;
 mod handle;
 mod problem;
 mod restore;
+#[cfg(feature = "rollout")]
+mod rollouts;
 mod routes;
 mod serve;
 mod shared;

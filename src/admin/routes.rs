@@ -24,6 +24,10 @@ pub(super) fn router(shared: &Arc<Shared>, is_own: bool) -> Router {
         .route("/v1/revisions/{generation}", get(views::revision))
         .route("/v1/audit", get(views::audit))
         .route("/v1/document", get(views::document));
+    #[cfg(feature = "rollout")]
+    {
+        router = super::rollouts::routes(router, shared);
+    }
     if !shared.access.current().is_open {
         router = router.route("/v1/restore", post(restore::answer));
         for ask in Ask::ALL {

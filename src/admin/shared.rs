@@ -20,6 +20,8 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     pub(super) access: Arc<Access>,
     pub(super) audit_file: Option<PathBuf>,
+    #[cfg(feature = "rollout")]
+    pub(super) rollouts: Option<PathBuf>,
     pub(super) timeout: Duration,
     pub(super) denied_log: DeniedLog,
     pub(super) at_once: Bulkhead,

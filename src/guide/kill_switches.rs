@@ -89,7 +89,7 @@
 //!
 //! With `--check`, the command advances by itself while the checks pass. When one fails it stays at the current
 //! stage, and a person decides whether to revert or to `advance`. In a program, use
-//! [`StagedEngage`](crate::kill_switch::staged::StagedEngage). When there is no time, `--now` skips the stages, and
+//! [`StagedEngage`](crate::rollout::staged::StagedEngage). When there is no time, `--now` skips the stages, and
 //! the history and the audit record it.
 //!
 //! ## Where the document is

@@ -17,7 +17,7 @@
 //! - A layer requires a degraded mode: without one it does not compile.
 //! - Until a document contains a switch, its [`State`] is `Unknown`; [`OnUnknown`] says what that does.
 //! - With [`Stages`] in the document, an engagement begins on some instances and advances after a check, by hand or
-//!   automatically ([`staged`]). `now` skips them, and the history records that.
+//!   automatically ([`rollout::staged`](crate::rollout::staged)). `now` skips them, and the history records that.
 //! - Automation may engage, within the limits of a definition, and never release. A person's pin takes precedence.
 //!
 //! | setting | default |
@@ -73,7 +73,6 @@ pub(crate) mod model;
 mod rules;
 mod runtime;
 mod service;
-pub mod staged;
 mod status;
 pub mod store;
 pub(crate) mod switches;

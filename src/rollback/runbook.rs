@@ -106,6 +106,7 @@ fn step(number: usize, action: &Action) -> String {
         ActionKind::TrafficShift => "Move the traffic to the previous version",
         ActionKind::ScaleDown => "Remove the instances of the new version",
         ActionKind::VersionPin => "Pin the previous version",
+        ActionKind::Promote => "Make the release the stable version",
     };
     let (timeout, run) = (show(action.timeout), shell(&action.argv));
     let mut text =

@@ -20,6 +20,5 @@ mod gate;
 mod outages;
 mod recovery;
 mod scope;
-mod staged;
 mod store;
 mod switches;

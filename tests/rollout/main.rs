@@ -1,5 +1,18 @@
 //! Sources, the judging process, controllers' requests, and rollouts over real load balancers.
 
+mod actuators;
+mod commands;
+mod controller;
+mod haproxy;
+mod http;
 mod kit;
+mod model;
+mod nginx;
+mod plans;
+mod player;
+mod scene;
 mod serve;
+mod servers;
 mod sources;
+mod staged;
+mod stages;

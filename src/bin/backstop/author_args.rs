@@ -6,7 +6,7 @@ use backstop::kill_switch::Author;
 use clap::Args;
 use std::env::var;
 
-const BY: &str = "Who you are. It is not verified: write access to the file is enough. Not with --admin, where \
+pub(super) const BY: &str = "Who you are. It is not verified: write access to the file is enough. Not with --admin, where \
                   your token says it. Default: your user name, as USER or the system says it [env: BACKSTOP_ACTOR]";
 
 /// Author of a change, and the reason.
@@ -26,15 +26,7 @@ pub(super) struct Who {
 impl Who {
     /// The author by the name given, unverified.
     pub(super) fn by(&self) -> Result<Author, Failure> {
-        let given = self.by.clone().filter(|name| !name.is_empty());
-        let of_environment = || {
-            let names = ["BACKSTOP_ACTOR", "USER", "LOGNAME", "USERNAME"].iter();
-            names.filter_map(|name| var(name).ok()).find(|name| !name.is_empty())
-        };
-        let name = given.or_else(of_environment).or_else(users::own);
-        let name =
-            name.ok_or_else(|| Failure::Usage("no author named: add --by NAME, or set BACKSTOP_ACTOR".into()))?;
-        Ok(self.named(name))
+        name(self.by.as_deref()).map(|name| self.named(name))
     }
 
     /// A person of this name.
@@ -42,4 +34,15 @@ impl Who {
         let by = Author::person(name, time_args::now()).because(&self.reason);
         if self.break_glass { by.break_glass() } else { by }
     }
+}
+
+/// The name given, or that of the user, unverified.
+pub(super) fn name(given: Option<&str>) -> Result<String, Failure> {
+    let given = given.filter(|name| !name.is_empty()).map(str::to_owned);
+    let of_environment = || {
+        let names = ["BACKSTOP_ACTOR", "USER", "LOGNAME", "USERNAME"].iter();
+        names.filter_map(|name| var(name).ok()).find(|name| !name.is_empty())
+    };
+    let name = given.or_else(of_environment).or_else(users::own);
+    name.ok_or_else(|| Failure::Usage("no author named: add --by NAME, or set BACKSTOP_ACTOR".into()))
 }

@@ -40,6 +40,9 @@ enum Command {
 #[derive(Args)]
 #[command(after_help = HELP)]
 struct Record {
+    /// The service, as its signals are named.
+    #[arg(long, value_name = "NAME")]
+    service: String,
     #[command(flatten)]
     source: SourceArgs,
     /// The policy whose verdict decides, TOML or JSON. Default: the built-in one.
@@ -66,8 +69,8 @@ impl Record {
             Err(error) if error.kind() == ErrorKind::NotFound => Recorded::default(),
             Err(error) => return Err(Failure::Usage(format!("{} cannot be read: {error}", self.file.display()))),
         };
-        let source = self.source.open(&policy)?;
-        let mut judging = Judging::new(&self.source.service, policy, source).recording(before.clone());
+        let source = self.source.open(&self.service, &policy)?;
+        let mut judging = Judging::new(&self.service, policy, source).recording(before.clone());
         let (runtime, mut stop) = stop::runtime()?;
         let mut written = before;
         loop {

@@ -8,8 +8,8 @@ use super::fleet::{self, Program};
 use super::output::{Failure, Report};
 use super::text::state_of;
 use super::time_args::parse_length;
-use backstop::kill_switch::staged::{StagedEngage, StagedError};
 use backstop::kill_switch::{Change, Document, Engage, Stage, SwitchId};
+use backstop::rollout::staged::{StagedEngage, StagedError};
 use clap::Args;
 use std::time::Duration;
 

@@ -27,6 +27,7 @@ mod pin;
 mod plan;
 mod policy;
 mod restore;
+mod rollout;
 mod scope_args;
 mod source_args;
 mod stages;
@@ -59,6 +60,7 @@ enum Command {
     Baseline(baseline::Baseline),
     Policy(policy::Policy),
     Plan(plan::Plan),
+    Rollout(Box<rollout::Rollout>),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Command::Baseline(baseline) => (false, baseline.run()),
         Command::Policy(policy) => (policy.is_json(), policy.run()),
         Command::Plan(plan) => (plan.is_json(), plan.run()),
+        Command::Rollout(rollout) => (rollout.is_json(), rollout.run()),
     };
     let (code, stdout, stderr) = match result {
         Ok(Report { text, json, warning, exit_code }) => {

@@ -97,11 +97,11 @@ fn runbook(file: &Path) -> Result<Report, Failure> {
     Ok(Report { warning, ..Report::of(runbook, &value) })
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+pub(super) fn read(file: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(file).map_err(|error| Failure::Input(format!("{} cannot be read: {error}", file.display())))
 }
 
-fn invalid(file: &Path, error: &ConfigError) -> Failure {
+pub(super) fn invalid(file: &Path, error: &ConfigError) -> Failure {
     let problems = error.problems();
     let count = if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) };
     let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();

@@ -8,9 +8,6 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub(super) struct SourceArgs {
-    /// The service, as its signals are named.
-    #[arg(long, value_name = "NAME")]
-    pub(super) service: String,
     /// `scrape`, `prometheus:URL`, `ticks:FILE`, or `ticks:-` for standard input.
     #[arg(long, value_name = "SOURCE")]
     source: String,
@@ -34,7 +31,7 @@ pub(super) struct SourceArgs {
 
 impl SourceArgs {
     /// The source that is named.
-    pub(super) fn open(&self, policy: &Policy) -> Result<Box<dyn Source>, Failure> {
+    pub(super) fn open(&self, service: &str, policy: &Policy) -> Result<Box<dyn Source>, Failure> {
         let (kind, rest) = self.source.split_once(':').unwrap_or((&self.source, ""));
         if kind != "prometheus" && !self.kpi.is_empty() {
             return Err(Failure::Usage("--kpi is for --source prometheus:URL".to_owned()));
@@ -48,13 +45,13 @@ impl SourceArgs {
                 let targets = |flag: &str, text: &str| {
                     text.parse::<Targets>().map_err(|error| Failure::Usage(format!("--{flag}: {error}")))
                 };
-                let mut source = Scrape::new(&self.service, targets("canary", canary()?)?).gauges(policy);
+                let mut source = Scrape::new(service, targets("canary", canary()?)?).gauges(policy);
                 if let Some(baseline) = &self.baseline {
                     source = source.baseline(targets("baseline", baseline)?);
                 }
                 Ok(Box::new(source))
             }
-            ("prometheus", url) if !url.is_empty() => self.prometheus(url, canary()?, policy),
+            ("prometheus", url) if !url.is_empty() => self.prometheus(url, service, canary()?, policy),
             ("ticks", "-") => {
                 let source = TickLines::pipe(std::io::stdin());
                 let source = source.map_err(|error| Failure::Usage(format!("--source ticks:-: {error}")))?;
@@ -72,9 +69,9 @@ impl SourceArgs {
         }
     }
 
-    fn prometheus(&self, url: &str, canary: &str, policy: &Policy) -> Result<Box<dyn Source>, Failure> {
+    fn prometheus(&self, url: &str, service: &str, canary: &str, policy: &Policy) -> Result<Box<dyn Source>, Failure> {
         let usage = |error: backstop::ConfigError| Failure::Usage(error.to_string());
-        let mut source = Prometheus::new(url, &self.service, canary)
+        let mut source = Prometheus::new(url, service, canary)
             .map_err(usage)?
             .service_label(&self.service_label)
             .every(Duration::from_secs(u64::from(self.every)))

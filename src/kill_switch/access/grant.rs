@@ -4,7 +4,7 @@ use crate::clock::Timestamp;
 use crate::kill_switch::model::Sha256;
 use std::collections::BTreeSet;
 
-/// One kind of thing that may be done to a switch. None includes another.
+/// One kind of thing that may be done to a switch or a rollout. None includes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
@@ -21,11 +21,24 @@ pub enum Verb {
     Define,
     /// Agreeing to what another person proposed.
     Approve,
+    /// Letting a rollout go on, or keeping it from going on.
+    Rollout,
+    /// Rolling a release back.
+    Rollback,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 6] = [Self::View, Self::Drill, Self::Engage, Self::Release, Self::Define, Self::Approve];
+    pub const ALL: [Self; 8] = [
+        Self::View,
+        Self::Drill,
+        Self::Engage,
+        Self::Release,
+        Self::Define,
+        Self::Approve,
+        Self::Rollout,
+        Self::Rollback,
+    ];
 
     /// The verb as a file spells it.
     pub fn as_str(self) -> &'static str {

@@ -2,7 +2,8 @@
 
 use super::record::AuditRecord;
 use crate::kill_switch::model::Sha256;
-use serde::de::IgnoredAny;
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::fmt::Write as _;
 
 /// The longest line, in bytes, with the new line at its end: 1 MiB.
@@ -15,14 +16,14 @@ const BEFORE_HASH: &str = ",\"hash\":\"";
 /// Text after the hash.
 const AFTER_HASH: &str = "\"}";
 
-/// A line of the audit.
+/// A line of the audit, or of a journal with facts of its own.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Entry {
+pub struct Entry<R = AuditRecord> {
     /// Its place in the chain. The first is 1.
     pub seq: u64,
     /// Body of the entry.
-    pub facts: AuditRecord,
+    pub facts: R,
     /// The hash of the entry before it; 64 zeros in the first. As [`hash`](Entry::hash) is written.
     pub prev_hash: String,
     /// `sha256:` and 64 hexadecimal digits: the SHA-256 of the line as far as the comma before `"hash"`.
@@ -31,7 +32,7 @@ pub struct Entry {
     pub line: String,
 }
 
-impl Entry {
+impl<R: DeserializeOwned> Entry<R> {
     /// Reads a line and checks it against its own hash.
     ///
     /// # Errors
@@ -71,12 +72,12 @@ impl Entry {
 }
 
 /// The seq and the `prev_hash` of whatever comes after this entry.
-fn next(previous: Option<&Entry>) -> (u64, &str) {
+fn next<R>(previous: Option<&Entry<R>>) -> (u64, &str) {
     previous.map_or((1, NOTHING), |entry| (entry.seq.saturating_add(1), &entry.hash))
 }
 
 /// Makes the entry that comes after another, or the first.
-pub fn append(previous: Option<&Entry>, facts: AuditRecord) -> Entry {
+pub fn append<R: Serialize>(previous: Option<&Entry<R>>, facts: R) -> Entry<R> {
     let (seq, prev_hash) = next(previous);
     // Text, numbers and values that were JSON before: nothing here can fail to be JSON.
     let told = serde_json::to_string(&facts).unwrap_or_default();
@@ -125,27 +126,36 @@ pub enum AuditError {
 /// The first line that is wrong.
 pub fn verify(bytes: &[u8]) -> Result<Verified, AuditError> {
     let mut verified = Verified { entries: 0, last: None };
+    each(bytes, |entry| verified = Verified { entries: verified.entries + 1, last: Some(entry.clone()) })?;
+    Ok(verified)
+}
+
+/// Checks every line as [`verify`] does, and takes each in order.
+pub(crate) fn each<R: DeserializeOwned>(bytes: &[u8], mut take: impl FnMut(&Entry<R>)) -> Result<(), AuditError> {
+    let (mut number, mut previous) = (0, None);
     let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').peekable();
     while let Some(line) = lines.next() {
-        let (number, ended) = (verified.entries + 1, line.strip_suffix(b"\n"));
+        number += 1;
+        let ended = line.strip_suffix(b"\n");
         let line = ended.unwrap_or(line);
-        let last = match entry(line, verified.last.as_ref()) {
+        let entry = match entry(line, previous.as_ref()) {
             Ok(entry) if ended.is_some() => entry,
             Err(why) if lines.peek().is_some() || !is_torn(line) => {
                 return Err(AuditError::Tampered { line: number, why });
             }
             _ => return Err(AuditError::TornLastLine { line: number }),
         };
-        verified = Verified { entries: number, last: Some(last) };
+        take(&entry);
+        previous = Some(entry);
     }
-    Ok(verified)
+    Ok(())
 }
 
-fn entry(line: &[u8], previous: Option<&Entry>) -> Result<Entry, String> {
+fn entry<R: DeserializeOwned>(line: &[u8], previous: Option<&Entry<R>>) -> Result<Entry<R>, String> {
     if line.len() >= LINE_MAX {
         return Err(format!("the line has {} bytes, at most {LINE_MAX} are allowed", line.len()));
     }
-    let entry = Entry::parse(line)?;
+    let entry = Entry::<R>::parse(line)?;
     entry.follows(previous)?;
     Ok(entry)
 }
@@ -196,7 +206,7 @@ mod tests {
         };
         let entry = append(Some(&append(None, facts.clone())), facts.clone());
         assert!(!entry.line.chars().any(char::is_control), "{}", entry.line);
-        let read = Entry::parse(entry.line.as_bytes()).unwrap();
+        let read = Entry::<AuditRecord>::parse(entry.line.as_bytes()).unwrap();
         assert_eq!((read.seq, read.line, read.hash), (2, entry.line, entry.hash));
         assert_eq!((read.facts.reason.as_ref(), read.prev_hash), (facts.reason.as_ref(), entry.prev_hash));
         let all = lines(&["a", "b", "c"]);

@@ -11,7 +11,9 @@
 //!  └──────────────── the hash is that of these bytes ─────────────┘
 //! ```
 
-mod chain;
+pub(crate) mod chain;
+#[cfg(feature = "file")]
+pub(crate) mod chained;
 pub(super) mod describe;
 #[cfg(feature = "file")]
 pub(super) mod log;
@@ -21,5 +23,7 @@ mod tail;
 
 pub use chain::{AuditError, Entry, LINE_MAX, Verified, append, verify};
 #[cfg(feature = "file")]
-pub use log::{AuditLog, AuditLogError};
+pub use chained::AuditLogError;
+#[cfg(feature = "file")]
+pub use log::AuditLog;
 pub use record::AuditRecord;

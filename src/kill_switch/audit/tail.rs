@@ -23,7 +23,7 @@ impl<'a> Tail<'a> {
     }
 
     /// The entry on the last line.
-    pub(super) fn entry(&self) -> Option<Result<Entry, String>> {
+    pub(super) fn entry<R: serde::de::DeserializeOwned>(&self) -> Option<Result<Entry<R>, String>> {
         self.last.map(Entry::parse)
     }
 }

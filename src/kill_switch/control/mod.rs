@@ -1,5 +1,5 @@
 //! Control plane: reads, changes and writes documents, here or through the admin page of a program.
 
-pub(super) mod control_plane;
+pub(crate) mod control_plane;
 pub(super) mod editor;
 pub(super) mod error;

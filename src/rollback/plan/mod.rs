@@ -39,6 +39,9 @@
 //! contacts = ["checkout on call: +41 44 000 00 00"]
 //! ```
 //!
+//! `backstop rollout` moves the traffic by `[traffic]` in the place of the first `traffic_shift`, whose command is then for the
+//! runbook alone; every other action is run as it is written.
+//!
 //! | field | default |
 //! |---|---|
 //! | `service`, `artifact`, `previous`, `owner`, `expires` | required |
@@ -46,9 +49,16 @@
 //! | `budget` | `5m`: from the decision to recovery |
 //! | `forward_fix_only` | `false` |
 //! | `switches`, `stop_when` | none |
-//! | `[traffic]` `kind` (`haproxy`, `nginx`, `command`, `webhook`), `argv`, `url` | none: another controller moves the traffic |
+//! | `[traffic]` `kind` | none: another controller moves the traffic |
+//! | with `haproxy`: `socket`, `backend`, `canary`, `stable` (server names), `cut` (`weight`, `drain`, `maint`) | required; `weight` |
+//! | with `nginx`: `file`, `canary`, `stable` (addresses), `check`, `reload` | required; `nginx -t`, `nginx -s reload` |
+//! | with `command`: `argv` with `{weight}`, `verify`; with `webhook`: `url` | required, `verify` is not |
+//! | with all but `haproxy`: `probe`, `probe_text` (requests are counted to read a weight back); with all: `timeout` | none; `10s` |
+//! | `start` (`auto`, `manual`) | `auto`: the first stage needs no approval |
 //! | `[[stage]]` `weight`, `min`, `max`, `samples`, `gate` (`auto`, `timed`, `manual`) | 5, 20, 50 % with `10m` and 1,000 canary requests; 100 % with `15m`; `max` is six times `min`; gate `auto` |
 //! | `[[rollback]]` `kind`, `argv`, `verify`, `timeout`, `idempotent` | at least one, in the order of execution; `30s`, not idempotent |
+//! | `[[promote]]` `argv`, `verify`, `timeout`, `idempotent` | none; run after the last stage |
+//! | `[[alert]]` `kind` (`pagerduty`, `slack`, `generic`), `url`, `key`, `level` (`info`, `notify`, `page`) | none; `notify` and above; `url` and `key` may be `env:NAME` |
 //! | `[[data]]` `kind`, `change`, `reversible`, `backup` | at least one; `reversible` is required for `contract` and `destructive`, else `true` |
 //! | `[[lag]]` `kind` (`migration`, `job`, `cache`), `name`, `up_to` | none |
 //! | `[[preserve]]` `argv`, `timeout` | none; run before the canary is scaled down; `30s` |
@@ -58,11 +68,12 @@
 
 mod check;
 mod model;
+mod outside;
 mod read;
 #[cfg(test)]
 pub(super) mod tests;
 
 pub use model::{
-    Action, ActionKind, DataChange, DataKind, Escalation, Gate, Lag, LagKind, Plan, Preserve, Recovery, Stage, Traffic,
-    TrafficKind,
+    Action, ActionKind, Alert, AlertKind, Cut, DataChange, DataKind, Escalation, Gate, Lag, LagKind, Level, Plan,
+    Preserve, Recovery, Stage, Traffic, TrafficKind,
 };

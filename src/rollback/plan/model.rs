@@ -30,8 +30,12 @@ pub struct Plan {
     pub stop_when: Vec<String>,
     /// Mover of the traffic; `None` if another controller moves it.
     pub traffic: Option<Traffic>,
+    /// Condition for the first stage, besides instances that are ready: [`Gate::Auto`] or [`Gate::Manual`].
+    pub start: Gate,
     /// Stages, by ascending weight; the last one is 100 %.
     pub stages: Vec<Stage>,
+    /// Commands after the last stage, in order: with them the release becomes the stable version.
+    pub promote: Vec<Action>,
     /// Actions of a rollback, in the order of execution.
     pub rollback: Vec<Action>,
     /// Changes of data; never empty.
@@ -46,6 +50,8 @@ pub struct Plan {
     pub escalation: Escalation,
     /// Stable instances that can carry all of the traffic.
     pub instances_for_full_traffic: Option<u32>,
+    /// Receivers of alerts.
+    pub alerts: Vec<Alert>,
 }
 
 named! {
@@ -67,6 +73,23 @@ named! {
     as_str
 }
 
+named! {
+    /// Way of taking all traffic from the canary at once.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum Cut {
+        /// Weight 0: clients with a sticky cookie may stay.
+        Weight = "weight",
+        /// Weight 0, and sticky clients move as well.
+        Drain = "drain",
+        /// Maintenance: open connections end, too. A person ends it.
+        Maint = "maint",
+    }
+
+    /// The name in a plan.
+    as_str
+}
+
 /// Mover of the traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -75,8 +98,32 @@ pub struct Traffic {
     pub kind: TrafficKind,
     /// The command, for [`TrafficKind::Command`].
     pub argv: Vec<String>,
+    /// The command that exits with 0 if the weight is in force, for [`TrafficKind::Command`].
+    pub verify: Option<Vec<String>>,
     /// The endpoint, for [`TrafficKind::Webhook`].
     pub url: Option<String>,
+    /// The runtime socket, for [`TrafficKind::Haproxy`]: a path, or `127.0.0.1:9999`.
+    pub socket: String,
+    /// The backend, for [`TrafficKind::Haproxy`].
+    pub backend: String,
+    /// Servers of the release: names for `HAProxy`, addresses for nginx.
+    pub canary: Vec<String>,
+    /// Servers of the previous version.
+    pub stable: Vec<String>,
+    /// A break-glass rollback, for [`TrafficKind::Haproxy`].
+    pub cut: Cut,
+    /// The file that nginx includes in an `upstream`, for [`TrafficKind::Nginx`].
+    pub file: String,
+    /// The command that checks nginx's configuration.
+    pub check: Vec<String>,
+    /// The command that has nginx read its configuration again.
+    pub reload: Vec<String>,
+    /// A page behind the traffic: requests are counted by version to read a weight back.
+    pub probe: Option<String>,
+    /// Text in each answer of the release to `probe`, and in none of the previous version.
+    pub probe_text: String,
+    /// Time limit of a move with its read-back.
+    pub timeout: Duration,
 }
 
 named! {
@@ -127,6 +174,8 @@ named! {
         ScaleDown = "scale_down",
         /// Pins the deployment to the previous version.
         VersionPin = "version_pin",
+        /// Makes the release the stable version: in `[[promote]]` alone.
+        Promote = "promote",
     }
 
     /// The name in a plan.
@@ -252,4 +301,59 @@ pub struct Escalation {
     pub contacts: Vec<String>,
     /// Time after the decision at which they are called if the service has not recovered.
     pub after: Duration,
+}
+
+named! {
+    /// Shape of an alert.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum AlertKind {
+        /// `PagerDuty`, Events API version 2.
+        Pagerduty = "pagerduty",
+        /// Slack, or anything that reads `text`.
+        Slack = "slack",
+        /// JSON with a field for each fact.
+        Generic = "generic",
+    }
+
+    /// The name in a plan.
+    as_str
+}
+
+named! {
+    /// Urgency of an alert.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Level {
+        /// For the record.
+        Info = "info",
+        /// To be read today.
+        Notify = "notify",
+        /// Wakes a person.
+        Page = "page",
+    }
+
+    /// The name in a plan.
+    as_str
+}
+
+/// A receiver of alerts.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Alert {
+    /// The shape.
+    pub kind: AlertKind,
+    /// The endpoint, or `env:NAME`: a variable that holds it. A secret.
+    pub url: String,
+    /// The routing key, or `env:NAME`, for [`AlertKind::Pagerduty`]. A secret.
+    pub key: Option<String>,
+    /// The least urgent level that is sent.
+    pub level: Level,
+}
+
+/// Without its secrets.
+impl std::fmt::Debug for Alert {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Alert").field("kind", &self.kind).field("level", &self.level).finish_non_exhaustive()
+    }
 }

@@ -2,9 +2,9 @@
 
 use super::check;
 use super::model::{
-    Action, ActionKind, DataChange, DataKind, Escalation, Gate, Lag, LagKind, Plan, Preserve, Recovery, Stage, Traffic,
-    TrafficKind,
+    Action, ActionKind, DataChange, DataKind, Escalation, Gate, Lag, LagKind, Plan, Preserve, Recovery, Stage,
 };
+use super::outside::{alert, traffic};
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problems};
 use crate::rollback::fields::{Fields, show, table_of};
@@ -12,8 +12,6 @@ use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(30);
-const TRAFFIC: [TrafficKind; 4] =
-    [TrafficKind::Haproxy, TrafficKind::Nginx, TrafficKind::Command, TrafficKind::Webhook];
 const ACTIONS: [ActionKind; 5] =
     [ActionKind::KillSwitch, ActionKind::Flag, ActionKind::TrafficShift, ActionKind::ScaleDown, ActionKind::VersionPin];
 const DATA: [DataKind; 5] =
@@ -38,6 +36,13 @@ impl Plan {
         Self::read(text, Some(now))
     }
 
+    /// The values of a plan that may be wrong: for its receivers of alerts. `None` if the text is no TOML or JSON.
+    #[cfg(feature = "rollout")]
+    pub(crate) fn draft(text: &str) -> Option<Self> {
+        let mut problems = Problems::default();
+        Some(Fields::read(table_of(text).ok()?, &mut problems, |fields| plan(fields, None)))
+    }
+
     fn read(text: &str, now: Option<Timestamp>) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
         let plan = Fields::read(table_of(text)?, &mut problems, |fields| plan(fields, now));
@@ -60,7 +65,9 @@ fn plan(fields: &mut Fields<'_>, now: Option<Timestamp>) -> Plan {
         switches: fields.texts("switches").unwrap_or_default(),
         stop_when: fields.texts("stop_when").unwrap_or_default(),
         traffic: fields.table("traffic", traffic).flatten(),
+        start: fields.choice("start", &[Gate::Auto, Gate::Manual]).unwrap_or(Gate::Auto),
         stages: fields.tables("stage", stage).unwrap_or_else(|| [5, 20, 50, 100].map(default_stage).to_vec()),
+        promote: fields.tables("promote", promote).unwrap_or_default(),
         rollback: fields.tables("rollback", action).unwrap_or_default(),
         data: fields.tables("data", data).unwrap_or_default(),
         lag: fields.tables("lag", lag).unwrap_or_default().into_iter().flatten().collect(),
@@ -68,6 +75,7 @@ fn plan(fields: &mut Fields<'_>, now: Option<Timestamp>) -> Plan {
         recovery: Recovery { metric: String::new(), errors: 1.5, p99: 1.25, lasts: MINUTE },
         escalation: Escalation { contacts: Vec::new(), after: Duration::ZERO },
         instances_for_full_traffic: None,
+        alerts: fields.tables("alert", alert).unwrap_or_default().into_iter().flatten().collect(),
     };
     fields.need("recovery", "a table with the metric that confirms recovery");
     fields.table("recovery", |fields| recovery(fields, &mut plan.recovery));
@@ -109,17 +117,6 @@ fn expires(fields: &mut Fields<'_>, now: Option<Timestamp>) -> Timestamp {
     expires
 }
 
-fn traffic(fields: &mut Fields<'_>) -> Option<Traffic> {
-    let kind = fields.kind(&TRAFFIC);
-    match kind {
-        Some(TrafficKind::Command) => fields.need("argv", "the command that sets a weight"),
-        Some(TrafficKind::Webhook) => fields.need("url", "the endpoint that sets a weight"),
-        _ => true,
-    };
-    let (argv, url) = (fields.argv("argv").unwrap_or_default(), fields.text("url"));
-    Some(Traffic { kind: kind?, argv, url })
-}
-
 fn default_stage(weight: u32) -> Stage {
     let (min, samples) = if weight == 100 { (15 * MINUTE, 0) } else { (10 * MINUTE, 1_000) };
     Stage { weight, min, max: min * 6, samples, gate: Gate::Auto }
@@ -145,8 +142,17 @@ fn stage(fields: &mut Fields<'_>) -> Stage {
 
 /// An action. A kind that could not be read counts as the traffic shift: it breaks the fewest rules about the order.
 fn action(fields: &mut Fields<'_>) -> Action {
+    let kind = fields.kind(&ACTIONS).unwrap_or(ActionKind::TrafficShift);
+    command(fields, kind)
+}
+
+fn promote(fields: &mut Fields<'_>) -> Action {
+    command(fields, ActionKind::Promote)
+}
+
+fn command(fields: &mut Fields<'_>, kind: ActionKind) -> Action {
     Action {
-        kind: fields.kind(&ACTIONS).unwrap_or(ActionKind::TrafficShift),
+        kind,
         argv: fields.command(),
         verify: fields.argv("verify"),
         timeout: fields.duration("timeout").unwrap_or(TIMEOUT),

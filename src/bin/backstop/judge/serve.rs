@@ -38,6 +38,9 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(super) struct Serve {
+    /// The service, as its signals are named.
+    #[arg(long, value_name = "NAME")]
+    service: String,
     #[command(flatten)]
     source: SourceArgs,
     /// The policy, TOML or JSON. Default: the built-in one.
@@ -65,8 +68,8 @@ impl Serve {
         let policy = policy(self.policy.as_deref())?;
         let warning = policy.warnings().into_iter().reduce(|all, more| format!("{all}\nwarning: {more}"));
         let (token, person) = (token(self.token_file.as_deref())?, token(self.override_token_file.as_deref())?);
-        let source = self.source.open(&policy)?;
-        let mut judging = Judging::new(&self.source.service, policy, source);
+        let source = self.source.open(&self.service, &policy)?;
+        let mut judging = Judging::new(&self.service, policy, source);
         if let Some(path) = &self.recorded {
             let baseline = Baseline::read(path);
             let failed = |error| Failure::Usage(format!("{} cannot be read: {error}", path.display()));

@@ -9,7 +9,8 @@
 use std::time::Duration;
 
 /// Finding of a check at a stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Finding {
     /// All is well.
@@ -22,17 +23,17 @@ pub enum Finding {
 
 /// Limits of a soak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Patience {
-    pub(super) soak: Duration,
-    pub(super) strikes: u32,
-    pub(super) time_limit: Duration,
+pub(in crate::rollout) struct Patience {
+    pub(in crate::rollout) soak: Duration,
+    pub(in crate::rollout) strikes: u32,
+    pub(in crate::rollout) time_limit: Duration,
     /// Interval between two rounds of checks.
-    pub(super) look_every: Duration,
+    pub(in crate::rollout) look_every: Duration,
 }
 
 /// Result of a look.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(in crate::rollout) enum Outcome {
     Watching,
     Passed,
     /// The check, and its finding.
@@ -43,8 +44,8 @@ pub(super) enum Outcome {
 }
 
 /// One stage as it is looked at. Times count from when it was reached.
-#[derive(Clone, Debug)]
-pub(super) struct Soak {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::rollout) struct Soak {
     patience: Patience,
     good_since: Option<Duration>,
     /// Bad findings in a row, for each check.
@@ -52,12 +53,12 @@ pub(super) struct Soak {
 }
 
 impl Soak {
-    pub(super) fn new(patience: Patience, checks: usize) -> Self {
+    pub(in crate::rollout) fn new(patience: Patience, checks: usize) -> Self {
         Self { patience, good_since: None, strikes: vec![0; checks] }
     }
 
     /// Takes what every check found at one look, each with its name.
-    pub(super) fn look(&mut self, at: Duration, findings: &[(String, Finding)]) -> Outcome {
+    pub(in crate::rollout) fn look(&mut self, at: Duration, findings: &[(String, Finding)]) -> Outcome {
         let held = |check: &str, why: String| Outcome::Held { check: check.to_owned(), why };
         let mut first_bad = None;
         for ((check, finding), strikes) in findings.iter().zip(&mut self.strikes) {

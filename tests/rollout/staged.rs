@@ -1,12 +1,13 @@
 //! Engaging stage by stage: with real boards, and everything that can come between.
 
 use backstop::clock::Timestamp;
-use backstop::kill_switch::staged::{Check, Finding, StagedEngage, StagedError};
 use backstop::kill_switch::store::{MemoryStore, Store, StoreError, Watch};
 use backstop::kill_switch::{
     Author, Change, Definition, EditError, Editor, Engage, KillSwitch, KillSwitches, OnUnknown, Scope, Stage, Stages,
     SwitchId,
 };
+use backstop::rollout::soak::Finding;
+use backstop::rollout::staged::{Check, StagedEngage, StagedError};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

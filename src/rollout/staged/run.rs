@@ -2,10 +2,10 @@
 
 use super::check::{Check, Reached};
 use super::report::StagedError;
-use super::soak::{Outcome, Patience, Soak};
 use crate::clock::{Clock, timestamp};
 use crate::kill_switch::control::control_plane::{change_while, who};
 use crate::kill_switch::{Author, Change, ControlPlane, Document, Engagement, Pin, Stage, SwitchId};
+use crate::rollout::soak::{Outcome, Patience, Soak};
 use std::thread;
 
 /// The engagement as it was made last, by which it is known to be this run's.

@@ -3,10 +3,10 @@
 use super::check::Check;
 use super::report::{StagedError, StagedReport};
 use super::run::{Progress, Run, interrupted};
-use super::soak::Patience;
 use crate::clock::timestamp;
 use crate::config::{ConfigError, Problem};
 use crate::kill_switch::{Author, Change, ControlPlane, Document, Engage};
+use crate::rollout::soak::Patience;
 use std::time::Duration;
 
 /// An engagement that goes through the document's stages by itself, as long as all is well.

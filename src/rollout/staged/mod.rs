@@ -5,7 +5,7 @@
 //!                                  └──not well──▶ held: it stays at that stage, for a person to decide
 //! ```
 //!
-//! The document has the stages ([`Stages`](super::Stages)), and the caller brings the checks: each
+//! The document has the stages ([`Stages`](crate::kill_switch::Stages)), and the caller brings the checks: each
 //! [`Check`] is asked again and again while the stage soaks. A stage that is held is left as it is: to release it would
 //! give back a capability that has to stay off, and advancing would repeat the damage everywhere.
 //!
@@ -20,7 +20,8 @@
 //!
 //! ```
 //! use backstop::clock::Timestamp;
-//! use backstop::kill_switch::staged::{Check, Finding, StagedEngage};
+//! use backstop::rollout::soak::Finding;
+//! use backstop::rollout::staged::{Check, StagedEngage};
 //! use backstop::kill_switch::store::MemoryStore;
 //! use backstop::kill_switch::{Author, Change, Definition, Editor, Engage, OnUnknown, Scope, Stage, Stages, SwitchId};
 //! use std::time::Duration;
@@ -44,9 +45,7 @@ mod check;
 mod engage;
 mod report;
 mod run;
-mod soak;
 
 pub use check::{Check, Reached};
 pub use engage::StagedEngage;
 pub use report::{StagedError, StagedReport};
-pub use soak::Finding;

@@ -1,8 +1,8 @@
 //! Checks while a stage soaks.
 
-use super::soak::Finding;
 use crate::kill_switch::Stage;
 use crate::panic::catch_panic;
+use crate::rollout::soak::Finding;
 use std::fmt;
 
 /// Progress of a staged engagement, for its checks.

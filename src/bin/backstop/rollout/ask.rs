@@ -1,0 +1,121 @@
+//! Commands for a rollout: to its controller or, for a rollback without one, carried out here.
+
+use super::service::{controller, existing, held, holder, nothing};
+use crate::author_args::{BY, name};
+use crate::output::{Failure, Report};
+use crate::time_args::parse_length;
+use backstop::rollout::controller::Ended;
+use backstop::rollout::requests::Request;
+use backstop::rollout::stages::Ask;
+use backstop::rollout::state_dir::{Lock, StateDir};
+use clap::Args;
+use std::path::Path;
+use std::time::Duration;
+
+/// Longest wait for the controller's answer: it reads commands within a tenth of a second.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Args)]
+pub(super) struct Plain {
+    /// The service.
+    service: String,
+    /// The reason, kept in the journal and in the report.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[arg(long, value_name = "NAME", help = BY)]
+    by: Option<String>,
+}
+
+impl Plain {
+    fn request(&self, ask: Ask) -> Result<Request, Failure> {
+        Ok(Request::new(ask, name(self.by.as_deref())?, &self.reason))
+    }
+
+    pub(super) fn send(&self, state: &Path, ask: Ask) -> Result<Report, Failure> {
+        let dir = existing(state, &self.service)?;
+        if dir.holder().is_none() {
+            let message = format!(
+                "no controller runs for {}: `backstop rollout start` with the same plan goes on with its rollout",
+                self.service
+            );
+            return Err(Failure::Store(message));
+        }
+        send(&dir, &self.request(ask)?)
+    }
+}
+
+/// Sends a command to the controller, and waits for its answer.
+fn send(dir: &StateDir, request: &Request) -> Result<Report, Failure> {
+    request.send(dir)?;
+    match request.answer(dir, PATIENCE) {
+        Some(answer) if answer.is_accepted => Ok(Report::of(answer.text.clone(), &answer)),
+        Some(answer) => Err(Failure::Refused { code: "refused", message: answer.text }),
+        None => {
+            Err(Failure::Store(format!("the controller did not answer within {PATIENCE:?}; the command stays for it")))
+        }
+    }
+}
+
+/// Returns the traffic to the previous version. Without a controller it is done here.
+#[derive(Args)]
+pub(super) struct Rollback {
+    #[command(flatten)]
+    plain: Plain,
+    /// Weight 0 at once: before the plan's other actions, and without a look at the previous version.
+    #[arg(long)]
+    break_glass: bool,
+}
+
+impl Rollback {
+    pub(super) fn run(self, state: &Path) -> Result<Report, Failure> {
+        let dir = existing(state, &self.plain.service)?;
+        let ask = Ask::Rollback { cut: self.break_glass };
+        let request = self.plain.request(ask)?;
+        let holder = holder(&request.by, "rollout rollback");
+        match dir.lock(&holder)? {
+            Err(_) => send(&dir, &request),
+            Ok(lock) => alone(&dir, request, lock),
+        }
+    }
+}
+
+/// Carries out a rollback without a controller.
+fn alone(dir: &StateDir, request: Request, lock: Lock) -> Result<Report, Failure> {
+    let mut controller = controller(dir, lock, &request.by)?;
+    let answer = controller.ask(request);
+    if !answer.is_accepted {
+        return Err(nothing(answer.text));
+    }
+    let artifact = controller.rollout().plan().artifact.clone();
+    match controller.run() {
+        Ended::Done(end) => Ok(Report::of(format!("{artifact} has no traffic: {}", end.as_str()), &answer)),
+        Ended::Unwatched => {
+            let text = format!(
+                "{artifact} has no traffic. Nothing here sees whether the service recovers: look at it, or go on with \
+                 `backstop rollout start` and the same plan"
+            );
+            Ok(Report::of(text, &answer))
+        }
+        Ended::Escalated => Err(held(dir)),
+    }
+}
+
+/// Turns automatic decisions off for a while: a maintenance window, whose author is paged instead of a rollback.
+#[derive(Args)]
+pub(super) struct Disable {
+    #[command(flatten)]
+    plain: Plain,
+    /// Length of the window, at most 7 days.
+    #[arg(long = "for", value_name = "LENGTH", value_parser = parse_length)]
+    length: Duration,
+}
+
+impl Disable {
+    pub(super) fn run(self, state: &Path) -> Result<Report, Failure> {
+        let seconds = self.length.as_secs();
+        if !(1..=7 * 86_400).contains(&seconds) {
+            return Err(Failure::Usage(format!("--for: {seconds} s is not allowed, must be 1s to 7d")));
+        }
+        self.plain.send(state, Ask::Disable { seconds })
+    }
+}

@@ -1,0 +1,75 @@
+//! A service's folder, its lock, and a controller without a source.
+
+use crate::output::Failure;
+use crate::time_args::now;
+use backstop::rollout::controller::{Controller, Settings, StartError, Status};
+use backstop::rollout::journal::JournalError;
+use backstop::rollout::state_dir::{Holder, Lock, StateDir, StateError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(super) fn nothing(message: String) -> Failure {
+    Failure::Answered { exit_code: 4, code: "no_rollout".to_owned(), message }
+}
+
+/// The folder of a service that has had a rollout.
+pub(super) fn existing(state: &Path, service: &str) -> Result<StateDir, Failure> {
+    let dir = StateDir::new(state, service)?;
+    match dir.latest() {
+        Some(_) => Ok(dir),
+        None => Err(nothing(format!("{} has no rollout of {service}", state.display()))),
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        let message = error.to_string();
+        if matches!(error, StateError::Service(_)) { Self::Usage(message) } else { Self::Store(message) }
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+/// A controller without a source, in the latest rollout of a service.
+pub(super) fn controller(dir: &StateDir, lock: Lock, by: &str) -> Result<Controller, Failure> {
+    let folder = dir.latest().ok_or_else(|| nothing("there is no rollout".to_owned()))?;
+    let settings = Settings {
+        dir: dir.clone(),
+        commands_in: commands_in(&folder),
+        folder,
+        looks: None,
+        look_every: Duration::from_secs(1),
+        by: by.to_owned(),
+        reason: None,
+    };
+    Controller::new(settings, lock).map_err(|error| failed(&error))
+}
+
+/// The folder in which the plan's commands run: that of the plan when it was started.
+pub(super) fn commands_in(folder: &Path) -> PathBuf {
+    let text = std::fs::read_to_string(folder.join("start.json")).unwrap_or_default();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    value["commands_in"].as_str().map_or_else(|| PathBuf::from("."), PathBuf::from)
+}
+
+pub(super) fn failed(error: &StartError) -> Failure {
+    match error {
+        StartError::NoTraffic => Failure::Input(error.to_string()),
+        _ => Failure::Store(error.to_string()),
+    }
+}
+
+/// A person has to decide.
+pub(super) fn held(dir: &StateDir) -> Failure {
+    let status = Status::read(dir).ok().flatten();
+    Failure::Held(status.map_or_else(|| "a person has to decide".to_owned(), |status| status.why))
+}
+
+pub(super) fn holder(by: &str, command: &str) -> Holder {
+    let (pid, since) = (std::process::id(), now().to_string());
+    Holder { pid, by: by.to_owned(), command: command.to_owned(), since }
+}

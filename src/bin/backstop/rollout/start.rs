@@ -1,0 +1,268 @@
+//! `rollout start`: the controller, in the foreground.
+
+use super::service::{commands_in, controller, failed, held, holder};
+use crate::author_args::{BY, name};
+use crate::output::{Failure, Report};
+use crate::plan::{invalid, read};
+use crate::source_args::SourceArgs;
+use crate::time_args::now;
+use backstop::admin::Admin;
+use backstop::kill_switch::KillSwitches;
+use backstop::rollback::Policy;
+use backstop::rollback::plan::Plan;
+use backstop::rollout::controller::{Controller, Ended, Judged, Settings, refuse};
+use backstop::rollout::journal::{Journal, replay};
+use backstop::rollout::requests::Request;
+use backstop::rollout::stages::{Ask, End};
+use backstop::rollout::state_dir::{Lock, StateDir};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// Between two tries at the lock of a rollout that ends.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Starts a rollout, or goes on with one whose controller was killed. Runs until the rollout ends.
+#[derive(Args)]
+pub(super) struct Start {
+    /// The release plan, in TOML or JSON. Its commands run in its folder.
+    plan: PathBuf,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[arg(long, value_name = "NAME", help = BY)]
+    by: Option<String>,
+    /// The reason; required for an artifact that was rolled back before.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Also answer HTTP at this address: status and people's commands (/v1/rollouts).
+    #[arg(long, value_name = "ADDRESS", requires = "access_file")]
+    listen: Option<String>,
+    /// The access list for --listen, as `backstop switch token` writes it, with the verbs `rollout` and `rollback`.
+    #[arg(long, value_name = "FILE")]
+    access_file: Option<PathBuf>,
+    /// Seconds between two looks at the release.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, hide = true)]
+    look_every: f64,
+}
+
+impl Start {
+    pub(super) fn run(self, state: &Path) -> Result<Report, Failure> {
+        let by = name(self.by.as_deref())?;
+        let text = read(&self.plan)?;
+        let plan = Plan::check(&text, now()).map_err(|error| {
+            refuse(&text, &error.to_string());
+            invalid(&self.plan, &error)
+        })?;
+        if plan.traffic.is_none() {
+            let message = format!("{}: traffic: required, as this controller moves it", self.plan.display());
+            return Err(Failure::Input(message));
+        }
+        let home = std::path::absolute(&self.plan).ok().and_then(|path| path.parent().map(Path::to_owned));
+        let home = home.unwrap_or_else(|| PathBuf::from("."));
+        let (policy_text, policy) = policy(&home, &plan)?;
+        let dir = StateDir::new(state, &plan.service)?;
+        dir.create()?;
+        let lock = lock(&dir, &plan, &text, &by)?;
+        if let Some((number, end)) = ended_before(&dir, &text)?.filter(|_| self.reason.is_none()) {
+            // A supervisor may have missed the end. To begin anew would take the traffic away from a promoted release.
+            let warning = format!("rollout {number} of this plan has ended: add --reason to try it again");
+            let report = report(&dir, &plan.artifact, Ended::Done(end))?;
+            return Ok(Report { warning: Some(warning), ..report });
+        }
+        let folder = if let Some(folder) = unfinished(&dir, &text)? {
+            folder
+        } else {
+            self.needs_a_reason(&dir, &plan)?;
+            let start = serde_json::json!({ "commands_in": home, "by": by }).to_string();
+            let files: [(&str, &[u8]); 3] = [
+                ("plan.toml", text.as_bytes()),
+                ("policy.toml", policy_text.as_bytes()),
+                ("start.json", start.as_bytes()),
+            ];
+            dir.begin(&files)?
+        };
+        self.listen(state)?;
+        let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let source = self.source.open(&plan.service, &policy)?;
+        let judged = Judged::new(&plan.service, policy, source, &number, &folder.join("evidence").join("judge"));
+        let judged = judged.map_err(|error| Failure::Store(error.to_string()))?;
+        let settings = Settings {
+            dir: dir.clone(),
+            commands_in: commands_in(&folder),
+            folder,
+            looks: Some(Box::new(judged)),
+            look_every: Duration::try_from_secs_f64(self.look_every).unwrap_or(Duration::from_secs(1)),
+            by,
+            reason: self.reason,
+        };
+        let controller = Controller::new(settings, lock).map_err(|error| failed(&error))?;
+        eprintln!("rollout {number} of {}: {}", plan.service, controller.rollout().name());
+        report(&dir, &plan.artifact, controller.run())
+    }
+
+    /// Answers HTTP on a thread of its own, as long as the process lasts.
+    fn listen(&self, state: &Path) -> Result<(), Failure> {
+        let (Some(address), Some(access)) = (&self.listen, &self.access_file) else { return Ok(()) };
+        let usage = |error: backstop::ConfigError| Failure::Usage(error.to_string());
+        let failed = |error: std::io::Error| Failure::Store(format!("cannot listen at {address}: {error}"));
+        let switches = KillSwitches::builder("rollouts").build().map_err(usage)?;
+        let admin = Admin::builder(switches).access_file(access).rollouts(state).build().map_err(usage)?;
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let shown = listener.local_addr().map_err(failed)?;
+        if !shown.ip().is_loopback() && !admin.has_live_token() {
+            return Err(Failure::Usage(format!(
+                "--listen: {shown} can be reached from other machines, and no token is valid"
+            )));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let serve = move || {
+            runtime.block_on(async {
+                if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+                    let _ = admin.serve(listener).await;
+                }
+            });
+        };
+        thread::Builder::new().name("backstop-admin".to_owned()).spawn(serve).map_err(failed)?;
+        eprintln!("listening on http://{shown}");
+        Ok(())
+    }
+
+    /// An artifact that was rolled back before is tried again with a reason only.
+    fn needs_a_reason(&self, dir: &StateDir, plan: &Plan) -> Result<(), Failure> {
+        for folder in dir.rollouts().into_iter().rev() {
+            let Some((artifact, end)) = end_of(&folder)? else { continue };
+            if end == Some(End::RolledBack) && artifact != plan.artifact && dir.latest().as_ref() == Some(&folder) {
+                eprintln!("warning: {artifact} was rolled back, and its cause may still be there");
+            }
+            if artifact != plan.artifact {
+                continue;
+            }
+            if end == Some(End::RolledBack) && self.reason.is_none() {
+                let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                let message =
+                    format!("{artifact} was rolled back before (rollout {number}): add --reason to try it again");
+                return Err(Failure::Refused { code: "rolled_back_before", message });
+            }
+            break;
+        }
+        Ok(())
+    }
+}
+
+/// Takes the lock. A rollout of another artifact in progress loses its place first.
+fn lock(dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<Lock, Failure> {
+    let holder = holder(by, &format!("rollout start {}", plan.artifact));
+    let mut asked = None;
+    loop {
+        match dir.lock(&holder)? {
+            Ok(lock) => {
+                let Some(old) = other_unfinished(dir, text)? else { return Ok(lock) };
+                // Its controller was killed: its traffic returns here.
+                let mut old_controller = controller(dir, lock, by)?;
+                let answer = old_controller.ask(supersede(plan, by));
+                if !answer.is_accepted && old_controller.rollout().end().is_none() {
+                    return Err(Failure::Refused { code: "refused", message: answer.text });
+                }
+                if !matches!(old_controller.run(), Ended::Done(_)) {
+                    return Err(held(dir));
+                }
+                eprintln!("{old} lost its place");
+            }
+            Err(other) => {
+                let current = current(dir)?;
+                if current.as_deref() == Some(&plan.artifact) {
+                    let message = format!("a rollout of {} is in progress, held by {other}", plan.artifact);
+                    return Err(Failure::Refused { code: "in_progress", message });
+                }
+                let request = asked.take().map_or_else(
+                    || {
+                        let request = supersede(plan, by);
+                        request.send(dir).map(|()| request)
+                    },
+                    Ok,
+                )?;
+                if let Some(answer) = request.answer(dir, PAUSE)
+                    && !answer.is_accepted
+                {
+                    return Err(Failure::Refused { code: "refused", message: answer.text });
+                }
+                asked = Some(request);
+            }
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+fn supersede(plan: &Plan, by: &str) -> Request {
+    let artifact = plan.artifact.clone();
+    Request::new(Ask::Supersede { artifact }, by, "a new release")
+}
+
+/// Artifact and end of a rollout.
+fn end_of(folder: &Path) -> Result<Option<(String, Option<End>)>, Failure> {
+    let Ok(text) = std::fs::read_to_string(folder.join("plan.toml")) else { return Ok(None) };
+    let Ok(plan) = Plan::parse(&text) else { return Ok(None) };
+    let records = Journal::read(&folder.join("journal.jsonl"))?;
+    let artifact = plan.artifact.clone();
+    // Without a record it was never begun: there is nothing to go on with, and nothing to undo.
+    let end = if records.is_empty() { Some(End::Aborted) } else { replay(&Arc::new(plan), &records).0.end() };
+    Ok(Some((artifact, end)))
+}
+
+fn current(dir: &StateDir) -> Result<Option<String>, Failure> {
+    let Some(folder) = dir.latest() else { return Ok(None) };
+    Ok(end_of(&folder)?.filter(|(_, end)| end.is_none()).map(|(artifact, _)| artifact))
+}
+
+/// The rollout to go on with: the latest, if it has not ended and was started with this very plan.
+fn unfinished(dir: &StateDir, text: &str) -> Result<Option<PathBuf>, Failure> {
+    let Some(folder) = dir.latest() else { return Ok(None) };
+    let is_same = std::fs::read_to_string(folder.join("plan.toml")).is_ok_and(|own| own == text);
+    let is_open = end_of(&folder)?.is_some_and(|(_, end)| end.is_none());
+    Ok((is_same && is_open).then_some(folder))
+}
+
+/// Number and end of the latest rollout, if it was started with this very plan and has ended.
+fn ended_before(dir: &StateDir, text: &str) -> Result<Option<(String, End)>, Failure> {
+    let Some(folder) = dir.latest() else { return Ok(None) };
+    let is_same = std::fs::read_to_string(folder.join("plan.toml")).is_ok_and(|own| own == text);
+    let has_begun = folder.join("journal.jsonl").exists();
+    let end = end_of(&folder)?.and_then(|(_, end)| end).filter(|_| is_same && has_begun);
+    let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(end.map(|end| (number, end)))
+}
+
+/// The artifact of a rollout in progress that was started with another plan.
+fn other_unfinished(dir: &StateDir, text: &str) -> Result<Option<String>, Failure> {
+    if unfinished(dir, text)?.is_some() { Ok(None) } else { current(dir) }
+}
+
+/// The plan's policy: the built-in one if the plan names none and there is no `policy.toml`.
+fn policy(home: &Path, plan: &Plan) -> Result<(String, Policy), Failure> {
+    let path = home.join(&plan.policy);
+    if plan.policy == "policy.toml" && !path.exists() {
+        return Ok((Policy::DEFAULT.to_owned(), Policy::default()));
+    }
+    let text = read(&path)?;
+    let policy = Policy::parse(&text).map_err(|error| invalid(&path, &error))?;
+    Ok((text, policy))
+}
+
+fn report(dir: &StateDir, artifact: &str, ended: Ended) -> Result<Report, Failure> {
+    let value = |state: &str| serde_json::json!({ "artifact": artifact, "state": state });
+    match ended {
+        Ended::Done(end) => {
+            let exit_code = match end {
+                End::Promoted => 0,
+                End::RolledBack => 20,
+                End::Superseded | End::Aborted => 21,
+            };
+            let text = format!("{artifact}: {}", end.as_str().replace('_', " "));
+            Ok(Report { exit_code, ..Report::of(text, &value(end.as_str())) })
+        }
+        Ended::Unwatched | Ended::Escalated => Err(held(dir)),
+    }
+}

@@ -1,0 +1,105 @@
+//! `rollout status` and `rollout list`.
+
+use super::service::existing;
+use crate::output::{Failure, Report, json};
+use backstop::rollout::controller::Status;
+use backstop::rollout::state_dir::StateDir;
+use clap::Args;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// Between two reprints.
+const EVERY: Duration = Duration::from_secs(1);
+/// States in which nothing changes any more.
+const ENDED: [&str; 4] = ["promoted", "rolled_back", "superseded", "aborted"];
+
+/// Shows the latest rollout of a service, or of all.
+#[derive(Args)]
+pub(super) struct Show {
+    /// The service. Default: all.
+    service: Option<String>,
+    /// Reprint once a second until every rollout has ended.
+    #[arg(long)]
+    watch: bool,
+}
+
+impl Show {
+    pub(super) fn run(self, state: &Path, is_json: bool) -> Result<Report, Failure> {
+        loop {
+            let all = match &self.service {
+                Some(service) => Status::read(&existing(state, service)?)?.into_iter().collect(),
+                None => every(state)?,
+            };
+            let is_over = all.iter().all(|status| ENDED.contains(&&*status.state));
+            let report = Report::of(texts(&all), &all);
+            if !self.watch || is_over {
+                return Ok(report);
+            }
+            let mut out = std::io::stdout().lock();
+            let shown = if is_json { report.json } else { format!("\x1b[H\x1b[2J{}", report.text) };
+            if writeln!(out, "{shown}").and_then(|()| out.flush()).is_err() {
+                return Ok(Report::default()); // the reader has gone
+            }
+            drop(out);
+            thread::sleep(EVERY);
+        }
+    }
+}
+
+pub(super) fn list(state: &Path) -> Result<Report, Failure> {
+    let all = every(state)?;
+    let mut text = String::new();
+    for status in &all {
+        let Status { service, artifact, state, weight, .. } = status;
+        let _ = writeln!(text, "{service:<24} {artifact:<32} {state:<12} {weight:>3} %");
+    }
+    if all.is_empty() {
+        let _ = writeln!(text, "no rollouts in {}", state.display());
+    }
+    Ok(Report { json: json(&all), text, ..Report::default() })
+}
+
+fn every(state: &Path) -> Result<Vec<Status>, Failure> {
+    let mut all = Vec::new();
+    for service in StateDir::services(state) {
+        all.extend(Status::read(&StateDir::new(state, &service)?)?);
+    }
+    Ok(all)
+}
+
+fn texts(all: &[Status]) -> String {
+    let texts: Vec<_> = all.iter().map(text).collect();
+    if texts.is_empty() { "no rollouts".to_owned() } else { texts.join("\n") }
+}
+
+fn text(status: &Status) -> String {
+    let stages: Vec<_> = status.stages.iter().map(u32::to_string).collect();
+    let Status { service, artifact, previous, state, weight, seconds, .. } = status;
+    let mut text = format!("{service}: {artifact}, before {previous} (rollout {})\n", status.rollout);
+    let state = state.replace('_', " ");
+    let _ = writeln!(text, "  {state} at {weight} % for {seconds} s; stages {} %", stages.join(", "));
+    if !status.why.is_empty() {
+        let _ = writeln!(text, "  {}", status.why);
+    }
+    if let Some((seen, needed)) = status.samples {
+        let _ = writeln!(text, "  {seen} of {needed} canary requests");
+    }
+    if let Some((decision, sentence)) = &status.verdict {
+        let _ = writeln!(text, "  verdict {decision}: {sentence}");
+    }
+    for trouble in &status.troubles {
+        let _ = writeln!(text, "  warning: {trouble}");
+    }
+    let is_over = ENDED.contains(&&*status.state);
+    match &status.holder {
+        Some(holder) => {
+            let _ = writeln!(text, "  controller: {holder}");
+        }
+        None if is_over => {}
+        None => text += "  no controller runs: `backstop rollout start` with the same plan goes on\n",
+    }
+    text
+}

@@ -1,0 +1,202 @@
+//! Commands of a plan: a program and its arguments, without a shell, in a process group that ends with its time.
+
+use super::contract::Actuator;
+use super::limit::{Cancel, Limit, MoveError};
+use super::probe::{Probe, compare};
+use crate::fs::{careful, lock_within};
+use crate::rollback::plan::{Plan, Traffic};
+use crate::rollout::stages::Reading;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+/// Between two looks at a command that runs.
+const EVERY: Duration = Duration::from_millis(5);
+/// Between two runs of a `verify`.
+const VERIFY_EVERY: Duration = Duration::from_millis(200);
+/// Longest wait for a command of a controller that was killed, before another one runs beside it.
+const ORPHAN: Duration = Duration::from_secs(2);
+/// The end of an output that is quoted, in bytes.
+const QUOTED: u64 = 200;
+/// The log of outputs is not added to above this length.
+const LOG_MAX: u64 = 64 << 20;
+
+/// Facts that a command is given as variables: `BACKSTOP_SERVICE` and so on, and `{weight}` and `{version}`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment {
+    pub(crate) weight: u32,
+    pub(crate) key: u64,
+}
+
+/// Runs commands of one plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Command {
+    service: String,
+    version: String,
+    previous: String,
+    folder: PathBuf,
+    log: PathBuf,
+}
+
+impl Command {
+    pub(crate) fn new(plan: &Plan, folder: &Path, log: &Path) -> Self {
+        Self {
+            service: plan.service.clone(),
+            version: plan.artifact.clone(),
+            previous: plan.previous.clone(),
+            folder: folder.to_owned(),
+            log: log.to_owned(),
+        }
+    }
+
+    /// Runs a command to its end. Its output goes to the log.
+    pub(crate) fn run(&self, argv: &[String], environment: &Environment, limit: &Limit) -> Result<(), MoveError> {
+        let input = self.input(limit.left()?.min(ORPHAN));
+        let weight = environment.weight.to_string();
+        let fill = |word: &String| word.replace("{weight}", &weight).replace("{version}", &self.version);
+        let argv: Vec<_> = argv.iter().map(fill).collect();
+        let Some((program, arguments)) = argv.split_first() else {
+            return Err(MoveError::refused("the command is empty"));
+        };
+        let mut command = std::process::Command::new(program);
+        command
+            .args(arguments)
+            .current_dir(&self.folder)
+            .stdin(input.map_or_else(Stdio::null, |(file, _)| file.into()));
+        command.env("BACKSTOP_SERVICE", &self.service).env("BACKSTOP_VERSION", &self.version);
+        command.env("BACKSTOP_PREVIOUS", &self.previous).env("BACKSTOP_WEIGHT", &weight);
+        command.env("BACKSTOP_KEY", environment.key.to_string());
+        let output = self.output();
+        let begins = output.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
+        match output.as_ref().and_then(|file| Some((file.try_clone().ok()?, file.try_clone().ok()?))) {
+            Some((out, err)) => command.stdout(out).stderr(err),
+            None => command.stdout(Stdio::null()).stderr(Stdio::null()),
+        };
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let started = |error| MoveError::refused(format!("{program} cannot be run: {error}"));
+        let mut child = command.spawn().map_err(started)?;
+        let status = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) => {}
+                Err(error) => return Err(MoveError::new(format!("{program} cannot be waited for: {error}"))),
+            }
+            if let Err(error) = limit.pause(EVERY) {
+                kill(&mut child);
+                return Err(error);
+            }
+        };
+        if status.success() {
+            return Ok(());
+        }
+        let ended =
+            status.code().map_or_else(|| "was killed".to_owned(), |code| format!("ended with exit code {code}"));
+        let said = self.said(begins).map(|said| format!(": {said}")).unwrap_or_default();
+        Err(MoveError::new(format!("{program} {ended}{said}")))
+    }
+
+    /// Waits for a command that a killed controller left running.
+    ///
+    /// # Errors
+    ///
+    /// One that does not end in time.
+    pub(crate) fn settle(&self, limit: &Limit) -> Result<(), MoveError> {
+        match self.input(limit.left()?) {
+            Some((_, false)) => Err(MoveError::new("the command of the controller before this one still runs")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The standard input of a command: an empty file whose lock is held until the command and all that it started have
+    /// closed it, also if this process is killed. `false` if another command held it for all of this time.
+    fn input(&self, patience: Duration) -> Option<(File, bool)> {
+        let path = self.log.with_file_name("running");
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        careful(&mut options, 0o600);
+        let file = options.open(path).ok()?;
+        let is_free = lock_within(&file, patience).ok()?;
+        Some((file, is_free))
+    }
+
+    /// Runs a `verify` until it succeeds or the time is over.
+    pub(crate) fn verify(&self, argv: &[String], environment: &Environment, limit: &Limit) -> Result<(), MoveError> {
+        loop {
+            let Err(last) = self.run(argv, environment, limit) else { return Ok(()) };
+            if last.is_final() {
+                return Err(last);
+            }
+            limit.pause(VERIFY_EVERY).map_err(|_| MoveError::new(format!("its verify does not succeed: {last}")))?;
+        }
+    }
+
+    fn output(&self) -> Option<File> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        careful(&mut options, 0o600); // a command may print anything
+        let file = options.open(&self.log).ok()?;
+        file.metadata().is_ok_and(|metadata| metadata.len() < LOG_MAX).then_some(file)
+    }
+
+    /// The last line that the command printed.
+    fn said(&self, begins: u64) -> Option<String> {
+        let mut file = File::open(&self.log).ok()?;
+        let ends = file.metadata().ok()?.len();
+        file.seek(SeekFrom::Start(begins.max(ends.saturating_sub(QUOTED)))).ok()?;
+        let mut bytes = Vec::new();
+        file.take(QUOTED).read_to_end(&mut bytes).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        let last = text.lines().rev().find(|line| !line.trim().is_empty())?;
+        Some(last.chars().filter(|char| !char.is_control()).collect())
+    }
+}
+
+/// Kills a command and everything that it started in its group.
+fn kill(child: &mut Child) {
+    #[cfg(unix)]
+    if let Some(group) = rustix::process::Pid::from_raw(child.id().cast_signed()) {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Moves traffic by a command.
+pub(super) struct Commanded {
+    traffic: Traffic,
+    command: Command,
+    probe: Option<Probe>,
+}
+
+impl Commanded {
+    pub(super) fn new(traffic: Traffic, command: Command) -> Self {
+        let probe = Probe::of(&traffic);
+        Self { traffic, command, probe }
+    }
+}
+
+impl Actuator for Commanded {
+    fn set(&mut self, weight: u32, _: bool, cancel: &Cancel) -> Result<(), MoveError> {
+        let limit = Limit::new(self.traffic.timeout, cancel);
+        let environment = Environment { weight, ..Environment::default() };
+        self.command.run(&self.traffic.argv, &environment, &limit)?;
+        if let Some(verify) = &self.traffic.verify {
+            self.command.verify(verify, &environment, &limit)?;
+        }
+        self.probe.as_ref().map_or(Ok(()), |probe| probe.confirm(weight, &limit))
+    }
+
+    fn read(&mut self, weight: u32) -> Reading {
+        let limit = Limit::new(self.traffic.timeout, &Cancel::default());
+        let Some(verify) = &self.traffic.verify else { return compare(self.probe.as_ref(), weight, &limit) };
+        let environment = Environment { weight, ..Environment::default() };
+        match self.command.run(verify, &environment, &limit) {
+            Ok(()) => Reading::Same,
+            Err(error) if error.is_final() => Reading::Unknown { why: error.to_string() },
+            Err(error) => Reading::Differs { why: error.to_string() },
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The thread that looks: a source may block for as long as it likes.
+
+use crate::clock::Clock;
+use crate::fs::careful;
+use crate::rollback::plan::{Plan, Recovery};
+use crate::rollback::{Arm, Decision, Tick, Verdict};
+use crate::rollout::soak::Finding;
+use crate::rollout::source::SourceError;
+use crate::rollout::stages::{Look, Ready};
+use crate::rollout::state_dir::{read, write};
+use crate::rollout::verify::{Health, Now};
+use crate::sync::{Arc, Mutex};
+use serde_json::{Value, json};
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+/// Looks of the previous version that count as the time before.
+const BEFORE: u32 = 600;
+/// A file of evidence is not added to above this length.
+const EVIDENCE_MAX: u64 = 256 << 20;
+
+/// A verdict, and the tick behind it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The tick; `None` if the source had nothing new, or did not answer.
+    pub tick: Option<Tick>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// Looks at both arms, and judges them.
+pub trait Looks: Send {
+    /// Everything since the look before, judged.
+    ///
+    /// # Errors
+    ///
+    /// A source that does not answer, where nothing is known of the verdict either.
+    fn look(&mut self) -> Result<Seen, SourceError>;
+
+    /// A stage of this weight begins.
+    fn set_stage(&mut self, weight: u32);
+
+    /// A person decides against the verdict.
+    fn override_by(&mut self, by: &str, reason: &str);
+}
+
+#[derive(Default)]
+struct Outbox {
+    look: Option<Look>,
+    failure: Option<String>,
+    commands: Vec<Command>,
+    is_over: bool,
+}
+
+pub(super) enum Command {
+    Stage(u32),
+    Override(String, String),
+}
+
+/// Looks once an interval.
+pub(super) struct Looking {
+    outbox: Arc<Mutex<Outbox>>,
+    thread: Thread,
+}
+
+struct Worker {
+    outbox: Arc<Mutex<Outbox>>,
+    looks: Box<dyn Looks>,
+    every: Duration,
+    evidence: PathBuf,
+    recovery: Recovery,
+    /// Weight of the plan's first stage.
+    first: u32,
+    weight: u32,
+    samples: f64,
+    before: Health,
+    before_looks: u32,
+    now: Now,
+    /// Instances at the last tick.
+    last: (Option<Ready>, Option<Ready>),
+    controller: Thread,
+}
+
+impl Looking {
+    /// Nothing of a rollback counts as the time before the rollout.
+    pub(super) fn new(
+        looks: Box<dyn Looks>,
+        plan: &Plan,
+        evidence: &Path,
+        every: Duration,
+        is_retreat: bool,
+    ) -> std::io::Result<Self> {
+        let outbox: Arc<Mutex<Outbox>> = Arc::default();
+        let known: Option<Health> = read(&evidence.join("before.json"));
+        let worker = Worker {
+            outbox: Arc::clone(&outbox),
+            looks,
+            every,
+            evidence: evidence.to_owned(),
+            recovery: plan.recovery.clone(),
+            first: plan.stages.first().map_or(0, |stage| stage.weight),
+            weight: 0,
+            samples: 0.0,
+            before_looks: if known.is_some() || is_retreat { BEFORE } else { 0 },
+            before: known.unwrap_or_default(),
+            now: Now::default(),
+            last: (None, None),
+            controller: thread::current(),
+        };
+        let started = thread::Builder::new().name("backstop-looking".to_owned()).spawn(move || worker.run())?;
+        Ok(Self { outbox, thread: started.thread().clone() })
+    }
+
+    pub(super) fn send(&self, command: Command) {
+        let mut outbox = self.outbox.lock();
+        if let Command::Stage(_) = command {
+            outbox.look = None; // it counted the samples of the stage before
+        }
+        outbox.commands.push(command);
+        drop(outbox);
+        self.thread.unpark();
+    }
+
+    pub(super) fn look(&self) -> Option<Look> {
+        self.outbox.lock().look.take()
+    }
+
+    /// Why the last look failed.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.outbox.lock().failure.clone()
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.outbox.lock().is_over = true;
+        self.thread.unpark();
+    }
+}
+
+impl Worker {
+    fn run(mut self) {
+        let clock = Clock::system();
+        let mut next = clock.now();
+        loop {
+            let commands = {
+                let mut outbox = self.outbox.lock();
+                if outbox.is_over {
+                    return;
+                }
+                std::mem::take(&mut outbox.commands)
+            };
+            for command in commands {
+                self.take(command);
+            }
+            if !next.is_reached(clock.now()) {
+                thread::park_timeout(next.saturating_duration_since(clock.now()));
+                continue;
+            }
+            next = clock.now().saturating_add(self.every);
+            let look = self.looks.look().map(|seen| self.see(&seen));
+            let mut outbox = self.outbox.lock();
+            match look {
+                Err(error) => outbox.failure = Some(error.to_string()),
+                Ok(look) => {
+                    outbox.failure = None;
+                    let is_current = !outbox.commands.iter().any(|command| matches!(command, Command::Stage(_)));
+                    if let Some(look) = look.filter(|_| is_current) {
+                        outbox.look = Some(look);
+                    }
+                }
+            }
+            drop(outbox);
+            self.controller.unpark();
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Stage(weight) => {
+                (self.weight, self.samples) = (weight, 0.0);
+                self.now.clear();
+                self.looks.set_stage(weight);
+            }
+            Command::Override(by, reason) => self.looks.override_by(&by, &reason),
+        }
+    }
+
+    /// Nothing new says nothing new: a verdict that goes on is no reason to go on then.
+    fn see(&mut self, Seen { tick, verdict }: &Seen) -> Option<Look> {
+        self.keep("verdicts.jsonl", &json!(verdict));
+        let (decision, sentence) = (verdict.decision, verdict.sentence.clone());
+        let Some(tick) = tick else {
+            let recovery = Finding::Waiting("nothing is measured".to_owned());
+            let (canary, stable) = self.last;
+            let look = Look { decision, sentence, canary, stable, samples: self.samples, recovery };
+            // Before the first stage, a measurement is what lets the release have traffic at all.
+            let says_nothing = decision == Decision::Continue || decision == Decision::Collecting && self.weight == 0;
+            return (!says_nothing).then_some(look);
+        };
+        let Tick { at, canary, baseline, .. } = tick;
+        self.keep("ticks.jsonl", &json!({ "at": at, "stage": self.weight, "canary": canary, "baseline": baseline }));
+        self.samples += Health::of(canary).requests;
+        let stable = baseline.as_ref().and_then(ready);
+        self.last = (ready(canary), stable);
+        let health = baseline.as_ref().map(Health::of).unwrap_or_default();
+        let is_before = self.weight <= self.first && decision != Decision::Rollback;
+        if is_before && self.before_looks < BEFORE && health.requests > 0.0 {
+            self.before.add(&health);
+            self.before_looks += 1;
+            let bytes = serde_json::to_vec(&self.before).unwrap_or_default();
+            let _ = write(&self.evidence.join("before.json"), &bytes);
+        }
+        self.now.push(health);
+        let recovery = if self.weight == 0 {
+            self.now.recovery(&self.recovery, &self.before, stable)
+        } else {
+            Finding::Waiting("the release has traffic".to_owned())
+        };
+        Some(Look { decision, sentence, canary: ready(canary), stable, samples: self.samples, recovery })
+    }
+
+    /// Adds a line to a file of evidence. A full disk costs evidence and nothing else.
+    fn keep(&self, name: &str, value: &Value) {
+        let path = self.evidence.join(name);
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        careful(&mut options, 0o600);
+        let Ok(mut file) = options.open(path) else { return };
+        if file.metadata().is_ok_and(|metadata| metadata.len() < EVIDENCE_MAX) {
+            let _: std::io::Result<()> = file.write_all(format!("{value}\n").as_bytes());
+        }
+    }
+}
+
+fn ready(arm: &Arm) -> Option<Ready> {
+    let instances = arm.instances?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is limited, and ticks are not negative"
+    )]
+    let whole = |count: f64| count.clamp(0.0, 1e9) as u32;
+    let total = whole(instances.total);
+    Some(Ready { ready: total.saturating_sub(whole(instances.not_ready + instances.not_started)), total })
+}

@@ -1,0 +1,123 @@
+//! Requests: commands of people as files that the controller reads, and its answers.
+//!
+//! A command is a file that is put in place whole, so the shell and HTTP have one way in, with the permissions of the
+//! directory. The controller looks for files ten times a second or more, journals the command and removes the file; the
+//! identity in the journal keeps a command from being carried out twice after a crash.
+
+use super::stages::Ask;
+use super::state_dir::{StateDir, StateError, read, write};
+use crate::clock::{Clock, timestamp};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// Most requests that are read at one look, and answers that are kept.
+const MOST: usize = 100;
+
+/// A person's command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its identity.
+    #[serde(default)]
+    pub id: String,
+    /// The command.
+    pub ask: Ask,
+    /// The person.
+    pub by: String,
+    /// The reason.
+    pub reason: String,
+}
+
+/// The controller's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whether the command was accepted.
+    pub is_accepted: bool,
+    /// The answer in one sentence.
+    pub text: String,
+}
+
+impl Request {
+    /// A command with a new identity.
+    pub fn new(ask: Ask, by: impl Into<String>, reason: impl Into<String>) -> Self {
+        // std's keys are random for each: no other source of randomness is needed for a name.
+        let random = RandomState::new().hash_one(());
+        let id = format!("{:020}-{random:016x}", timestamp().as_nanosecond());
+        Self { id, ask, by: by.into(), reason: reason.into() }
+    }
+
+    /// Puts the command where the controller finds it.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the file system.
+    pub fn send(&self, to: &StateDir) -> Result<(), StateError> {
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        write(&to.path().join("requests").join(format!("{}.json", self.id)), &bytes)
+    }
+
+    /// Waits for the answer; `None` if there is none in this time. Blocks the current thread.
+    pub fn answer(&self, from: &StateDir, within: Duration) -> Option<Answer> {
+        let clock = Clock::system();
+        let path = from.path().join("answers").join(format!("{}.json", self.id));
+        let begun = clock.now();
+        loop {
+            if let Some(answer) = read(&path) {
+                let _: io::Result<()> = fs::remove_file(&path);
+                return Some(answer);
+            }
+            if clock.now().saturating_duration_since(begun) >= within {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Requests that wait, the oldest first. A file that is none is put aside.
+pub(crate) fn waiting(dir: &StateDir) -> Vec<Request> {
+    let folder = dir.path().join("requests");
+    let mut names: Vec<_> = fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            !name.starts_with('.') && Path::new(name).extension().is_some_and(|extension| extension == "json")
+        })
+        .collect();
+    names.sort();
+    names.truncate(MOST);
+    let request = |name: &String| {
+        let path = folder.join(name);
+        let request: Option<Request> = read(&path);
+        if request.is_none() {
+            let _: io::Result<()> = fs::rename(&path, path.with_extension("refused"));
+        }
+        let id = name.trim_end_matches(".json").to_owned();
+        request.map(|request| Request { id, ..request })
+    };
+    names.iter().filter_map(request).collect()
+}
+
+/// Answers a request and removes it. One that cannot be answered is removed all the same.
+pub(crate) fn answer(dir: &StateDir, id: &str, answer: &Answer) {
+    let bytes = serde_json::to_vec(answer).unwrap_or_default();
+    let folder = dir.path().join("answers");
+    let _ = write(&folder.join(format!("{id}.json")), &bytes);
+    remove(dir, id);
+    let mut old: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    old.sort();
+    for path in old.iter().take(old.len().saturating_sub(MOST)) {
+        let _: io::Result<()> = fs::remove_file(path);
+    }
+}
+
+/// Removes a request that was carried out before.
+pub(crate) fn remove(dir: &StateDir, id: &str) {
+    let _: io::Result<()> = fs::remove_file(dir.path().join("requests").join(format!("{id}.json")));
+}

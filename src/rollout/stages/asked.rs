@@ -1,0 +1,131 @@
+//! A person's commands.
+
+use super::event::{Action, Ask, Job};
+use super::retreat::Cause;
+use super::state::{End, Rollout, State, Window};
+use crate::rollback::plan::Level;
+use std::time::Duration;
+
+impl Rollout {
+    pub(super) fn asked(&mut self, ask: &Ask, by: &str, reason: &str, at: Duration, out: &mut Vec<Action>) {
+        let answer = self.answer(ask, by, reason, at, out);
+        if answer.is_ok() && !matches!(ask, Ask::Rollback { .. } | Ask::Reject | Ask::Supersede { .. }) {
+            let text = format!("{by} asked to {} the rollout of {}: {reason}", ask.as_str(), self.plan.artifact);
+            out.push(Action::Alert { level: Level::Info, text });
+        }
+        let (is_accepted, text) = match answer {
+            Ok(text) => (true, text),
+            Err(text) => (false, text),
+        };
+        out.push(Action::Answer { is_accepted, text });
+    }
+
+    fn answer(
+        &mut self,
+        ask: &Ask,
+        by: &str,
+        reason: &str,
+        at: Duration,
+        out: &mut Vec<Action>,
+    ) -> Result<String, String> {
+        if let Some(end) = self.end()
+            && !(matches!(ask, Ask::Rollback { .. }) && end == End::Promoted)
+        {
+            return Err(format!("the rollout of {} has ended: {}", self.plan.artifact, end.as_str()));
+        }
+        match ask {
+            Ask::Approve => self.approve(by, reason, at, out),
+            Ask::Reject => {
+                self.back(by, reason, false, at, out);
+                Ok("rejected: traffic returns to the previous version".to_owned())
+            }
+            Ask::Rollback { cut } => Ok(self.back(by, reason, *cut, at, out)),
+            Ask::Pause if self.is_retreat() => Err("a rollback cannot be paused".to_owned()),
+            Ask::Pause => {
+                if self.paused.is_none() {
+                    self.paused = Some((by.to_owned(), reason.to_owned(), at));
+                }
+                Ok(format!("paused at {} %; a verdict still rolls back", self.weight))
+            }
+            Ask::Resume => self.resume(at, out),
+            Ask::Disable { seconds } => {
+                let until = at.saturating_add(Duration::from_secs(*seconds));
+                let (owner, reason) = (by.to_owned(), reason.to_owned());
+                self.disabled = Some(Window { owner, reason, since: at, until, is_paged: false });
+                Ok(format!("automation is disabled for {seconds} s: {by} is paged instead of a rollback"))
+            }
+            Ask::Enable if self.disabled.is_none() => Err("automation is not disabled".to_owned()),
+            Ask::Enable => {
+                self.let_go(at, |rollout| rollout.disabled = None);
+                Ok("automation is enabled".to_owned())
+            }
+            Ask::Supersede { artifact } => {
+                if self.is_retreat() {
+                    return Ok("it is rolling back already".to_owned());
+                }
+                if self.plan.forward_fix_only && self.weight > 0 {
+                    return Err(format!("{} can only be fixed forward: it keeps its traffic", self.plan.artifact));
+                }
+                let reason = format!("{by} starts {artifact}");
+                self.retreat(Cause { reason, is_cut: false, is_superseded: true }, at, out);
+                Ok("traffic returns to the previous version".to_owned())
+            }
+        }
+    }
+
+    fn approve(&mut self, by: &str, reason: &str, at: Duration, out: &mut Vec<Action>) -> Result<String, String> {
+        if self.is_retreat() || matches!(self.state, State::Promoting { .. }) {
+            return Err(format!("there is nothing to approve: the rollout is {}", self.name()));
+        }
+        if matches!(self.state, State::Checking) && !self.is_approved {
+            self.entered = at; // its deadline begins with the approval
+        }
+        self.is_approved = true;
+        if self.held.is_some() {
+            self.let_go(at, |rollout| rollout.held = None);
+            out.push(Action::Override { by: by.to_owned(), reason: reason.to_owned() });
+            return Ok("approved against the verdict: the rollout goes on".to_owned());
+        }
+        Ok("approved".to_owned())
+    }
+
+    fn back(&mut self, by: &str, reason: &str, is_cut: bool, at: Duration, out: &mut Vec<Action>) -> String {
+        let weight = self.weight;
+        if !self.is_retreat() {
+            let reason = format!("{by}: {reason}");
+            self.retreat(Cause { reason, is_cut, is_superseded: false }, at, out);
+            return format!("rolling back from {weight} %");
+        }
+        if is_cut {
+            self.cut(at, out);
+            return format!("rolling back from {weight} % at once");
+        }
+        "it is rolling back already".to_owned()
+    }
+
+    fn resume(&mut self, at: Duration, out: &mut Vec<Action>) -> Result<String, String> {
+        if self.paused.is_some() {
+            self.let_go(at, |rollout| rollout.paused = None);
+            return Ok("resumed".to_owned());
+        }
+        if self.escalated.take().is_none() {
+            return Err("it is neither paused nor waiting for a person".to_owned());
+        }
+        self.has_drifted = false;
+        self.cancel(out);
+        match self.state {
+            State::Moving { stage } => {
+                self.enter(State::Moving { stage }, at);
+                let weight = self.plan.stages.get(stage).map_or(0, |of| of.weight);
+                self.begin(Job::Move { weight, cut: false }, out);
+            }
+            State::RollingBack { .. } => self.retreat_on(at, out),
+            State::Promoting { next } => self.promote(next, at, out),
+            _ => {
+                let cut = self.decided.as_ref().is_some_and(|decided| decided.is_cut);
+                self.begin(Job::Move { weight: self.weight, cut }, out);
+            }
+        }
+        Ok("tried again".to_owned())
+    }
+}

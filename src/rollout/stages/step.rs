@@ -1,0 +1,338 @@
+//! From one event to the next state.
+
+use super::event::{Action, Event, Job, Look, Outcome, Reading, Ready, Step};
+use super::retreat::Cause;
+use super::state::{Doing, End, Rollout, State};
+use crate::rollback::Decision;
+use crate::rollback::plan::{Gate, Level};
+use crate::rollout::soak::Outcome as Soaked;
+use std::time::Duration;
+
+/// Pauses before the attempts at a weight: enough for a load balancer that restarts.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+impl Rollout {
+    /// Takes an event at this time since the rollout began, which never goes back, and returns what to do.
+    pub fn step(&mut self, event: &Event, at: Duration) -> Vec<Action> {
+        let mut out = Vec::new();
+        if self.end().is_some() && !matches!(event, Event::Asked { .. }) {
+            return out;
+        }
+        match event {
+            Event::Started { by, .. } => {
+                let (artifact, service) = (&self.plan.artifact, &self.plan.service);
+                let text = format!("{by} started the rollout of {artifact} for {service}");
+                out.push(Action::Alert { level: Level::Info, text });
+                out.push(Action::Stage { weight: 0 });
+                self.begin(Job::Move { weight: 0, cut: false }, &mut out);
+            }
+            Event::Resumed => self.resumed(&mut out),
+            Event::Looked(look) => self.looked(look, at, &mut out),
+            Event::Finished { key, outcome } => self.finished(*key, outcome, at, &mut out),
+            Event::Weight { reading } => self.read_back(reading, &mut out),
+            Event::Asked { ask, by, reason, .. } => self.asked(ask, by, reason, at, &mut out),
+            Event::Clock => {}
+        }
+        self.timed(at, &mut out);
+        out
+    }
+
+    /// An action that was in progress may or may not have been done.
+    fn resumed(&mut self, out: &mut Vec<Action>) {
+        out.push(Action::Stage { weight: self.weight });
+        if let Some(why) = self.escalated.clone() {
+            out.push(Action::Alert { level: Level::Page, text: format!("{why}. {} decides", self.contact()) });
+        }
+        let Some(Doing { job, due, .. }) = self.doing.take() else { return };
+        let job = match job {
+            Job::Run { step, is_again } => Job::Run { step, is_again: is_again || due.is_none() },
+            moves @ Job::Move { .. } => moves,
+        };
+        self.begin(job, out);
+    }
+
+    fn looked(&mut self, look: &Look, at: Duration, out: &mut Vec<Action>) {
+        (self.canary, self.stable) = (look.canary, look.stable);
+        if look.decision == Decision::Rollback && self.decided.is_none() {
+            return self.rollback_is_due(&look.sentence, at, out);
+        }
+        // ## Soaking, paused by a verdict <=> Soaking
+        match look.decision {
+            Decision::Pause if self.held.is_none() && self.stage().is_some() => {
+                let text = format!("paused at {} %: {}", self.weight, look.sentence);
+                out.push(Action::Alert { level: Level::Notify, text });
+                self.held = Some((look.sentence.clone(), at));
+            }
+            Decision::Continue if self.held.is_some() => self.let_go(at, |rollout| rollout.held = None),
+            _ => {}
+        }
+        match self.state.clone() {
+            State::Checking => self.check(look, at, out),
+            State::Soaking { stage } | State::Waiting { stage } => self.soak(stage, look, at, out),
+            State::RollingBack { .. } => self.retreat_on(at, out),
+            State::Recovering { mut soak } => {
+                let outcome = soak.0.look(at.saturating_sub(self.entered), &[(String::new(), look.recovery.clone())]);
+                self.state = State::Recovering { soak };
+                if outcome == Soaked::Passed && self.doing.is_none() && self.escalated.is_none() {
+                    // ## Recovering => Done
+                    self.finish(End::RolledBack, at, out);
+                }
+            }
+            State::Moving { .. } | State::Promoting { .. } | State::Done(_) => {}
+        }
+    }
+
+    fn rollback_is_due(&mut self, why: &str, at: Duration, out: &mut Vec<Action>) {
+        match &mut self.disabled {
+            None => self.retreat(Cause::of(why), at, out),
+            Some(window) if window.is_paged => {}
+            Some(window) => {
+                window.is_paged = true;
+                let text = format!(
+                    "a rollback is due and automation is disabled: {} decides, who disabled it ({}). {why}",
+                    window.owner, window.reason
+                );
+                out.push(Action::Alert { level: Level::Page, text });
+            }
+        }
+    }
+
+    /// Returns whether nothing but the release itself keeps it from more traffic.
+    pub(super) fn may_advance(&self) -> bool {
+        let is_free = self.doing.is_none() && self.escalated.is_none() && self.decided.is_none();
+        is_free && self.paused.is_none() && self.disabled.is_none() && self.held.is_none()
+    }
+
+    // ## Checking => Moving
+    fn check(&mut self, look: &Look, at: Duration, out: &mut Vec<Action>) {
+        if self.stable.is_some_and(|stable| stable.ready * 2 < stable.total) {
+            let stable = &self.plan.previous;
+            let text =
+                format!("the rollout does not start: {stable}, which a rollback would return to, is not healthy");
+            return self.report("stable", Level::Notify, text, out);
+        }
+        if self.plan.start == Gate::Manual && !self.is_approved {
+            let text = format!("an approval is needed before {} gets traffic", self.plan.artifact);
+            return self.report("approval", Level::Notify, text, out);
+        }
+        let is_ready = self.canary.is_none_or(Ready::is_whole) && look.decision != Decision::Pause;
+        if is_ready && self.may_advance() {
+            self.advance_to(0, at, out);
+        }
+    }
+
+    // ## Soaking => (Waiting | Moving | Promoting)
+    fn soak(&mut self, stage: usize, look: &Look, at: Duration, out: &mut Vec<Action>) {
+        let Some(of) = self.plan.stages.get(stage).cloned() else { return };
+        let elapsed = self.elapsed(at);
+        let has_samples = look.samples >= f64::from(of.samples);
+        let is_whole = self.canary.is_none_or(Ready::is_whole);
+        let is_decided = look.decision == Decision::Continue && elapsed >= of.min && has_samples && is_whole;
+        if elapsed >= of.min && !has_samples {
+            let text = too_quiet(of.weight, look.samples, of.samples, elapsed, of.max);
+            self.report("quiet", Level::Notify, text, out);
+        }
+        if !is_decided || !self.may_advance() {
+            if matches!(self.state, State::Waiting { .. }) && look.decision != Decision::Continue {
+                self.state = State::Soaking { stage };
+            }
+            return;
+        }
+        let is_open = match of.gate {
+            Gate::Auto => true,
+            Gate::Timed => self.is_approved || elapsed >= of.max,
+            Gate::Manual => self.is_approved,
+        };
+        if is_open {
+            self.advance_to(stage + 1, at, out);
+        } else {
+            self.state = State::Waiting { stage };
+            let text = format!("the stage of {} % is decided and waits for an approval: {}", of.weight, look.sentence);
+            self.report("approval", Level::Notify, text, out);
+        }
+    }
+
+    fn advance_to(&mut self, stage: usize, at: Duration, out: &mut Vec<Action>) {
+        if let Some(of) = self.plan.stages.get(stage) {
+            let weight = of.weight;
+            self.enter(State::Moving { stage }, at);
+            self.begin(Job::Move { weight, cut: false }, out);
+        } else {
+            self.promote(0, at, out);
+        }
+    }
+
+    // ## Promoting => (Promoting | Done)
+    pub(super) fn promote(&mut self, next: usize, at: Duration, out: &mut Vec<Action>) {
+        if next < self.plan.promote.len() {
+            self.enter(State::Promoting { next }, at);
+            self.begin(Job::Run { step: Step::Promote(next), is_again: false }, out);
+        } else {
+            self.finish(End::Promoted, at, out);
+        }
+    }
+
+    fn finished(&mut self, key: u64, outcome: &Outcome, at: Duration, out: &mut Vec<Action>) {
+        let Some(doing) = self.doing.take_if(|doing| doing.key == key && doing.due.is_none()) else { return };
+        match (outcome, &doing.job) {
+            (Outcome::Done, Job::Move { weight, .. }) => {
+                self.weight = *weight;
+                match self.state {
+                    // ## Moving => Soaking
+                    State::Moving { stage } => {
+                        self.enter(State::Soaking { stage }, at);
+                        out.push(Action::Stage { weight: *weight });
+                    }
+                    State::RollingBack { .. } => self.retreated(at, out),
+                    _ => {}
+                }
+            }
+            (Outcome::Done, Job::Run { step: Step::Promote(done), .. }) => self.promote(done + 1, at, out),
+            (Outcome::Done, Job::Run { .. }) => self.retreated(at, out),
+            (Outcome::Failed { why, is_final }, _) => self.failed(doing, why, *is_final, at, out),
+        }
+    }
+
+    fn failed(&mut self, doing: Doing, why: &str, is_final: bool, at: Duration, out: &mut Vec<Action>) {
+        let pauses: &[Duration] = match doing.job {
+            Job::Move { .. } => &PAUSES,
+            Job::Run { step, .. } if self.command(step).is_some_and(|action| action.idempotent) => &PAUSES[..1],
+            Job::Run { .. } => &[],
+        };
+        if let Some(pause) = pauses.get(doing.failures).filter(|_| !is_final) {
+            let due = Some(at.saturating_add(*pause));
+            self.doing = Some(Doing { failures: doing.failures + 1, due, ..doing });
+            return;
+        }
+        match doing.job {
+            Job::Move { weight, .. } => self.escalate(format!("the weight of {weight} % could not be set: {why}"), out),
+            Job::Run { step: Step::Preserve(place), .. } => {
+                let text = format!("preserve[{place}] failed, and the rollback goes on without it: {why}");
+                out.push(Action::Alert { level: Level::Info, text });
+                self.retreated(at, out);
+            }
+            Job::Run { step, .. } => {
+                let name = self.name_of(step);
+                self.escalate(format!("{name} failed: {why}"), out);
+            }
+        }
+    }
+
+    /// The weight was looked at while nothing moved it.
+    fn read_back(&mut self, reading: &Reading, out: &mut Vec<Action>) {
+        if self.expected().is_none() {
+            return;
+        }
+        match reading {
+            Reading::Same => self.unread = None,
+            Reading::Unknown { why } => {
+                if self.unread.is_none() {
+                    let text = format!("the weight cannot be read, and {} % is assumed: {why}", self.weight);
+                    out.push(Action::Alert { level: Level::Notify, text });
+                }
+                self.unread = Some(why.clone());
+            }
+            Reading::Differs { why } if self.has_drifted => {
+                self.escalate(format!("the weight was changed from outside again: {why}"), out);
+            }
+            Reading::Differs { why } => {
+                self.has_drifted = true;
+                let (weight, text) = (self.weight, format!("the weight was changed from outside: {why}"));
+                out.push(Action::Alert { level: Level::Notify, text: format!("{text}; {weight} % is set again") });
+                let cut = self.decided.as_ref().is_some_and(|decided| decided.is_cut);
+                self.begin(Job::Move { weight, cut }, out);
+            }
+        }
+    }
+
+    /// What time alone changes.
+    fn timed(&mut self, at: Duration, out: &mut Vec<Action>) {
+        if self.end().is_some() {
+            return;
+        }
+        if let Some(window) = self.disabled.clone().filter(|window| window.until <= at) {
+            self.let_go(at, |rollout| rollout.disabled = None);
+            let text = format!("automation is enabled again: the time that {} set is over", window.owner);
+            out.push(Action::Alert { level: Level::Info, text });
+        }
+        if let Some(doing) = self.doing.as_mut().filter(|doing| doing.due.is_some_and(|due| due <= at)) {
+            self.keys += 1;
+            (doing.key, doing.due) = (self.keys, None);
+            out.push(Action::Do { key: doing.key, job: doing.job.clone() });
+        }
+        self.call(at, out);
+        if self.decided.is_some() || self.escalated.is_some() || self.paused.is_some() || self.disabled.is_some() {
+            return;
+        }
+        let elapsed = self.elapsed(at);
+        match &self.state {
+            State::Checking if self.plan.start == Gate::Manual && !self.is_approved => {}
+            State::Checking if elapsed >= self.plan.stages.first().map_or(Duration::MAX, |stage| stage.max) => {
+                let why = format!("instances of {} were not ready for traffic in time", self.plan.artifact);
+                self.retreat(Cause::of(&why), at, out);
+            }
+            // ## Soaking => RollingBack
+            State::Soaking { stage } => {
+                let Some(of) = self.plan.stages.get(*stage) else { return };
+                let (weight, max) = (of.weight, of.max);
+                match &self.held {
+                    Some((_, since)) if at.saturating_sub(*since) >= max => {
+                        let text = format!("still paused at {weight} %: {} decides", self.contact());
+                        self.report("held", Level::Page, text, out);
+                    }
+                    None if elapsed >= max => {
+                        let why = format!("the stage of {weight} % was not decided within its longest duration");
+                        self.retreat(Cause::of(&why), at, out);
+                    }
+                    _ => {}
+                }
+            }
+            State::Moving { .. } | State::Promoting { .. } if elapsed >= self.longest_job() => {
+                self.escalate("an action has not ended in its time".to_owned(), out);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn finish(&mut self, end: End, at: Duration, out: &mut Vec<Action>) {
+        let (artifact, previous) = (&self.plan.artifact, &self.plan.previous);
+        let text = match end {
+            End::Promoted => format!("{artifact} is promoted"),
+            End::RolledBack => format!("{artifact} is rolled back to {previous}, and the service has recovered"),
+            End::Superseded => format!("{artifact} has no traffic: another release takes its place"),
+            End::Aborted => format!("the rollout of {artifact} ended before it had traffic"),
+        };
+        let level = if end == End::Promoted { Level::Info } else { Level::Notify };
+        out.push(Action::Alert { level, text });
+        self.enter(State::Done(end), at);
+        self.escalated = None;
+    }
+}
+
+/// The length that a stage needs with its traffic.
+fn too_quiet(weight: u32, samples: f64, needed: u32, elapsed: Duration, max: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    let until = if samples > 0.0 {
+        let needs = seconds * f64::from(needed) / samples;
+        let is_enough = needs <= max.as_secs_f64();
+        let advice = if is_enough { "" } else { "; its longest duration is shorter: raise max, or lower samples" };
+        format!("with this traffic it must last about {}{advice}", rounded(needs))
+    } else {
+        "without traffic it cannot be decided".to_owned()
+    };
+    format!(
+        "the stage of {weight} % is quiet: {samples:.0} of {needed} canary requests in {}; {until}",
+        rounded(seconds)
+    )
+}
+
+/// `90 s` below three minutes, else whole minutes, rounded up.
+fn rounded(seconds: f64) -> String {
+    if seconds < 180.0 { format!("{:.0} s", seconds.ceil()) } else { format!("{:.0} min", (seconds / 60.0).ceil()) }
+}

@@ -1,0 +1,209 @@
+//! State directory: everything about a service's rollouts, and the lock that lets one controller act.
+//!
+//! ```text
+//!  DIR/checkout/lock                      held by the controller; its content names the holder
+//!              /status.json               the controller's last words, replaced about once a second
+//!              /requests/*.json           commands for the controller, and in answers/ what it says
+//!              /rollouts/0007/plan.toml   as it was started, with policy.toml and start.json
+//!                            /journal.jsonl
+//!                            /evidence/   ticks.jsonl, verdicts.jsonl, commands.log, before.json
+//! ```
+
+use crate::fs::{Access, lock_at, replace_with};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Longest wait for the lock: a look at its holder takes it for a moment.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Folder of one service.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    path: PathBuf,
+}
+
+/// Holder of the lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Holder {
+    /// Number of the process.
+    pub pid: u32,
+    /// The person who started it.
+    pub by: String,
+    /// What it does: `rollout start checkout:1.2.4`.
+    pub command: String,
+    /// Since when.
+    pub since: String,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} of {} ({}, since {})", self.pid, self.by, self.command, self.since)
+    }
+}
+
+/// The lock of a service: released when it is dropped, or its process is killed.
+#[derive(Debug)]
+#[must_use = "it is released when dropped"]
+pub struct Lock {
+    _file: fs::File,
+}
+
+impl StateDir {
+    /// The folder of a service below the state directory. Nothing is created yet.
+    ///
+    /// # Errors
+    ///
+    /// A service whose name cannot be the name of a folder.
+    pub fn new(state: &Path, service: &str) -> Result<Self, StateError> {
+        let is_name = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+        if service.is_empty() || service.len() > 128 || service.starts_with('.') || !service.chars().all(is_name) {
+            return Err(StateError::Service(service.chars().take(128).flat_map(char::escape_debug).collect()));
+        }
+        Ok(Self { path: state.join(service) })
+    }
+
+    /// Every service with a folder in a state directory, in order.
+    pub fn services(state: &Path) -> Vec<String> {
+        let names = fs::read_dir(state).into_iter().flatten().flatten();
+        let mut names: Vec<_> = names
+            .filter(|entry| entry.path().join("rollouts").is_dir())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Creates the folder where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the file system.
+    pub fn create(&self) -> Result<(), StateError> {
+        for folder in ["rollouts", "requests", "answers"] {
+            let path = self.path.join(folder);
+            fs::create_dir_all(&path).map_err(StateError::io("creating", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock; `Err` in the result names its holder.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the file system.
+    pub fn lock(&self, holder: &Holder) -> Result<Result<Lock, Holder>, StateError> {
+        let path = self.path.join("lock");
+        let failed = StateError::io("locking", &path);
+        let Some(mut file) = lock_at(&path, PATIENCE).map_err(failed)? else {
+            return Ok(Err(self.holder().unwrap_or_default()));
+        };
+        let text = serde_json::to_vec(holder).unwrap_or_default();
+        let written = file.set_len(0).and_then(|()| file.write_all(&text));
+        written.map_err(StateError::io("writing", &path))?;
+        Ok(Ok(Lock { _file: file }))
+    }
+
+    /// Holder of the lock; `None` if nobody holds it.
+    pub fn holder(&self) -> Option<Holder> {
+        let path = self.path.join("lock");
+        if !path.exists() || lock_at(&path, Duration::ZERO).is_ok_and(|lock| lock.is_some()) {
+            return None;
+        }
+        Some(read(&path).unwrap_or_default())
+    }
+
+    /// Folder of the latest rollout.
+    pub fn latest(&self) -> Option<PathBuf> {
+        self.numbers().last().map(|number| self.rollout(*number))
+    }
+
+    /// Folders of all rollouts, the oldest first.
+    pub fn rollouts(&self) -> Vec<PathBuf> {
+        self.numbers().into_iter().map(|number| self.rollout(number)).collect()
+    }
+
+    /// Creates the folder of the next rollout, with its files: these are its plan, policy and settings for as long as it
+    /// lasts.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the file system.
+    pub fn begin(&self, files: &[(&str, &[u8])]) -> Result<PathBuf, StateError> {
+        let number = self.numbers().last().map_or(1, |number| number + 1);
+        // Renamed when it is whole: a rollout without its plan could not be resumed.
+        let building = self.path.join("rollouts").join(format!(".{number:04}"));
+        let _: io::Result<()> = fs::remove_dir_all(&building);
+        let evidence = building.join("evidence");
+        fs::create_dir_all(&evidence).map_err(StateError::io("creating", &evidence))?;
+        for (name, bytes) in files {
+            write(&building.join(name), bytes)?;
+        }
+        let path = self.rollout(number);
+        fs::rename(&building, &path).map_err(StateError::io("renaming", &building))?;
+        Ok(path)
+    }
+
+    fn rollout(&self, number: u32) -> PathBuf {
+        self.path.join("rollouts").join(format!("{number:04}"))
+    }
+
+    fn numbers(&self) -> Vec<u32> {
+        let entries = fs::read_dir(self.path.join("rollouts")).into_iter().flatten().flatten();
+        let mut numbers: Vec<u32> =
+            entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+}
+
+/// Puts a file in place, whole or not at all.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    let failed = |failure: crate::fs::Failure| StateError::Io {
+        doing: failure.doing,
+        path: failure.path.clone(),
+        source: failure.source,
+    };
+    replace_with(path, |file| file.write_all(bytes), Access::Directory).map_err(failed)
+}
+
+/// The value in a file of JSON; `None` if it has none or is longer than 1 MiB.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    let is_short = fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= 1 << 20);
+    let bytes = is_short.then(|| fs::read(path).ok()).flatten()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Errors of a state directory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The name of the service cannot be the name of a folder.
+    #[error("service: \"{0}\" is not allowed, must be 1 to 128 letters, digits and -_. (not first)")]
+    Service(String),
+    /// The file system said no.
+    #[error("{doing} {} failed: {source}", path.display())]
+    Io {
+        /// The step.
+        doing: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// Error of the file system.
+        source: io::Error,
+    },
+}
+
+impl StateError {
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+}

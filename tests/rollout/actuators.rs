@@ -1,0 +1,175 @@
+//! Actuators: what they set is what users get, and every way in which a load balancer can fail.
+
+use crate::plans::{PLAN, plan_with};
+use crate::servers::{FakeHaproxy, Fault, Hook, eventually};
+use backstop::rollback::plan::Plan;
+use backstop::rollout::actuator::{Actuator, Cancel, actuator};
+use backstop::rollout::stages::Reading;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const COMMAND: &str = "traffic = { kind = \"command\", argv = [\"./weight.sh\", \"{weight}\"] }";
+
+pub(crate) fn of(traffic: &str, folder: &Path) -> Box<dyn Actuator> {
+    let plan = plan_with(COMMAND, traffic);
+    actuator(&plan, folder, &folder.join("commands.log")).unwrap()
+}
+
+pub(crate) fn haproxy(socket: &Path, more: &str) -> String {
+    let socket = socket.display();
+    format!("traffic = {{ kind = \"haproxy\", socket = \"{socket}\", backend = \"web\", {more} }}")
+}
+
+pub(crate) fn set(actuator: &mut dyn Actuator, weight: u32) -> Result<(), String> {
+    actuator.set(weight, false, &Cancel::default()).map_err(|error| error.to_string())
+}
+
+pub(crate) const ONE: &str = "canary = [\"c1\"], stable = [\"s1\"], timeout = \"3s\"";
+
+#[test]
+fn a_load_balancer_that_hangs_refuses_or_applies_half_is_an_error_within_the_time_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeHaproxy::new(folder.path(), &["c1", "c2", "s1"]);
+    let two = "canary = [\"c1\", \"c2\"], stable = [\"s1\"], timeout = \"3s\"";
+    let mut actuator = of(&haproxy(&fake.socket, two), folder.path());
+    for (fault, says) in [
+        (Fault::Refuses, "Permission denied"),
+        (Fault::Half, "it took hold in part: the canary has"),
+        (Fault::Hangs, "no answer in time"),
+    ] {
+        *fake.fault.lock().unwrap() = fault;
+        let begun = Instant::now();
+        let error = set(&mut *actuator, 5).unwrap_err();
+        assert!(error.contains(says), "{fault:?}: {error}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{fault:?}");
+    }
+    assert!(matches!(actuator.read(5), Reading::Unknown { .. }));
+    *fake.fault.lock().unwrap() = Fault::None;
+    set(&mut *actuator, 5).unwrap();
+    assert!((fake.share() - 5.0).abs() <= 0.5);
+    let wrong = of(&haproxy(&fake.socket, "canary = [\"c9\"], stable = [\"s1\"]"), folder.path()).set(
+        5,
+        false,
+        &Cancel::default(),
+    );
+    assert_eq!(wrong.unwrap_err().to_string(), "backend web has no server c9, only c1, c2, s1");
+    let gone =
+        of(&haproxy(Path::new("/none/x.sock"), ONE), folder.path()).set(5, false, &Cancel::default()).unwrap_err();
+    assert!(!gone.is_final() && gone.to_string().contains("/none/x.sock does not answer"), "{gone}");
+}
+
+#[test]
+fn a_socket_with_a_full_backlog_takes_no_longer_than_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    // Never accepted: std listens with a backlog of at least 128.
+    let mut streams = Vec::new();
+    let mut actuator = of(&haproxy(&path, ONE), folder.path());
+    for _ in 0..3 {
+        let error = set(&mut *actuator, 5).unwrap_err();
+        assert!(error.contains("does not answer") || error.contains("time limit"), "{error}");
+        streams.push(std::os::unix::net::UnixStream::connect(&path).unwrap());
+    }
+}
+
+#[test]
+fn a_command_has_weight_version_and_variables_and_no_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let argv = r#"["sh", "-c", "echo \"$1 $2 $BACKSTOP_SERVICE $BACKSTOP_WEIGHT $(basename $PWD | wc -c)\" > said", "x", "{weight}", "$HOME; {version}"]"#;
+    let mut actuator = of(&format!("traffic = {{ kind = \"command\", argv = {argv} }}"), folder.path());
+    set(&mut *actuator, 5).unwrap();
+    let said = std::fs::read_to_string(folder.path().join("said")).unwrap();
+    assert!(said.starts_with("5 $HOME; checkout:1.2.4 checkout 5 "), "{said}");
+}
+
+#[test]
+fn a_command_is_verified_quoted_and_killed_with_everything_it_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let traffic = |rest: &str| format!("traffic = {{ kind = \"command\", {rest}, timeout = \"500ms\" }}");
+    let failing = r#"argv = ["sh", "-c", "echo secret; echo no such weight {weight} >&2; exit 3"]"#;
+    let error = set(&mut *of(&traffic(failing), folder.path()), 5).unwrap_err();
+    assert_eq!(error, "sh ended with exit code 3: no such weight 5");
+    let unverified = r#"argv = ["true", "{weight}"], verify = ["sh", "-c", "echo still 50 %; exit 1"]"#;
+    let error = set(&mut *of(&traffic(unverified), folder.path()), 5).unwrap_err();
+    assert!(error.starts_with("its verify does not succeed: sh ended with exit code 1: still 50 %"), "{error}");
+    let hanging = r#"argv = ["sh", "-c", "sleep 300 & echo $! > child; wait", "{weight}"]"#;
+    let error = set(&mut *of(&traffic(hanging), folder.path()), 5).unwrap_err();
+    assert_eq!(error, "it did not end within its time limit");
+    let child = std::fs::read_to_string(folder.path().join("child")).unwrap();
+    let path = format!("/proc/{}/stat", child.trim());
+    eventually("the grandchild is gone", || {
+        let stat = std::fs::read_to_string(&path).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    });
+    let missing = set(&mut *of(&traffic(r#"argv = ["./none", "{weight}"]"#), folder.path()), 5).unwrap_err();
+    assert!(missing.contains("./none cannot be run"), "{missing}");
+}
+
+#[test]
+fn a_webhook_is_tried_again_and_redirects_and_long_answers_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_hook =
+        |hook: &Hook| of(&format!("traffic = {{ kind = \"webhook\", url = \"{}\" }}", hook.url), folder.path());
+    let slow_start = Hook::new(|number| (if number < 2 { 503 } else { 200 }, "x".repeat(1 << 20)));
+    set(&mut *of_hook(&slow_start), 5).unwrap();
+    let requests = slow_start.requests.lock().unwrap();
+    assert!(requests.len() == 3 && requests[2].contains("\"weight\":5"), "{requests:?}");
+    let redirecting = Hook::new(|_| (302, String::new()));
+    let error = of_hook(&redirecting).set(5, false, &Cancel::default()).unwrap_err();
+    assert!(error.is_final() && error.to_string().contains("a redirect (302), which is not followed"), "{error}");
+    assert_eq!(redirecting.requests.lock().unwrap().len(), 1);
+    assert!(!error.to_string().contains("secret-path"));
+    let refusing = Hook::new(|_| (403, String::new()));
+    assert!(of_hook(&refusing).set(5, false, &Cancel::default()).unwrap_err().is_final());
+}
+
+#[test]
+fn the_running_share_is_counted_where_a_page_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let hook = Hook::new(|_| (200, String::new()));
+    // Every request is answered by the release, whatever the endpoint says about the weight.
+    let page = Hook::new(|_| (200, "version 1.2.4".to_owned()));
+    let traffic = format!(
+        "traffic = {{ kind = \"webhook\", url = \"{}\", probe = \"{}\", probe_text = \"1.2.4\", timeout = \"5s\" }}",
+        hook.url, page.url
+    );
+    let mut actuator = of(&traffic, folder.path());
+    let error = set(&mut *actuator, 5).unwrap_err();
+    assert!(error.contains("200 of 200 requests were answered by the release, instead of 5 %"), "{error}");
+    assert!(matches!(actuator.read(0), Reading::Differs { .. }));
+    set(&mut *actuator, 100).unwrap();
+}
+
+#[test]
+fn an_interrupted_move_ends_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut actuator =
+        of("traffic = { kind = \"command\", argv = [\"sleep\", \"30{weight}\"], timeout = \"60s\" }", folder.path());
+    let cancel = Cancel::default();
+    let other = cancel.clone();
+    let moving = std::thread::spawn(move || actuator.set(5, false, &cancel));
+    other.cancel();
+    assert_eq!(moving.join().unwrap().unwrap_err().to_string(), "it was interrupted");
+}
+
+#[test]
+fn every_problem_of_an_actuator_is_found_in_the_plan() {
+    let problems = |traffic: &str| Plan::parse(&PLAN.replace(COMMAND, traffic)).unwrap_err().to_string();
+    let all = problems(
+        "traffic = { kind = \"haproxy\", backend = \"a b\", canary = [\"x\"], stable = [\"x\", \"a;b\"], cut = \"axe\", probe = \"x\" }",
+    );
+    for text in [
+        "traffic.socket: required",
+        "traffic.backend",
+        "no server that is among the canary's",
+        "traffic.cut",
+        "traffic.probe",
+    ] {
+        assert!(all.contains(text), "{text}: {all}");
+    }
+    assert!(problems("traffic = { kind = \"nginx\" }").contains("traffic.file: required"));
+    let alert = "alert = [{ kind = \"pagerduty\", url = \"hunter2\" }]\n";
+    let all = Plan::parse(&PLAN.replace("budget", &format!("{alert}budget"))).unwrap_err().to_string();
+    assert!(all.contains("alert[0].key: required") && !all.contains("hunter2"), "{all}");
+}

@@ -1,0 +1,213 @@
+//! The command `backstop rollout`, as people type it.
+
+#[path = "../support/ran.rs"]
+mod ran;
+
+use crate::scene::{Ticks, plan_text};
+use crate::servers::{FakeHaproxy, Hook, Program, eventually};
+use ran::Ran;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
+
+/// A folder with a plan, a fake load balancer and ticks that the test writes.
+struct Desk {
+    folder: tempfile::TempDir,
+    balancer: FakeHaproxy,
+    ticks: Ticks,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let balancer = FakeHaproxy::new(folder.path(), &["c1", "s1"]);
+        let desk = Self { folder, balancer, ticks: Ticks::default() };
+        desk.plan("checkout:1.2.4");
+        fs::write(desk.folder.path().join("ticks.jsonl"), "").unwrap();
+        desk
+    }
+
+    fn plan(&self, artifact: &str) {
+        let plan = plan_text(&self.balancer.socket, "").replace("checkout:1.2.4", artifact);
+        let plan = plan.replacen("50ms", "20s", 1); // the first stage lasts
+        fs::write(self.folder.path().join("plan.toml"), plan).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
+        command.arg("rollout").args(arguments).current_dir(self.folder.path()).env_clear();
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::by(&mut self.command(arguments))
+    }
+
+    fn start(&self, more: &[&str]) -> Program {
+        self.ticks.start(self.command(&[]), more)
+    }
+
+    fn flow(&self, flows: bool) {
+        self.ticks.flow.store(flows, Ordering::Relaxed);
+    }
+
+    fn state(&self) -> String {
+        let ran = self.run(&["status", "checkout", "--json"]);
+        if ran.code == 0 { ran.value()[0]["state"].as_str().unwrap_or_default().to_owned() } else { String::new() }
+    }
+
+    fn reaches(&self, state: &str) {
+        eventually(state, || (self.state() == state).then_some(()));
+    }
+}
+
+fn code(mut program: Program) -> i32 {
+    eventually("the controller ends", || program.0.try_wait().unwrap()).code().unwrap()
+}
+
+#[test]
+fn a_rollback_of_a_service_without_a_rollout_is_no_operation_with_a_code_of_its_own() {
+    let desk = Desk::new();
+    for _ in 0..2 {
+        desk.run(&["rollback", "checkout", "--reason", "r", "--by", "bo"]).fails(4, "has no rollout of checkout");
+    }
+    assert_eq!(desk.balancer.sets.lock().unwrap().len(), 0);
+    assert_eq!(desk.run(&["list"]).succeeds().stdout, "no rollouts in backstop-state\n");
+    desk.run(&["status", "../x"]).fails(2, "service: \"../x\" is not allowed");
+    desk.run(&["rollback", "checkout"]).fails(2, "--reason");
+}
+
+#[test]
+fn commands_reach_the_controller_and_a_second_one_is_refused_by_name() {
+    let desk = Desk::new();
+    let running = desk.start(&["--by", "mira"]);
+    desk.reaches("checking");
+    desk.run(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"])
+        .fails(1, "of mira (rollout start checkout:1.2.4");
+    let said = desk.run(&["pause", "checkout", "--reason", "lunch", "--by", "bo"]).succeeds().stdout;
+    assert_eq!(said, "paused at 0 %; a verdict still rolls back\n");
+    let text = desk.run(&["status"]).succeeds().stdout;
+    assert!(text.contains("checkout: checkout:1.2.4, before checkout:1.2.3 (rollout 0001)"), "{text}");
+    assert!(text.contains("paused by bo: lunch") && text.contains("controller: process"), "{text}");
+    desk.run(&["disable", "checkout", "--for", "8d", "--reason", "r", "--by", "bo"]).fails(2, "must be 1s to 7d");
+    desk.run(&["enable", "checkout", "--reason", "r", "--by", "bo"]).fails(1, "automation is not disabled");
+    desk.run(&["resume", "checkout", "--reason", "r", "--by", "bo"]).succeeds();
+    desk.flow(true);
+    desk.reaches("soaking");
+    let said = desk.run(&["rollback", "checkout", "--break-glass", "--reason", "r", "--by", "bo"]).succeeds().stdout;
+    assert_eq!(said, "rolling back from 5 %\n");
+    eventually("weight 0", || desk.balancer.is_at(0).then_some(()));
+    desk.reaches("rolled_back");
+    assert_eq!(code(running), 20);
+}
+
+#[test]
+fn a_new_release_takes_the_place_of_one_that_runs_or_was_killed() {
+    let desk = Desk::new();
+    let running = desk.start(&["--by", "mira"]);
+    desk.flow(true);
+    desk.reaches("soaking");
+    desk.plan("checkout:1.2.5");
+    let next = desk.start(&["--by", "bo"]);
+    assert_eq!(code(running), 21, "superseded");
+    eventually("the next one begins", || (desk.run(&["list"]).stdout.contains("checkout:1.2.5")).then_some(()));
+    desk.flow(true);
+    desk.reaches("soaking");
+    drop(next); // killed
+    desk.plan("checkout:1.2.6");
+    let last = desk.start(&["--by", "bo"]);
+    eventually("the last one begins", || desk.run(&["list"]).stdout.contains("checkout:1.2.6").then_some(()));
+    drop(last);
+    let folder = desk.folder.path().join("backstop-state/checkout/rollouts");
+    for number in ["0001", "0002"] {
+        let journal = fs::read_to_string(folder.join(number).join("journal.jsonl")).unwrap();
+        assert!(journal.lines().last().unwrap().contains("\"state\":\"superseded\""), "{number}");
+        assert!(folder.join(number).join("evidence/ticks.jsonl").exists(), "evidence is kept");
+    }
+}
+
+#[test]
+fn a_release_that_was_rolled_back_is_tried_again_with_a_reason_only() {
+    let desk = Desk::new();
+    let running = desk.start(&["--by", "mira"]);
+    desk.flow(true);
+    desk.reaches("soaking");
+    desk.ticks.is_bad.store(true, Ordering::Relaxed);
+    desk.reaches("rolled_back");
+    assert_eq!(code(running), 20);
+    let start = ["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"];
+    let ran = desk.run(&start);
+    assert_eq!((ran.code, &*ran.stdout), (20, "checkout:1.2.4: rolled back\n"), "{ran:?}");
+    assert!(ran.stderr.contains("rollout 0001 of this plan has ended: add --reason to try it again"), "{ran:?}");
+    let plan = desk.folder.path().join("plan.toml");
+    fs::write(&plan, format!("# edited\n{}", fs::read_to_string(&plan).unwrap())).unwrap();
+    desk.run(&start).fails(1, "checkout:1.2.4 was rolled back before (rollout 0001): add --reason");
+    desk.run(&["rollback", "checkout", "--reason", "r", "--by", "bo"]).fails(4, "has ended: rolled_back");
+    let again = desk.start(&["--by", "bo", "--reason", "config fixed"]);
+    eventually("it begins", || desk.run(&["status"]).stdout.contains("rollout 0002").then_some(()));
+    drop(again);
+}
+
+#[test]
+fn without_a_controller_a_rollback_acts_itself_and_other_commands_say_how_to_go_on() {
+    let desk = Desk::new();
+    let running = desk.start(&["--by", "mira"]);
+    desk.flow(true);
+    desk.reaches("soaking");
+    drop(running); // killed
+    assert!(desk.balancer.share() > 4.0);
+    desk.run(&["pause", "checkout", "--reason", "r", "--by", "bo"]).fails(3, "no controller runs for checkout");
+    let text = desk.run(&["status"]).succeeds().stdout;
+    assert!(text.contains("no controller runs: `backstop rollout start` with the same plan goes on"), "{text}");
+    let said = desk.run(&["rollback", "checkout", "--reason", "r", "--by", "bo"]).succeeds().stdout;
+    assert!(said.starts_with("checkout:1.2.4 has no traffic. Nothing here sees"), "{said}");
+    assert!(desk.balancer.is_at(0));
+    desk.reaches("recovering");
+}
+
+#[test]
+fn a_plan_or_source_that_is_not_valid_starts_nothing() {
+    let desk = Desk::new();
+    let start = ["start", "plan.toml", "--by", "bo", "--source"];
+    let run = |source: &str| desk.run(&[&start[..], &[source]].concat());
+    run("ticks:none.jsonl").fails(2, "none.jsonl cannot be read");
+    let plan = fs::read_to_string(desk.folder.path().join("plan.toml")).unwrap();
+    fs::write(desk.folder.path().join("plan.toml"), plan.replace("2099", "2019")).unwrap();
+    run("ticks:ticks.jsonl").fails(2, "expires: 2019-01-31T00:00:00Z is not allowed, must be after now");
+    let lines: Vec<_> = plan.lines().filter(|line| !line.starts_with("traffic =")).collect();
+    fs::write(desk.folder.path().join("plan.toml"), lines.join("\n")).unwrap();
+    run("ticks:ticks.jsonl").fails(2, "traffic: required, as this controller moves it");
+    assert_eq!(desk.balancer.sets.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn a_new_release_starts_after_one_that_was_rolled_back_and_its_open_cause_is_said() {
+    let desk = Desk::new();
+    let running = desk.start(&["--by", "mira"]);
+    desk.flow(true);
+    desk.reaches("soaking");
+    desk.run(&["reject", "checkout", "--reason", "r", "--by", "bo"]).succeeds();
+    desk.reaches("rolled_back");
+    assert_eq!(code(running), 20);
+    desk.plan("checkout:1.2.5");
+    let mut command = desk.command(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"]);
+    let mut next = Program(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut said = String::new();
+    BufReader::new(next.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "warning: checkout:1.2.4 was rolled back, and its cause may still be there\n");
+    eventually("it begins", || desk.run(&["status"]).stdout.contains("rollout 0002").then_some(()));
+}
+
+#[test]
+fn a_plan_that_is_refused_alerts_its_receivers() {
+    let desk = Desk::new();
+    let hook = Hook::new(|_| (200, String::new()));
+    let path = desk.folder.path().join("plan.toml");
+    let alert = format!("budget = \"2s\"\nalert = [{{ kind = \"slack\", url = \"{}\" }}]", hook.url);
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("budget = \"2m\"", &alert)).unwrap();
+    let ran = desk.run(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"]);
+    ran.fails(2, "at least the sum of the timeouts");
+    let sent = hook.requests.lock().unwrap();
+    assert!(sent.len() == 1 && sent[0].contains("was not started, as its plan is not valid"), "{sent:?}");
+}

@@ -1,0 +1,197 @@
+//! A real `HAProxy`: weights are what requests count, and a controller that is killed again and again.
+
+use crate::actuators::{ONE, haproxy, of, set};
+use crate::scene::{Ticks, plan_text};
+use crate::servers::{Haproxy, Program, Version, counted, share_of};
+use backstop::rollout::actuator::Cancel;
+use backstop::rollout::journal::Journal;
+use backstop::rollout::stages::Reading;
+use backstop::rollout::state_dir::StateDir;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+#[test]
+#[ignore = "needs haproxy: scripts/test.sh"]
+fn haproxy_weights_are_what_ten_thousand_requests_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Version::new("old"), Version::new("new"));
+    let servers = [
+        ("c1", &*new.address),
+        ("c2", &*new.address),
+        ("s1", &*old.address),
+        ("s2", &*old.address),
+        ("s3", &*old.address),
+    ];
+    let haproxy_real = Haproxy::new(folder.path(), "balance roundrobin", &servers);
+    let several = "canary = [\"c1\", \"c2\"], stable = [\"s1\", \"s2\", \"s3\"]";
+    let mut actuator = of(&haproxy(&haproxy_real.socket, several), folder.path());
+    for weight in [5, 20, 50, 100, 0] {
+        set(&mut *actuator, weight).unwrap();
+        let found = share_of(&haproxy_real.address, 10_000, "new");
+        assert!((found - f64::from(weight)).abs() <= 0.5, "{weight} %: {found}");
+        assert_eq!(actuator.read(weight), Reading::Same);
+        assert!(matches!(actuator.read(weight.abs_diff(1)), Reading::Differs { .. }));
+    }
+}
+
+#[test]
+#[ignore = "needs haproxy: scripts/test.sh"]
+fn a_static_algorithm_is_an_error_that_names_the_setting_to_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Version::new("old"), Version::new("new"));
+    let real = Haproxy::new(folder.path(), "balance source", &[("c1", &new.address), ("s1", &old.address)]);
+    let mut actuator = of(&haproxy(&real.socket, ONE), folder.path());
+    let error = actuator.set(5, false, &Cancel::default()).unwrap_err();
+    assert!(error.is_final() && error.to_string().contains("set `balance roundrobin`"), "{error}");
+}
+
+#[test]
+#[ignore = "needs haproxy: scripts/test.sh"]
+fn a_server_in_maintenance_is_named_and_left_to_the_person_who_set_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Version::new("old"), Version::new("new"));
+    let real = Haproxy::new(folder.path(), "balance roundrobin", &[("c1", &new.address), ("s1", &old.address)]);
+    let mut actuator = of(&haproxy(&real.socket, ONE), folder.path());
+    real.ask("set server web/c1 state maint").unwrap();
+    let error = set(&mut *actuator, 20).unwrap_err();
+    assert!(error.contains("web/c1 is in maintenance"), "{error}");
+    assert_eq!(actuator.read(20), Reading::Differs { why: "web/c1 is in maintenance".to_owned() });
+    set(&mut *actuator, 0).unwrap();
+}
+
+#[test]
+#[ignore = "needs haproxy: scripts/test.sh"]
+fn break_glass_takes_sticky_clients_from_the_canary_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Version::new("old"), Version::new("new"));
+    let sticky = "balance roundrobin\n  cookie SERVER insert indirect nocache\n  option redispatch";
+    for cut in ["drain", "maint"] {
+        let real = Haproxy::new(folder.path(), sticky, &[("c1", &new.address), ("s1", &old.address)]);
+        let cut = format!("{ONE}, cut = \"{cut}\"");
+        let mut actuator = of(&haproxy(&real.socket, &cut), folder.path());
+        set(&mut *actuator, 50).unwrap();
+        actuator.set(0, true, &Cancel::default()).unwrap();
+        let before = new.count();
+        assert!(share_of(&real.address, 200, "new") == 0.0 && new.count() == before);
+        std::fs::remove_file(&real.socket).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs haproxy: scripts/test.sh"]
+fn a_reload_that_forgets_weights_is_found_and_set_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Version::new("old"), Version::new("new"));
+    let mut real = Haproxy::new(folder.path(), "balance roundrobin", &[("c1", &new.address), ("s1", &old.address)]);
+    let mut actuator = of(&haproxy(&real.socket, ONE), folder.path());
+    set(&mut *actuator, 5).unwrap();
+    real.restart();
+    let Reading::Differs { why } = actuator.read(5) else { panic!("not found") };
+    assert!(why.contains("the canary has 50.0 % instead of 5 % (c1=50 s1=50)"), "{why}");
+    set(&mut *actuator, 5).unwrap();
+    assert_eq!(actuator.read(5), Reading::Same);
+}
+
+fn start(folder: &Path, ticks: &Ticks) -> Program {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
+    command.current_dir(folder).arg("rollout");
+    ticks.start(command, &["--state", "state", "--by", "mira"])
+}
+
+#[test]
+#[ignore = "needs haproxy: scripts/test.sh"]
+fn a_controller_that_is_killed_at_random_ends_every_rollout_as_if_it_had_not_been() {
+    let kills: u32 = std::env::var("BACKSTOP_ROLLOUT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(50);
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Version::new("old"), Version::new("new"));
+    let real = Haproxy::new(folder.path(), "balance roundrobin", &[("c1", &new.address), ("s1", &old.address)]);
+    let ticks = Ticks::default();
+    ticks.flow.store(true, Ordering::Relaxed);
+    let seed = std::process::id();
+    let (mut random, mut killed, mut number) = (seed | 1, 0, 0);
+    println!("seed {seed}");
+    let mut next = move || {
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        random
+    };
+    while killed < kills {
+        number += 1;
+        let is_bad = number % 2 == 0;
+        ticks.is_bad.store(is_bad, Ordering::Relaxed);
+        let _ = std::fs::remove_file(folder.path().join("log"));
+        let plan = plan_text(&real.socket, "").replace("1.2.4", &format!("1.2.{}", number + 3));
+        std::fs::write(folder.path().join("plan.toml"), plan).unwrap();
+        let code = loop {
+            let mut running = start(folder.path(), &ticks);
+            let patience = Duration::from_millis(u64::from(next() % 300) + 5);
+            let begun = Instant::now();
+            let ended = loop {
+                if let Some(status) = running.0.try_wait().unwrap() {
+                    break status.code();
+                }
+                if killed < kills && begun.elapsed() >= patience {
+                    running.0.kill().unwrap();
+                    break None;
+                }
+                assert!(begun.elapsed() < Duration::from_secs(60), "rollout {number} ends");
+                std::thread::sleep(Duration::from_millis(1));
+            };
+            if let Some(code) = ended {
+                break code;
+            }
+            running.0.wait().unwrap();
+            killed += 1;
+        };
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        let done: Vec<_> = log.lines().filter(|line| *line != "evidence").collect();
+        let share = share_of(&real.address, 200, "new");
+        if is_bad && code == 21 {
+            assert_eq!((share, done.len()), (0.0, 0), "found before it had traffic");
+            continue;
+        }
+        let expected = if is_bad { (20, 0.0, vec!["switched", "down"]) } else { (0, 100.0, vec!["promoted"]) };
+        assert_eq!((code, share, done), expected, "rollout {number} after {killed} kills");
+    }
+    let dir = StateDir::new(&folder.path().join("state"), "checkout").unwrap();
+    for folder in dir.rollouts() {
+        Journal::read(&folder.join("journal.jsonl")).unwrap();
+    }
+    println!("{killed} kills in {number} rollouts");
+}
+
+/// Decision to the last request of the canary, with clients that send all the time.
+#[test]
+#[ignore = "needs haproxy: scripts/test.sh"]
+fn the_last_request_of_the_canary_follows_the_decision_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Version::new("old"), Version::new("new"));
+    let real = Haproxy::new(folder.path(), "balance roundrobin", &[("c1", &new.address), ("s1", &old.address)]);
+    let mut actuator = of(&haproxy(&real.socket, ONE), folder.path());
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (stop, address) = (Arc::clone(&is_over), real.address.clone());
+    let client = std::thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            let _ = counted(&address, 20, "new");
+        }
+    });
+    let mut delays: Vec<_> = (0..50)
+        .map(|_| {
+            set(&mut *actuator, 50).unwrap();
+            let decided = Instant::now();
+            actuator.set(0, true, &Cancel::default()).unwrap();
+            share_of(&real.address, 20, "new"); // by then, requests that were on their way have ended
+            let last = *new.last.lock().unwrap();
+            last.map_or(Duration::ZERO, |last| last.saturating_duration_since(decided))
+        })
+        .collect();
+    is_over.store(true, Ordering::Relaxed);
+    client.join().unwrap();
+    delays.sort();
+    println!("haproxy, decision to last canary request: p50 {:?}, maximum {:?}", delays[25], delays[49]);
+    assert!(delays[49] < Duration::from_secs(5));
+}

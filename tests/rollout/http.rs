@@ -1,0 +1,83 @@
+//! Commands over HTTP: one request with a token and a reason.
+
+use crate::scene::Scene;
+use crate::servers::eventually;
+use backstop::admin::Admin;
+use backstop::kill_switch::KillSwitches;
+use backstop::kill_switch::access::{AccessList, Grant, Switches, Token, Verb};
+use backstop::rollout::controller::Ended;
+use backstop::rollout::stages::{End, Event};
+use std::sync::atomic::Ordering;
+
+fn token(number: u8) -> Token {
+    Token::from_bytes([number; 32])
+}
+
+/// The address of an admin page: token 1 may roll back, token 2 may let it go on, token 3 may look.
+fn admin(scene: &Scene) -> String {
+    let later = "2099-01-01T00:00:00Z".parse().unwrap();
+    let grant = |actor: &str, number, verb| {
+        Grant::new(actor, token(number).hash(), later).verbs([verb]).switches(Switches::All)
+    };
+    let grants = [grant("bo", 1, Verb::Rollback), grant("ada", 2, Verb::Rollout), grant("eve", 3, Verb::View)];
+    let access = AccessList::new(grants, backstop::clock::Timestamp::now()).unwrap();
+    let switches = KillSwitches::builder("shop").build().unwrap();
+    let admin = Admin::builder(switches).access(access).rollouts(scene.folder.path().join("state")).build().unwrap();
+    let app = axum::Router::new().nest("/backstop", admin.router());
+    format!("http://{}/backstop/v1/rollouts", crate::kit::serve(app))
+}
+
+fn send(url: &str, number: u8, body: Option<&str>) -> (u16, serde_json::Value) {
+    crate::kit::block_on(async {
+        let client = reqwest::Client::new();
+        let request = match body {
+            Some(body) => client.post(url).header("content-type", "application/json").body(body.to_owned()),
+            None => client.get(url),
+        };
+        let answer = request.bearer_auth(token(number).reveal()).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    })
+}
+
+#[test]
+fn a_rollback_is_one_request_with_a_token_and_a_reason_and_is_in_the_journal() {
+    let scene = Scene::new("");
+    scene.world.not_ready.store(4, Ordering::Relaxed);
+    let url = admin(&scene);
+    let none = send(&format!("{url}/checkout/pause"), 2, Some(r#"{"reason": "r"}"#));
+    assert_eq!((none.0, &none.1["code"]), (503, &"no_controller".into()));
+    let running = scene.start();
+    scene.reaches("checking");
+    for (path, number, body, status, code) in [
+        ("checkout/rollback", 2, r#"{"reason": "r"}"#, 403, "wrong_verb"),
+        ("checkout/pause", 1, r#"{"reason": "r"}"#, 403, "wrong_verb"),
+        ("checkout/pause", 9, r#"{"reason": "r"}"#, 401, "unauthorized"),
+        ("checkout/pause", 2, "{}", 400, "invalid"),
+        ("checkout/pause", 2, r#"{"reason": " "}"#, 400, "invalid"),
+        ("checkout/pause", 2, r#"{"reason": "r", "break_glass": true}"#, 400, "invalid"),
+        ("checkout/disable", 2, r#"{"reason": "r", "seconds": 999999}"#, 400, "invalid"),
+        ("checkout/enable", 2, r#"{"reason": "r"}"#, 409, "refused"),
+        ("payments/pause", 2, r#"{"reason": "r"}"#, 404, "unknown_rollout"),
+        ("..%2Fx/pause", 2, r#"{"reason": "r"}"#, 404, "unknown_rollout"),
+    ] {
+        let answer = send(&format!("{url}/{path}"), number, Some(body));
+        assert_eq!((answer.0, answer.1["code"].as_str()), (status, Some(code)), "{path} {body}: {answer:?}");
+    }
+    let answer = send(&format!("{url}/checkout/pause"), 2, Some(r#"{"reason": "lunch"}"#));
+    assert_eq!((answer.0, &answer.1["is_accepted"]), (200, &true.into()), "{answer:?}");
+    let status = eventually("shown", || {
+        Some(send(&format!("{url}/checkout"), 3, None)).filter(|answer| answer.1["state"] == "paused")
+    });
+    assert_eq!(status.1["why"], "paused by ada: lunch");
+    assert_eq!(send(&url, 3, None).1["rollouts"][0]["service"], "checkout");
+    let answer = send(&format!("{url}/checkout/rollback"), 1, Some(r#"{"reason": "bad", "break_glass": true}"#));
+    assert_eq!(answer.0, 200, "{answer:?}");
+    assert_eq!(running.join().unwrap(), Ended::Done(End::Aborted));
+    let journal = scene.journal();
+    let is_kept = |by: &str, why: &str| {
+        journal.iter().any(
+            |record| matches!(&record.event, Event::Asked { by: author, reason, .. } if author == by && reason == why),
+        )
+    };
+    assert!(is_kept("ada", "lunch") && is_kept("bo", "bad"));
+}
