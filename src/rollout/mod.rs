@@ -28,6 +28,8 @@ pub mod journal;
 #[cfg(feature = "rollout")]
 pub mod judging;
 #[cfg(feature = "rollout")]
+pub mod report;
+#[cfg(feature = "rollout")]
 pub mod requests;
 pub mod soak;
 #[cfg(feature = "rollout")]

@@ -1,7 +1,5 @@
 //! `judge`: a verdict for each tick of a file, and a page about them; `judge serve` for a live source.
 
-mod chart;
-mod escape;
 mod page;
 mod policy;
 mod record;

@@ -1,13 +1,10 @@
 //! The page: one file without scripts, which loads nothing.
 
-use super::chart::{Axis, Line, Unit, chart, lane, time};
-use super::escape::escape;
 use super::record::{Record, Trigger, name};
 use backstop::rollback::Decision;
+use backstop::rollout::report::draw::{Axis, HEAD, Line, STYLE, Unit, chart, escape, lane, time};
 use std::borrow::Cow;
 use std::fmt::Write;
-
-const STYLE: &str = include_str!("page.css");
 
 /// The page of all verdicts. `error` is why the file could not be read to its end.
 pub(super) fn page(record: &Record, source: &str, error: Option<&str>) -> String {
@@ -16,11 +13,7 @@ pub(super) fn page(record: &Record, source: &str, error: Option<&str>) -> String
     let title = escape(source);
     let _ = write!(
         out,
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\
-         <link rel=\"icon\" href=\"data:,\"><title>{} - {title}</title><style>{STYLE}</style></head><body><main>",
+        "{HEAD}<title>{} - {title}</title><style>{STYLE}</style></head><body><main>",
         headline(record.decision),
     );
     header(&mut out, record, source, error);

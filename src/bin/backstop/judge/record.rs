@@ -1,11 +1,10 @@
 //! Record of all verdicts for the page: values over time, and changes of state.
 
 use backstop::rollback::{Decision, TriggerReport, TriggerState, Verdict};
+use backstop::rollout::report::draw::{Lane, Series};
 
 /// Most changes that are listed.
 const CHANGES_MAX: usize = 500;
-/// Most points of a line; beyond, two neighbours become one.
-const POINTS_MAX: usize = 4000;
 
 /// Everything that is drawn.
 #[derive(Default)]
@@ -45,68 +44,6 @@ pub(super) struct Change {
     pub(super) trigger: Option<String>,
     pub(super) state: &'static str,
     pub(super) sentence: String,
-}
-
-/// States with the time at which each began.
-pub(super) struct Lane<S>(pub(super) Vec<(f64, S)>);
-
-impl<S> Default for Lane<S> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<S: PartialEq> Lane<S> {
-    /// Whether it is another state than before.
-    fn add(&mut self, at: f64, state: S) -> bool {
-        let is_new = self.0.last().is_none_or(|(_, last)| *last != state);
-        if is_new {
-            self.0.push((at, state));
-        }
-        is_new
-    }
-}
-
-/// Values over time; long ones keep the least and the largest of neighbours, so that no peak is lost.
-#[derive(Default)]
-pub(super) struct Series(Vec<Point>);
-
-#[derive(Clone, Copy)]
-pub(super) struct Point {
-    pub(super) at: f64,
-    pub(super) low: f64,
-    pub(super) high: f64,
-}
-
-impl Series {
-    fn add(&mut self, at: f64, value: Option<f64>) {
-        // A value that is not there breaks the line.
-        let value = value.unwrap_or(f64::NAN);
-        self.0.push(Point { at, low: value, high: value });
-        if self.0.len() > POINTS_MAX {
-            let merged = self.0.chunks(2).map(|pair| {
-                let last = pair[pair.len() - 1];
-                Point { at: pair[0].at, low: pair[0].low.min(last.low), high: pair[0].high.max(last.high) }
-            });
-            self.0 = merged.collect();
-        }
-    }
-
-    pub(super) fn points(&self) -> &[Point] {
-        &self.0
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(|point| point.low.is_nan())
-    }
-
-    pub(super) fn most(&self) -> f64 {
-        self.0.iter().map(|point| point.high).fold(0.0, f64::max)
-    }
-
-    pub(super) fn least(&self) -> f64 {
-        self.0.iter().map(|point| point.low).fold(0.0, f64::min)
-    }
 }
 
 impl Record {

@@ -1,7 +1,7 @@
 //! Charts as SVG. The plot stretches to the width of the page; labels are HTML beside it, so that their size stays.
 
 use super::escape::escape;
-use super::record::{Lane, Point, Series};
+use super::series::{Lane, Point, Series};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -34,15 +34,15 @@ const STEPS: [f64; 22] = [
 ];
 
 /// The time that all charts of a page share, and the stages in it.
-pub(super) struct Axis<'a> {
-    pub(super) from: f64,
-    pub(super) to: f64,
-    pub(super) stages: &'a [(f64, f64)],
+pub struct Axis<'a> {
+    pub from: f64,
+    pub to: f64,
+    pub stages: &'a [(f64, f64)],
 }
 
 /// Legend of the numbers.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Unit {
+pub enum Unit {
     Share,
     Seconds,
     PerSecond,
@@ -52,11 +52,11 @@ pub(super) enum Unit {
 }
 
 /// A line of a chart.
-pub(super) struct Line<'a> {
-    pub(super) series: &'a Series,
+pub struct Line<'a> {
+    pub series: &'a Series,
     /// Its style: `canary`, `baseline`, `evidence` or `threshold`.
-    pub(super) style: &'static str,
-    pub(super) label: String,
+    pub style: &'static str,
+    pub label: String,
 }
 
 /// The values of the vertical axis.
@@ -121,7 +121,7 @@ fn plain(value: f64, step: f64) -> String {
 }
 
 /// `5:00`, `1:05:00`.
-pub(super) fn time(seconds: f64) -> String {
+pub fn time(seconds: f64) -> String {
     let all = Duration::try_from_secs_f64(seconds.max(0.0).round()).unwrap_or_default().as_secs();
     let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
@@ -144,7 +144,7 @@ impl Axis<'_> {
     }
 
     /// Labels of the time, under a plot.
-    pub(super) fn labels(&self) -> String {
+    pub fn labels(&self) -> String {
         let mut labels = String::from(r#"<div class="times" aria-hidden="true">"#);
         for at in self.ticks() {
             let x = self.x(at) / SIZE * 100.0;
@@ -171,7 +171,7 @@ impl Axis<'_> {
 }
 
 /// A chart with its title, its legend and both axes.
-pub(super) fn chart(title: &str, unit: Unit, axis: &Axis<'_>, lines: &[Line<'_>]) -> String {
+pub fn chart(title: &str, unit: Unit, axis: &Axis<'_>, lines: &[Line<'_>]) -> String {
     let scale = Scale::of(lines, unit);
     let mut out = format!(r#"<figure class="chart"><figcaption><b>{}</b>"#, escape(title));
     for Line { style, label, .. } in lines {
@@ -223,7 +223,7 @@ fn path(points: &[Point], axis: &Axis<'_>, scale: &Scale) -> String {
 }
 
 /// A lane of states: the worse, the higher.
-pub(super) fn lane<S: Copy>(states: &Lane<S>, axis: &Axis<'_>, name: impl Fn(S) -> &'static str) -> String {
+pub fn lane<S: Copy>(states: &Lane<S>, axis: &Axis<'_>, name: impl Fn(S) -> &'static str) -> String {
     let mut out = format!(r#"<svg viewBox="0 0 {SIZE} 24" preserveAspectRatio="none" aria-hidden="true">"#);
     for (i, (at, state)) in states.0.iter().enumerate() {
         let until = states.0.get(i + 1).map_or(axis.to, |next| next.0);

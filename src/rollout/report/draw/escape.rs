@@ -1,7 +1,7 @@
 //! Text of files in a page.
 
 /// Text of files as text of a page.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
         match char {

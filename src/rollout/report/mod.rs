@@ -1,0 +1,4 @@
+//! Report of a rollout.
+
+#[doc(hidden)]
+pub mod draw;
