@@ -16,7 +16,7 @@ const LEAST_ERRORS: f64 = 0.001;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Health {
     pub(crate) requests: f64,
-    errors: f64,
+    pub(crate) errors: f64,
     latency: Option<Buckets>,
 }
 
@@ -50,12 +50,12 @@ impl Health {
         }
     }
 
-    fn error_rate(&self) -> f64 {
+    pub(crate) fn error_rate(&self) -> f64 {
         if self.requests > 0.0 { self.errors / self.requests } else { 0.0 }
     }
 
     /// Upper bound of the bucket with the 99th percentile; the last bound if it is above all of them.
-    fn p99(&self) -> Option<f64> {
+    pub(crate) fn p99(&self) -> Option<f64> {
         let buckets = self.latency.as_ref()?;
         let all: f64 = buckets.counts.iter().sum();
         let mut below = 0.0;

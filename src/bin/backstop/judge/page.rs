@@ -75,10 +75,10 @@ fn lanes(out: &mut String, record: &Record, axis: &Axis<'_>) {
         );
     };
     let last = record.decision.map_or("", Decision::as_str);
-    row("all", "decision", lane(&record.decisions, axis, Decision::as_str), last);
+    row("all", "decision", lane(&record.decisions, axis, |decision| decision.as_str()), last);
     for trigger in &record.triggers {
         let last = trigger.states.0.last().map_or("", |(_, state)| name(*state));
-        row("", &trigger.name, lane(&trigger.states, axis, name), last);
+        row("", &trigger.name, lane(&trigger.states, axis, |state| name(*state)), last);
     }
     let _ = write!(
         out,

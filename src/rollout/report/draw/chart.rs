@@ -223,16 +223,16 @@ fn path(points: &[Point], axis: &Axis<'_>, scale: &Scale) -> String {
 }
 
 /// A lane of states: the worse, the higher.
-pub fn lane<S: Copy>(states: &Lane<S>, axis: &Axis<'_>, name: impl Fn(S) -> &'static str) -> String {
+pub fn lane<S>(states: &Lane<S>, axis: &Axis<'_>, name: impl Fn(&S) -> &'static str) -> String {
     let mut out = format!(r#"<svg viewBox="0 0 {SIZE} 24" preserveAspectRatio="none" aria-hidden="true">"#);
     for (i, (at, state)) in states.0.iter().enumerate() {
         let until = states.0.get(i + 1).map_or(axis.to, |next| next.0);
         let x = axis.x(*at);
-        let (name, width) = (name(*state), (axis.x(until) - x).max(3.0));
+        let (name, width) = (name(state), (axis.x(until) - x).max(3.0));
         let (y, height) = match name {
-            "fired" | "rollback" => (0, 24),
-            "borderline" | "pause" => (4, 16),
-            "collecting" | "no data" => (8, 8),
+            "fired" | "rollback" | "rolling back" | "escalated" => (0, 24),
+            "borderline" | "pause" | "paused" | "disabled" | "recovering" => (4, 16),
+            "collecting" | "no data" | "checking" | "moving" | "waiting" => (8, 8),
             _ => (10, 4),
         };
         let class = name.replace(' ', "-");
@@ -241,6 +241,20 @@ pub fn lane<S: Copy>(states: &Lane<S>, axis: &Axis<'_>, name: impl Fn(S) -> &'st
             r#"<rect class="state {class}" x="{x:.1}" y="{y}" width="{width:.1}" height="{height}"><title>{name} from {} to {}</title></rect>"#,
             time(*at),
             time(until)
+        );
+    }
+    out + "</svg>"
+}
+
+/// A lane of moments: time, style and text of each.
+pub fn marks(moments: &[(f64, &'static str, &str)], axis: &Axis<'_>) -> String {
+    let mut out = format!(r#"<svg viewBox="0 0 {SIZE} 24" preserveAspectRatio="none" aria-hidden="true">"#);
+    for (at, style, text) in moments {
+        let x = axis.x(*at).min(SIZE - 3.0);
+        let (at, text) = (time(*at), escape(text));
+        let _ = write!(
+            out,
+            r#"<rect class="mark {style}" x="{x:.1}" y="2" width="3" height="20"><title>{at} {text}</title></rect>"#
         );
     }
     out + "</svg>"

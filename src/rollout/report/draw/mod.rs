@@ -4,7 +4,7 @@ mod chart;
 mod escape;
 mod series;
 
-pub use chart::{Axis, Line, Unit, chart, lane, time};
+pub use chart::{Axis, Line, Unit, chart, lane, marks, time};
 pub use escape::escape;
 pub use series::{Lane, Point, Series};
 

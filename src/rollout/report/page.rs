@@ -1,0 +1,218 @@
+//! A report as a page: one file without scripts, which loads nothing.
+
+use super::document::{Block, Document, Section};
+use super::draw::{Axis, HEAD, Line, STYLE, Series, Unit, chart, escape, lane, marks};
+use super::trigger::Trigger;
+use super::values::{Charts, Report};
+use std::fmt::Write as _;
+
+const OWN_STYLE: &str = include_str!("report.css");
+/// Longest cell that is kept in one line, in bytes.
+const SHORT: usize = 24;
+/// Most triggers with a chart of their evidence.
+const TRIGGERS_MAX: usize = 8;
+
+impl Report {
+    /// The report as a page in HTML, with charts.
+    pub fn html(&self) -> String {
+        let document = self.document();
+        let mut out = String::new();
+        let _ = write!(
+            out,
+            "{HEAD}<title>{}</title><style>{STYLE}{OWN_STYLE}</style></head><body><main>",
+            escape(&document.title)
+        );
+        header(&mut out, &document);
+        for of in &document.sections {
+            section(&mut out, of);
+            if of.title == "Impact" {
+                self.draw(&mut out);
+            }
+        }
+        out.push_str("</main></body></html>\n");
+        out
+    }
+
+    fn draw(&self, out: &mut String) {
+        let charts = &self.charts;
+        let stages: Vec<_> = charts.weights.iter().map(|(at, weight)| (*at, f64::from(*weight))).collect();
+        let axis = Axis { from: charts.from, to: charts.to, stages: &stages };
+        if charts.states.0.is_empty() && charts.decisions.0.is_empty() {
+            return;
+        }
+        self.lanes(out, &axis);
+        self.both_versions(out, &axis);
+        evidence(out, charts, &axis);
+    }
+
+    fn lanes(&self, out: &mut String, axis: &Axis<'_>) {
+        out.push_str(r#"<section class="lanes"><h2>Stages and events</h2><div class="rows">"#);
+        let mut row = |class: &str, title: &str, bar: String, state: &str| {
+            let _ = write!(
+                out,
+                r#"<div class="row {class}"><span class="name">{}</span>{bar}<span class="now {}">{}</span></div>"#,
+                escape(title),
+                escape(&state.replace([' ', '_'], "-")),
+                escape(&state.replace('_', " ")),
+            );
+        };
+        let charts = &self.charts;
+        row("all", "rollout", lane(&charts.states, axis, |state: &String| known(state)), &self.state);
+        let shown = |kind: &str| matches!(kind, "page" | "notify" | "person" | "failure" | "controller");
+        let events: Vec<_> = self.timeline.iter().filter(|moment| shown(moment.kind)).collect();
+        let marked: Vec<_> = events.iter().map(|moment| (moment.at, moment.kind, moment.text.as_str())).collect();
+        row("", "events", marks(&marked, axis), &marked.len().to_string());
+        if !charts.decisions.0.is_empty() {
+            let last = charts.decisions.0.last().map_or("", |(_, state)| state);
+            row("", "verdict", lane(&charts.decisions, axis, |state: &&'static str| state), last);
+        }
+        let is_measured = |trigger: &&Trigger| trigger.states.0.iter().any(|(_, state)| *state != "not measured");
+        for trigger in charts.triggers.iter().filter(is_measured) {
+            let last = trigger.states.0.last().map_or("", |(_, state)| state);
+            row("", &trigger.name, lane(&trigger.states, axis, |state: &&'static str| state), last);
+        }
+        let _ = write!(
+            out,
+            r#"<div class="row axis"><span></span>{}<span></span></div></div><p class="note">The higher a bar, the worse; a mark is an alert, a command of a person, a failed action, or a restart. Minutes and seconds since the rollout began; dashed lines in the charts: another share of the traffic.</p></section>"#,
+            axis.labels(),
+        );
+    }
+
+    fn both_versions(&self, out: &mut String, axis: &Axis<'_>) {
+        out.push_str(r#"<section><h2>Both versions</h2><div class="charts">"#);
+        let mut weights = Series::default();
+        for (i, (at, weight)) in self.charts.weights.iter().enumerate() {
+            if let Some((_, before)) = i.checked_sub(1).and_then(|i| self.charts.weights.get(i)) {
+                weights.add(*at, Some(f64::from(*before) / 100.0));
+            }
+            weights.add(*at, Some(f64::from(*weight) / 100.0));
+        }
+        weights.add(self.charts.to, Some(f64::from(self.weight) / 100.0));
+        let weight = [Line { series: &weights, style: "weight", label: "release".to_owned() }];
+        out.push_str(&chart("share of the traffic", Unit::Share, axis, &weight));
+        let arms = &self.charts.arms;
+        let charts = [
+            ("requests that fail", Unit::Share, &arms.errors),
+            ("p99 latency of successes", Unit::Seconds, &arms.p99),
+            ("requests a second", Unit::PerSecond, &arms.rates),
+        ];
+        for (title, unit, (canary, baseline)) in charts {
+            if !canary.is_empty() || !baseline.is_empty() {
+                let lines = [
+                    Line { series: baseline, style: "baseline", label: "previous version".to_owned() },
+                    Line { series: canary, style: "canary", label: "release".to_owned() },
+                ];
+                out.push_str(&chart(title, unit, axis, &lines));
+            }
+        }
+        out.push_str("</div></section>");
+    }
+}
+
+/// A state of the journal as a style of the page.
+fn known(state: &str) -> &'static str {
+    match state {
+        "checking" => "checking",
+        "moving" => "moving",
+        "soaking" => "soaking",
+        "waiting" => "waiting",
+        "promoting" => "promoting",
+        "paused" => "paused",
+        "disabled" => "disabled",
+        "rolling_back" => "rolling back",
+        "recovering" => "recovering",
+        "escalated" => "escalated",
+        "promoted" => "promoted",
+        "rolled_back" => "rolled back",
+        "superseded" => "superseded",
+        "aborted" => "aborted",
+        _ => "other",
+    }
+}
+
+fn evidence(out: &mut String, charts: &Charts, axis: &Axis<'_>) {
+    let mut tested: Vec<&Trigger> = charts.triggers.iter().filter(|trigger| !trigger.evidence.is_empty()).collect();
+    tested.sort_by_key(|trigger| trigger.finding.is_none());
+    if tested.is_empty() {
+        return;
+    }
+    out.push_str(
+        r#"<section><h2>Evidence over time</h2><p class="note">How strongly the data speaks against the release, on a
+logarithmic scale. A trigger fires at its threshold; chance alone gets there about once in so many rollouts. Beyond
+the scale it is drawn at the edge.</p><div class="charts">"#,
+    );
+    for trigger in tested.into_iter().take(TRIGGERS_MAX) {
+        let threshold = trigger.threshold.points().last().map_or(0.0, |point| point.high.exp());
+        let lines = [
+            Line { series: &trigger.threshold, style: "threshold", label: format!("fires at {threshold:.0}") },
+            Line { series: &trigger.evidence, style: "evidence", label: "evidence".to_owned() },
+        ];
+        out.push_str(&chart(&trigger.name, Unit::Log, axis, &lines));
+    }
+    out.push_str("</div></section>");
+}
+
+fn header(out: &mut String, document: &Document) {
+    let _ = write!(
+        out,
+        r#"<header class="verdict {}"><p class="source">{}</p><h1>{}</h1><p class="sentence">{}</p><p class="status">{}</p>"#,
+        document.class,
+        escape(&document.about),
+        escape(&document.title),
+        escape(&document.sentence),
+        escape(&super::words::sentence(&document.status)),
+    );
+    out.push_str("<dl>");
+    for (name, value) in &document.facts {
+        let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(value));
+    }
+    out.push_str("</dl></header>");
+    if !document.missing.is_empty() {
+        out.push_str(r#"<div class="warning"><b>Missing evidence</b><ul>"#);
+        for text in &document.missing {
+            let _ = write!(out, "<li>{}</li>", escape(text));
+        }
+        out.push_str("</ul></div>");
+    }
+}
+
+fn section(out: &mut String, section: &Section) {
+    let _ = write!(out, "<section><h2>{}</h2>", section.title);
+    for block in &section.blocks {
+        match block {
+            Block::Text(text) => {
+                let _ = write!(out, r#"<p class="text">{}</p>"#, escape(text));
+            }
+            Block::List(items) => {
+                out.push_str("<ul>");
+                for item in items {
+                    let _ = write!(out, "<li>{}</li>", escape(&super::words::sentence(item)));
+                }
+                out.push_str("</ul>");
+            }
+            Block::Table(head, rows) => {
+                out.push_str(r#"<div class="table"><table><thead><tr>"#);
+                for title in *head {
+                    let _ = write!(out, r#"<th scope="col">{title}</th>"#);
+                }
+                out.push_str("</tr></thead><tbody>");
+                for row in rows {
+                    let kind =
+                        row.get(2).map(String::as_str).filter(|_| section.title == "Timeline").unwrap_or_default();
+                    let _ = write!(out, r#"<tr class="{}">"#, escape(kind));
+                    for (title, cell) in head.iter().zip(row) {
+                        let class = if cell.len() <= SHORT { r#" class="short""# } else { "" };
+                        let _ = write!(out, r#"<td{class} data-title="{title}">{}</td>"#, escape(cell));
+                    }
+                    out.push_str("</tr>");
+                }
+                out.push_str("</tbody></table></div>");
+            }
+            Block::Fill(question, is_list) => {
+                let class = if *is_list { "fill items" } else { "fill" };
+                let _ = write!(out, r#"<div class="{class}"><p>To be filled in by people: {question}</p></div>"#);
+            }
+        }
+    }
+    out.push_str("</section>");
+}
