@@ -183,6 +183,7 @@ step 'tests that need promtool' counted cargo test --all-features --test telemet
 step 'tests that need Prometheus' counted cargo test --all-features --test rollout -- --ignored prometheus
 step 'tests that need HAProxy and nginx' counted cargo test --all-features --test rollout -- --ignored haproxy nginx
 step 'tests that need Chromium' counted cargo test --all-features --test rollback -- --ignored chromium
+step 'tests that need Chromium, of rollouts' counted cargo test --all-features --test rollout -- --ignored chromium
 if [[ ! $quick ]]; then
   begin deploy deploy_check
   step 'documentation and public API' env RUSTDOCFLAGS='-D warnings' scripts/api.sh

@@ -9,9 +9,13 @@ mod kit;
 mod model;
 mod nginx;
 mod plans;
+mod played;
 mod player;
 mod scene;
 mod serve;
+#[path = "../support/ran.rs"]
+mod ran;
+mod report;
 mod servers;
 mod sources;
 mod staged;
