@@ -93,3 +93,23 @@
 //! Forward is right where the cause is known and the fix is as quick as the rollback, or where there is no way back;
 //! [`decision`](crate::rollback::decision) has the table. A rollback removes the symptom, not the fault: the release stays
 //! open until its cause is found.
+//!
+//! ## After a rollback
+//!
+//! `backstop rollout report checkout` writes what happened from the evidence in the state directory: the steps from the
+//! first failure to recovery and how long each took, the requests that failed beyond the usual rate, in which segments, the
+//! evidence of the verdict, every action with its attempts, and who decided what and why.
+//!
+//! ```text
+//! backstop rollout report checkout --html report.html --markdown report.md
+//! backstop rollout report checkout --status-text
+//! backstop rollout report checkout --cause "the new client has no timeout" --by mira
+//! ```
+//!
+//! - The page has charts of both versions, of the traffic and of the evidence. It loads nothing and has no script: it can be
+//!   attached to a ticket, and printed.
+//! - `--status-text` prints three sentences for a status page, without internals.
+//! - Cause, action items and lessons are empty: people fill them in. The rollback is open until `--cause` records one.
+//! - Missing or damaged evidence is listed at the top; the report is made of the rest.
+//! - Arguments and output of commands are not repeated, and what looks like a secret in a reason or an error is replaced.
+//!   Read a report before it leaves the company nevertheless: names of segments and reasons are in it.
