@@ -1,11 +1,8 @@
 //! The command `backstop rollout`, as people type it.
 
-#[path = "../support/ran.rs"]
-mod ran;
-
+use crate::ran::Ran;
 use crate::scene::{Ticks, plan_text};
 use crate::servers::{FakeHaproxy, Hook, Program, eventually};
-use ran::Ran;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};

@@ -11,11 +11,11 @@ mod nginx;
 mod plans;
 mod played;
 mod player;
-mod scene;
-mod serve;
 #[path = "../support/ran.rs"]
 mod ran;
 mod report;
+mod scene;
+mod serve;
 mod servers;
 mod sources;
 mod staged;

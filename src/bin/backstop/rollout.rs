@@ -1,6 +1,7 @@
 //! `rollout`: moves a release through its stages, and takes people's commands for it.
 
 mod ask;
+mod report;
 mod service;
 mod start;
 mod status;
@@ -15,6 +16,7 @@ Examples:
   backstop rollout status --watch
   backstop rollout rollback checkout --break-glass --reason \"payments fail\"
   backstop rollout disable checkout --for 2h --reason \"database maintenance\"
+  backstop rollout report checkout --html report.html
 
 Exit codes:
   0   done: promoted, accepted, shown
@@ -59,6 +61,7 @@ enum Command {
     Disable(ask::Disable),
     /// Ends a maintenance window.
     Enable(ask::Plain),
+    Report(report::Write),
 }
 
 impl Rollout {
@@ -81,6 +84,7 @@ impl Rollout {
             Command::Rollback(rollback) => rollback.run(&state),
             Command::Disable(disable) => disable.run(&state),
             Command::Enable(plain) => plain.send(&state, Ask::Enable),
+            Command::Report(report) => report.run(&state),
         }
     }
 }
