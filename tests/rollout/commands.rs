@@ -1,5 +1,6 @@
 //! The command `backstop rollout`, as people type it.
 
+use crate::http::{access, send};
 use crate::ran::Ran;
 use crate::scene::{Ticks, plan_text};
 use crate::servers::{FakeHaproxy, Hook, Program, eventually};
@@ -207,4 +208,24 @@ fn a_plan_that_is_refused_alerts_its_receivers() {
     ran.fails(2, "at least the sum of the timeouts");
     let sent = hook.requests.lock().unwrap();
     assert!(sent.len() == 1 && sent[0].contains("was not started, as its plan is not valid"), "{sent:?}");
+}
+
+#[test]
+fn a_controller_answers_http_where_it_is_told_to_listen() {
+    let desk = Desk::new();
+    fs::write(desk.folder.path().join("access.json"), access().to_json()).unwrap();
+    let start = ["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo", "--listen", "127.0.0.1:0"];
+    desk.run(&start).fails(2, "--access-file");
+    let mut command = desk.command(&start);
+    command.args(["--access-file", "access.json"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut running = Program(command.spawn().unwrap());
+    let mut said = String::new();
+    BufReader::new(running.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    let address = said.trim().strip_prefix("listening on ").unwrap();
+    desk.reaches("checking");
+    let answer = send(&format!("{address}/v1/rollouts/checkout/reject"), 1, Some(r#"{"reason": "r"}"#));
+    assert_eq!(answer.0, 200, "{answer:?}");
+    assert_eq!(code(running), 21);
+    let shown = desk.run(&["status", "checkout", "--watch"]).succeeds().stdout;
+    assert!(shown.contains("aborted at 0 %"), "{shown}");
 }

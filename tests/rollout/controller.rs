@@ -37,6 +37,30 @@ fn a_bad_release_is_rolled_back_and_its_recovery_is_seen() {
 }
 
 #[test]
+fn commands_and_webhooks_carry_whole_rollouts() {
+    let hook = Hook::new(|_| (204, String::new()));
+    let webhook = format!("traffic = {{ kind = \"webhook\", url = \"{}\" }}", hook.url);
+    let command = "traffic = { kind = \"command\", argv = [\"sh\", \"-c\", \"echo $1 >> weights\", \"x\", \"{weight}\"], \
+                   verify = [\"sh\", \"-c\", \"test $(tail -n 1 weights) = {weight}\"] }";
+    for traffic in [&*webhook, command] {
+        for is_bad in [false, true] {
+            let scene = Scene::moved_by(traffic);
+            scene.world.is_bad.store(is_bad, Ordering::Relaxed);
+            let end = if is_bad { End::RolledBack } else { End::Promoted };
+            assert_eq!(scene.start().join().unwrap(), Ended::Done(end), "{traffic}");
+            if traffic == command {
+                let weights = fs::read_to_string(scene.folder.path().join("weights")).unwrap();
+                assert_eq!(weights, if is_bad { "0\n5\n0\n" } else { "0\n5\n50\n100\n" });
+            }
+        }
+    }
+    let sent = hook.requests.lock().unwrap();
+    let weights: Vec<_> = sent.iter().filter_map(|text| text.split("\"weight\":").nth(1)).collect();
+    let weights: Vec<_> = weights.iter().map(|text| text.trim_end_matches('}')).collect();
+    assert_eq!(weights, ["0", "5", "50", "100", "0", "5", "0"]);
+}
+
+#[test]
 fn every_command_is_answered_and_in_the_journal_with_its_author_and_reason() {
     let scene = Scene::new("");
     scene.world.not_ready.store(4, Ordering::Relaxed);
@@ -95,12 +119,16 @@ fn a_balancer_that_hangs_names_a_person_and_break_glass_works_when_it_is_back() 
 }
 
 #[test]
-fn receivers_that_fail_redirect_or_answer_at_length_delay_nothing() {
+fn receivers_that_are_slow_fail_redirect_or_answer_at_length_delay_nothing() {
     let failing = Hook::new(|_| (500, String::new()));
+    let slow = Hook::new(|_| {
+        std::thread::sleep(Duration::from_secs(1));
+        (200, String::new())
+    });
     let redirecting = Hook::new(|_| (302, String::new()));
     let endless = Hook::new(|_| (200, "x".repeat(1 << 20)));
     let alert = |hook: &Hook| format!("{{ kind = \"slack\", url = \"{}\", level = \"info\" }}", hook.url);
-    let more = format!("alert = [{}, {}, {}]", alert(&redirecting), alert(&endless), alert(&failing));
+    let more = format!("alert = [{}, {}, {}, {}]", alert(&redirecting), alert(&slow), alert(&endless), alert(&failing));
     let scene = Scene::new(&more);
     assert_eq!(scene.start().join().unwrap(), Ended::Done(End::Promoted));
     assert!(!redirecting.requests.lock().unwrap().is_empty() && !endless.requests.lock().unwrap().is_empty());

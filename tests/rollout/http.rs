@@ -9,25 +9,29 @@ use backstop::rollout::controller::Ended;
 use backstop::rollout::stages::{End, Event};
 use std::sync::atomic::Ordering;
 
-fn token(number: u8) -> Token {
+pub(crate) fn token(number: u8) -> Token {
     Token::from_bytes([number; 32])
 }
 
-/// The address of an admin page: token 1 may roll back, token 2 may let it go on, token 3 may look.
-fn admin(scene: &Scene) -> String {
+/// Token 1 may roll back, token 2 may let it go on, token 3 may look.
+pub(crate) fn access() -> AccessList {
     let later = "2099-01-01T00:00:00Z".parse().unwrap();
     let grant = |actor: &str, number, verb| {
         Grant::new(actor, token(number).hash(), later).verbs([verb]).switches(Switches::All)
     };
     let grants = [grant("bo", 1, Verb::Rollback), grant("ada", 2, Verb::Rollout), grant("eve", 3, Verb::View)];
-    let access = AccessList::new(grants, backstop::clock::Timestamp::now()).unwrap();
+    AccessList::new(grants, backstop::clock::Timestamp::now()).unwrap()
+}
+
+/// The address of an admin page.
+fn admin(scene: &Scene) -> String {
     let switches = KillSwitches::builder("shop").build().unwrap();
-    let admin = Admin::builder(switches).access(access).rollouts(scene.folder.path().join("state")).build().unwrap();
+    let admin = Admin::builder(switches).access(access()).rollouts(scene.folder.path().join("state")).build().unwrap();
     let app = axum::Router::new().nest("/backstop", admin.router());
     format!("http://{}/backstop/v1/rollouts", crate::kit::serve(app))
 }
 
-fn send(url: &str, number: u8, body: Option<&str>) -> (u16, serde_json::Value) {
+pub(crate) fn send(url: &str, number: u8, body: Option<&str>) -> (u16, serde_json::Value) {
     crate::kit::block_on(async {
         let client = reqwest::Client::new();
         let request = match body {

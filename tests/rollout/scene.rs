@@ -125,12 +125,25 @@ pub(crate) fn holder() -> Holder {
 
 impl Scene {
     pub(crate) fn new(more: &str) -> Self {
+        Self::with(|text| format!("{text}{more}"))
+    }
+
+    /// With a plan that was changed.
+    pub(crate) fn with(change: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let balancer = FakeHaproxy::new(folder.path(), &["c1", "s1"]);
         let dir = StateDir::new(&folder.path().join("state"), "checkout").unwrap();
         dir.create().unwrap();
-        let rollout = dir.begin(&[("plan.toml", plan_text(&balancer.socket, more).as_bytes())]).unwrap();
+        let rollout = dir.begin(&[("plan.toml", change(plan_text(&balancer.socket, "")).as_bytes())]).unwrap();
         Self { folder, balancer, dir, rollout, world: World::default() }
+    }
+
+    /// With another `[traffic]`.
+    pub(crate) fn moved_by(traffic: &str) -> Self {
+        Self::with(|text| {
+            let lines = text.lines().filter(|line| !line.starts_with("traffic ="));
+            lines.chain([traffic]).map(|line| format!("{line}\n")).collect::<Vec<_>>().concat()
+        })
     }
 
     pub(crate) fn settings(&self) -> Settings {

@@ -55,9 +55,9 @@ fn mistakes_are_no_decisions() {
     }
     assert_eq!(scene.get("/v1/verdict").0, 200, "one service needs no name");
     for (body, status, says) in [
-        ("", 400, "no payload of a hook"),
-        ("[]", 400, "no payload of a hook"),
-        ("{\"name\": 1}", 400, "no payload of a hook"),
+        ("", 400, "the body cannot be read"),
+        ("[]", 400, "the body cannot be read"),
+        ("{\"name\": 1}", 400, "the body cannot be read"),
         ("{\"checksum\": \"a\\nb\"}", 400, "checksum"),
         ("{\"name\": \"x\", \"metadata\": {\"service\": \"other\"}}", 404, "is not judged here"),
         (&*format!("{{\"name\": \"{}\"}}", "a".repeat(70_000)), 413, "longer than 64 KiB"),

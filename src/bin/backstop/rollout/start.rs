@@ -16,6 +16,7 @@ use backstop::rollout::requests::Request;
 use backstop::rollout::stages::{Ask, End};
 use backstop::rollout::state_dir::{Lock, StateDir};
 use clap::Args;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -23,6 +24,8 @@ use std::time::Duration;
 
 /// Between two tries at the lock of a rollout that ends.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Time for the HTTP answer to the command that ended the rollout.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// Starts a rollout, or goes on with one whose controller was killed. Runs until the rollout ends.
 #[derive(Args)]
@@ -98,8 +101,12 @@ impl Start {
             reason: self.reason,
         };
         let controller = Controller::new(settings, lock).map_err(|error| failed(&error))?;
-        eprintln!("rollout {number} of {}: {}", plan.service, controller.rollout().name());
-        report(&dir, &plan.artifact, controller.run())
+        say(&format!("rollout {number} of {}: {}", plan.service, controller.rollout().name()));
+        let ended = controller.run();
+        if self.listen.is_some() {
+            thread::sleep(LINGER);
+        }
+        report(&dir, &plan.artifact, ended)
     }
 
     /// Answers HTTP on a thread of its own, as long as the process lasts.
@@ -126,7 +133,7 @@ impl Start {
             });
         };
         thread::Builder::new().name("backstop-admin".to_owned()).spawn(serve).map_err(failed)?;
-        eprintln!("listening on http://{shown}");
+        say(&format!("listening on http://{shown}"));
         Ok(())
     }
 
@@ -135,7 +142,7 @@ impl Start {
         for folder in dir.rollouts().into_iter().rev() {
             let Some((artifact, end)) = end_of(&folder)? else { continue };
             if end == Some(End::RolledBack) && artifact != plan.artifact && dir.latest().as_ref() == Some(&folder) {
-                eprintln!("warning: {artifact} was rolled back, and its cause may still be there");
+                say(&format!("warning: {artifact} was rolled back, and its cause may still be there"));
             }
             if artifact != plan.artifact {
                 continue;
@@ -169,7 +176,7 @@ fn lock(dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<Lock, Failu
                 if !matches!(old_controller.run(), Ended::Done(_)) {
                     return Err(held(dir));
                 }
-                eprintln!("{old} lost its place");
+                say(&format!("{old} lost its place"));
             }
             Err(other) => {
                 let current = current(dir)?;
@@ -265,4 +272,9 @@ fn report(dir: &StateDir, artifact: &str, ended: Ended) -> Result<Report, Failur
         }
         Ended::Unwatched | Ended::Escalated => Err(held(dir)),
     }
+}
+
+/// A line for people. Who started it may have closed standard error.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
