@@ -6,6 +6,7 @@ use axum::response::Response;
 use http::StatusCode;
 use http_body_util::{BodyExt as _, Limited};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// Longest body, in bytes, and the time in which it has to arrive.
@@ -23,6 +24,9 @@ pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Box<Respo
             bad(StatusCode::BAD_REQUEST, "broken_body", "the body ended early")
         }
     })?;
-    let parsed = serde_json::from_slice(&read.to_bytes());
-    parsed.map_err(|error| bad(StatusCode::BAD_REQUEST, "bad_body", &format!("the body cannot be read: {error}")))
+    // An object first: a list would be taken for the fields in their order.
+    let parsed = serde_json::from_slice::<Map<String, Value>>(&read.to_bytes());
+    parsed
+        .and_then(|object| serde_json::from_value(Value::Object(object)))
+        .map_err(|error| bad(StatusCode::BAD_REQUEST, "bad_body", &format!("the body cannot be read: {error}")))
 }
