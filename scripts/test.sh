@@ -137,7 +137,7 @@ models() {
     cargo test --manifest-path loom/Cargo.toml loom_
 }
 
-# Every example but the canary, which has a step of its own, and false_alarms, which tests/rollback samples and the long script
+# Every example but the canary and rollouts, which have steps of their own, and false_alarms, which tests/rollback samples and the long script
 # runs. The tests have built them.
 examples() {
   local path name
@@ -146,7 +146,7 @@ examples() {
     name=${path#examples/}
     name=${name%/main.rs}
     name=${name%.rs}
-    [[ $name == canary || $name == false_alarms ]] && continue
+    [[ $name == canary || $name == rollout || $name == false_alarms ]] && continue
     printf '\n    %s\n' "$name"
     timeout 120 "$target/debug/examples/$name" || return 1
   done
@@ -191,6 +191,7 @@ if [[ ! $quick ]]; then
   begin features each_feature
   step 'examples' examples
   step 'the canary' timeout 300 cargo run --quiet --example canary
+  step 'rollouts behind HAProxy' timeout 180 cargo run --quiet --example rollout
   step 'loom models, the quick ones: the rest of them' finished loom
   step 'instructions a call: the rest of them' finished instructions
   step 'each feature alone, and what users combine: the rest of them' finished features
