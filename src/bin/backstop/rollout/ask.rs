@@ -1,7 +1,8 @@
 //! Commands for a rollout: to its controller or, for a rollback without one, carried out here.
 
+use super::BY;
 use super::service::{controller, existing, held, holder, nothing};
-use crate::author_args::{BY, name};
+use crate::author_args::name;
 use crate::output::{Failure, Report};
 use crate::time_args::parse_length;
 use backstop::rollout::controller::Ended;

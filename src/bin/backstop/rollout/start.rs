@@ -1,7 +1,8 @@
 //! `rollout start`: the controller, in the foreground.
 
+use super::BY;
 use super::service::{commands_in, controller, failed, held, holder};
-use crate::author_args::{BY, name};
+use crate::author_args::name;
 use crate::output::{Failure, Report};
 use crate::plan::{invalid, read};
 use crate::source_args::SourceArgs;
