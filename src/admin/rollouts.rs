@@ -70,7 +70,7 @@ async fn list(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Answer {
     admit(&shared.access.current(), &headers, &[Verb::View], None)?;
     let (permit, state) = (shared.begin()?, state(&shared));
     let read = move || {
-        let services = StateDir::services(&state);
+        let services = StateDir::services(&state).map_err(|error| failed(&error))?;
         let all: Result<Vec<_>, _> = services.iter().map(|service| status(&state, service)).collect();
         Ok(json!({ "rollouts": all?.into_iter().flatten().collect::<Vec<_>>() }))
     };

@@ -8,6 +8,7 @@
 //! - [`a_rollback_policy`]: which triggers judge a release, and what their settings do
 //! - [`a_judge_for_a_controller`]: one process that judges a release, and what Argo Rollouts and Flagger ask it
 //! - [`controllers`]: files for Argo Rollouts, Flagger and Prometheus, and what a verdict does there
+//! - [`a_rollout`]: a release without a deployment controller, its commands, and what to do at 3 am
 //! - [`adopting_safely`]: shadow first
 //! - [`planning_a_rollback`]: what to write down before a release, and what an operator gets from it
 //! - [`testing`]: clocks, paused time, forced states, both states of a switch
@@ -16,6 +17,8 @@
 pub mod a_judge_for_a_controller;
 #[cfg(feature = "rollback")]
 pub mod a_rollback_policy;
+#[cfg(feature = "rollout")]
+pub mod a_rollout;
 pub mod abandoned_calls;
 pub mod adopting_safely;
 pub mod choosing_thresholds;

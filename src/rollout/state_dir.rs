@@ -66,15 +66,26 @@ impl StateDir {
         Ok(Self { path: state.join(service) })
     }
 
-    /// Every service with a folder in a state directory, in order.
-    pub fn services(state: &Path) -> Vec<String> {
-        let names = fs::read_dir(state).into_iter().flatten().flatten();
-        let mut names: Vec<_> = names
-            .filter(|entry| entry.path().join("rollouts").is_dir())
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect();
+    /// Every service with a folder in a state directory, in order; none if there is no such directory.
+    ///
+    /// # Errors
+    ///
+    /// A directory that may not be read.
+    pub fn services(state: &Path) -> Result<Vec<String>, StateError> {
+        let mut names = Vec::new();
+        for entry in entries(state)? {
+            let rollouts = entry.path().join("rollouts");
+            let is_service = match rollouts.metadata() {
+                Ok(metadata) => metadata.is_dir(),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return Err(StateError::io("reading", &rollouts)(error));
+                }
+                Err(_) => false,
+            };
+            names.extend(entry.file_name().into_string().ok().filter(|_| is_service));
+        }
         names.sort();
-        names
+        Ok(names)
     }
 
     /// The folder.
@@ -121,6 +132,15 @@ impl StateDir {
         Some(read(&path).unwrap_or_default())
     }
 
+    /// Checks that the folder's rollouts may be read, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// A folder that may not be read.
+    pub fn check_readable(&self) -> Result<(), StateError> {
+        entries(&self.path.join("rollouts")).map(drop)
+    }
+
     /// Folder of the latest rollout.
     pub fn latest(&self) -> Option<PathBuf> {
         self.numbers().last().map(|number| self.rollout(*number))
@@ -162,6 +182,14 @@ impl StateDir {
             entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).collect();
         numbers.sort_unstable();
         numbers
+    }
+}
+
+/// Entries of a folder; none if it is missing.
+fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, StateError> {
+    match fs::read_dir(folder).and_then(Iterator::collect) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read.map_err(StateError::io("reading", folder)),
     }
 }
 

@@ -141,7 +141,7 @@ fn a_release_that_was_rolled_back_is_tried_again_with_a_reason_only() {
     let plan = desk.folder.path().join("plan.toml");
     fs::write(&plan, format!("# edited\n{}", fs::read_to_string(&plan).unwrap())).unwrap();
     desk.run(&start).fails(1, "checkout:1.2.4 was rolled back before (rollout 0001): add --reason");
-    desk.run(&["rollback", "checkout", "--reason", "r", "--by", "bo"]).fails(4, "has ended: rolled_back");
+    desk.run(&["rollback", "checkout", "--reason", "r", "--by", "bo"]).fails(4, "has ended: rolled back");
     let again = desk.start(&["--by", "bo", "--reason", "config fixed"]);
     eventually("it begins", || desk.run(&["status"]).stdout.contains("rollout 0002").then_some(()));
     drop(again);

@@ -15,3 +15,14 @@ pub(crate) fn plan_with(old: &str, new: &str) -> Arc<Plan> {
     assert!(PLAN.contains(old), "{old}");
     Arc::new(Plan::parse(&PLAN.replacen(old, new, 1)).unwrap())
 }
+
+#[test]
+fn the_plans_to_copy_pass_their_check() {
+    for name in ["haproxy", "nginx", "kubernetes"] {
+        let path = format!("{}/deploy/rollout/plan-{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let plan = Plan::check(&text, "2026-11-28T00:00:00Z".parse().unwrap());
+        let plan = plan.unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(plan.traffic.is_some(), "{path}");
+    }
+}

@@ -28,9 +28,6 @@ Exit codes:
   20  start: rolled back
   21  start: superseded, or ended before it had traffic";
 
-const BY: &str = "Your name, kept in the journal and not verified. Default: your user name, as USER or the system says it \
-                  [env: BACKSTOP_ACTOR]";
-
 const STATE: &str = "The state directory. Default: $STATE_DIRECTORY, else ./backstop-state";
 
 /// Rollouts: a release through its stages, with people's commands.

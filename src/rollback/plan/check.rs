@@ -1,6 +1,6 @@
 //! Rules between the fields of a plan, and what is allowed but deserves a second thought.
 
-use super::model::{ActionKind, DataKind, Plan, TrafficKind};
+use super::model::{Action, ActionKind, DataKind, Plan, TrafficKind};
 use crate::config::Problems;
 use crate::rollback::fields::show;
 use std::time::Duration;
@@ -104,7 +104,11 @@ impl Plan {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let position = |kind| self.rollback.iter().position(|action| action.kind == kind);
-        for (at, action) in self.rollback.iter().enumerate().filter(|(_, action)| action.verify.is_none()) {
+        // A traffic shift of a plan with [traffic] is carried out by the load balancer's own actuator, which reads back.
+        let is_blind = |action: &Action| {
+            action.verify.is_none() && (action.kind != ActionKind::TrafficShift || self.traffic.is_none())
+        };
+        for (at, action) in self.rollback.iter().enumerate().filter(|(_, action)| is_blind(action)) {
             let then = if action.idempotent { "" } else { ", and it cannot be repeated after an interruption" };
             warnings.push(format!("rollback[{at}] ({}) has no verify: nothing confirms its effect{then}", action.kind));
         }

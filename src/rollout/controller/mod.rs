@@ -12,13 +12,15 @@
 //! on, is said to be unrecorded, and is written down once that is possible again.
 
 mod acting;
+mod error;
 mod judged;
 mod looking;
 mod run;
 mod status;
 
 pub use super::alerts::refuse;
+pub use error::StartError;
 pub use judged::Judged;
 pub use looking::{Looks, Seen};
-pub use run::{Controller, Ended, Settings, StartError};
+pub use run::{Controller, Ended, Settings};
 pub use status::Status;

@@ -1,13 +1,14 @@
 //! The loop: takes events, writes them down, and has done what follows.
 
 use super::acting::Acting;
+use super::error::StartError;
 use super::looking::{Command as LookCommand, Looking, Looks};
 use super::status::{Status, number_of, plan_of};
 use crate::clock::{Clock, Instant, timestamp};
 use crate::rollback::plan::{Level, Plan, TrafficKind};
 use crate::rollout::actuator::{Command, actuator};
 use crate::rollout::alerts::Alerts;
-use crate::rollout::journal::{Journal, JournalError, Record, replay};
+use crate::rollout::journal::{Journal, Record, replay};
 use crate::rollout::requests::{self, Answer};
 use crate::rollout::stages::{Action, Ask, End, Event, Job, Look, Rollout, State, Step};
 use crate::rollout::state_dir::{Lock, StateDir, write};
@@ -54,27 +55,6 @@ pub enum Ended {
     Escalated,
 }
 
-/// Error of a start: nothing was changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The plan of the rollout cannot be read.
-    #[error("{}/plan.toml cannot be read", .0.display())]
-    Plan(PathBuf),
-    /// The plan has no `[traffic]`.
-    #[error("traffic: required, as this controller moves it")]
-    NoTraffic,
-    /// The journal cannot be used.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The journal cannot be written, so nothing is begun.
-    #[error("nothing was begun: {0}")]
-    NotWritten(String),
-    /// The system gives no thread.
-    #[error("no thread could be started: {0}")]
-    Thread(std::io::Error),
-}
-
 /// Performs one rollout.
 pub struct Controller {
     dir: StateDir,
@@ -98,8 +78,11 @@ pub struct Controller {
     /// A moment, and the time of the rollout at it.
     base: (Instant, Duration),
     status: (Status, Instant),
+    listener: Option<Listener>,
     _lock: Lock,
 }
+
+type Listener = Box<dyn FnMut(&Rollout) + Send>;
 
 impl Controller {
     /// Begins a rollout, or goes on with one whose controller ended, in a folder that it holds the lock of.
@@ -142,6 +125,7 @@ impl Controller {
             is_blind: false,
             base: (now, elapsed),
             status: (Status::default(), now),
+            listener: None,
             clock,
             dir,
             folder,
@@ -165,6 +149,12 @@ impl Controller {
         let mut said = Answer { is_accepted: false, text: "nothing was done".to_owned() };
         self.take(Event::Asked { id, ask, by, reason }, Some(&mut said));
         said
+    }
+
+    /// Calls a function at every change of the state's name or of the weight, on the thread that runs.
+    #[must_use]
+    pub fn on_change(self, listener: impl FnMut(&Rollout) + Send + 'static) -> Self {
+        Self { listener: Some(Box::new(listener)), ..self }
     }
 
     /// The rollout.
@@ -265,7 +255,12 @@ impl Controller {
                 self.backlog.push_back(*record);
             }
         }
-        self.rollout = next;
+        let before = std::mem::replace(&mut self.rollout, next);
+        if let Some(listener) = &mut self.listener
+            && (before.name(), before.weight()) != (self.rollout.name(), self.rollout.weight())
+        {
+            listener(&self.rollout);
+        }
         for action in actions {
             self.perform(action, &mut said);
         }

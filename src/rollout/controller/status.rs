@@ -66,6 +66,11 @@ impl Status {
         }
     }
 
+    /// Returns whether the rollout has ended.
+    pub fn is_over(&self) -> bool {
+        ["promoted", "rolled_back", "superseded", "aborted"].contains(&&*self.state)
+    }
+
     /// The status of a service: the controller's last words while one runs, else what the journal says. `None` without any
     /// rollout.
     ///

@@ -3,7 +3,7 @@
 use super::event::{Action, Ask, Job};
 use super::retreat::Cause;
 use super::state::{End, Rollout, State, Window};
-use crate::rollback::plan::Level;
+use crate::rollback::plan::{Gate, Level};
 use std::time::Duration;
 
 impl Rollout {
@@ -31,15 +31,15 @@ impl Rollout {
         if let Some(end) = self.end()
             && !(matches!(ask, Ask::Rollback { .. }) && end == End::Promoted)
         {
-            return Err(format!("the rollout of {} has ended: {}", self.plan.artifact, end.as_str()));
+            return Err(format!("the rollout of {} has ended: {}", self.plan.artifact, end.as_str().replace('_', " ")));
         }
         match ask {
             Ask::Approve => self.approve(by, reason, at, out),
             Ask::Reject => {
-                self.back(by, reason, false, at, out);
+                self.back(&format!("rejected by {by}: {reason}"), false, at, out);
                 Ok("rejected: traffic returns to the previous version".to_owned())
             }
-            Ask::Rollback { cut } => Ok(self.back(by, reason, *cut, at, out)),
+            Ask::Rollback { cut } => Ok(self.back(&format!("rolled back by {by}: {reason}"), *cut, at, out)),
             Ask::Pause if self.is_retreat() => Err("a rollback cannot be paused".to_owned()),
             Ask::Pause => {
                 if self.paused.is_none() {
@@ -80,6 +80,10 @@ impl Rollout {
         if matches!(self.state, State::Checking) && !self.is_approved {
             self.entered = at; // its deadline begins with the approval
         }
+        let gate = self.stage().map_or(self.plan.start, |(_, stage)| stage.gate);
+        if self.held.is_none() && gate == Gate::Auto {
+            return Err(format!("there is nothing to approve: {} goes on by itself", self.name()));
+        }
         self.is_approved = true;
         if self.held.is_some() {
             self.let_go(at, |rollout| rollout.held = None);
@@ -89,11 +93,10 @@ impl Rollout {
         Ok("approved".to_owned())
     }
 
-    fn back(&mut self, by: &str, reason: &str, is_cut: bool, at: Duration, out: &mut Vec<Action>) -> String {
+    fn back(&mut self, reason: &str, is_cut: bool, at: Duration, out: &mut Vec<Action>) -> String {
         let weight = self.weight;
         if !self.is_retreat() {
-            let reason = format!("{by}: {reason}");
-            self.retreat(Cause { reason, is_cut, is_superseded: false }, at, out);
+            self.retreat(Cause { reason: reason.to_owned(), is_cut, is_superseded: false }, at, out);
             return format!("rolling back from {weight} %");
         }
         if is_cut {

@@ -239,7 +239,12 @@ impl Rollout {
         let pause = self.paused.as_ref().map(|(by, reason, _)| format!("paused by {by}: {reason}"));
         let unread = self.unread.as_ref().map(|why| format!("the weight cannot be read: {why}"));
         let decided = self.decided.as_ref().map(|decided| decided.reason.clone());
-        decided.or(window).or(pause).or_else(|| self.held.clone().map(|(why, _)| why)).or(unread).unwrap_or_default()
+        let waiting = matches!(self.state, State::Waiting { .. }).then(|| {
+            let service = &self.plan.service;
+            format!("it needs an approval: backstop rollout approve {service} --reason \"..\"")
+        });
+        let held = self.held.clone().map(|(why, _)| why);
+        decided.or(window).or(pause).or(held).or(unread).or(waiting).unwrap_or_default()
     }
 
     /// Returns whether the traffic returns or has returned.

@@ -1,11 +1,10 @@
 //! Commands for a rollout: to its controller or, for a rollback without one, carried out here.
 
-use super::BY;
-use super::service::{controller, existing, held, holder, nothing};
+use super::service::{BY, controller, existing, held, holder, nothing};
 use crate::author_args::name;
 use crate::output::{Failure, Report};
 use crate::time_args::parse_length;
-use backstop::rollout::controller::Ended;
+use backstop::rollout::controller::{Ended, Status};
 use backstop::rollout::requests::Request;
 use backstop::rollout::stages::Ask;
 use backstop::rollout::state_dir::{Lock, StateDir};
@@ -35,6 +34,7 @@ impl Plain {
     pub(super) fn send(&self, state: &Path, ask: Ask) -> Result<Report, Failure> {
         let dir = existing(state, &self.service)?;
         if dir.holder().is_none() {
+            ended(&dir)?;
             let message = format!(
                 "no controller runs for {}: `backstop rollout start` with the same plan goes on with its rollout",
                 self.service
@@ -43,6 +43,13 @@ impl Plain {
         }
         send(&dir, &self.request(ask)?)
     }
+}
+
+/// An error if the latest rollout has ended: no command is for it.
+fn ended(dir: &StateDir) -> Result<(), Failure> {
+    let Some(status) = Status::read(dir)?.filter(Status::is_over) else { return Ok(()) };
+    let state = status.state.replace('_', " ");
+    Err(nothing(format!("the rollout of {} has ended: {state}", status.artifact)))
 }
 
 /// Sends a command to the controller, and waits for its answer.

@@ -1,6 +1,8 @@
 //! `rollout report`: a rollout as Markdown, as a page, and in three sentences; and the cause of a rollback.
 
-use super::super::output::{Failure, Report, json};
+use super::service::BY;
+use crate::author_args::name;
+use crate::output::{Failure, Report, json};
 use backstop::rollout::report::{Cause, Report as Written};
 use backstop::rollout::state_dir::{StateDir, StateError};
 use clap::Args;
@@ -39,20 +41,20 @@ pub(super) struct Write {
     #[arg(long)]
     status_text: bool,
     /// Records the cause of a rollback, which closes it. Earlier causes stay.
-    #[arg(long, value_name = "TEXT", requires = "by")]
+    #[arg(long, value_name = "TEXT")]
     cause: Option<String>,
-    /// The person who found the cause.
-    #[arg(long, value_name = "NAME", requires = "cause")]
+    #[arg(long, value_name = "NAME", requires = "cause", help = BY)]
     by: Option<String>,
 }
 
 impl Write {
     /// `state` is the state directory of all services.
     pub(super) fn run(self, state: &Path) -> Result<Report, Failure> {
-        let dir = StateDir::new(state, &self.service).map_err(|error| Failure::Usage(error.to_string()))?;
+        let dir = StateDir::new(state, &self.service)?;
+        dir.check_readable()?;
         let folder = self.folder(&dir)?;
-        if let (Some(cause), Some(by)) = (&self.cause, &self.by) {
-            Cause::record(&folder, by, cause).map_err(|error| refused(&error))?;
+        if let Some(cause) = &self.cause {
+            Cause::record(&folder, &name(self.by.as_deref())?, cause).map_err(|error| refused(&error))?;
         }
         let report = Written::read(&folder);
         let mut written = Vec::new();

@@ -8,6 +8,9 @@ use backstop::rollout::state_dir::{Holder, Lock, StateDir, StateError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(super) const BY: &str = "Your name, kept in the journal and not verified. Default: your user name, as USER or the system says it \
+                  [env: BACKSTOP_ACTOR]";
+
 pub(super) fn nothing(message: String) -> Failure {
     Failure::Answered { exit_code: 4, code: "no_rollout".to_owned(), message }
 }
@@ -15,9 +18,11 @@ pub(super) fn nothing(message: String) -> Failure {
 /// The folder of a service that has had a rollout.
 pub(super) fn existing(state: &Path, service: &str) -> Result<StateDir, Failure> {
     let dir = StateDir::new(state, service)?;
+    dir.check_readable()?;
+    let shown = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
     match dir.latest() {
         Some(_) => Ok(dir),
-        None => Err(nothing(format!("{} has no rollout of {service}", state.display()))),
+        None => Err(nothing(format!("{} has no rollout of {service}", shown.display()))),
     }
 }
 
@@ -66,10 +71,23 @@ pub(super) fn failed(error: &StartError) -> Failure {
 /// A person has to decide.
 pub(super) fn held(dir: &StateDir) -> Failure {
     let status = Status::read(dir).ok().flatten();
-    Failure::Held(status.map_or_else(|| "a person has to decide".to_owned(), |status| status.why))
+    let Some(status) = status else { return Failure::Held("a person has to decide".to_owned()) };
+    let folder = dir.path().join("rollouts").join(&status.rollout);
+    let state = status.state.replace('_', " ");
+    Failure::Held(format!(
+        "rollout {} of {} ({}) is {state} at {} %: {}. Go on with it by `backstop rollout start {}` and its source, or see \
+         `backstop rollout status {}`",
+        status.rollout,
+        status.service,
+        status.artifact,
+        status.weight,
+        status.why,
+        folder.join("plan.toml").display(),
+        status.service
+    ))
 }
 
 pub(super) fn holder(by: &str, command: &str) -> Holder {
-    let (pid, since) = (std::process::id(), now().to_string());
+    let (pid, since) = (std::process::id(), format!("{:.0}", now()));
     Holder { pid, by: by.to_owned(), command: command.to_owned(), since }
 }

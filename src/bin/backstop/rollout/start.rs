@@ -1,7 +1,6 @@
 //! `rollout start`: the controller, in the foreground.
 
-use super::BY;
-use super::service::{commands_in, controller, failed, held, holder};
+use super::service::{BY, commands_in, controller, failed, held, holder};
 use crate::author_args::name;
 use crate::output::{Failure, Report};
 use crate::plan::{invalid, read};
@@ -14,7 +13,7 @@ use backstop::rollback::plan::Plan;
 use backstop::rollout::controller::{Controller, Ended, Judged, Settings, refuse};
 use backstop::rollout::journal::{Journal, replay};
 use backstop::rollout::requests::Request;
-use backstop::rollout::stages::{Ask, End};
+use backstop::rollout::stages::{Ask, End, Rollout};
 use backstop::rollout::state_dir::{Lock, StateDir};
 use clap::Args;
 use std::io::Write as _;
@@ -103,7 +102,7 @@ impl Start {
         };
         let controller = Controller::new(settings, lock).map_err(|error| failed(&error))?;
         say(&format!("rollout {number} of {}: {}", plan.service, controller.rollout().name()));
-        let ended = controller.run();
+        let ended = controller.on_change(|rollout| say(&line(rollout))).run();
         if self.listen.is_some() {
             thread::sleep(LINGER);
         }
@@ -273,6 +272,13 @@ fn report(dir: &StateDir, artifact: &str, ended: Ended) -> Result<Report, Failur
         }
         Ended::Unwatched | Ended::Escalated => Err(held(dir)),
     }
+}
+
+/// A change of a rollout.
+fn line(rollout: &Rollout) -> String {
+    let (state, weight, why) = (rollout.name().replace('_', " "), rollout.weight(), rollout.why());
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    format!("{:.0} {state} at {weight} %{why}", now())
 }
 
 /// A line for people. Who started it may have closed standard error.

@@ -6,15 +6,13 @@ use backstop::rollout::controller::Status;
 use backstop::rollout::state_dir::StateDir;
 use clap::Args;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 /// Between two reprints.
 const EVERY: Duration = Duration::from_secs(1);
-/// States in which nothing changes any more.
-const ENDED: [&str; 4] = ["promoted", "rolled_back", "superseded", "aborted"];
 
 /// Shows the latest rollout of a service, or of all.
 #[derive(Args)]
@@ -33,13 +31,17 @@ impl Show {
                 Some(service) => Status::read(&existing(state, service)?)?.into_iter().collect(),
                 None => every(state)?,
             };
-            let is_over = all.iter().all(|status| ENDED.contains(&&*status.state));
+            let is_over = all.iter().all(Status::is_over);
             let report = Report::of(texts(&all), &all);
             if !self.watch || is_over {
                 return Ok(report);
             }
             let mut out = std::io::stdout().lock();
-            let shown = if is_json { report.json } else { format!("\x1b[H\x1b[2J{}", report.text) };
+            let shown = match (is_json, out.is_terminal()) {
+                (true, _) => report.json,
+                (false, true) => format!("\x1b[H\x1b[2J{}", report.text),
+                (false, false) => report.text,
+            };
             if writeln!(out, "{shown}").and_then(|()| out.flush()).is_err() {
                 return Ok(Report::default()); // the reader has gone
             }
@@ -53,7 +55,8 @@ pub(super) fn list(state: &Path) -> Result<Report, Failure> {
     let all = every(state)?;
     let mut text = String::new();
     for status in &all {
-        let Status { service, artifact, state, weight, .. } = status;
+        let Status { service, artifact, weight, .. } = status;
+        let state = status.state.replace('_', " ");
         let _ = writeln!(text, "{service:<24} {artifact:<32} {state:<12} {weight:>3} %");
     }
     if all.is_empty() {
@@ -64,7 +67,7 @@ pub(super) fn list(state: &Path) -> Result<Report, Failure> {
 
 fn every(state: &Path) -> Result<Vec<Status>, Failure> {
     let mut all = Vec::new();
-    for service in StateDir::services(state) {
+    for service in StateDir::services(state)? {
         all.extend(Status::read(&StateDir::new(state, &service)?)?);
     }
     Ok(all)
@@ -80,7 +83,8 @@ fn text(status: &Status) -> String {
     let Status { service, artifact, previous, state, weight, seconds, .. } = status;
     let mut text = format!("{service}: {artifact}, before {previous} (rollout {})\n", status.rollout);
     let state = state.replace('_', " ");
-    let _ = writeln!(text, "  {state} at {weight} % for {seconds} s; stages {} %", stages.join(", "));
+    let lasts = if status.is_over() { String::new() } else { format!(" for {seconds} s") };
+    let _ = writeln!(text, "  {state} at {weight} %{lasts}; stages {} %", stages.join(", "));
     if !status.why.is_empty() {
         let _ = writeln!(text, "  {}", status.why);
     }
@@ -93,12 +97,11 @@ fn text(status: &Status) -> String {
     for trouble in &status.troubles {
         let _ = writeln!(text, "  warning: {trouble}");
     }
-    let is_over = ENDED.contains(&&*status.state);
     match &status.holder {
         Some(holder) => {
             let _ = writeln!(text, "  controller: {holder}");
         }
-        None if is_over => {}
+        None if status.is_over() => {}
         None => text += "  no controller runs: `backstop rollout start` with the same plan goes on\n",
     }
     text

@@ -1,0 +1,25 @@
+//! Errors of a start.
+
+use crate::rollout::journal::JournalError;
+use std::path::PathBuf;
+
+/// Error of a start: nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The plan of the rollout cannot be read.
+    #[error("{}/plan.toml cannot be read", .0.display())]
+    Plan(PathBuf),
+    /// The plan has no `[traffic]`.
+    #[error("traffic: required, as this controller moves it")]
+    NoTraffic,
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal cannot be written, so nothing is begun.
+    #[error("nothing was begun: {0}")]
+    NotWritten(String),
+    /// The system gives no thread.
+    #[error("no thread could be started: {0}")]
+    Thread(std::io::Error),
+}
