@@ -30,6 +30,9 @@ pub struct Request {
     pub by: String,
     /// The reason.
     pub reason: String,
+    /// Number of the rollout that it is for, set when it is sent.
+    #[serde(default)]
+    pub rollout: String,
 }
 
 /// The controller's answer.
@@ -47,7 +50,7 @@ impl Request {
         // std's keys are random for each: no other source of randomness is needed for a name.
         let random = RandomState::new().hash_one(());
         let id = format!("{:020}-{random:016x}", timestamp().as_nanosecond());
-        Self { id, ask, by: by.into(), reason: reason.into() }
+        Self { id, ask, by: by.into(), reason: reason.into(), rollout: String::new() }
     }
 
     /// Puts the command where the controller finds it.
@@ -56,7 +59,11 @@ impl Request {
     ///
     /// Errors of the file system.
     pub fn send(&self, to: &StateDir) -> Result<(), StateError> {
-        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        // A command that its controller did not read must not be carried out by the next rollout's.
+        let latest = to.latest();
+        let number = latest.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        let sent = Self { rollout: number.unwrap_or_default(), ..self.clone() };
+        let bytes = serde_json::to_vec(&sent).unwrap_or_default();
         write(&to.path().join("requests").join(format!("{}.json", self.id)), &bytes)
     }
 

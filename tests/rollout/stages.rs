@@ -273,3 +273,74 @@ fn an_interrupted_action_is_looked_at_before_it_is_repeated() {
     player.take(&Event::Resumed);
     assert_eq!(player.runs.last().unwrap(), "Rollback(2) again");
 }
+
+/// Hours in which no controller ran.
+fn away(player: &mut Player, hours: u64) {
+    player.jobs.clear();
+    player.at += std::time::Duration::from_secs(hours * 3_600);
+    player.take(&Event::Resumed);
+}
+
+#[test]
+fn after_hours_without_a_controller_more_traffic_needs_a_fresh_look() {
+    let mut player = Player::soaking(plan());
+    player.after(60).look(Continue).is("moving");
+    away(&mut player, 3);
+    player.is("soaking").done().is("soaking");
+    assert_eq!(player.weights, [0, 5, 50, 5], "the weight of the stage before is set again");
+    assert!(!player.alerts.iter().any(|(level, _)| *level == Level::Page), "{:?}", player.alerts);
+    player.after(60).look(Continue).is("moving").done().is("soaking");
+    assert_eq!(player.weights, [0, 5, 50, 5, 50]);
+}
+
+#[test]
+fn a_move_that_was_interrupted_a_moment_ago_goes_on() {
+    let mut player = Player::soaking(plan());
+    player.after(60).look(Continue).is("moving");
+    player.jobs.clear();
+    player.at += std::time::Duration::from_secs(5);
+    player.take(&Event::Resumed).is("moving").done().is("soaking");
+    assert_eq!(player.weights, [0, 5, 50, 50]);
+}
+
+#[test]
+fn a_failed_move_to_more_traffic_is_not_tried_again_while_it_is_paused() {
+    let mut player = Player::soaking(plan());
+    player.after(60).look(Continue).failed("no answer");
+    player.ask(Ask::Pause).after(30);
+    assert_eq!(player.weights, [0, 5, 50]);
+    player.ask(Ask::Resume).after(1);
+    assert_eq!(player.weights, [0, 5, 50, 50]);
+    let mut player = Player::soaking(plan());
+    player.after(60).look(Continue).failed("no answer");
+    player.look(Pause).after(30);
+    assert_eq!(player.weights, [0, 5, 50], "by a verdict as well");
+}
+
+#[test]
+fn a_release_that_lost_its_traffic_stays_without_while_a_person_is_waited_for() {
+    let mut player = Player::soaking(plan());
+    player.look(Rollback);
+    while player.rollout.weight() > 0 || player.weights.last() != Some(&0) {
+        player.done();
+    }
+    player.end(&Outcome::Failed { why: "no such host".to_owned(), is_final: true });
+    while player.rollout.name() != "escalated" {
+        player.end(&Outcome::Failed { why: "no such host".to_owned(), is_final: true });
+    }
+    assert_eq!(player.rollout.expected(), Some(0));
+    let (weights, runs) = (player.weights.len(), player.runs.len());
+    player.drift().done().is("escalated");
+    assert_eq!((player.weights.len(), player.weights.last()), (weights + 1, Some(&0)));
+    player.ask(Ask::Resume);
+    assert!(player.runs.len() > runs, "the step that failed is tried again, and none is left out");
+}
+
+#[test]
+fn a_window_that_is_extended_is_no_time_of_the_stage() {
+    let mut player = Player::soaking(plan());
+    player.after(30).ask(Ask::Disable { seconds: 7_200 });
+    player.after(6_600).ask(Ask::Disable { seconds: 7_200 });
+    player.after(7_200).is("soaking");
+    player.after(20).look(Continue).is("soaking").after(10).look(Continue).is("moving");
+}

@@ -16,11 +16,13 @@ mod error;
 mod judged;
 mod looking;
 mod run;
+mod settings;
 mod status;
 
 pub use super::alerts::refuse;
 pub use error::StartError;
 pub use judged::Judged;
 pub use looking::{Looks, Seen};
-pub use run::{Controller, Ended, Settings};
+pub use run::{Controller, Ended};
+pub use settings::Settings;
 pub use status::Status;

@@ -2,7 +2,8 @@
 
 use super::acting::Acting;
 use super::error::StartError;
-use super::looking::{Command as LookCommand, Looking, Looks};
+use super::looking::{Command as LookCommand, Looking};
+use super::settings::Settings;
 use super::status::{Status, number_of, plan_of};
 use crate::clock::{Clock, Instant, timestamp};
 use crate::rollback::plan::{Level, Plan, TrafficKind};
@@ -25,24 +26,6 @@ const BACKLOG: usize = 1_000;
 const BLIND: Duration = Duration::from_secs(60);
 /// Time for the last alerts.
 const FAREWELL: Duration = Duration::from_secs(10);
-
-/// Facts that a controller needs beside the plan.
-pub struct Settings {
-    /// The service's folder.
-    pub dir: StateDir,
-    /// Folder of the rollout, with its `plan.toml`.
-    pub folder: PathBuf,
-    /// Working directory of the plan's commands.
-    pub commands_in: PathBuf,
-    /// The judge; `None` if there is none: then nothing is promoted, and recovery is not seen.
-    pub looks: Option<Box<dyn Looks>>,
-    /// Interval of the looks. Default: 1 s.
-    pub look_every: Duration,
-    /// The person who started it.
-    pub by: String,
-    /// The reason.
-    pub reason: Option<String>,
-}
 
 /// End of a controller's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +128,7 @@ impl Controller {
 
     /// Carries out a command as if it had been requested.
     pub fn ask(&mut self, request: requests::Request) -> Answer {
-        let requests::Request { id, ask, by, reason } = request;
+        let requests::Request { id, ask, by, reason, .. } = request;
         let mut said = Answer { is_accepted: false, text: "nothing was done".to_owned() };
         self.take(Event::Asked { id, ask, by, reason }, Some(&mut said));
         said
@@ -166,42 +149,69 @@ impl Controller {
     pub fn run(mut self) -> Ended {
         loop {
             self.round();
-            if let Some(end) = self.rollout.end() {
-                return self.leave(Ended::Done(end));
-            }
-            if self.looking.is_none() && self.rollout.is_retreat() {
-                if self.rollout.name() == "escalated" {
-                    return self.leave(Ended::Escalated);
-                }
-                if matches!(self.rollout.state(), State::Recovering { .. }) && self.rollout.expected().is_some() {
-                    return self.leave(Ended::Unwatched);
-                }
+            if let Some(ended) = self.ended()
+                && self.is_over()
+            {
+                return ended;
             }
             thread::park_timeout(ROUND);
         }
     }
 
-    /// Waits for the last alerts, and says the last word.
-    fn leave(mut self, ended: Ended) -> Ended {
+    fn ended(&self) -> Option<Ended> {
+        if let Some(end) = self.rollout.end() {
+            return Some(Ended::Done(end));
+        }
+        if self.looking.is_some() || !self.rollout.is_retreat() {
+            return None;
+        }
+        match self.rollout.state() {
+            _ if self.rollout.name() == "escalated" => Some(Ended::Escalated),
+            State::Recovering { .. } if self.rollout.expected().is_some() => Some(Ended::Unwatched),
+            // It waits for a stable version that nothing looks at.
+            State::RollingBack { .. } if self.rollout.expected().is_some() => Some(Ended::Escalated),
+            _ => None,
+        }
+    }
+
+    /// Waits for the last alerts, and says the last word. A command in this time may call the rollout back.
+    fn is_over(&mut self) -> bool {
         let begun = self.clock.now();
-        while !self.alerts.are_sent() && self.clock.now().saturating_duration_since(begun) < FAREWELL {
+        loop {
+            self.requests();
+            if self.ended().is_none() {
+                return false;
+            }
+            if self.alerts.are_sent() || self.clock.now().saturating_duration_since(begun) >= FAREWELL {
+                break;
+            }
             thread::park_timeout(ROUND);
         }
         self.status.1 = self.clock.now();
         self.say();
-        ended
+        true
     }
 
-    fn round(&mut self) {
-        for requests::Request { id, ask, by, reason } in requests::waiting(&self.dir) {
+    fn requests(&mut self) {
+        let number = number_of(&self.folder);
+        for requests::Request { id, ask, by, reason, rollout } in requests::waiting(&self.dir) {
             if self.known.contains(&id) {
                 requests::remove(&self.dir, &id);
+                continue;
+            }
+            if rollout != number && !rollout.is_empty() {
+                let text = format!("the command was for rollout {rollout}, and this is {number}");
+                requests::answer(&self.dir, &id, &Answer { is_accepted: false, text });
                 continue;
             }
             let mut said = Answer { is_accepted: false, text: "nothing was done".to_owned() };
             self.take(Event::Asked { id: id.clone(), ask, by, reason }, Some(&mut said));
             requests::answer(&self.dir, &id, &said);
         }
+    }
+
+    fn round(&mut self) {
+        self.requests();
         if let Some((weight, reading)) = self.acting.reading()
             && self.rollout.expected() == Some(weight)
         {

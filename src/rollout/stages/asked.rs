@@ -51,7 +51,8 @@ impl Rollout {
             Ask::Disable { seconds } => {
                 let until = at.saturating_add(Duration::from_secs(*seconds));
                 let (owner, reason) = (by.to_owned(), reason.to_owned());
-                self.disabled = Some(Window { owner, reason, since: at, until, is_paged: false });
+                let since = self.disabled.as_ref().map_or(at, |window| window.since);
+                self.disabled = Some(Window { owner, reason, since, until, is_paged: false });
                 Ok(format!("automation is disabled for {seconds} s: {by} is paged instead of a rollback"))
             }
             Ask::Enable if self.disabled.is_none() => Err("automation is not disabled".to_owned()),
@@ -122,7 +123,11 @@ impl Rollout {
                 let weight = self.plan.stages.get(stage).map_or(0, |of| of.weight);
                 self.begin(Job::Move { weight, cut: false }, out);
             }
-            State::RollingBack { .. } => self.retreat_on(at, out),
+            State::RollingBack { .. } => {
+                // A person has looked at the command that was interrupted.
+                self.decided.iter_mut().for_each(|decided| decided.interrupted = None);
+                self.retreat_on(at, out);
+            }
             State::Promoting { next } => self.promote(next, at, out),
             _ => {
                 let cut = self.decided.as_ref().is_some_and(|decided| decided.is_cut);

@@ -209,7 +209,13 @@ impl Rollout {
 
     /// The weight that should be in force while nothing moves; `None` while the traffic is not this rollout's to move.
     pub fn expected(&self) -> Option<u32> {
-        let is_idle = self.doing.is_none() && self.escalated.is_none() && self.end().is_none();
+        let has_returned = match &self.state {
+            State::RollingBack { remaining } => !remaining.contains(&Step::Weight),
+            state => matches!(state, State::Recovering { .. }),
+        };
+        // A release that has lost its traffic stays without, while a person is waited for as well.
+        let is_free = self.escalated.is_none() || has_returned;
+        let is_idle = self.doing.is_none() && is_free && self.end().is_none();
         (is_idle && (self.disabled.is_none() || self.is_retreat())).then_some(self.weight)
     }
 

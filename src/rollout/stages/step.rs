@@ -32,7 +32,7 @@ impl Rollout {
                 out.push(Action::Stage { weight: 0 });
                 self.begin(Job::Move { weight: 0, cut: false }, &mut out);
             }
-            Event::Resumed => self.resumed(&mut out),
+            Event::Resumed => self.resumed(at, &mut out),
             Event::Looked(look) => self.looked(look, at, &mut out),
             Event::Finished { key, outcome } => self.finished(*key, outcome, at, &mut out),
             Event::Weight { reading } => self.read_back(reading, &mut out),
@@ -44,12 +44,25 @@ impl Rollout {
     }
 
     /// An action that was in progress may or may not have been done.
-    fn resumed(&mut self, out: &mut Vec<Action>) {
+    fn resumed(&mut self, at: Duration, out: &mut Vec<Action>) {
         out.push(Action::Stage { weight: self.weight });
         if let Some(why) = self.escalated.clone() {
             out.push(Action::Alert { level: Level::Page, text: format!("{why}. {} decides", self.contact()) });
         }
+        let since = at.saturating_sub(self.entered);
+        let is_long_ago = since >= self.longest_job();
         let Some(Doing { job, due, .. }) = self.doing.take() else { return };
+        match self.state {
+            // ## Moving => (Soaking | Checking): the decision rests on what was seen then.
+            State::Moving { stage } if is_long_ago => {
+                let before = stage.checked_sub(1).map_or(State::Checking, |stage| State::Soaking { stage });
+                self.enter(before, at);
+                return self.begin(Job::Move { weight: self.weight, cut: false }, out);
+            }
+            // Its time begins anew.
+            State::Moving { .. } | State::Promoting { .. } => self.entered = at,
+            _ => {}
+        }
         let job = match job {
             Job::Run { step, is_again } => Job::Run { step, is_again: is_again || due.is_none() },
             moves @ Job::Move { .. } => moves,
@@ -189,7 +202,10 @@ impl Rollout {
                         self.enter(State::Soaking { stage }, at);
                         out.push(Action::Stage { weight: *weight });
                     }
-                    State::RollingBack { .. } => self.retreated(at, out),
+                    State::RollingBack { ref remaining } if remaining.first() == Some(&Step::Weight) => {
+                        self.retreated(at, out);
+                    }
+                    State::RollingBack { .. } => self.retreat_on(at, out),
                     _ => {}
                 }
             }
@@ -239,7 +255,11 @@ impl Rollout {
                 self.unread = Some(why.clone());
             }
             Reading::Differs { why } if self.has_drifted => {
-                self.escalate(format!("the weight was changed from outside again: {why}"), out);
+                let text = format!("the weight was changed from outside again: {why}");
+                if self.escalated.is_some() {
+                    self.report("drift", Level::Page, text.clone(), out);
+                }
+                self.escalate(text, out);
             }
             Reading::Differs { why } => {
                 self.has_drifted = true;
@@ -261,7 +281,12 @@ impl Rollout {
             let text = format!("automation is enabled again: the time that {} set is over", window.owner);
             out.push(Action::Alert { level: Level::Info, text });
         }
-        if let Some(doing) = self.doing.as_mut().filter(|doing| doing.due.is_some_and(|due| due <= at)) {
+        // More traffic waits for whatever holds the rollout.
+        let is_held = self.paused.is_some() || self.disabled.is_some() || self.held.is_some();
+        let weight = self.weight;
+        let may_go = |job: &Job| !is_held || !matches!(job, Job::Move { weight: next, .. } if *next > weight);
+        let is_due = |doing: &&mut Doing| doing.due.is_some_and(|due| due <= at) && may_go(&doing.job);
+        if let Some(doing) = self.doing.as_mut().filter(is_due) {
             self.keys += 1;
             (doing.key, doing.due) = (self.keys, None);
             out.push(Action::Do { key: doing.key, job: doing.job.clone() });
