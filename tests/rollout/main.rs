@@ -14,6 +14,7 @@ mod player;
 #[path = "../support/ran.rs"]
 mod ran;
 mod report;
+mod requests;
 mod scene;
 mod serve;
 mod servers;
