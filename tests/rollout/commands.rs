@@ -229,3 +229,18 @@ fn a_controller_answers_http_where_it_is_told_to_listen() {
     let shown = desk.run(&["status", "checkout", "--watch"]).succeeds().stdout;
     assert!(shown.contains("aborted at 0 %"), "{shown}");
 }
+
+#[test]
+fn a_full_disk_keeps_no_rollback_from_its_lock() {
+    let desk = Desk::new();
+    let running = desk.start(&["--by", "mira"]);
+    desk.flow(true);
+    desk.reaches("soaking");
+    drop(running); // killed
+    let full = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", full, env!("CARGO_BIN_EXE_backstop"), "rollout", "rollback", "checkout", "--break-glass"]);
+    command.args(["--reason", "r", "--by", "bo"]).current_dir(desk.folder.path());
+    let ran = Ran::by(&mut command);
+    assert!(desk.balancer.is_at(0), "{ran:?}");
+}
