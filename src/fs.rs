@@ -62,6 +62,29 @@ pub(crate) fn replace_with(
     write: impl FnOnce(&mut File) -> io::Result<()>,
     access: Access<'_>,
 ) -> Result<(), Failure> {
+    put(path, write, access, Durability::Synced)
+}
+
+/// As [`replace_with`], and does not wait for the disk: readers see the old file or the new one at any instant, and a
+/// power cut may lose both.
+#[cfg(feature = "rollout")]
+pub(crate) fn replace_unsynced(path: &Path, bytes: &[u8], access: Access<'_>) -> Result<(), Failure> {
+    put(path, |file| file.write_all(bytes), access, Durability::Unsynced)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Durability {
+    Synced,
+    #[cfg(feature = "rollout")]
+    Unsynced,
+}
+
+fn put(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+    access: Access<'_>,
+    durability: Durability,
+) -> Result<(), Failure> {
     let directory = directory_of(path);
     // Opened first: a rename cannot be undone.
     let opened = open_directory(directory).map_err(Failure::of("opening", directory))?;
@@ -82,10 +105,15 @@ pub(crate) fn replace_with(
         share_as_directory(&file, directory);
     }
     set.map_err(doing("setting the mode of"))?;
-    file.sync_all().map_err(doing("syncing"))?;
+    if durability == Durability::Synced {
+        file.sync_all().map_err(doing("syncing"))?;
+    }
     drop(file); // closed after the rename, it would wake every reader a second time
     fs::rename(&temporary.path, path).map_err(doing("renaming"))?;
     temporary.is_renamed = true;
+    if durability != Durability::Synced {
+        return Ok(());
+    }
     let not_durable =
         |source| Failure { doing: "syncing the directory of", path: path.to_owned(), source, is_in_place: true };
     sync(opened.as_ref()).map_err(not_durable)
@@ -364,6 +392,14 @@ mod tests {
         replace(&path, b"two", Some(&like)).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        #[cfg(feature = "rollout")]
+        {
+            replace_unsynced(&path, b"three", Access::Directory).unwrap();
+            assert_eq!(
+                (fs::read(&path).unwrap(), fs::read_dir(directory.path()).unwrap().count()),
+                (b"three".to_vec(), 1)
+            );
+        }
         let missing = directory.path().join("missing").join("list.json");
         let failure = replace(&missing, b"one", None).unwrap_err();
         assert_eq!((failure.doing, failure.is_in_place), ("opening", false));

@@ -9,7 +9,7 @@
 //!                            /evidence/   ticks.jsonl, verdicts.jsonl, commands.log, before.json
 //! ```
 
-use crate::fs::{Access, lock_at, replace_with};
+use crate::fs::{Access, lock_at, replace_unsynced, replace_with};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::{self, Write as _};
@@ -106,7 +106,8 @@ impl StateDir {
         Ok(())
     }
 
-    /// Takes the lock; `Err` in the result names its holder.
+    /// Takes the lock; `Err` in the result names its holder. A disk that has no room for the holder's name does not
+    /// keep it back: a rollback needs it.
     ///
     /// # Errors
     ///
@@ -118,8 +119,7 @@ impl StateDir {
             return Ok(Err(self.holder().unwrap_or_default()));
         };
         let text = serde_json::to_vec(holder).unwrap_or_default();
-        let written = file.set_len(0).and_then(|()| file.write_all(&text));
-        written.map_err(StateError::io("writing", &path))?;
+        let _: io::Result<()> = file.set_len(0).and_then(|()| file.write_all(&text));
         Ok(Ok(Lock { _file: file }))
     }
 
@@ -165,7 +165,7 @@ impl StateDir {
         let evidence = building.join("evidence");
         fs::create_dir_all(&evidence).map_err(StateError::io("creating", &evidence))?;
         for (name, bytes) in files {
-            write(&building.join(name), bytes)?;
+            write_durable(&building.join(name), bytes)?;
         }
         let path = self.rollout(number);
         fs::rename(&building, &path).map_err(StateError::io("renaming", &building))?;
@@ -193,14 +193,15 @@ fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, StateError> {
     }
 }
 
-/// Puts a file in place, whole or not at all.
+/// Puts a file in place, whole or not at all, without a wait for the disk: a slow one delays no rollback. A power cut may
+/// lose it; what has to outlast that is in the journal.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    let failed = |failure: crate::fs::Failure| StateError::Io {
-        doing: failure.doing,
-        path: failure.path.clone(),
-        source: failure.source,
-    };
-    replace_with(path, |file| file.write_all(bytes), Access::Directory).map_err(failed)
+    replace_unsynced(path, bytes, Access::Directory).map_err(StateError::of)
+}
+
+/// As [`write`], and waits until it is on the disk.
+pub(crate) fn write_durable(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    replace_with(path, |file| file.write_all(bytes), Access::Directory).map_err(StateError::of)
 }
 
 /// The value in a file of JSON; `None` if it has none or is longer than 1 MiB.
@@ -230,6 +231,10 @@ pub enum StateError {
 }
 
 impl StateError {
+    fn of(failure: crate::fs::Failure) -> Self {
+        Self::Io { doing: failure.doing, path: failure.path, source: failure.source }
+    }
+
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }

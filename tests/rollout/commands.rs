@@ -3,7 +3,8 @@
 use crate::http::{access, send};
 use crate::ran::Ran;
 use crate::scene::{Ticks, plan_text};
-use crate::servers::{FakeHaproxy, Hook, Program, eventually};
+use crate::servers::{FakeHaproxy, Fault, Hook, Program, eventually};
+use backstop::rollback::Policy;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -228,4 +229,78 @@ fn a_controller_answers_http_where_it_is_told_to_listen() {
     assert_eq!(code(running), 21);
     let shown = desk.run(&["status", "checkout", "--watch"]).succeeds().stdout;
     assert!(shown.contains("aborted at 0 %"), "{shown}");
+}
+
+#[test]
+fn a_rollout_that_has_begun_goes_on_with_its_own_policy_after_its_plan_has_expired() {
+    let desk = Desk::new();
+    let (plan, policy) = (desk.folder.path().join("plan.toml"), desk.folder.path().join("limits.toml"));
+    fs::write(&policy, Policy::DEFAULT).unwrap();
+    fs::write(&plan, format!("{}\npolicy = \"limits.toml\"\n", fs::read_to_string(&plan).unwrap())).unwrap();
+    let running = desk.start(&["--by", "mira"]);
+    let kept = "backstop-state/checkout/rollouts/0001/plan.toml";
+    let journal = desk.folder.path().join(kept).with_file_name("journal.jsonl");
+    eventually("it has begun", || fs::metadata(&journal).ok().filter(|journal| journal.len() > 0));
+    drop(running); // killed
+    fs::remove_file(policy).unwrap();
+    let expired = fs::read_to_string(&plan).unwrap().replace("2099", "2019");
+    fs::write(&plan, &expired).unwrap();
+    fs::write(desk.folder.path().join(kept), &expired).unwrap();
+    for (path, command) in [("plan.toml", "pause"), (kept, "reject")] {
+        let mut start = desk.command(&["start", path, "--source", "ticks:ticks.jsonl", "--by", "bo"]);
+        let mut running = Program(start.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+        let mut said = String::new();
+        BufReader::new(running.0.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.starts_with("rollout 0001 of checkout: "), "{path}: {said}");
+        desk.run(&[command, "checkout", "--reason", "r", "--by", "bo"]).succeeds();
+        if command == "reject" {
+            assert_eq!(code(running), 21);
+        }
+    }
+    let again = ["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo", "--reason", "r"];
+    desk.run(&again).fails(2, "expires: 2019-01-31T00:00:00Z is not allowed, must be after now");
+}
+
+#[test]
+fn a_crashed_controller_finishes_its_rollback_without_its_judge() {
+    let desk = Desk::new();
+    let judge = desk.folder.path().join("backstop-state/checkout/rollouts/0001/evidence/judge");
+    let start = ["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"];
+    let running = desk.start(&["--by", "mira"]);
+    desk.flow(true);
+    desk.reaches("soaking");
+    drop(running); // killed
+    let aside = judge.with_extension("aside");
+    fs::rename(&judge, &aside).unwrap();
+    fs::write(&judge, "").unwrap();
+    desk.run(&start).fails(3, "judge");
+    assert!(!desk.balancer.is_at(0), "a release with traffic is not left alone");
+    fs::remove_file(&judge).unwrap();
+    fs::rename(&aside, &judge).unwrap();
+    let running = desk.start(&["--by", "mira"]);
+    eventually("it goes on", || desk.run(&["status"]).stdout.contains("controller: process").then_some(()));
+    *desk.balancer.fault.lock().unwrap() = Fault::Hangs;
+    desk.run(&["rollback", "checkout", "--reason", "r", "--by", "bo"]).succeeds();
+    drop(running); // killed
+    *desk.balancer.fault.lock().unwrap() = Fault::None;
+    fs::remove_dir_all(&judge).unwrap();
+    fs::write(&judge, "").unwrap();
+    let ran = desk.run(&start);
+    assert!(ran.stderr.contains("warning: the rollback goes on, and nothing here sees"), "{ran:?}");
+    assert_eq!((ran.code, desk.balancer.is_at(0)), (6, true), "{ran:?}");
+}
+
+#[test]
+fn a_full_disk_keeps_no_rollback_from_its_lock() {
+    let desk = Desk::new();
+    let running = desk.start(&["--by", "mira"]);
+    desk.flow(true);
+    desk.reaches("soaking");
+    drop(running); // killed
+    let full = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", full, env!("CARGO_BIN_EXE_backstop"), "rollout", "rollback", "checkout", "--break-glass"]);
+    command.args(["--reason", "r", "--by", "bo"]).current_dir(desk.folder.path());
+    let ran = Ran::by(&mut command);
+    assert!(desk.balancer.is_at(0), "{ran:?}");
 }

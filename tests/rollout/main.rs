@@ -1,6 +1,7 @@
 //! Sources, the judging process, controllers' requests, and rollouts over real load balancers.
 
 mod actuators;
+mod alerts;
 mod commands;
 mod controller;
 mod haproxy;

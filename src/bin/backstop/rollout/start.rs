@@ -6,11 +6,12 @@ use crate::output::{Failure, Report};
 use crate::plan::{invalid, read};
 use crate::source_args::SourceArgs;
 use crate::time_args::now;
+use backstop::ConfigError;
 use backstop::admin::Admin;
 use backstop::kill_switch::KillSwitches;
 use backstop::rollback::Policy;
 use backstop::rollback::plan::Plan;
-use backstop::rollout::controller::{Controller, Ended, Judged, Settings, refuse};
+use backstop::rollout::controller::{Controller, Ended, Judged, Looks, Settings, refuse};
 use backstop::rollout::journal::{Journal, replay};
 use backstop::rollout::requests::Request;
 use backstop::rollout::stages::{Ask, End, Rollout};
@@ -54,18 +55,22 @@ impl Start {
     pub(super) fn run(self, state: &Path) -> Result<Report, Failure> {
         let by = name(self.by.as_deref())?;
         let text = read(&self.plan)?;
-        let plan = Plan::check(&text, now()).map_err(|error| {
+        let refused = |error: &ConfigError| {
             refuse(&text, &error.to_string());
-            invalid(&self.plan, &error)
-        })?;
+            invalid(&self.plan, error)
+        };
+        let plan = Plan::parse(&text).or_else(|_| Plan::check(&text, now())).map_err(|error| refused(&error))?;
         if plan.traffic.is_none() {
             let message = format!("{}: traffic: required, as this controller moves it", self.plan.display());
             return Err(Failure::Input(message));
         }
-        let home = std::path::absolute(&self.plan).ok().and_then(|path| path.parent().map(Path::to_owned));
-        let home = home.unwrap_or_else(|| PathBuf::from("."));
-        let (policy_text, policy) = policy(&home, &plan)?;
         let dir = StateDir::new(state, &plan.service)?;
+        // One that has begun goes on whenever its controller is started again, with the policy that it began with.
+        let fresh = || {
+            Plan::check(&text, now()).map_err(|error| refused(&error))?;
+            policy(&self.home(), &plan)
+        };
+        let policy_text = if unfinished(&dir, &text)?.is_some() { None } else { Some(fresh()?) };
         dir.create()?;
         let lock = lock(&dir, &plan, &text, &by)?;
         if let Some((number, end)) = ended_before(&dir, &text)?.filter(|_| self.reason.is_none()) {
@@ -78,7 +83,8 @@ impl Start {
             folder
         } else {
             self.needs_a_reason(&dir, &plan)?;
-            let start = serde_json::json!({ "commands_in": home, "by": by }).to_string();
+            let policy_text = policy_text.map_or_else(fresh, Ok)?;
+            let start = serde_json::json!({ "commands_in": self.home(), "by": by }).to_string();
             let files: [(&str, &[u8]); 3] = [
                 ("plan.toml", text.as_bytes()),
                 ("policy.toml", policy_text.as_bytes()),
@@ -86,16 +92,26 @@ impl Start {
             ];
             dir.begin(&files)?
         };
-        self.listen(state)?;
+        // A judge or an address that fails keeps no crashed controller from giving the traffic back.
+        let is_retreat = is_retreat(&folder)?;
+        let go_on = |failure: Failure, lost: &str| {
+            if !is_retreat {
+                return Err(failure);
+            }
+            say(&format!("warning: the rollback goes on, and {lost}: {failure}"));
+            Ok(())
+        };
+        self.listen(state).or_else(|failure| go_on(failure, "there is no answer over HTTP"))?;
         let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let source = self.source.open(&plan.service, &policy)?;
-        let judged = Judged::new(&plan.service, policy, source, &number, &folder.join("evidence").join("judge"));
-        let judged = judged.map_err(|error| Failure::Store(error.to_string()))?;
+        let looks = match self.looks(&plan, &folder, &number) {
+            Ok(looks) => Some(looks),
+            Err(failure) => go_on(failure, "nothing here sees whether the service recovers").map(|()| None)?,
+        };
         let settings = Settings {
             dir: dir.clone(),
             commands_in: commands_in(&folder),
             folder,
-            looks: Some(Box::new(judged)),
+            looks,
             look_every: Duration::try_from_secs_f64(self.look_every).unwrap_or(Duration::from_secs(1)),
             by,
             reason: self.reason,
@@ -109,10 +125,25 @@ impl Start {
         report(&dir, &plan.artifact, ended)
     }
 
+    /// Folder of the plan.
+    fn home(&self) -> PathBuf {
+        let home = std::path::absolute(&self.plan).ok().and_then(|path| path.parent().map(Path::to_owned));
+        home.unwrap_or_else(|| PathBuf::from("."))
+    }
+
+    /// The source, judged by the policy that the rollout began with.
+    fn looks(&self, plan: &Plan, folder: &Path, number: &str) -> Result<Box<dyn Looks>, Failure> {
+        let path = folder.join("policy.toml");
+        let policy = Policy::parse(&read(&path)?).map_err(|error| invalid(&path, &error))?;
+        let source = self.source.open(&plan.service, &policy)?;
+        let judged = Judged::new(&plan.service, policy, source, number, &folder.join("evidence").join("judge"));
+        Ok(Box::new(judged.map_err(|error| Failure::Store(error.to_string()))?))
+    }
+
     /// Answers HTTP on a thread of its own, as long as the process lasts.
     fn listen(&self, state: &Path) -> Result<(), Failure> {
         let (Some(address), Some(access)) = (&self.listen, &self.access_file) else { return Ok(()) };
-        let usage = |error: backstop::ConfigError| Failure::Usage(error.to_string());
+        let usage = |error: ConfigError| Failure::Usage(error.to_string());
         let failed = |error: std::io::Error| Failure::Store(format!("cannot listen at {address}: {error}"));
         let switches = KillSwitches::builder("rollouts").build().map_err(usage)?;
         let admin = Admin::builder(switches).access_file(access).rollouts(state).build().map_err(usage)?;
@@ -247,15 +278,22 @@ fn other_unfinished(dir: &StateDir, text: &str) -> Result<Option<String>, Failur
     if unfinished(dir, text)?.is_some() { Ok(None) } else { current(dir) }
 }
 
-/// The plan's policy: the built-in one if the plan names none and there is no `policy.toml`.
-fn policy(home: &Path, plan: &Plan) -> Result<(String, Policy), Failure> {
+/// Text of the plan's policy: the built-in one if the plan names none and there is no `policy.toml`.
+fn policy(home: &Path, plan: &Plan) -> Result<String, Failure> {
     let path = home.join(&plan.policy);
     if plan.policy == "policy.toml" && !path.exists() {
-        return Ok((Policy::DEFAULT.to_owned(), Policy::default()));
+        return Ok(Policy::DEFAULT.to_owned());
     }
     let text = read(&path)?;
-    let policy = Policy::parse(&text).map_err(|error| invalid(&path, &error))?;
-    Ok((text, policy))
+    Policy::parse(&text).map_err(|error| invalid(&path, &error))?;
+    Ok(text)
+}
+
+/// Returns whether the traffic of a rollout returns or has returned.
+fn is_retreat(folder: &Path) -> Result<bool, Failure> {
+    let Ok(plan) = Plan::parse(&read(&folder.join("plan.toml"))?) else { return Ok(false) };
+    let records = Journal::read(&folder.join("journal.jsonl"))?;
+    Ok(replay(&Arc::new(plan), &records).0.is_retreat())
 }
 
 fn report(dir: &StateDir, artifact: &str, ended: Ended) -> Result<Report, Failure> {

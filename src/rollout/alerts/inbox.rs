@@ -1,0 +1,111 @@
+//! Queue of a receiver: pages first, each in the order in which they come.
+
+use crate::rollback::plan::Level;
+use std::collections::VecDeque;
+
+/// Most alerts that wait for a receiver.
+const QUEUE: usize = 100;
+
+/// An alert, and the attempts to send it that failed.
+#[derive(Debug, PartialEq)]
+pub(super) struct Waiting {
+    pub(super) level: Level,
+    pub(super) text: String,
+    pub(super) failed: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Inbox {
+    waiting: VecDeque<Waiting>,
+    is_busy: bool,
+    pub(super) is_over: bool,
+}
+
+impl Inbox {
+    /// Adds an alert. Returns whether one was lost: beyond the limit the oldest that wakes no person, else the oldest.
+    pub(super) fn push(&mut self, level: Level, text: String) -> bool {
+        let is_full = self.waiting.len() >= QUEUE;
+        if is_full {
+            let pages = self.pages();
+            if pages == self.waiting.len() && level < Level::Page {
+                return true;
+            }
+            self.waiting.remove(if pages < self.waiting.len() { pages } else { 0 });
+        }
+        let place = if level == Level::Page { self.pages() } else { self.waiting.len() };
+        self.waiting.insert(place, Waiting { level, text, failed: 0 });
+        is_full
+    }
+
+    /// The next one to send. It counts as not sent until the next call.
+    pub(super) fn take(&mut self) -> Option<Waiting> {
+        let next = self.waiting.pop_front();
+        self.is_busy = next.is_some();
+        next
+    }
+
+    /// Puts one back that is to be tried again: before those that came after it, and behind pages if it is none.
+    pub(super) fn put_back(&mut self, alert: Waiting) {
+        let place = if alert.level == Level::Page { 0 } else { self.pages() };
+        self.waiting.insert(place, alert);
+    }
+
+    /// Returns whether a page waits.
+    pub(super) fn has_page(&self) -> bool {
+        self.pages() > 0
+    }
+
+    /// Returns whether none waits.
+    pub(super) fn is_sent(&self) -> bool {
+        self.waiting.is_empty() && !self.is_busy
+    }
+
+    /// Number of pages; they are in front.
+    fn pages(&self) -> usize {
+        self.waiting.partition_point(|alert| alert.level == Level::Page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(inbox: &mut Inbox) -> Vec<String> {
+        std::iter::from_fn(|| inbox.take()).map(|alert| alert.text).collect()
+    }
+
+    #[test]
+    fn pages_are_sent_before_the_rest_and_each_in_their_order() {
+        let mut inbox = Inbox::default();
+        for (level, text) in [(Level::Info, "a"), (Level::Page, "b"), (Level::Notify, "c"), (Level::Page, "d")] {
+            assert!(!inbox.push(level, text.to_owned()));
+        }
+        assert_eq!(texts(&mut inbox), ["b", "d", "a", "c"]);
+        assert!(inbox.is_sent());
+    }
+
+    #[test]
+    fn an_alert_that_is_tried_again_keeps_its_place_and_waits_for_pages_only() {
+        let mut inbox = Inbox::default();
+        inbox.push(Level::Info, "a".to_owned());
+        inbox.push(Level::Info, "b".to_owned());
+        let first = inbox.take().unwrap();
+        assert!(!inbox.is_sent());
+        inbox.push(Level::Page, "c".to_owned());
+        inbox.put_back(Waiting { failed: 1, ..first });
+        assert!(inbox.has_page());
+        assert_eq!(texts(&mut inbox), ["c", "a", "b"]);
+    }
+
+    #[test]
+    fn a_full_queue_loses_the_oldest_that_wakes_no_person_and_no_page_for_less() {
+        let mut inbox = Inbox::default();
+        inbox.push(Level::Page, "page".to_owned());
+        let lost = (0..200).filter(|number| inbox.push(Level::Info, number.to_string())).count();
+        assert_eq!((inbox.waiting.len(), &*inbox.waiting[0].text, lost), (QUEUE, "page", 101));
+        assert_eq!(inbox.waiting[1].text, "101", "the oldest are lost");
+        assert!((0..200).all(|number| inbox.push(Level::Page, number.to_string())));
+        assert!(inbox.push(Level::Info, "info".to_owned()));
+        assert_eq!((inbox.waiting.len(), &*inbox.waiting[QUEUE - 1].text), (QUEUE, "199"));
+    }
+}

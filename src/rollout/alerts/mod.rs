@@ -1,0 +1,9 @@
+//! Alerts: a thread and a bounded queue for each receiver, pages before the rest, and no secret in any text.
+
+mod inbox;
+mod payload;
+mod receivers;
+mod refuse;
+
+pub(crate) use receivers::Alerts;
+pub use refuse::refuse;

@@ -1,0 +1,152 @@
+//! Receivers of alerts. One that does not answer delays its own alerts only.
+
+use super::inbox::{Inbox, Waiting};
+use super::payload::{About, payload, secret};
+use crate::clock::{Clock, timestamp};
+use crate::rollback::plan::{Alert, Level, Plan};
+use crate::rollout::actuator::post;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+/// Time limit of one request, and pauses before further attempts.
+const WITHIN: Duration = Duration::from_secs(5);
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15)];
+/// Between two looks at an empty queue: a new alert wakes the thread before.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Sends alerts to every receiver of a plan.
+pub(crate) struct Alerts {
+    receivers: Vec<Receiver>,
+    failures: Arc<AtomicU64>,
+}
+
+struct Receiver {
+    level: Level,
+    inbox: Arc<Mutex<Inbox>>,
+    /// `None` if the system had no thread for it.
+    thread: Option<Thread>,
+}
+
+struct Worker {
+    plan: Arc<Plan>,
+    rollout: String,
+    place: usize,
+    inbox: Arc<Mutex<Inbox>>,
+    failures: Arc<AtomicU64>,
+}
+
+impl Alerts {
+    pub(crate) fn new(plan: &Arc<Plan>, rollout: &str) -> Self {
+        let failures: Arc<AtomicU64> = Arc::default();
+        let receiver = |(place, alert): (usize, &Alert)| {
+            let inbox: Arc<Mutex<Inbox>> = Arc::default();
+            let (plan, rollout, failures) = (Arc::clone(plan), rollout.to_owned(), Arc::clone(&failures));
+            let worker = Worker { plan, rollout, place, inbox: Arc::clone(&inbox), failures };
+            let started = thread::Builder::new().name("backstop-alerts".to_owned()).spawn(move || worker.run());
+            Receiver { level: alert.level, inbox, thread: started.ok().map(|handle| handle.thread().clone()) }
+        };
+        let receivers = plan.alerts.iter().enumerate().map(receiver).collect();
+        Self { receivers, failures }
+    }
+
+    pub(crate) fn push(&self, level: Level, text: impl Into<String>) {
+        let text = text.into();
+        for receiver in self.receivers.iter().filter(|receiver| level >= receiver.level) {
+            let Some(thread) = &receiver.thread else {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
+            if receiver.inbox.lock().push(level, text.clone()) {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+            }
+            thread.unpark();
+        }
+    }
+
+    /// Number of alerts that did not arrive at a receiver.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether none waits.
+    pub(crate) fn are_sent(&self) -> bool {
+        self.receivers.iter().all(|receiver| receiver.inbox.lock().is_sent())
+    }
+}
+
+impl Drop for Alerts {
+    fn drop(&mut self) {
+        for receiver in &self.receivers {
+            receiver.inbox.lock().is_over = true;
+            receiver.thread.iter().for_each(Thread::unpark);
+        }
+    }
+}
+
+impl Worker {
+    fn run(self) {
+        let Some(alert) = self.plan.alerts.get(self.place) else { return };
+        loop {
+            let (next, is_over) = {
+                let mut inbox = self.inbox.lock();
+                (inbox.take(), inbox.is_over)
+            };
+            match next {
+                Some(next) => self.attempt(alert, next),
+                None if is_over => return,
+                None => thread::park_timeout(IDLE),
+            }
+        }
+    }
+
+    /// One attempt. After a failure the alert waits in its place for the next one, and pages pass it.
+    fn attempt(&self, alert: &Alert, next: Waiting) {
+        let Err(failed) = self.send(alert, next.level, &next.text) else { return };
+        match PAUSES.get(next.failed).filter(|_| !failed.is_final) {
+            Some(pause) => {
+                let is_page = next.level == Level::Page;
+                self.inbox.lock().put_back(Waiting { failed: next.failed + 1, ..next });
+                self.pause(*pause, is_page);
+            }
+            None => self.count(alert, &failed.why),
+        }
+    }
+
+    /// Waits, and ends early for a page if what waits is none.
+    fn pause(&self, pause: Duration, is_page: bool) {
+        let clock = Clock::system();
+        let until = clock.now().saturating_add(pause);
+        loop {
+            let now = clock.now();
+            if until.is_reached(now) || !is_page && self.inbox.lock().has_page() {
+                return;
+            }
+            thread::park_timeout(until.saturating_duration_since(now));
+        }
+    }
+
+    fn send(&self, alert: &Alert, level: Level, text: &str) -> Result<(), Failed> {
+        let unset = |what: &str| Failed { why: format!("its {what} names a variable that is not set"), is_final: true };
+        let url = secret(&alert.url).ok_or_else(|| unset("url"))?;
+        let key = alert.key.as_deref().map_or(Some(String::new()), secret).ok_or_else(|| unset("key"))?;
+        let about = About { plan: &self.plan, rollout: &self.rollout, at: timestamp() };
+        let body = payload(&about, alert.kind, &key, level, text);
+        post(&url, &body, WITHIN).map_err(|error| Failed { is_final: error.is_final(), why: error.to_string() })
+    }
+
+    fn count(&self, alert: &Alert, why: &str) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "tracing")]
+        tracing::warn!(target: "backstop::rollout", place = self.place, kind = alert.kind.as_str(), why, "an alert did not arrive");
+        #[cfg(not(feature = "tracing"))]
+        let _ = (alert, why);
+    }
+}
+
+/// An attempt that failed, and whether another would fail, too.
+struct Failed {
+    why: String,
+    is_final: bool,
+}
