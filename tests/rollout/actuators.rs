@@ -43,7 +43,7 @@ fn a_load_balancer_that_hangs_refuses_or_applies_half_is_an_error_within_the_tim
         assert!(error.contains(says), "{fault:?}: {error}");
         assert!(begun.elapsed() < Duration::from_secs(10), "{fault:?}");
     }
-    assert!(matches!(actuator.read(5), Reading::Unknown { .. }));
+    assert!(matches!(actuator.read(5, &Cancel::default()), Reading::Unknown { .. }));
     *fake.fault.lock().unwrap() = Fault::None;
     set(&mut *actuator, 5).unwrap();
     assert!((fake.share() - 5.0).abs() <= 0.5);
@@ -137,7 +137,7 @@ fn the_running_share_is_counted_where_a_page_is_named() {
     let mut actuator = of(&traffic, folder.path());
     let error = set(&mut *actuator, 5).unwrap_err();
     assert!(error.contains("200 of 200 requests were answered by the release, instead of 5 %"), "{error}");
-    assert!(matches!(actuator.read(0), Reading::Differs { .. }));
+    assert!(matches!(actuator.read(0, &Cancel::default()), Reading::Differs { .. }));
     set(&mut *actuator, 100).unwrap();
 }
 
@@ -151,6 +151,26 @@ fn an_interrupted_move_ends_at_once() {
     let moving = std::thread::spawn(move || actuator.set(5, false, &cancel));
     other.cancel();
     assert_eq!(moving.join().unwrap().unwrap_err().to_string(), "it was interrupted");
+}
+
+#[test]
+fn an_interrupted_reading_ends_at_once_and_has_found_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = Hook::new(|_| (200, String::new()));
+    let hung =
+        r#"traffic = { kind = "command", argv = ["true", "{weight}"], verify = ["sleep", "300"], timeout = "60s" }"#;
+    let url = &page.url;
+    let probe = format!(
+        "traffic = {{ kind = \"webhook\", url = \"{url}\", probe = \"{url}\", probe_text = \"x\", timeout = \"60s\" }}"
+    );
+    for traffic in [hung, &probe] {
+        let mut actuator = of(traffic, folder.path());
+        let cancel = Cancel::default();
+        let other = cancel.clone();
+        let reading = std::thread::spawn(move || actuator.read(5, &cancel));
+        other.cancel();
+        assert_eq!(reading.join().unwrap(), Reading::Unknown { why: "it was interrupted".to_owned() });
+    }
 }
 
 #[test]

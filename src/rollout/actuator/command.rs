@@ -189,13 +189,14 @@ impl Actuator for Commanded {
         self.probe.as_ref().map_or(Ok(()), |probe| probe.confirm(weight, &limit))
     }
 
-    fn read(&mut self, weight: u32) -> Reading {
-        let limit = Limit::new(self.traffic.timeout, &Cancel::default());
+    fn read(&mut self, weight: u32, cancel: &Cancel) -> Reading {
+        let limit = Limit::new(self.traffic.timeout, cancel);
         let Some(verify) = &self.traffic.verify else { return compare(self.probe.as_ref(), weight, &limit) };
         let environment = Environment { weight, ..Environment::default() };
         match self.command.run(verify, &environment, &limit) {
             Ok(()) => Reading::Same,
-            Err(error) if error.is_final() => Reading::Unknown { why: error.to_string() },
+            // A `verify` that was killed has shown nothing.
+            Err(error) if error.is_final() || limit.left().is_err() => Reading::Unknown { why: error.to_string() },
             Err(error) => Reading::Differs { why: error.to_string() },
         }
     }

@@ -154,8 +154,8 @@ impl Actuator for Haproxy {
         }
     }
 
-    fn read(&mut self, weight: u32) -> Reading {
-        let limit = Limit::new(self.traffic.timeout, &Cancel::default());
+    fn read(&mut self, weight: u32, cancel: &Cancel) -> Reading {
+        let limit = Limit::new(self.traffic.timeout, cancel);
         match self.servers(&limit) {
             Err(error) => Reading::Unknown { why: error.to_string() },
             Ok((canary, stable)) => match self.difference(&canary, &stable, weight) {
