@@ -58,6 +58,119 @@ fn a_load_balancer_that_hangs_refuses_or_applies_half_is_an_error_within_the_tim
     assert!(!gone.is_final() && gone.to_string().contains("/none/x.sock does not answer"), "{gone}");
 }
 
+fn weights(fake: &FakeHaproxy) -> Vec<(String, u32)> {
+    fake.weights.lock().unwrap().clone()
+}
+
+fn weight_of(fake: &FakeHaproxy, name: &str) -> u32 {
+    weights(fake).iter().find(|(other, _)| other == name).unwrap().1
+}
+
+const TWO_STABLE: &str = "canary = [\"c1\"], stable = [\"s1\", \"s2\"], timeout = \"3s\"";
+
+#[test]
+fn a_stable_server_that_is_gone_delays_no_rollback() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeHaproxy::new(folder.path(), &["c1", "s2"]);
+    let mut actuator = of(&haproxy(&fake.socket, TWO_STABLE), folder.path());
+    let error = actuator.set(20, false, &Cancel::default()).unwrap_err();
+    assert!(error.is_final() && error.to_string() == "backend web has no server s1, only c1, s2", "{error}");
+    set(&mut *actuator, 0).unwrap();
+    assert_eq!((weight_of(&fake, "c1"), weight_of(&fake, "s2") > 0), (0, true));
+    assert_eq!(actuator.read(0, &Cancel::default()), Reading::Same);
+    fake.set_share(50);
+    actuator.set(0, true, &Cancel::default()).unwrap();
+    assert_eq!(weight_of(&fake, "c1"), 0);
+    let none = "canary = [\"c1\"], stable = [\"s8\", \"s9\"]";
+    let mut actuator = of(&haproxy(&fake.socket, none), folder.path());
+    fake.set_share(50);
+    assert!(set(&mut *actuator, 0).unwrap_err().contains("no server s8"));
+    assert_eq!(weight_of(&fake, "c1"), 50);
+    actuator.set(0, true, &Cancel::default()).unwrap();
+    assert_eq!(weight_of(&fake, "c1"), 0);
+}
+
+#[test]
+fn a_refused_stable_server_is_named_after_the_canary_was_lowered() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeHaproxy::new(folder.path(), &["c1", "s1", "s2"]);
+    let mut actuator = of(&haproxy(&fake.socket, TWO_STABLE), folder.path());
+    *fake.fault.lock().unwrap() = Fault::Server("s1");
+    let error = actuator.set(0, false, &Cancel::default()).unwrap_err();
+    assert!(!error.is_final(), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("it took hold in part: HAProxy refused `set weight web/s1 "), "{text}");
+    assert_eq!((weight_of(&fake, "c1"), weight_of(&fake, "s1")), (0, 50));
+    assert!(weight_of(&fake, "s2") > 50);
+    // More for the canary waits for the stable servers.
+    assert!(set(&mut *actuator, 100).unwrap_err().contains("web/s1"));
+    fake.weights.lock().unwrap().iter_mut().for_each(|(name, weight)| *weight = 10 * u32::from(name == "s1"));
+    *fake.fault.lock().unwrap() = Fault::Server("s2");
+    assert!(set(&mut *actuator, 5).unwrap_err().contains("web/s2"));
+    assert_eq!(weight_of(&fake, "c1"), 0);
+    // Without a stable server that has a weight, the canary keeps the traffic.
+    *fake.fault.lock().unwrap() = Fault::Server("s1");
+    let mut actuator = of(&haproxy(&fake.socket, ONE), folder.path());
+    fake.set_share(100);
+    assert!(actuator.set(0, false, &Cancel::default()).unwrap_err().is_final());
+    assert_eq!(weight_of(&fake, "c1"), 100);
+    assert!(actuator.set(0, true, &Cancel::default()).unwrap_err().to_string().contains("web/s1"));
+    assert_eq!(weight_of(&fake, "c1"), 0);
+}
+
+#[test]
+fn an_answer_that_is_empty_or_cut_is_asked_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeHaproxy::new(folder.path(), &["c1", "s1"]);
+    let mut actuator = of(&haproxy(&fake.socket, ONE), folder.path());
+    for fault in [Fault::Empty, Fault::Cut] {
+        *fake.fault.lock().unwrap() = fault;
+        let error = actuator.set(5, false, &Cancel::default()).unwrap_err();
+        assert!(!error.is_final() && error.to_string().contains("answer"), "{fault:?}: {error}");
+        assert!(matches!(actuator.read(50, &Cancel::default()), Reading::Unknown { .. }), "{fault:?}");
+    }
+    *fake.fault.lock().unwrap() = Fault::None;
+    set(&mut *actuator, 5).unwrap();
+}
+
+#[test]
+fn break_glass_needs_no_stable_server_and_a_move_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeHaproxy::new(folder.path(), &["c1", "s1"]);
+    let mut actuator = of(&haproxy(&fake.socket, ONE), folder.path());
+    *fake.states.lock().unwrap() = vec![("s1".to_owned(), 0, 1)];
+    let error = set(&mut *actuator, 0).unwrap_err();
+    assert_eq!(error, "each stable server of backend web is in maintenance or drains");
+    assert_eq!(weight_of(&fake, "c1"), 50);
+    actuator.set(0, true, &Cancel::default()).unwrap();
+    assert_eq!(weight_of(&fake, "c1"), 0);
+}
+
+#[test]
+fn servers_that_are_down_have_no_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeHaproxy::new(folder.path(), &["c1", "s1", "s2"]);
+    let mut actuator = of(&haproxy(&fake.socket, TWO_STABLE), folder.path());
+    set(&mut *actuator, 5).unwrap();
+    let down = |names: &[&str]| {
+        *fake.states.lock().unwrap() = names.iter().map(|name| ((*name).to_owned(), 0, 0)).collect();
+    };
+    down(&["s1", "s2"]);
+    let Reading::Differs { why } = actuator.read(5, &Cancel::default()) else { panic!("not found") };
+    assert!(why.contains("the canary has 100.0 % instead of 5 %") && why.contains("s1=0 down"), "{why}");
+    assert!(set(&mut *actuator, 5).unwrap_err().contains("the canary has 100.0 %"));
+    // The others get the share of a server that is down.
+    down(&["s2"]);
+    set(&mut *actuator, 50).unwrap();
+    assert_eq!(actuator.read(50, &Cancel::default()), Reading::Same);
+    // A canary that is down would have traffic as soon as it is up.
+    down(&["c1"]);
+    assert!(matches!(actuator.read(0, &Cancel::default()), Reading::Differs { .. }));
+    assert_eq!(set(&mut *actuator, 100).unwrap_err(), "each canary server of backend web is down");
+    set(&mut *actuator, 0).unwrap();
+    assert_eq!(weight_of(&fake, "c1"), 0);
+}
+
 #[test]
 fn a_socket_with_a_full_backlog_takes_no_longer_than_the_limit() {
     let folder = tempfile::tempdir().unwrap();
