@@ -286,6 +286,42 @@ fn an_interrupted_reading_ends_at_once_and_has_found_nothing() {
     }
 }
 
+/// A command of a controller that was killed: its own group, and the locked file as its input.
+#[cfg(target_os = "linux")]
+fn orphan(folder: &Path, recorded: Option<u32>) -> std::process::Child {
+    use std::os::unix::process::CommandExt as _;
+    let mut running =
+        std::fs::OpenOptions::new().append(true).create(true).read(true).open(folder.join("running")).unwrap();
+    running.set_len(0).unwrap();
+    running.lock().unwrap();
+    let mut command = std::process::Command::new("sleep");
+    let child = command.arg("300").process_group(0).stdin(running.try_clone().unwrap()).spawn().unwrap();
+    std::io::Write::write_all(&mut running, recorded.unwrap_or(child.id()).to_string().as_bytes()).unwrap();
+    child
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_command_that_a_killed_controller_left_is_killed_before_another_moves_traffic() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let argv = r#"["sh", "-c", "echo $$ {weight} > said"]"#;
+    let mut actuator = of(&format!("traffic = {{ kind = \"command\", argv = {argv} }}"), folder.path());
+    let mut left = orphan(folder.path(), None);
+    set(&mut *actuator, 0).unwrap();
+    assert_eq!(left.wait().unwrap().signal(), Some(9));
+    let text = std::fs::read_to_string(folder.path().join("said")).unwrap();
+    assert!(text.ends_with(" 0\n"), "{text}");
+    let group = text.split(' ').next().unwrap();
+    assert_eq!(std::fs::read_to_string(folder.path().join("running")).unwrap(), group);
+    // A process that does not hold the file has only the number of one that did.
+    let other = std::process::Command::new("sleep").arg("300").spawn().unwrap();
+    let mut other = crate::servers::Program(other);
+    let mut left = crate::servers::Program(orphan(folder.path(), Some(other.0.id())));
+    set(&mut *actuator, 0).unwrap();
+    assert!(other.0.try_wait().unwrap().is_none() && left.0.try_wait().unwrap().is_none());
+}
+
 #[test]
 fn every_problem_of_an_actuator_is_found_in_the_plan() {
     let problems = |traffic: &str| Plan::parse(&PLAN.replace(COMMAND, traffic)).unwrap_err().to_string();
