@@ -43,7 +43,7 @@ fn a_load_balancer_that_hangs_refuses_or_applies_half_is_an_error_within_the_tim
         assert!(error.contains(says), "{fault:?}: {error}");
         assert!(begun.elapsed() < Duration::from_secs(10), "{fault:?}");
     }
-    assert!(matches!(actuator.read(5), Reading::Unknown { .. }));
+    assert!(matches!(actuator.read(5, &Cancel::default()), Reading::Unknown { .. }));
     *fake.fault.lock().unwrap() = Fault::None;
     set(&mut *actuator, 5).unwrap();
     assert!((fake.share() - 5.0).abs() <= 0.5);
@@ -56,6 +56,119 @@ fn a_load_balancer_that_hangs_refuses_or_applies_half_is_an_error_within_the_tim
     let gone =
         of(&haproxy(Path::new("/none/x.sock"), ONE), folder.path()).set(5, false, &Cancel::default()).unwrap_err();
     assert!(!gone.is_final() && gone.to_string().contains("/none/x.sock does not answer"), "{gone}");
+}
+
+fn weights(fake: &FakeHaproxy) -> Vec<(String, u32)> {
+    fake.weights.lock().unwrap().clone()
+}
+
+fn weight_of(fake: &FakeHaproxy, name: &str) -> u32 {
+    weights(fake).iter().find(|(other, _)| other == name).unwrap().1
+}
+
+const TWO_STABLE: &str = "canary = [\"c1\"], stable = [\"s1\", \"s2\"], timeout = \"3s\"";
+
+#[test]
+fn a_stable_server_that_is_gone_delays_no_rollback() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeHaproxy::new(folder.path(), &["c1", "s2"]);
+    let mut actuator = of(&haproxy(&fake.socket, TWO_STABLE), folder.path());
+    let error = actuator.set(20, false, &Cancel::default()).unwrap_err();
+    assert!(error.is_final() && error.to_string() == "backend web has no server s1, only c1, s2", "{error}");
+    set(&mut *actuator, 0).unwrap();
+    assert_eq!((weight_of(&fake, "c1"), weight_of(&fake, "s2") > 0), (0, true));
+    assert_eq!(actuator.read(0, &Cancel::default()), Reading::Same);
+    fake.set_share(50);
+    actuator.set(0, true, &Cancel::default()).unwrap();
+    assert_eq!(weight_of(&fake, "c1"), 0);
+    let none = "canary = [\"c1\"], stable = [\"s8\", \"s9\"]";
+    let mut actuator = of(&haproxy(&fake.socket, none), folder.path());
+    fake.set_share(50);
+    assert!(set(&mut *actuator, 0).unwrap_err().contains("no server s8"));
+    assert_eq!(weight_of(&fake, "c1"), 50);
+    actuator.set(0, true, &Cancel::default()).unwrap();
+    assert_eq!(weight_of(&fake, "c1"), 0);
+}
+
+#[test]
+fn a_refused_stable_server_is_named_after_the_canary_was_lowered() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeHaproxy::new(folder.path(), &["c1", "s1", "s2"]);
+    let mut actuator = of(&haproxy(&fake.socket, TWO_STABLE), folder.path());
+    *fake.fault.lock().unwrap() = Fault::Server("s1");
+    let error = actuator.set(0, false, &Cancel::default()).unwrap_err();
+    assert!(!error.is_final(), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("it took hold in part: HAProxy refused `set weight web/s1 "), "{text}");
+    assert_eq!((weight_of(&fake, "c1"), weight_of(&fake, "s1")), (0, 50));
+    assert!(weight_of(&fake, "s2") > 50);
+    // More for the canary waits for the stable servers.
+    assert!(set(&mut *actuator, 100).unwrap_err().contains("web/s1"));
+    fake.weights.lock().unwrap().iter_mut().for_each(|(name, weight)| *weight = 10 * u32::from(name == "s1"));
+    *fake.fault.lock().unwrap() = Fault::Server("s2");
+    assert!(set(&mut *actuator, 5).unwrap_err().contains("web/s2"));
+    assert_eq!(weight_of(&fake, "c1"), 0);
+    // Without a stable server that has a weight, the canary keeps the traffic.
+    *fake.fault.lock().unwrap() = Fault::Server("s1");
+    let mut actuator = of(&haproxy(&fake.socket, ONE), folder.path());
+    fake.set_share(100);
+    assert!(actuator.set(0, false, &Cancel::default()).unwrap_err().is_final());
+    assert_eq!(weight_of(&fake, "c1"), 100);
+    assert!(actuator.set(0, true, &Cancel::default()).unwrap_err().to_string().contains("web/s1"));
+    assert_eq!(weight_of(&fake, "c1"), 0);
+}
+
+#[test]
+fn an_answer_that_is_empty_or_cut_is_asked_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeHaproxy::new(folder.path(), &["c1", "s1"]);
+    let mut actuator = of(&haproxy(&fake.socket, ONE), folder.path());
+    for fault in [Fault::Empty, Fault::Cut] {
+        *fake.fault.lock().unwrap() = fault;
+        let error = actuator.set(5, false, &Cancel::default()).unwrap_err();
+        assert!(!error.is_final() && error.to_string().contains("answer"), "{fault:?}: {error}");
+        assert!(matches!(actuator.read(50, &Cancel::default()), Reading::Unknown { .. }), "{fault:?}");
+    }
+    *fake.fault.lock().unwrap() = Fault::None;
+    set(&mut *actuator, 5).unwrap();
+}
+
+#[test]
+fn break_glass_needs_no_stable_server_and_a_move_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeHaproxy::new(folder.path(), &["c1", "s1"]);
+    let mut actuator = of(&haproxy(&fake.socket, ONE), folder.path());
+    *fake.states.lock().unwrap() = vec![("s1".to_owned(), 0, 1)];
+    let error = set(&mut *actuator, 0).unwrap_err();
+    assert_eq!(error, "each stable server of backend web is in maintenance or drains");
+    assert_eq!(weight_of(&fake, "c1"), 50);
+    actuator.set(0, true, &Cancel::default()).unwrap();
+    assert_eq!(weight_of(&fake, "c1"), 0);
+}
+
+#[test]
+fn servers_that_are_down_have_no_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeHaproxy::new(folder.path(), &["c1", "s1", "s2"]);
+    let mut actuator = of(&haproxy(&fake.socket, TWO_STABLE), folder.path());
+    set(&mut *actuator, 5).unwrap();
+    let down = |names: &[&str]| {
+        *fake.states.lock().unwrap() = names.iter().map(|name| ((*name).to_owned(), 0, 0)).collect();
+    };
+    down(&["s1", "s2"]);
+    let Reading::Differs { why } = actuator.read(5, &Cancel::default()) else { panic!("not found") };
+    assert!(why.contains("the canary has 100.0 % instead of 5 %") && why.contains("s1=0 down"), "{why}");
+    assert!(set(&mut *actuator, 5).unwrap_err().contains("the canary has 100.0 %"));
+    // The others get the share of a server that is down.
+    down(&["s2"]);
+    set(&mut *actuator, 50).unwrap();
+    assert_eq!(actuator.read(50, &Cancel::default()), Reading::Same);
+    // A canary that is down would have traffic as soon as it is up.
+    down(&["c1"]);
+    assert!(matches!(actuator.read(0, &Cancel::default()), Reading::Differs { .. }));
+    assert_eq!(set(&mut *actuator, 100).unwrap_err(), "each canary server of backend web is down");
+    set(&mut *actuator, 0).unwrap();
+    assert_eq!(weight_of(&fake, "c1"), 0);
 }
 
 #[test]
@@ -137,7 +250,7 @@ fn the_running_share_is_counted_where_a_page_is_named() {
     let mut actuator = of(&traffic, folder.path());
     let error = set(&mut *actuator, 5).unwrap_err();
     assert!(error.contains("200 of 200 requests were answered by the release, instead of 5 %"), "{error}");
-    assert!(matches!(actuator.read(0), Reading::Differs { .. }));
+    assert!(matches!(actuator.read(0, &Cancel::default()), Reading::Differs { .. }));
     set(&mut *actuator, 100).unwrap();
 }
 
@@ -151,6 +264,62 @@ fn an_interrupted_move_ends_at_once() {
     let moving = std::thread::spawn(move || actuator.set(5, false, &cancel));
     other.cancel();
     assert_eq!(moving.join().unwrap().unwrap_err().to_string(), "it was interrupted");
+}
+
+#[test]
+fn an_interrupted_reading_ends_at_once_and_has_found_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = Hook::new(|_| (200, String::new()));
+    let hung =
+        r#"traffic = { kind = "command", argv = ["true", "{weight}"], verify = ["sleep", "300"], timeout = "60s" }"#;
+    let url = &page.url;
+    let probe = format!(
+        "traffic = {{ kind = \"webhook\", url = \"{url}\", probe = \"{url}\", probe_text = \"x\", timeout = \"60s\" }}"
+    );
+    for traffic in [hung, &probe] {
+        let mut actuator = of(traffic, folder.path());
+        let cancel = Cancel::default();
+        let other = cancel.clone();
+        let reading = std::thread::spawn(move || actuator.read(5, &cancel));
+        other.cancel();
+        assert_eq!(reading.join().unwrap(), Reading::Unknown { why: "it was interrupted".to_owned() });
+    }
+}
+
+/// A command of a controller that was killed: its own group, and the locked file as its input.
+#[cfg(target_os = "linux")]
+fn orphan(folder: &Path, recorded: Option<u32>) -> std::process::Child {
+    use std::os::unix::process::CommandExt as _;
+    let mut running =
+        std::fs::OpenOptions::new().append(true).create(true).read(true).open(folder.join("running")).unwrap();
+    running.set_len(0).unwrap();
+    running.lock().unwrap();
+    let mut command = std::process::Command::new("sleep");
+    let child = command.arg("300").process_group(0).stdin(running.try_clone().unwrap()).spawn().unwrap();
+    std::io::Write::write_all(&mut running, recorded.unwrap_or(child.id()).to_string().as_bytes()).unwrap();
+    child
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_command_that_a_killed_controller_left_is_killed_before_another_moves_traffic() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let argv = r#"["sh", "-c", "echo $$ {weight} > said"]"#;
+    let mut actuator = of(&format!("traffic = {{ kind = \"command\", argv = {argv} }}"), folder.path());
+    let mut left = orphan(folder.path(), None);
+    set(&mut *actuator, 0).unwrap();
+    assert_eq!(left.wait().unwrap().signal(), Some(9));
+    let text = std::fs::read_to_string(folder.path().join("said")).unwrap();
+    assert!(text.ends_with(" 0\n"), "{text}");
+    let group = text.split(' ').next().unwrap();
+    assert_eq!(std::fs::read_to_string(folder.path().join("running")).unwrap(), group);
+    // A process that does not hold the file has only the number of one that did.
+    let other = std::process::Command::new("sleep").arg("300").spawn().unwrap();
+    let mut other = crate::servers::Program(other);
+    let mut left = crate::servers::Program(orphan(folder.path(), Some(other.0.id())));
+    set(&mut *actuator, 0).unwrap();
+    assert!(other.0.try_wait().unwrap().is_none() && left.0.try_wait().unwrap().is_none());
 }
 
 #[test]

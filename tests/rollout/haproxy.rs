@@ -32,8 +32,8 @@ fn haproxy_weights_are_what_ten_thousand_requests_count() {
         set(&mut *actuator, weight).unwrap();
         let found = share_of(&haproxy_real.address, 10_000, "new");
         assert!((found - f64::from(weight)).abs() <= 0.5, "{weight} %: {found}");
-        assert_eq!(actuator.read(weight), Reading::Same);
-        assert!(matches!(actuator.read(weight.abs_diff(1)), Reading::Differs { .. }));
+        assert_eq!(actuator.read(weight, &Cancel::default()), Reading::Same);
+        assert!(matches!(actuator.read(weight.abs_diff(1), &Cancel::default()), Reading::Differs { .. }));
     }
 }
 
@@ -58,7 +58,7 @@ fn a_server_in_maintenance_is_named_and_left_to_the_person_who_set_it() {
     real.ask("set server web/c1 state maint").unwrap();
     let error = set(&mut *actuator, 20).unwrap_err();
     assert!(error.contains("web/c1 is in maintenance"), "{error}");
-    assert_eq!(actuator.read(20), Reading::Differs { why: "web/c1 is in maintenance".to_owned() });
+    assert_eq!(actuator.read(20, &Cancel::default()), Reading::Differs { why: "web/c1 is in maintenance".to_owned() });
     set(&mut *actuator, 0).unwrap();
 }
 
@@ -89,10 +89,10 @@ fn a_reload_that_forgets_weights_is_found_and_set_again() {
     let mut actuator = of(&haproxy(&real.socket, ONE), folder.path());
     set(&mut *actuator, 5).unwrap();
     real.restart();
-    let Reading::Differs { why } = actuator.read(5) else { panic!("not found") };
+    let Reading::Differs { why } = actuator.read(5, &Cancel::default()) else { panic!("not found") };
     assert!(why.contains("the canary has 50.0 % instead of 5 % (c1=50 s1=50)"), "{why}");
     set(&mut *actuator, 5).unwrap();
-    assert_eq!(actuator.read(5), Reading::Same);
+    assert_eq!(actuator.read(5, &Cancel::default()), Reading::Same);
 }
 
 fn start(folder: &Path, ticks: &Ticks) -> Program {

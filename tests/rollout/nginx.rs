@@ -2,6 +2,7 @@
 
 use crate::actuators::{of, set};
 use crate::servers::{Nginx, Version, counted, share_of};
+use backstop::rollout::actuator::Cancel;
 use backstop::rollout::stages::Reading;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +28,7 @@ fn nginx_weights_are_what_ten_thousand_requests_count() {
         set(&mut *actuator, weight).unwrap();
         let found = share_of(&nginx.address, 10_000, "new");
         assert!((found - f64::from(weight)).abs() <= 0.5, "{weight} %: {found}");
-        assert_eq!(actuator.read(weight), Reading::Same);
+        assert_eq!(actuator.read(weight, &Cancel::default()), Reading::Same);
     }
     // A configuration that is refused elsewhere leaves the file as it was.
     let config = std::fs::read_to_string(folder.path().join("nginx.conf")).unwrap();

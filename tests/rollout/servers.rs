@@ -211,6 +211,8 @@ pub(crate) struct FakeHaproxy {
     /// Every `set` that was made.
     pub(crate) sets: Arc<Mutex<Vec<String>>>,
     pub(crate) fault: Arc<Mutex<Fault>>,
+    /// `srv_op_state` and `srv_admin_state` of servers for which they are not 2 and 0.
+    pub(crate) states: Arc<Mutex<Vec<(String, u32, u32)>>>,
     is_over: Arc<AtomicBool>,
 }
 
@@ -223,6 +225,12 @@ pub(crate) enum Fault {
     Refuses,
     /// Takes sets of the first server only, and says nothing about it.
     Half,
+    /// Refuses sets of this server only.
+    Server(&'static str),
+    /// Ends the connection without a word.
+    Empty,
+    /// Ends the list of servers after its first one.
+    Cut,
 }
 
 impl FakeHaproxy {
@@ -233,7 +241,9 @@ impl FakeHaproxy {
         let weights: Arc<Mutex<Vec<(String, u32)>>> = Arc::new(Mutex::new(weights));
         let (sets, fault) = (Arc::<Mutex<Vec<String>>>::default(), Arc::new(Mutex::new(Fault::None)));
         let is_over = Arc::<AtomicBool>::default();
-        let fake = Self { socket, weights, sets, fault, is_over };
+        let states = Arc::<Mutex<Vec<(String, u32, u32)>>>::default();
+        let fake = Self { socket, weights, sets, fault, states, is_over };
+        let states = Arc::clone(&fake.states);
         let (weights, sets, fault) = (Arc::clone(&fake.weights), Arc::clone(&fake.sets), Arc::clone(&fake.fault));
         let is_over = Arc::clone(&fake.is_over);
         thread::spawn(move || {
@@ -254,13 +264,23 @@ impl FakeHaproxy {
                         hung.push(stream);
                         continue;
                     }
-                    (Fault::Refuses, _) => "Permission denied\n".to_owned(),
+                    (Fault::Refuses, _) => "Permission denied\n\n".to_owned(),
+                    (Fault::Empty, _) => String::new(),
                     (_, ["show", ..]) => {
-                        let mut text = "1\n# be_id be_name srv_name srv_admin_state srv_uweight\n".to_owned();
-                        for (name, weight) in weights.iter() {
-                            let _ = std::fmt::Write::write_fmt(&mut text, format_args!("3 web {name} 0 {weight}\n"));
+                        let mut text =
+                            "1\n# be_id be_name srv_name srv_op_state srv_admin_state srv_uweight\n".to_owned();
+                        let shown = if now == Fault::Cut { 1 } else { weights.len() };
+                        for (name, weight) in weights.iter().take(shown) {
+                            let states = states.lock().unwrap();
+                            let state = states.iter().find(|(other, ..)| other == name);
+                            let (operation, admin) = state.map_or((2, 0), |(_, operation, admin)| (*operation, *admin));
+                            let line = format_args!("3 web {name} {operation} {admin} {weight}\n");
+                            let _ = std::fmt::Write::write_fmt(&mut text, line);
                         }
-                        text
+                        text + if now == Fault::Cut { "" } else { "\n" }
+                    }
+                    (Fault::Server(refused), ["set", _, server, ..]) if *server == format!("web/{refused}") => {
+                        "No such server.\n\n".to_owned()
                     }
                     (_, ["set", "weight", server, weight]) => {
                         sets.lock().unwrap().push(line.trim().to_owned());

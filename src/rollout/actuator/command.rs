@@ -7,7 +7,7 @@ use crate::fs::{careful, lock_within};
 use crate::rollback::plan::{Plan, Traffic};
 use crate::rollout::stages::Reading;
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -16,8 +16,12 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(5);
 /// Between two runs of a `verify`.
 const VERIFY_EVERY: Duration = Duration::from_millis(200);
-/// Longest wait for a command of a controller that was killed, before another one runs beside it.
+/// Longest wait for a command of a controller that was killed. Then one that moves traffic is killed too, as it must not set
+/// its weight after this one has; an action of the plan goes on beside this one.
 const ORPHAN: Duration = Duration::from_secs(2);
+/// Longest wait for the end of a group that was killed.
+#[cfg(target_os = "linux")]
+const ENDING: Duration = Duration::from_millis(500);
 /// The end of an output that is quoted, in bytes.
 const QUOTED: u64 = 200;
 /// The log of outputs is not added to above this length.
@@ -27,7 +31,14 @@ const LOG_MAX: u64 = 64 << 20;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
     pub(crate) weight: u32,
+    /// Key of the step; 0 for a command that moves or reads the weight.
     pub(crate) key: u64,
+}
+
+impl Environment {
+    const fn moves_traffic(&self) -> bool {
+        self.key == 0
+    }
 }
 
 /// Runs commands of one plan.
@@ -53,7 +64,14 @@ impl Command {
 
     /// Runs a command to its end. Its output goes to the log.
     pub(crate) fn run(&self, argv: &[String], environment: &Environment, limit: &Limit) -> Result<(), MoveError> {
-        let input = self.input(limit.left()?.min(ORPHAN));
+        let input = self.input(limit.left()?.min(ORPHAN)).map(|(file, is_free)| {
+            if !is_free {
+                end_orphan(&file);
+            }
+            file
+        });
+        // Emptied before it names another group: an old number may be that of a process that has nothing to do with it.
+        let running = input.as_ref().and_then(|file| file.try_clone().ok()).filter(|file| file.set_len(0).is_ok());
         let weight = environment.weight.to_string();
         let fill = |word: &String| word.replace("{weight}", &weight).replace("{version}", &self.version);
         let argv: Vec<_> = argv.iter().map(fill).collect();
@@ -61,10 +79,7 @@ impl Command {
             return Err(MoveError::refused("the command is empty"));
         };
         let mut command = std::process::Command::new(program);
-        command
-            .args(arguments)
-            .current_dir(&self.folder)
-            .stdin(input.map_or_else(Stdio::null, |(file, _)| file.into()));
+        command.args(arguments).current_dir(&self.folder).stdin(input.map_or_else(Stdio::null, File::into));
         command.env("BACKSTOP_SERVICE", &self.service).env("BACKSTOP_VERSION", &self.version);
         command.env("BACKSTOP_PREVIOUS", &self.previous).env("BACKSTOP_WEIGHT", &weight);
         command.env("BACKSTOP_KEY", environment.key.to_string());
@@ -78,6 +93,10 @@ impl Command {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let started = |error| MoveError::refused(format!("{program} cannot be run: {error}"));
         let mut child = command.spawn().map_err(started)?;
+        if let Some(mut running) = running.filter(|_| environment.moves_traffic()) {
+            // Through the description that the command has: its input stays at its end, so that it reads nothing.
+            let _ = running.write_all(child.id().to_string().as_bytes());
+        }
         let status = loop {
             match child.try_wait() {
                 Ok(Some(status)) => break status,
@@ -110,8 +129,9 @@ impl Command {
         }
     }
 
-    /// The standard input of a command: an empty file whose lock is held until the command and all that it started have
-    /// closed it, also if this process is killed. `false` if another command held it for all of this time.
+    /// The standard input of a command, which reads nothing from it: a file with the number of the command's group, if it
+    /// moves traffic. Its lock is held until the command and all that it started have closed it, also if this process is
+    /// killed. `false` if another command held it for all of this time.
     fn input(&self, patience: Duration) -> Option<(File, bool)> {
         let path = self.log.with_file_name("running");
         let mut options = OpenOptions::new();
@@ -164,6 +184,27 @@ fn kill(child: &mut Child) {
     let _ = child.wait();
 }
 
+/// Kills the group of the command that holds this file, as its number in the file says: only if the command itself still
+/// has the file open, as a number is used again. Without `/proc`, nothing is killed.
+fn end_orphan(file: &File) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let place = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let mut text = String::new();
+        let is_read = file.take(QUOTED).read_to_string(&mut text).is_ok();
+        let Some(number) = text.trim().parse::<i32>().ok().filter(|number| is_read && *number > 1) else { return };
+        let of_number = std::fs::metadata(format!("/proc/{number}/fd/0")).map(place);
+        let is_holder = of_number.is_ok_and(|found| file.metadata().map(place).is_ok_and(|ours| ours == found));
+        if let Some(group) = rustix::process::Pid::from_raw(number).filter(|_| is_holder) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            let _ = lock_within(file, ENDING);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+}
+
 /// Moves traffic by a command.
 pub(super) struct Commanded {
     traffic: Traffic,
@@ -189,13 +230,14 @@ impl Actuator for Commanded {
         self.probe.as_ref().map_or(Ok(()), |probe| probe.confirm(weight, &limit))
     }
 
-    fn read(&mut self, weight: u32) -> Reading {
-        let limit = Limit::new(self.traffic.timeout, &Cancel::default());
+    fn read(&mut self, weight: u32, cancel: &Cancel) -> Reading {
+        let limit = Limit::new(self.traffic.timeout, cancel);
         let Some(verify) = &self.traffic.verify else { return compare(self.probe.as_ref(), weight, &limit) };
         let environment = Environment { weight, ..Environment::default() };
         match self.command.run(verify, &environment, &limit) {
             Ok(()) => Reading::Same,
-            Err(error) if error.is_final() => Reading::Unknown { why: error.to_string() },
+            // A `verify` that was killed has shown nothing.
+            Err(error) if error.is_final() || limit.left().is_err() => Reading::Unknown { why: error.to_string() },
             Err(error) => Reading::Differs { why: error.to_string() },
         }
     }

@@ -12,6 +12,6 @@ pub trait Actuator: Send {
     /// Why it is not in force, or in which part.
     fn set(&mut self, weight: u32, is_cut: bool, cancel: &Cancel) -> Result<(), MoveError>;
 
-    /// Compares the share in force with this one.
-    fn read(&mut self, weight: u32) -> Reading;
+    /// Compares the share in force with this one. A reading that was interrupted is [`Reading::Unknown`].
+    fn read(&mut self, weight: u32, cancel: &Cancel) -> Reading;
 }

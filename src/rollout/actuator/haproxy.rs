@@ -11,12 +11,18 @@ use crate::rollout::stages::Reading;
 const MAINT: u32 = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
 const DRAIN: u32 = 0x08 | 0x10;
 
+/// `srv_op_state` of a server that failed its health check; without one it is 2, running.
+const STOPPED: u32 = 0;
+/// Failures that one error names.
+const NAMED: usize = 3;
+
 /// A server of the backend, as it runs.
 #[derive(Clone, Debug, PartialEq)]
 struct Server {
     name: String,
     weight: u32,
     admin: u32,
+    operation: u32,
 }
 
 impl Server {
@@ -24,10 +30,55 @@ impl Server {
         self.admin & MAINT != 0
     }
 
-    /// The weight that counts: none in maintenance or while it drains.
-    fn effective(&self) -> u32 {
+    fn is_down(&self) -> bool {
+        self.operation == STOPPED
+    }
+
+    /// The weight that counts as soon as the server is up: none in maintenance or while it drains.
+    fn when_up(&self) -> u32 {
         if self.admin & (MAINT | DRAIN) == 0 { self.weight } else { 0 }
     }
+
+    /// The weight that counts now.
+    fn effective(&self) -> u32 {
+        if self.is_down() { 0 } else { self.when_up() }
+    }
+}
+
+/// A weight that a server has to get.
+struct Change<'a> {
+    server: &'a Server,
+    weight: u32,
+    is_canary: bool,
+}
+
+impl Change<'_> {
+    fn is_raise(&self) -> bool {
+        self.weight >= self.server.weight
+    }
+}
+
+/// The changes of both sides. A server that is down gets a weight as the others of its side, and counts for none of it.
+fn changes<'a>(asked: u32, canary: &[&'a Server], stable: &[&'a Server]) -> Vec<Change<'a>> {
+    let up = |servers: &[&Server]| match servers.iter().filter(|server| !server.is_down()).count() {
+        0 => servers.len().max(1),
+        up => up,
+    };
+    let (of_canary, of_stable) = weights(asked, up(canary), up(stable));
+    let side = |servers: &[&'a Server], weights: Vec<u32>, is_canary: bool| {
+        let is_any_up = servers.iter().any(|server| !server.is_down());
+        let least = weights.last().copied().unwrap_or(0);
+        let mut weights = weights.into_iter();
+        let change = |server: &&'a Server| {
+            let counts = !(is_any_up && server.is_down());
+            let weight = if counts { weights.next().unwrap_or(least) } else { least };
+            Change { server, weight, is_canary }
+        };
+        servers.iter().map(change).collect::<Vec<_>>()
+    };
+    let mut all = side(canary, of_canary, true);
+    all.extend(side(stable, of_stable, false));
+    all
 }
 
 pub(super) struct Haproxy {
@@ -39,24 +90,32 @@ impl Haproxy {
         Self { traffic }
     }
 
-    /// The plan's servers as they run: the canary's and the stable ones.
-    fn servers(&self, limit: &Limit) -> Result<(Vec<Server>, Vec<Server>), MoveError> {
+    /// The plan's servers as they run: the canary's and the stable ones. For a share of 0, servers that are missing are
+    /// left out as long as one of their side is there, and a cut needs no stable one.
+    fn servers(&self, asked: u32, is_cut: bool, limit: &Limit) -> Result<(Vec<Server>, Vec<Server>), MoveError> {
         let Traffic { socket, backend, canary, stable, .. } = &self.traffic;
         let answer = ask(socket, &format!("show servers state {backend}"), limit)?;
+        if !answer.ends_with("\n\n") {
+            return Err(MoveError::new(format!("the runtime socket {socket} ended in the middle of its answer")));
+        }
         let all = parse(&answer).ok_or_else(|| {
             let said = answer.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
             MoveError::refused(format!("HAProxy does not show the servers of backend {backend}: {}", plain(said)))
         })?;
-        let pick = |names: &[String]| {
-            let one = |name: &String| {
-                all.iter().find(|server| server.name == *name).cloned().ok_or_else(|| {
+        let pick = |names: &[String], may_be_none: bool| {
+            let find = |name: &&String| all.iter().find(|server| server.name == **name);
+            let found: Vec<_> = names.iter().filter_map(|name| find(&name).cloned()).collect();
+            let may_miss = asked == 0 && (may_be_none || !found.is_empty());
+            match names.iter().find(|name| find(name).is_none()).filter(|_| !may_miss) {
+                None => Ok(found),
+                Some(name) => {
                     let names: Vec<_> = all.iter().map(|server| &*server.name).collect();
-                    MoveError::refused(format!("backend {backend} has no server {name}, only {}", names.join(", ")))
-                })
-            };
-            names.iter().map(one).collect::<Result<Vec<_>, _>>()
+                    let names = names.join(", ");
+                    Err(MoveError::refused(format!("backend {backend} has no server {name}, only {names}")))
+                }
+            }
         };
-        Ok((pick(canary)?, pick(stable)?))
+        Ok((pick(canary, false)?, pick(stable, is_cut)?))
     }
 
     fn command(&self, command: &str, limit: &Limit) -> Result<(), MoveError> {
@@ -99,23 +158,57 @@ impl Haproxy {
         {
             return Some(format!("{backend}/{} is in maintenance", server.name));
         }
-        let effective = |servers: &[Server]| servers.iter().map(Server::effective).collect::<Vec<_>>();
-        match share(effective(canary), effective(stable)) {
+        // At 0 %, a canary that is down would have traffic as soon as it is up.
+        let of_canary = |server: &Server| if asked == 0 { server.when_up() } else { server.effective() };
+        match share(canary.iter().map(of_canary), stable.iter().map(Server::effective)) {
             None => Some(format!("no server of backend {backend} has a weight: there is no traffic at all")),
             Some(found) if is_near(found, asked) => None,
             Some(found) => {
-                let part = |server: &Server| format!("{}={}", server.name, server.effective());
-                let parts: Vec<_> = canary.iter().chain(stable).take(8).map(part).collect();
+                let part = |(server, weight): (&Server, u32)| {
+                    format!("{}={weight}{}", server.name, if server.is_down() { " down" } else { "" })
+                };
+                let canary = canary.iter().map(|server| (server, of_canary(server)));
+                let stable = stable.iter().map(|server| (server, server.effective()));
+                let parts: Vec<_> = canary.chain(stable).take(8).map(part).collect();
                 Some(format!("the canary has {found:.1} % instead of {asked} % ({})", parts.join(" ")))
             }
         }
+    }
+
+    /// Sets weights: raised before others are lowered, so that at no moment the whole backend is without one. After a
+    /// failure the canary gets no more, and still gets less where a stable server has a weight, or at a cut.
+    fn apply(&self, mut changes: Vec<Change<'_>>, is_cut: bool, limit: &Limit) -> (usize, Vec<MoveError>) {
+        changes.sort_by_key(|change| (!change.is_raise(), change.is_raise() == change.is_canary));
+        let has_weight = |server: &Server| server.when_up() > 0;
+        let mut is_stable_weighted = changes.iter().any(|change| !change.is_canary && has_weight(change.server));
+        let (mut done, mut failures) = (0, Vec::<MoveError>::new());
+        for Change { server, weight, is_canary } in changes {
+            let is_raise = weight >= server.weight;
+            let is_for_canary = is_raise == is_canary && weight != server.weight;
+            let is_silent = failures.last().is_some_and(|error| !error.is_final());
+            if !failures.is_empty() && (is_for_canary || is_silent && is_raise) {
+                continue;
+            }
+            if is_canary && !is_raise && !(is_stable_weighted || weight > 0 || is_cut) {
+                continue;
+            }
+            match self.set_weight(server, weight, limit) {
+                Ok(()) => {
+                    done += usize::from(weight != server.weight);
+                    is_stable_weighted |= !is_canary && weight > 0;
+                }
+                Err(error) => failures.push(error),
+            }
+        }
+        (done, failures)
     }
 }
 
 impl Actuator for Haproxy {
     fn set(&mut self, weight: u32, is_cut: bool, cancel: &Cancel) -> Result<(), MoveError> {
         let limit = Limit::new(self.traffic.timeout, cancel);
-        let (canary, stable) = self.servers(&limit)?;
+        let is_off = is_cut && weight == 0;
+        let (canary, stable) = self.servers(weight, is_cut, &limit)?;
         let backend = &self.traffic.backend;
         if let Some(server) = canary.iter().find(|server| weight > 0 && server.is_in_maintenance()) {
             return Err(MoveError::refused(format!(
@@ -123,40 +216,47 @@ impl Actuator for Haproxy {
                 server.name, server.name
             )));
         }
+        if weight > 0 && canary.iter().all(Server::is_down) {
+            return Err(MoveError::new(format!("each canary server of backend {backend} is down")));
+        }
         let usable: Vec<_> = stable.iter().filter(|server| server.admin & (MAINT | DRAIN) == 0).collect();
-        if weight < 100 && usable.is_empty() {
+        if weight < 100 && usable.is_empty() && !is_off {
             return Err(MoveError::refused(format!(
                 "each stable server of backend {backend} is in maintenance or drains"
             )));
         }
-        let (of_canary, of_stable) = weights(weight, canary.len(), usable.len().max(1));
-        let canary_weights = canary.iter().zip(of_canary);
-        let stable_weights = usable.iter().copied().zip(of_stable);
-        // Raised before others are lowered: at no moment is the whole backend without a weight.
-        let (up, down): (Vec<_>, Vec<_>) =
-            canary_weights.chain(stable_weights).partition(|(server, weight)| *weight >= server.weight);
-        for (server, weight) in up.into_iter().chain(down) {
-            self.set_weight(server, weight, &limit)?;
-        }
+        let all = changes(weight, &canary.iter().collect::<Vec<_>>(), &usable);
+        let (mut done, mut failures) = self.apply(all, is_off, &limit);
         for server in &canary {
-            match self.traffic.cut {
-                Cut::Drain if is_cut => self.set_state(server, "drain", &limit)?,
-                Cut::Maint if is_cut => self.set_state(server, "maint", &limit)?,
+            let state = match self.traffic.cut {
+                Cut::Drain if is_cut => "drain",
+                Cut::Maint if is_cut => "maint",
                 // A drain is of a rollback before: maintenance is left to the person who set it.
-                _ if weight > 0 && server.admin & DRAIN != 0 => self.set_state(server, "ready", &limit)?,
-                _ => {}
+                _ if weight > 0 && server.admin & DRAIN != 0 && failures.is_empty() => "ready",
+                _ => continue,
+            };
+            match self.set_state(server, state, &limit) {
+                Ok(()) => done += 1,
+                Err(error) => failures.push(error),
             }
         }
-        let (canary, stable) = self.servers(&limit)?;
-        match self.difference(&canary, &stable, weight) {
-            None => Ok(()),
-            Some(why) => Err(MoveError::new(format!("it took hold in part: {why}"))),
+        if done == 0 && !failures.is_empty() {
+            return Err(failures.swap_remove(0));
         }
+        let (canary, stable) = self.servers(weight, is_cut, &limit)?;
+        let is_done = is_off && canary.iter().all(|server| server.when_up() == 0);
+        let difference = if is_done { None } else { self.difference(&canary, &stable, weight) };
+        let failures = failures.iter().take(NAMED).map(ToString::to_string);
+        let parts: Vec<_> = difference.into_iter().chain(failures).collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        Err(MoveError::new(format!("it took hold in part: {}", parts.join("; "))))
     }
 
-    fn read(&mut self, weight: u32) -> Reading {
-        let limit = Limit::new(self.traffic.timeout, &Cancel::default());
-        match self.servers(&limit) {
+    fn read(&mut self, weight: u32, cancel: &Cancel) -> Reading {
+        let limit = Limit::new(self.traffic.timeout, cancel);
+        match self.servers(weight, false, &limit) {
             Err(error) => Reading::Unknown { why: error.to_string() },
             Ok((canary, stable)) => match self.difference(&canary, &stable, weight) {
                 None => Reading::Same,
@@ -172,10 +272,12 @@ fn parse(answer: &str) -> Option<Vec<Server>> {
     let names: Vec<_> = lines.next()?.trim_start_matches("# ").split_whitespace().collect();
     let column = |name| names.iter().position(|other| *other == name);
     let (name, admin, weight) = (column("srv_name")?, column("srv_admin_state")?, column("srv_uweight")?);
+    let operation = column("srv_op_state")?;
     let server = |line: &str| {
         let fields: Vec<_> = line.split_whitespace().collect();
         let number = |at: usize| fields.get(at)?.parse().ok();
-        Some(Server { name: (*fields.get(name)?).to_owned(), admin: number(admin)?, weight: number(weight)? })
+        let name = (*fields.get(name)?).to_owned();
+        Some(Server { name, weight: number(weight)?, admin: number(admin)?, operation: number(operation)? })
     };
     lines.map(str::trim).filter(|line| !line.is_empty()).map(server).collect()
 }
@@ -193,7 +295,7 @@ mod tests {
     fn columns_are_found_by_their_names() {
         let answer = "1\n# be_id be_name srv_id srv_name srv_op_state srv_admin_state srv_uweight\n3 web 1 s1 2 0 100\n3 web 2 c1 0 1 5\n\n";
         let servers = parse(answer).unwrap();
-        assert_eq!(servers[1], Server { name: "c1".into(), weight: 5, admin: 1 });
+        assert_eq!(servers[1], Server { name: "c1".into(), weight: 5, admin: 1, operation: 0 });
         assert_eq!((servers[0].effective(), servers[1].effective()), (100, 0));
         for other in ["", "Can't find backend.\n", "1\n# be_id srv_name\n", &answer.replace("100", "x")] {
             assert_eq!(parse(other), None, "{other}");

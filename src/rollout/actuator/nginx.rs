@@ -65,7 +65,7 @@ impl Actuator for Nginx {
         self.probe.as_ref().map_or(Ok(()), |probe| probe.confirm(weight, &limit))
     }
 
-    fn read(&mut self, weight: u32) -> Reading {
+    fn read(&mut self, weight: u32, _: &Cancel) -> Reading {
         match fs::read_to_string(&self.traffic.file) {
             Ok(found) if found == text(&self.traffic, weight) => Reading::Same,
             Ok(_) => Reading::Differs { why: format!("{} was changed", self.traffic.file) },

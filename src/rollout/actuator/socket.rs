@@ -10,7 +10,7 @@ const ANSWER_MAX: u64 = 1 << 20;
 /// Longest time for one step of the connection: a hung process must not take all of the time.
 const STEP: Duration = Duration::from_secs(2);
 
-/// The answer to a command, to its end.
+/// The answer to a command, to its end: each one ends a line, so that an answer without one was cut.
 pub(super) fn ask(address: &str, command: &str, limit: &Limit) -> Result<String, MoveError> {
     let failed = |error: std::io::Error| {
         let why = match error.kind() {
@@ -45,6 +45,9 @@ fn exchange(mut stream: impl Read + Write, command: &str, limit: &Limit) -> std:
     loop {
         let count = stream.read(&mut buffer)?;
         answer.extend_from_slice(&buffer[..count]);
+        if count == 0 && !answer.ends_with(b"\n") {
+            return Err(std::io::Error::other("it ended before its answer did"));
+        }
         if count == 0 {
             return Ok(String::from_utf8_lossy(&answer).into_owned());
         }

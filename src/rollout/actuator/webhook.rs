@@ -66,7 +66,7 @@ impl Actuator for Webhook {
         self.probe.as_ref().map_or(Ok(()), |probe| probe.confirm(weight, &limit))
     }
 
-    fn read(&mut self, weight: u32) -> Reading {
-        compare(self.probe.as_ref(), weight, &Limit::new(self.traffic.timeout, &Cancel::default()))
+    fn read(&mut self, weight: u32, cancel: &Cancel) -> Reading {
+        compare(self.probe.as_ref(), weight, &Limit::new(self.traffic.timeout, cancel))
     }
 }

@@ -18,6 +18,8 @@ struct Inbox {
     /// The weight that should be in force, while nothing moves it.
     expected: Option<u32>,
     reading: Option<(u32, Reading)>,
+    /// Interrupts the reading in progress.
+    read: Cancel,
     is_over: bool,
 }
 
@@ -50,8 +52,12 @@ impl Acting {
         Ok(Self { inbox, thread: started.thread().clone() })
     }
 
+    /// Begins a job. A reading in progress is interrupted: a job does not wait for it.
     pub(super) fn begin(&self, key: u64, job: Job) {
-        self.inbox.lock().job = Some((key, job));
+        let mut inbox = self.inbox.lock();
+        inbox.job = Some((key, job));
+        inbox.read.cancel();
+        drop(inbox);
         self.thread.unpark();
     }
 
@@ -81,6 +87,7 @@ impl Drop for Acting {
         let mut inbox = self.inbox.lock();
         inbox.is_over = true;
         inbox.cancel.cancel();
+        inbox.read.cancel();
         drop(inbox);
         self.thread.unpark();
     }
@@ -91,12 +98,13 @@ impl Worker {
         let clock = crate::clock::Clock::system();
         let mut read_at = clock.now();
         loop {
-            let (job, cancel, expected) = {
+            let (job, cancel, expected, read) = {
                 let mut inbox = self.inbox.lock();
                 if inbox.is_over {
                     return;
                 }
-                (inbox.job.take(), inbox.cancel.clone(), inbox.expected)
+                inbox.read = Cancel::default();
+                (inbox.job.take(), inbox.cancel.clone(), inbox.expected, inbox.read.clone())
             };
             if let Some((key, job)) = job {
                 let outcome = self.perform(key, &job, &cancel);
@@ -106,7 +114,10 @@ impl Worker {
                 continue;
             }
             if let Some(weight) = expected.filter(|_| read_at.is_reached(clock.now())) {
-                let reading = self.actuator.read(weight);
+                let reading = self.actuator.read(weight, &read);
+                if read.is_cancelled() {
+                    continue;
+                }
                 self.inbox.lock().reading = Some((weight, reading));
                 self.controller.unpark();
                 read_at = clock.now().saturating_add(self.read_every);
@@ -158,5 +169,51 @@ impl Worker {
         }
         self.command.run(&action.argv, &environment, &limit)?;
         action.verify.as_ref().map_or(Ok(()), |verify| self.command.verify(verify, &environment, &limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// Reads until it is interrupted.
+    struct Hanging(Arc<Mutex<u32>>);
+
+    impl Actuator for Hanging {
+        fn set(&mut self, _: u32, _: bool, _: &Cancel) -> Result<(), MoveError> {
+            Ok(())
+        }
+
+        fn read(&mut self, _: u32, cancel: &Cancel) -> Reading {
+            *self.0.lock() += 1;
+            while !cancel.is_cancelled() {
+                thread::yield_now();
+            }
+            Reading::Differs { why: "half of it".to_owned() }
+        }
+    }
+
+    #[test]
+    fn a_job_does_not_wait_for_a_reading_and_an_interrupted_reading_is_none() {
+        let plan = Plan::parse(include_str!("../../../tests/rollout/plan.toml")).unwrap();
+        let command = Command::new(&plan, Path::new("."), Path::new("log"));
+        let begun = Arc::default();
+        let actuator = Box::new(Hanging(Arc::clone(&begun)));
+        let acting = Acting::new(actuator, &Arc::new(plan), command, Duration::from_hours(1)).unwrap();
+        acting.expect(Some(5));
+        while *begun.lock() == 0 {
+            thread::yield_now();
+        }
+        acting.begin(7, Job::Move { weight: 0, cut: false });
+        loop {
+            let ended = acting.ended();
+            if !ended.is_empty() {
+                assert_eq!(ended, [(7, Outcome::Done)]);
+                break;
+            }
+            thread::yield_now();
+        }
+        assert_eq!(acting.reading(), None);
     }
 }
