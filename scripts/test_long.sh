@@ -45,5 +45,7 @@ step 'false alarms and delays of the default policy' cargo run --release --examp
 step 'the canary, as README runs it' timeout 300 cargo run --release --example canary
 step 'loom models, every interleaving' \
   env CARGO_TARGET_DIR="$target/loom" cargo test --manifest-path loom/Cargo.toml loom_
+step 'lints of the check of the files for controllers' \
+  cargo clippy --manifest-path deploy/check/Cargo.toml --all-targets -- -D warnings
 step 'benches build' cargo check --manifest-path benches/Cargo.toml --benches --bins --features end-to-end
 step 'fuzzers' scripts/fuzz.sh "${1-60}"

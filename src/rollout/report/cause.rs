@@ -4,7 +4,7 @@ use super::redact::clean;
 use super::values::Cause;
 use crate::clock::timestamp;
 use crate::fs::lock_at;
-use crate::rollout::state_dir::{StateError, read, write};
+use crate::rollout::state_dir::{StateError, read, write_durable as write};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
