@@ -43,7 +43,10 @@ fn exchange(mut stream: impl Read + Write, command: &str, limit: &Limit) -> std:
     stream.write_all(format!("{command}\n").as_bytes())?;
     let (mut answer, mut buffer) = (Vec::new(), [0; 16 * 1024]);
     loop {
-        let count = stream.read(&mut buffer)?;
+        let count = match stream.read(&mut buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted && limit.left().is_ok() => continue,
+            read => read?,
+        };
         answer.extend_from_slice(&buffer[..count]);
         if count == 0 && !answer.ends_with(b"\n") {
             return Err(std::io::Error::other("it ended before its answer did"));
