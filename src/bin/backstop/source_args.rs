@@ -69,6 +69,11 @@ impl SourceArgs {
         }
     }
 
+    /// Whether it is a file of ticks, which is read from its beginning at each start.
+    pub(super) fn is_file_of_ticks(&self) -> bool {
+        self.source.strip_prefix("ticks:").is_some_and(|path| path != "-")
+    }
+
     fn prometheus(&self, url: &str, service: &str, canary: &str, policy: &Policy) -> Result<Box<dyn Source>, Failure> {
         let usage = |error: backstop::ConfigError| Failure::Usage(error.to_string());
         let mut source = Prometheus::new(url, service, canary)

@@ -14,6 +14,8 @@ pub(crate) struct Readiness {
     instances: Instances,
     /// Whether the canary was ready once in this stage.
     was_ready: bool,
+    /// Whether it was in any stage.
+    was_ever_ready: bool,
     bad: Lasting,
     in_stage: f64,
 }
@@ -26,6 +28,7 @@ impl Readiness {
             baseline: None,
             instances: Instances::default(),
             was_ready: false,
+            was_ever_ready: false,
             bad: Lasting::default(),
             in_stage: 0.0,
         }
@@ -41,6 +44,10 @@ impl Readiness {
             _ => 1.0,
         };
         let Some(instances) = canary.instances else { return false };
+        // One that was ready and has no instance is gone, at the end of a rollout: there is nothing to measure.
+        if instances.total <= 0.0 && self.was_ever_ready {
+            return false;
+        }
         self.in_stage = now.in_stage;
         let other = baseline.and_then(|arm| arm.instances).filter(|instances| instances.total > 0.0).map(share);
         self.instances = instances;
@@ -48,6 +55,7 @@ impl Readiness {
         self.baseline = other;
         let is_bad = share(instances) > self.settings.share;
         self.was_ready |= !is_bad;
+        self.was_ever_ready |= self.was_ready;
         // A baseline that is not ready either is no fault of the canary.
         let is_bad = is_bad && other.is_none_or(|other| other <= self.settings.share);
         let (never, was_ready) = (self.is_never_ready(), self.was_ready);

@@ -24,7 +24,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Short hash of its content.
+    /// Short hash of its content but the rollout's name.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -72,14 +72,12 @@ impl Window {
         let verdict_json = serde_json::to_string(verdict).unwrap_or_default();
         let ticks: Vec<_> = self.lines.iter().map(|line| &**line).collect();
         let (service, rollout) = (serde_json::json!(service), serde_json::json!(rollout));
-        let content = format!(
-            "\"service\":{service},\"rollout\":{rollout},\"verdict\":{verdict_json},\"ticks\":[{}]",
-            ticks.join(",")
-        );
-        let hash = Sha256::of(content.as_bytes()).to_string();
+        let content = format!("\"verdict\":{verdict_json},\"ticks\":[{}]", ticks.join(","));
+        // Without the rollout's name: a controller may say it later, and a restart then judges with it from the beginning.
+        let hash = Sha256::of(format!("\"service\":{service},{content}").as_bytes()).to_string();
         let digits = hash.rsplit(':').next().unwrap_or_default();
         let id: String = digits.chars().take(ID).collect();
-        let json = format!("{{\"id\":\"{id}\",{content}}}");
+        let json = format!("{{\"id\":\"{id}\",\"service\":{service},\"rollout\":{rollout},{content}}}");
         Evidence { id, at: verdict.at, decision: verdict.decision, sentence: verdict.sentence.clone(), json }
     }
 }

@@ -28,8 +28,10 @@
 //! A rollout has a name: that of [`Judging::begin`], or what a controller says (`?rollout=` and the `checksum` of
 //! Flagger). Another name begins a new rollout, and everything is judged anew; a name that was superseded within the last
 //! ten minutes is refused. The first name is given to the rollout that is judged already. A rollout begins by itself when
-//! the canary comes back after it had no listed instance for a minute, since controllers scale it to 0 after an abort. List
-//! instances that are not ready as well, or a canary that crashes seems to be gone.
+//! the canary comes back after it had no listed instance for a minute, since controllers scale it to 0 after an abort; one
+//! that has a name and is paused goes on. In between nothing is judged: `continue` becomes `collecting`, `pause` and
+//! `rollback` stay. A rollout that a controller named is judged from the first listed instance on, one that
+//! [`Judging::begin`] began from that moment. List instances that are not ready as well, or a canary that crashes seems to be gone.
 //!
 //! # Restarts
 //!
@@ -52,6 +54,7 @@ mod restarted;
 mod resume;
 mod shared;
 mod state;
+mod taking;
 mod ticks;
 mod timeline;
 

@@ -3,27 +3,22 @@
 use super::evidence::{Shape, Window};
 use super::metrics::Metrics;
 use super::names::Names;
-use super::presence::{Presence, Seen};
+use super::presence::Presence;
 use super::published::{DataState, Published};
 use super::restarted::Restarted;
 use super::shared::Verdicts;
 use super::state::State;
-use super::ticks::{first_verdict, line, nothing};
+use super::ticks::{first_verdict, line};
 use super::timeline::Timeline;
 use crate::clock::{Clock, Instant, Timestamp, timestamp};
 use crate::config::{ConfigError, Problem};
-use crate::rollback::{Arm, Judge, Policy, Tick, Verdict};
+use crate::rollback::{Judge, Policy, Tick, Verdict};
 use crate::rollout::source::Source;
 use crate::signals::{Baseline, BaselineRecorder};
 use crate::sync::Arc;
 
-/// Seconds without a tick, or gaps between ticks, after which there is no data.
-const SILENT: f64 = 10.0;
-const SILENT_GAPS: f64 = 3.0;
 /// Time at which a rollout begins: its first tick is the second before.
-const BEGIN: f64 = 1.0;
-/// Longest gap that is usual.
-const GAP_MAX: f64 = 60.0;
+pub(super) const BEGIN: f64 = 1.0;
 
 /// Judges one service: looks at a source, and publishes a verdict.
 ///
@@ -63,13 +58,15 @@ pub struct Judging {
     pub(super) origin: (Instant, f64),
     number: u64,
     pub(super) rollout: Option<String>,
-    stage: Option<f64>,
+    /// Whether our side began it: then it is judged from that moment, also without an instance.
+    pub(super) is_begun: bool,
+    pub(super) stage: Option<f64>,
     pub(super) presence: Presence,
     /// When the source had a tick last, and the seconds before it.
-    heard: (Instant, f64),
-    has_heard: bool,
+    pub(super) heard: (Instant, f64),
+    pub(super) has_heard: bool,
     /// When a tick had requests.
-    measured: Instant,
+    pub(super) measured: Instant,
     pub(super) restarted: Restarted,
     pub(super) state: Option<State>,
     pub(super) window: Window,
@@ -108,6 +105,7 @@ impl Judging {
             origin: (now, BEGIN),
             number: 0,
             rollout: None,
+            is_begun: false,
             stage: None,
             presence: Presence::default(),
             heard: (now, 0.0),
@@ -196,6 +194,10 @@ impl Judging {
         self.verdicts.begin(Some(rollout));
         self.restarted = Restarted::No;
         self.follow_names();
+        self.is_begun = true;
+        if let Some(state) = &mut self.state {
+            state.begun_by_us();
+        }
         self.publish();
     }
 
@@ -221,7 +223,7 @@ impl Judging {
     }
 
     /// Follows controllers that named a rollout.
-    fn follow_names(&mut self) {
+    pub(super) fn follow_names(&mut self) {
         let names = self.verdicts.names();
         if names.number != self.number {
             self.number = names.number;
@@ -236,7 +238,7 @@ impl Judging {
 
     fn begin_anew(&mut self, rollout: Option<String>) {
         let wall = timestamp().as_duration().as_secs_f64();
-        self.rollout = rollout;
+        (self.rollout, self.is_begun) = (rollout, false);
         self.judge = self.new_judge(wall);
         self.verdict = first_verdict(&self.judge);
         self.time = Timeline::default();
@@ -259,72 +261,7 @@ impl Judging {
         );
     }
 
-    /// Takes in a tick of the source.
-    fn take(&mut self, mut tick: Tick, now: f64) {
-        let has_requests = |arm: &Arm| !arm.segments.is_empty();
-        if has_requests(&tick.canary) || tick.baseline.as_ref().is_some_and(has_requests) {
-            self.measured = self.clock.now();
-        }
-        match self.presence.see(tick.canary.instances, now, self.rollout.is_some()) {
-            Seen::Canary => {}
-            Seen::Nothing => {
-                self.hear();
-                "there is no canary: no instance is listed".clone_into(&mut self.verdict.sentence);
-                return;
-            }
-            Seen::Anew => {
-                self.verdicts.begin(None);
-                self.follow_names();
-                self.presence.see(tick.canary.instances, BEGIN, false);
-                return self.take_at(tick, BEGIN);
-            }
-        }
-        let at = self.time.of_source(tick.at, now);
-        tick.stage = tick.stage.or(self.stage);
-        self.take_at(tick, at);
-    }
-
-    fn take_at(&mut self, mut tick: Tick, at: f64) {
-        tick.at = at;
-        tick.stage = tick.stage.or(self.stage);
-        self.hear();
-        if !tick.canary.segments.is_empty() {
-            self.restarted.measured(at);
-        }
-        let recorded = self.recorder.is_some().then(|| tick.clone());
-        self.observe(tick);
-        if let Some(tick) = recorded {
-            self.record(&tick, self.heard.1, self.verdict.decision);
-        }
-    }
-
-    fn hear(&mut self) {
-        let gap = self.silence().min(GAP_MAX);
-        self.heard = (self.clock.now(), gap);
-        self.has_heard = true;
-    }
-
-    /// Seconds since the source had a tick.
-    fn silence(&self) -> f64 {
-        self.clock.now().saturating_duration_since(self.heard.0).as_secs_f64()
-    }
-
-    /// A look without a tick.
-    fn miss(&mut self, now: f64) {
-        let is_idle = self.has_heard && !self.presence.was_there() && self.rollout.is_none();
-        let is_silent = self.silence() > SILENT.max(SILENT_GAPS * self.heard.1);
-        if is_silent && now - self.time.last() >= 1.0 && !is_idle {
-            self.observe_nothing(now);
-        }
-    }
-
-    /// A tick without measurements.
-    pub(super) fn observe_nothing(&mut self, now: f64) {
-        let at = self.time.own(now);
-        self.observe(Tick { stage: self.stage, ..nothing(at) });
-    }
-
-    fn observe(&mut self, tick: Tick) {
+    pub(super) fn observe(&mut self, tick: Tick) {
         let line = line(&tick);
         if let Some(state) = &mut self.state {
             state.push(&line);

@@ -5,6 +5,7 @@ use super::restarted::Restarted;
 use super::state::{Event, State, StateError};
 use super::timeline::Timeline;
 use crate::clock::timestamp;
+use crate::rollback::Arm;
 use std::path::Path;
 
 impl Judging {
@@ -39,11 +40,14 @@ impl Judging {
         if let Some(name) = &resumed.rollout {
             self.verdicts.name(name);
         }
-        self.restarted = Restarted::No;
-        state.replay(|event| match event {
+        self.is_begun = resumed.is_begun;
+        let is_whole = state.replay(|event| match event {
             Event::Tick(tick, line) => {
                 let at = tick.at;
-                self.presence.see(tick.canary.instances, at, true);
+                // Nothing was measured, so nothing is known of instances either.
+                if tick.canary != Arm::default() {
+                    self.presence.see(tick.canary.instances, at, true);
+                }
                 self.time.own(at);
                 self.window.push(line.into());
                 self.verdict = self.judge.observe(*tick);
@@ -53,12 +57,17 @@ impl Judging {
                 self.judge.override_by(one.by, one.reason);
             }
         });
+        if is_whole {
+            self.restarted = Restarted::No;
+        }
         self.state = Some(state);
         // Its time went on while no process judged.
         let now = self.time.last().max(wall - resumed.begun);
         self.origin = (self.clock.now(), now);
         self.time = Timeline::resumed(self.time.last());
-        if self.time.last() > 0.0 {
+        if self.presence.is_away() {
+            self.idle();
+        } else if self.time.last() > 0.0 {
             self.observe_nothing(now);
         }
         self.publish();

@@ -39,6 +39,9 @@ struct Rollout {
     /// Seconds since 1970.
     begun: f64,
     files: u64,
+    /// Whether our side began it, rather than a name of a controller.
+    #[serde(default)]
+    is_begun: bool,
 }
 
 /// An override as it is kept.
@@ -61,6 +64,7 @@ pub(super) enum Event {
 pub(super) struct Resumed {
     pub(super) rollout: Option<String>,
     pub(super) begun: f64,
+    pub(super) is_begun: bool,
 }
 
 #[derive(Debug)]
@@ -90,7 +94,7 @@ impl State {
             .map_err(|error| failed(format!("cannot be locked: {error}")))?;
         let lock = lock.ok_or_else(|| failed("another process judges with it".to_owned()))?;
         fs::remove_temporaries(directory, |target| target == b"rollout.json");
-        let none = Rollout { name: None, begun: 0.0, files: 0 };
+        let none = Rollout { name: None, begun: 0.0, files: 0, is_begun: false };
         let mut state = Self {
             directory: directory.to_owned(),
             rollout: none,
@@ -108,7 +112,8 @@ impl State {
         };
         match read {
             Ok(Some(rollout)) if rollout.begun.is_finite() && rollout.begun >= 0.0 => {
-                let resumed = Resumed { rollout: rollout.name.clone(), begun: rollout.begun };
+                let Rollout { name, begun, is_begun, .. } = rollout.clone();
+                let resumed = Resumed { rollout: name, begun, is_begun };
                 state.rollout = rollout;
                 Ok((state, Some(resumed)))
             }
@@ -123,50 +128,70 @@ impl State {
     }
 
     /// Hands over everything that was judged, and goes on behind it. Lines that are no ticks are left out: a process that
-    /// was killed tears its last one.
-    pub(super) fn replay(&mut self, mut each: impl FnMut(Event)) {
+    /// was killed tears its last one. Returns whether the ticks could be read to their end.
+    pub(super) fn replay(&mut self, mut each: impl FnMut(Event)) -> bool {
         let mut overrides = self.overrides().into_iter().peekable();
         let mut due = |lines: u64, each: &mut dyn FnMut(Event)| {
             while let Some(one) = overrides.next_if(|one| one.after <= lines) {
                 each(Event::Override(one));
             }
         };
-        let file = File::open(self.ticks_path());
-        let (mut reader, mut line) = (TickReader::new(), Vec::new());
-        if let Ok(file) = file {
-            let mut file = BufReader::new(file);
-            loop {
-                line.clear();
-                match file.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
-                    Ok(0) | Err(_) => break,
-                    Ok(read) => self.bytes += read as u64,
-                }
-                self.is_torn = line.last() != Some(&b'\n');
-                let text = String::from_utf8_lossy(&line);
-                if let Ok(Some(tick)) = reader.read(&text) {
-                    due(self.lines, &mut each);
-                    self.lines += 1;
-                    each(Event::Tick(Box::new(tick), text.trim_end().to_owned()));
+        let (mut reader, mut line, mut failure) = (TickReader::new(), Vec::new(), None);
+        match File::open(self.ticks_path()) {
+            Err(error) => failure = Some(error),
+            Ok(file) => {
+                let mut file = BufReader::new(file);
+                loop {
+                    line.clear();
+                    match file.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
+                        Ok(0) => break,
+                        Ok(read) => self.bytes += read as u64,
+                        Err(error) => {
+                            failure = Some(error);
+                            break;
+                        }
+                    }
+                    self.is_torn = line.last() != Some(&b'\n');
+                    let text = String::from_utf8_lossy(&line);
+                    if let Ok(Some(tick)) = reader.read(&text) {
+                        due(self.lines, &mut each);
+                        self.lines += 1;
+                        each(Event::Tick(Box::new(tick), text.trim_end().to_owned()));
+                    }
                 }
             }
         }
         due(u64::MAX, &mut each);
         self.ticks = self.append(&self.ticks_path());
+        if let Some(error) = &failure {
+            let path = self.ticks_path();
+            self.error = Some(format!("{} cannot be read to its end: {error}", path.display()));
+        }
+        failure.is_none()
     }
 
     /// Begins a rollout: from here on a process that is started knows nothing of the one before it.
     pub(super) fn begin(&mut self, rollout: Option<&str>, begun: f64) {
         let old = self.rollout.files;
-        self.rollout = Rollout { name: rollout.map(str::to_owned), begun, files: old + 1 };
+        self.rollout = Rollout { name: rollout.map(str::to_owned), begun, files: old + 1, is_begun: false };
         (self.bytes, self.lines, self.is_torn, self.error) = (0, 0, false, None);
         // Whatever is there is of a process that was killed between these steps.
         let _: io::Result<()> = std::fs::remove_file(self.ticks_path());
         let _: io::Result<()> = std::fs::remove_file(self.overrides_path());
         self.ticks = self.append(&self.ticks_path());
-        self.write();
+        if !self.write() {
+            // A process that is started goes on with the old ones.
+            return;
+        }
         for name in [format!("ticks.{old}.jsonl"), format!("overrides.{old}.jsonl")] {
             let _: io::Result<()> = std::fs::remove_file(self.directory.join(name));
         }
+    }
+
+    /// Notes that our side began the rollout.
+    pub(super) fn begun_by_us(&mut self) {
+        self.rollout.is_begun = true;
+        self.write();
     }
 
     /// Names the rollout that goes on.
@@ -222,11 +247,14 @@ impl State {
         self.bytes >= TICKS_MAX
     }
 
-    fn write(&mut self) {
+    fn write(&mut self) -> bool {
         let text = serde_json::to_string(&self.rollout).unwrap_or_default();
         match fs::replace(&self.path(), text.as_bytes(), None) {
-            Ok(()) | Err(fs::Failure { is_in_place: true, .. }) => {}
-            Err(failure) => self.error = Some(failure.to_string()),
+            Ok(()) | Err(fs::Failure { is_in_place: true, .. }) => true,
+            Err(failure) => {
+                self.error = Some(failure.to_string());
+                false
+            }
         }
     }
 

@@ -64,11 +64,13 @@ impl FromStr for Targets {
 }
 
 impl Targets {
-    /// URLs of the instances that are listed now. A name without addresses lists none: an arm that is scaled to 0.
+    /// URLs of the instances that are listed now. A name without addresses lists none: an arm that is scaled to 0. So does
+    /// an unknown one, as resolvers do not agree on how to say it.
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, or has something else than targets; more than 2,000 instances.
+    /// A file that cannot be read, or has something else than targets; a resolver that does not answer; more than 2,000
+    /// instances.
     pub(crate) fn list(&self) -> Result<BTreeSet<String>, String> {
         let all = match &self.0 {
             Kind::List(all) => return Ok(all.clone()),
@@ -83,11 +85,11 @@ impl Targets {
                 let text = text.map_err(|error| format!("{shown} cannot be read: {error}"))?;
                 listed(&text).map_err(|error| format!("{shown}: {error}"))?
             }
-            // Resolvers do not agree on how to say that a name has no address, so an unknown one has none, too.
-            Kind::Dns { name, path } => name.to_socket_addrs().map_or_else(
-                |_| BTreeSet::new(),
-                |all| all.map(|address: SocketAddr| format!("http://{address}{path}")).collect(),
-            ),
+            Kind::Dns { name, path } => match name.to_socket_addrs() {
+                Ok(all) => all.map(|address: SocketAddr| format!("http://{address}{path}")).collect(),
+                Err(error) if is_no_address(&error.to_string()) => BTreeSet::new(),
+                Err(error) => return Err(format!("{name} cannot be resolved: {error}")),
+            },
         };
         if all.len() > TARGETS_MAX {
             return Err(format!(
@@ -97,6 +99,20 @@ impl Targets {
         }
         Ok(all)
     }
+}
+
+/// Whether a resolver says that a name has no address, or does not exist. Its error has no code: these are the sentences
+/// of glibc, musl, BSD and Windows.
+fn is_no_address(error: &str) -> bool {
+    const SENTENCES: [&str; 6] = [
+        "Name or service not known",
+        "No address associated with",
+        "Name does not resolve",
+        "Name has no usable address",
+        "nodename nor servname provided",
+        "No such host is known",
+    ];
+    SENTENCES.iter().any(|sentence| error.contains(sentence))
 }
 
 /// A group of targets, as in files of Prometheus.
@@ -151,12 +167,26 @@ mod tests {
             ["http://a:1/m?x=y", "http://b:2/metrics", "https://c/metrics"]
         );
         assert!(list("dns:localhost:9090").iter().any(|url| url == "http://127.0.0.1:9090/metrics"));
-        assert_eq!(list("dns:no-such-host.invalid:9090/metrics"), [""; 0]);
         let json =
             r#"[{"targets": ["a:1", "b:2"], "labels": {"__metrics_path__": "/m", "zone": "x"}}, {"targets": []}]"#;
         assert_eq!(listed(json).unwrap(), ["http://a:1/m".to_owned(), "http://b:2/m".to_owned()].into());
         assert_eq!(listed("a:1 # one\n\n# none\n").unwrap(), ["http://a:1/metrics".to_owned()].into());
         assert_eq!(listed("[]").unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_name_without_addresses_lists_none_and_a_resolver_that_fails_is_an_error() {
+        let failed = |why: &str| format!("failed to lookup address information: {why}");
+        assert!(is_no_address(&failed("Name or service not known")));
+        assert!(is_no_address(&failed("No address associated with hostname")));
+        for why in ["Temporary failure in name resolution", "Try again", "Non-recoverable failure in name resolution"] {
+            assert!(!is_no_address(&failed(why)), "{why}");
+        }
+        let targets: Targets = "dns:no-such-host.invalid:9090".parse().unwrap();
+        match targets.list() {
+            Ok(listed) => assert!(listed.is_empty(), "{listed:?}"),
+            Err(error) => assert!(error.starts_with("no-such-host.invalid:9090 cannot be resolved"), "{error}"),
+        }
     }
 
     #[test]

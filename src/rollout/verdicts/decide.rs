@@ -4,6 +4,8 @@ use crate::rollback::Decision;
 
 /// First steps that are allowed without data: one, and one more if the controller could not take it.
 const FIRST_STEPS: u64 = 2;
+/// Requests of the canary below which there is no data: probes and a person's try are no traffic.
+const STRAY: f64 = 50.0;
 
 /// A question of a controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ impl Hook {
             (Self::Rollback, decision) => decision == Decision::Rollback,
             (_, Decision::Continue) | (Self::ConfirmRollout, Decision::Collecting) => true,
             // Without a first step there is never data.
-            (Self::ConfirmTrafficIncrease, Decision::Collecting) => requests <= 0.0 && steps < FIRST_STEPS,
+            (Self::ConfirmTrafficIncrease, Decision::Collecting) => requests < STRAY && steps < FIRST_STEPS,
             (_, Decision::Collecting | Decision::Pause | Decision::Rollback) => false,
         }
     }
@@ -53,7 +55,8 @@ mod tests {
     fn the_first_step_of_traffic_needs_no_data_and_the_next_ones_do() {
         let is_yes = |requests, steps| Hook::ConfirmTrafficIncrease.is_yes(Collecting, requests, steps);
         assert!(is_yes(0.0, 0) && is_yes(0.0, 1));
-        assert!(!is_yes(0.0, 2) && !is_yes(1.0, 0));
+        assert!(is_yes(1.0, 0), "a stray request is no traffic");
+        assert!(!is_yes(0.0, 2) && !is_yes(50.0, 0));
         assert!(!Hook::ConfirmTrafficIncrease.is_yes(Pause, 0.0, 0));
         assert!(!Hook::ConfirmPromotion.is_yes(Collecting, 0.0, 0));
     }

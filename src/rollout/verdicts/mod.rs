@@ -22,7 +22,7 @@
 //!
 //! The body is Flagger's: `{"name", "namespace", "phase", "checksum", "metadata": {"service", "token"}}`. The service is
 //! `metadata.service`, or `name`, or the only one; `checksum` names the rollout. A first step is one that is asked for while the
-//! canary has had no request: twice in a rollout at most, as the controller may fail to take it.
+//! canary has had fewer than 50 requests: twice in a rollout at most, as the controller may fail to take it.
 //!
 //! Other answers are mistakes, not decisions: 400 for a body that is no payload, 401 without the token, 403 for a wrong one,
 //! 404 for an unknown service, 408 and 413 for a body that is slow or longer than 64 KiB.

@@ -15,13 +15,15 @@ use tower_service::Service as _;
 const CONNECTIONS_MAX: usize = 512;
 /// Time until the head of a request, also of the next one on a connection.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// Time of a connection: one whose client reads nothing ends, and the usual one connects again.
+const CONNECTION_TIME: Duration = Duration::from_secs(300);
 /// The longest head of a request, in bytes.
 const HEAD_MAX: usize = 16 * 1024;
 /// Pause after the system gives no connection: usually no file descriptor is left.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves routes on a listener until the future is dropped: at most 512 connections, 10 seconds for the head of a
-/// request, 16 KiB of it.
+/// request, 16 KiB of it, 5 minutes for a connection.
 ///
 /// # Cancel safety
 ///
@@ -46,7 +48,7 @@ pub async fn serve(listener: TcpListener, router: Router) {
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_MAX);
             // The client sees how it ends.
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            let _ = tokio::time::timeout(CONNECTION_TIME, server.serve_connection(TokioIo::new(stream), service)).await;
         });
     }
 }

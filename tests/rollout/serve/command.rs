@@ -130,6 +130,7 @@ fn mistakes_of_usage_say_what_to_do() {
         (&["--source", "prometheus:http://a", "--canary", "", "--kpi", "x"], 2, "must be NAME=GOOD;TOTAL"),
         (&["--source", "scrape", "--canary", "a:1", "--kpi", "x=a;b"], 2, "--kpi is for --source prometheus:URL"),
         (&["--source", "ticks:/no/such/file"], 2, "/no/such/file cannot be read"),
+        (&["--source", "ticks:a.jsonl", "--state", "b"], 2, "--state: not allowed with --source ticks:FILE"),
         (&["--source", "scrape", "--canary", "a:1", "--policy", "/no/such/file"], 2, "/no/such/file cannot be read"),
         (&["--source", "scrape", "--canary", "a:1", "--recorded", "/no/such/file"], 2, "/no/such/file cannot be read"),
         (

@@ -86,6 +86,63 @@ fn without_a_canary_there_is_nothing_to_judge() {
     assert_eq!(published.verdict().sentence, "there is no canary: no instance is listed");
 }
 
+/// An arm with traffic and instances that are ready; none is scaled to 0.
+fn ready(instances: f64, errors: f64) -> Arm {
+    let mut arm = if instances > 0.0 { arm(100.0, errors) } else { Arm::default() };
+    arm.instances = of(instances, 0.0).instances;
+    arm
+}
+
+/// After a promotion the controller scales the canary to 0, and the judge goes on looking.
+#[test]
+fn a_rollout_that_ended_well_is_idle_rather_than_rolled_back() {
+    let mut scene = Scene::new();
+    let published = (0..100).map(|_| scene.tick(ready(2.0, 0.0), ready(4.0, 0.0))).last().unwrap();
+    assert_eq!(published.decision(), Decision::Continue, "{}", published.verdict().sentence);
+    for second in 0..1_000 {
+        let published = scene.tick(ready(0.0, 0.0), ready(4.0, 0.0));
+        let is_idle = published.verdict().sentence == "there is no canary: no instance is listed";
+        assert!(matches!(published.decision(), Decision::Continue | Decision::Collecting), "{second}: {published:?}");
+        assert_eq!(is_idle, second >= 60, "{second}: {}", published.verdict().sentence);
+    }
+    assert_eq!(scene.outage(700, "refused").decision(), Decision::Collecting, "nothing is missing");
+    let published = scene.tick(ready(2.0, 0.0), ready(4.0, 0.0));
+    assert_eq!((published.verdict().n.canary, published.rollout()), (100.0, None), "the next rollout");
+}
+
+#[test]
+fn a_pause_of_a_named_rollout_outlives_a_night_without_the_canary() {
+    let policy = r#"{ "trigger": [{ "name": "errors", "kind": "errors", "acts": "pause" }] }"#;
+    let mut scene = Scene::with(Policy::parse(policy).unwrap(), None);
+    let published = (0..60).map(|_| scene.tick(ready(2.0, 20.0), ready(4.0, 0.0))).last().unwrap();
+    assert_eq!(published.decision(), Decision::Pause, "{}", published.verdict().sentence);
+    let published = (0..1_000).map(|_| scene.tick(ready(0.0, 0.0), ready(4.0, 0.0))).last().unwrap();
+    assert_eq!(published.decision(), Decision::Pause);
+    let published = scene.tick(ready(2.0, 0.0), ready(4.0, 0.0));
+    assert_eq!((published.decision(), published.rollout()), (Decision::Pause, Some("first")));
+    assert!(published.verdict().n.canary > 6_000.0, "the same rollout");
+}
+
+/// Flagger's confirm-rollout names the rollout before it scales the canary up.
+#[test]
+fn the_time_to_become_ready_begins_with_the_first_listed_instance() {
+    let mut scene = Scene::started(Policy::default(), None);
+    assert_eq!(scene.get("/v1/verdict?rollout=first").0, 200);
+    let published = (0..600).map(|_| scene.tick(of(0.0, 0.0), of(2.0, 0.0))).last().unwrap();
+    assert_eq!((published.decision(), published.rollout()), (Decision::Collecting, Some("first")));
+    let published = (0..290).map(|_| scene.tick(of(2.0, 2.0), of(2.0, 0.0))).last().unwrap();
+    assert_eq!(published.decision(), Decision::Collecting, "{}", published.verdict().sentence);
+    let published = (0..20).map(|_| scene.tick(of(2.0, 2.0), of(2.0, 0.0))).last().unwrap();
+    assert_eq!(published.decision(), Decision::Rollback, "{}", published.verdict().sentence);
+}
+
+#[test]
+fn a_rollout_that_our_side_began_without_an_instance_rolls_back() {
+    let mut scene = Scene::new();
+    let published = (0..310).map(|_| scene.tick(of(0.0, 0.0), of(2.0, 0.0))).last().unwrap();
+    assert_eq!(published.decision(), Decision::Rollback, "{}", published.verdict().sentence);
+}
+
 /// The query sums pods of both versions, so canary and baseline are the same numbers.
 #[test]
 fn arms_that_look_like_one_are_a_warning() {

@@ -1,7 +1,7 @@
 //! State on disk: torn, damaged, full of names, locked.
 
 use crate::kit::{Script, arm};
-use backstop::rollback::{Decision, Judge, Policy, Tick, TickReader};
+use backstop::rollback::{Arm, Decision, Instances, Judge, Policy, Tick, TickReader};
 use backstop::rollout::judging::{DataState, Judging};
 use std::io::Write as _;
 use std::path::Path;
@@ -101,6 +101,76 @@ fn a_damaged_state_is_a_start_without_one() {
     let published = judging.look();
     assert_eq!(published.data(), DataState::Restarted);
     assert!(published.verdict().warnings.iter().any(|warning| warning.contains("rollout.json")), "{published:?}");
+}
+
+#[test]
+fn a_name_that_is_said_later_changes_no_evidence_id() {
+    let ids = |judging: &Judging| -> Vec<_> {
+        let evidence = judging.verdicts().evidence();
+        evidence.iter().map(|one| one.id().to_owned()).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let source = Script::default();
+    let mut first = judging(&source).state(folder.path()).unwrap();
+    seconds(&mut first, &source, 1, &[30.0; 20]);
+    let before = ids(&first);
+    let router = backstop::rollout::verdicts::router([first.verdicts()], None);
+    let address = crate::kit::serve(router);
+    assert_eq!(crate::kit::http("GET", address, "/v1/verdict?rollout=1.2.4", "").0, 200);
+    assert_eq!(first.look().rollout(), Some("1.2.4"));
+    drop(first);
+    let second = judging(&source).state(folder.path()).unwrap();
+    assert_eq!(ids(&second)[..before.len()], before);
+}
+
+#[test]
+fn ticks_that_cannot_be_read_to_their_end_are_a_start_without_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Script::default();
+    let mut first = judging(&source).state(folder.path()).unwrap();
+    first.begin("1.2.4");
+    seconds(&mut first, &source, 1, &[0.0; 20]);
+    drop(first);
+    let path = ticks(folder.path());
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let mut second = judging(&source).state(folder.path()).unwrap();
+    let published = second.look();
+    assert_eq!((published.data(), published.rollout()), (DataState::Restarted, Some("1.2.4")));
+    let warnings = &published.verdict().warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("cannot be read to its end")), "{warnings:?}");
+}
+
+#[test]
+fn old_ticks_stay_until_the_new_rollout_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Script::default();
+    let mut judging = judging(&source).state(folder.path()).unwrap();
+    seconds(&mut judging, &source, 1, &[0.0; 5]);
+    let (old, rollout) = (ticks(folder.path()), folder.path().join("rollout.json"));
+    std::fs::remove_file(&rollout).unwrap();
+    std::fs::create_dir(&rollout).unwrap();
+    judging.begin("next");
+    assert!(old.exists());
+}
+
+#[test]
+fn a_restart_after_the_canary_is_gone_is_idle() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Script::default();
+    let mut first = judging(&source).state(folder.path()).unwrap();
+    first.begin("1.2.4");
+    for (at, total) in [(1.0, 2.0), (2.0, 2.0), (3.0, 0.0)] {
+        let mut canary = if total > 0.0 { arm(100.0, 0.0) } else { Arm::default() };
+        canary.instances = Some(Instances { total, ..Instances::default() });
+        source.push(Tick::new(at, canary, Some(arm(1_900.0, 2.0))).unwrap());
+        first.look();
+    }
+    drop(first);
+    let second = judging(&source).state(folder.path()).unwrap();
+    let latest = second.verdicts().latest();
+    assert_eq!(latest.decision(), Decision::Collecting);
+    assert_eq!(latest.verdict().sentence, "there is no canary: no instance is listed");
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn ten_thousand_instances_are_a_dozen_short_answers() {
     let server = server.lock().unwrap();
     assert!(server.queries.len() <= 12 && server.answered < 10_000, "{} bytes", server.answered);
     let series = "backstop_requests_total{service=\"shop\",version=\"2\"}";
-    let added = format!("({series} @ 1014.000 - last_over_time({series}[10m] @ 999.000))");
+    let added = format!("({series} @ 1014.000 - last_over_time({series}[1h] @ 999.000))");
     let query = format!(
         "sum by (segment, outcome) ((({added} unless ignoring (segment, outcome) ({added} < 0)) or {series} @ 1014.000))"
     );
@@ -204,6 +204,25 @@ fn lies_are_errors_and_never_a_zero() {
     at(&server, now);
     assert!(source.look().unwrap().is_some());
     assert!(server.lock().unwrap().queries.iter().any(|query| query.contains("@ 999.000")));
+}
+
+/// A bulkhead of no call at most is 0 / 0, and a business value may be below 0.
+#[test]
+fn a_gauge_without_a_number_is_not_measured_and_blinds_nothing() {
+    let (server, mut source) = begun();
+    at(&server, 1_015.0);
+    let lie: fn() -> Response = || {
+        let field = |field, value| (vec![("field", field)], value);
+        vector(&[field("total", 2.0), field("gauge:memory", f64::NAN), field("gauge:margin", -3.0)]).into_response()
+    };
+    server.lock().unwrap().lie = Some(("count(", lie));
+    let tick = source.look().unwrap().unwrap();
+    assert_eq!(tick.canary().gauges, [("margin".to_owned(), -3.0)].into());
+    at(&server, 1_030.0);
+    let lie: fn() -> Response = || vector(&[(vec![("field", "bulkhead"), ("name", "db")], f64::NAN)]).into_response();
+    server.lock().unwrap().lie = Some(("by (name)", lie));
+    let tick = source.look().unwrap().unwrap();
+    assert!(!tick.canary().gauges.contains_key("bulkhead.db") && requests(tick.canary()).0 > 0.0, "{tick:?}");
 }
 
 #[test]

@@ -87,6 +87,23 @@ fn a_listed_instance_that_is_new_counts_from_0_and_one_that_was_down_does_not() 
     assert!(source.look().unwrap_err().to_string().contains("canary.json"));
 }
 
+/// A canary that is scaled to 0, and no baseline: a measurement, and the next rollout counts from its beginning.
+#[test]
+fn no_listed_instance_is_an_arm_of_none() {
+    let (folder, canary) = (tempfile::tempdir().unwrap(), Instance::start());
+    let path = folder.path().join("canary.txt");
+    std::fs::write(&path, "").unwrap();
+    let mut source = Scrape::new("shop", format!("file:{}", path.display()).parse().unwrap());
+    assert_eq!(source.look().unwrap(), None);
+    assert_eq!(not_ready(&look(&mut source)), (0.0, 0.0));
+    canary.count(7, 0);
+    std::fs::write(&path, canary.address.to_string()).unwrap();
+    let tick = look(&mut source);
+    assert_eq!((requests(tick.canary()).0, not_ready(&tick)), (7.0, (1.0, 0.0)));
+    std::fs::remove_file(&path).unwrap();
+    source.look().unwrap_err();
+}
+
 #[test]
 fn two_hundred_instances_are_one_look() {
     let instances: Vec<_> = (0..200).map(|_| Instance::start()).collect();

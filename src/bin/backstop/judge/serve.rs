@@ -49,7 +49,7 @@ pub(super) struct Serve {
     /// The address to answer at.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9909")]
     listen: String,
-    /// Keeps what was judged in this directory, so that a restart goes on. Default: in memory only.
+    /// Keeps what was judged in this directory, so that a restart goes on; not with `ticks:FILE`. Default: in memory only.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// A baseline that `backstop baseline record` wrote, for the time without a live one.
@@ -68,6 +68,11 @@ impl Serve {
         let policy = policy(self.policy.as_deref())?;
         let warning = policy.warnings().into_iter().reduce(|all, more| format!("{all}\nwarning: {more}"));
         let (token, person) = (token(self.token_file.as_deref())?, token(self.override_token_file.as_deref())?);
+        if self.state.is_some() && self.source.is_file_of_ticks() {
+            let message = "--state: not allowed with --source ticks:FILE, which is read from its beginning at each start: a \
+                           restart would count its ticks twice; leave out --state, or use ticks:-";
+            return Err(Failure::Usage(message.to_owned()));
+        }
         let source = self.source.open(&self.service, &policy)?;
         let mut judging = Judging::new(&self.service, policy, source);
         if let Some(path) = &self.recorded {

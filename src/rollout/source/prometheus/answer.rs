@@ -33,13 +33,18 @@ struct Series {
     value: (f64, String),
 }
 
-/// Values of a vector by these labels, in their order. A series that does not exist is not in it, and is not 0.
+/// Values of a vector by these labels, in their order. A series that does not exist is not in it, and is not 0; nor is a
+/// gauge that is NaN or infinite. A gauge may be negative.
 ///
 /// # Errors
 ///
-/// An answer that is no vector, or is said to be partial; a value that is NaN, infinite or negative; two series with the
+/// An answer that is no vector, or is said to be partial; another value that is NaN, infinite or negative; two series with the
 /// same of these labels. The message names the series.
-pub(super) fn vector(text: &str, labels: &[&str]) -> Result<BTreeMap<Vec<String>, f64>, String> {
+pub(super) fn vector(
+    text: &str,
+    labels: &[&str],
+    is_gauge: impl Fn(&[String]) -> bool,
+) -> Result<BTreeMap<Vec<String>, f64>, String> {
     let answer: Answer =
         serde_json::from_str(text).map_err(|error| format!("the answer is not of the query API: {error}"))?;
     if answer.status != "success" {
@@ -56,10 +61,15 @@ pub(super) fn vector(text: &str, labels: &[&str]) -> Result<BTreeMap<Vec<String>
     let data = answer.data.filter(|data| data.result_type == "vector").ok_or("the answer has no vector")?;
     let mut rows: BTreeMap<Vec<String>, (f64, BTreeMap<String, String>)> = BTreeMap::new();
     for Series { metric, value: (_, value) } in data.result {
-        let number = value.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0);
+        let key: Vec<_> = labels.iter().map(|label| metric.get(*label).cloned().unwrap_or_default()).collect();
+        let number: Option<f64> = value.parse().ok();
+        let is_gauge = is_gauge(&key);
+        if is_gauge && number.is_some_and(|number| !number.is_finite()) {
+            continue;
+        }
+        let number = number.filter(|value| value.is_finite() && (is_gauge || *value >= 0.0));
         let number =
             number.ok_or_else(|| format!("{} is {}, must be a number from 0 up", name(&metric), shown(&value)))?;
-        let key = labels.iter().map(|label| metric.get(*label).cloned().unwrap_or_default()).collect();
         if let Some((_, other)) = rows.get(&key) {
             return Err(format!("two series where one is expected: {} and {}", name(other), name(&metric)));
         }
@@ -89,10 +99,22 @@ mod tests {
     #[expect(clippy::float_cmp, reason = "whole numbers")]
     fn a_vector_is_read_by_its_labels() {
         let text = of(r#"{"metric":{"a":"1","b":"2"},"value":[1.5,"3"]},{"metric":{"a":"2"},"value":[1,"1e3"]}"#);
-        let rows = vector(&text, &["a", "b"]).unwrap();
+        let rows = vector(&text, &["a", "b"], |_| false).unwrap();
         assert_eq!(rows[&vec!["1".to_owned(), "2".to_owned()]], 3.0);
         assert_eq!(rows[&vec!["2".to_owned(), String::new()]], 1000.0);
-        assert_eq!(vector(&of(""), &["a"]).unwrap().len(), 0);
+        assert_eq!(vector(&of(""), &["a"], |_| false).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_gauge_without_a_number_is_not_measured_and_another_may_be_negative() {
+        let text = of(concat!(
+            r#"{"metric":{"a":"nan"},"value":[1,"NaN"]},{"metric":{"a":"inf"},"value":[1,"-Inf"]},"#,
+            r#"{"metric":{"a":"low"},"value":[1,"-2"]}"#
+        ));
+        let rows = vector(&text, &["a"], |_| true).unwrap();
+        assert_eq!(rows, [(vec!["low".to_owned()], -2.0)].into());
+        let error = vector(&text, &["a"], |key| key[0] != "low").unwrap_err();
+        assert!(error.contains("{a=\"low\"} is -2"), "{error}");
     }
 
     #[test]
@@ -123,7 +145,7 @@ mod tests {
                 "the answer may be partial: store x is down",
             ),
         ] {
-            let message = vector(&text, &["a"]).unwrap_err();
+            let message = vector(&text, &["a"], |_| false).unwrap_err();
             assert!(message.contains(error), "{text}: {message}");
         }
     }

@@ -61,6 +61,20 @@ impl Looking<'_> {
     ///
     /// With the server's address and the query that failed.
     pub(super) fn vector(&self, query: &str, labels: &[&str]) -> Result<BTreeMap<Vec<String>, f64>, SourceError> {
+        self.vector_with(query, labels, |_| false)
+    }
+
+    /// The same, where values with these labels are gauges.
+    ///
+    /// # Errors
+    ///
+    /// As [`vector`](Self::vector).
+    pub(super) fn vector_with(
+        &self,
+        query: &str,
+        labels: &[&str],
+        is_gauge: impl Fn(&[String]) -> bool,
+    ) -> Result<BTreeMap<Vec<String>, f64>, SourceError> {
         let Client { agent, url, clock } = self.client;
         let left = LOOK.saturating_sub(clock.now().saturating_duration_since(self.begun)).min(TIMEOUT);
         let error = |message: String| {
@@ -71,7 +85,7 @@ impl Looking<'_> {
             return Err(error(format!("no answer to all queries within {LOOK:?}")));
         }
         let (status, text) = fetch::post_form(agent, url, [("query", query)], left, ANSWER_MAX).map_err(error)?;
-        answer::vector(&text, labels).map_err(|message| match status {
+        answer::vector(&text, labels, is_gauge).map_err(|message| match status {
             200 => error(message),
             _ => error(format!("status {status}: {message}")),
         })

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// Time within which a series that missed scrapes before the last look is found.
-const RANGE: &str = "10m";
+/// Time within which a series that missed scrapes before the last look is found. One that was away for longer counts from 0.
+const RANGE: &str = "1h";
 
 /// The series of an arm: matchers that all of its metrics have, such as `version="1.2.4"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ mod tests {
         let span = Span { from: 1_700_000_000.25, to: 1_700_000_001.5 };
         assert_eq!(
             span.added("x{}", ""),
-            "(((x{} @ 1700000001.500 - last_over_time(x{}[10m] @ 1700000000.250)) >= 0) or x{} @ 1700000001.500)"
+            "(((x{} @ 1700000001.500 - last_over_time(x{}[1h] @ 1700000000.250)) >= 0) or x{} @ 1700000001.500)"
         );
         assert_eq!(
             joined(&[("a", "x".into()), ("b", "y".into())]),

@@ -24,7 +24,8 @@ const STALE: f64 = 60.0;
 /// twice and nothing is lost, whatever our clock says and however many scrapes were missed. A server whose newest sample is
 /// older than a minute is an error; one without a new sample has nothing new.
 ///
-/// Limits: 5 seconds and 1 MiB an answer, 15 seconds a look.
+/// Limits: 5 seconds and 1 MiB an answer, 15 seconds a look. A series that missed all scrapes of an hour counts from 0 when
+/// it is back.
 ///
 /// # Examples
 ///
@@ -176,7 +177,7 @@ impl Prometheus {
             ("engaged", format!("max by (name) ({}) > 0", span.now(&arm.of(telemetry::KILL_SWITCH_ENGAGED.name, "")))),
             ("bulkhead", bulkheads(arm, span)),
         ]);
-        for (key, value) in looking.vector(&named, &["field", "name"])? {
+        for (key, value) in looking.vector_with(&named, &["field", "name"], |key| key[0] == "bulkhead")? {
             let [field, name] = pair(key);
             match &*field {
                 "open" => sums.breakers.entry(name).or_default().0 = value,
@@ -218,7 +219,7 @@ impl Prometheus {
             names.extend([(format!("good:{i}"), added(good)), (format!("all:{i}"), added(total))]);
         }
         let fields: Vec<_> = names.iter().map(|(field, expression)| (&**field, expression.clone())).collect();
-        let values = looking.vector(&joined(&fields), &["field"])?;
+        let values = looking.vector_with(&joined(&fields), &["field"], |key| key[0].starts_with("gauge:"))?;
         let values: BTreeMap<_, _> =
             values.into_iter().filter_map(|(key, value)| Some((key.into_iter().next()?, value))).collect();
         let of = |field: &str| values.get(field).copied();
