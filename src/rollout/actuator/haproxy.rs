@@ -160,6 +160,12 @@ impl Haproxy {
         }
         // At 0 %, a canary that is down would have traffic as soon as it is up.
         let of_canary = |server: &Server| if asked == 0 { server.when_up() } else { server.effective() };
+        // A server of several that fails its health check comes back by itself: its weight was not changed.
+        let configured = share(canary.iter().map(Server::when_up), stable.iter().map(Server::when_up));
+        let is_any_up = |side: &[Server]| side.iter().any(|server| !server.is_down());
+        if is_any_up(canary) && is_any_up(stable) && configured.is_some_and(|found| is_near(found, asked)) {
+            return None;
+        }
         match share(canary.iter().map(of_canary), stable.iter().map(Server::effective)) {
             None => Some(format!("no server of backend {backend} has a weight: there is no traffic at all")),
             Some(found) if is_near(found, asked) => None,
