@@ -1,4 +1,4 @@
-//! What the acts are about, and their figures in a few sentences, with checks on them.
+//! Introduction of the acts, their figures in a few sentences, and checks on them.
 
 use crate::load::{Answer, Arm, CHECKOUT, DEADLINE, RATE, Route, Sample};
 use crate::overload::Overload;

@@ -70,7 +70,7 @@ pub(crate) async fn run(console: &Arc<Console>) -> Result<Slight, BoxError> {
     Ok(Slight { measured: shop.close(vec![bad, good]).await?, conclusion })
 }
 
-/// What `backstop policy explain` says of 2 % errors, from simulation.
+/// The forecast of `backstop policy explain` for 2 % errors, from simulation.
 fn predict(policy: &Policy) -> String {
     let rate = f64::from(RATE) * (1.0 + 1.0 / CHECKOUT as f64);
     let (canary, stable) = (f64::from(WEIGHT), f64::from(100 - 2 * WEIGHT));

@@ -1,4 +1,4 @@
-//! What happened, from the journal and from the clients' requests. A claim that does not hold is an error.
+//! Story of a rollout, from the journal and from the clients' requests. A claim that does not hold is an error.
 
 use crate::act::{Done, time};
 use crate::load::Sample;

@@ -152,7 +152,7 @@ impl Judge {
     pub fn override_by(&mut self, by: impl Into<String>, reason: impl Into<String>) {
         let decision = self.verdict(Vec::new()).decision;
         let (elapsed, states) = (self.elapsed(), self.states());
-        // What rolled back is behind it, also if it has recovered since.
+        // The triggers that rolled back are muted, also those that have recovered since.
         let latched = self.latched.take().map_or(Vec::new(), |latched| latched.states);
         for (i, (watch, state)) in self.watches.iter_mut().zip(states).enumerate() {
             match latched.get(i).filter(|state| **state == TriggerState::Fired).copied().unwrap_or(state) {

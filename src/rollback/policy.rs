@@ -94,7 +94,7 @@ impl Policy {
         })
     }
 
-    /// What an operator should know before this policy judges: triggers that act alone beyond three, points that can never
+    /// Warnings before this policy judges: triggers that act alone beyond three, points that can never
     /// be reached, and the like.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();

@@ -36,7 +36,7 @@ pub struct Record {
     pub weight: u32,
     /// The reason for the state.
     pub why: String,
-    /// What follows from it; jobs are begun after the line is on the disk.
+    /// Actions that follow from it; jobs are begun after the line is on the disk.
     pub actions: Vec<Action>,
 }
 

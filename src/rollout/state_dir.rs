@@ -33,7 +33,7 @@ pub struct Holder {
     pub pid: u32,
     /// The person who started it.
     pub by: String,
-    /// What it does: `rollout start checkout:1.2.4`.
+    /// Its command: `rollout start checkout:1.2.4`.
     pub command: String,
     /// Since when.
     pub since: String,

@@ -117,7 +117,7 @@ pub(crate) fn arm(requests: f64, errors: f64) -> Arm {
     arm
 }
 
-/// A source that answers what it is told, and nothing new after that.
+/// A source with scripted answers, and nothing new after them.
 #[derive(Clone, Default)]
 pub(crate) struct Script(Arc<Mutex<VecDeque<Looked>>>);
 

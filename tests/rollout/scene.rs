@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// What the service does, as the test says.
+/// Behaviour of the service, set by the test.
 #[derive(Clone, Default)]
 pub(crate) struct World {
     /// Whether the release fails a third of its requests.

@@ -1,4 +1,4 @@
-//! A service for the tests: signals, a bulkhead and a circuit breaker in front of a dependency that fails as it is told.
+//! A service for the tests: signals, a bulkhead and a circuit breaker in front of a dependency that fails a set share of its calls.
 //!
 //! `PUT /fault/PERCENT` sets the share of calls that fail. The first line of standard output is the address.
 
@@ -49,7 +49,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(axum::serve(listener, app).await?)
 }
 
-/// Fails as many of a hundred calls as it is told, evenly.
+/// Fails this many of a hundred calls, evenly.
 async fn pay() -> StatusCode {
     let is_failed = CALLS.fetch_add(1, Ordering::Relaxed) * 37 % 100 < FAULT.load(Ordering::Relaxed);
     if is_failed { StatusCode::BAD_GATEWAY } else { StatusCode::OK }

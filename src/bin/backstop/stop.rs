@@ -1,4 +1,4 @@
-//! The end of a command that runs until it is told to stop.
+//! Signals that end a long-running command.
 
 use super::output::Failure;
 use std::io;

@@ -58,7 +58,7 @@ impl State {
         let state = self.watch.state();
         let missing = if trigger.required { TriggerState::NoData } else { TriggerState::NotMeasured };
         match self.first {
-            // What is sure stays so, without data and in a new stage.
+            // A sure finding stays so, without data and in a new stage.
             _ if matches!(state, TriggerState::Fired | TriggerState::Borderline) => state,
             _ if self.is_ignored => TriggerState::Collecting,
             None => missing,

@@ -1,4 +1,4 @@
-//! What a plan says about programs outside: the mover of the traffic, and receivers of alerts.
+//! Programs outside of a plan: the mover of the traffic, and receivers of alerts.
 
 use super::model::{Alert, AlertKind, Cut, Level, Traffic, TrafficKind};
 use crate::rollback::fields::Fields;

@@ -128,7 +128,7 @@ fn trigger(fields: &mut Fields<'_>, horizon: f64, has_score: bool) -> Trigger {
     }
 }
 
-/// What a trigger of this kind asks. One whose kind could not be read counts as readiness.
+/// Question of a trigger of this kind. One whose kind could not be read counts as readiness.
 fn kind(fields: &mut Fields<'_>, horizon: f64) -> Kind {
     let kind = fields.kind(&KINDS);
     match kind {

@@ -28,7 +28,7 @@ pub(super) const BEGIN: f64 = 1.0;
 /// # Examples
 ///
 /// ```no_run
-/// use backstop::rollback::Policy;
+/// use backstop::rollback::{Decision, Policy};
 /// use backstop::rollout::judging::Judging;
 /// use backstop::rollout::source::Scrape;
 /// use std::time::Duration;
@@ -36,12 +36,9 @@ pub(super) const BEGIN: f64 = 1.0;
 /// let source = Scrape::new("checkout", "10.0.0.7:9090".parse()?).baseline("10.0.0.2:9090,10.0.0.3:9090".parse()?);
 /// let mut judging = Judging::new("checkout", Policy::default(), source).state("/var/lib/backstop/checkout")?;
 /// judging.begin("1.2.4");
-/// loop {
-///     let published = judging.look();
-///     println!("{}: {}", published.decision().as_str(), published.verdict().sentence);
+/// while judging.look().decision() != Decision::Rollback {
 ///     std::thread::sleep(Duration::from_secs(1));
 /// }
-/// # #[allow(unreachable_code)]
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Judging {

@@ -175,7 +175,7 @@ impl State {
         let old = self.rollout.files;
         self.rollout = Rollout { name: rollout.map(str::to_owned), begun, files: old + 1, is_begun: false };
         (self.bytes, self.lines, self.is_torn, self.error) = (0, 0, false, None);
-        // Whatever is there is of a process that was killed between these steps.
+        // Files that are there are of a process that was killed between these steps.
         let _: io::Result<()> = std::fs::remove_file(self.ticks_path());
         let _: io::Result<()> = std::fs::remove_file(self.overrides_path());
         self.ticks = self.append(&self.ticks_path());

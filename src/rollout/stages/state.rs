@@ -146,7 +146,7 @@ pub struct Rollout {
     pub(super) held: Option<(String, Duration)>,
     pub(super) is_approved: bool,
     pub(super) has_drifted: bool,
-    /// What was reported in this state, so that it is reported once.
+    /// Reports of this state, so that each is made once.
     pub(super) reported: Vec<&'static str>,
     /// Why the weight cannot be read.
     pub(super) unread: Option<String>,

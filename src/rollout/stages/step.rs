@@ -271,7 +271,7 @@ impl Rollout {
         }
     }
 
-    /// What time alone changes.
+    /// Changes by time alone.
     fn timed(&mut self, at: Duration, out: &mut Vec<Action>) {
         if self.end().is_some() {
             return;

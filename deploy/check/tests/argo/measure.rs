@@ -16,7 +16,7 @@ pub(crate) enum Phase {
     Error,
 }
 
-/// What a provider gets.
+/// Payload of a metric provider.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     /// Status and body of an HTTP response.

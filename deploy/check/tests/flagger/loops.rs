@@ -182,7 +182,7 @@ fn a_judge_that_is_away_holds_the_weight_and_a_prometheus_that_is_away_rolls_bac
     assert_eq!(flagger.phase, Phase::Failed);
 }
 
-/// Whatever the decisions of five intervals, what is decided then is done.
+/// After any five decisions, the next one is carried out.
 #[test]
 fn no_history_leaves_a_canary_stuck() {
     for version in [Released, OwnPhase] {
