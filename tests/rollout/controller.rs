@@ -6,6 +6,8 @@ use backstop::rollout::controller::{Controller, Ended, Settings, StartError, Sta
 use backstop::rollout::journal::Journal;
 use backstop::rollout::stages::{Action, Ask, End, Event, Job, Step};
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -149,16 +151,35 @@ fn a_weight_that_changes_from_outside_is_found_and_set_again() {
     assert!(found);
 }
 
+/// Takes a journal away in one step, and puts it back in one: a record is written to it or refused, never lost.
+struct Aside {
+    path: PathBuf,
+    aside: PathBuf,
+}
+
+impl Aside {
+    fn take(path: &Path) -> Self {
+        let aside = path.with_extension("aside");
+        fs::hard_link(path, &aside).unwrap();
+        let link = path.with_extension("link");
+        symlink("/dev/null", &link).unwrap();
+        fs::rename(&link, path).unwrap();
+        Self { path: path.to_owned(), aside }
+    }
+
+    fn put_back(self) {
+        fs::rename(&self.aside, &self.path).unwrap();
+    }
+}
+
 #[test]
 fn a_journal_that_cannot_be_written_stops_promotion_and_never_a_rollback() {
-    let scene = Scene::new("");
+    let scene = Scene::with(|text| text.replace("min = \"50ms\"", "min = \"50s\""));
     scene.world.not_ready.store(4, Ordering::Relaxed);
     let running = scene.start();
     scene.reaches("checking");
     let path = scene.rollout.join("journal.jsonl");
-    let aside = scene.rollout.join("aside");
-    fs::rename(&path, &aside).unwrap();
-    fs::create_dir(&path).unwrap();
+    let aside = Aside::take(&path);
     scene.world.not_ready.store(0, Ordering::Relaxed);
     let status = || Status::read(&scene.dir).ok().flatten();
     eventually("said in the status", || {
@@ -166,17 +187,14 @@ fn a_journal_that_cannot_be_written_stops_promotion_and_never_a_rollback() {
     });
     assert!(scene.balancer.is_at(0), "no traffic for the release");
     assert!(!scene.ask(Ask::Approve).is_accepted);
-    fs::remove_dir(&path).unwrap();
-    fs::rename(&aside, &path).unwrap();
+    aside.put_back();
     scene.reaches("soaking");
     scene.ask(Ask::Pause);
     let written = scene.journal().len();
-    fs::rename(&path, &aside).unwrap();
-    fs::create_dir(&path).unwrap();
+    let aside = Aside::take(&path);
     assert!(scene.ask(Ask::Rollback { cut: true }).is_accepted);
     eventually("weight 0", || scene.balancer.is_at(0).then_some(()));
-    fs::remove_dir(&path).unwrap();
-    fs::rename(&aside, &path).unwrap();
+    aside.put_back();
     assert_eq!(running.join().unwrap(), Ended::Done(End::RolledBack));
     let journal = scene.journal();
     assert!(
