@@ -35,19 +35,21 @@ step() {
   printf -- '--- %d s, %s free on the disk\n' $((SECONDS - begun)) "$(df -h --output=avail . | tail -n 1 | tr -d ' ')"
 }
 
-# begin NAME COMMAND...: starts a command at the lowest priority, so that it takes only the processor time that steps leave,
-# and keeps what it prints. `step TITLE finished NAME` waits for it.
+# begin NAME COMMAND...: starts a command beside the steps and keeps what it prints. `step TITLE finished NAME` waits for it.
+# spare: at the lowest priority, so that it takes only the processor time that steps leave.
 declare -A jobs=()
 outputs=$(mktemp -d)
 trap 'kill "${jobs[@]}" 2>/dev/null || true; rm -rf "$outputs"' EXIT
 begin() {
   local name=$1
   shift
-  {
-    renice -n 19 "$BASHPID" >/dev/null
-    "$@"
-  } >"$outputs/$name" 2>&1 &
+  "$@" >"$outputs/$name" 2>&1 &
   jobs[$name]=$!
+}
+
+spare() {
+  renice -n 19 "$BASHPID" >/dev/null
+  "$@"
 }
 
 finished() {
@@ -175,20 +177,23 @@ step 'lints, all features' cargo clippy --all-targets --all-features -- -D warni
 step 'lints, no feature' cargo clippy --lib --no-default-features -- -D warnings
 if [[ ! $quick ]]; then
   # In target folders of their own, beside the tests, which wait much.
-  begin loom counted models
-  begin instructions scripts/instructions.sh
+  begin loom spare counted models
+  begin instructions spare scripts/instructions.sh
 fi
 step 'tests, and the examples in the docs' cargo test --all-features --no-fail-fast
+# They wait more than they work, so the next steps run beside them.
+begin balancers counted cargo test --all-features --test rollout -- --ignored haproxy nginx
 step 'tests that need promtool' counted cargo test --all-features --test telemetry --test kill_switch -- --ignored promtool
 step 'tests that need Prometheus' counted cargo test --all-features --test rollout -- --ignored prometheus
-step 'tests that need HAProxy and nginx' counted cargo test --all-features --test rollout -- --ignored haproxy nginx
 step 'tests that need Chromium' counted cargo test --all-features --test rollback -- --ignored chromium
 step 'tests that need Chromium, of rollouts' counted cargo test --all-features --test rollout -- --ignored chromium
+[[ ! $quick ]] || step 'tests that need HAProxy and nginx: the rest of them' finished balancers
 if [[ ! $quick ]]; then
-  begin deploy deploy_check
+  begin deploy spare deploy_check
   step 'documentation and public API' env RUSTDOCFLAGS='-D warnings' scripts/api.sh
+  step 'tests that need HAProxy and nginx: the rest of them' finished balancers
   step "the controllers' files: the rest of it" finished deploy
-  begin features each_feature
+  begin features spare each_feature
   step 'examples' examples
   step 'the canary' timeout 300 cargo run --quiet --example canary
   step 'rollouts behind HAProxy' timeout 180 cargo run --quiet --example rollout
