@@ -114,16 +114,18 @@ impl Protocol {
     /// Detects the protocol by the content type without suffix and parameters: `application/grpc-web+proto` is not
     /// gRPC.
     fn of(headers: &HeaderMap) -> Self {
-        let Some(content_type) = headers.get(CONTENT_TYPE) else { return Self::Http };
-        let essence = content_type.as_bytes().split(|byte| b"+; ".contains(byte)).next().unwrap_or_default();
-        if essence.eq_ignore_ascii_case(b"application/grpc") {
-            Self::Grpc
-        } else if essence.eq_ignore_ascii_case(b"application/grpc-web") {
-            Self::GrpcWeb
-        } else if essence.eq_ignore_ascii_case(b"application/grpc-web-text") {
-            Self::GrpcWebText
-        } else {
-            Self::Http
+        const GRPC: &[u8] = b"application/grpc";
+        let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let Some((_, kind)) = content_type.split_at_checked(GRPC.len()).filter(|(it, _)| it.eq_ignore_ascii_case(GRPC))
+        else {
+            return Self::Http;
+        };
+        let kind = kind.split(|byte| b"+; ".contains(byte)).next().unwrap_or_default();
+        match kind {
+            b"" => Self::Grpc,
+            _ if kind.eq_ignore_ascii_case(b"-web") => Self::GrpcWeb,
+            _ if kind.eq_ignore_ascii_case(b"-web-text") => Self::GrpcWebText,
+            _ => Self::Http,
         }
     }
 }
