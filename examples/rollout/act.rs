@@ -1,6 +1,6 @@
 //! One rollout by the library's controller, and a line a second of what both arms do meanwhile.
 
-use crate::balancer::Balancer;
+use crate::balancer::{Balancer, Wanted};
 use crate::load::{Load, Sample, now};
 use crate::process::Process;
 use crate::service;
@@ -58,11 +58,11 @@ pub(crate) struct Done {
 }
 
 /// Rolls a release out, with processes of its own.
-pub(crate) async fn run(release: Release, state: &Path, is_own: bool) -> Result<Done, BoxError> {
+pub(crate) async fn run(release: Release, state: &Path, wanted: Wanted) -> Result<Done, BoxError> {
     let Release { artifact, previous, failing } = release;
     let (_stable, stable) = Process::server(&[service::ROLE, previous, "0"])?;
     let (_canary, canary) = Process::server(&[service::ROLE, artifact, &failing.to_string()])?;
-    let balancer = Balancer::start(state, stable, canary, is_own).await?;
+    let balancer = Balancer::start(state, stable, canary, wanted).await?;
     println!("{} at {} has stable at {stable} and the canary at {canary}", balancer.name(), balancer.address);
     let (begun, mut ticks) = (now(), interval(EVERY));
     let is_late = || now() - begun > START;
