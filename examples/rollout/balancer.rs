@@ -128,7 +128,7 @@ impl Balancer {
                 format!("kind = \"haproxy\"\nsocket = \"{socket}\"\n{servers}\n")
             }
             Kind::Nginx { program, folder, arms: [stable, canary], .. } => {
-                let (file, config) = (folder.join(WEIGHTS), folder.join("nginx.conf"));
+                let (file, config) = (folder.join(WEIGHTS).display().to_string(), folder.join("nginx.conf"));
                 let config = config.to_string_lossy();
                 let check = [program, "-c", &*config, "-t", "-q"];
                 let reload = [program, "-c", &*config, "-s", "reload"];
