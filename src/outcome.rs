@@ -1,6 +1,8 @@
 //! Outcomes of calls, and the trait of guards that report them: shared by every mechanism.
 
 use crate::clock::{Instant, nanos};
+use crate::sync::thread_local;
+use std::cell::Cell;
 use std::time::Duration;
 
 /// Side of a call that a layer is on.
@@ -200,6 +202,24 @@ pub trait Settle {
     fn panicked(&mut self) {}
 }
 
+thread_local! {
+    /// The mechanism that rejected a call since an admitted one was last polled on this thread.
+    static REJECTED_BY: Cell<Option<u8>> = const { Cell::new(None) };
+}
+
+/// Remembers that a mechanism rejects a call, for the calls around it.
+#[inline]
+pub(crate) fn note_rejection(by: u8) {
+    let _ = REJECTED_BY.try_with(|last| last.set(Some(by)));
+}
+
+/// Classification of an error of a type that cannot be looked into: if a mechanism has rejected a call in the poll that
+/// returned it, it is taken for that rejection, otherwise for a failure.
+pub(crate) fn of_opaque_error() -> Classification {
+    let by = REJECTED_BY.try_with(Cell::get).ok().flatten();
+    by.map_or(Outcome::Failure.into(), Classification::rejected)
+}
+
 /// Runs user code for a call, and reports a panic in it to the call's guard.
 ///
 /// Work is needed only while the stack unwinds. Setting a flag in the guard before and after each poll took 80 of the
@@ -216,6 +236,7 @@ pub(crate) fn on_behalf_of<G: Settle, T>(guard: &mut G, foreign: impl FnOnce() -
     }
 
     let unwinding = Unwinding(guard);
+    let _ = REJECTED_BY.try_with(|last| last.set(None));
     let result = foreign();
     std::mem::forget(unwinding);
     result

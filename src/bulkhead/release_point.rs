@@ -103,7 +103,7 @@ mod body {
     #[error("the response took longer than its bulkhead allows")]
     pub struct HoldExpired;
 
-    impl<B: Body<Data = Bytes>, G: PermitOwner> Body for HeldBody<B, G>
+    impl<B: Body<Data = Bytes, Error: 'static>, G: PermitOwner> Body for HeldBody<B, G>
     where
         B::Error: Into<BoxError>,
     {

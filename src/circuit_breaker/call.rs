@@ -15,9 +15,9 @@ use std::task::{Context, Poll, ready};
 /// Calls without Tower: the same for a breaker and for one key's circuit. The type has a method `try_acquire(&self)`.
 macro_rules! call_surface {
     () => {
-        /// Runs a future if the circuit lets it: `Ok` is a success, `Err` a failure. A response of reqwest and a status of
-        /// tonic are judged by what they say, as by [`Auto`](crate::classify::Auto): a 500 is a failure, `NOT_FOUND` is
-        /// none.
+        /// Runs a future if the circuit lets it: `Ok` is a success, `Err` a failure. A response of reqwest or hyper, also
+        /// within the result of a timeout, and a status of tonic are judged by what they say, as by
+        /// [`Auto`](crate::classify::Auto): a 500 is a failure, `NOT_FOUND` is none.
         ///
         /// # Errors
         ///

@@ -1,6 +1,6 @@
 //! Response body that reports the outcome of its call.
 
-use super::grpc;
+use super::{Classified, grpc, of_error};
 use crate::outcome::{Classification, Outcome, Settle, Side, on_behalf_of};
 use bytes::Bytes;
 use http::Response;
@@ -102,10 +102,13 @@ impl<G: Settle> Watch<G> {
         self.settle(if self.is_by_caller { success.by_caller() } else { success });
     }
 
-    fn see<T, E>(&mut self, frame: Option<&Result<Frame<T>, E>>) {
+    fn see<T, E: 'static>(&mut self, frame: Option<&Result<Frame<T>, E>>) {
         match frame {
             None => self.end(),
-            Some(Err(_)) => self.settle(Outcome::Failure),
+            Some(Err(error)) => match of_error(error) {
+                Classified::Now(classification) => self.settle(classification),
+                Classified::AtEnd => self.settle(Outcome::Failure),
+            },
             Some(Ok(frame)) => match frame.trailers_ref().map(|trailers| grpc::of_headers(trailers, self.side())) {
                 None => {}
                 Some(Some(status)) => self.settle(status),
@@ -130,7 +133,7 @@ impl<G: Settle> Drop for Watch<G> {
     }
 }
 
-impl<B: Body<Data = Bytes>, G: Settle> Body for WatchBody<B, G> {
+impl<B: Body<Data = Bytes, Error: 'static>, G: Settle> Body for WatchBody<B, G> {
     type Data = Bytes;
     type Error = B::Error;
 

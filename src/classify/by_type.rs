@@ -2,11 +2,11 @@
 
 use super::{Classified, Classify, of_error};
 use crate::outcome::{Outcome, Settle};
-#[cfg(any(feature = "grpc", feature = "reqwest"))]
+#[cfg(any(feature = "grpc", feature = "reqwest", feature = "hyper-util"))]
 use std::any::Any;
 
-/// Classifies as [`Errors`] does, but a result of reqwest or tonic by its own protocol, as [`Auto`] does: a plain
-/// `call` of a client is judged by what was answered.
+/// Classifies as [`Errors`] does, but a result of reqwest, tonic or hyper by its own protocol, as [`Auto`] does: a plain
+/// `call` of a client is judged by what was answered, also with a timeout around it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ByType;
 
@@ -15,13 +15,7 @@ impl<R: 'static, E: 'static> Classify<R, E> for ByType {
 
     fn classify(&self, result: &Result<R, E>) -> Classified {
         match result {
-            #[cfg(feature = "reqwest")]
-            Ok(response) => match (response as &dyn Any).downcast_ref() {
-                Some(response) => super::http::of_reqwest(response),
-                None => Outcome::Success.into(),
-            },
-            #[cfg(not(feature = "reqwest"))]
-            Ok(_) => Outcome::Success.into(),
+            Ok(value) => of_value(value).unwrap_or(Outcome::Success.into()),
             #[cfg(feature = "grpc")]
             Err(error) => match (error as &dyn Any).downcast_ref() {
                 Some(status) => super::grpc::of_status(status),
@@ -31,4 +25,35 @@ impl<R: 'static, E: 'static> Classify<R, E> for ByType {
             Err(error) => of_error(error),
         }
     }
+}
+
+/// The outcome by a response of a client, or by its result within a timeout's.
+#[cfg_attr(not(any(feature = "reqwest", feature = "hyper-util")), expect(unused_variables, reason = "no such client"))]
+fn of_value<R: 'static>(value: &R) -> Option<Classified> {
+    #[cfg(feature = "reqwest")]
+    {
+        use super::http::of_reqwest;
+        type Within = Result<reqwest::Response, reqwest::Error>;
+        let value = value as &dyn Any;
+        if let Some(response) = value.downcast_ref() {
+            return Some(of_reqwest(response));
+        }
+        if let Some(result) = value.downcast_ref::<Within>() {
+            return Some(result.as_ref().map_or_else(of_error, of_reqwest));
+        }
+    }
+    #[cfg(feature = "hyper-util")]
+    {
+        use super::http::of_hyper;
+        type Response = http::Response<hyper::body::Incoming>;
+        type Within = Result<Response, hyper_util::client::legacy::Error>;
+        let value = value as &dyn Any;
+        if let Some(response) = value.downcast_ref::<Response>() {
+            return Some(of_hyper(response));
+        }
+        if let Some(result) = value.downcast_ref::<Within>() {
+            return Some(result.as_ref().map_or_else(of_error, of_hyper));
+        }
+    }
+    None
 }

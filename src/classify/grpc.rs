@@ -54,7 +54,7 @@ pub(super) fn of_status(status: &tonic::Status) -> Classified {
     if crate::reject::causes::is_local(status) {
         return super::ignored(status);
     }
-    if is_timeout(status.message().as_bytes()) {
+    if is_timeout(status.message().as_bytes()) || is_page(status) {
         return Outcome::Failure.into();
     }
     of_pushback(of_code(status.code() as u32, Side::Outbound), status.metadata().as_ref()).into()
@@ -64,6 +64,14 @@ pub(super) fn of_status(status: &tonic::Status) -> Classified {
 /// percent-encoded on the wire. They mean `DEADLINE_EXCEEDED`.
 fn is_timeout(message: &[u8]) -> bool {
     matches!(message, b"Timeout expired" | b"Timeout%20expired")
+}
+
+/// Returns whether tonic made the status of a response without one, such as a page of a load balancer. One that asks who the
+/// caller is says nothing bad.
+#[cfg(feature = "grpc")]
+fn is_page(status: &tonic::Status) -> bool {
+    status.message().starts_with("grpc-status header missing, mapped from HTTP status code")
+        && !matches!(status.code(), tonic::Code::Unauthenticated | tonic::Code::PermissionDenied)
 }
 
 const CANCELLED: u32 = 1;

@@ -148,11 +148,28 @@ impl<E: 'static> Classify<reqwest::Response, E> for Auto {
     }
 }
 
+/// The outcome of an answer of which the status is known alone.
+#[cfg(feature = "reqwest")]
+pub(super) fn of_status_alone(status: StatusCode) -> Classification {
+    match of_status(status, Outbound) {
+        Outcome::Success => well(status),
+        outcome => outcome.into(),
+    }
+}
+
 #[cfg(feature = "reqwest")]
 pub(super) fn of_reqwest(response: &reqwest::Response) -> Classified {
-    let (status, headers, extensions) = (response.status(), response.headers(), response.extensions());
-    let head = Head { status, headers, extensions }.classify(Outbound, of_status);
-    head.unwrap_or(Classification::new(Outcome::Success)).into()
+    of_head(response.status(), response.headers(), response.extensions())
+}
+
+#[cfg(feature = "hyper-util")]
+pub(super) fn of_hyper(response: &Response<hyper::body::Incoming>) -> Classified {
+    of_head(response.status(), response.headers(), response.extensions())
+}
+
+#[cfg(any(feature = "reqwest", feature = "hyper-util"))]
+fn of_head(status: StatusCode, headers: &HeaderMap, extensions: &http::Extensions) -> Classified {
+    Head { status, headers, extensions }.classify(Outbound, of_status).unwrap_or(well(status)).into()
 }
 
 fn with_body<B: Body + 'static, E: 'static>(

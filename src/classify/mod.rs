@@ -8,6 +8,8 @@
 //! |---|---|
 //! | a rejection of this crate, as error or response; tower's `Overloaded` | ignored |
 //! | a request that could not be built, or whose own body broke off | ignored |
+//! | an error of your own type, in the poll in which a mechanism rejected a call inside | ignored |
+//! | `error_for_status` of reqwest | that of the status |
 //! | any other error | failure |
 //! | HTTP 5xx | failure, with the `Retry-After` |
 //! | HTTP 408, 429 | failure, with the `Retry-After`; ignored, like 499, [where a client is served](crate::guide::abandoned_calls) |
@@ -94,9 +96,9 @@ pub use self::body::WatchBody;
 pub use self::http::{HttpHead, Overload, StatusRules};
 
 pub(crate) use self::by_type::ByType;
-use crate::outcome::{Classification, Outcome, Settle};
+use crate::outcome::{Classification, Outcome, Settle, of_opaque_error};
 use crate::panic::catch_panic;
-use crate::reject::{Rejected, causes};
+use crate::reject::{Rejected, causes, is_uninhabited};
 
 /// A classifier's result: the outcome, or that it depends on the response's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,8 +208,9 @@ pub struct Auto;
 /// Classifies `Ok` as a success and `Err` as a failure; a rejection of this crate is ignored.
 ///
 /// It finds a rejection in boxed errors, `std::io::Error`, `tonic::Status`, `reqwest::Error` and a
-/// [`CallError`](crate::CallError) of one of them. It cannot look into other types: for an error type of your own that
-/// may wrap a rejection use [`Causes`].
+/// [`CallError`](crate::CallError) of one of them. It cannot look into other types: an error of your own type is ignored
+/// if it is returned in the same poll in which a mechanism rejected a call inside. [`Causes`] looks for the rejection
+/// itself.
 ///
 /// A service whose error is `Infallible`, as in axum, never returns a failure that it could see. That does not compile:
 ///
@@ -297,17 +300,18 @@ pub(crate) fn classify<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<
     judged.unwrap_or(Outcome::Panicked.into())
 }
 
-/// Returns whether a type has no values, such as `Infallible`: `Option<Infallible>` has size 0.
-const fn is_uninhabited<E>() -> bool {
-    size_of::<E>() == 0 && size_of::<Option<E>>() == 0
-}
-
-/// Classifies an error: a failure, unless an inner layer refused the call or the request itself was at fault.
+/// Classifies an error: a failure, unless an inner layer refused the call or the request itself was at fault. One that
+/// reqwest made of a response has the outcome of its status.
 pub(crate) fn of_error<E: 'static>(error: &E) -> Classified {
-    match causes::as_error(error) {
-        Some(error) if causes::is_local(error) => ignored(error),
-        _ => Outcome::Failure.into(),
+    let Some(error) = causes::as_error(error) else { return of_opaque_error().into() };
+    if causes::is_local(error) {
+        return ignored(error);
     }
+    #[cfg(feature = "reqwest")]
+    if let Some(status) = causes::status_of_reqwest(error) {
+        return http::of_status_alone(status).into();
+    }
+    Outcome::Failure.into()
 }
 
 /// Classifies an error that says nothing about the dependency; a rejection says which mechanism it is of.
@@ -315,17 +319,5 @@ fn ignored(error: &(dyn std::error::Error + 'static)) -> Classified {
     match Rejected::find(error) {
         Some(rejected) => Classification::rejected(rejected.by() as u8).into(),
         None => Outcome::Ignored.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn infallible_differs_from_a_unit_error() {
-        assert!(is_uninhabited::<std::convert::Infallible>());
-        assert!(!is_uninhabited::<()>());
-        assert!(!is_uninhabited::<std::fmt::Error>());
     }
 }

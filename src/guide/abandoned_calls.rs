@@ -6,7 +6,8 @@
 //! ## The side of a layer
 //!
 //! A layer with `.respond()`, `.respond_with(..)` or `.respond_into(..)` is on the *inbound* side, in front of your
-//! own handlers: the caller is a client. Every other layer, [`wrap`](crate::CircuitBreaker::wrap) and the `call` methods
+//! own handlers: the caller is a client. So is one with `.fallback(..)` in front of a service that never returns an error, as
+//! those of axum are. Every other layer, [`wrap`](crate::CircuitBreaker::wrap) and the `call` methods
 //! are *outbound*: you are the caller. `.inbound()` and `.outbound()` on a layer say otherwise, for a proxy that answers
 //! for its upstream, for example.
 //!
@@ -17,8 +18,9 @@
 //! | 499 | nothing | success |
 //! | the caller leaves before the answer | nothing | *unanswered*, if it had waited long enough; else nothing |
 //! | time spent waiting for the caller's upload | not counted as slowness (axum, tonic) | counted |
-//! | a request whose own body broke off, or that could not be built | nothing | nothing |
+//! | a request whose own body broke off, also over HTTP/2 and after the head, or that could not be built | nothing | nothing |
 //! | a rejection of this crate or of tower's `LoadShed` further inside | nothing | nothing |
+//! | an error of your own type, returned in the poll in which a mechanism rejected a call inside | nothing | nothing |
 //!
 //! *Nothing* is counted as `ignored` or `abandoned`, and no rule looks at it.
 //!

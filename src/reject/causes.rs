@@ -26,8 +26,10 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     }
     // It is transparent: its source is that of the error inside.
     #[cfg(feature = "reqwest-middleware")]
-    if let Some(reqwest_middleware::Error::Middleware(inner)) = error.downcast_ref() {
-        return Some(&**inner as _);
+    match error.downcast_ref() {
+        Some(reqwest_middleware::Error::Middleware(inner)) => return Some(&**inner as _),
+        Some(reqwest_middleware::Error::Reqwest(inner)) => return Some(inner as _),
+        None => {}
     }
     source_inside(error)
 }
@@ -60,6 +62,8 @@ pub(crate) fn as_error(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
     let known = known.or_else(|| first_of!(reqwest::Error));
     #[cfg(feature = "reqwest-middleware")]
     let known = known.or_else(|| first_of!(reqwest_middleware::Error));
+    #[cfg(feature = "axum-core")]
+    let known = known.or_else(|| first_of!(axum_core::Error));
     known
 }
 
@@ -99,7 +103,17 @@ fn is_own_fault(cause: &(dyn Error + 'static)) -> bool {
     if cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_builder) {
         return true;
     }
-    cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_user)
+    cause.downcast_ref::<hyper::Error>().is_some_and(|error| {
+        // Over HTTP/2 the stream is reset on this side; its error's type is in a crate that this one does not need.
+        let has_reset = |source: &dyn Error| source.to_string().starts_with("stream error sent by user");
+        error.is_user() || error.source().is_some_and(has_reset)
+    })
+}
+
+/// The status of a response that reqwest made an error of.
+#[cfg(feature = "reqwest")]
+pub(crate) fn status_of_reqwest(error: &(dyn Error + 'static)) -> Option<http::StatusCode> {
+    of(error).find_map(|cause| cause.downcast_ref::<reqwest::Error>()?.status())
 }
 
 #[cfg(not(feature = "http"))]

@@ -89,6 +89,7 @@ mod status;
 
 pub(crate) use answers::{answers, is_inbound, sides};
 pub use call_error::CallError;
+pub(crate) use on_reject::is_uninhabited;
 pub use on_reject::{AsError, Fallback, OnReject, Recover, RespondWith};
 pub use reason::{Mechanism, RejectReason};
 #[cfg(feature = "http")]
@@ -98,7 +99,7 @@ pub use respond::RespondInto;
 #[cfg(feature = "http")]
 pub(crate) use respond::{is_grpc, may_be_grpc};
 
-use crate::outcome::RetryAfter;
+use crate::outcome::{RetryAfter, note_rejection};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -128,6 +129,7 @@ impl Rejected {
         reason: RejectReason,
         retry_after: impl Into<RetryAfter>,
     ) -> Self {
+        note_rejection(by as u8);
         Self {
             by,
             reason,

@@ -110,6 +110,8 @@ where
     type Rejection = Result<R, E>;
 
     const IS_FALLBACK: bool = true;
+    /// A service that never fails is one that is served, as those of axum are.
+    const IS_INBOUND: bool = is_uninhabited::<E>();
 
     fn reject(&self, request: Request, rejected: Rejected) -> Result<R, E> {
         (self.0)(request, rejected)
@@ -156,5 +158,22 @@ where
 
     fn recover(&self, failed: Result<R, E>) -> (Result<R, E>, bool) {
         ((self.recover)(failed), true)
+    }
+}
+
+/// Returns whether a type has no values, such as `Infallible`: `Option<Infallible>` has size 0.
+pub(crate) const fn is_uninhabited<E>() -> bool {
+    size_of::<E>() == 0 && size_of::<Option<E>>() == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_uninhabited;
+
+    #[test]
+    fn infallible_differs_from_a_unit_error() {
+        assert!(is_uninhabited::<std::convert::Infallible>());
+        assert!(!is_uninhabited::<()>());
+        assert!(!is_uninhabited::<std::fmt::Error>());
     }
 }

@@ -6,11 +6,15 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderName, StatusCode, header};
+use axum::response::IntoResponse;
 use axum::routing::{any, post};
 use backstop::circuit_breaker::State;
+use backstop::classify::HttpHead;
 use backstop::clock::Clock;
 use backstop::{Bulkhead, CallError, CircuitBreaker, Rejected};
 use common::{counted, hyper_client, serve};
+use futures_util::StreamExt as _;
+use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use std::net::SocketAddr;
@@ -78,8 +82,18 @@ async fn to_a_client_408_and_429_are_failures_and_a_side_can_be_said() {
 
 /// A body whose sender breaks off.
 fn broken_upload() -> Body {
+    broken_upload_after(Duration::ZERO)
+}
+
+fn broken_upload_after(after: Duration) -> Body {
     let parts = [Ok(Bytes::from("part")), Err(std::io::Error::other("the caller of the proxy has gone"))];
-    Body::from_stream(futures_util::stream::iter(parts))
+    let parts = futures_util::stream::iter(parts).then(move |part| async move {
+        if part.is_err() {
+            tokio::time::sleep(after).await;
+        }
+        part
+    });
+    Body::from_stream(parts)
 }
 
 #[tokio::test]
@@ -99,6 +113,66 @@ async fn an_upload_that_breaks_off_is_not_the_dependencys_fault() {
     let sent = reqwest::Client::new().post(format!("http://{address}/")).body(body).send();
     breaker.call(sent).await.unwrap_err();
     assert_eq!(counted(&breaker), IGNORED, "reqwest");
+
+    let breaker = CircuitBreaker::new("upstream");
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let late = broken_upload_after(Duration::from_millis(30));
+    let request = http::Request::post(format!("http://{address}/")).body(late).unwrap();
+    breaker.wrap(client).oneshot(request).await.unwrap_err();
+    assert_eq!(counted(&breaker), IGNORED, "HTTP/2");
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_after_the_head_breaks_the_answer_by_no_fault_of_the_dependency() {
+    let address = serve(Router::new().route("/", post(async |body: Body| body))).await; // answers at once, and echoes
+    let breaker = CircuitBreaker::new("upstream");
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let late = broken_upload_after(Duration::from_millis(30));
+    let request = http::Request::post(format!("http://{address}/")).body(late).unwrap();
+    let response = breaker.wrap(client).oneshot(request).await.unwrap();
+    response.into_body().collect().await.unwrap_err();
+    assert_eq!(counted(&breaker), IGNORED);
+}
+
+#[tokio::test]
+async fn a_rejection_inside_is_found_whatever_the_error_type_of_the_call() {
+    #[derive(Debug)]
+    enum OrderError {
+        Stock(CallError<std::fmt::Error>),
+        Broken,
+    }
+    let inner = Bulkhead::builder("inner").max_concurrent_calls(1).build().unwrap();
+    let _held = inner.try_acquire().unwrap();
+    let outer = CircuitBreaker::new("outer");
+    let stock = || inner.call(async { Err::<(), _>(std::fmt::Error) });
+    assert!(matches!(outer.call(stock()).await, Err(CallError::Inner(CallError::Rejected(_)))));
+    let order = async { stock().await.map_err(OrderError::Stock) };
+    let error = outer.call(order).await.unwrap_err();
+    assert!(matches!(error, CallError::Inner(OrderError::Stock(CallError::Rejected(_)))));
+    assert_eq!(counted(&outer), [0, 0, 2, 0, 0]);
+    // One that was handled before says nothing about a later failure.
+    let order = async {
+        drop(stock().await);
+        tokio::task::yield_now().await;
+        Err::<(), _>(OrderError::Broken)
+    };
+    outer.call(order).await.unwrap_err();
+    outer.call(async { Err::<(), _>(OrderError::Broken) }).await.unwrap_err();
+    assert_eq!(counted(&outer), [0, 2, 2, 0, 0]);
+}
+
+#[tokio::test]
+async fn clients_that_leave_do_not_open_a_route_that_has_a_fallback() {
+    let handlers = CircuitBreaker::builder("handlers").consecutive_failures_threshold(5).build().unwrap();
+    let slow = || async { tokio::time::sleep(Duration::from_millis(200)).await };
+    let cached = |_: Request, _: Rejected| Ok(StatusCode::OK.into_response());
+    let app = Router::new().route("/", any(slow)).layer(handlers.layer().fallback(cached).classify(HttpHead));
+    let (address, client) = (serve(app).await, hyper_client());
+    for _ in 0..10 {
+        let left = client.request(common::get(address, "/"));
+        tokio::time::timeout(Duration::from_millis(100), left).await.unwrap_err();
+    }
+    assert_eq!(handlers.state(), State::Closed);
 }
 
 #[tokio::test]
@@ -143,6 +217,38 @@ async fn a_plain_call_judges_what_reqwest_and_tonic_answer() {
     assert!(matches!(call, Err(CallError::Inner(_))));
     breaker.call(async { Err::<(), _>(tonic::Status::unavailable("down")) }).await.unwrap_err();
     assert_eq!(counted(&breaker), [1, 1, 0, 0, 0]);
+    let breaker = CircuitBreaker::new("upstream");
+    breaker.call(hyper_client().request(common::get(address, "/500"))).await.unwrap();
+    assert_eq!(counted(&breaker), FAILURE, "hyper");
+}
+
+#[tokio::test]
+async fn a_plain_call_judges_what_a_timeout_returns() {
+    let address = statuses().await;
+    let client = reqwest::Client::new();
+    let within = async |url: String| {
+        let breaker = CircuitBreaker::new("upstream");
+        let sent = tokio::time::timeout(Duration::from_secs(20), client.get(url).send());
+        drop(breaker.call(sent).await);
+        counted(&breaker)
+    };
+    assert_eq!(within(format!("http://{address}/200")).await, SUCCESS);
+    assert_eq!(within(format!("http://{address}/500")).await, FAILURE);
+    assert_eq!(within("http://127.0.0.1:1/".to_owned()).await, FAILURE);
+}
+
+#[tokio::test]
+async fn an_error_by_status_has_the_outcome_of_the_status() {
+    let address = statuses().await;
+    for (status, expected) in [(404, SUCCESS), (429, FAILURE), (503, FAILURE)] {
+        let breaker = CircuitBreaker::new("upstream");
+        let fetch = async || reqwest::get(format!("http://{address}/{status}")).await?.error_for_status();
+        breaker.call(fetch()).await.unwrap_err();
+        assert_eq!(counted(&breaker), expected, "{status}");
+        let breaker = CircuitBreaker::new("upstream");
+        breaker.call(async { fetch().await.map_err(anyhow::Error::from) }).await.unwrap_err();
+        assert_eq!(counted(&breaker), expected, "{status} in anyhow's error");
+    }
 }
 
 #[tokio::test]
@@ -175,5 +281,14 @@ async fn a_page_of_a_load_balancer_fails_a_call_of_tonic() {
         let mut client = HealthClient::new(breaker.wrap(tower::service_fn(page)));
         client.check(HealthCheckRequest::default()).await.unwrap_err();
         assert_eq!(counted(&breaker), expected, "{status}");
+
+        let breaker = CircuitBreaker::new("ledger");
+        let empty = move |_: http::Request<tonic::body::Body>| {
+            let page = http::Response::builder().status(status).body(tonic::body::Body::empty());
+            std::future::ready(Ok::<_, std::convert::Infallible>(page.unwrap()))
+        };
+        let mut client = HealthClient::new(tower::service_fn(empty));
+        breaker.call(client.check(HealthCheckRequest::default())).await.unwrap_err();
+        assert_eq!(counted(&breaker), expected, "{status} without a body, by a plain call");
     }
 }
