@@ -1,6 +1,7 @@
 //! Response body that reports the outcome of its call.
 
-use super::{Classified, grpc, of_error};
+use super::errors::of_error;
+use super::grpc;
 use crate::outcome::{Classification, Outcome, Settle, Side, on_behalf_of};
 use bytes::Bytes;
 use http::Response;
@@ -105,10 +106,7 @@ impl<G: Settle> Watch<G> {
     fn see<T, E: 'static>(&mut self, frame: Option<&Result<Frame<T>, E>>) {
         match frame {
             None => self.end(),
-            Some(Err(error)) => match of_error(error) {
-                Classified::Now(classification) => self.settle(classification),
-                Classified::AtEnd => self.settle(Outcome::Failure),
-            },
+            Some(Err(error)) => self.settle(of_error(error)),
             Some(Ok(frame)) => match frame.trailers_ref().map(|trailers| grpc::of_headers(trailers, self.side())) {
                 None => {}
                 Some(Some(status)) => self.settle(status),

@@ -1,6 +1,7 @@
 //! Classification of a plain call, by the type of its result.
 
-use super::{Classified, Classify, of_error};
+use super::errors::of_error;
+use super::{Classified, Classify};
 use crate::outcome::{Outcome, Settle};
 #[cfg(any(feature = "grpc", feature = "reqwest", feature = "hyper-util"))]
 use std::any::Any;
@@ -19,10 +20,10 @@ impl<R: 'static, E: 'static> Classify<R, E> for ByType {
             #[cfg(feature = "grpc")]
             Err(error) => match (error as &dyn Any).downcast_ref() {
                 Some(status) => super::grpc::of_status(status),
-                None => of_error(error),
+                None => of_error(error).into(),
             },
             #[cfg(not(feature = "grpc"))]
-            Err(error) => of_error(error),
+            Err(error) => of_error(error).into(),
         }
     }
 }
@@ -39,7 +40,7 @@ fn of_value<R: 'static>(value: &R) -> Option<Classified> {
             return Some(of_reqwest(response));
         }
         if let Some(result) = value.downcast_ref::<Within>() {
-            return Some(result.as_ref().map_or_else(of_error, of_reqwest));
+            return Some(result.as_ref().map_or_else(|error| of_error(error).into(), of_reqwest));
         }
     }
     #[cfg(feature = "hyper-util")]
@@ -52,7 +53,7 @@ fn of_value<R: 'static>(value: &R) -> Option<Classified> {
             return Some(of_hyper(response));
         }
         if let Some(result) = value.downcast_ref::<Within>() {
-            return Some(result.as_ref().map_or_else(of_error, of_hyper));
+            return Some(result.as_ref().map_or_else(|error| of_error(error).into(), of_hyper));
         }
     }
     None

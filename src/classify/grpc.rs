@@ -52,7 +52,7 @@ impl<T> Classify<tonic::Response<T>, tonic::Status> for Auto {
 #[cfg(feature = "grpc")]
 pub(super) fn of_status(status: &tonic::Status) -> Classified {
     if crate::reject::causes::is_local(status) {
-        return super::ignored(status);
+        return super::errors::ignored(status).into();
     }
     if is_timeout(status.message().as_bytes()) || is_page(status) {
         return Outcome::Failure.into();
@@ -136,7 +136,11 @@ mod tests {
             assert_eq!(classify(tonic::Status::from(rejected())), Outcome::Ignored.into(), "{by:?}");
             let boxed: BoxError = rejected().into(); // as a client of tonic makes one of its channel's error
             assert_eq!(classify(tonic::Status::from_error(boxed)), Outcome::Ignored.into(), "{by:?}");
-            assert_eq!(crate::classify::of_error(&tonic::Status::from(rejected())), Outcome::Ignored.into(), "{by:?}");
+            assert_eq!(
+                crate::classify::errors::of_error(&tonic::Status::from(rejected())),
+                Outcome::Ignored.into(),
+                "{by:?}"
+            );
         }
         assert_eq!(classify(tonic::Status::resource_exhausted("quota")), Outcome::Failure.into());
     }

@@ -1,7 +1,9 @@
 //! Outcomes of HTTP responses: by the head and, if that is a success, by the body.
 
 use super::body::WatchBody;
-use super::{Auto, Classified, Classify, grpc, of_error};
+use super::errors::of_error;
+use super::status::{of_status, well};
+use super::{Auto, Classified, Classify, grpc};
 use crate::clock;
 use crate::outcome::Side::{self, Inbound, Outbound};
 use crate::outcome::{Classification, Outcome, Settle};
@@ -54,7 +56,7 @@ fn head_alone<B, E: 'static>(result: &Result<Response<B>, E>, side: Side) -> Cla
                 Head { status: response.status(), headers: response.headers(), extensions: response.extensions() };
             head.classify(side, of_status).unwrap_or(well(response.status())).into()
         }
-        Err(error) => of_error(error),
+        Err(error) => of_error(error).into(),
     }
 }
 
@@ -143,17 +145,8 @@ impl<E: 'static> Classify<reqwest::Response, E> for Auto {
     fn classify(&self, result: &Result<reqwest::Response, E>) -> Classified {
         match result {
             Ok(response) => of_reqwest(response),
-            Err(error) => of_error(error),
+            Err(error) => of_error(error).into(),
         }
-    }
-}
-
-/// The outcome of an answer of which the status is known alone.
-#[cfg(feature = "reqwest")]
-pub(super) fn of_status_alone(status: StatusCode) -> Classification {
-    match of_status(status, Outbound) {
-        Outcome::Success => well(status),
-        outcome => outcome.into(),
     }
 }
 
@@ -179,7 +172,7 @@ fn with_body<B: Body + 'static, E: 'static>(
 ) -> Classified {
     let response = match result {
         Ok(response) => response,
-        Err(error) => return of_error(error),
+        Err(error) => return of_error(error).into(),
     };
     let head = Head { status: response.status(), headers: response.headers(), extensions: response.extensions() };
     match head.classify(side, of_status) {
@@ -189,12 +182,6 @@ fn with_body<B: Body + 'static, E: 'static>(
         None if crate::reject::is_grpc(response.headers()) => Outcome::Failure.into(), // it had no status
         None => well(response.status()).into(),
     }
-}
-
-/// A success by the head: with a 4xx, by the caller's fault.
-pub(super) fn well(status: StatusCode) -> Classification {
-    let success = Classification::new(Outcome::Success);
-    if status.is_client_error() { success.by_caller() } else { success }
 }
 
 /// Returns whether a gRPC call got a response that is not gRPC, such as an error page of a load balancer. A page that asks who
@@ -235,15 +222,6 @@ impl Head<'_> {
             }
             None => outcome.into(),
         })
-    }
-}
-
-fn of_status(status: StatusCode, side: Side) -> Outcome {
-    match status.as_u16() {
-        500.. => Outcome::Failure,
-        408 | 429 if side == Outbound => Outcome::Failure,
-        408 | 429 | 499 if side == Inbound => Outcome::Ignored, // the client was slow, asked too often, or has left
-        _ => Outcome::Success,
     }
 }
 

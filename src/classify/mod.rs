@@ -83,10 +83,13 @@ macro_rules! unwatched {
 #[cfg(feature = "http")]
 mod body;
 mod by_type;
+mod errors;
 #[cfg(feature = "http")]
 mod grpc;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "http")]
+mod status;
 #[cfg(feature = "http")]
 pub(crate) mod upload;
 
@@ -96,9 +99,10 @@ pub use self::body::WatchBody;
 pub use self::http::{HttpHead, Overload, StatusRules};
 
 pub(crate) use self::by_type::ByType;
-use crate::outcome::{Classification, Outcome, Settle, of_opaque_error};
+use self::errors::{ignored, of_error};
+use crate::outcome::{Classification, Outcome, Settle};
 use crate::panic::catch_panic;
-use crate::reject::{Rejected, causes, is_uninhabited};
+use crate::reject::{causes, is_uninhabited};
 
 /// A classifier's result: the outcome, or that it depends on the response's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +242,7 @@ impl<R, E: 'static> Classify<R, E> for Errors {
         }
         match result {
             Ok(_) => Outcome::Success.into(),
-            Err(error) => of_error(error),
+            Err(error) => of_error(error).into(),
         }
     }
 }
@@ -273,7 +277,7 @@ impl<R, E: std::error::Error + 'static> Classify<R, E> for Causes {
 
     fn classify(&self, result: &Result<R, E>) -> Classified {
         match result {
-            Err(error) if causes::is_local(error) => ignored(error),
+            Err(error) if causes::is_local(error) => ignored(error).into(),
             _ => Errors.classify(result),
         }
     }
@@ -298,26 +302,4 @@ pub(crate) fn classify<C: Classify<R, E>, R, E>(classifier: &C, result: &Result<
     let judged =
         catch_panic(|| if is_inbound { classifier.classify_inbound(result) } else { classifier.classify(result) });
     judged.unwrap_or(Outcome::Panicked.into())
-}
-
-/// Classifies an error: a failure, unless an inner layer refused the call or the request itself was at fault. One that
-/// reqwest made of a response has the outcome of its status.
-pub(crate) fn of_error<E: 'static>(error: &E) -> Classified {
-    let Some(error) = causes::as_error(error) else { return of_opaque_error().into() };
-    if causes::is_local(error) {
-        return ignored(error);
-    }
-    #[cfg(feature = "reqwest")]
-    if let Some(status) = causes::status_of_reqwest(error) {
-        return http::of_status_alone(status).into();
-    }
-    Outcome::Failure.into()
-}
-
-/// Classifies an error that says nothing about the dependency; a rejection says which mechanism it is of.
-fn ignored(error: &(dyn std::error::Error + 'static)) -> Classified {
-    match Rejected::find(error) {
-        Some(rejected) => Classification::rejected(rejected.by() as u8).into(),
-        None => Outcome::Ignored.into(),
-    }
 }
