@@ -146,3 +146,22 @@ fn a_revert_of_a_setting_does_not_change_a_switch() {
     assert!(said.contains("Nothing was turned on again."), "{said}");
     assert_eq!(editor.engaged(), ["recs"]);
 }
+
+#[test]
+fn ten_thousand_tenants_and_a_hundred_long_routes_are_listed_in_short_and_whole_in_json() {
+    let editor = Editor::with_recs();
+    let tenants: Vec<_> = (0..10_000).map(|number| format!("--tenant=tenant-{number:04}")).collect();
+    let routes: Vec<_> = (0..100).map(|number| format!("--route=/{}{number}", "r".repeat(500))).collect();
+    for (scope, dimension) in [(tenants, "tenants"), (routes, "routes")] {
+        let scope: Vec<_> = scope.iter().map(String::as_str).collect();
+        let said = editor.run(&[&["engage", "recs", "--replace", "--reason", "x"][..], &scope].concat());
+        assert!(said.succeeds().stdout.lines().all(|line| line.len() < 300));
+        for command in ["list", "history", "pending"] {
+            let listed = editor.run(&[command]).succeeds().stdout;
+            assert!(listed.lines().all(|line| line.len() < 500), "{command}: {listed:.900}");
+        }
+        let switch = editor.json(&["list"])[0].clone();
+        assert_eq!(switch["engaged"]["scope"][dimension].as_array().unwrap().len(), scope.len());
+    }
+    assert!(editor.run(&["list"]).succeeds().stdout.contains(".. or 97 more"));
+}
