@@ -37,6 +37,13 @@ impl Backend {
         }
     }
 
+    /// Warning if this document of a file is older than its history.
+    pub(super) fn went_back(&self, document: &Document) -> Option<String> {
+        let Self::File(editor, _) = self else { return None };
+        let newest = editor.lost().ok()?.generation();
+        Some(Failure::from(EditError::WentBack { newest, found: document.generation() }).to_string())
+    }
+
     /// As [`shown`](Self::shown), if there has to be one.
     pub(super) fn required(&self) -> Result<Document, Failure> {
         self.shown()?.ok_or_else(|| EditError::Empty.into())
