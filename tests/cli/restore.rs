@@ -48,3 +48,30 @@ fn a_file_that_went_back_is_not_changed_before_it_is_restored() {
         (vec!["recs".to_owned()], 10.into())
     );
 }
+
+#[test]
+fn a_restore_names_every_engaged_switch_that_is_on_again() {
+    let editor = Editor::with_recs();
+    editor.define("ads").succeeds();
+    editor.run(&["engage", "ads", "--all", "--reason", "offensive"]).succeeds();
+    let engage = ["engage", "recs", "--tenant", "acme", "--reason", "wrong prices"];
+    let restored_after = |change: &[&str]| {
+        editor.run(change).succeeds();
+        fs::write(editor.path("switches.json"), "garbage").unwrap();
+        editor.run(&["restore", "--reason", "the disk was full"]).succeeds().stdout
+    };
+    let said = restored_after(&engage);
+    let on_again = "Turned on again: recs, for tenant acme; mira engaged it because \"wrong prices\".\n";
+    assert!(said.contains(on_again) && said.matches("Turned on again").count() == 1, "{said}");
+    assert_eq!(editor.engaged(), ["ads"]);
+
+    editor.run(&engage).succeeds();
+    let said = restored_after(&["pin", "recs", "--reason", "to be sure"]);
+    assert!(said.contains("again.\nNothing was turned on again.\n"), "{said}");
+    let said = restored_after(&["engage", "recs", "--all", "--reason", "for all"]);
+    assert!(said.contains("recs, for everybody except tenant acme; mira engaged it because \"for all\"."), "{said}");
+
+    fs::remove_file(editor.path("switches.json.audit.jsonl")).unwrap();
+    let said = restored_after(&["release", "recs", "--reason", "x", "--no-audit"]);
+    assert!(said.contains("Without an audit it is unknown"), "{said}");
+}
