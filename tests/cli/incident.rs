@@ -126,6 +126,16 @@ fn an_end_that_a_slow_clock_has_put_into_the_past_is_told() {
 }
 
 #[test]
+fn the_printed_hint_works_where_the_history_was_not_kept() {
+    let editor = Editor::with_recs();
+    std::fs::write(editor.path("switches.json.history"), "no directory").unwrap();
+    let ran = editor.run(&["engage", "recs", "--all", "--reason", "wrong prices"]);
+    assert_eq!(editor.engaged(), ["recs"]);
+    assert_eq!(editor.run(&named(&ran.stdout, "To undo it: ")).code, 0);
+    assert!(editor.engaged().is_empty());
+}
+
+#[test]
 fn a_hint_is_refused_where_somebody_else_has_changed_the_switch_since() {
     let editor = Editor::with_recs();
     let said =
