@@ -138,3 +138,24 @@ fn a_user_without_a_name_is_named_by_number() {
     Ran::by(&mut command(4_242_001, &ENGAGE)).succeeds();
     assert_eq!(editor.json(&["list"])[0]["engaged"]["by"], "uid:4242001");
 }
+
+/// Mounts in a namespace of its own; only the superuser can.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_mounted_by_itself_is_refused_with_what_to_do() {
+    let editor = Editor::with_recs();
+    let (file, source) = (editor.path("switches.json"), editor.path("source.json"));
+    fs::copy(&file, &source).unwrap();
+    let mounted = |run: &[&str]| {
+        let script = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]).arg(&source).arg(&file).args(run);
+        command.env("BACKSTOP_SWITCHES", &file).output()
+    };
+    if !mounted(&["true"]).is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let engage = [&[env!("CARGO_BIN_EXE_backstop"), "switch"][..], &ENGAGE].concat();
+    let says = "switches.json is mounted by itself, and the system replaces no mounted file: mount its directory";
+    Ran::of(&mounted(&engage).unwrap()).fails(3, says);
+}
