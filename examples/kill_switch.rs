@@ -5,7 +5,7 @@
 //! An axum server on loopback, the document in a file, the audit beside it. The example exits with 1 if a step does not
 //! give the expected answers.
 
-use axum::extract::Request;
+use axum::extract::{OriginalUri, Request};
 use axum::{Router, response::IntoResponse, routing::get};
 use backstop::BoxError;
 use backstop::clock::Timestamp;
@@ -33,7 +33,8 @@ async fn main() -> Result<(), BoxError> {
         .layer()
         .target(|request: &Request| {
             let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-            Target::new().route(request.uri().path()).tenant(header("tenant")).key(header("user"))
+            let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |OriginalUri(uri)| uri);
+            Target::new().route(uri.path()).tenant(header("tenant")).key(header("user"))
         })
         .fallback(|_: Request, _| Ok("bestsellers".into_response()));
     let app = Router::new().route("/recommendations", get(async || "made for you").layer(gate));

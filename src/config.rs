@@ -247,9 +247,9 @@ const NAME_MAX: usize = 128;
 pub(crate) fn intern(field: &'static str, name: &str) -> Result<&'static str, ConfigError> {
     static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
 
-    if name.is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control) {
+    if name.trim().is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control) {
         let shown: String = name.chars().take(32).flat_map(char::escape_debug).collect();
-        let allowed = format!("1 to {NAME_MAX} bytes without control characters");
+        let allowed = format!("1 to {NAME_MAX} bytes, not blank and without control characters");
         return Err(ConfigError::of(Problem::new(field, format!("\"{shown}\""), allowed)));
     }
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -281,7 +281,7 @@ mod tests {
         assert!(std::ptr::eq(first, again));
         let error = intern("name", "a\nb").unwrap_err();
         assert_eq!(error.problems()[0].value(), "\"a\\nb\"");
-        assert!(intern("name", "").is_err());
+        assert!(intern("name", "").is_err() && intern("name", " \u{2003}").is_err());
         assert!(intern("name", &"x".repeat(129)).is_err());
     }
 }

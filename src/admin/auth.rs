@@ -6,7 +6,7 @@ use crate::clock::timestamp;
 use crate::kill_switch::access::{AccessList, Actor, Denied, Switches, Verb};
 use http::StatusCode;
 use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
-use http::uri::{Authority, Uri};
+use http::uri::Authority;
 use std::net::IpAddr;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -83,24 +83,34 @@ fn refused(denied: Denied) -> Problem {
 /// # Errors
 ///
 /// 403.
-pub(super) fn same_site(access: &Current, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
+pub(super) fn same_site<B>(access: &Current, request: &http::Request<B>) -> Result<(), Problem> {
+    let headers = request.headers();
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     // HTTP/2 has it in the place of a header.
-    let host = text(HOST).or_else(|| uri.authority().map(Authority::as_str)).unwrap_or_default();
+    let host = text(HOST).or_else(|| request.uri().authority().map(Authority::as_str)).unwrap_or_default();
     let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host));
     let is_foreign = text(ORIGIN).is_some_and(|origin| !is_own(origin))
         || text(SEC_FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none");
     // A foreign name that resolves here: the browser takes this for that site's own page. A proxy is asked by anybody.
-    let is_forwarded = ["forwarded", "x-forwarded-for", "via"].into_iter().any(|name| headers.contains_key(name));
-    let is_rebound = access.is_open && (is_forwarded || !is_local(host));
+    // nginx adds no header by itself, but asks with HTTP/1.0.
+    let is_proxied = request.version() == http::Version::HTTP_10 || headers.keys().any(is_of_proxy);
+    let is_rebound = access.is_open && (is_proxied || !is_local(host));
     if is_foreign || is_rebound {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "foreign_origin",
-            "requests from pages of other sites are rejected",
+            "requests from pages of other sites are rejected, and without an access list those through a proxy",
         ));
     }
     Ok(())
+}
+
+/// Returns whether a proxy adds a header of this name: `X-Forwarded-Proto`, `X-Real-IP`, `CF-Connecting-IP`,
+/// `X-Client-IP`, `X-Azure-ClientIP`, `X-Envoy-External-Address`. No client has one of them by itself.
+fn is_of_proxy(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let begins = ["forwarded", "x-forwarded", "x-original-", "x-envoy-", "cf-", "cdn-"];
+    name == "via" || name.ends_with("ip") || begins.iter().any(|begin| name.starts_with(begin))
 }
 
 fn is_local(host: &str) -> bool {
@@ -133,6 +143,27 @@ mod tests {
             (vec![], ""),
         ] {
             assert_eq!(presented(&headers(&values)), token, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn headers_of_proxies_are_told_from_those_of_clients() {
+        for (proxies, names) in [
+            (true, "forwarded via x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-server x-real-ip"),
+            (
+                true,
+                "x-client-ip x-cluster-client-ip true-client-ip fastly-client-ip x-azure-clientip x-appengine-user-ip",
+            ),
+            (true, "cf-connecting-ip cf-ray cdn-loop x-original-url x-envoy-external-address x-envoy-internal"),
+            (false, "host user-agent accept accept-encoding accept-language connection cookie dnt referer origin te"),
+            (
+                false,
+                "authorization content-type sec-fetch-site sec-ch-ua upgrade-insecure-requests x-request-id traceparent",
+            ),
+        ] {
+            for name in names.split(' ') {
+                assert_eq!(is_of_proxy(&HeaderName::from_static(name)), proxies, "{name}");
+            }
         }
     }
 

@@ -57,13 +57,14 @@
 //!
 //! Errors are `application/problem+json` with a `code`: 400 for fields that are wrong (all of them, in `problems`), 401
 //! for an unknown or expired token, 403 for a token that lacks a right and for pages of other sites,
-//! 404, 405, 408, 409 (`behind` if the store has a document that cannot come into force here), 413, 415, 422 for what a rule
-//! forbids, and 503 if the store cannot be reached. A 503 with
-//! `not_durable` or `slow_store` says that the change is made, or may be.
+//! 404, 405, 408, 409 (`behind` if the store has a document that cannot come into force here, `went_back` if it has one
+//! that is older than its history), 413, 415, 422 for what a rule forbids, and 503 if the store cannot be reached. A 503
+//! with `not_durable` or `slow_store` says that the change is made, or may be.
 //!
 //! Without tokens there are no routes that change anything, [`Admin::router`] answers nothing, and the page's own listener
-//! on a loopback address ([`Admin::bind`]) answers reads under a local name, unless a proxy asks. Without a live token, no
-//! other address is listened at.
+//! on a loopback address ([`Admin::bind`]) answers reads under a local name, unless the request has a header of a proxy or
+//! is HTTP/1.0, as nginx sends it. A proxy that can be told from a client by neither is answered: configure an access
+//! list behind one. Without a live token, no other address is listened at.
 
 mod access;
 mod answer;

@@ -100,6 +100,7 @@ impl From<EditError> for Problem {
             EditError::Empty => (StatusCode::NOT_FOUND, "empty"),
             EditError::Gone => (StatusCode::CONFLICT, "gone"),
             EditError::Behind { .. } => (StatusCode::CONFLICT, "behind"),
+            EditError::WentBack { .. } => (StatusCode::CONFLICT, "went_back"),
             EditError::Sound(_) => (StatusCode::CONFLICT, "sound"),
             EditError::NoSuchRevision(_) => (StatusCode::NOT_FOUND, "unknown_revision"),
             EditError::Unreadable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unreadable"),

@@ -7,6 +7,7 @@ use super::denied_log::DeniedRequest;
 use super::problem::Problem;
 use super::shared::{Shared, write_down};
 use crate::kill_switch::access::Verb;
+use crate::kill_switch::model::decode::without_types;
 use crate::rollout::controller::Status;
 use crate::rollout::requests::Request as Command;
 use crate::rollout::stages::Ask;
@@ -102,7 +103,7 @@ async fn ask(shared: Arc<Shared>, path: &'static str, verb: Verb, name: String, 
     let body = body::read(body, shared.timeout, body::BODY_MAX).await?;
     body::has_no_token(&body)?;
     let invalid = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "invalid", detail);
-    let body: Body = serde_json::from_slice(&body).map_err(|error| invalid(error.to_string()))?;
+    let body: Body = serde_json::from_slice(&body).map_err(|error| invalid(without_types(&error)))?;
     let command = Command::new(wanted(path, &body).map_err(invalid)?, actor.as_str(), body.reason);
     let state = state(&shared);
     let send = move || {

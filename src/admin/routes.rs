@@ -58,7 +58,7 @@ pub(super) fn router(shared: &Arc<Shared>, is_own: bool) -> Router {
 /// Headers of every answer.
 async fn frame(State((shared, is_own)): State<(Arc<Shared>, bool)>, request: Request, next: Next) -> Response {
     let access = shared.access.current();
-    let mut response = match auth::same_site(&access, request.headers(), request.uri()) {
+    let mut response = match auth::same_site(&access, &request) {
         Ok(()) if access.is_open && !is_own => {
             let detail = "without an access list, admin routes answer only on their own loopback listener: configure an access list";
             Problem::new(StatusCode::FORBIDDEN, "no_tokens", detail).into_response()

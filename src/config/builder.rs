@@ -58,7 +58,7 @@ macro_rules! builder {
             ///
             /// # Errors
             ///
-            /// Every setting that is out of its range, and a name that is empty, longer than 128 bytes or has control
+            /// Every setting that is out of its range, and a name that is blank, longer than 128 bytes or has control
             /// characters.
             pub fn build(self) -> Result<$handle, ConfigError> {
                 let (name, config) = self.target.with(self.settings.check())?;
@@ -71,7 +71,7 @@ macro_rules! builder {
             ///
             /// # Panics
             ///
-            /// When the name is empty, longer than 128 bytes or has control characters: it is written in the program,
+            /// When the name is blank, longer than 128 bytes or has control characters: it is written in the program,
             /// so that is a mistake there. For a name that comes from elsewhere use [`builder`](Self::builder).
             pub fn new(name: &'static str) -> Self {
                 Self::from_config(name, $config::default())
@@ -82,7 +82,7 @@ macro_rules! builder {
             ///
             /// # Errors
             ///
-            /// A name that is empty, longer than 128 bytes or has control characters.
+            /// A name that is blank, longer than 128 bytes or has control characters.
             pub fn from_config(name: &str, config: $config) -> Result<Self, ConfigError> {
                 Self::from_config_with_clock(name, config, Clock::system())
             }

@@ -44,14 +44,18 @@ pub type MakeStatus = fn(&Rejected) -> http::Response<tonic::body::Body>;
 ///
 /// ```
 /// # #[cfg(feature = "http")] {
-/// use axum::{Router, extract::Request, response::IntoResponse, routing::get};
+/// use axum::{Router, extract::{OriginalUri, Request}, response::IntoResponse, routing::get};
 /// use backstop::kill_switch::{KillSwitches, OnUnknown, Target};
 ///
 /// let switches = KillSwitches::builder("shop").build()?;
 /// let recommendations = switches.switch("recommendations", OnUnknown::Allow)?;
 /// let layer = recommendations
 ///     .layer()
-///     .target(|request: &Request| Target::new().route(request.uri().path()))
+///     .target(|request: &Request| {
+///         // Inside of `nest` the request's own path lacks the prefix.
+///         let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |OriginalUri(uri)| uri);
+///         Target::new().route(uri.path())
+///     })
 ///     .fallback(|_: Request, _| Ok("the bestsellers of last week".into_response()));
 /// let app: Router = Router::new().route("/recommendations", get(async || "made for you")).layer(layer);
 /// # }

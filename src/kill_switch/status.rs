@@ -37,7 +37,7 @@ pub struct Status {
     pub refusals: u64,
     /// Changes that this program made or refused and the audit has no entry of.
     pub unrecorded: u64,
-    /// Reason if the last-good file could not be written.
+    /// Reason if the last-good file could not be written, or another program with another store writes it.
     pub snapshot: Option<String>,
     /// Switches of the program that the document does not know.
     pub unknown: Vec<&'static str>,

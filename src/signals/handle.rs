@@ -77,7 +77,7 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// A name that is empty, longer than 128 bytes or has control characters, and more than 100 gauges.
+    /// A name that is blank, longer than 128 bytes or has control characters, and more than 100 gauges.
     pub fn gauge(&self, name: &str, read: impl Fn() -> f64 + Send + Sync + 'static) -> Result<(), ConfigError> {
         let name = intern("gauge", name)?;
         let mut gauges = self.shared.gauges.lock();

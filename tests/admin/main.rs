@@ -229,6 +229,12 @@ async fn without_tokens_everything_can_be_read_here_and_nothing_changed() {
     assert_eq!(scene.engage("mira").await.0, 404, "there is no such route");
     let rebound = scene.client.get(scene.url("/v1/state")).header("host", "evil.example").send().await.unwrap();
     assert_eq!(rebound.status(), 403);
+    for (name, value) in [("x-real-ip", "203.0.113.9"), ("x-forwarded-host", "shop.example"), ("cf-ray", "1")] {
+        let proxied = scene.client.get(scene.url("/v1/state")).header("host", "localhost").header(name, value);
+        assert_eq!(proxied.send().await.unwrap().status(), 403, "{name}");
+    }
+    let nginx = scene.raw(b"GET /v1/state HTTP/1.0\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    assert!(nginx.starts_with("HTTP/1.0 403"), "{nginx}");
 }
 
 #[tokio::test]

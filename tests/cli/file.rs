@@ -275,24 +275,6 @@ fn garbage_in_the_file_is_told_and_left_alone() {
 }
 
 #[test]
-fn what_was_damaged_or_deleted_is_restored_from_the_history() {
-    let editor = Editor::with_recs();
-    editor.run(&["engage", "recs", "--all", "--reason", "x"]).succeeds();
-    editor.run(&["restore", "--reason", "x"]).fails(1, "error (sound): nothing to restore: generation 3");
-    fs::write(editor.path("switches.json"), "garbage").unwrap();
-    editor.run(&["list"]).fails(3, "backstop switch restore --reason");
-    let said = editor.run(&["restore", "--reason", "the disk was full"]).succeeds().stdout;
-    assert!(
-        said.starts_with("Generation 2 of the history is the document again.") && said.ends_with("Generation 4.\n")
-    );
-    fs::remove_file(editor.path("switches.json")).unwrap();
-    editor.define("recs").fails(1, "error (gone): the document is gone but its history is there");
-    editor.run(&["restore", "--reason", "the file was deleted"]).succeeds();
-    assert!(editor.run(&["history"]).succeeds().stdout.contains("restore generation"));
-    editor.run(&["verify-audit"]).succeeds();
-}
-
-#[test]
 fn the_audit_verifies_and_a_changed_byte_is_found() {
     let editor = Editor::with_recs();
     editor.run(&["engage", "recs", "--all", "--reason", "wrong prices"]).succeeds();

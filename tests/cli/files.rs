@@ -12,6 +12,20 @@ fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o7777
 }
 
+const DEFINE: [&str; 12] = [
+    "define",
+    "recs",
+    "--owner",
+    "team",
+    "--disables",
+    "recs",
+    "--on-unknown",
+    "allow",
+    "--expires",
+    "90d",
+    "--reason",
+    "x",
+];
 const ENGAGE: [&str; 5] = ["engage", "recs", "--all", "--reason", "x"];
 
 #[test]
@@ -70,34 +84,38 @@ fn a_history_that_cannot_be_written_stops_no_engagement() {
     assert_eq!(editor.engaged(), ["recs"]);
 }
 
-/// Runs as two users of one group; only the superuser can.
-#[test]
-fn two_operators_share_a_directory_that_their_group_may_write() {
-    let editor = Editor::new();
+/// The command as these users of the group 4242, in a directory that the group may write; `None` unless the tests run as
+/// the superuser.
+fn as_others(editor: &Editor) -> Option<impl Fn(u32, &[&str]) -> Command> {
     let folder = editor.path("");
     if folder.metadata().unwrap().uid() != 0 {
-        return;
+        return None;
     }
     std::os::unix::fs::chown(&folder, Some(0), Some(4_242)).unwrap();
     fs::set_permissions(&folder, Permissions::from_mode(0o2770)).unwrap();
-    let command = Path::new(env!("CARGO_BIN_EXE_backstop"));
     let copy = folder.join("backstop"); // its own folder is perhaps the superuser's alone
-    fs::copy(command, &copy).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_backstop"), &copy).unwrap();
     fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
-    let run = |user: u32, arguments: &[&str]| {
+    Some(move |user: u32, arguments: &[&str]| {
         use std::os::unix::process::CommandExt as _;
         let mut command = Command::new(&copy);
         command.arg("switch").args(arguments).env_clear().env("BACKSTOP_SWITCHES", folder.join("switches.json"));
-        Ran::by(command.env("USER", format!("user-{user}")).uid(user).gid(4_242))
-    };
-    let what =
-        ["--owner", "team", "--disables", "recs", "--on-unknown", "allow", "--expires", "90d", "--reason", "new"];
-    run(4_001, &[&["define", "recs"][..], &what].concat()).succeeds();
+        command.uid(user).gid(4_242);
+        command
+    })
+}
+
+#[test]
+fn two_operators_share_a_directory_that_their_group_may_write() {
+    let editor = Editor::new();
+    let Some(command) = as_others(&editor) else { return };
+    let run = |user, arguments: &[&str]| Ran::by(command(user, arguments).env("USER", format!("user-{user}")));
+    run(4_001, &DEFINE).succeeds();
     run(4_002, &ENGAGE).succeeds();
     run(4_001, &["release", "recs", "--reason", "x"]).succeeds();
     run(4_002, &["engage", "recs", "--tenant", "acme", "--reason", "x"]).succeeds();
-    assert_eq!(mode(&folder.join("switches.json")), 0o660);
-    assert_eq!(mode(&folder.join("switches.json.history")) & 0o777, 0o770);
+    assert_eq!(mode(&editor.path("switches.json")), 0o660);
+    assert_eq!(mode(&editor.path("switches.json.history")) & 0o777, 0o770);
     assert_eq!(run(4_001, &["history", "--json"]).succeeds().value().as_array().unwrap().len(), 4);
     run(4_001, &["verify-audit"]).succeeds();
 }
@@ -110,4 +128,34 @@ fn the_users_name_comes_from_the_system_where_the_environment_has_none() {
     let by = editor.json(&["list"])[0]["engaged"]["by"].as_str().unwrap().to_owned();
     let passwd = fs::read_to_string("/etc/passwd").unwrap();
     assert!(passwd.lines().any(|line| line.starts_with(&format!("{by}:"))), "{by}");
+}
+
+#[test]
+fn a_user_without_a_name_is_named_by_number() {
+    let editor = Editor::new();
+    let Some(command) = as_others(&editor) else { return };
+    Ran::by(&mut command(4_242_001, &DEFINE)).succeeds();
+    Ran::by(&mut command(4_242_001, &ENGAGE)).succeeds();
+    assert_eq!(editor.json(&["list"])[0]["engaged"]["by"], "uid:4242001");
+}
+
+/// Mounts in a namespace of its own; only the superuser can.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_mounted_by_itself_is_refused_with_what_to_do() {
+    let editor = Editor::with_recs();
+    let (file, source) = (editor.path("switches.json"), editor.path("source.json"));
+    fs::copy(&file, &source).unwrap();
+    let mounted = |run: &[&str]| {
+        let script = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]).arg(&source).arg(&file).args(run);
+        command.env("BACKSTOP_SWITCHES", &file).output()
+    };
+    if !mounted(&["true"]).is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let engage = [&[env!("CARGO_BIN_EXE_backstop"), "switch"][..], &ENGAGE].concat();
+    let says = "switches.json is mounted by itself, and the system replaces no mounted file: mount its directory";
+    Ran::of(&mounted(&engage).unwrap()).fails(3, says);
 }

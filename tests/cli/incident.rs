@@ -126,6 +126,16 @@ fn an_end_that_a_slow_clock_has_put_into_the_past_is_told() {
 }
 
 #[test]
+fn the_printed_hint_works_where_the_history_was_not_kept() {
+    let editor = Editor::with_recs();
+    std::fs::write(editor.path("switches.json.history"), "no directory").unwrap();
+    let ran = editor.run(&["engage", "recs", "--all", "--reason", "wrong prices"]);
+    assert_eq!(editor.engaged(), ["recs"]);
+    assert_eq!(editor.run(&named(&ran.stdout, "To undo it: ")).code, 0);
+    assert!(editor.engaged().is_empty());
+}
+
+#[test]
 fn a_hint_is_refused_where_somebody_else_has_changed_the_switch_since() {
     let editor = Editor::with_recs();
     let said =
@@ -145,4 +155,23 @@ fn a_revert_of_a_setting_does_not_change_a_switch() {
     assert!(said.contains("The settings are as they were in generation 2."), "{said}");
     assert!(said.contains("Nothing was turned on again."), "{said}");
     assert_eq!(editor.engaged(), ["recs"]);
+}
+
+#[test]
+fn ten_thousand_tenants_and_a_hundred_long_routes_are_listed_in_short_and_whole_in_json() {
+    let editor = Editor::with_recs();
+    let tenants: Vec<_> = (0..10_000).map(|number| format!("--tenant=tenant-{number:04}")).collect();
+    let routes: Vec<_> = (0..100).map(|number| format!("--route=/{}{number}", "r".repeat(500))).collect();
+    for (scope, dimension) in [(tenants, "tenants"), (routes, "routes")] {
+        let scope: Vec<_> = scope.iter().map(String::as_str).collect();
+        let said = editor.run(&[&["engage", "recs", "--replace", "--reason", "x"][..], &scope].concat());
+        assert!(said.succeeds().stdout.lines().all(|line| line.len() < 300));
+        for command in ["list", "history", "pending"] {
+            let listed = editor.run(&[command]).succeeds().stdout;
+            assert!(listed.lines().all(|line| line.len() < 500), "{command}: {listed:.900}");
+        }
+        let switch = editor.json(&["list"])[0].clone();
+        assert_eq!(switch["engaged"]["scope"][dimension].as_array().unwrap().len(), scope.len());
+    }
+    assert!(editor.run(&["list"]).succeeds().stdout.contains(".. or 97 more"));
 }

@@ -10,4 +10,5 @@ mod fleet;
 mod in_force;
 mod incident;
 mod policy;
+mod restore;
 mod tokens;

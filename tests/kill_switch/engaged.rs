@@ -149,16 +149,27 @@ fn a_stage_that_names_another_instance_is_a_warning_and_a_metric() {
     });
 }
 
-/// The function of the guide.
-fn path(request: &Request) -> &str {
-    request.extensions().get::<OriginalUri>().map_or(request.uri(), |OriginalUri(uri)| uri).path()
+/// The function of the guide and of README.
+fn target(request: &Request) -> Target<'_> {
+    // Inside of `nest` the request's own path lacks the prefix, and operators type the whole one.
+    let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |OriginalUri(uri)| uri);
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Target::new().route(uri.path()).tenant(header("x-tenant")).key(header("x-user"))
+}
+
+#[test]
+fn readme_has_the_target_that_is_tested_here() {
+    let function = |text: &'static str| {
+        let begin = text.find("fn target(request").unwrap();
+        &text[begin..begin + text[begin..].find("\n}").unwrap()]
+    };
+    assert_eq!(function(include_str!("../../README.md")), function(include_str!("engaged.rs")));
 }
 
 #[tokio::test]
 async fn the_guides_target_states_the_original_path_inside_of_a_nested_router() {
     let (switches, recs) = program(&kept(), None);
-    let layer = recs.layer().target(|request: &Request| Target::new().route(path(request))).respond();
-    let inner = Router::new().route("/recs/{id}", get(async || "on")).layer(layer);
+    let inner = Router::new().route("/recs/{id}", get(async || "on")).layer(recs.layer().target(target).respond());
     let app = Router::new().nest("/api", inner);
     let scope = Scope::new().route("/api/recs/*");
     switches.change(&Change::Engage(Engage::new(id(), scope)), &by("wrong prices")).unwrap();

@@ -142,6 +142,19 @@ fn where_two_programs_share_a_snapshot_each_follows_its_own_store() {
 }
 
 #[test]
+fn programs_that_overwrite_each_others_snapshot_are_warned() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = |name: &str| {
+        let builder = KillSwitches::builder(name).store(store().0).snapshot(directory.path().join("last-good.json"));
+        builder.poll(Duration::from_secs(3_600)).build().unwrap()
+    };
+    let programs = [start("one"), start("other")];
+    programs.iter().for_each(KillSwitches::refresh);
+    let warnings = programs.map(|program| program.status().warnings().concat());
+    assert!(warnings.concat().contains("overwritten by a program with another store"), "{warnings:?}");
+}
+
+#[test]
 fn a_snapshot_that_could_not_be_written_is_written_at_a_later_reading() {
     let (store, _) = store();
     let directory = tempfile::tempdir().unwrap();

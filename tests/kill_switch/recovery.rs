@@ -92,6 +92,18 @@ fn what_could_not_come_into_force_is_not_acknowledged() {
     assert!(scene.is_off_for("acme") && !scene.is_off_for("globex"), "what was in force stays");
 }
 
+#[test]
+fn a_change_of_a_document_that_went_back_is_refused_until_it_is_restored() {
+    let scene = Scene::new();
+    fs::copy(history(&scene.path(), 2), scene.path()).unwrap(); // from a backup
+    let error = scene.editor.change(&engage(Scope::all()), &by("an incident")).unwrap_err();
+    assert!(matches!(error, EditError::WentBack { newest: 3, found: 2 }), "{error}");
+    let lost = scene.editor.lost().unwrap();
+    assert_eq!(scene.editor.restore(&lost, &by("a backup was put back")).unwrap().document.generation(), 5);
+    scene.editor.change(&engage(Scope::all()), &by("an incident")).unwrap();
+    assert!(scene.is_off_for("initech"), "and what is acknowledged is in force");
+}
+
 /// A document by somebody who writes the file with another program, and the right hash.
 fn forged(document: &str) -> Vec<u8> {
     match Document::parse(document.as_bytes(), Document::SIZE_MAX) {

@@ -7,7 +7,7 @@ use clap::Args;
 use std::env::var;
 
 pub(super) const BY: &str = "Who you are. It is not verified: write access to the file is enough. Not with --admin, where \
-                  your token says it. Default: your user name, as USER or the system says it [env: BACKSTOP_ACTOR]";
+                  your token says it. Default: your user name, as USER or the system says it, or uid:1234 where it has none [env: BACKSTOP_ACTOR]";
 
 /// Author of a change, and the reason.
 #[derive(Args)]

@@ -6,7 +6,7 @@ use super::committed::{Committed, Purpose};
 use super::output::{Failure, Report, json};
 use super::{text, users};
 use backstop::kill_switch::store::HISTORY_LIMIT;
-use backstop::kill_switch::{self, Author, Change, Document, EditError, Editor};
+use backstop::kill_switch::{self, Author, Change, Document, EditError, Editor, SwitchId};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -37,6 +37,13 @@ impl Backend {
         }
     }
 
+    /// Warning if this document of a file is older than its history.
+    pub(super) fn went_back(&self, document: &Document) -> Option<String> {
+        let Self::File(editor, _) = self else { return None };
+        let newest = editor.lost().ok()?.generation();
+        Some(Failure::from(EditError::WentBack { newest, found: document.generation() }).to_string())
+    }
+
     /// As [`shown`](Self::shown), if there has to be one.
     pub(super) fn required(&self) -> Result<Document, Failure> {
         self.shown()?.ok_or_else(|| EditError::Empty.into())
@@ -63,6 +70,19 @@ impl Backend {
             Self::File(editor, _) => editor.revision(generation).ok().map(Ok),
             Self::Admin(client) => client.revision(generation).transpose(),
         })
+    }
+
+    /// The command that undoes an engagement: a revert to the generation before it, if the history has kept that one, or a
+    /// release.
+    pub(super) fn undo(&self, before: Option<u64>, id: &SwitchId) -> String {
+        let is_kept = |generation: &u64| match self {
+            Self::File(editor, _) => editor.revision(*generation).is_ok(),
+            Self::Admin(client) => client.revision(*generation).is_ok_and(|kept| kept.is_some()),
+        };
+        match before.filter(is_kept) {
+            Some(generation) => format!("backstop switch revert {generation} --switch {id} --reason \"..\""),
+            None => format!("backstop switch release {id} --reason \"..\""),
+        }
     }
 
     /// Makes a change and reports it; `done` is the text for people.

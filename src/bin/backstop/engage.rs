@@ -91,9 +91,8 @@ impl Engage {
             });
             let (state, conditions) = (text::state_of(document, &self.id), text::conditions(document, &self.id));
             // The very change, whatever others have done since.
-            let (before, id, next) = (document.generation() - 1, &self.id, next.unwrap_or_default());
-            let undo = format!("To undo it: backstop switch revert {before} --switch {id} --reason \"..\"");
-            format!("{state}{next}\n{undo}{conditions}")
+            let undo = backend.undo(Some(document.generation() - 1), &self.id);
+            format!("{state}{}\nTo undo it: {undo}{conditions}", next.unwrap_or_default())
         })?;
         let warnings = report.warning.clone().into_iter().chain(slow).reduce(|all, more| format!("{all}; {more}"));
         Ok(Report { warning: warnings, ..report })

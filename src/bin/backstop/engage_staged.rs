@@ -52,13 +52,9 @@ impl Looks {
         let programs = fleet::programs(&self.instance, place.token_file(), id)?;
         let mut checks = self.check.iter().map(|url| fleet::page(url)).collect::<Result<Vec<_>, _>>()?;
         checks.extend(programs.iter().map(Program::check));
-        let was_engaged = before.switch(id.as_str()).is_some_and(|switch| switch.engaged.is_some());
-        let undo = if was_engaged {
-            let generation = before.generation();
-            format!("backstop switch revert {generation} --switch {id} --reason \"..\"")
-        } else {
-            format!("backstop switch release {id} --reason \"..\"")
-        };
+        let earlier =
+            before.switch(id.as_str()).and_then(|switch| switch.engaged.as_ref()).map(|_| before.generation());
+        let undo = || backend.undo(earlier, id);
         if checks.is_empty() {
             let message = "--soak and --well-within need a check of each stage: add --check or --instance";
             return Err(Failure::Usage(message.to_owned()));
@@ -72,14 +68,15 @@ impl Looks {
             Err(StagedError::Waits { number }) => {
                 return Ok(waiting(backend.document().ok().flatten().as_ref(), &Change::Engage(engage), number));
             }
-            Err(error) => return Err(failure(error, id, &undo)),
+            Err(error) => return Err(failure(error, id, &undo())),
         };
         let stages: Vec<_> = report.stages.iter().map(Stage::to_string).collect();
         let document = backend.document().ok().flatten();
         let text = format!(
-            "{}\nAll was well at {}.\nTo undo it: {undo}\nGeneration {}.",
+            "{}\nAll was well at {}.\nTo undo it: {}\nGeneration {}.",
             document.as_ref().map_or_else(|| format!("{id} is engaged."), |document: &Document| state_of(document, id)),
             stages.join(", then "),
+            undo(),
             report.generation,
         );
         Ok(Report { warning: steps.warning(), ..Report::of(text, &report) })

@@ -34,10 +34,8 @@ impl History {
         let rows: Vec<_> = documents.iter().map(|document| row(document, now)).collect();
         let lines: Vec<_> = documents.iter().map(line).collect();
         let table = text::table(["GENERATION", "WHEN", "WHO", "WHAT", "WHY", "NOTE"], &rows);
-        Ok(Report::of(
-            format!("{table}\n\nTo go back to one: backstop switch revert GENERATION --reason \"..\""),
-            &lines,
-        ))
+        let text = format!("{table}\n\nTo go back to one: backstop switch revert GENERATION --reason \"..\"");
+        Ok(Report { warning: backend.went_back(&newest), ..Report::of(text, &lines) })
     }
 }
 

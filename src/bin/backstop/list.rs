@@ -22,7 +22,8 @@ impl List {
         let now = time_args::now();
         let Some(document) = backend.shown()? else { return Ok(none()) };
         let (text, switches) = table(document.switches(), now);
-        Ok(Report::of(format!("{text}\n\n{}", summary(&document, now)), &switches))
+        let report = Report::of(format!("{text}\n\n{}", summary(&document, now)), &switches);
+        Ok(Report { warning: backend.went_back(&document), ..report })
     }
 }
 

@@ -104,9 +104,10 @@ impl From<EditError> for Failure {
             EditError::Empty => Self::Refused { code: "empty", message },
             EditError::NoSuchRevision(_) => Self::Refused { code: "unknown_revision", message },
             EditError::Moved { .. } => Self::Refused { code: "moved", message },
-            EditError::Gone => {
+            EditError::Gone | EditError::WentBack { .. } => {
+                let code = if matches!(error, EditError::Gone) { "gone" } else { "went_back" };
                 let hint = "backstop switch restore --reason \"..\"";
-                Self::Refused { code: "gone", message: format!("{message}: {hint}") }
+                Self::Refused { code, message: format!("{message}: {hint}") }
             }
             EditError::Sound(_) => Self::Refused { code: "sound", message },
             EditError::Unreadable(_) => {

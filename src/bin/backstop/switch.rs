@@ -77,7 +77,7 @@ impl Switch {
             Command::Release(release) => release.run(&place.backend()?),
             Command::Revert(revert) => revert.run(&place.backend()?),
             Command::History(history) => history.run(&place.backend()?),
-            Command::Restore(restore) => restore.run(&place.backend()?),
+            Command::Restore(restore) => restore.run(place),
             Command::Pin(pin) => pin.run(&place.backend()?),
             Command::Unpin(unpin) => unpin.run(&place.backend()?),
             Command::Drill(drill) => drill.run(place),

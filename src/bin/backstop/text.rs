@@ -7,16 +7,29 @@ use backstop::kill_switch::{
 };
 use std::collections::BTreeSet;
 
+/// Names of one kind in a sentence: of more than these the first are named, and the others counted.
+const NAMES_MAX: usize = 5;
+/// Characters of a name in a sentence: a route has up to 512 bytes.
+const NAME_LENGTH_MAX: usize = 60;
+
+/// `acme or initech`; of many, `a or b or c or 9997 more`. JSON has them whole.
+fn listed(names: &BTreeSet<String>, and: &str) -> String {
+    let count = if names.len() > NAMES_MAX { NAMES_MAX - 2 } else { names.len() };
+    let short = |name: &String| match name.char_indices().nth(NAME_LENGTH_MAX) {
+        Some((end, _)) => format!("{}..", &name[..end]),
+        None => name.clone(),
+    };
+    let more = (names.len() > count).then(|| format!("{} more", names.len() - count));
+    names.iter().take(count).map(short).chain(more).collect::<Vec<_>>().join(and)
+}
+
 /// `tenant acme, 10 % of the keys`.
 pub(super) fn scope(scope: &Scope) -> String {
     if scope.all {
         return "everybody".to_owned();
     }
     let dimension = |name: &str, values: &BTreeSet<String>| {
-        (!values.is_empty()).then(|| {
-            let values: Vec<_> = values.iter().map(String::as_str).collect();
-            format!("{name} {}", values.join(" or "))
-        })
+        (!values.is_empty()).then(|| format!("{name} {}", listed(values, " or ")))
     };
     let share = scope.share().map(Percent::get).filter(|share| *share < 100.0);
     let parts = [
@@ -33,8 +46,11 @@ pub(super) fn scope(scope: &Scope) -> String {
 /// `, on web-1`, `, in eu`; empty if it is everywhere.
 pub(super) fn stage(stage: &Stage) -> String {
     match stage {
-        Stage::Instances(_) => format!(", on {stage}"),
-        Stage::Regions { .. } => format!(", in {stage}"),
+        Stage::Instances(instances) => format!(", on {}", listed(instances, " and ")),
+        Stage::Regions { regions, instances } if instances.is_empty() => format!(", in {}", listed(regions, " and ")),
+        Stage::Regions { regions, instances } => {
+            format!(", in {}, and {}", listed(regions, " and "), listed(instances, " and "))
+        }
         _ => String::new(),
     }
 }
@@ -121,14 +137,16 @@ pub(super) fn break_glass(changed: &ChangeRecord) -> &'static str {
 
 /// Rows under their headings, each column as wide as its widest cell. Columns that are empty all the way are left out.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let columns: Vec<_> = (0..N).filter(|&column| width(column) > 0).collect();
+    let length = |cell: &str| cell.chars().count();
+    let widest = |column: usize| rows.iter().map(|row| length(&row[column])).max().filter(|widest| *widest > 0);
+    let columns = (0..N).filter_map(|column| Some((column, widest(column)?.max(length(headings[column])))));
+    let columns: Vec<_> = columns.collect();
     let line = |cells: [&str; N]| {
-        let cells = columns.iter().map(|&column| {
-            let width = width(column).max(headings[column].chars().count());
-            format!("{:width$}", cells[column])
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        // A width in a format has 16 bits, and a larger one panics.
+        let padded = |&(column, width): &(usize, usize)| {
+            format!("{}{}", cells[column], " ".repeat(width - length(cells[column])))
+        };
+        columns.iter().map(padded).collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let rows = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
     std::iter::once(line(headings)).chain(rows).collect::<Vec<_>>().join("\n")
@@ -147,6 +165,20 @@ mod tests {
         let row = |cells: [&str; 3]| cells.map(str::to_owned);
         let table = table(["A", "B", "LONG"], &[row(["é", "", "1"]), row(["three", "", ""])]);
         assert_eq!(table, "A      LONG\né      1\nthree");
+        let long = "x".repeat(70_000);
+        assert_eq!(super::table(["A", "B"], &[[long.clone(), "b".to_owned()]]).len(), 2 * (70_000 + 3) + 1);
+    }
+
+    #[test]
+    fn a_scope_of_many_or_long_values_is_short() {
+        let many = (0..10_000).fold(Scope::new(), |scope, number| scope.tenant(format!("t-{number:04}")));
+        assert_eq!(scope(&many), "tenant t-0000 or t-0001 or t-0002 or 9997 more");
+        let long = (0..100).fold(Scope::new(), |scope, number| scope.route(format!("/{}{number}", "é".repeat(250))));
+        assert_eq!(scope(&long).chars().count(), "route ".len() + 3 * (62 + 4) + "97 more".len());
+        let five = ["a", "b", "c", "d", "e"];
+        assert_eq!(stage(&Stage::instances(five)), ", on a and b and c and d and e");
+        let wide = Stage::regions((0..100).map(|number| format!("r{number:02}")));
+        assert_eq!(stage(&wide), ", in r00 and r01 and r02 and 97 more");
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-/// Name of the user of this process; `None` if the system has none.
+/// Name of the user of this process, or the number of one without a name, as in a container: `uid:1234`.
 pub(super) fn own() -> Option<String> {
     #[cfg(unix)]
-    return name(rustix::process::geteuid().as_raw());
+    {
+        let uid = rustix::process::geteuid().as_raw();
+        Some(name(uid).unwrap_or_else(|| format!("uid:{uid}")))
+    }
     #[cfg(not(unix))]
     None
 }

@@ -20,6 +20,7 @@ use super::list::{AccessList, Whose, check};
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problem, Problems};
 use crate::kill_switch::model::Sha256;
+use crate::kill_switch::model::decode::without_types;
 use std::collections::BTreeSet;
 
 /// The format that is read and written.
@@ -131,7 +132,7 @@ impl Entry {
 /// The parser's message, unless it repeats a token.
 fn no_list(error: &serde_json::Error) -> Problem {
     let place = format!("line {} column {}", error.line(), error.column());
-    let text = error.to_string();
+    let text = without_types(error);
     let value = if text.contains("bks_") { place } else { text };
     Problem::new("access", value, "a list of grants as JSON")
 }

@@ -146,7 +146,11 @@ pub(super) fn check(problems: &mut Problems, grants: &[(usize, &Grant)], now: Ti
     for &(number, grant) in grants {
         let whose = Whose { number, actor: &grant.actor };
         if !is_name(&grant.actor) {
-            problems.add("grants.actor", &whose, format!("1 to {NAME_MAX} bytes without control characters"));
+            problems.add(
+                "grants.actor",
+                &whose,
+                format!("1 to {NAME_MAX} bytes, not blank and without control characters"),
+            );
         }
         if grant.token == Sha256::NONE {
             problems.add("grants.token", &whose, "the hash of a token");
@@ -172,7 +176,7 @@ pub(super) fn check(problems: &mut Problems, grants: &[(usize, &Grant)], now: Ti
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.len() <= NAME_MAX && !text.chars().any(char::is_control)
+    !text.trim().is_empty() && text.len() <= NAME_MAX && !text.chars().any(char::is_control)
 }
 
 /// The grant of a problem, with its name escaped and cut.

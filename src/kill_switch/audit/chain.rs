@@ -2,6 +2,7 @@
 
 use super::record::AuditRecord;
 use crate::kill_switch::model::Sha256;
+use crate::kill_switch::model::decode::without_types;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::fmt::Write as _;
@@ -53,8 +54,9 @@ impl<R: DeserializeOwned> Entry<R> {
             return Err("its hash is not the hash of its content".to_owned());
         }
         let line = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
-        let Link { seq, prev_hash } = serde_json::from_str(line).map_err(|error| format!("not an entry: {error}"))?;
-        let facts = serde_json::from_str(line).map_err(|error| format!("not an entry: {error}"))?;
+        let wrong = |error| format!("not an entry: {}", without_types(&error));
+        let Link { seq, prev_hash } = serde_json::from_str(line).map_err(wrong)?;
+        let facts = serde_json::from_str(line).map_err(wrong)?;
         Ok(Self { seq, facts, prev_hash, hash, line: line.to_owned() })
     }
 

@@ -151,9 +151,17 @@ impl Editor {
         condition: impl Fn(Option<&Document>) -> bool,
     ) -> Result<Result<Committed, Option<Document>>, EditError> {
         for _ in 0..TRIES {
+            // Listed before the document is read: another writer's next generation is then no newer one than that. A
+            // history that cannot be listed stops no change.
+            let kept = self.store.revisions().unwrap_or_default();
             let before = self.document()?;
             if !condition(before.as_ref()) {
                 return Ok(Err(before));
+            }
+            if let Some(document) = &before
+                && let Some(newest) = self.above(document.generation(), kept)
+            {
+                return Err(EditError::WentBack { newest: newest.generation(), found: document.generation() });
             }
             let base = match (&before, change) {
                 (Some(document), _) => document.clone(),
@@ -223,11 +231,17 @@ impl Editor {
             Err(error) => return Err(error),
         };
         let present = present.map_or(0, |document| document.generation());
-        match self.latest(1)?.pop() {
-            Some(newest) if newest.generation() > present => Ok(newest),
-            _ if present > 0 => Err(EditError::Sound(present)),
-            _ => Err(EditError::Empty),
+        match self.above(present, self.store.revisions()?) {
+            Some(newest) => Ok(newest),
+            None if present > 0 => Err(EditError::Sound(present)),
+            None => Err(EditError::Empty),
         }
+    }
+
+    /// The newest document of the history above this generation, as it is after a backup was put back.
+    fn above(&self, generation: u64, kept: Vec<u64>) -> Option<Document> {
+        let above = kept.into_iter().rev().take_while(|kept| *kept > generation);
+        above.filter_map(|kept| self.revision(kept).ok()).next()
     }
 
     /// An earlier document.

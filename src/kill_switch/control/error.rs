@@ -33,6 +33,18 @@ pub enum EditError {
         /// The one in the store, perhaps of another identity; 0 is no document.
         found: u64,
     },
+    /// The document is older than its history, as after a backup was put back: programs that have read a newer one refuse
+    /// it, and every change of it.
+    #[error(
+        "the document went back: the store has generation {found}, and its history has {newest}, so programs that run \
+         refuse any change: restore the document first"
+    )]
+    WentBack {
+        /// The newest generation of the history.
+        newest: u64,
+        /// The one in the store.
+        found: u64,
+    },
     /// The document that is there can be read, and nothing newer is known.
     #[error(
         "nothing to restore: generation {0} in the store is valid and the newest; to go back to an earlier one, use revert"

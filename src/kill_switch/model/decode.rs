@@ -25,16 +25,28 @@ pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, DecodeError>
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let decoded = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        match error.into_inner() {
-            inner if inner.is_data() && !inner.to_string().starts_with("duplicate field") => {
-                let field = if path == "." { "document".to_owned() } else { path };
-                DecodeError::Structure(ConfigError::of(Problem::new(field, inner, "")))
-            }
-            inner => DecodeError::Syntax(inner.to_string()),
+        let (inner, message) = (error.inner(), without_types(error.inner()));
+        if inner.is_data() && !message.starts_with("duplicate field") {
+            let field = if path == "." { "document".to_owned() } else { path };
+            DecodeError::Structure(ConfigError::of(Problem::new(field, message, "")))
+        } else {
+            DecodeError::Syntax(message)
         }
     })?;
     deserializer.end().map_err(|error| DecodeError::Syntax(error.to_string()))?;
     Ok(decoded)
+}
+
+/// The message of an error without the names of Rust types: `expected struct Raw` is an object.
+pub(crate) fn without_types(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    for kind in ["expected struct variant ", "expected struct ", "expected enum "] {
+        if let Some((before, after)) = message.split_once(kind) {
+            let after = after.trim_start_matches(|char: char| char.is_alphanumeric() || matches!(char, '_' | ':'));
+            return format!("{before}expected an object{after}");
+        }
+    }
+    message
 }
 
 const TIME: &str = "a time since 1970 like 2026-01-31T12:00:00Z";
@@ -128,6 +140,21 @@ mod tests {
             assert!(matches!(&result, Err(DecodeError::Syntax(message)) if message.contains("`at`")), "{result:?}");
         }
         assert!(decode::<At>(format!(r#"{{{at},"inner":{{{at}}}}}"#).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn no_message_names_a_type_of_rust() {
+        let at = r#""at":"2026-01-31T12:00:00Z""#;
+        for (wrong, message) in [
+            ("null".to_owned(), "document: invalid type: null, expected an object at line 1 column 4"),
+            (
+                format!(r#"{{{at},"inner":7}}"#),
+                "inner: invalid type: integer `7`, expected an object at line 1 column 38",
+            ),
+        ] {
+            let Err(DecodeError::Structure(error)) = decode::<At>(wrong.as_bytes()) else { panic!("{wrong}") };
+            assert_eq!(error.problems()[0].to_string(), message);
+        }
     }
 
     #[test]

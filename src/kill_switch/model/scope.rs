@@ -17,8 +17,8 @@ const ROUTE_MAX: usize = 512;
 /// that names nothing is refused: everything has to be said, with [`Scope::all`].
 ///
 /// Valid: at most 100 values in a dimension (10,000 tenants), each of 1 to 128 bytes (a route 1 to 512), and none that no
-/// request could state: blanks at an end, invisible characters, commas and wildcards in names, methods, hosts and
-/// queries in routes; 0.0001 to 100 percent. Setters take everything; [`check`](Self::check) reports every problem, and so does the
+/// request could state: blanks at an end, invisible characters, separators, quotes and wildcards in names, methods, hosts,
+/// queries, parameters, patterns and `..` in routes; 0.0001 to 100 percent. Setters take everything; [`check`](Self::check) reports every problem, and so does the
 /// change that uses the scope.
 ///
 /// # Examples

@@ -41,7 +41,8 @@ pub(crate) fn matched(at: &str, text: &str, problems: &mut Problems) {
     let allowed = match () {
         () if text.trim() != text => "without blanks at its ends: it would match no request",
         () if text.chars().any(is_invisible) => "without invisible characters: it would match no request",
-        () if text.contains(',') => "one name: give each of several on its own",
+        () if text.contains(SEPARATORS) => "one name: give each of several on its own",
+        () if is_quoted(text) => "without quotes around it: a shell may have left them",
         () if text.contains('*') => "a whole name: only routes have a wildcard",
         () => return,
     };
@@ -56,13 +57,26 @@ pub(crate) fn route(at: &str, text: &str, problems: &mut Problems) {
         () if !is_rooted => "a path that begins with one /, as /recs or /recs/*, without method, scheme and host",
         () if path.contains('*') => "a path with * at its end or nowhere",
         () if path.contains(['?', '#']) => "a path without a query",
-        () if path.contains(['{', '}']) || path.contains("/:") => {
+        () if path.contains(['{', '}', '<', '>']) || path.contains("/:") => {
             "a path without parameters: /recs/* is all below /recs/"
         }
+        () if text.split('/').any(|part| matches!(part, ".*" | ".+")) => "no pattern: /recs/* is all below /recs/",
+        () if path.split('/').any(|part| matches!(part, "." | "..")) => {
+            "a path without . and .. in it, as clients send it"
+        }
+        () if path.contains(",/") => "one path: give each of several on its own",
         () if path.chars().any(|char| char.is_whitespace() || is_invisible(char)) => "a path without blanks",
         () => return,
     };
     problems.add(at.to_owned(), shown(text), allowed);
+}
+
+/// Characters between several names, of other scripts among them.
+const SEPARATORS: [char; 8] = [',', ';', '\u{60c}', '\u{61b}', '\u{3001}', '\u{fe50}', '\u{ff0c}', '\u{ff1b}'];
+
+fn is_quoted(text: &str) -> bool {
+    let quotes = [('"', '"'), ('\'', '\''), ('`', '`'), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}')];
+    quotes.iter().any(|(begin, end)| text.len() > 1 && text.starts_with(*begin) && text.ends_with(*end))
 }
 
 /// Invisible characters, and Unicode blanks that look like a space.
@@ -70,7 +84,8 @@ fn is_invisible(char: char) -> bool {
     let is_without_shape = matches!(char,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
     is_without_shape || char.is_whitespace() && char != ' '
 }
 
@@ -116,6 +131,13 @@ mod tests {
             ("ac\u{2009}me", "invisible"),
             ("\u{feff}acme", "invisible"),
             ("acme,initech", "each of several on its own"),
+            ("acme;initech", "each of several on its own"),
+            ("acme\u{ff0c}initech", "each of several on its own"),
+            ("acme\u{3001}initech", "each of several on its own"),
+            ("\"acme\"", "without quotes"),
+            ("'acme'", "without quotes"),
+            ("\u{201c}acme\u{201d}", "without quotes"),
+            ("ac\u{1d173}me", "invisible"),
             ("acme*", "only routes have a wildcard"),
         ] {
             assert!(reason(matched, name).contains(why), "{name:?}: {}", reason(matched, name));
@@ -130,15 +152,37 @@ mod tests {
             ("/recs?page=1", "without a query"),
             ("/recs/{id}", "without parameters"),
             ("/recs/:id", "without parameters"),
+            ("/recs/<id>", "without parameters"),
+            ("/recs/.*", "no pattern"),
+            ("/recs/.+", "no pattern"),
+            ("/recs/.*/x", "at its end or nowhere"),
+            ("/recs/../x", "without . and .."),
+            ("/recs/./x", "without . and .."),
+            ("/recs/..", "without . and .."),
+            ("/a,/b", "each of several on its own"),
             ("/recs ", "without blanks"),
             ("/re\u{200b}cs", "without blanks"),
         ] {
             assert!(reason(route, path).contains(why), "{path:?}: {}", reason(route, path));
         }
-        for fine in ["acme", "Acme Inc.", "caf\u{e9}", "a|b;c", "日本"] {
+        for fine in ["acme", "Acme Inc.", "caf\u{e9}", "a|b", "日本", "Moe's", "'t Hooft", "\""] {
             assert_eq!(reason(matched, fine), "");
         }
-        for fine in ["/", "*", "/*", "/recs", "/recs/*", "/shop.Recs/List", "/a%20b", "/caf\u{e9}", "/v1:batch"] {
+        for fine in [
+            "/",
+            "*",
+            "/*",
+            "/recs",
+            "/recs/*",
+            "/shop.Recs/List",
+            "/a%20b",
+            "/caf\u{e9}",
+            "/v1:batch",
+            "/.well-known/*",
+            "/a,b",
+            "/v1..2",
+            "/.recs*",
+        ] {
             assert_eq!(reason(route, fine), "");
         }
     }

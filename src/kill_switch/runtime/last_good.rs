@@ -4,6 +4,7 @@ use crate::fs;
 use crate::kill_switch::Document;
 use crate::sync::Mutex;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use std::{fmt, io};
 
 /// File with the last good document. Concurrent writers never replace it with an older generation.
@@ -16,9 +17,14 @@ pub(crate) struct LastGoodFile {
 struct Kept {
     /// The document's store and generation.
     document: Option<(String, u64)>,
-    /// Failure of the last write, so that it is reported once.
+    /// The file as it was at the last look.
+    mark: Option<Mark>,
+    /// Failure of the last write, or another program's write, so that it is reported once.
     failure: Option<String>,
 }
+
+/// Time, length and number of a file: another one in its place differs in one of them.
+type Mark = (Option<SystemTime>, u64, u64);
 
 impl LastGoodFile {
     /// At this path, which is the same one when the program changes its directory later.
@@ -39,6 +45,13 @@ impl LastGoodFile {
         if let Some((directory, name)) = self.path.parent().zip(self.path.file_name()) {
             fs::remove_temporaries(directory, |target| target == name.as_encoded_bytes());
         }
+        let document = self.read()?;
+        self.kept.lock().document =
+            document.as_ref().map(|document| (document.store().to_owned(), document.generation()));
+        Ok(document)
+    }
+
+    fn read(&self) -> Result<Option<Document>, String> {
         let failed = |why: &dyn fmt::Display| format!("the snapshot {} cannot be used: {why}", self.path.display());
         let metadata = match std::fs::metadata(&self.path) {
             Ok(metadata) => metadata,
@@ -49,18 +62,26 @@ impl LastGoodFile {
             return Err(failed(&format!("must be a file of at most {} bytes", Document::SIZE_MAX)));
         }
         let bytes = std::fs::read(&self.path).map_err(|error| failed(&error))?;
-        let document = Document::parse(&bytes, Document::SIZE_MAX).map_err(|error| failed(&error))?;
-        self.kept.lock().document = Some((document.store().to_owned(), document.generation()));
-        Ok(Some(document))
+        Document::parse(&bytes, Document::SIZE_MAX).map(Some).map_err(|error| failed(&error))
     }
 
-    /// Failure of the last write, if it failed.
+    fn mark(&self) -> Option<Mark> {
+        let metadata = std::fs::metadata(&self.path).ok()?;
+        #[cfg(unix)]
+        let number = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let number = 0;
+        Some((metadata.modified().ok(), metadata.len(), number))
+    }
+
+    /// Failure of the last write, if it failed, or that another program writes the file.
     pub(crate) fn failure(&self) -> Option<String> {
         self.kept.lock().failure.clone()
     }
 
     /// Keeps the document unless it, or a newer one, is kept already. A failure leaves the one of before, and is tried
-    /// again at the next call.
+    /// again at the next call. What a program with another store has put there stays until the next document: two that
+    /// share a path would replace each other's at every look.
     ///
     /// # Errors
     ///
@@ -69,20 +90,36 @@ impl LastGoodFile {
         let mut kept = self.kept.lock(); // over the writing: what is on disk is what the generation says
         let is_older =
             |(store, generation): &(String, u64)| store == document.store() && document.generation() <= *generation;
-        let is_kept = kept.document.as_ref().is_some_and(is_older);
-        if is_kept && self.path.exists() {
-            return Ok(()); // it may have been deleted
+        if kept.document.as_ref().is_some_and(is_older)
+            && let Some(mark) = self.mark()
+        {
+            if kept.mark.replace(mark) == Some(mark) {
+                return Ok(());
+            }
+            match self.read() {
+                Ok(Some(found)) if found.store() != document.store() => {
+                    let why = format!(
+                        "the snapshot {} was overwritten by a program with another store: give each program a path of its own",
+                        self.path.display()
+                    );
+                    kept.failure = Some(why.clone());
+                    return Err(why);
+                }
+                Ok(Some(found)) if found.generation() >= document.generation() => return Ok(()),
+                _ => {} // it was deleted, or damaged
+            }
         }
         match fs::replace(&self.path, &document.to_bytes(), None) {
             // A directory that cannot be synced leaves it to the system when the file comes to the disk.
             Ok(()) | Err(fs::Failure { is_in_place: true, .. }) => {
-                *kept = Kept { document: Some((document.store().to_owned(), document.generation())), failure: None };
+                let document = Some((document.store().to_owned(), document.generation()));
+                *kept = Kept { document, mark: self.mark(), failure: None };
                 Ok(())
             }
             Err(failure) => {
                 let why = format!("the snapshot {} cannot be written: {failure}", self.path.display());
                 let is_known = kept.failure.as_ref() == Some(&why);
-                kept.failure = Some(why.clone());
+                (kept.failure, kept.mark) = (Some(why.clone()), None);
                 if is_known { Ok(()) } else { Err(why) }
             }
         }
@@ -139,6 +176,29 @@ mod tests {
         assert_eq!(generation(), 9, "it is written again after it was removed");
         fs::write(&path, "{").unwrap();
         assert!(again.last_good().unwrap_err().contains("cannot be used"));
+    }
+
+    #[test]
+    fn a_program_of_another_store_that_overwrites_it_is_told_once() {
+        let (editor, other) = (editor(), editor());
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("last-good.json");
+        let (own, others) = (LastGoodFile::new(&path).unwrap(), LastGoodFile::new(&path).unwrap());
+        let document = |generation| editor.revision(generation).unwrap();
+        own.keep(&document(5)).unwrap();
+        others.keep(&other.revision(5).unwrap()).unwrap();
+        assert!(own.keep(&document(5)).unwrap_err().contains("give each program a path of its own"));
+        assert_eq!(own.keep(&document(5)), Ok(()), "it is known by now");
+        assert!(own.failure().is_some() && others.failure().is_none());
+        own.keep(&document(6)).unwrap();
+        assert!(own.failure().is_none() && others.keep(&other.revision(5).unwrap()).is_err());
+
+        let sibling = LastGoodFile::new(&path).unwrap();
+        sibling.keep(&document(7)).unwrap();
+        assert_eq!(own.keep(&document(6)), Ok(()), "one of the same store may share it");
+        fs::write(&path, "{").unwrap();
+        own.keep(&document(6)).unwrap();
+        assert_eq!(own.last_good().unwrap().unwrap().generation(), 6, "a damaged one is written again");
     }
 
     #[test]

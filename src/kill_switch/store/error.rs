@@ -80,6 +80,15 @@ pub enum StoreError {
         /// The path.
         path: PathBuf,
     },
+    /// The file is mounted by itself, as a bind mount or a `subPath`: no other file can take its place.
+    #[error(
+        "{} is mounted by itself, and the system replaces no mounted file: mount its directory instead of the file",
+        path.display()
+    )]
+    Mounted {
+        /// The path.
+        path: PathBuf,
+    },
     /// Another writer has held the lock all the time.
     #[error("{} was locked by another writer for {} s: try again", path.display(), waited.as_secs_f64())]
     Locked {

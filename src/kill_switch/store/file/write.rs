@@ -6,7 +6,7 @@ use super::{os, read};
 use crate::fs::{self, Access};
 use crate::kill_switch::store::{StoreError, found, generation_of};
 use std::fs::{File, Metadata};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ pub(super) fn put_back(paths: &Paths, generation: u64, bytes: &[u8], mode: Optio
             let aside = paths.beside(".damaged");
             let mut damaged = os::for_reading_itself().open(path).map_err(StoreError::io("opening", path))?;
             let copy = |file: &mut File| std::io::copy(&mut damaged, file).map(drop);
-            fs::replace_with(&aside, copy, Access::Like(like, None)).map_err(failed)?;
+            fs::replace_with(&aside, copy, Access::Like(like, None)).map_err(failed(&aside))?;
         }
         (None, _) => {}
     }
@@ -85,13 +85,15 @@ pub(super) fn put_back(paths: &Paths, generation: u64, bytes: &[u8], mode: Optio
 fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>, mode: Option<u32>) -> Result<(), StoreError> {
     let new = mode.map_or(Access::Directory, Access::Mode);
     let access = like.map_or(new, |like| Access::Like(like, mode));
-    fs::replace_with(path, |file| file.write_all(bytes), access).map_err(failed)
+    fs::replace_with(path, |file| file.write_all(bytes), access).map_err(failed(path))
 }
 
-fn failed(failure: fs::Failure) -> StoreError {
-    match failure {
-        fs::Failure { path, source, is_in_place: true, .. } => StoreError::NotDurable { path, source },
-        fs::Failure { doing, path, source, .. } => StoreError::Io { doing, path, source },
+/// What went wrong with the file at a path.
+fn failed(target: &Path) -> impl FnOnce(fs::Failure) -> StoreError {
+    move |fs::Failure { doing, path, source, is_in_place }| match source.kind() {
+        _ if is_in_place => StoreError::NotDurable { path, source },
+        ErrorKind::ResourceBusy => StoreError::Mounted { path: target.to_owned() },
+        _ => StoreError::Io { doing, path, source },
     }
 }
 
