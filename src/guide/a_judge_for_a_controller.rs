@@ -23,11 +23,17 @@
 //!
 //! # Which rollout
 //!
-//! A verdict belongs to a rollout. Say which one is meant: Argo Rollouts by `?rollout={{args.hash}}` with the pod hash of the
-//! canary, Flagger by itself in each hook's `checksum`. The first name is given to what is judged already; another name
-//! begins a new rollout, and asking for the old one is then answered 409 (a hook: 403) for ten minutes. Without names, a
-//! rollout begins when the canary is back after it had no listed instance for a minute. Two controllers that ask
-//! with different names would begin a new rollout at every question: use one name.
+//! A verdict belongs to a rollout, and a new rollout ends what was judged before, a rollback among it. A rollout begins
+//!
+//! - by `POST /v1/rollout` with its name, such as the pod hash of the canary: Argo Rollouts sends it once, a pipeline by
+//!   `curl -H "Authorization: Bearer $(cat token)" http://backstop-judge:9909/v1/rollout -d '{"rollout": "1.2.4"}'`. It always
+//!   needs the token of `--token-file`;
+//! - by the `checksum` in a hook of Flagger. A hook with one that was superseded is answered 403 for ten minutes;
+//! - by itself, without a name, when the canary is back after it had no listed instance for a minute.
+//!
+//! The first name is given to what is judged already. `GET` changes nothing: `/v1/verdict?rollout=NAME` is the verdict on the
+//! rollout of that name, and `collecting` with the reason while another one is judged, or one without a name. So a controller
+//! that begins no rollout promotes nothing.
 //!
 //! # Restarts
 //!
@@ -55,9 +61,9 @@
 //!
 //! # Who may ask
 //!
-//! Verdicts can be read by everybody who reaches the address. Naming a rollout makes judging begin anew, so keep the
-//! address inside the cluster, or give `--token-file`: then hooks present it in `metadata.token`, and a question with another
-//! `?rollout=` as `Authorization: Bearer`.
+//! Verdicts can be read by everybody who reaches the address. `POST /v1/rollout` needs the token of `--token-file` as
+//! `Authorization: Bearer`, and hooks present it in `metadata.token`. Without `--token-file` there is no `POST /v1/rollout`,
+//! and hooks need no token: then everybody who reaches the address can begin a rollout by a hook with a new `checksum`.
 //!
 //! # Overriding a verdict
 //!

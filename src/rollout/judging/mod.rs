@@ -25,9 +25,9 @@
 //!
 //! # Rollouts
 //!
-//! A rollout has a name: that of [`Judging::begin`], or what a controller says (`?rollout=` and the `checksum` of
-//! Flagger). Another name begins a new rollout, and everything is judged anew; a name that was superseded within the last
-//! ten minutes is refused. The first name is given to the rollout that is judged already. A rollout begins by itself when
+//! A rollout has a name: that of [`Judging::begin`], or what a controller says (`POST /v1/rollout`, and the `checksum` of
+//! Flagger's hooks). Another name begins a new rollout, and everything is judged anew; a hook with a name that was superseded
+//! within the last ten minutes is refused. The first name is given to the rollout that is judged already. A rollout begins by itself when
 //! the canary comes back after it had no listed instance for a minute, since controllers scale it to 0 after an abort; one
 //! that has a name and is paused goes on. In between nothing is judged: `continue` becomes `collecting`, `pause` and
 //! `rollback` stay. A rollout that a controller named is judged from the first listed instance on, one that

@@ -42,7 +42,7 @@ impl Served {
     }
 
     fn verdict(&self) -> Value {
-        http("GET", self.address, "/v1/verdict?service=shop&rollout=1.2.4", "").1.parse().unwrap()
+        http("GET", self.address, "/v1/verdict?service=shop", "").1.parse().unwrap()
     }
 
     fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {

@@ -116,7 +116,7 @@ fn a_name_that_is_said_later_changes_no_evidence_id() {
     let before = ids(&first);
     let router = backstop::rollout::verdicts::router([first.verdicts()], None);
     let address = crate::kit::serve(router);
-    assert_eq!(crate::kit::http("GET", address, "/v1/verdict?rollout=1.2.4", "").0, 200);
+    assert_eq!(crate::kit::http("POST", address, "/v1/hooks/rollback", r#"{"checksum": "1.2.4"}"#).0, 200);
     assert_eq!(first.look().rollout(), Some("1.2.4"));
     drop(first);
     let second = judging(&source).state(folder.path()).unwrap();
