@@ -18,6 +18,9 @@
 //! | needs | addresses of each arm | labels that tell the arms apart, such as `version` |
 //! | an instance that is not ready | must be listed: a headless service with `publishNotReadyAddresses` | is a target whose `up` is 0 |
 //!
+//! Servers that ask who asks get `--bearer-token-file FILE`, or `--basic-auth-file FILE` with `user:password`. The file is read
+//! at each look, so that a token that is renewed counts at once. `--ca-file` names the certificate authorities for https.
+//!
 //! Behind the Prometheus operator, targets have a label `service` of their own, and the exported one is renamed: add
 //! `--service-label exported_service`.
 //!

@@ -1,7 +1,8 @@
 //! Direct scrape of the instances of both arms.
 
+use super::access::Access;
 use super::counters::{Counters, added};
-use super::fetch;
+use super::fetch::{self, Failed};
 use super::page::{Page, Wanted};
 use super::sums::{Sums, tick};
 use super::targets::Targets;
@@ -9,6 +10,7 @@ use super::{Source, SourceError};
 use crate::clock::{Clock, Instant, timestamp};
 use crate::rollback::{Policy, Tick};
 use crate::sync::{AtomicU64, Ordering};
+use http::HeaderValue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use ureq::Agent;
@@ -51,6 +53,7 @@ pub struct Scrape {
     wanted: Wanted,
     canary: Targets,
     baseline: Option<Targets>,
+    access: Access,
     agent: Agent,
     clock: Clock,
     /// Our wall clock at a moment of the other one: setting it changes no tick.
@@ -71,15 +74,6 @@ struct Known {
 
 type Answers = BTreeMap<String, Result<Page, Failed>>;
 
-/// A scrape that failed.
-#[derive(Debug)]
-enum Failed {
-    /// No page came.
-    Unreachable(String),
-    /// One came that says nothing, or not what it should.
-    Wrong(String),
-}
-
 impl Scrape {
     /// Scrapes the canary's instances for this service, as its signals are named.
     pub fn new(service: &str, canary: Targets) -> Self {
@@ -89,7 +83,8 @@ impl Scrape {
             wanted: Wanted { service: service.to_owned(), gauges: BTreeSet::new() },
             canary,
             baseline: None,
-            agent: fetch::agent(2 * THREADS),
+            agent: fetch::agent(2 * THREADS, &Access::default()),
+            access: Access::default(),
             clock,
             known: BTreeMap::new(),
             last: None,
@@ -110,8 +105,14 @@ impl Scrape {
         self
     }
 
+    /// Credentials and certificate authorities for every instance. Default: none, and the public ones.
+    #[must_use]
+    pub fn access(self, access: Access) -> Self {
+        Self { agent: fetch::agent(2 * THREADS, &access), access, ..self }
+    }
+
     /// Pages of all instances, fetched by a few threads.
-    fn fetch(&self, urls: &BTreeSet<String>) -> Answers {
+    fn fetch(&self, urls: &BTreeSet<String>, authorization: Option<&HeaderValue>) -> Answers {
         let urls: Vec<_> = urls.iter().collect();
         let (next, begun) = (AtomicU64::new(0), self.clock.now());
         let work = || {
@@ -120,8 +121,7 @@ impl Scrape {
                 let left = LOOK.saturating_sub(self.clock.now().saturating_duration_since(begun));
                 let answer = match left.min(TIMEOUT) {
                     Duration::ZERO => Err(Failed::Unreachable("not asked within 5 s".to_owned())),
-                    within => fetch::get(&self.agent, url, within, PAGE_MAX)
-                        .map_err(Failed::Unreachable)
+                    within => fetch::get(&self.agent, url, authorization, within, PAGE_MAX)
                         .and_then(|text| Page::read(&text, &self.wanted).map_err(Failed::Wrong)),
                 };
                 answers.push(((*url).clone(), answer));
@@ -211,7 +211,8 @@ impl Source for Scrape {
         if let Some(both) = baseline.as_ref().and_then(|baseline| canary.intersection(baseline).next()) {
             self.warnings.push(format!("{both} is listed in both arms"));
         }
-        let answers = self.fetch(&all);
+        let authorization = self.access.authorization().map_err(SourceError::new)?;
+        let answers = self.fetch(&all, authorization.as_ref());
         let at = self.zero.0 + self.clock.now().saturating_duration_since(self.zero.1).as_secs_f64();
         let is_first = self.last.is_none();
         if answers.values().all(Result::is_err)

@@ -1,6 +1,7 @@
 //! Direct scrapes of real servers.
 
 use crate::kit::{Instance, list, requests};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use backstop::rollback::{Decision, Instances, Judge, Policy, Tick};
 use backstop::rollout::source::{Scrape, Source as _};
@@ -46,7 +47,7 @@ fn a_missed_scrape_loses_nothing_and_the_instance_is_not_ready() {
     let mut source = source(&canary, &baseline);
     source.look().unwrap();
     count_all(&canary, 10, 0);
-    canary[0].set(|page| page.instead = Some(|| axum::http::StatusCode::SERVICE_UNAVAILABLE.into_response()));
+    canary[0].set(|page| page.instead = Some(|| StatusCode::SERVICE_UNAVAILABLE.into_response()));
     let tick = look(&mut source);
     assert_eq!((requests(tick.canary()).0, not_ready(&tick)), (10.0, (2.0, 1.0)));
     let warning = format!(
@@ -71,7 +72,7 @@ fn a_listed_instance_that_is_new_counts_from_0_and_one_that_was_down_does_not() 
         std::fs::write(&path, serde_json::json!([{ "targets": targets }]).to_string()).unwrap();
     };
     count_all(&instances, 100, 0);
-    instances[1].set(|page| page.instead = Some(|| axum::http::StatusCode::NOT_FOUND.into_response()));
+    instances[1].set(|page| page.instead = Some(|| StatusCode::NOT_FOUND.into_response()));
     write(&[&instances[0], &instances[1]]);
     let mut source = Scrape::new("shop", format!("file:{}", path.display()).parse().unwrap());
     assert_eq!(source.look().unwrap(), None);
@@ -140,20 +141,19 @@ fn answers_that_are_no_metrics_are_errors_that_name_them() {
         (duplicate, "is there twice"),
         (nan, "is NaN, must be a number from 0 up"),
         (|| "".into_response(), "no series backstop_requests_total"),
+        (|| Redirect::temporary("http://127.0.0.1:1/").into_response(), "to http://127.0.0.1:1/: give that address"),
+        (|| StatusCode::UNAUTHORIZED.into_response(), "the answer is 401 Unauthorized"),
+        (|| vec![b'#'; 10 << 20].into_response(), "the answer is longer than 8388608 bytes"),
+        (|| vec![0xff].into_response(), "the answer is not UTF-8"),
+        (|| ([("content-encoding", "gzip")], vec![0x1f, 0x8b]).into_response(), "compressed (gzip)"),
     ] {
         canary[0].set(|page| page.instead = Some(instead));
         let error = source.look().unwrap_err().to_string();
         assert!(error.contains(says) && error.contains(&canary[0].address.to_string()), "{error}");
     }
-    // These are outages of the instance.
-    for instead in [
-        (|| Redirect::temporary("http://127.0.0.1:1/").into_response()) as fn() -> Response,
-        || vec![b'#'; 9 << 20].into_response(),
-        || vec![0xff].into_response(),
-    ] {
-        canary[0].set(|page| page.instead = Some(instead));
-        assert_eq!(not_ready(&look(&mut source)), (1.0, 1.0), "{:?}", source.warnings());
-    }
+    // This is an outage of the instance.
+    canary[0].set(|page| page.instead = Some(|| StatusCode::SERVICE_UNAVAILABLE.into_response()));
+    assert_eq!(not_ready(&look(&mut source)), (1.0, 1.0), "{:?}", source.warnings());
     // Nothing of it is lost or counted twice.
     canary[0].set(|page| page.instead = None);
     canary[0].count(4, 0);

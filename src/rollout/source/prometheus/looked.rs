@@ -8,7 +8,7 @@ use crate::rollback::{Instances, Policy, Tick};
 use crate::rollout::source::counters::{Bound, Counter, bucket_name};
 use crate::rollout::source::page::{CPU, MEMORY};
 use crate::rollout::source::sums::{Sums, tick};
-use crate::rollout::source::{Source, SourceError};
+use crate::rollout::source::{Access, Source, SourceError};
 use crate::telemetry;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -92,6 +92,12 @@ impl Prometheus {
     #[must_use]
     pub fn service_label(self, label: &str) -> Self {
         Self { service_label: label.to_owned(), ..self }
+    }
+
+    /// Credentials and certificate authorities for the server. Default: none, and the public ones.
+    #[must_use]
+    pub fn access(self, access: Access) -> Self {
+        Self { client: self.client.access(access), ..self }
     }
 
     /// Also asks for the gauges of this policy: the mean of the instances. Default: none.
@@ -265,7 +271,7 @@ impl Source for Prometheus {
             return Ok(None);
         }
         self.warnings.clear();
-        let looking = self.client.begin();
+        let looking = self.client.begin()?;
         let (server, newest) = self.times(&looking)?;
         let Some(newest) = newest else {
             let series = self.of_service(&self.canary, telemetry::REQUESTS.name);
