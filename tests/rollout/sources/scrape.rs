@@ -105,6 +105,55 @@ fn no_listed_instance_is_an_arm_of_none() {
     source.look().unwrap_err();
 }
 
+/// Names resolve to a part of the addresses at times, and lists get instances that have long been there.
+#[test]
+fn an_instance_that_was_active_before_it_was_listed_counts_from_now_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("canary");
+    let instances = [Instance::start(), Instance::start(), Instance::start()];
+    let active =
+        |seconds: u32| format!("backstop_active_seconds_total{{service=\"shop\",segment=\"default\"}} {seconds}\n");
+    for (instance, seconds) in instances.iter().zip([1_000, 20, 5_000]) {
+        instance.set(|page| page.more = active(seconds));
+        instance.count(1_000, 10);
+    }
+    let write = |listed: &[Instance]| std::fs::write(&path, list(listed).replace(',', "\n")).unwrap();
+    write(&instances[..1]);
+    let mut source = Scrape::new("shop", format!("file:{}", path.display()).parse().unwrap());
+    source.look().unwrap();
+    write(&instances);
+    assert_eq!(requests(look(&mut source).canary()), (1_010.0, 10.0), "those of the young one");
+    let warning = format!("http://{}/metrics had requests in more seconds than have passed", instances[2].address);
+    assert!(source.warnings().iter().any(|found| found.starts_with(&warning)), "{:?}", source.warnings());
+    instances[2].count(5, 0);
+    assert_eq!(requests(look(&mut source).canary()), (5.0, 0.0));
+    assert!(source.warnings().is_empty());
+    // One address of several processes: another one answers, with more or with less.
+    for (success, seconds) in [(900_000, 9_000), (500, 4_000)] {
+        instances[0].set(|page| (page.success, page.errors, page.more) = (success, Some(0), active(seconds)));
+        assert_eq!(requests(look(&mut source).canary()), (0.0, 0.0));
+        assert_eq!(source.warnings().len(), 1);
+    }
+    instances[0].set(|page| (page.success, page.more) = (7, active(1)));
+    assert_eq!(requests(look(&mut source).canary()), (7.0, 0.0), "a restart");
+}
+
+#[test]
+fn instances_that_hang_keep_no_other_one_from_answering() {
+    async fn hang() {
+        std::future::pending::<()>().await;
+    }
+    let hung = axum::Router::new().route("/metrics", axum::routing::get(hang));
+    let hung: Vec<_> = (0..96).map(|_| crate::kit::serve(hung.clone()).to_string()).collect();
+    let instances: Vec<_> = (0..20).map(|_| Instance::start()).collect();
+    let targets = format!("{},{}", hung.join(","), list(&instances));
+    let mut source = Scrape::new("shop", targets.parse().unwrap());
+    source.look().unwrap();
+    count_all(&instances, 5, 0);
+    let tick = look(&mut source);
+    assert_eq!((requests(tick.canary()).0, not_ready(&tick)), (100.0, (116.0, 96.0)));
+}
+
 #[test]
 fn two_hundred_instances_are_one_look() {
     let instances: Vec<_> = (0..200).map(|_| Instance::start()).collect();
