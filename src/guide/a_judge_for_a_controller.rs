@@ -41,7 +41,9 @@
 //! # Restarts
 //!
 //! With `--state`, a process that was killed goes on where it was: it judges the ticks of the rollout again. The same file
-//! explains a verdict later: `backstop judge --ticks DIR/ticks.N.jsonl --report page.html`. Without state, it does not know
+//! explains a verdict later: `backstop judge --ticks DIR/ticks.N.jsonl --report page.html`. Beyond 16 MiB, hours of a usual
+//! service, two ticks at a time become one, so that a restart after weeks judges no more than that; a pause or a rollback that
+//! was reached holds all the same. Without state, it does not know
 //! what it knew. For the first minute with data it answers `collecting` in place of `continue`, and `data` is `restarted`.
 //!
 //! # What the hooks of Flagger answer

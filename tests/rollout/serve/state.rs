@@ -173,6 +173,98 @@ fn a_restart_after_the_canary_is_gone_is_idle() {
     assert_eq!(latest.verdict().sentence, "there is no canary: no instance is listed");
 }
 
+/// A pause or a rollback is written at once, and outlives ticks that a power cut or a halving took.
+#[test]
+fn a_decision_holds_without_the_ticks_behind_it_until_a_person_or_a_rollout_ends_it() {
+    let source = Script::default();
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    for folder in &folders {
+        let mut first = judging(&source).state(folder.path()).unwrap();
+        first.begin("1.2.4");
+        seconds(&mut first, &source, 1, &[0.0; 20]);
+        assert_eq!(seconds(&mut first, &source, 21, &[30.0; 10]), Decision::Rollback);
+        let sentence = first.look().verdict().sentence.clone();
+        drop(first);
+        let path = ticks(folder.path());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let kept: Vec<_> = text.lines().take(15).collect();
+        std::fs::write(&path, kept.join("\n") + "\n").unwrap();
+        let mut second = judging(&source).state(folder.path()).unwrap();
+        assert_eq!(seconds(&mut second, &source, 40, &[0.0; 30]), Decision::Rollback);
+        assert_eq!(second.look().verdict().sentence, sentence);
+        if folder.path() == folders[0].path() {
+            second.override_by("ann", "a known glitch");
+        } else {
+            second.begin("1.2.5");
+        }
+        assert_eq!(seconds(&mut second, &source, 80, &[0.0; 30]), Decision::Continue);
+        drop(second);
+        let third = judging(&source).state(folder.path()).unwrap();
+        assert_ne!(third.verdicts().latest().decision(), Decision::Rollback);
+    }
+}
+
+/// A tick of some 150 kB, so that few of them fill a file.
+fn long(at: u32, errors: f64) -> Tick {
+    let wide = |requests: f64, errors: f64| {
+        let mut wide = arm(requests, errors);
+        for i in 0..900 {
+            wide.segments.insert(
+                format!("a segment with a long name, number {i:04}"),
+                arm(1.0, 0.0).segments["default"].clone(),
+            );
+        }
+        wide
+    };
+    Tick::new(f64::from(at), wide(100.0, errors), Some(wide(1_900.0, 2.0))).unwrap()
+}
+
+#[test]
+fn ticks_are_halved_so_that_a_restart_judges_a_bounded_number_of_them() {
+    const MOST: u64 = 17 << 20;
+    let (folder, source) = (tempfile::tempdir().unwrap(), Script::default());
+    let mut first = judging(&source).state(folder.path()).unwrap();
+    first.begin("1.2.4");
+    let before = ticks(folder.path());
+    let mut look = |judging: &mut Judging, at: u32, errors: f64| {
+        source.push(long(at, errors));
+        judging.look()
+    };
+    let mut at = 0;
+    let mut overridden = false;
+    while ticks(folder.path()) == before {
+        at += 1;
+        let published = look(&mut first, at, if at > 20 && !overridden { 60.0 } else { 0.0 });
+        if published.decision() == Decision::Rollback {
+            first.override_by("ann", "a known glitch");
+            overridden = true;
+        }
+        assert!(std::fs::metadata(ticks(folder.path())).unwrap().len() < MOST);
+    }
+    assert!(overridden && at > 50);
+    let after = ticks(folder.path());
+    assert!(std::fs::metadata(&after).unwrap().len() < MOST * 2 / 3);
+    let published = look(&mut first, at + 1, 0.0);
+    let expected = (published.decision(), published.verdict().n, published.verdict().overridden.clone());
+    drop(first);
+
+    // A process that was killed before the old files were gone, and one before the new ones counted.
+    let rollout = std::fs::read_to_string(folder.path().join("rollout.json")).unwrap();
+    std::fs::write(&before, "of the process before\n").unwrap();
+    let of = |json: &str| json.parse::<serde_json::Value>().unwrap()["files"].as_u64().unwrap();
+    let next = folder.path().join(format!("ticks.{}.jsonl", of(&rollout) + 1));
+    std::fs::write(&next, "not to be read\n").unwrap();
+    let mut second = judging(&source).state(folder.path()).unwrap();
+    let resumed = second.look();
+    assert_eq!((resumed.decision(), resumed.verdict().n), (expected.0, expected.1));
+    let overridden =
+        |by: &Option<backstop::rollback::Override>| by.as_ref().map(|by| (by.by.clone(), by.reason.clone()));
+    assert_eq!(overridden(&resumed.verdict().overridden), overridden(&expected.2));
+    assert!(!before.exists() && !next.exists());
+    let on = (2..7).map(|more| look(&mut second, at + more, 0.0)).last().unwrap();
+    assert!(on.verdict().n.canary > expected.1.canary + 3_000.0, "it goes on: {:?}", on.verdict().n);
+}
+
 #[test]
 fn a_state_is_held_by_one_process() {
     let folder = tempfile::tempdir().unwrap();
