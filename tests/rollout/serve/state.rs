@@ -1,15 +1,21 @@
 //! State on disk: torn, damaged, full of names, locked.
 
 use crate::kit::{Script, arm};
-use backstop::rollback::{Arm, Decision, Instances, Judge, Policy, Tick, TickReader};
+use backstop::clock::{Clock, ManualClock};
+use backstop::rollback::{Arm, Decision, Instances, Judge, Policy, Samples, Tick, TickReader};
 use backstop::rollout::judging::{DataState, Judging};
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 fn judging(source: &Script) -> Judging {
-    let (clock, time) = backstop::clock::Clock::manual();
-    time.advance(std::time::Duration::from_secs(1));
-    Judging::with_clock("shop", Policy::default(), source.clone(), clock)
+    timed(source).0
+}
+
+fn timed(source: &Script) -> (Judging, ManualClock) {
+    let (clock, time) = Clock::manual();
+    time.advance(Duration::from_secs(1));
+    (Judging::with_clock("shop", Policy::default(), source.clone(), clock), time)
 }
 
 /// Seconds that begin at this one.
@@ -215,10 +221,12 @@ fn long(at: u32, errors: f64) -> Tick {
 fn ticks_are_halved_so_that_a_restart_judges_a_bounded_number_of_them() {
     const MOST: u64 = 17 << 20;
     let (folder, source) = (tempfile::tempdir().unwrap(), Script::default());
-    let mut first = judging(&source).state(folder.path()).unwrap();
+    let (first, time) = timed(&source);
+    let mut first = first.state(folder.path()).unwrap();
     first.begin("1.2.4");
     let before = ticks(folder.path());
-    let mut look = |judging: &mut Judging, at: u32, errors: f64| {
+    let look = |judging: &mut Judging, time: &ManualClock, at: u32, errors: f64| {
+        time.advance(Duration::from_secs(1));
         source.push(long(at, errors));
         judging.look()
     };
@@ -226,7 +234,7 @@ fn ticks_are_halved_so_that_a_restart_judges_a_bounded_number_of_them() {
     let mut overridden = false;
     while ticks(folder.path()) == before {
         at += 1;
-        let published = look(&mut first, at, if at > 20 && !overridden { 60.0 } else { 0.0 });
+        let published = look(&mut first, &time, at, if at > 20 && !overridden { 60.0 } else { 0.0 });
         if published.decision() == Decision::Rollback {
             first.override_by("ann", "a known glitch");
             overridden = true;
@@ -236,8 +244,8 @@ fn ticks_are_halved_so_that_a_restart_judges_a_bounded_number_of_them() {
     assert!(overridden && at > 50);
     let after = ticks(folder.path());
     assert!(std::fs::metadata(&after).unwrap().len() < MOST * 2 / 3);
-    let published = look(&mut first, at + 1, 0.0);
-    let expected = (published.decision(), published.verdict().n, published.verdict().overridden.clone());
+    let published = look(&mut first, &time, at + 1, 0.0);
+    let expected = (published.decision(), published.verdict().overridden.clone());
     drop(first);
 
     // A process that was killed before the old files were gone, and one before the new ones counted.
@@ -246,15 +254,20 @@ fn ticks_are_halved_so_that_a_restart_judges_a_bounded_number_of_them() {
     let of = |json: &str| json.parse::<serde_json::Value>().unwrap()["files"].as_u64().unwrap();
     let next = folder.path().join(format!("ticks.{}.jsonl", of(&rollout) + 1));
     std::fs::write(&next, "not to be read\n").unwrap();
-    let mut second = judging(&source).state(folder.path()).unwrap();
+    let (second, time) = timed(&source);
+    let mut second = second.state(folder.path()).unwrap();
     let resumed = second.look();
-    assert_eq!((resumed.decision(), resumed.verdict().n), (expected.0, expected.1));
+    let count = f64::from(at + 1);
+    assert_eq!(
+        (resumed.decision(), resumed.verdict().n),
+        (expected.0, Samples { canary: 100.0 * count, baseline: 1_900.0 * count })
+    );
     let overridden =
         |by: &Option<backstop::rollback::Override>| by.as_ref().map(|by| (by.by.clone(), by.reason.clone()));
-    assert_eq!(overridden(&resumed.verdict().overridden), overridden(&expected.2));
+    assert_eq!(overridden(&resumed.verdict().overridden), overridden(&expected.1));
     assert!(!before.exists() && !next.exists());
-    let on = (2..7).map(|more| look(&mut second, at + more, 0.0)).last().unwrap();
-    assert!(on.verdict().n.canary > expected.1.canary + 300.0, "it goes on: {:?}", on.verdict().n);
+    let on = (2..7).map(|more| look(&mut second, &time, at + more, 0.0)).last().unwrap();
+    assert!(on.verdict().n.canary > 100.0 * count + 300.0, "it goes on: {:?}", on.verdict().n);
 }
 
 #[test]
