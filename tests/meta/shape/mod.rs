@@ -123,6 +123,7 @@ const FLOORS: &[&[&str]] = &[
         "parked",
         "rollback",
         "sealed",
+        "server",
         "shared_ref",
         "sync",
         "thread_id",
