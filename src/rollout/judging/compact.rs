@@ -63,9 +63,8 @@ impl State {
         fs::replace_with(&self.ticks_of(files), write, Access::Private)?;
         kept.extend(due.map(|one| KeptOverride { after: halved.gone, ..one.clone() }));
         if !kept.is_empty() {
-            let text: String =
-                kept.iter().map(|one| format!("{}\n", serde_json::to_string(one).unwrap_or_default())).collect();
-            fs::replace(&self.overrides_of(files), text.as_bytes(), None)?;
+            let lines: Vec<_> = kept.iter().map(KeptOverride::line).collect();
+            fs::replace(&self.overrides_of(files), lines.concat().as_bytes(), None)?;
         }
         Ok((bytes, halved.gone))
     }

@@ -65,6 +65,13 @@ pub(super) struct KeptOverride {
     pub(super) reason: String,
 }
 
+impl KeptOverride {
+    /// With its line break.
+    pub(super) fn line(&self) -> String {
+        format!("{}\n", serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
 /// Input of the judge, in its order.
 pub(super) enum Event {
     /// A tick, and its line.
@@ -246,10 +253,9 @@ impl State {
     /// Appends an override.
     pub(super) fn push_override(&mut self, by: &str, reason: &str) {
         let kept = KeptOverride { after: self.lines, by: by.to_owned(), reason: reason.to_owned() };
-        let line = serde_json::to_string(&kept).unwrap_or_default();
         let path = self.overrides_path();
         let Some(mut file) = self.append(&path) else { return };
-        let written = file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_all());
+        let written = file.write_all(kept.line().as_bytes()).and_then(|()| file.sync_all());
         if let Err(error) = written {
             self.error = Some(format!("{} cannot be written: {error}", path.display()));
         }
