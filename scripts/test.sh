@@ -93,7 +93,7 @@ tools() {
   cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt || return 1
   # A linker; promtool, amtool, Chromium, HAProxy and nginx for the tests that name them; callgrind for the count of instructions.
   install cc build-essential promtool prometheus prometheus prometheus amtool prometheus-alertmanager chromium chromium \
-    valgrind valgrind haproxy haproxy nginx nginx || return 1
+    valgrind valgrind haproxy haproxy nginx nginx openssl openssl || return 1
   rustc --version
   promtool --version 2>&1 | head -n 1
 }
@@ -184,7 +184,7 @@ step 'tests, and the examples in the docs' cargo test --all-features --no-fail-f
 # They wait more than they work, so the next steps run beside them.
 begin balancers counted cargo test --all-features --test rollout -- --ignored haproxy nginx
 step 'tests that need promtool' counted cargo test --all-features --test telemetry --test kill_switch -- --ignored promtool
-step 'tests that need Prometheus' counted cargo test --all-features --test rollout -- --ignored prometheus
+step 'tests that need Prometheus, and OpenSSL' counted cargo test --all-features --test rollout -- --ignored prometheus openssl
 step 'tests that need Chromium' counted cargo test --all-features --test rollback -- --ignored chromium
 step 'tests that need Chromium, of rollouts' counted cargo test --all-features --test rollout -- --ignored chromium
 [[ ! $quick ]] || step 'tests that need HAProxy and nginx: the rest of them' finished balancers

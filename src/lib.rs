@@ -92,6 +92,8 @@ pub mod rollback;
 #[cfg(feature = "kill-switch")]
 pub mod rollout;
 mod sealed;
+#[cfg(feature = "axum")]
+mod server;
 mod shared_ref;
 pub mod signals;
 mod sync;

@@ -95,5 +95,8 @@ async fn show() -> Result<(), BoxError> {
     console.print(&report::conclusion(&without, &with));
     console.print(&slight.conclusion);
     console.print(&orders);
+    if let Some(note) = report::busy(&[&without.measured, &with.measured, &slight.measured]) {
+        console.print(&note);
+    }
     Ok(())
 }

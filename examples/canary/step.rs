@@ -5,7 +5,7 @@ use backstop::BoxError;
 use std::time::Duration;
 
 /// Time limit of a step: far more than it needs, for busy machines.
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(60);
 
 /// Waits for a step, up to the limit.
 pub(crate) async fn step<T>(what: &str, work: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {

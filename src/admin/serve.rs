@@ -1,28 +1,16 @@
-//! A server of its own, which outlives clients that are slow, idle or many.
+//! A server of its own.
 
 use super::handle::Admin;
 use super::routes;
-use crate::sync::{Arc, AtomicBool, Ordering};
-use axum::Router;
-use axum::body::Body;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::collections::VecDeque;
+use crate::server::{self, Limits};
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
-use tokio::task::{AbortHandle, JoinSet};
-use tower_service::Service as _;
+use tokio::net::{TcpListener, ToSocketAddrs};
 
-/// Connections at once. The next one takes the place of the oldest that does nothing.
+/// Connections at once.
 const CONNECTIONS_MAX: usize = 256;
 /// The longest head of a request, in bytes.
 const HEAD_MAX: usize = 64 * 1024;
-/// Pause after the system gives no connection: usually no file descriptor is left.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Errors of serving an admin page.
 #[derive(Debug, thiserror::Error)]
@@ -74,55 +62,21 @@ impl Admin {
         let address = listener.local_addr()?;
         self.check(address)?;
         let router = routes::router(&self.shared, address.ip().to_canonical().is_loopback());
-        let timeout = self.shared.timeout;
-        let (mut running, mut known) = (JoinSet::new(), VecDeque::new());
-        loop {
-            let Ok((stream, _)) = listener.accept().await else {
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            };
-            while running.try_join_next().is_some() {}
-            known.retain(|connection: &Known| !connection.abort.is_finished());
-            if known.len() >= CONNECTIONS_MAX {
-                let idle = known.iter().position(|known| !known.is_busy.load(Ordering::Relaxed));
-                match idle.and_then(|place| known.remove(place)) {
-                    Some(idle) => idle.abort.abort(),
-                    None => continue, // the new one is closed
-                }
-            }
-            let is_busy = Arc::new(AtomicBool::new(false));
-            let abort = running.spawn(connection(stream, router.clone(), timeout, Arc::clone(&is_busy)));
-            known.push_back(Known { abort, is_busy });
-        }
+        let head_time = self.shared.timeout;
+        let limits = Limits {
+            connections: CONNECTIONS_MAX,
+            head_time,
+            head: HEAD_MAX,
+            // Headers, body, store, and the way back of the answer.
+            connection_time: head_time.saturating_mul(4),
+            // Operators are few: a new connection for each request costs less than idle ones do.
+            keeps_alive: false,
+        };
+        match server::serve(listener, router, limits).await {}
     }
 
     fn check(&self, address: SocketAddr) -> Result<(), ServeError> {
         let is_private = address.ip().to_canonical().is_loopback() || self.has_live_token();
         if is_private { Ok(()) } else { Err(ServeError::Public { address }) }
     }
-}
-
-/// A connection that was accepted.
-struct Known {
-    abort: AbortHandle,
-    /// Whether a request is being answered.
-    is_busy: Arc<AtomicBool>,
-}
-
-/// One request and its answer. Operators are few: a new connection for each costs less than idle ones do.
-async fn connection(stream: TcpStream, router: Router, timeout: Duration, is_busy: Arc<AtomicBool>) {
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        let (mut router, is_busy) = (router.clone(), Arc::clone(&is_busy));
-        async move {
-            is_busy.store(true, Ordering::Relaxed);
-            let response = router.call(request.map(Body::new)).await;
-            is_busy.store(false, Ordering::Relaxed);
-            response
-        }
-    });
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(timeout).max_buf_size(HEAD_MAX).keep_alive(false);
-    let serve = server.serve_connection(TokioIo::new(stream), service);
-    // Headers, body, store, and the way back of the answer.
-    let _ = tokio::time::timeout(timeout.saturating_mul(4), serve).await;
 }

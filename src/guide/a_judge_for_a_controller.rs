@@ -18,21 +18,32 @@
 //! | needs | addresses of each arm | labels that tell the arms apart, such as `version` |
 //! | an instance that is not ready | must be listed: a headless service with `publishNotReadyAddresses` | is a target whose `up` is 0 |
 //!
+//! Servers that ask who asks get `--bearer-token-file FILE`, or `--basic-auth-file FILE` with `user:password`. The file is read
+//! at each look, so that a token that is renewed counts at once. `--ca-file` names the certificate authorities for https.
+//!
 //! Behind the Prometheus operator, targets have a label `service` of their own, and the exported one is renamed: add
 //! `--service-label exported_service`.
 //!
 //! # Which rollout
 //!
-//! A verdict belongs to a rollout. Say which one is meant: Argo Rollouts by `?rollout={{args.hash}}` with the pod hash of the
-//! canary, Flagger by itself in each hook's `checksum`. The first name is given to what is judged already; another name
-//! begins a new rollout, and asking for the old one is then answered 409 (a hook: 403) for ten minutes. Without names, a
-//! rollout begins when the canary is back after it had no listed instance for a minute. Two controllers that ask
-//! with different names would begin a new rollout at every question: use one name.
+//! A verdict belongs to a rollout, and a new rollout ends what was judged before, a rollback among it. A rollout begins
+//!
+//! - by `POST /v1/rollout` with its name, such as the pod hash of the canary: Argo Rollouts sends it once, a pipeline by
+//!   `curl -H "Authorization: Bearer $(cat token)" http://backstop-judge:9909/v1/rollout -d '{"rollout": "1.2.4"}'`. It always
+//!   needs the token of `--token-file`;
+//! - by the `checksum` in a hook of Flagger. A hook with one that was superseded is answered 403 for ten minutes;
+//! - by itself, without a name, when the canary is back after it had no listed instance for a minute.
+//!
+//! The first name is given to what is judged already. `GET` changes nothing: `/v1/verdict?rollout=NAME` is the verdict on the
+//! rollout of that name, and `collecting` with the reason while another one is judged, or one without a name. So a controller
+//! that begins no rollout promotes nothing.
 //!
 //! # Restarts
 //!
 //! With `--state`, a process that was killed goes on where it was: it judges the ticks of the rollout again. The same file
-//! explains a verdict later: `backstop judge --ticks DIR/ticks.N.jsonl --report page.html`. Without state, it does not know
+//! explains a verdict later: `backstop judge --ticks DIR/ticks.N.jsonl --report page.html`. Beyond 16 MiB, hours of a usual
+//! service, two ticks at a time become one, so that a restart after weeks judges no more than that; a pause or a rollback that
+//! was reached holds all the same. Without state, it does not know
 //! what it knew. For the first minute with data it answers `collecting` in place of `continue`, and `data` is `restarted`.
 //!
 //! # What the hooks of Flagger answer
@@ -55,9 +66,9 @@
 //!
 //! # Who may ask
 //!
-//! Verdicts can be read by everybody who reaches the address. Naming a rollout makes judging begin anew, so keep the
-//! address inside the cluster, or give `--token-file`: then hooks present it in `metadata.token`, and a question with another
-//! `?rollout=` as `Authorization: Bearer`.
+//! Verdicts can be read by everybody who reaches the address. `POST /v1/rollout` needs the token of `--token-file` as
+//! `Authorization: Bearer`, and hooks present it in `metadata.token`. Without `--token-file` there is no `POST /v1/rollout`,
+//! and hooks need no token: then everybody who reaches the address can begin a rollout by a hook with a new `checksum`.
 //!
 //! # Overriding a verdict
 //!

@@ -8,7 +8,7 @@
 //! | `kubernetes/judge.yaml` | the [judge](super::a_judge_for_a_controller) of a service, and the services that list both arms |
 //! | `kubernetes/probes.yaml` | probes of a service that mounts [`Health::router`](crate::health::Health::router) |
 //! | `argo-rollouts/rollout.yaml` | a rollout whose steps the judge ends |
-//! | `argo-rollouts/analysis-background.yaml`, `analysis-gate.yaml` | its two analyses; `analysis-gate-before-1.8.yaml` for older versions |
+//! | `argo-rollouts/analysis-begin.yaml`, `analysis-background.yaml`, `analysis-gate.yaml` | its analyses; `analysis-gate-before-1.8.yaml` for older versions |
 //! | `argo-rollouts/analysis-prometheus.yaml` | the same through Prometheus, with rules for breakers and error seconds |
 //! | `flagger/canary.yaml`, `metric-templates.yaml` | a Canary with the judge's hooks, and its metrics |
 //! | `prometheus/scrape.yaml`, `rules.yaml`, `alerts.yaml` | labels, ratios, alerts in three levels; `*_test.yaml` are cases for `promtool test rules` |
@@ -78,8 +78,9 @@
 //!
 //! The verdict is there after 2 to 3 s, so the controller's interval decides.
 //!
-//! With `--token-file` the judge wants its token in `metadata.token` of each of Flagger's webhooks, and as the header
-//! `Authorization: Bearer ..` of Argo's web metrics, since the first measurement names a new rollout.
+//! The judge has a token, of the Secret `backstop-judge`: Argo Rollouts begins a rollout with it, and Flagger sends it in
+//! `metadata.token` of each webhook, where everybody who may read the Canary reads it. It begins rollouts and answers hooks;
+//! overrides need another one.
 //!
 //! ## Why the files are as they are
 //!
@@ -88,6 +89,8 @@
 //! - An inconclusive *background* analysis ends. Argo Rollouts then pauses and acts on no later rollback; before 1.8 it starts the
 //!   analysis anew until the pause of the step is over, and promotes. So the background succeeds on everything but `rollback`,
 //!   and a gate is what waits.
+//! - The rollout begins at the judge by a request of its own, which needs the token: a question cannot end what is judged. Until
+//!   then the gate's answer is `collecting`.
 //! - A gate of 1.8 measures until the first success (`consecutiveSuccessLimit`). Before 1.8 that field is ignored and the gate
 //!   would never open; there an undecided verdict is an error, which is measured again without being counted.
 //! - A metric without conditions always succeeds, a success condition alone turns a pause into a failure, and `len(result)`
@@ -101,9 +104,11 @@
 //! - A hook passes up to status 202: the judge answers a decision with 200 or 403, never 204, 429 or 5xx.
 //! - `checksum` names the rollout, so the next release is not held by the rollback of the last one. Versions that do not send it
 //!   need the judge to be restarted without its state after a rollback.
-//! - Some builds have a phase of their own, `WaitingTrafficIncrease`, in which the threshold of failed checks is not looked at
-//!   (flagger#1801). `rollback` is asked there in the proposed change; if yours does not ask it, no answer leads out of the phase:
-//!   `BackstopRollbackNotDone` pages after 5 min, or leave `confirm-traffic-increase` out and let the metrics roll back.
+//! - Builds with flagger#1252, a change that was proposed and never released, have a phase of their own,
+//!   `WaitingTrafficIncrease`, in which the threshold of failed checks is not looked at (flagger#1801). The phases of a release
+//!   are an enumeration in its resource definition, without this one. The proposed change asks `rollback` there; if
+//!   your build does not, no answer leads out of the phase: `BackstopRollbackNotDone` pages after 5 min, or leave
+//!   `confirm-traffic-increase` out and let the metrics roll back.
 //!
 //! Prometheus:
 //!

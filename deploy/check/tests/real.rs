@@ -1,10 +1,11 @@
 //! The real endpoint: a judge that judges ticks, behind its router, asked over HTTP.
 
 use crate::answers::{DECISIONS, hook_status};
+use crate::argo::{Answer, Phase};
 use backstop::rollback::{Arm, Instances, Policy, Segment, Tick};
 use backstop::rollout::judging::Judging;
 use backstop::rollout::source::{Source, SourceError};
-use backstop::rollout::verdicts::{router, serve};
+use backstop::rollout::verdicts::{HookToken, router, serve};
 use serde_json::Value;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -46,7 +47,8 @@ impl Real {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        runtime.spawn(serve(listener, router([judging.verdicts()], None)));
+        let token = HookToken::new(&token()).unwrap();
+        runtime.spawn(serve(listener, router([judging.verdicts()], Some(token))));
         Self { judging, ticks, at: 1_000.0, address, runtime }
     }
 
@@ -76,6 +78,16 @@ impl Real {
         })
     }
 
+    /// As Argo Rollouts sends the request of the shipped template.
+    pub(crate) fn begin(&self, rollout: &str) -> Answer {
+        let (path, authorization, body) = begin(rollout);
+        let request = reqwest::Client::new().post(format!("http://{}{path}", self.address)).json(&body);
+        self.runtime.block_on(async {
+            let response = request.header("authorization", authorization).send().await.unwrap();
+            Answer::Http(response.status().as_u16(), response.text().await.unwrap())
+        })
+    }
+
     /// As Flagger calls a hook of the shipped Canary.
     pub(crate) fn hook(&self, name: &str, checksum: &str) -> (u16, String) {
         let canary = crate::files::named("flagger/canary.yaml", "checkout");
@@ -90,6 +102,26 @@ impl Real {
             (response.status().as_u16(), response.text().await.unwrap())
         })
     }
+}
+
+/// The token of the judge: that of the shipped Canary.
+pub(crate) fn token() -> String {
+    let canary = crate::files::named("flagger/canary.yaml", "checkout");
+    canary["spec"]["analysis"]["webhooks"][0]["metadata"]["token"].as_str().unwrap().to_owned()
+}
+
+/// Path, authorization and body of the request that begins a rollout.
+pub(crate) fn begin(rollout: &str) -> (String, String, Value) {
+    let metric = &crate::files::named("argo-rollouts/analysis-begin.yaml", "backstop-begin")["spec"]["metrics"][0];
+    let web = &metric["provider"]["web"];
+    assert_eq!((&web["method"], &web["headers"][0]["key"]), (&"POST".into(), &"Authorization".into()));
+    let set = |text: &str| {
+        let text = text.replace("{{args.service}}", "checkout").replace("{{args.rollout}}", rollout);
+        text.replace("{{args.token}}", &token())
+    };
+    let path = web["url"].as_str().unwrap().strip_prefix("http://backstop-judge:9909").unwrap();
+    let authorization = set(web["headers"][0]["value"].as_str().unwrap());
+    (path.to_owned(), authorization, serde_json::from_str(&set(&web["jsonBody"].to_string())).unwrap())
 }
 
 /// The path and query of a template's URL.
@@ -122,12 +154,31 @@ fn the_real_endpoint_answers_as_the_simulations_say() {
 }
 
 #[test]
-fn a_superseded_rollout_and_an_unknown_service_are_errors_for_argo() {
-    let real = Real::in_state("rollback");
-    let (status, body) = real.get(&path("argo-rollouts/analysis-background.yaml", "r2"));
-    let answer: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((status, answer["decision"].as_str()), (200, Some("collecting")), "a new rollout begins at nothing");
-    assert_eq!(real.get(&path("argo-rollouts/analysis-background.yaml", "r1")).0, 409);
+fn a_rollout_is_judged_for_argo_once_it_has_begun_and_another_one_is_collecting() {
+    let mut real = Real::in_state("rollback");
+    let decision = |real: &Real, rollout: &str| {
+        let (status, body) = real.get(&path("argo-rollouts/analysis-background.yaml", rollout));
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        (status, answer["decision"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(decision(&real, "r2"), (200, "collecting".to_owned()), "it is not judged");
+    assert_eq!(decision(&real, "r1"), (200, "rollback".to_owned()), "and a question changes nothing");
+    let begin = &crate::files::documents("argo-rollouts/analysis-begin.yaml")[0]["spec"]["metrics"][0];
+    let phase = |answer: &Answer| {
+        let mut metric = begin.clone();
+        metric["successCondition"] =
+            begin["successCondition"].as_str().unwrap().replace("{{args.rollout}}", "r2").into();
+        crate::argo::measure(&metric, answer)
+    };
+    assert_eq!(phase(&real.begin("r2")), Phase::Successful);
+    for (status, body) in [(401, "{}"), (403, "{}"), (404, "{}"), (503, "")] {
+        assert_eq!(phase(&Answer::Http(status, body.to_owned())), Phase::Error);
+    }
+    for _ in 0..20 {
+        real.second(100.0, 0.0);
+    }
+    assert_eq!(decision(&real, "r2"), (200, "continue".to_owned()));
+    assert_eq!(decision(&real, "r1"), (200, "collecting".to_owned()), "the old one promotes nothing");
     assert_eq!(real.get("/v1/verdict?service=other").0, 404);
 }
 
@@ -168,7 +219,7 @@ fn arms_that_look_like_one_are_a_warning_in_the_answer() {
 /// Argo's decisions over real answers: those of the literal ones.
 #[test]
 fn real_answers_are_measured_as_intended() {
-    use crate::argo::{Answer, Phase, measure};
+    use crate::argo::measure;
     let templates = ["analysis-background", "analysis-gate", "analysis-gate-before-1.8"]
         .map(|name| format!("argo-rollouts/{name}.yaml"));
     let intended = [

@@ -1,12 +1,10 @@
 //! `baseline`: records known-good values of the stable version.
 
-use super::judge::policy;
+use super::judge::Judged;
 use super::output::{Failure, Report};
-use super::source_args::SourceArgs;
 use super::stop;
 use backstop::clock::{Clock, Instant};
 use backstop::rollback::Decision;
-use backstop::rollout::judging::Judging;
 use backstop::signals::{self, Baseline as Recorded};
 use clap::{Args, Subcommand};
 use std::io::ErrorKind;
@@ -43,14 +41,8 @@ enum Command {
 #[derive(Args)]
 #[command(after_help = HELP)]
 struct Record {
-    /// The service, as its signals are named.
-    #[arg(long, value_name = "NAME")]
-    service: String,
     #[command(flatten)]
-    source: SourceArgs,
-    /// The policy whose verdict decides, TOML or JSON. Default: the built-in one.
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    judged: Judged,
     /// The file of the baseline; one that exists is gone on with.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
@@ -92,14 +84,12 @@ impl Baseline {
 
 impl Record {
     fn run(self) -> Result<Report, Failure> {
-        let policy = policy(self.policy.as_deref())?;
         let before = match Recorded::read(&self.file) {
             Ok(baseline) => baseline,
             Err(error) if error.kind() == ErrorKind::NotFound => Recorded::default(),
             Err(error) => return Err(Failure::Usage(format!("{} cannot be read: {error}", self.file.display()))),
         };
-        let source = self.source.open(&self.service, &policy)?;
-        let mut judging = Judging::new(&self.service, policy, source).recording(before.clone());
+        let mut judging = self.judged.open()?.recording(before.clone());
         let (runtime, mut stop) = stop::runtime()?;
         let mut written = before;
         let (clock, mut held) = (Clock::system(), Held::default());

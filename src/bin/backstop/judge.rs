@@ -1,5 +1,6 @@
 //! `judge`: a verdict for each tick of a file, and a page about them; `judge serve` for a live source.
 
+mod judged;
 mod page;
 mod policy;
 mod record;
@@ -8,6 +9,7 @@ mod serve;
 use super::output::{Failure, Report};
 use backstop::rollback::{Decision, Judge as Judging, TickReader, Verdict};
 use clap::{Args, Subcommand};
+pub(super) use judged::Judged;
 pub(super) use policy::policy;
 use record::Record;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};

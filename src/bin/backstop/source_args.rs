@@ -2,8 +2,9 @@
 
 use super::output::Failure;
 use backstop::rollback::Policy;
-use backstop::rollout::source::{Prometheus, Scrape, Source, Targets, TickLines};
+use backstop::rollout::source::{Access, Credentials, Prometheus, Scrape, Source, Targets, TickLines};
 use clap::Args;
+use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Args)]
@@ -27,6 +28,16 @@ pub(super) struct SourceArgs {
     /// For `prometheus`: seconds between two looks.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3600))]
     every: u32,
+    /// For `scrape` and `prometheus`: a file with the token that the servers want as `Authorization: Bearer`. Files of
+    /// credentials are read at each look.
+    #[arg(long, value_name = "FILE", conflicts_with = "basic_auth_file")]
+    bearer_token_file: Option<PathBuf>,
+    /// For `scrape` and `prometheus`: a file with `user:password` for basic authentication.
+    #[arg(long, value_name = "FILE")]
+    basic_auth_file: Option<PathBuf>,
+    /// For `scrape` and `prometheus` over https: a PEM file with the certificate authorities. Default: the public ones.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 impl SourceArgs {
@@ -35,6 +46,11 @@ impl SourceArgs {
         let (kind, rest) = self.source.split_once(':').unwrap_or((&self.source, ""));
         if kind != "prometheus" && !self.kpi.is_empty() {
             return Err(Failure::Usage("--kpi is for --source prometheus:URL".to_owned()));
+        }
+        if kind == "ticks" && (self.credentials().is_some() || self.ca_file.is_some()) {
+            return Err(Failure::Usage(
+                "--bearer-token-file, --basic-auth-file and --ca-file are for servers".to_owned(),
+            ));
         }
         let canary = || {
             let hint = "--canary is required: its instances, or its label matchers";
@@ -45,7 +61,8 @@ impl SourceArgs {
                 let targets = |flag: &str, text: &str| {
                     text.parse::<Targets>().map_err(|error| Failure::Usage(format!("--{flag}: {error}")))
                 };
-                let mut source = Scrape::new(service, targets("canary", canary()?)?).gauges(policy);
+                let mut source =
+                    Scrape::new(service, targets("canary", canary()?)?).gauges(policy).access(self.access()?);
                 if let Some(baseline) = &self.baseline {
                     source = source.baseline(targets("baseline", baseline)?);
                 }
@@ -69,6 +86,16 @@ impl SourceArgs {
         }
     }
 
+    fn credentials(&self) -> Option<Credentials> {
+        let bearer = self.bearer_token_file.clone().map(Credentials::BearerFile);
+        bearer.or_else(|| self.basic_auth_file.clone().map(Credentials::BasicFile))
+    }
+
+    fn access(&self) -> Result<Access, Failure> {
+        let access = Access::new(self.credentials(), self.ca_file.as_deref());
+        access.map_err(|error| Failure::Usage(error.to_string()))
+    }
+
     /// Whether it is a file of ticks, which is read from its beginning at each start.
     pub(super) fn is_file_of_ticks(&self) -> bool {
         self.source.strip_prefix("ticks:").is_some_and(|path| path != "-")
@@ -78,6 +105,7 @@ impl SourceArgs {
         let usage = |error: backstop::ConfigError| Failure::Usage(error.to_string());
         let mut source = Prometheus::new(url, service, canary)
             .map_err(usage)?
+            .access(self.access()?)
             .service_label(&self.service_label)
             .every(Duration::from_secs(u64::from(self.every)))
             .gauges(policy);

@@ -25,9 +25,9 @@
 //!
 //! # Rollouts
 //!
-//! A rollout has a name: that of [`Judging::begin`], or what a controller says (`?rollout=` and the `checksum` of
-//! Flagger). Another name begins a new rollout, and everything is judged anew; a name that was superseded within the last
-//! ten minutes is refused. The first name is given to the rollout that is judged already. A rollout begins by itself when
+//! A rollout has a name: that of [`Judging::begin`], or what a controller says (`POST /v1/rollout`, and the `checksum` of
+//! Flagger's hooks). Another name begins a new rollout, and everything is judged anew; a hook with a name that was superseded
+//! within the last ten minutes is refused. The first name is given to the rollout that is judged already. A rollout begins by itself when
 //! the canary comes back after it had no listed instance for a minute, since controllers scale it to 0 after an abort; one
 //! that has a name and is paused goes on. In between nothing is judged: `continue` becomes `collecting`, `pause` and
 //! `rollback` stay. A rollout that a controller named is judged from the first listed instance on, one that
@@ -37,13 +37,18 @@
 //!
 //! Without [state](Judging::state), a process that was started does not know what an earlier one knew. Until it has
 //! had data for a minute, or a rollout was begun, `data` is `restarted` and the verdict is `collecting` in place of
-//! `continue`; `pause` and `rollback` pass. With state, the ticks since the rollout began are judged again, to the same verdict.
+//! `continue`; `pause` and `rollback` pass. With state, the ticks since the rollout began are judged again, to the same
+//! verdict. At 16 MiB, hours of a usual service, two of them at a time become one: what a restart judges again is bounded, its
+//! counts are exact, and older ticks are coarser. A `pause` or `rollback` that they alone would not give holds until a person
+//! overrides it or a rollout begins.
 //!
 //! # Metrics
 //!
 //! `backstop_verdict`, `backstop_rollback_triggers_total`, `backstop_verdict_source_stale_seconds`.
 
+mod compact;
 mod evidence;
+mod halved;
 mod metrics;
 mod names;
 mod presence;

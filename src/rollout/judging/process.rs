@@ -7,7 +7,7 @@ use super::presence::Presence;
 use super::published::{DataState, Published};
 use super::restarted::Restarted;
 use super::shared::Verdicts;
-use super::state::State;
+use super::state::{Held, State};
 use super::ticks::{first_verdict, line};
 use super::timeline::Timeline;
 use crate::clock::{Clock, Instant, Timestamp, timestamp};
@@ -55,6 +55,8 @@ pub struct Judging {
     pub(super) origin: (Instant, f64),
     number: u64,
     pub(super) rollout: Option<String>,
+    /// A decision from before a restart, which the ticks that were kept do not give.
+    pub(super) held: Option<Held>,
     /// Whether our side began it: then it is judged from that moment, also without an instance.
     pub(super) is_begun: bool,
     pub(super) stage: Option<f64>,
@@ -102,6 +104,7 @@ impl Judging {
             origin: (now, BEGIN),
             number: 0,
             rollout: None,
+            held: None,
             is_begun: false,
             stage: None,
             presence: Presence::default(),
@@ -181,6 +184,7 @@ impl Judging {
             state.push_override(by, reason);
         }
         self.judge.override_by(by, reason);
+        self.held = None;
         let now = self.now();
         self.observe_nothing(now);
         self.publish();
@@ -235,7 +239,7 @@ impl Judging {
 
     fn begin_anew(&mut self, rollout: Option<String>) {
         let wall = timestamp().as_duration().as_secs_f64();
-        (self.rollout, self.is_begun) = (rollout, false);
+        (self.rollout, self.held, self.is_begun) = (rollout, None, false);
         self.judge = self.new_judge(wall);
         self.verdict = first_verdict(&self.judge);
         self.time = Timeline::default();
@@ -265,7 +269,21 @@ impl Judging {
         }
         self.window.push(line.into());
         self.verdict = self.judge.observe(tick);
+        self.hold();
         self.keep_evidence();
+        if let Some(state) = &mut self.state {
+            state.decided(self.verdict.decision, &self.verdict.sentence);
+        }
+    }
+
+    /// Holds a decision from before a restart.
+    pub(super) fn hold(&mut self) {
+        let Some(held) = &self.held else { return };
+        let verdict = &mut self.verdict;
+        if held.decision.code() > verdict.decision.code() {
+            (verdict.decision, verdict.code) = (held.decision, held.decision.code());
+            verdict.sentence.clone_from(&held.sentence);
+        }
     }
 
     pub(super) fn keep_evidence(&mut self) {

@@ -95,9 +95,9 @@ impl Published {
         Self::new(self.number, &self.service, rollout, verdict, data, &self.evidence_id, self.at)
     }
 
-    /// The first verdict of a rollout that has just been named: nothing of the one before it.
-    pub(crate) fn beginning(&self, rollout: &str) -> Self {
-        let mut begun = self.collecting(Some(rollout), DataState::NoData, "the rollout has just begun");
+    /// The verdict on another rollout, of which nothing is known: `collecting`, and nothing of the one that was judged.
+    pub(crate) fn unknown(&self, rollout: &str, sentence: &str) -> Self {
+        let mut begun = self.collecting(Some(rollout), DataState::NoData, sentence);
         let verdict = &mut begun.verdict;
         (verdict.at, verdict.stage, verdict.n, verdict.log_e, verdict.overridden) =
             (0.0, None, Samples::default(), 0.0, None);
@@ -105,7 +105,7 @@ impl Published {
         for trigger in &mut verdict.triggers {
             (trigger.state, trigger.samples, trigger.log_e) = (TriggerState::Collecting, 0.0, None);
             (trigger.canary, trigger.baseline, trigger.ratio) = (None, None, None);
-            "the rollout has just begun".clone_into(&mut trigger.sentence);
+            sentence.clone_into(&mut trigger.sentence);
         }
         Self::new(begun.number, &begun.service, begun.rollout, begun.verdict, begun.data, "", begun.at)
     }

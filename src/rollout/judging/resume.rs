@@ -12,8 +12,8 @@ impl Judging {
     /// Keeps what was judged in a directory, so that a process that is started again goes on where this one was. Default: in
     /// memory only, and after a start `continue` is `collecting` for the first minute with data.
     ///
-    /// A directory holds the state of one service: up to 256 MiB of ticks a rollout, and its overrides. A write that fails is
-    /// a warning in the verdict and stops nothing.
+    /// A directory holds the state of one service: about 16 MiB of ticks, of which older ones are coarser, and overrides. A
+    /// write that fails is a warning in the verdict and stops nothing.
     ///
     /// # Errors
     ///
@@ -60,6 +60,8 @@ impl Judging {
         if is_whole {
             self.restarted = Restarted::No;
         }
+        self.held = resumed.held;
+        self.hold();
         self.state = Some(state);
         // Its time went on while no process judged.
         let now = self.time.last().max(wall - resumed.begun);

@@ -50,7 +50,8 @@ impl Verdicts {
     pub fn latest(&self) -> Arc<Published> {
         let (latest, names) = (self.0.latest.load_full(), self.0.names.load());
         if latest.number < names.number {
-            return Arc::new(latest.beginning(names.current.as_deref().unwrap_or_default()));
+            let begun = names.current.as_deref().unwrap_or_default();
+            return Arc::new(latest.unknown(begun, "the rollout has just begun"));
         }
         let age = self.0.clock.now().saturating_duration_since(latest.at);
         if age > OLD {
@@ -58,6 +59,18 @@ impl Verdicts {
             return Arc::new(latest.collecting(latest.rollout(), DataState::Stale, &sentence));
         }
         latest
+    }
+
+    /// The verdict on the rollout of this name: that of [`latest`](Self::latest) if it is the one that is judged, else
+    /// `collecting`.
+    pub fn of(&self, rollout: &str) -> Arc<Published> {
+        let (latest, names) = (self.latest(), self.0.names.load());
+        let sentence = match names.current.as_deref() {
+            Some(current) if current == rollout => return latest,
+            Some(current) => format!("rollout {rollout} is not judged: {current} is"),
+            None => format!("rollout {rollout} is not judged: the one that is has no name"),
+        };
+        Arc::new(latest.unknown(rollout, &sentence))
     }
 
     /// The last 100 pieces of evidence, the newest last.
@@ -89,7 +102,7 @@ impl Verdicts {
         self.0.names.load_full()
     }
 
-    /// Names the rollout that a controller means; begins a new one if another one is judged.
+    /// Names the rollout that a hook means; begins a new one if another one is judged.
     pub(crate) fn name(&self, name: &str) -> Named {
         let now = self.0.clock.now();
         let mut named = Named::Current;
@@ -101,9 +114,14 @@ impl Verdicts {
         named
     }
 
-    /// Returns whether this is the name of the rollout that is judged.
-    pub(crate) fn is_current(&self, name: &str) -> bool {
-        self.0.names.load().current.as_deref() == Some(name)
+    /// Names the rollout that a controller has just begun: it is judged from now on, also if another one superseded it.
+    /// Returns whether judging begins anew.
+    pub(crate) fn start(&self, name: &str) -> bool {
+        let named = self.name(name);
+        if named == Named::Superseded {
+            self.begin(Some(name));
+        }
+        matches!(named, Named::Begun | Named::Superseded)
     }
 
     /// Asks for an override at the next look.

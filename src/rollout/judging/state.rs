@@ -2,20 +2,22 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `rollout.json` | the rollout's name, when it began, and the number of its files |
-//! | `ticks.N.jsonl` | its ticks, as `backstop judge --ticks` reads them |
+//! | `rollout.json` | the rollout's name, when it began, the number of its files, and a decision against it |
+//! | `ticks.N.jsonl` | its ticks, as `backstop judge --ticks` reads them; [halved](super::halved) now and then |
 //! | `overrides.N.jsonl` | its overrides, each after so many ticks |
 //! | `lock` | held by the process that judges |
 
 use crate::fs;
-use crate::rollback::{Tick, TickReader};
+use crate::rollback::{Decision, Tick, TickReader};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Largest file of ticks: a day of a usual service.
+/// Length of the file of ticks at which they are halved: hours of a usual service.
+const HALVED_AT: u64 = 16 << 20;
+/// Largest file of ticks, if they cannot be halved.
 const TICKS_MAX: u64 = 256 << 20;
 /// Longest line that is read.
 const LINE_MAX: u64 = 16 << 20;
@@ -32,25 +34,42 @@ pub struct StateError {
     message: String,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Rollout {
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Rollout {
     #[serde(rename = "rollout")]
     name: Option<String>,
     /// Seconds since 1970.
     begun: f64,
-    files: u64,
+    pub(super) files: u64,
     /// Whether our side began it, rather than a name of a controller.
     #[serde(default)]
     is_begun: bool,
+    /// The decision, if it is one against the rollout.
+    #[serde(default)]
+    held: Option<Held>,
+}
+
+/// A pause or a rollback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Held {
+    pub(super) decision: Decision,
+    pub(super) sentence: String,
 }
 
 /// An override as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct KeptOverride {
     /// Ticks before it.
-    after: u64,
+    pub(super) after: u64,
     pub(super) by: String,
     pub(super) reason: String,
+}
+
+impl KeptOverride {
+    /// With its line break.
+    pub(super) fn line(&self) -> String {
+        format!("{}\n", serde_json::to_string(self).unwrap_or_default())
+    }
 }
 
 /// Input of the judge, in its order.
@@ -65,19 +84,22 @@ pub(super) struct Resumed {
     pub(super) rollout: Option<String>,
     pub(super) begun: f64,
     pub(super) is_begun: bool,
+    pub(super) held: Option<Held>,
 }
 
 #[derive(Debug)]
 pub(super) struct State {
-    directory: PathBuf,
-    rollout: Rollout,
-    ticks: Option<File>,
-    bytes: u64,
-    lines: u64,
+    pub(super) directory: PathBuf,
+    pub(super) rollout: Rollout,
+    pub(super) ticks: Option<File>,
+    pub(super) bytes: u64,
+    pub(super) lines: u64,
+    /// Length of the file at which its ticks are halved next.
+    pub(super) halved_at: u64,
     /// A line may be torn: the next one begins on its own.
-    is_torn: bool,
+    pub(super) is_torn: bool,
     /// The last write that failed.
-    error: Option<String>,
+    pub(super) error: Option<String>,
     _lock: File,
 }
 
@@ -93,14 +115,14 @@ impl State {
         let lock = fs::lock_at(&directory.join("lock"), PATIENCE)
             .map_err(|error| failed(format!("cannot be locked: {error}")))?;
         let lock = lock.ok_or_else(|| failed("another process judges with it".to_owned()))?;
-        fs::remove_temporaries(directory, |target| target == b"rollout.json");
-        let none = Rollout { name: None, begun: 0.0, files: 0, is_begun: false };
+        fs::remove_temporaries(directory, |target| target == b"rollout.json" || target.ends_with(b".jsonl"));
         let mut state = Self {
             directory: directory.to_owned(),
-            rollout: none,
+            rollout: Rollout::default(),
             ticks: None,
             bytes: 0,
             lines: 0,
+            halved_at: HALVED_AT,
             is_torn: false,
             error: None,
             _lock: lock,
@@ -112,8 +134,12 @@ impl State {
         };
         match read {
             Ok(Some(rollout)) if rollout.begun.is_finite() && rollout.begun >= 0.0 => {
-                let Rollout { name, begun, is_begun, .. } = rollout.clone();
-                let resumed = Resumed { rollout: name, begun, is_begun };
+                let Rollout { name, begun, is_begun, held, .. } = rollout.clone();
+                let resumed = Resumed { rollout: name, begun, is_begun, held };
+                // A process that was killed may have left the files before or after these.
+                for other in [rollout.files.wrapping_sub(1), rollout.files.wrapping_add(1)] {
+                    state.remove(other);
+                }
                 state.rollout = rollout;
                 Ok((state, Some(resumed)))
             }
@@ -136,55 +162,56 @@ impl State {
                 each(Event::Override(one));
             }
         };
-        let (mut reader, mut line, mut failure) = (TickReader::new(), Vec::new(), None);
-        match File::open(self.ticks_path()) {
-            Err(error) => failure = Some(error),
-            Ok(file) => {
-                let mut file = BufReader::new(file);
-                loop {
-                    line.clear();
-                    match file.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
-                        Ok(0) => break,
-                        Ok(read) => self.bytes += read as u64,
-                        Err(error) => {
-                            failure = Some(error);
-                            break;
-                        }
-                    }
-                    self.is_torn = line.last() != Some(&b'\n');
-                    let text = String::from_utf8_lossy(&line);
-                    if let Ok(Some(tick)) = reader.read(&text) {
-                        due(self.lines, &mut each);
-                        self.lines += 1;
-                        each(Event::Tick(Box::new(tick), text.trim_end().to_owned()));
-                    }
-                }
+        let mut reader = TickReader::new();
+        let read = read(&self.ticks_path(), |line| {
+            self.bytes += line.len() as u64;
+            self.is_torn = line.last() != Some(&b'\n');
+            let text = String::from_utf8_lossy(line);
+            if let Ok(Some(tick)) = reader.read(&text) {
+                due(self.lines, &mut each);
+                self.lines += 1;
+                each(Event::Tick(Box::new(tick), text.trim_end().to_owned()));
             }
-        }
+            Ok(())
+        });
         due(u64::MAX, &mut each);
         self.ticks = self.append(&self.ticks_path());
-        if let Some(error) = &failure {
+        if let Err(error) = &read {
             let path = self.ticks_path();
             self.error = Some(format!("{} cannot be read to its end: {error}", path.display()));
         }
-        failure.is_none()
+        read.is_ok()
     }
 
     /// Begins a rollout: from here on a process that is started knows nothing of the one before it.
     pub(super) fn begin(&mut self, rollout: Option<&str>, begun: f64) {
         let old = self.rollout.files;
-        self.rollout = Rollout { name: rollout.map(str::to_owned), begun, files: old + 1, is_begun: false };
-        (self.bytes, self.lines, self.is_torn, self.error) = (0, 0, false, None);
+        self.rollout = Rollout { name: rollout.map(str::to_owned), begun, files: old + 1, ..Rollout::default() };
+        (self.bytes, self.lines, self.halved_at, self.is_torn, self.error) = (0, 0, HALVED_AT, false, None);
         // Files that are there are of a process that was killed between these steps.
-        let _: io::Result<()> = std::fs::remove_file(self.ticks_path());
-        let _: io::Result<()> = std::fs::remove_file(self.overrides_path());
+        self.remove(old + 1);
         self.ticks = self.append(&self.ticks_path());
         if !self.write() {
             // A process that is started goes on with the old ones.
             return;
         }
-        for name in [format!("ticks.{old}.jsonl"), format!("overrides.{old}.jsonl")] {
-            let _: io::Result<()> = std::fs::remove_file(self.directory.join(name));
+        self.remove(old);
+    }
+
+    /// Removes the files of this number.
+    pub(super) fn remove(&self, files: u64) {
+        for path in [self.ticks_of(files), self.overrides_of(files)] {
+            let _: io::Result<()> = std::fs::remove_file(path);
+        }
+    }
+
+    /// Notes a decision, or that there is none against the rollout.
+    pub(super) fn decided(&mut self, decision: Decision, sentence: &str) {
+        let against = Some(decision).filter(|decision| matches!(decision, Decision::Pause | Decision::Rollback));
+        // Its sentence may change at each look, and a write waits for the disk.
+        if self.rollout.held.as_ref().map(|held| held.decision) != against {
+            self.rollout.held = against.map(|decision| Held { decision, sentence: sentence.to_owned() });
+            self.write();
         }
     }
 
@@ -212,6 +239,9 @@ impl State {
                 self.bytes += text.len() as u64;
                 self.lines += 1;
                 self.is_torn = false;
+                if self.bytes >= self.halved_at {
+                    self.halve();
+                }
             }
             Err(error) => {
                 self.is_torn = true;
@@ -223,10 +253,9 @@ impl State {
     /// Appends an override.
     pub(super) fn push_override(&mut self, by: &str, reason: &str) {
         let kept = KeptOverride { after: self.lines, by: by.to_owned(), reason: reason.to_owned() };
-        let line = serde_json::to_string(&kept).unwrap_or_default();
         let path = self.overrides_path();
         let Some(mut file) = self.append(&path) else { return };
-        let written = file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_all());
+        let written = file.write_all(kept.line().as_bytes()).and_then(|()| file.sync_all());
         if let Err(error) = written {
             self.error = Some(format!("{} cannot be written: {error}", path.display()));
         }
@@ -247,7 +276,7 @@ impl State {
         self.bytes >= TICKS_MAX
     }
 
-    fn write(&mut self) -> bool {
+    pub(super) fn write(&mut self) -> bool {
         let text = serde_json::to_string(&self.rollout).unwrap_or_default();
         match fs::replace(&self.path(), text.as_bytes(), None) {
             Ok(()) | Err(fs::Failure { is_in_place: true, .. }) => true,
@@ -258,7 +287,7 @@ impl State {
         }
     }
 
-    fn append(&mut self, path: &Path) -> Option<File> {
+    pub(super) fn append(&mut self, path: &Path) -> Option<File> {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         fs::careful(&mut options, 0o600);
@@ -271,7 +300,7 @@ impl State {
         }
     }
 
-    fn overrides(&self) -> Vec<KeptOverride> {
+    pub(super) fn overrides(&self) -> Vec<KeptOverride> {
         let Ok(file) = File::open(self.overrides_path()) else { return Vec::new() };
         let mut text = Vec::new();
         let _: io::Result<usize> = file.take(OVERRIDES_MAX).read_to_end(&mut text);
@@ -284,12 +313,30 @@ impl State {
     }
 
     fn ticks_path(&self) -> PathBuf {
-        self.directory.join(format!("ticks.{}.jsonl", self.rollout.files))
+        self.ticks_of(self.rollout.files)
     }
 
     fn overrides_path(&self) -> PathBuf {
-        self.directory.join(format!("overrides.{}.jsonl", self.rollout.files))
+        self.overrides_of(self.rollout.files)
     }
+
+    pub(super) fn ticks_of(&self, files: u64) -> PathBuf {
+        self.directory.join(format!("ticks.{files}.jsonl"))
+    }
+
+    pub(super) fn overrides_of(&self, files: u64) -> PathBuf {
+        self.directory.join(format!("overrides.{files}.jsonl"))
+    }
+}
+
+/// Hands over the lines of a file, each with its line break.
+pub(super) fn read(path: &Path, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let (mut file, mut line) = (BufReader::new(File::open(path)?), Vec::new());
+    while file.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)? > 0 {
+        each(&line)?;
+        line.clear();
+    }
+    Ok(())
 }
 
 /// The largest number of a file of ticks.

@@ -52,12 +52,38 @@ pub(crate) fn bucket_name() -> String {
     format!("{}_bucket", REQUEST_DURATION_SECONDS.name)
 }
 
-/// The values added since `base`. A process that was restarted counts from 0: any counter that decreased gives it away,
-/// and then all of them are new.
+/// Whether the process was restarted since `base`: any counter that decreased gives it away. CPU seconds do not, as systems
+/// round them.
+pub(crate) fn is_restarted(base: &Counters, now: &Counters) -> bool {
+    let mut counts = now.iter().filter(|(counter, _)| **counter != Counter::Cpu);
+    counts.any(|(counter, value)| base.get(counter).is_some_and(|base| value < base))
+}
+
+/// The values added since `base`. A process that was restarted counts from 0, and all of them are new.
 pub(crate) fn added(base: &Counters, now: &Counters) -> Counters {
-    let is_restarted = now.iter().any(|(counter, value)| base.get(counter).is_some_and(|base| value < base));
+    let is_restarted = is_restarted(base, now);
     let since = |counter: &Counter| if is_restarted { 0.0 } else { base.get(counter).copied().unwrap_or(0.0) };
-    now.iter().map(|(counter, value)| (counter.clone(), value - since(counter))).collect()
+    now.iter().map(|(counter, value)| (counter.clone(), (value - since(counter)).max(0.0))).collect()
+}
+
+/// Seconds in which the process had requests; `None` if it does not count them.
+pub(crate) fn active_seconds(counters: &Counters) -> Option<f64> {
+    let seconds = counters.iter().filter_map(|(counter, value)| match counter {
+        Counter::ActiveSeconds { .. } => Some(*value),
+        _ => None,
+    });
+    seconds.reduce(f64::max)
+}
+
+/// Bounds of the buckets, by outcome.
+pub(crate) fn bounds(counters: &Counters) -> BTreeMap<&str, Vec<Bound>> {
+    let mut bounds: BTreeMap<&str, Vec<Bound>> = BTreeMap::new();
+    for counter in counters.keys() {
+        if let Counter::Bucket { outcome, le } = counter {
+            bounds.entry(outcome).or_default().push(*le);
+        }
+    }
+    bounds
 }
 
 #[cfg(test)]
@@ -75,5 +101,15 @@ mod tests {
         // The errors did not decrease, and are new all the same.
         assert_eq!(added(&counters(100.0, 5.0), &counters(7.0, 5.0)), counters(7.0, 5.0));
         assert_eq!(added(&Counters::new(), &counters(7.0, 5.0)), counters(7.0, 5.0));
+    }
+
+    #[test]
+    fn cpu_seconds_that_are_rounded_down_are_no_restart() {
+        let with = |cpu: f64, ok: f64, failed: f64| {
+            let mut counters = counters(ok, failed);
+            counters.insert(Counter::Cpu, cpu);
+            counters
+        };
+        assert_eq!(added(&with(12.34, 100.0, 5.0), &with(12.33, 130.0, 5.0)), with(0.0, 30.0, 0.0));
     }
 }

@@ -29,6 +29,8 @@
 //! | other gauges of the policy | the metric of that name, the mean | not measured |
 //! | `kpis` | two counters ([`Prometheus::kpi`]) | not measured |
 //!
+//! Servers that ask for credentials, or have a certificate of an authority of your own, need an [`Access`].
+//!
 //! Counters count from the first look on. A restart of an instance is found, and what it counted since is taken whole; what
 //! a missed scrape left out is in the next one.
 //!
@@ -51,6 +53,7 @@
 //! # Ok::<(), SourceError>(())
 //! ```
 
+mod access;
 mod contract;
 pub(crate) mod counters;
 mod fetch;
@@ -62,6 +65,7 @@ mod targets;
 mod text;
 mod ticks;
 
+pub use access::{Access, Credentials};
 pub use contract::{Source, SourceError};
 pub use prometheus::Prometheus;
 pub use scrape::Scrape;

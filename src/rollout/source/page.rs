@@ -53,7 +53,7 @@ impl Page {
             text,
             |name| is_of_ours(name) || wanted.gauges.contains(name),
             |sample| {
-                if reading.page.counters.len() + reading.seen.len() >= SERIES_MAX {
+                if reading.counters.len() + reading.seen.len() >= SERIES_MAX {
                     return Err(format!("more than {SERIES_MAX} series of one instance"));
                 }
                 if sample.name == bucket { reading.bucket(&sample) } else { reading.take(&sample) }
@@ -66,10 +66,13 @@ impl Page {
 struct Reading<'w> {
     wanted: &'w Wanted,
     page: Page,
+    /// Values with their lines.
+    counters: BTreeMap<Counter, (f64, usize)>,
     services: BTreeSet<String>,
     /// In flight and most of each bulkhead.
     bulkheads: BTreeMap<String, (f64, f64)>,
-    seen: BTreeSet<(String, String, String)>,
+    /// Lines of gauges.
+    seen: BTreeMap<(String, String, String), usize>,
 }
 
 impl<'w> Reading<'w> {
@@ -77,9 +80,10 @@ impl<'w> Reading<'w> {
         Self {
             wanted,
             page: Page::default(),
+            counters: BTreeMap::new(),
             services: BTreeSet::new(),
             bulkheads: BTreeMap::new(),
-            seen: BTreeSet::new(),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -96,16 +100,16 @@ impl<'w> Reading<'w> {
         if !sample.value.is_finite() || sample.value < 0.0 {
             return Err(format!("{} is {}, must be a number from 0 up", shown(sample), sample.value));
         }
-        match self.page.counters.insert(counter, sample.value) {
+        match self.counters.insert(counter, (sample.value, sample.line)) {
             None => Ok(()),
-            Some(_) => Err(twice(sample)),
+            Some((_, line)) => Err(twice(sample, line)),
         }
     }
 
     /// Reports a gauge's series that is there twice.
     fn once(&mut self, sample: &Sample<'_>, label: &str, other: &str) -> Result<(), String> {
         let key = (sample.name.to_owned(), sample.label(label).to_owned(), sample.label(other).to_owned());
-        if self.seen.insert(key) { Ok(()) } else { Err(twice(sample)) }
+        self.seen.insert(key, sample.line).map_or(Ok(()), |line| Err(twice(sample, line)))
     }
 
     fn bucket(&mut self, sample: &Sample<'_>) -> Result<(), String> {
@@ -135,11 +139,11 @@ impl<'w> Reading<'w> {
             MEMORY => self.gauge("memory", sample),
             metric if metric == HEALTH_STATUS.name => {
                 self.once(sample, "check", "")?;
-                // 1 passes; 0 is no result yet.
-                let is_failing = (sample.value - 1.0).abs() > 0.5;
+                // 1 passes; 0 is no result yet, and NaN is none either.
+                let is_passing = (sample.value - 1.0).abs() <= 0.5;
                 match sample.label("check") {
-                    "startup" => self.page.is_not_started = is_failing,
-                    "readiness" => self.page.is_not_ready = is_failing,
+                    "startup" => self.page.is_not_started = !is_passing,
+                    "readiness" => self.page.is_not_ready = !is_passing,
                     _ => {}
                 }
                 Ok(())
@@ -174,13 +178,15 @@ impl<'w> Reading<'w> {
 
     /// One that is not finite was not measured.
     fn gauge(&mut self, name: &str, sample: &Sample<'_>) -> Result<(), String> {
-        if sample.value.is_finite() && self.page.gauges.insert(name.to_owned(), sample.value).is_some() {
-            return Err(twice(sample));
+        if sample.value.is_finite() {
+            self.once(sample, "", "")?;
+            self.page.gauges.insert(name.to_owned(), sample.value);
         }
         Ok(())
     }
 
     fn finish(mut self) -> Result<Page, String> {
+        self.page.counters = self.counters.into_iter().map(|(counter, (value, _))| (counter, value)).collect();
         let has_requests = self.page.counters.keys().any(|counter| matches!(counter, Counter::Requests { .. }));
         let services = || self.services.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         let metric = REQUESTS.name;
@@ -202,8 +208,8 @@ impl<'w> Reading<'w> {
     }
 }
 
-fn twice(sample: &Sample<'_>) -> String {
-    format!("{} is there twice: the page must be that of one process", shown(sample))
+fn twice(sample: &Sample<'_>, line: usize) -> String {
+    format!("{} is there twice, also in line {line}: the page must be that of one process", shown(sample))
 }
 
 fn shown(sample: &Sample<'_>) -> String {
@@ -248,6 +254,25 @@ mod tests {
         assert_eq!(page.gauges, [("bulkhead.db".to_owned(), 0.25), ("memory".to_owned(), 1000.0)].into());
     }
 
+    #[test]
+    fn a_check_without_a_number_does_not_pass() {
+        let text = PAGE.replace("{check=\"readiness\"} 2", "{check=\"readiness\"} NaN");
+        assert!(Page::read(&text, &wanted("shop")).unwrap().is_not_ready);
+    }
+
+    /// What an OpenMetrics exposition has besides.
+    #[test]
+    fn creation_times_exemplars_and_the_end_of_a_page_are_no_counts() {
+        let text = format!(
+            "{PAGE}backstop_requests_created{{service=\"shop\",segment=\"default\",outcome=\"success\"}} 1.7e9\n\
+             backstop_request_duration_seconds_bucket{{service=\"shop\",outcome=\"failure\",le=\"1.0\"}} 3 1700000000.5 # {{trace=\"a\\\"b\"}} 0.5\n# EOF\n"
+        );
+        let page = Page::read(&text, &wanted("shop")).unwrap();
+        assert_eq!(page.counters.len(), 7);
+        let le = Bound::parse("1").unwrap();
+        assert!(page.counters.contains_key(&Counter::Bucket { outcome: "failure".into(), le }));
+    }
+
     proptest::proptest! {
         #[test]
         fn a_damaged_page_is_read_or_refused(at in 0..PAGE.len(), with in "[\\x00-\\x7f]{0,3}", cut in 0_usize..20) {
@@ -265,7 +290,16 @@ mod tests {
         let two = "backstop_requests_total{service=\"a\",segment=\"s\",outcome=\"success\"} 1\n\
                    backstop_requests_total{service=\"b\",segment=\"s\",outcome=\"success\"} 1\n";
         for (text, service, error) in [
-            (format!("{PAGE}{line} 98\n"), "shop", "line 18: backstop_requests_total{service=\"shop\""),
+            (
+                format!("{PAGE}{line} 98\n"),
+                "shop",
+                "line 18: backstop_requests_total{service=\"shop\",segment=\"default\",outcome=\"success\"} is there twice, also in line 1",
+            ),
+            (
+                format!("{PAGE}queue_age{{q=\"a\"}} 1\nqueue_age{{q=\"b\"}} 2\n"),
+                "shop",
+                "{q=\"b\"} is there twice, also in line 18",
+            ),
             (format!("{line} NaN\n"), "shop", "is NaN, must be a number from 0 up"),
             (format!("{line} -1\n"), "shop", "is -1, must be a number from 0 up"),
             (two.to_owned(), "c", "services there: \"a\", \"b\""),

@@ -1,7 +1,8 @@
 //! Direct scrape of the instances of both arms.
 
-use super::counters::{Counters, added};
-use super::fetch;
+use super::access::Access;
+use super::counters::{Counters, active_seconds, added};
+use super::fetch::{self, Failed};
 use super::page::{Page, Wanted};
 use super::sums::{Sums, tick};
 use super::targets::Targets;
@@ -9,6 +10,7 @@ use super::{Source, SourceError};
 use crate::clock::{Clock, Instant, timestamp};
 use crate::rollback::{Policy, Tick};
 use crate::sync::{AtomicU64, Ordering};
+use http::HeaderValue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use ureq::Agent;
@@ -19,9 +21,11 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Longest page.
 const PAGE_MAX: u64 = 8 << 20;
 /// Instances that are asked at once.
-const THREADS: usize = 16;
+const THREADS: usize = 32;
 /// Time for which the counters of an instance that is no longer listed are kept: it may be back.
 const KEPT: Duration = Duration::from_secs(3_600);
+/// Seconds for which a process may have had requests before it was listed.
+const UNLISTED: f64 = 60.0;
 /// Most instances of which counters are kept.
 const KEPT_MAX: usize = 8_000;
 
@@ -31,7 +35,10 @@ const KEPT_MAX: usize = 8_000;
 /// that is first listed after the first look counts from 0. What a failed scrape missed is in the next one; until then
 /// the instance counts as not ready. Where no instance is listed, the arm has none: it is scaled to 0.
 ///
-/// Limits: a second an instance, 5 seconds for all, 8 MiB and 5,000 series a page, 2,000 instances an arm; 16 are asked at once.
+/// `backstop_active_seconds_total` shows a process that is no new one: it had requests in more seconds than passed since the last
+/// look, and a minute. What it counted before, it counted unseen, and is left out, with a warning.
+///
+/// Limits: a second an instance, 5 seconds for all, 8 MiB and 5,000 series a page, 2,000 instances an arm; 32 are asked at once.
 ///
 /// # Examples
 ///
@@ -51,6 +58,7 @@ pub struct Scrape {
     wanted: Wanted,
     canary: Targets,
     baseline: Option<Targets>,
+    access: Access,
     agent: Agent,
     clock: Clock,
     /// Our wall clock at a moment of the other one: setting it changes no tick.
@@ -64,21 +72,12 @@ pub struct Scrape {
 /// An instance that was listed once.
 #[derive(Debug)]
 struct Known {
-    /// `None`: it was listed at the first look, and has not answered since.
-    base: Option<Counters>,
+    /// Its counters, and when; `None`: it was listed at the first look, and has not answered since.
+    base: Option<(Counters, Instant)>,
     listed: Instant,
 }
 
 type Answers = BTreeMap<String, Result<Page, Failed>>;
-
-/// A scrape that failed.
-#[derive(Debug)]
-enum Failed {
-    /// No page came.
-    Unreachable(String),
-    /// One came that says nothing, or not what it should.
-    Wrong(String),
-}
 
 impl Scrape {
     /// Scrapes the canary's instances for this service, as its signals are named.
@@ -89,7 +88,8 @@ impl Scrape {
             wanted: Wanted { service: service.to_owned(), gauges: BTreeSet::new() },
             canary,
             baseline: None,
-            agent: fetch::agent(2 * THREADS),
+            agent: fetch::agent(2 * THREADS, &Access::default()),
+            access: Access::default(),
             clock,
             known: BTreeMap::new(),
             last: None,
@@ -110,8 +110,14 @@ impl Scrape {
         self
     }
 
+    /// Credentials and certificate authorities for every instance. Default: none, and the public ones.
+    #[must_use]
+    pub fn access(self, access: Access) -> Self {
+        Self { agent: fetch::agent(2 * THREADS, &access), access, ..self }
+    }
+
     /// Pages of all instances, fetched by a few threads.
-    fn fetch(&self, urls: &BTreeSet<String>) -> Answers {
+    fn fetch(&self, urls: &BTreeSet<String>, authorization: Option<&HeaderValue>) -> Answers {
         let urls: Vec<_> = urls.iter().collect();
         let (next, begun) = (AtomicU64::new(0), self.clock.now());
         let work = || {
@@ -120,8 +126,7 @@ impl Scrape {
                 let left = LOOK.saturating_sub(self.clock.now().saturating_duration_since(begun));
                 let answer = match left.min(TIMEOUT) {
                     Duration::ZERO => Err(Failed::Unreachable("not asked within 5 s".to_owned())),
-                    within => fetch::get(&self.agent, url, within, PAGE_MAX)
-                        .map_err(Failed::Unreachable)
+                    within => fetch::get(&self.agent, url, authorization, within, PAGE_MAX)
                         .and_then(|text| Page::read(&text, &self.wanted).map_err(Failed::Wrong)),
                 };
                 answers.push(((*url).clone(), answer));
@@ -162,27 +167,38 @@ impl Scrape {
         Ok(())
     }
 
-    /// Adds up an arm.
-    fn arm(&mut self, urls: &BTreeSet<String>, answers: &Answers, is_first: bool) -> Sums {
+    /// Adds up an arm; so many seconds after the last look, `None` at the first one.
+    fn arm(&mut self, urls: &BTreeSet<String>, answers: &Answers, since: Option<f64>) -> Sums {
         let (mut sums, now) = (Sums::default(), self.clock.now());
         sums.instances.get_or_insert_default();
         for url in urls {
             let known = self.known.get_mut(url);
             if let Some(Ok(page)) = answers.get(url) {
-                let added = match known {
-                    _ if is_first => None,
-                    Some(known) => known.base.as_ref().map(|base| added(base, &page.counters)),
-                    None => Some(page.counters.clone()),
+                let counted = match (since, known) {
+                    (None, _) => None,
+                    (_, Some(known)) => known.base.as_ref().map(|(base, at)| {
+                        let since = now.saturating_duration_since(*at).as_secs_f64();
+                        (added(base, &page.counters), since)
+                    }),
+                    (Some(since), None) => Some((page.counters.clone(), since)),
                 };
-                sums.add(page, added);
-                self.known.insert(url.clone(), Known { base: Some(page.counters.clone()), listed: now });
+                let is_seen = |(added, since): &(Counters, f64)| {
+                    active_seconds(added).is_none_or(|active| active <= since + UNLISTED)
+                };
+                if counted.as_ref().is_some_and(|counted| !is_seen(counted)) {
+                    let sentence = "had requests in more seconds than have passed: it is another process than before, and \
+                                    counts from now on";
+                    self.warnings.push(format!("{url} {sentence}"));
+                }
+                sums.add(page, counted.filter(is_seen).map(|(added, _)| added));
+                self.known.insert(url.clone(), Known { base: Some((page.counters.clone(), now)), listed: now });
                 continue;
             }
             sums.add_unreachable();
             match known {
                 Some(known) => known.listed = now,
                 // Its counters are not from 0: they are the base when it answers.
-                None if is_first => drop(self.known.insert(url.clone(), Known { base: None, listed: now })),
+                None if since.is_none() => drop(self.known.insert(url.clone(), Known { base: None, listed: now })),
                 None => {}
             }
         }
@@ -211,7 +227,8 @@ impl Source for Scrape {
         if let Some(both) = baseline.as_ref().and_then(|baseline| canary.intersection(baseline).next()) {
             self.warnings.push(format!("{both} is listed in both arms"));
         }
-        let answers = self.fetch(&all);
+        let authorization = self.access.authorization().map_err(SourceError::new)?;
+        let answers = self.fetch(&all, authorization.as_ref());
         let at = self.zero.0 + self.clock.now().saturating_duration_since(self.zero.1).as_secs_f64();
         let is_first = self.last.is_none();
         if answers.values().all(Result::is_err)
@@ -224,13 +241,13 @@ impl Source for Scrape {
         if let Some(urls) = &baseline {
             self.check("baseline", urls, &answers)?;
         }
-        let own = self.arm(&canary, &answers, is_first);
-        let other = baseline.as_ref().map(|urls| self.arm(urls, &answers, is_first));
+        let since = self.last.map(|last| (at - last).max(0.0));
+        let own = self.arm(&canary, &answers, since);
+        let other = baseline.as_ref().map(|urls| self.arm(urls, &answers, since));
         self.forget(&all);
-        let last = self.last.replace(at);
-        let Some(last) = last else { return Ok(None) };
-        let (tick, warnings) =
-            tick(at, (at - last).max(0.0), own, other).map_err(|error| SourceError::new(error.to_string()))?;
+        self.last = Some(at);
+        let Some(since) = since else { return Ok(None) };
+        let (tick, warnings) = tick(at, since, own, other).map_err(|error| SourceError::new(error.to_string()))?;
         self.warnings.extend(warnings);
         Ok(Some(tick))
     }

@@ -1,6 +1,6 @@
 //! Sums over the instances of an arm, and the tick of both arms.
 
-use super::counters::{Counter, Counters};
+use super::counters::{Bound, Counter, Counters, bounds};
 use super::page::Page;
 use crate::config::ConfigError;
 use crate::rollback::{Arm, BreakerReport, BreakerShare, Buckets, Instances, Kpi, Latency, Segment, Tick};
@@ -22,6 +22,10 @@ pub(crate) struct Sums {
     pub(crate) gauges: BTreeMap<String, (f64, f64)>,
     /// Instances whose CPU time is known over the time since the last look.
     pub(crate) cpu: f64,
+    /// Bounds of the buckets by outcome.
+    bounds: BTreeMap<String, Vec<Bound>>,
+    /// Whether instances differ in them: then counts of one bound are those of some instances only.
+    pub(crate) has_mixed_bounds: bool,
 }
 
 impl Sums {
@@ -41,6 +45,10 @@ impl Sums {
             let (sum, of) = self.gauges.entry(name.clone()).or_default();
             *sum += value;
             *of += 1.0;
+        }
+        for (outcome, bounds) in bounds(&page.counters) {
+            let known = self.bounds.entry(outcome.to_owned()).or_insert_with(|| bounds.clone());
+            self.has_mixed_bounds |= *known != bounds;
         }
         for (counter, value) in added.into_iter().flatten() {
             self.cpu += if counter == Counter::Cpu { 1.0 } else { 0.0 };
@@ -96,6 +104,9 @@ impl Sums {
             }
         }
         arm.kpis.values_mut().for_each(|kpi| kpi.good = kpi.good.min(kpi.total));
+        if self.has_mixed_bounds {
+            return arm;
+        }
         let success = buckets.remove("success").and_then(plain);
         let latency = Latency { success, failure: buckets.remove("failure").and_then(plain) };
         if latency.success.is_some() || latency.failure.is_some() {
@@ -143,9 +154,16 @@ pub(crate) fn tick(
     let segments: BTreeSet<_> = canary.segments().chain(baseline.iter().flat_map(Sums::segments)).cloned().collect();
     let one = (segments.len() == 1).then(|| segments.into_iter().next()).flatten();
     let latency_segment = one.unwrap_or_else(|| ALL_SEGMENTS.to_owned());
-    let mut canary = canary.into_arm(&latency_segment, seconds);
-    let mut baseline = baseline.map(|baseline| baseline.into_arm(&latency_segment, seconds));
     let mut warnings = Vec::new();
+    let mut arm = |name: &str, sums: Sums| {
+        if sums.has_mixed_bounds {
+            let sentence = "have different bounds of latency buckets: its latencies are not measured";
+            warnings.push(format!("instances of the {name} {sentence}"));
+        }
+        sums.into_arm(&latency_segment, seconds)
+    };
+    let mut canary = arm("canary", canary);
+    let mut baseline = baseline.map(|baseline| arm("baseline", baseline));
     let other = baseline.as_mut().and_then(|arm| arm.segments.get_mut(&latency_segment));
     if let (Some(own), Some(other)) = (canary.segments.get_mut(&latency_segment), other) {
         let both = [
@@ -205,6 +223,31 @@ mod tests {
         let instances = tick.canary.instances.unwrap();
         assert_eq!((instances.total, instances.not_ready), (3.0, 1.0));
         assert_eq!(warnings, [""; 0]);
+    }
+
+    #[test]
+    fn instances_with_different_buckets_are_an_arm_without_latencies() {
+        let (tick, warnings) =
+            tick(7.0, 1.0, sums(&[page(5, "0.1"), page(5, "0.2")]), Some(sums(&[page(5, "0.1")]))).unwrap();
+        assert_eq!(
+            warnings,
+            ["instances of the canary have different bounds of latency buckets: its latencies are not measured"]
+        );
+        assert!(!tick.canary.segments.contains_key(ALL_SEGMENTS));
+        assert_eq!(tick.canary.segments["a"].requests, Some(14.0));
+        assert!(tick.baseline.unwrap().segments[ALL_SEGMENTS].latency.success.is_some());
+    }
+
+    #[test]
+    fn a_histogram_without_its_last_bucket_is_not_measured() {
+        assert_eq!(plain(vec![(0.1, 4.0), (0.5, 9.0)]), None);
+        let counts = |cumulative: Vec<(f64, f64)>| plain(cumulative).unwrap().counts;
+        assert_eq!(counts(vec![(0.1, 4.0), (f64::INFINITY, 9.0)]), [4.0, 5.0]);
+        assert_eq!(
+            counts(vec![(0.1, 4.0), (0.5, 3.0), (f64::INFINITY, 9.0)]),
+            [4.0, 0.0, 5.0],
+            "a scrape amid a count"
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ const ALLOWED: &str =
 /// |---|---|
 /// | `http://10.0.0.1:9090/metrics,10.0.0.2:9090` | these; without a path, `/metrics` |
 /// | `file:canary.json` | those of a file of Prometheus's `file_sd`, with `__scheme__` and `__metrics_path__` of its labels, or of a text file with an address a line |
-/// | `dns:canary.shop.svc:9090/metrics` | every address of the name: a headless service with `publishNotReadyAddresses`, since instances that are not listed are not seen to be not ready |
+/// | `dns:canary.shop.svc:9090/metrics` | every address of the name, IPv4 alone where it has both: a headless service with `publishNotReadyAddresses`, since instances that are not listed are not seen to be not ready |
 ///
 /// # Examples
 ///
@@ -86,7 +86,7 @@ impl Targets {
                 listed(&text).map_err(|error| format!("{shown}: {error}"))?
             }
             Kind::Dns { name, path } => match name.to_socket_addrs() {
-                Ok(all) => all.map(|address: SocketAddr| format!("http://{address}{path}")).collect(),
+                Ok(all) => one_family(all).map(|address| format!("http://{address}{path}")).collect(),
                 Err(error) if is_no_address(&error.to_string()) => BTreeSet::new(),
                 Err(error) => return Err(format!("{name} cannot be resolved: {error}")),
             },
@@ -99,6 +99,13 @@ impl Targets {
         }
         Ok(all)
     }
+}
+
+/// An instance of a network with both has an address of each family, and counts once: by the older one, if there is any.
+fn one_family(all: impl Iterator<Item = SocketAddr>) -> impl Iterator<Item = SocketAddr> {
+    let all: Vec<_> = all.collect();
+    let is_v4 = all.iter().any(SocketAddr::is_ipv4);
+    all.into_iter().filter(move |address| address.is_ipv4() == is_v4)
 }
 
 /// Whether a resolver says that a name has no address, or does not exist. Its error has no code: these are the sentences
@@ -172,6 +179,15 @@ mod tests {
         assert_eq!(listed(json).unwrap(), ["http://a:1/m".to_owned(), "http://b:2/m".to_owned()].into());
         assert_eq!(listed("a:1 # one\n\n# none\n").unwrap(), ["http://a:1/metrics".to_owned()].into());
         assert_eq!(listed("[]").unwrap().len(), 0);
+    }
+
+    #[test]
+    fn an_instance_with_addresses_of_both_families_counts_once() {
+        let of = |all: &[&str]| -> Vec<String> {
+            one_family(all.iter().map(|one| one.parse().unwrap())).map(|address| address.to_string()).collect()
+        };
+        assert_eq!(of(&["[fd00::7]:9090", "10.0.0.7:9090", "10.0.0.8:9090"]), ["10.0.0.7:9090", "10.0.0.8:9090"]);
+        assert_eq!(of(&["[fd00::7]:9090", "[fd00::8]:9090"]), ["[fd00::7]:9090", "[fd00::8]:9090"]);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(crate) struct Sample<'a> {
     pub(crate) name: &'a str,
     pub(crate) labels: Vec<(&'a str, Cow<'a, str>)>,
     pub(crate) value: f64,
+    /// Number of its line, from 1 on.
+    pub(crate) line: usize,
 }
 
 impl Sample<'_> {
@@ -45,14 +47,14 @@ pub(crate) fn read<'a>(
             return Err(bad(line));
         }
         if is_wanted(name) {
-            let sample = sample(name, rest).ok_or_else(|| bad(line))?;
+            let sample = sample(name, rest, i + 1).ok_or_else(|| bad(line))?;
             each(sample).map_err(|message| format!("line {}: {message}", i + 1))?;
         }
     }
     Ok(())
 }
 
-fn sample<'a>(name: &'a str, rest: &'a str) -> Option<Sample<'a>> {
+fn sample<'a>(name: &'a str, rest: &'a str, line: usize) -> Option<Sample<'a>> {
     let (labels, rest) = match rest.trim_start().strip_prefix('{') {
         Some(rest) => split_labels(rest)?,
         None => (Vec::new(), rest),
@@ -61,7 +63,7 @@ fn sample<'a>(name: &'a str, rest: &'a str) -> Option<Sample<'a>> {
     let value = words.next()?.parse().ok()?;
     // A timestamp, or the exemplar of OpenMetrics.
     let is_end = words.next().is_none_or(|word| word == "#" || word.parse::<f64>().is_ok());
-    is_end.then_some(Sample { name, labels, value })
+    is_end.then_some(Sample { name, labels, value, line })
 }
 
 fn split_name(text: &str) -> Option<(&str, &str)> {

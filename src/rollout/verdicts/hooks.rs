@@ -1,9 +1,9 @@
 //! Hooks of Flagger.
 
-use super::answer::{problem, text};
+use super::answer::text;
 use super::body;
 use super::decide::Hook;
-use super::services::{Routes, Service, is_name};
+use super::services::{Routes, Service, check_name};
 use crate::rollout::judging::Named;
 use crate::sync::Ordering;
 use axum::body::Body;
@@ -28,22 +28,15 @@ impl Payload {
 }
 
 /// Answers a hook: 200 for yes, 403 with the reason for no.
-pub(super) async fn answer(routes: &Routes, hook: Hook, headers: &HeaderMap, body: Body) -> Response {
-    let payload = match body::read::<Payload>(body).await {
-        Ok(payload) => payload,
-        Err(response) => return *response,
-    };
+pub(super) async fn answer(
+    routes: &Routes,
+    hook: Hook,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Box<Response>> {
+    let payload = body::read::<Payload>(body).await?;
     if let Some(token) = &routes.token {
-        match token.is_presented(payload.metadata("token"), headers) {
-            Some(true) => {}
-            Some(false) => {
-                return problem(StatusCode::FORBIDDEN, "wrong_token", "the token is not the one of this judge");
-            }
-            None => {
-                let detail = "a token is required, in metadata.token or as Authorization: Bearer";
-                return problem(StatusCode::UNAUTHORIZED, "no_token", detail);
-            }
-        }
+        token.check(payload.metadata("token"), headers)?;
     }
     let service = match payload.metadata("service") {
         Some(name) => routes.services.get(name),
@@ -51,24 +44,16 @@ pub(super) async fn answer(routes: &Routes, hook: Hook, headers: &HeaderMap, bod
     };
     let Some(service) = service else {
         let asked = payload.metadata("service").unwrap_or(&payload.name);
-        return routes.unknown(asked);
+        return Err(Box::new(routes.unknown(asked)));
     };
-    if !payload.checksum.is_empty() {
-        if !is_name(&payload.checksum) {
-            return problem(
-                StatusCode::BAD_REQUEST,
-                "bad_checksum",
-                "checksum: at most 200 bytes without control characters",
-            );
-        }
-        if service.verdicts.name(&payload.checksum) == Named::Superseded {
-            return text(
-                StatusCode::FORBIDDEN,
-                format!("rollout {} was superseded by another one\n", payload.checksum),
-            );
+    let checksum = &payload.checksum;
+    if !checksum.is_empty() {
+        check_name("checksum", checksum)?;
+        if service.verdicts.name(checksum) == Named::Superseded {
+            return Ok(text(StatusCode::FORBIDDEN, format!("rollout {checksum} was superseded by another one\n")));
         }
     }
-    decide(service, hook)
+    Ok(decide(service, hook))
 }
 
 fn decide(service: &Service, hook: Hook) -> Response {

@@ -1,8 +1,8 @@
 //! Overrides by people.
 
-use super::answer::{problem, text};
+use super::answer::text;
 use super::body;
-use super::services::{Routes, is_name};
+use super::services::{Routes, check_name};
 use super::token::HookToken;
 use crate::rollout::judging::Verdicts;
 use crate::sync::Arc;
@@ -36,22 +36,13 @@ pub fn overrides(verdicts: impl IntoIterator<Item = Verdicts>, token: HookToken)
 }
 
 async fn answer(routes: &Routes, request: Request) -> Result<Response, Box<Response>> {
-    let denied = |status, code, detail| Err(Box::new(problem(status, code, detail)));
-    match routes.token.as_ref().and_then(|token| token.is_presented(None, request.headers())) {
-        Some(true) => {}
-        Some(false) => return denied(StatusCode::FORBIDDEN, "wrong_token", "the token is not the one for overrides"),
-        None => {
-            return denied(StatusCode::UNAUTHORIZED, "no_token", "a token is required, as Authorization: Bearer");
-        }
+    if let Some(token) = &routes.token {
+        token.check(None, request.headers())?;
     }
     let Override { service, by, reason } = body::read(request.into_body()).await?;
     let service = routes.service(service.as_deref())?;
-    for (field, value) in [("by", &by), ("reason", &reason)] {
-        if !is_name(value) {
-            let detail = format!("{field}: 1 to 200 bytes without control characters");
-            return denied(StatusCode::BAD_REQUEST, "bad_body", &detail);
-        }
-    }
+    check_name("by", &by)?;
+    check_name("reason", &reason)?;
     service.verdicts.ask_override(by, reason);
     Ok(text(StatusCode::ACCEPTED, "in force at the next look\n".to_owned()))
 }

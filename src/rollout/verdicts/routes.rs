@@ -2,10 +2,10 @@
 
 use super::answer::{json, metrics, problem};
 use super::decide::Hook;
-use super::services::{Routes, is_name};
+use super::services::{Routes, check_name};
 use super::token::HookToken;
-use super::{hooks, query};
-use crate::rollout::judging::{Named, Verdicts};
+use super::{hooks, query, rollouts};
+use crate::rollout::judging::Verdicts;
 use crate::sync::Arc;
 use axum::Router;
 use axum::extract::{RawPathParams, Request, State};
@@ -13,19 +13,20 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode};
 
-/// Routes of the verdicts of these services: `/v1/verdict`, `/v1/evidence`, `/v1/hooks/..` and `/metrics`.
+/// Routes of the verdicts of these services: `/v1/verdict`, `/v1/rollout`, `/v1/evidence`, `/v1/hooks/..` and `/metrics`.
 ///
-/// With a token, hooks need it, and so does a `?rollout=` that is not the one judged.
+/// With a token, hooks need it; `POST /v1/rollout` always does, and is refused without one.
 pub fn router(verdicts: impl IntoIterator<Item = Verdicts>, token: Option<HookToken>) -> Router {
     let routes = Arc::new(Routes::new(verdicts, token));
     let mut all = Router::new()
         .route("/v1/verdict", get(verdict))
+        .route("/v1/rollout", post(rollout))
         .route("/v1/evidence", get(evidence))
         .route("/v1/evidence/{id}", get(piece))
         .route("/metrics", get(page));
     for (hook, name) in Hook::ALL {
         let answer = move |State(routes): State<Arc<Routes>>, headers: HeaderMap, request: Request| async move {
-            hooks::answer(&routes, hook, &headers, request.into_body()).await
+            hooks::answer(&routes, hook, &headers, request.into_body()).await.unwrap_or_else(|response| *response)
         };
         all = all.route(&format!("/v1/hooks/{name}"), post(answer));
     }
@@ -41,22 +42,18 @@ fn answer(routes: &Routes, request: &Request) -> Result<Response, Box<Response>>
     let query = query::values(request.uri().query().unwrap_or_default(), ["service", "rollout"]);
     let [service, rollout] = query.map_err(|detail| bad("bad_query", &detail))?;
     let service = routes.service(service.as_deref())?;
-    if let Some(rollout) = rollout.filter(|rollout| !service.verdicts.is_current(rollout)) {
-        if !is_name(&rollout) {
-            return Err(bad("bad_query", "rollout: 1 to 200 bytes without control characters"));
+    let published = match rollout {
+        None => service.verdicts.latest(),
+        Some(rollout) => {
+            check_name("rollout", &rollout)?;
+            service.verdicts.of(&rollout)
         }
-        if let Some(token) = &routes.token
-            && token.is_presented(None, request.headers()) != Some(true)
-        {
-            let detail = "a token is required to name another rollout, as Authorization: Bearer";
-            return Err(Box::new(problem(StatusCode::UNAUTHORIZED, "no_token", detail)));
-        }
-        if service.verdicts.name(&rollout) == Named::Superseded {
-            let detail = format!("rollout {rollout} was superseded by another one");
-            return Err(Box::new(problem(StatusCode::CONFLICT, "superseded", &detail)));
-        }
-    }
-    Ok(json(service.verdicts.latest().json().to_owned()))
+    };
+    Ok(json(published.json().to_owned()))
+}
+
+async fn rollout(State(routes): State<Arc<Routes>>, request: Request) -> Response {
+    rollouts::answer(&routes, request).await.unwrap_or_else(|response| *response)
 }
 
 async fn evidence(State(routes): State<Arc<Routes>>, request: Request) -> Response {

@@ -64,7 +64,15 @@ impl Routes {
     }
 }
 
-/// Returns whether this can be the name of a rollout.
-pub(super) fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control)
+/// Checks that this can be the name of a rollout, or of a person.
+///
+/// # Errors
+///
+/// The answer to a request whose field it is.
+pub(super) fn check_name(field: &str, name: &str) -> Result<(), Box<Response>> {
+    if !name.is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let detail = format!("{field}: 1 to {NAME_MAX} bytes without control characters");
+    Err(Box::new(problem(StatusCode::BAD_REQUEST, "bad_name", &detail)))
 }

@@ -1,7 +1,10 @@
 //! The token of controllers.
 
+use super::answer::problem;
 use crate::config::{ConfigError, Problem};
 use crate::kill_switch::Sha256;
+use axum::response::Response;
+use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderMap};
 use subtle::ConstantTimeEq as _;
 
@@ -9,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 const SHORTEST: usize = 16;
 const LONGEST: usize = 1_000;
 
-/// A secret that controllers present: in `metadata.token` of a hook, or as `Authorization: Bearer`.
+/// A secret that controllers or people present: in `metadata.token` of a hook, or as `Authorization: Bearer`.
 ///
 /// It is compared in constant time, and neither kept as text nor shown by `Debug`.
 #[derive(Clone)]
@@ -29,14 +32,24 @@ impl HookToken {
         Ok(Self(Sha256::of(text.as_bytes())))
     }
 
-    /// Returns whether one of these is it; `None` if none was presented.
-    pub(super) fn is_presented(&self, metadata: Option<&str>, headers: &HeaderMap) -> Option<bool> {
+    /// Checks that one of these is it.
+    ///
+    /// # Errors
+    ///
+    /// The answer to a request without it: 401, or 403 for another one.
+    pub(super) fn check(&self, metadata: Option<&str>, headers: &HeaderMap) -> Result<(), Box<Response>> {
         let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let bearer =
             header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let presented = metadata.or(bearer.map(|(_, token)| token))?;
+        let Some(presented) = metadata.or(bearer.map(|(_, token)| token)) else {
+            let detail = "a token is required, as Authorization: Bearer, or in metadata.token of a hook";
+            return Err(Box::new(problem(StatusCode::UNAUTHORIZED, "no_token", detail)));
+        };
         let hash = Sha256::of(presented.as_bytes());
-        Some(hash.as_bytes().ct_eq(self.0.as_bytes()).into())
+        if hash.as_bytes().ct_eq(self.0.as_bytes()).into() {
+            return Ok(());
+        }
+        Err(Box::new(problem(StatusCode::FORBIDDEN, "wrong_token", "the token is not the one for this request")))
     }
 }
 

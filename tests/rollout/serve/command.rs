@@ -42,7 +42,7 @@ impl Served {
     }
 
     fn verdict(&self) -> Value {
-        http("GET", self.address, "/v1/verdict?service=shop&rollout=1.2.4", "").1.parse().unwrap()
+        http("GET", self.address, "/v1/verdict?service=shop", "").1.parse().unwrap()
     }
 
     fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
@@ -129,6 +129,18 @@ fn mistakes_of_usage_say_what_to_do() {
         (&["--source", "scrape", "--canary", "ftp://a"], 2, "--canary: invalid configuration: targets: \"ftp://a\""),
         (&["--source", "prometheus:http://a", "--canary", "", "--kpi", "x"], 2, "must be NAME=GOOD;TOTAL"),
         (&["--source", "scrape", "--canary", "a:1", "--kpi", "x=a;b"], 2, "--kpi is for --source prometheus:URL"),
+        (&["--source", "scrape", "--canary", "a:1", "--ca-file", "/no/such/file"], 2, "/no/such/file cannot be read"),
+        (&["--source", "ticks:-", "--bearer-token-file", short], 2, "--ca-file are for servers"),
+        (
+            &["--source", "scrape", "--canary", "a:1", "--bearer-token-file", short, "--basic-auth-file", short],
+            2,
+            "cannot be used with",
+        ),
+        (
+            &["--source", "prometheus:http://a", "--canary", "", "--basic-auth-file", short],
+            2,
+            "must hold a line user:password",
+        ),
         (&["--source", "ticks:/no/such/file"], 2, "/no/such/file cannot be read"),
         (&["--source", "ticks:a.jsonl", "--state", "b"], 2, "--state: not allowed with --source ticks:FILE"),
         (&["--source", "scrape", "--canary", "a:1", "--policy", "/no/such/file"], 2, "/no/such/file cannot be read"),

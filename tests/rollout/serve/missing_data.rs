@@ -1,6 +1,6 @@
 //! Sources that fail, and canaries that are not there.
 
-use super::scene::Scene;
+use super::scene::{Scene, payload};
 use crate::kit::arm;
 use backstop::rollback::{Arm, Decision, Instances, Policy, TriggerState};
 use backstop::rollout::judging::DataState;
@@ -127,7 +127,7 @@ fn a_pause_of_a_named_rollout_outlives_a_night_without_the_canary() {
 #[test]
 fn the_time_to_become_ready_begins_with_the_first_listed_instance() {
     let mut scene = Scene::started(Policy::default(), None);
-    assert_eq!(scene.get("/v1/verdict?rollout=first").0, 200);
+    assert_eq!(scene.hook("confirm-rollout", &payload("first")).0, 200);
     let published = (0..600).map(|_| scene.tick(of(0.0, 0.0), of(2.0, 0.0))).last().unwrap();
     assert_eq!((published.decision(), published.rollout()), (Decision::Collecting, Some("first")));
     let published = (0..290).map(|_| scene.tick(of(2.0, 2.0), of(2.0, 0.0))).last().unwrap();

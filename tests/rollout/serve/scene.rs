@@ -1,6 +1,6 @@
 //! A judging process with a scripted source and a clock that the test moves, behind its routes.
 
-use crate::kit::{Script, arm, http, serve};
+use crate::kit::{Script, arm, block_on, http, serve};
 use backstop::clock::{Clock, ManualClock};
 use backstop::rollback::{Arm, Policy, Tick};
 use backstop::rollout::judging::{Judging, Published};
@@ -87,6 +87,24 @@ impl Scene {
 
     pub(crate) fn hook(&self, hook: &str, payload: &Value) -> (u16, String) {
         http("POST", self.address, &format!("/v1/hooks/{hook}"), &payload.to_string())
+    }
+
+    /// Status and body of a POST with this token.
+    pub(crate) fn post(&self, path: &str, token: Option<&str>, body: &str) -> (u16, String) {
+        let request = reqwest::Client::new().post(format!("http://{}{path}", self.address)).body(body.to_owned());
+        let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
+        block_on(async {
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        })
+    }
+
+    /// A controller begins a rollout; returns whether judging begins anew.
+    pub(crate) fn begin(&self, rollout: &str) -> bool {
+        let (status, body) =
+            self.post("/v1/rollout", Some(TOKEN), &serde_json::json!({ "rollout": rollout }).to_string());
+        assert_eq!(status, 200, "{body}");
+        body.parse::<Value>().unwrap()["begun"].as_bool().unwrap()
     }
 
     /// Answers to the four hooks, in the order of the table in the docs.

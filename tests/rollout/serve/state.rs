@@ -1,15 +1,21 @@
 //! State on disk: torn, damaged, full of names, locked.
 
 use crate::kit::{Script, arm};
-use backstop::rollback::{Arm, Decision, Instances, Judge, Policy, Tick, TickReader};
+use backstop::clock::{Clock, ManualClock};
+use backstop::rollback::{Arm, Decision, Instances, Judge, Policy, Samples, Tick, TickReader};
 use backstop::rollout::judging::{DataState, Judging};
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 fn judging(source: &Script) -> Judging {
-    let (clock, time) = backstop::clock::Clock::manual();
-    time.advance(std::time::Duration::from_secs(1));
-    Judging::with_clock("shop", Policy::default(), source.clone(), clock)
+    timed(source).0
+}
+
+fn timed(source: &Script) -> (Judging, ManualClock) {
+    let (clock, time) = Clock::manual();
+    time.advance(Duration::from_secs(1));
+    (Judging::with_clock("shop", Policy::default(), source.clone(), clock), time)
 }
 
 /// Seconds that begin at this one.
@@ -116,7 +122,7 @@ fn a_name_that_is_said_later_changes_no_evidence_id() {
     let before = ids(&first);
     let router = backstop::rollout::verdicts::router([first.verdicts()], None);
     let address = crate::kit::serve(router);
-    assert_eq!(crate::kit::http("GET", address, "/v1/verdict?rollout=1.2.4", "").0, 200);
+    assert_eq!(crate::kit::http("POST", address, "/v1/hooks/rollback", r#"{"checksum": "1.2.4"}"#).0, 200);
     assert_eq!(first.look().rollout(), Some("1.2.4"));
     drop(first);
     let second = judging(&source).state(folder.path()).unwrap();
@@ -171,6 +177,97 @@ fn a_restart_after_the_canary_is_gone_is_idle() {
     let latest = second.verdicts().latest();
     assert_eq!(latest.decision(), Decision::Collecting);
     assert_eq!(latest.verdict().sentence, "there is no canary: no instance is listed");
+}
+
+/// A pause or a rollback is written at once, and outlives ticks that a power cut or a halving took.
+#[test]
+fn a_decision_holds_without_the_ticks_behind_it_until_a_person_or_a_rollout_ends_it() {
+    let source = Script::default();
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    for folder in &folders {
+        let mut first = judging(&source).state(folder.path()).unwrap();
+        first.begin("1.2.4");
+        seconds(&mut first, &source, 1, &[0.0; 20]);
+        assert_eq!(seconds(&mut first, &source, 21, &[30.0; 10]), Decision::Rollback);
+        let sentence = first.look().verdict().sentence.clone();
+        drop(first);
+        let path = ticks(folder.path());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let kept: Vec<_> = text.lines().take(15).collect();
+        std::fs::write(&path, kept.join("\n") + "\n").unwrap();
+        let mut second = judging(&source).state(folder.path()).unwrap();
+        assert_eq!(seconds(&mut second, &source, 40, &[0.0; 30]), Decision::Rollback);
+        assert_eq!(second.look().verdict().sentence, sentence);
+        if folder.path() == folders[0].path() {
+            second.override_by("ann", "a known glitch");
+        } else {
+            second.begin("1.2.5");
+        }
+        assert_eq!(seconds(&mut second, &source, 80, &[0.0; 30]), Decision::Continue);
+        drop(second);
+        let third = judging(&source).state(folder.path()).unwrap();
+        assert_ne!(third.verdicts().latest().decision(), Decision::Rollback);
+    }
+}
+
+/// A tick of some 200 kB, so that few of them fill a file.
+fn long(at: u32, errors: f64) -> Tick {
+    let mut canary = arm(100.0, errors);
+    canary.switches_engaged = vec!["s".repeat(200_000)];
+    Tick::new(f64::from(at), canary, Some(arm(1_900.0, 2.0))).unwrap()
+}
+
+#[test]
+fn ticks_are_halved_so_that_a_restart_judges_a_bounded_number_of_them() {
+    const MOST: u64 = 17 << 20;
+    let (folder, source) = (tempfile::tempdir().unwrap(), Script::default());
+    let (first, time) = timed(&source);
+    let mut first = first.state(folder.path()).unwrap();
+    first.begin("1.2.4");
+    let before = ticks(folder.path());
+    let look = |judging: &mut Judging, time: &ManualClock, at: u32, errors: f64| {
+        time.advance(Duration::from_secs(1));
+        source.push(long(at, errors));
+        judging.look()
+    };
+    let mut at = 0;
+    let mut overridden = false;
+    while ticks(folder.path()) == before {
+        at += 1;
+        let published = look(&mut first, &time, at, if at > 20 && !overridden { 60.0 } else { 0.0 });
+        if published.decision() == Decision::Rollback {
+            first.override_by("ann", "a known glitch");
+            overridden = true;
+        }
+        assert!(std::fs::metadata(ticks(folder.path())).unwrap().len() < MOST);
+    }
+    assert!(overridden && at > 50);
+    let after = ticks(folder.path());
+    assert!(std::fs::metadata(&after).unwrap().len() < MOST * 2 / 3);
+    let published = look(&mut first, &time, at + 1, 0.0);
+    let expected = (published.decision(), published.verdict().overridden.clone());
+    drop(first);
+
+    // A process that was killed before the old files were gone, and one before the new ones counted.
+    let rollout = std::fs::read_to_string(folder.path().join("rollout.json")).unwrap();
+    std::fs::write(&before, "of the process before\n").unwrap();
+    let of = |json: &str| json.parse::<serde_json::Value>().unwrap()["files"].as_u64().unwrap();
+    let next = folder.path().join(format!("ticks.{}.jsonl", of(&rollout) + 1));
+    std::fs::write(&next, "not to be read\n").unwrap();
+    let (second, time) = timed(&source);
+    let mut second = second.state(folder.path()).unwrap();
+    let resumed = second.look();
+    let count = f64::from(at + 1);
+    assert_eq!(
+        (resumed.decision(), resumed.verdict().n),
+        (expected.0, Samples { canary: 100.0 * count, baseline: 1_900.0 * count })
+    );
+    let overridden =
+        |by: &Option<backstop::rollback::Override>| by.as_ref().map(|by| (by.by.clone(), by.reason.clone()));
+    assert_eq!(overridden(&resumed.verdict().overridden), overridden(&expected.1));
+    assert!(!before.exists() && !next.exists());
+    let on = (2..7).map(|more| look(&mut second, &time, at + more, 0.0)).last().unwrap();
+    assert!(on.verdict().n.canary > 100.0 * count + 300.0, "it goes on: {:?}", on.verdict().n);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::float_cmp, reason = "counts are whole numbers")]
 
+mod access;
 mod lines;
 mod prometheus;
 mod real_prometheus;

@@ -18,6 +18,7 @@ struct Server {
     now: f64,
     newest: f64,
     queries: Vec<String>,
+    has_mixed_bounds: bool,
     /// Bytes of all answers.
     answered: usize,
     /// In place of an answer to a query with this text.
@@ -63,10 +64,18 @@ fn rows(server: &Server, query: &str) -> Vec<Row> {
                 (vec![("field", "error"), ("segment", "default")], 2.0),
             ]
         }
-        query if query.starts_with("sum by (outcome, le)") => vec![
-            (vec![("outcome", "success"), ("le", "0.1")], 90.0),
-            (vec![("outcome", "success"), ("le", "+Inf")], 97.0),
-        ],
+        query if query.contains("sum by (outcome, le)") => {
+            let of = |field, le, value| (vec![("field", field), ("outcome", "success"), ("le", le)], value);
+            let others = if server.has_mixed_bounds { 1.0 } else { 2.0 };
+            vec![
+                of("added", "1", 40.0),
+                of("added", "1.0", 50.0),
+                of("added", "+Inf", 97.0),
+                of("series", "1", 1.0),
+                of("series", "1.0", others - 1.0),
+                of("series", "+Inf", 2.0),
+            ]
+        }
         query if query.contains("by (name)") => {
             vec![(vec![("field", "open"), ("name", "db")], 1.0), (vec![("field", "of"), ("name", "db")], instances)]
         }
@@ -128,7 +137,7 @@ fn ten_thousand_instances_are_a_dozen_short_answers() {
     let canary = tick.canary();
     let segment = &canary.segments["default"];
     assert_eq!((segment.active_seconds, segment.error_seconds), (Some(9.0), Some(2.0)));
-    assert_eq!(segment.latency.success, Some(Buckets { le: vec![0.1], counts: vec![90.0, 7.0] }));
+    assert_eq!(segment.latency.success, Some(Buckets { le: vec![1.0], counts: vec![90.0, 7.0] }));
     assert_eq!(canary.instances, Some(Instances { total: 10_000.0, not_started: 0.0, not_ready: 5.0 }));
     assert_eq!(canary.breakers["db"], BreakerReport::Share(BreakerShare { open: 1.0, of: 10_000.0 }));
     assert_eq!(canary.kpis["checkout"], Kpi { good: 8.0, total: 9.0 });
@@ -223,6 +232,18 @@ fn a_gauge_without_a_number_is_not_measured_and_blinds_nothing() {
     server.lock().unwrap().lie = Some(("by (name)", lie));
     let tick = source.look().unwrap().unwrap();
     assert!(!tick.canary().gauges.contains_key("bulkhead.db") && requests(tick.canary()).0 > 0.0, "{tick:?}");
+}
+
+/// A bound that some instances lack has their requests in the next one: it is no bucket of all.
+#[test]
+fn instances_with_different_buckets_have_no_latencies() {
+    let (server, mut source) = begun();
+    at(&server, 1_015.0);
+    server.lock().unwrap().has_mixed_bounds = true;
+    let tick = source.look().unwrap().unwrap();
+    assert_eq!(tick.canary().segments["default"].latency.success, None);
+    assert!(requests(tick.canary()).0 > 0.0);
+    assert!(source.warnings()[0].contains("instances of the canary have different bounds"), "{:?}", source.warnings());
 }
 
 #[test]

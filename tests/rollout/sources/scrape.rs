@@ -1,6 +1,7 @@
 //! Direct scrapes of real servers.
 
 use crate::kit::{Instance, list, requests};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use backstop::rollback::{Decision, Instances, Judge, Policy, Tick};
 use backstop::rollout::source::{Scrape, Source as _};
@@ -46,7 +47,7 @@ fn a_missed_scrape_loses_nothing_and_the_instance_is_not_ready() {
     let mut source = source(&canary, &baseline);
     source.look().unwrap();
     count_all(&canary, 10, 0);
-    canary[0].set(|page| page.instead = Some(|| axum::http::StatusCode::SERVICE_UNAVAILABLE.into_response()));
+    canary[0].set(|page| page.instead = Some(|| StatusCode::SERVICE_UNAVAILABLE.into_response()));
     let tick = look(&mut source);
     assert_eq!((requests(tick.canary()).0, not_ready(&tick)), (10.0, (2.0, 1.0)));
     let warning = format!(
@@ -71,7 +72,7 @@ fn a_listed_instance_that_is_new_counts_from_0_and_one_that_was_down_does_not() 
         std::fs::write(&path, serde_json::json!([{ "targets": targets }]).to_string()).unwrap();
     };
     count_all(&instances, 100, 0);
-    instances[1].set(|page| page.instead = Some(|| axum::http::StatusCode::NOT_FOUND.into_response()));
+    instances[1].set(|page| page.instead = Some(|| StatusCode::NOT_FOUND.into_response()));
     write(&[&instances[0], &instances[1]]);
     let mut source = Scrape::new("shop", format!("file:{}", path.display()).parse().unwrap());
     assert_eq!(source.look().unwrap(), None);
@@ -102,6 +103,55 @@ fn no_listed_instance_is_an_arm_of_none() {
     assert_eq!((requests(tick.canary()).0, not_ready(&tick)), (7.0, (1.0, 0.0)));
     std::fs::remove_file(&path).unwrap();
     source.look().unwrap_err();
+}
+
+/// Names resolve to a part of the addresses at times, and lists get instances that have long been there.
+#[test]
+fn an_instance_that_was_active_before_it_was_listed_counts_from_now_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("canary");
+    let instances = [Instance::start(), Instance::start(), Instance::start()];
+    let active =
+        |seconds: u32| format!("backstop_active_seconds_total{{service=\"shop\",segment=\"default\"}} {seconds}\n");
+    for (instance, seconds) in instances.iter().zip([1_000, 20, 5_000]) {
+        instance.set(|page| page.more = active(seconds));
+        instance.count(1_000, 10);
+    }
+    let write = |listed: &[Instance]| std::fs::write(&path, list(listed).replace(',', "\n")).unwrap();
+    write(&instances[..1]);
+    let mut source = Scrape::new("shop", format!("file:{}", path.display()).parse().unwrap());
+    source.look().unwrap();
+    write(&instances);
+    assert_eq!(requests(look(&mut source).canary()), (1_010.0, 10.0), "those of the young one");
+    let warning = format!("http://{}/metrics had requests in more seconds than have passed", instances[2].address);
+    assert!(source.warnings().iter().any(|found| found.starts_with(&warning)), "{:?}", source.warnings());
+    instances[2].count(5, 0);
+    assert_eq!(requests(look(&mut source).canary()), (5.0, 0.0));
+    assert!(source.warnings().is_empty());
+    // One address of several processes: another one answers, with more or with less.
+    for (success, seconds) in [(900_000, 9_000), (500, 4_000)] {
+        instances[0].set(|page| (page.success, page.errors, page.more) = (success, Some(0), active(seconds)));
+        assert_eq!(requests(look(&mut source).canary()), (0.0, 0.0));
+        assert_eq!(source.warnings().len(), 1);
+    }
+    instances[0].set(|page| (page.success, page.more) = (7, active(1)));
+    assert_eq!(requests(look(&mut source).canary()), (7.0, 0.0), "a restart");
+}
+
+#[test]
+fn instances_that_hang_keep_no_other_one_from_answering() {
+    async fn hang() {
+        std::future::pending::<()>().await;
+    }
+    let hung = axum::Router::new().route("/metrics", axum::routing::get(hang));
+    let hung: Vec<_> = (0..96).map(|_| crate::kit::serve(hung.clone()).to_string()).collect();
+    let instances: Vec<_> = (0..20).map(|_| Instance::start()).collect();
+    let targets = format!("{},{}", hung.join(","), list(&instances));
+    let mut source = Scrape::new("shop", targets.parse().unwrap());
+    source.look().unwrap();
+    count_all(&instances, 5, 0);
+    let tick = look(&mut source);
+    assert_eq!((requests(tick.canary()).0, not_ready(&tick)), (100.0, (116.0, 96.0)));
 }
 
 #[test]
@@ -140,20 +190,19 @@ fn answers_that_are_no_metrics_are_errors_that_name_them() {
         (duplicate, "is there twice"),
         (nan, "is NaN, must be a number from 0 up"),
         (|| "".into_response(), "no series backstop_requests_total"),
+        (|| Redirect::temporary("http://127.0.0.1:1/").into_response(), "to http://127.0.0.1:1/: give that address"),
+        (|| StatusCode::UNAUTHORIZED.into_response(), "the answer is 401 Unauthorized"),
+        (|| vec![b'#'; 10 << 20].into_response(), "the answer is longer than 8388608 bytes"),
+        (|| vec![0xff].into_response(), "the answer is not UTF-8"),
+        (|| ([("content-encoding", "gzip")], vec![0x1f, 0x8b]).into_response(), "compressed (gzip)"),
     ] {
         canary[0].set(|page| page.instead = Some(instead));
         let error = source.look().unwrap_err().to_string();
         assert!(error.contains(says) && error.contains(&canary[0].address.to_string()), "{error}");
     }
-    // These are outages of the instance.
-    for instead in [
-        (|| Redirect::temporary("http://127.0.0.1:1/").into_response()) as fn() -> Response,
-        || vec![b'#'; 9 << 20].into_response(),
-        || vec![0xff].into_response(),
-    ] {
-        canary[0].set(|page| page.instead = Some(instead));
-        assert_eq!(not_ready(&look(&mut source)), (1.0, 1.0), "{:?}", source.warnings());
-    }
+    // This is an outage of the instance.
+    canary[0].set(|page| page.instead = Some(|| StatusCode::SERVICE_UNAVAILABLE.into_response()));
+    assert_eq!(not_ready(&look(&mut source)), (1.0, 1.0), "{:?}", source.warnings());
     // Nothing of it is lost or counted twice.
     canary[0].set(|page| page.instead = None);
     canary[0].count(4, 0);

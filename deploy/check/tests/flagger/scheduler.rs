@@ -23,12 +23,13 @@ use Phase::{
     WaitingTrafficIncrease,
 };
 
-/// Versions that differ in what a refused `confirm-traffic-increase` does (flagger#1801).
+/// Versions that differ in what a refused `confirm-traffic-increase` does (flagger#1801). The latter two are builds with a change
+/// that no release has (pull request 1252, open since 2022).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
     /// The phase stays Progressing.
     Released,
-    /// Pull request 1252: a phase of its own, in which the threshold of failed checks is not looked at; `rollback` is asked.
+    /// As proposed: a phase of its own, in which the threshold of failed checks is not looked at; `rollback` is asked.
     OwnPhase,
     /// The same, and `rollback` is not asked either.
     OwnPhaseWithoutRollback,

@@ -5,6 +5,7 @@ mod scene;
 use crate::argo::{Answer, Phase, measure};
 use crate::files::{documents, named, text};
 use crate::flagger::{Flagger, Outside, Phase as Canary, Version};
+use crate::real::token;
 use scene::{Scene, until};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
@@ -69,7 +70,7 @@ struct Asked<'a>(&'a Scene);
 
 impl Outside for Asked<'_> {
     fn hook(&mut self, name: &str) -> Option<u16> {
-        let body = json!({ "name": "checkout", "namespace": "shop", "phase": "Progressing", "checksum": "r1", "metadata": { "service": "checkout" } });
+        let body = json!({ "name": "checkout", "namespace": "shop", "phase": "Progressing", "checksum": "r1", "metadata": { "service": "checkout", "token": token() } });
         Some(self.0.post(&format!("/v1/hooks/{name}"), &body))
     }
 
@@ -94,7 +95,7 @@ fn prometheus_and_the_judge_see_a_real_fault_and_four_ways_decide() {
         check_metrics(&scene.get(address, "/metrics", &[]).unwrap().1);
     }
     // A judge that was just started waits for a minute of data, unless another rollout begins: r1, after r0.
-    scene.get(&scene.judge, "/v1/verdict", &[("rollout", "r0")]).unwrap();
+    scene.begin("r0");
     // A Flagger canary, begun: its first step is taken.
     let mut flagger = Flagger::new(&named("flagger/canary.yaml", "checkout"), Version::Released);
     until("the judge allows a step", 60, || {

@@ -1,6 +1,7 @@
 //! Real processes: two services, the judge, and a Prometheus with the shipped configuration.
 
 use crate::files::{deploy, documents};
+use crate::real::{begin, token};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -48,7 +49,10 @@ impl Scene {
         // `cargo test` of the root package builds it.
         let backstop = std::env::current_exe().unwrap().parent().unwrap().with_file_name("backstop");
         let state = folder.path().join("state").display().to_string();
+        let token_file = folder.path().join("token");
+        std::fs::write(&token_file, token()).unwrap();
         let arguments = judge_arguments([
+            ("token-file", &token_file.display().to_string()),
             ("canary", &canary),
             ("baseline", &baseline),
             ("listen", "127.0.0.1:0"),
@@ -97,6 +101,14 @@ impl Scene {
         self.runtime.block_on(async { request.send().await.unwrap().status().as_u16() })
     }
 
+    /// Argo's request at the beginning of a rollout.
+    pub(super) fn begin(&self, rollout: &str) {
+        let (path, authorization, body) = begin(rollout);
+        let request = reqwest::Client::new().post(format!("http://{}{path}", self.judge)).json(&body);
+        let request = request.header("authorization", authorization);
+        assert!(self.runtime.block_on(async { request.send().await.unwrap().status().is_success() }));
+    }
+
     pub(super) fn fault(&self, percent: u32) {
         let request = reqwest::Client::new().put(format!("http://{}/fault/{percent}", self.canary));
         assert!(self.runtime.block_on(async { request.send().await.unwrap().status().is_success() }));
@@ -123,7 +135,7 @@ impl Scene {
 }
 
 /// The arguments of the shipped Deployment, with these options set.
-fn judge_arguments(options: [(&str, &str); 4]) -> Vec<String> {
+fn judge_arguments(options: [(&str, &str); 5]) -> Vec<String> {
     let deployment = &documents("kubernetes/judge.yaml")[0];
     let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap();
     let mut arguments: Vec<_> = arguments.iter().map(|argument| argument.as_str().unwrap().to_owned()).collect();

@@ -1,8 +1,7 @@
 //! `judge serve`: judges a live source, and answers controllers.
 
-use super::policy::policy;
+use super::judged::Judged;
 use crate::output::{Failure, Report};
-use crate::source_args::SourceArgs;
 use crate::stop::{self, Stop};
 use backstop::clock::{Clock, Timestamp};
 use backstop::rollout::judging::Judging;
@@ -17,7 +16,8 @@ use tokio::net::TcpListener;
 
 const HELP: &str = "\
 Routes: /v1/verdict, /v1/evidence, /v1/evidence/ID, /metrics, and /v1/hooks/{rollback,confirm-rollout,
-confirm-traffic-increase,confirm-promotion} for Flagger; with --override-token-file, POST /v1/override for people. The first line of standard output is the address; each change of the
+confirm-traffic-increase,confirm-promotion} for Flagger; with --token-file, POST /v1/rollout, which begins a rollout; with
+--override-token-file, POST /v1/override for people. The first line of standard output is the address; each change of the
 decision is a line on standard error.
 
 Examples:
@@ -38,14 +38,8 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(super) struct Serve {
-    /// The service, as its signals are named.
-    #[arg(long, value_name = "NAME")]
-    service: String,
     #[command(flatten)]
-    source: SourceArgs,
-    /// The policy, TOML or JSON. Default: the built-in one.
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    judged: Judged,
     /// The address to answer at.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9909")]
     listen: String,
@@ -55,7 +49,8 @@ pub(super) struct Serve {
     /// A baseline that `backstop baseline record` wrote, for the time without a live one.
     #[arg(long, value_name = "FILE")]
     recorded: Option<PathBuf>,
-    /// A file with the token that hooks must present. Default: none is needed.
+    /// A file with the token of controllers, which hooks and POST /v1/rollout must present. Default: hooks need none, and no
+    /// rollout can be begun by a request of its own.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// A file with the token by which a person overrides a verdict. Default: there is no such route.
@@ -65,16 +60,13 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<Report, Failure> {
-        let policy = policy(self.policy.as_deref())?;
-        let warning = policy.warnings().into_iter().reduce(|all, more| format!("{all}\nwarning: {more}"));
         let (token, person) = (token(self.token_file.as_deref())?, token(self.override_token_file.as_deref())?);
-        if self.state.is_some() && self.source.is_file_of_ticks() {
+        if self.state.is_some() && self.judged.source.is_file_of_ticks() {
             let message = "--state: not allowed with --source ticks:FILE, which is read from its beginning at each start: a \
                            restart would count its ticks twice; leave out --state, or use ticks:-";
             return Err(Failure::Usage(message.to_owned()));
         }
-        let source = self.source.open(&self.service, &policy)?;
-        let mut judging = Judging::new(&self.service, policy, source);
+        let mut judging = self.judged.open()?;
         if let Some(path) = &self.recorded {
             let baseline = Baseline::read(path);
             let failed = |error| Failure::Usage(format!("{} cannot be read: {error}", path.display()));
@@ -93,9 +85,6 @@ impl Serve {
             routes = routes.merge(overrides([judging.verdicts()], person));
         }
         runtime.spawn(serve(listener, routes));
-        if let Some(warning) = warning {
-            eprintln!("warning: {warning}");
-        }
         // The reader may be gone.
         let mut out = std::io::stdout();
         let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());

@@ -3,8 +3,8 @@
 use super::answer;
 use crate::clock::{Clock, Instant};
 use crate::config::{ConfigError, Problem};
-use crate::rollout::source::{SourceError, fetch};
-use http::Uri;
+use crate::rollout::source::{Access, SourceError, fetch};
+use http::{HeaderValue, Uri};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use ureq::Agent;
@@ -17,6 +17,7 @@ const ANSWER_MAX: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Client {
+    access: Access,
     agent: Agent,
     url: String,
     clock: Clock,
@@ -26,6 +27,7 @@ pub(super) struct Client {
 #[derive(Debug)]
 pub(super) struct Looking<'c> {
     client: &'c Client,
+    authorization: Option<HeaderValue>,
     begun: Instant,
 }
 
@@ -42,11 +44,20 @@ impl Client {
         let uri = uri.ok_or_else(|| ConfigError::of(Problem::new("prometheus", format!("\"{url}\""), allowed)))?;
         let base = uri.to_string();
         let url = format!("{}/api/v1/query", base.trim_end_matches('/'));
-        Ok(Self { agent: fetch::agent(2), url, clock: Clock::system() })
+        let access = Access::default();
+        Ok(Self { agent: fetch::agent(2, &access), access, url, clock: Clock::system() })
     }
 
-    pub(super) fn begin(&self) -> Looking<'_> {
-        Looking { client: self, begun: self.clock.now() }
+    pub(super) fn access(self, access: Access) -> Self {
+        Self { agent: fetch::agent(2, &access), access, ..self }
+    }
+
+    /// # Errors
+    ///
+    /// Credentials that cannot be read.
+    pub(super) fn begin(&self) -> Result<Looking<'_>, SourceError> {
+        let authorization = self.access.authorization().map_err(SourceError::new)?;
+        Ok(Looking { client: self, authorization, begun: self.clock.now() })
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -75,7 +86,7 @@ impl Looking<'_> {
         labels: &[&str],
         is_gauge: impl Fn(&[String]) -> bool,
     ) -> Result<BTreeMap<Vec<String>, f64>, SourceError> {
-        let Client { agent, url, clock } = self.client;
+        let Client { agent, url, clock, .. } = self.client;
         let left = LOOK.saturating_sub(clock.now().saturating_duration_since(self.begun)).min(TIMEOUT);
         let error = |message: String| {
             let shown: String = query.chars().take(200).collect();
@@ -84,7 +95,9 @@ impl Looking<'_> {
         if left.is_zero() {
             return Err(error(format!("no answer to all queries within {LOOK:?}")));
         }
-        let (status, text) = fetch::post_form(agent, url, [("query", query)], left, ANSWER_MAX).map_err(error)?;
+        let authorization = self.authorization.as_ref();
+        let answer = fetch::post_form(agent, url, authorization, [("query", query)], left, ANSWER_MAX);
+        let (status, text) = answer.map_err(|failed| error(failed.message().to_owned()))?;
         answer::vector(&text, labels, is_gauge).map_err(|message| match status {
             200 => error(message),
             _ => error(format!("status {status}: {message}")),

@@ -8,7 +8,7 @@ use crate::rollback::{Instances, Policy, Tick};
 use crate::rollout::source::counters::{Bound, Counter, bucket_name};
 use crate::rollout::source::page::{CPU, MEMORY};
 use crate::rollout::source::sums::{Sums, tick};
-use crate::rollout::source::{Source, SourceError};
+use crate::rollout::source::{Access, Source, SourceError};
 use crate::telemetry;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -94,6 +94,12 @@ impl Prometheus {
         Self { service_label: label.to_owned(), ..self }
     }
 
+    /// Credentials and certificate authorities for the server. Default: none, and the public ones.
+    #[must_use]
+    pub fn access(self, access: Access) -> Self {
+        Self { client: self.client.access(access), ..self }
+    }
+
     /// Also asks for the gauges of this policy: the mean of the instances. Default: none.
     #[must_use]
     pub fn gauges(self, policy: &Policy) -> Self {
@@ -164,12 +170,7 @@ impl Prometheus {
                 if is_active { Counter::ActiveSeconds { segment } } else { Counter::ErrorSeconds { segment } };
             sums.counters.insert(counter, value);
         }
-        let query = format!("sum by (outcome, le) ({})", added(&bucket_name(), "outcome, le"));
-        for (key, value) in looking.vector(&query, &["outcome", "le"])? {
-            let [outcome, le] = pair(key);
-            let le = Bound::parse(&le).ok_or_else(|| SourceError::new(format!("a bucket has the bound \"{le}\"")))?;
-            sums.counters.insert(Counter::Bucket { outcome, le }, value);
-        }
+        self.buckets(looking, arm, span, &mut sums)?;
         let state = |state: &str| span.now(&arm.of(telemetry::CIRCUIT_BREAKER_STATE.name, state));
         let named = joined(&[
             ("open", format!("sum by (name) ({})", state("state=~\"open|half_open\""))),
@@ -188,6 +189,28 @@ impl Prometheus {
         }
         self.totals(looking, arm, span, &mut sums)?;
         Ok(sums)
+    }
+
+    fn buckets(&self, looking: &Looking<'_>, arm: &Selector, span: Span, sums: &mut Sums) -> Result<(), SourceError> {
+        let series = self.of_service(arm, &bucket_name());
+        let query = joined(&[
+            ("added", format!("sum by (outcome, le) ({})", span.added(&series, "outcome, le"))),
+            ("series", format!("count by (outcome, le) ({})", span.now(&series))),
+        ]);
+        // Instances may write a bound as 1 or as 1.0.
+        let mut series: BTreeMap<String, BTreeMap<Bound, f64>> = BTreeMap::new();
+        for (key, value) in looking.vector(&query, &["field", "outcome", "le"])? {
+            let [field, outcome, le] = key.try_into().unwrap_or_default();
+            let le = Bound::parse(&le).ok_or_else(|| SourceError::new(format!("a bucket has the bound \"{le}\"")))?;
+            let sum = match &*field {
+                "added" => sums.counters.entry(Counter::Bucket { outcome, le }).or_default(),
+                _ => series.entry(outcome).or_default().entry(le).or_default(),
+            };
+            *sum += value;
+        }
+        let is_mixed = |of: &BTreeMap<Bound, f64>| of.values().any(|count| Some(count) != of.values().next());
+        sums.has_mixed_bounds = series.values().any(is_mixed);
+        Ok(())
     }
 
     /// Values without labels: instances, gauges, KPIs.
@@ -265,7 +288,7 @@ impl Source for Prometheus {
             return Ok(None);
         }
         self.warnings.clear();
-        let looking = self.client.begin();
+        let looking = self.client.begin()?;
         let (server, newest) = self.times(&looking)?;
         let Some(newest) = newest else {
             let series = self.of_service(&self.canary, telemetry::REQUESTS.name);
