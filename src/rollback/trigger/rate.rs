@@ -17,10 +17,10 @@ const START: f64 = 0.35;
 /// Mass that a new stage adds: its traffic is new.
 const STAGE: f64 = 0.1;
 /// Most evidence that a warm-up leaves behind, so that a cold start is no debt.
-const AFTER_WARM_UP: f64 = 2.1;
+const AFTER_WARM_UP: f64 = 2.5;
 /// Highest ratio that is looked for; in the warm-up, where the limit is a rate.
-const RATIO_MAX: f64 = 180.0;
-const WARM_UP_RATIO_MAX: f64 = 12.0;
+const RATIO_MAX: f64 = 60.0;
+const WARM_UP_RATIO_MAX: f64 = 5.0;
 /// Seconds without requests of the baseline after which the canary is judged alone.
 const LOST: f64 = 30.0;
 /// Least rate to which a canary is held after its baseline was lost.
@@ -145,6 +145,11 @@ impl Shown {
 }
 
 impl Rate {
+    /// The canary's share of the requests.
+    fn share(&self) -> f64 {
+        self.requests.0 / (self.requests.0 + self.requests.1).max(1.0)
+    }
+
     pub(crate) fn new(settings: RateSettings, what: What) -> Self {
         Self {
             ratios: ratios(RATIO_MAX),
@@ -307,9 +312,14 @@ impl Rate {
             && let Some(warm_up) = self.warm_up.take()
         {
             let most = warm_up.before.max(AFTER_WARM_UP);
-            self.total.cap(most);
-            for strand in self.segments.values_mut() {
-                strand.evidence.cap(most);
+            let is_sure = self.relative() >= 1.0 / self.settings.alpha;
+            let Self { total, segments, ratios, .. } = self;
+            for evidence in segments.values_mut().map(|strand| &mut strand.evidence).chain([total]) {
+                evidence.cap(most);
+                // Evidence that the limit held back is a cold start's: it is over, or takes a few seconds to find again.
+                if is_sure {
+                    evidence.forget_above(WARM_UP_RATIO_MAX, ratios);
+                }
             }
         }
     }
