@@ -5,11 +5,11 @@ mod report;
 
 use super::finding::Now;
 use super::look::Look;
+use super::segments::BySegment;
 use crate::rollback::policy::{Question, RateSettings};
 use crate::rollback::stats::errors::{Counts, ErrorModel};
 use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, Ratios, ratios};
 use crate::rollback::verdict::TriggerState;
-use std::collections::BTreeMap;
 
 const NONE: Increments = [0.0; COMPONENTS];
 /// Part of the mass that is there from the start; the rest is added evenly over the horizon.
@@ -25,8 +25,6 @@ const WARM_UP_RATIO_MAX: f64 = 5.0;
 const LOST: f64 = 30.0;
 /// Least rate to which a canary is held after its baseline was lost.
 const LEAST_LIMIT: f64 = 0.01;
-/// Segments that are remembered.
-const SEGMENTS_MAX: usize = 1000;
 /// Seconds after which what is shown has lost 63 % of its weight, and requests of the canary that are shown in any case.
 const SHOWN: f64 = 20.0;
 const SHOWN_REQUESTS: f64 = 500.0;
@@ -45,7 +43,7 @@ pub(crate) struct Rate {
     what: What,
     ratios: Ratios,
     near: Ratios,
-    segments: BTreeMap<String, Strand>,
+    segments: BySegment<Strand>,
     total: Mixture,
     /// The canary alone against a limit.
     alone: Mixture,
@@ -93,7 +91,6 @@ struct Held {
 struct Strand {
     model: ErrorModel,
     evidence: Mixture,
-    seen: f64,
     /// Whether both arms were compared; when they last were, or when the segment was first seen.
     compared: bool,
     last: f64,
@@ -102,6 +99,13 @@ struct Strand {
 }
 
 /// Both have to be sure in a warm-up: worse than the baseline by more than a cold start may be, and bad in itself.
+impl Strand {
+    fn new(mass: f64, now: f64) -> Self {
+        let (model, evidence) = (ErrorModel::new(), Mixture::with_ratio(mass));
+        Self { model, evidence, compared: false, last: now, tolerated: 1.0 }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct WarmUp {
     relative: Mixture,
@@ -154,7 +158,7 @@ impl Rate {
         Self {
             ratios: ratios(RATIO_MAX),
             near: ratios(WARM_UP_RATIO_MAX),
-            segments: BTreeMap::new(),
+            segments: BySegment::new(),
             total: Mixture::with_ratio(START),
             alone: Mixture::new(START),
             warm_up: (settings.warm_up > 0.0).then(|| WarmUp::new(0.0)),
@@ -191,11 +195,7 @@ impl Rate {
             requests += canary.requests;
             errors += canary.errors;
             self.shown.add_canary(&canary);
-            let strand = match self.segments.get_mut(name) {
-                Some(strand) => strand,
-                None => begin_segment(&mut self.segments, name, now.elapsed, self.total.entered()),
-            };
-            strand.seen = now.elapsed;
+            let strand = self.segments.seen(name, now.elapsed, || Strand::new(self.total.entered(), now.elapsed));
             let Strand { model, evidence, .. } = strand;
             let mut own = NONE;
             if let Some(baseline) = baseline.as_ref().filter(|baseline| baseline.requests > 0.0) {
@@ -323,25 +323,6 @@ impl Rate {
             }
         }
     }
-}
-
-/// A new segment, in the place of the one that was not seen for longest if there are many.
-fn begin_segment<'a>(
-    segments: &'a mut BTreeMap<String, Strand>,
-    name: &str,
-    elapsed: f64,
-    entered: f64,
-) -> &'a mut Strand {
-    if segments.len() >= SEGMENTS_MAX
-        && let Some(oldest) = segments.iter().min_by(|(_, one), (_, other)| one.seen.total_cmp(&other.seen))
-    {
-        let oldest = oldest.0.clone();
-        segments.remove(&oldest);
-    }
-    let evidence = Mixture::with_ratio(entered);
-    let (model, seen, last) = (ErrorModel::new(), elapsed, elapsed);
-    let strand = Strand { model, evidence, seen, compared: false, last, tolerated: 1.0 };
-    segments.entry(name.to_owned()).or_insert(strand)
 }
 
 /// The good results as the events that are counted.
