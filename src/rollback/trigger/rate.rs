@@ -25,6 +25,8 @@ const WARM_UP_RATIO_MAX: f64 = 5.0;
 const LOST: f64 = 30.0;
 /// Least rate to which a canary is held after its baseline was lost.
 const LEAST_LIMIT: f64 = 0.01;
+/// Results of the baseline after which it is known whether most are good: one result would be chance.
+const KNOWN: f64 = 20.0;
 /// Seconds after which what is shown has lost 63 % of its weight, and requests of the canary that are shown in any case.
 const SHOWN: f64 = 20.0;
 const SHOWN_REQUESTS: f64 = 500.0;
@@ -61,6 +63,7 @@ pub(crate) struct Rate {
     held: Option<Held>,
     look: Option<Look>,
     /// Whether good results are the rarer ones: then their lack is compared, because most results are bad in both arms.
+    /// `None` until it is known.
     by_good: Option<bool>,
 }
 
@@ -98,7 +101,6 @@ struct Strand {
     tolerated: f64,
 }
 
-/// Both have to be sure in a warm-up: worse than the baseline by more than a cold start may be, and bad in itself.
 impl Strand {
     fn new(mass: f64, now: f64) -> Self {
         let (model, evidence) = (ErrorModel::new(), Mixture::with_ratio(mass));
@@ -106,6 +108,7 @@ impl Strand {
     }
 }
 
+/// Both have to be sure in a warm-up: worse than the baseline by more than a cold start may be, and bad in itself.
 #[derive(Clone, Debug)]
 struct WarmUp {
     relative: Mixture,
@@ -142,6 +145,11 @@ impl Shown {
         self.requests.1 += counts.requests;
     }
 
+    /// The canary's share of the requests.
+    fn share(&self) -> f64 {
+        self.requests.0 / (self.requests.0 + self.requests.1).max(1.0)
+    }
+
     fn rates(&self) -> (Option<f64>, Option<f64>) {
         let rate = |errors: f64, requests: f64| (requests > 0.0).then(|| errors / requests);
         (rate(self.errors.0, self.requests.0), rate(self.errors.1, self.requests.1))
@@ -149,11 +157,6 @@ impl Shown {
 }
 
 impl Rate {
-    /// The canary's share of the requests.
-    fn share(&self) -> f64 {
-        self.requests.0 / (self.requests.0 + self.requests.1).max(1.0)
-    }
-
     pub(crate) fn new(settings: RateSettings, what: What) -> Self {
         Self {
             ratios: ratios(RATIO_MAX),
@@ -212,13 +215,18 @@ impl Rate {
                 if let Some(look) = &mut self.look {
                     look.rates((canary.errors, canary.requests), (baseline.errors, baseline.requests));
                 }
-                let by_good = *self.by_good.get_or_insert(is_kpi && baseline.errors > 0.5 * baseline.requests);
+                if self.by_good.is_none() && (!is_kpi || self.shown.requests.1 >= KNOWN) {
+                    self.by_good = Some(is_kpi && self.shown.errors.1 > 0.5 * self.shown.requests.1);
+                }
+                let by_good = self.by_good == Some(true);
                 let (one, other) = if by_good { (good(baseline), good(&canary)) } else { (canary, *baseline) };
-                model.compare(&one, &other, tolerated, &self.ratios, &mut own);
-                if is_warm {
-                    let tolerated = tolerated.max(self.settings.warm_up_ratio);
-                    model.compare(&one, &other, tolerated, &self.near, &mut warm);
-                    model.alone(&canary, self.settings.warm_up_limit, &self.near, &mut limit);
+                if self.by_good.is_some() {
+                    model.compare(&one, &other, tolerated, &self.ratios, &mut own);
+                    if is_warm {
+                        let tolerated = tolerated.max(self.settings.warm_up_ratio);
+                        model.compare(&one, &other, tolerated, &self.near, &mut warm);
+                        model.alone(&canary, self.settings.warm_up_limit, &self.near, &mut limit);
+                    }
                 }
                 evidence.add(added);
                 evidence.step(&own, seconds);
