@@ -84,7 +84,7 @@
 //! | `minimum_distinct_seconds` | 2, 1 to 60 | one burst may decide | short faults pass |
 //! | `warm_up` | 1 min, 0 to 1 h | cold starts roll back | a fault of a new stage is found later |
 //! | `warm_up_ratio`, `warm_up_limit` | 1.25; 1 % | cold starts roll back | only disasters do in the warm-up |
-//! | `warm_up_alpha` | 0.03, 1e-6 to 0.5 | as `alpha`, in the warm-up | |
+//! | `warm_up_alpha` | 0.015, 1e-6 to 0.5 | as `alpha`, in the warm-up | |
 //! | `without_baseline` | 1 % for server errors, else none | | tolerates a worse canary where there is nothing to compare with. A baseline that was lost counts with twice its last rate, if that is more |
 //! | `without_baseline_requests` | 1,000, 1 to 1e9 | decides on less | |
 //! | `look_once` | none, 1 to 10^12 | requests | judged once, when both arms have as many, by a test that may be looked at once: with `alpha` and `borderline`, the other settings are refused beside it |
@@ -144,8 +144,10 @@
 //!
 //! `collecting` is no reason to promote. Data is missing where a trigger had some and then none for ten seconds, or for three
 //! times its usual gap if that is longer; and where it is required and never had any. A comparison without its baseline is
-//! missing data as well. Errors and KPIs go on to be held to twice the last rate of a baseline that was lost; a KPI without
-//! `without_baseline` is no pass all the same. At a stage of 100 % there is no baseline to miss: comparisons rest, and limits,
+//! missing data as well, for KPIs and latencies. Errors have a limit without a baseline: after 30 s, or three ticks, without
+//! its requests the canary is judged alone, by twice the last rate of the baseline or `without_baseline`, and
+//! `without_baseline_requests` count from then on. KPIs are held to that limit, too, and one without `without_baseline` is no
+//! pass all the same. At a stage of 100 % there is no baseline to miss: comparisons rest, and limits,
 //! objectives and what is known of the last baseline go on.
 //!
 //! A stage begins a new warm-up; the evidence goes on. Name stages by their plan (5, 20, 50), not by measured shares, which

@@ -122,6 +122,7 @@ impl Judge {
             Some(pending) => pending.and(tick),
             None => tick,
         };
+        tick.at = self.time.last.map_or(tick.at, |last| last.max(tick.at));
         // Of the first tick, no more is known than that it is no longer than the time so far.
         let first = if tick.at > 0.0 { tick.at.min(1.0) } else { 1.0 };
         let seconds = self.time.last.map_or(first, |last| tick.at - last);
@@ -240,9 +241,7 @@ impl Judge {
             n: self.samples,
             log_e,
             alpha: (-log_threshold).exp(),
-            triggers: reports
-                .map(|(trigger, finding)| finding.into_report(&trigger.name, trigger.kind.as_str()))
-                .collect(),
+            triggers: reports.map(|(trigger, finding)| finding.into_report(&trigger.name, trigger.kind_name)).collect(),
             warnings,
             switches_engaged,
             overridden: self.overridden.clone(),
