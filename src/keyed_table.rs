@@ -168,18 +168,18 @@ impl<K: Hash + Eq, V> Table<K, V> {
         Found::New { entry, evicted }
     }
 
-    /// Removes an entry that only the caller uses, if it is still there.
-    fn remove(&self, entry: &Arc<Entry<K, V>>) -> bool {
+    /// Removes an entry that only the caller uses, if it is still there and `may_go`.
+    fn remove(&self, entry: &Arc<Entry<K, V>>, may_go: impl FnOnce(&V) -> bool) -> bool {
         let mut part = self.part(entry.hash).lock();
         // The caller's reference and the table's. The count cannot rise meanwhile: cloning the table's needs the lock
         // of this part.
         let found = part.entries.find_entry(entry.hash, |known| Arc::ptr_eq(known, entry));
         found.is_ok_and(|found| {
-            let is_unused = Arc::strong_count(entry) <= 2;
-            if is_unused {
+            let goes = Arc::strong_count(entry) <= 2 && may_go(&entry.value);
+            if goes {
                 drop(found.remove());
             }
-            is_unused
+            goes
         })
     }
 
@@ -350,9 +350,10 @@ mod tests {
             .collect();
         assert!(matches!(insert(&table, 2, true), Found::NoRoom));
         let used = held.iter().map(Arc::clone).collect::<Vec<_>>();
-        assert!(held.iter().all(|entry| !table.remove(entry)));
+        assert!(held.iter().all(|entry| !table.remove(entry, |_| true)));
         drop(used);
-        assert!(table.remove(&held[0]) && !table.remove(&held[0]));
+        assert!(!table.remove(&held[0], |_| false));
+        assert!(table.remove(&held[0], |_| true) && !table.remove(&held[0], |_| true));
         drop(held);
         insert(&table, 2, true);
         assert!(matches!(insert(&table, 3, true), Found::New { evicted: Some(_), .. }));

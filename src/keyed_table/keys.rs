@@ -81,9 +81,10 @@ impl<K: Hash + Eq, V> Keys<K, V> {
         }
     }
 
-    /// Removes an entry that only the caller uses, if it is still there.
-    pub(crate) fn remove(&self, entry: &EntryRef<K, V>) -> bool {
-        let is_removed = self.table.remove(entry);
+    /// Removes an entry that only the caller uses, if it is still there and `may_go`. That runs under a lock that other
+    /// keys share, and while no other thread reaches the entry.
+    pub(crate) fn remove(&self, entry: &EntryRef<K, V>, may_go: impl FnOnce(&V) -> bool) -> bool {
+        let is_removed = self.table.remove(entry, may_go);
         self.len.fetch_sub(u64::from(is_removed), Ordering::Relaxed);
         self.evicted.fetch_add(u64::from(is_removed), Ordering::Relaxed);
         is_removed

@@ -208,8 +208,34 @@ fn many_threads_lose_no_call_and_leave_no_key_in_use() {
     let totals = breakers.totals();
     let ended = totals.successful + totals.failed + totals.ignored + totals.abandoned + totals.stale;
     assert_eq!(ended + totals.not_permitted, 20_000);
-    let open = breakers.not_closed().iter().filter(|(_, state)| *state != State::ForcedOpen).count() as u64;
-    assert_eq!(breakers.open_len(), open);
+    assert_eq!(breakers.open_len(), breakers.not_closed().len() as u64);
+}
+
+/// Circuits that open and are dead within milliseconds are forgotten while others call them.
+#[test]
+fn keys_that_are_called_while_they_are_forgotten_leave_the_number_of_open_ones_right() {
+    let moment = Duration::from_millis(1);
+    let config = CircuitBreakerConfig::builder()
+        .consecutive_failures_threshold(2)
+        .open_time(moment)
+        .half_open_timeout(moment)
+        .half_open_decision(HalfOpenDecision::ConsecutiveSuccesses { calls: 1 });
+    let breakers = KeyedCircuitBreaker::builder("forgotten").config(config.build().unwrap()).build().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4_usize {
+            let breakers = breakers.clone();
+            scope.spawn(move || {
+                for i in 0..15_000_usize {
+                    match (breakers.key(&((i * 7 + thread * 13) % 80)).try_acquire(), (i + thread) % 5) {
+                        (Ok(permit), 0 | 1) => permit.failure(),
+                        (Ok(permit), _) => permit.success(),
+                        (Err(_), _) => {}
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(breakers.open_len(), breakers.not_closed().len() as u64);
 }
 
 #[tokio::test]

@@ -47,6 +47,12 @@ impl Circuit {
         self.slot.try_lock()
     }
 
+    /// Returns whether it is open and can be forgotten. `false` if it is locked.
+    pub(super) fn is_dead(&self, now: Instant) -> bool {
+        let slot = self.slot.try_lock();
+        slot.is_some_and(|mut slot| slot.open().is_some_and(|machine| machine.is_forgettable(now)))
+    }
+
     /// Cost of evicting an unused circuit: nothing, some evidence, or a state.
     pub(super) fn may_evict(&self, now: Instant) -> Evict {
         let Some(mut slot) = self.slot.try_lock() else { return Evict::Never };
@@ -86,10 +92,14 @@ impl Slot {
     /// Keeps its place in the list of those that are open: `None` once it is not, otherwise whether it has been without
     /// calls for so long that it can be forgotten.
     pub(super) fn stay_listed(&mut self, now: Instant) -> Option<bool> {
-        let open = self.machine.as_mut().filter(|machine| is_open(machine.state()));
-        let is_dead = open.map(|machine| machine.is_forgettable(now));
+        let is_dead = self.open().map(|machine| machine.is_forgettable(now));
         self.is_listed = is_dead.is_some();
         is_dead
+    }
+
+    /// The circuit, if it is open.
+    fn open(&mut self) -> Option<&mut Machine> {
+        self.machine.as_deref_mut().filter(|machine| is_open(machine.state()))
     }
 
     /// The state, without the changes that time makes.

@@ -40,13 +40,13 @@ impl<K: Key> Group<K> {
         for _ in 0..LOOKS_MAX {
             let Some(listed) = self.opened.lock().pop_front() else { return };
             let Some(entry) = listed.upgrade() else { continue };
-            let looked =
-                entry.value.try_lock().map(|mut slot| (slot.stay_listed(now), slot.state(&self.config.lock())));
-            match looked {
-                Some((Some(true), state)) if self.keys.remove(&entry) => self.count_out(state),
-                Some((None, _)) => {}
+            let is_dead = entry.value.try_lock().map(|mut slot| slot.stay_listed(now));
+            match is_dead {
+                // Looked at again where no call can reach it: one may have come in between.
+                Some(Some(true)) if self.keys.remove(&entry, |circuit| circuit.is_dead(now)) => self.forget(&entry),
+                Some(None) => {}
                 // In use, by this very thread perhaps.
-                Some((Some(_), _)) | None => self.opened.lock().push_back(listed),
+                Some(Some(_)) | None => self.opened.lock().push_back(listed),
             }
         }
     }
@@ -67,10 +67,7 @@ impl<K: Key> Group<K> {
 
     /// Counts out an entry that has left the table.
     pub(in crate::circuit_breaker) fn forget(&self, entry: &Entry<K>) {
-        self.count_out(entry.value.lock().state(&self.config.lock()));
-    }
-
-    fn count_out(&self, state: State) {
+        let state = entry.value.lock().state(&self.config.lock());
         self.settle_places(state, State::Closed, false);
         self.accumulated.lock().change(state, State::Closed, self.stopwatch.clock.coarse());
     }

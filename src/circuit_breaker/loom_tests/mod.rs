@@ -5,6 +5,7 @@
 
 mod changes;
 mod counting;
+mod keyed;
 mod probes;
 
 use super::config::builder::CircuitBreakerBuilder;
