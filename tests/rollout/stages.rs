@@ -316,6 +316,36 @@ fn a_failed_move_to_more_traffic_is_not_tried_again_while_it_is_paused() {
     player.look(Pause).after(30);
     assert_eq!(player.weights, [0, 5, 50], "by a verdict as well");
 }
+#[test]
+fn the_time_without_a_controller_is_no_time_of_a_stage() {
+    let mut player = Player::soaking(plan());
+    player.after(59);
+    away(&mut player, 3);
+    player.is("soaking").look(Continue).is("soaking").after(59).look(Continue).is("soaking");
+    player.after(1).look(Continue).is("moving");
+
+    let mut player = Player::soaking(plan());
+    player.after(10).ask(Ask::Pause);
+    away(&mut player, 3);
+    player.after(30).ask(Ask::Resume).after(59).look(Continue).is("soaking").after(1).look(Continue).is("moving");
+
+    let mut player = Player::soaking(plan());
+    player.look(Rollback).all_done().look(Continue).is("recovering");
+    away(&mut player, 3);
+    player.look(Continue).is("recovering").after(30).look(Continue).is("rolled_back");
+}
+
+#[test]
+fn an_approval_of_a_stage_that_has_not_begun_is_refused_with_the_reason() {
+    let mut player = Player::soaking(plan_with("weight = 50,", "weight = 50, gate = \"manual\","));
+    player.after(60).look(Continue).is("moving").ask(Ask::Approve);
+    let (is_accepted, text) = player.answer.clone().unwrap();
+    assert!(!is_accepted && text == "the weight of 50 % is being set: approve when its stage has begun", "{text}");
+    player.done().after(60).look(Continue).is("waiting").ask(Ask::Approve);
+    assert!(player.answer.clone().unwrap().0);
+    player.look(Continue).is("moving");
+}
+
 
 #[test]
 fn a_release_that_lost_its_traffic_stays_without_while_a_person_is_waited_for() {

@@ -43,14 +43,15 @@ impl Rollout {
         out
     }
 
-    /// An action that was in progress may or may not have been done.
+    /// An action that was in progress may or may not have been done, and the time without a controller is no time of a
+    /// stage: nothing was seen of it.
     fn resumed(&mut self, at: Duration, out: &mut Vec<Action>) {
         out.push(Action::Stage { weight: self.weight });
         if let Some(why) = self.escalated.clone() {
             out.push(Action::Alert { level: Level::Page, text: format!("{why}. {} decides", self.contact()) });
         }
-        let since = at.saturating_sub(self.entered);
-        let is_long_ago = since >= self.longest_job();
+        let is_long_ago = at.saturating_sub(self.entered) >= self.longest_job();
+        self.begin_anew(at);
         let Some(Doing { job, due, .. }) = self.doing.take() else { return };
         match self.state {
             // ## Moving => (Soaking | Checking): the decision rests on what was seen then.
@@ -59,8 +60,6 @@ impl Rollout {
                 self.enter(before, at);
                 return self.begin(Job::Move { weight: self.weight, cut: false }, out);
             }
-            // Its time begins anew.
-            State::Moving { .. } | State::Promoting { .. } => self.entered = at,
             _ => {}
         }
         let job = match job {
