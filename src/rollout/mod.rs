@@ -30,6 +30,8 @@ pub mod judging;
 #[cfg(feature = "rollout")]
 pub mod report;
 #[cfg(feature = "rollout")]
+mod redact;
+#[cfg(feature = "rollout")]
 pub mod requests;
 pub mod soak;
 #[cfg(feature = "rollout")]

@@ -1,10 +1,10 @@
 //! Evidence of a rollout, line by line, in bounded memory.
 
 use super::draw::{Lane, Series};
-use super::redact::clean;
 use super::trigger::{STATES_MAX, Trigger, TriggerLine};
 use crate::clock::Timestamp;
 use crate::rollback::{Arm, Decision, Tick};
+use crate::rollout::redact::clean;
 use crate::rollout::verify::Health;
 use serde::Deserialize;
 use std::collections::BTreeMap;

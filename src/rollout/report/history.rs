@@ -1,11 +1,11 @@
 //! History of a rollout: its journal as sentences, jobs and persons.
 
 use super::draw::Lane;
-use super::redact::{clean, clean_all};
 use crate::clock::Timestamp;
 use crate::rollback::Decision;
 use crate::rollback::plan::{Action as Command, Level, Plan};
 use crate::rollout::journal::Record;
+use crate::rollout::redact::{clean, clean_all};
 use crate::rollout::stages::{Action, Event, Job, Outcome, Step};
 use serde::Serialize;
 

@@ -32,7 +32,6 @@ mod history;
 mod markdown;
 mod page;
 mod read;
-mod redact;
 mod trigger;
 mod values;
 mod words;

@@ -3,10 +3,10 @@
 use super::draw::Lane;
 use super::evidence::{Arms, Both, Evidence};
 use super::history::{Done, History, Moment, Person};
-use super::redact::clean;
 use super::trigger::{Finding, Trigger};
 use crate::clock::Timestamp;
 use crate::rollback::plan::{DataKind, Plan};
+use crate::rollout::redact::clean;
 use serde::{Deserialize, Serialize};
 
 /// Most segments that are listed.

@@ -2,6 +2,7 @@
 
 use crate::rollback::Decision;
 use crate::rollback::plan::Level;
+use crate::rollout::redact::clean;
 use crate::rollout::soak::Finding;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,27 @@ pub enum Event {
     },
     /// Time has passed.
     Clock,
+}
+
+impl Event {
+    /// Without secrets in texts of people, sources and programs: what follows from it is written down and sent on.
+    pub(crate) fn redacted(mut self) -> Self {
+        let hide = |text: &mut String| *text = clean(text);
+        match &mut self {
+            Self::Started { reason, .. } => reason.iter_mut().for_each(hide),
+            Self::Finished { outcome: Outcome::Failed { why, .. }, .. }
+            | Self::Weight { reading: Reading::Differs { why } | Reading::Unknown { why } } => hide(why),
+            Self::Asked { reason, .. } => hide(reason),
+            Self::Looked(Look { sentence, recovery, .. }) => {
+                hide(sentence);
+                if let Finding::Waiting(why) | Finding::Bad(why) = recovery {
+                    hide(why);
+                }
+            }
+            Self::Finished { .. } | Self::Weight { .. } | Self::Resumed | Self::Clock => {}
+        }
+        self
+    }
 }
 
 /// A look at both arms.
