@@ -24,6 +24,8 @@ mod alerts;
 #[cfg(feature = "rollout")]
 pub mod controller;
 #[cfg(feature = "rollout")]
+mod filing;
+#[cfg(feature = "rollout")]
 pub mod journal;
 #[cfg(feature = "rollout")]
 pub mod judging;

@@ -1,26 +1,23 @@
 //! The thread that looks: a source may block for as long as it likes.
 
 use crate::clock::Clock;
-use crate::fs::careful;
 use crate::rollback::plan::{Plan, Recovery};
 use crate::rollback::{Arm, Decision, Tick, Verdict};
+use crate::rollout::filing::Filing;
+use crate::rollout::redact::{clean, clean_all};
 use crate::rollout::soak::Finding;
 use crate::rollout::source::SourceError;
 use crate::rollout::stages::{Look, Ready};
-use crate::rollout::state_dir::{read, write};
+use crate::rollout::state_dir::read;
 use crate::rollout::verify::{Health, Now};
 use crate::sync::{Arc, Mutex};
-use serde_json::{Value, json};
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 /// Looks of the previous version that count as the time before.
 const BEFORE: u32 = 600;
-/// A file of evidence is not added to above this length.
-const EVIDENCE_MAX: u64 = 256 << 20;
 
 /// A verdict, and the tick behind it.
 #[derive(Clone, Debug)]
@@ -71,6 +68,7 @@ struct Worker {
     looks: Box<dyn Looks>,
     every: Duration,
     evidence: PathBuf,
+    filing: Filing,
     recovery: Recovery,
     /// Weight of the plan's first stage.
     first: u32,
@@ -89,7 +87,7 @@ impl Looking {
     pub(super) fn new(
         looks: Box<dyn Looks>,
         plan: &Plan,
-        evidence: &Path,
+        (evidence, filing): (&Path, &Filing),
         every: Duration,
         is_retreat: bool,
     ) -> std::io::Result<Self> {
@@ -102,6 +100,7 @@ impl Looking {
             evidence: evidence.to_owned(),
             recovery: plan.recovery.clone(),
             first: plan.stages.first().map_or(0, |stage| stage.weight),
+            filing: filing.clone(),
             weight: 0,
             samples: 0.0,
             before_looks: if known.is_some() || is_retreat { BEFORE } else { 0 },
@@ -164,7 +163,7 @@ impl Worker {
             let look = self.looks.look().map(|seen| self.see(&seen));
             let mut outbox = self.outbox.lock();
             match look {
-                Err(error) => outbox.failure = Some(error.to_string()),
+                Err(error) => outbox.failure = Some(clean(&error.to_string())),
                 Ok(look) => {
                     outbox.failure = None;
                     let is_current = !outbox.commands.iter().any(|command| matches!(command, Command::Stage(_)));
@@ -191,7 +190,9 @@ impl Worker {
 
     /// Nothing new says nothing new: a verdict that goes on is no reason to go on then.
     fn see(&mut self, Seen { tick, verdict }: &Seen) -> Option<Look> {
-        self.keep("verdicts.jsonl", &json!(verdict));
+        let mut kept = json!(verdict);
+        clean_all(&mut kept);
+        self.filing.append(self.evidence.join("verdicts.jsonl"), &kept);
         let (decision, sentence) = (verdict.decision, verdict.sentence.clone());
         let Some(tick) = tick else {
             let recovery = Finding::Waiting("nothing is measured".to_owned());
@@ -202,7 +203,8 @@ impl Worker {
             return (!says_nothing).then_some(look);
         };
         let Tick { at, canary, baseline, .. } = tick;
-        self.keep("ticks.jsonl", &json!({ "at": at, "stage": self.weight, "canary": canary, "baseline": baseline }));
+        let kept = json!({ "at": at, "stage": self.weight, "canary": canary, "baseline": baseline });
+        self.filing.append(self.evidence.join("ticks.jsonl"), &kept);
         self.samples += Health::of(canary).requests;
         let stable = baseline.as_ref().and_then(ready);
         self.last = (ready(canary), stable);
@@ -212,7 +214,7 @@ impl Worker {
             self.before.add(&health);
             self.before_looks += 1;
             let bytes = serde_json::to_vec(&self.before).unwrap_or_default();
-            let _ = write(&self.evidence.join("before.json"), &bytes);
+            self.filing.replace(self.evidence.join("before.json"), bytes);
         }
         self.now.push(health);
         let recovery = if self.weight == 0 {
@@ -220,19 +222,8 @@ impl Worker {
         } else {
             Finding::Waiting("the release has traffic".to_owned())
         };
-        Some(Look { decision, sentence, canary: ready(canary), stable, samples: self.samples, recovery })
-    }
-
-    /// Adds a line to a file of evidence. A full disk costs evidence and nothing else.
-    fn keep(&self, name: &str, value: &Value) {
-        let path = self.evidence.join(name);
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        careful(&mut options, 0o600);
-        let Ok(mut file) = options.open(path) else { return };
-        if file.metadata().is_ok_and(|metadata| metadata.len() < EVIDENCE_MAX) {
-            let _: std::io::Result<()> = file.write_all(format!("{value}\n").as_bytes());
-        }
+        let (samples, others) = (self.samples, self.others);
+        Some(Look { decision, sentence, canary: ready(canary), stable, samples, others, recovery })
     }
 }
 
