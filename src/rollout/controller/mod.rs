@@ -15,6 +15,7 @@
 //! written down once that is possible again. The controller ends when its end is recorded.
 
 mod acting;
+mod alone;
 mod asking;
 mod ended;
 mod ending;
@@ -29,6 +30,7 @@ mod settings;
 mod status;
 
 pub use super::alerts::refuse;
+pub use alone::{Asked, rollback};
 pub use ended::Ended;
 pub use error::StartError;
 pub use judged::Judged;

@@ -1,6 +1,6 @@
 //! `rollout start`: the controller, in the foreground.
 
-use super::service::{BY, commands_in, controller, failed, held, holder};
+use super::service::{BY, controller, failed, held};
 use crate::author_args::name;
 use crate::output::{Failure, Report};
 use crate::plan::{invalid, read};
@@ -15,7 +15,7 @@ use backstop::rollout::controller::{Controller, Ended, Judged, Looks, Settings, 
 use backstop::rollout::journal::{Journal, replay};
 use backstop::rollout::requests::Request;
 use backstop::rollout::stages::{Ask, End, Rollout};
-use backstop::rollout::state_dir::{Lock, StateDir};
+use backstop::rollout::state_dir::{Holder, Lock, StateDir};
 use clap::Args;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -107,15 +107,8 @@ impl Start {
             Ok(looks) => Some(looks),
             Err(failure) => go_on(failure, "nothing here sees whether the service recovers").map(|()| None)?,
         };
-        let settings = Settings {
-            dir: dir.clone(),
-            commands_in: commands_in(&folder),
-            folder,
-            looks,
-            look_every: Duration::try_from_secs_f64(self.look_every).unwrap_or(Duration::from_secs(1)),
-            by,
-            reason: self.reason,
-        };
+        let look_every = Duration::try_from_secs_f64(self.look_every).unwrap_or(Duration::from_secs(1));
+        let settings = Settings { looks, look_every, reason: self.reason, ..Settings::of(&dir, folder, &by) };
         let controller = Controller::new(settings, lock).map_err(|error| failed(&error))?;
         say(&format!("rollout {number} of {}: {}", plan.service, controller.rollout().name()));
         let ended = controller.on_change(|rollout| say(&line(rollout))).run();
@@ -192,7 +185,7 @@ impl Start {
 
 /// Takes the lock. A rollout of another artifact in progress loses its place first.
 fn lock(dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<Lock, Failure> {
-    let holder = holder(by, &format!("rollout start {}", plan.artifact));
+    let holder = Holder::new(by, &format!("rollout start {}", plan.artifact));
     let mut asked = None;
     loop {
         match dir.lock(&holder)? {
