@@ -65,26 +65,32 @@ impl Start {
             return Err(Failure::Input(message));
         }
         let dir = StateDir::new(state, &plan.service)?;
+        // A supervisor may have missed the end. To begin anew would take the traffic away from a promoted release.
+        let has_ended = || {
+            let ended = ended_before(&dir, &text)?.filter(|_| self.reason.is_none());
+            ended.map(|(number, end)| ended_report(&dir, &plan, &number, end)).transpose()
+        };
         // One that has begun goes on whenever its controller is started again, with the policy that it began with.
         let fresh = || {
             Plan::check(&text, now()).map_err(|error| refused(&error))?;
-            policy(&self.home(), &plan)
+            self.policy(&plan)
         };
+        if let Some(report) = has_ended()? {
+            return Ok(report);
+        }
         let policy_text = if unfinished(&dir, &text)?.is_some() { None } else { Some(fresh()?) };
         dir.create()?;
         let lock = lock(&dir, &plan, &text, &by)?;
-        if let Some((number, end)) = ended_before(&dir, &text)?.filter(|_| self.reason.is_none()) {
-            // A supervisor may have missed the end. To begin anew would take the traffic away from a promoted release.
-            let warning = format!("rollout {number} of this plan has ended: add --reason to try it again");
-            let report = report(&dir, &plan.artifact, Ended::Done(end))?;
-            return Ok(Report { warning: Some(warning), ..report });
+        if let Some(report) = has_ended()? {
+            return Ok(report);
         }
         let folder = if let Some(folder) = unfinished(&dir, &text)? {
             folder
         } else {
             self.needs_a_reason(&dir, &plan)?;
             let policy_text = policy_text.map_or_else(fresh, Ok)?;
-            let start = serde_json::json!({ "commands_in": self.home(), "by": by }).to_string();
+            let home = self.kept().map_or_else(|| self.home(), |folder| Settings::commands_in(&folder));
+            let start = serde_json::json!({ "commands_in": home, "by": by }).to_string();
             let files: [(&str, &[u8]); 3] = [
                 ("plan.toml", text.as_bytes()),
                 ("policy.toml", policy_text.as_bytes()),
@@ -122,6 +128,23 @@ impl Start {
     fn home(&self) -> PathBuf {
         let home = std::path::absolute(&self.plan).ok().and_then(|path| path.parent().map(Path::to_owned));
         home.unwrap_or_else(|| PathBuf::from("."))
+    }
+
+    /// Its folder, if that is the one of an earlier rollout: its policy is beside it, and its commands run elsewhere.
+    fn kept(&self) -> Option<PathBuf> {
+        Some(self.home()).filter(|home| home.join("start.json").is_file())
+    }
+
+    /// Text of the plan's policy: the built-in one if the plan names none and there is no `policy.toml`.
+    fn policy(&self, plan: &Plan) -> Result<String, Failure> {
+        let name = if self.kept().is_some() { "policy.toml" } else { &*plan.policy };
+        let path = self.home().join(name);
+        if name == "policy.toml" && !path.exists() {
+            return Ok(Policy::DEFAULT.to_owned());
+        }
+        let text = read(&path)?;
+        Policy::parse(&text).map_err(|error| invalid(&path, &error))?;
+        Ok(text)
     }
 
     /// The source, judged by the policy that the rollout began with.
@@ -271,22 +294,16 @@ fn other_unfinished(dir: &StateDir, text: &str) -> Result<Option<String>, Failur
     if unfinished(dir, text)?.is_some() { Ok(None) } else { current(dir) }
 }
 
-/// Text of the plan's policy: the built-in one if the plan names none and there is no `policy.toml`.
-fn policy(home: &Path, plan: &Plan) -> Result<String, Failure> {
-    let path = home.join(&plan.policy);
-    if plan.policy == "policy.toml" && !path.exists() {
-        return Ok(Policy::DEFAULT.to_owned());
-    }
-    let text = read(&path)?;
-    Policy::parse(&text).map_err(|error| invalid(&path, &error))?;
-    Ok(text)
-}
-
 /// Returns whether the traffic of a rollout returns or has returned.
 fn is_retreat(folder: &Path) -> Result<bool, Failure> {
     let Ok(plan) = Plan::parse(&read(&folder.join("plan.toml"))?) else { return Ok(false) };
     let records = Journal::read(&folder.join("journal.jsonl"))?;
     Ok(replay(&Arc::new(plan), &records).0.is_retreat())
+}
+
+fn ended_report(dir: &StateDir, plan: &Plan, number: &str, end: End) -> Result<Report, Failure> {
+    let warning = format!("rollout {number} of this plan has ended: add --reason to try it again");
+    Ok(Report { warning: Some(warning), ..report(dir, &plan.artifact, Ended::Done(end))? })
 }
 
 fn report(dir: &StateDir, artifact: &str, ended: Ended) -> Result<Report, Failure> {
