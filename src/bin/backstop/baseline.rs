@@ -98,7 +98,7 @@ impl Record {
             Err(error) if error.kind() == ErrorKind::NotFound => Recorded::default(),
             Err(error) => return Err(Failure::Usage(format!("{} cannot be read: {error}", self.file.display()))),
         };
-        let source = self.source.open(&self.service, &policy)?;
+        let source = self.source.open(&self.service, &policy, false)?;
         let mut judging = Judging::new(&self.service, policy, source).recording(before.clone());
         let (runtime, mut stop) = stop::runtime()?;
         let mut written = before;

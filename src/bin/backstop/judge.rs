@@ -10,6 +10,7 @@ use backstop::rollback::{Decision, Judge as Judging, TickReader, Verdict};
 use clap::{Args, Subcommand};
 pub(super) use policy::policy;
 use record::Record;
+pub(super) use serve::token;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 

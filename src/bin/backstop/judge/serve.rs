@@ -73,7 +73,7 @@ impl Serve {
                            restart would count its ticks twice; leave out --state, or use ticks:-";
             return Err(Failure::Usage(message.to_owned()));
         }
-        let source = self.source.open(&self.service, &policy)?;
+        let source = self.source.open(&self.service, &policy, false)?;
         let mut judging = Judging::new(&self.service, policy, source);
         if let Some(path) = &self.recorded {
             let baseline = Baseline::read(path);
@@ -108,7 +108,8 @@ impl Serve {
     }
 }
 
-fn token(path: Option<&Path>) -> Result<Option<HookToken>, Failure> {
+/// The token in a file.
+pub(crate) fn token(path: Option<&Path>) -> Result<Option<HookToken>, Failure> {
     let Some(path) = path else { return Ok(None) };
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))?;

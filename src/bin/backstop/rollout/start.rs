@@ -2,6 +2,7 @@
 
 use super::service::{BY, controller, failed, held};
 use crate::author_args::name;
+use crate::judge::token;
 use crate::output::{Failure, Report};
 use crate::plan::{invalid, read};
 use crate::source_args::SourceArgs;
@@ -9,13 +10,16 @@ use crate::time_args::now;
 use backstop::ConfigError;
 use backstop::admin::Admin;
 use backstop::kill_switch::KillSwitches;
+use backstop::kill_switch::access::Token;
 use backstop::rollback::Policy;
 use backstop::rollback::plan::Plan;
 use backstop::rollout::controller::{Controller, Ended, Judged, Looks, Settings, refuse};
 use backstop::rollout::journal::{Journal, replay};
+use backstop::rollout::judging::Verdicts;
 use backstop::rollout::requests::Request;
 use backstop::rollout::stages::{Ask, End, Rollout};
 use backstop::rollout::state_dir::{Holder, Lock, StateDir};
+use backstop::rollout::verdicts::{HookToken, router, serve};
 use clap::Args;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -40,12 +44,16 @@ pub(super) struct Start {
     /// The reason; required for an artifact that was rolled back before.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Also answer HTTP at this address: status and people's commands (/v1/rollouts).
+    /// Also answer HTTP at this address: status and people's commands (/v1/rollouts), and the verdict as `judge serve` does.
     #[arg(long, value_name = "ADDRESS", requires = "access_file")]
     listen: Option<String>,
     /// The access list for --listen, as `backstop switch token` writes it, with the verbs `rollout` and `rollback`.
     #[arg(long, value_name = "FILE")]
     access_file: Option<PathBuf>,
+    /// A file with the token for the hooks at --listen, and to name another rollout. Default: no token is right; /v1/verdict,
+    /// /v1/evidence and /metrics need none.
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    token_file: Option<PathBuf>,
     /// Seconds between two looks at the release.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, hide = true)]
     look_every: f64,
@@ -107,12 +115,14 @@ impl Start {
             say(&format!("warning: the rollback goes on, and {lost}: {failure}"));
             Ok(())
         };
-        self.listen(state).or_else(|failure| go_on(failure, "there is no answer over HTTP"))?;
         let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let looks = match self.looks(&plan, &folder, &number) {
-            Ok(looks) => Some(looks),
+        let judged = match self.judged(&plan, &folder, &number) {
+            Ok(judged) => Some(judged),
             Err(failure) => go_on(failure, "nothing here sees whether the service recovers").map(|()| None)?,
         };
+        let verdicts = judged.as_ref().map(Judged::verdicts);
+        self.listen(state, verdicts).or_else(|failure| go_on(failure, "there is no answer over HTTP"))?;
+        let looks = judged.map(|judged| Box::new(judged) as Box<dyn Looks>);
         let look_every = Duration::try_from_secs_f64(self.look_every).unwrap_or(Duration::from_secs(1));
         let settings = Settings { looks, look_every, reason: self.reason, ..Settings::of(&dir, folder, &by) };
         let controller = Controller::new(settings, lock).map_err(|error| failed(&error))?;
@@ -148,16 +158,22 @@ impl Start {
     }
 
     /// The source, judged by the policy that the rollout began with.
-    fn looks(&self, plan: &Plan, folder: &Path, number: &str) -> Result<Box<dyn Looks>, Failure> {
+    fn judged(&self, plan: &Plan, folder: &Path, number: &str) -> Result<Judged, Failure> {
         let path = folder.join("policy.toml");
         let policy = Policy::parse(&read(&path)?).map_err(|error| invalid(&path, &error))?;
-        let source = self.source.open(&plan.service, &policy)?;
+        let is_resumed = folder.join("evidence").join("ticks.jsonl").exists();
+        if is_resumed && self.source.is_file_of_ticks() {
+            say(
+                "the file of ticks is read from its present end on: those before are judged, or came without a controller",
+            );
+        }
+        let source = self.source.open(&plan.service, &policy, is_resumed)?;
         let judged = Judged::new(&plan.service, policy, source, number, &folder.join("evidence").join("judge"));
-        Ok(Box::new(judged.map_err(|error| Failure::Store(error.to_string()))?))
+        judged.map_err(|error| Failure::Store(error.to_string()))
     }
 
     /// Answers HTTP on a thread of its own, as long as the process lasts.
-    fn listen(&self, state: &Path) -> Result<(), Failure> {
+    fn listen(&self, state: &Path, verdicts: Option<Verdicts>) -> Result<(), Failure> {
         let (Some(address), Some(access)) = (&self.listen, &self.access_file) else { return Ok(()) };
         let usage = |error: ConfigError| Failure::Usage(error.to_string());
         let failed = |error: std::io::Error| Failure::Store(format!("cannot listen at {address}: {error}"));
@@ -171,15 +187,18 @@ impl Start {
                 "--listen: {shown} can be reached from other machines, and no token is valid"
             )));
         }
+        // Naming another rollout would end the judging of this one.
+        let token = token(self.token_file.as_deref())?.map_or_else(no_token, Ok)?;
+        let routes = router(verdicts, Some(token)).fallback_service(admin.router());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let serve = move || {
             runtime.block_on(async {
                 if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-                    let _ = admin.serve(listener).await;
+                    serve(listener, routes).await;
                 }
             });
         };
-        thread::Builder::new().name("backstop-admin".to_owned()).spawn(serve).map_err(failed)?;
+        thread::Builder::new().name("backstop-http".to_owned()).spawn(serve).map_err(failed)?;
         say(&format!("listening on http://{shown}"));
         Ok(())
     }
@@ -327,6 +346,13 @@ fn line(rollout: &Rollout) -> String {
     let (state, weight, why) = (rollout.name().replace('_', " "), rollout.weight(), rollout.why());
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
     format!("{:.0} {state} at {weight} %{why}", now())
+}
+
+/// A token that is never presented.
+fn no_token() -> Result<HookToken, Failure> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| Failure::Store(format!("the system gives no randomness: {error}")))?;
+    HookToken::new(&Token::from_bytes(random).reveal()).map_err(|error| Failure::Store(error.to_string()))
 }
 
 /// A line for people. Who started it may have closed standard error.
