@@ -30,9 +30,9 @@ pub mod journal;
 #[cfg(feature = "rollout")]
 pub mod judging;
 #[cfg(feature = "rollout")]
-pub mod report;
-#[cfg(feature = "rollout")]
 mod redact;
+#[cfg(feature = "rollout")]
+pub mod report;
 #[cfg(feature = "rollout")]
 pub mod requests;
 pub mod soak;

@@ -158,7 +158,7 @@ impl Played {
         let decision =
             if matches!(self.rollout.weight(), 0 | 100) { backstop::rollback::Decision::Continue } else { decision };
         let (canary, stable, recovery) = (Some(READY), Some(READY), Finding::Good);
-        self.take(&Event::Looked(Look { decision, sentence, canary, stable, samples, recovery }));
+        self.take(&Event::Looked(Look { decision, sentence, canary, stable, samples, others: 0.0, recovery }));
     }
 
     /// Writes the evidence.

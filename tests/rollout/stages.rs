@@ -115,6 +115,19 @@ fn a_weight_that_is_changed_from_outside_is_set_again_once_and_then_escalated() 
 }
 
 #[test]
+fn a_share_of_the_requests_that_is_not_the_weight_is_told_once() {
+    for (samples, others, is_told) in
+        [(50.0, 950.0, false), (90.0, 910.0, false), (500.0, 500.0, true), (5.0, 5.0, false), (500.0, 0.0, false)]
+    {
+        let mut player = Player::soaking(plan());
+        (player.samples, player.others) = (samples, others);
+        player.look(Continue).look(Continue).is("soaking");
+        let told = player.alerts.iter().filter(|(_, text)| text.contains("instead of 5 %: the load balancer")).count();
+        assert_eq!(told, usize::from(is_told), "{samples} {others}: {:?}", player.alerts);
+    }
+}
+
+#[test]
 fn a_weight_that_is_changed_after_a_rollback_is_set_to_0_again() {
     let mut player = Player::soaking(plan());
     player.look(Rollback).all_done().is("recovering");
@@ -304,19 +317,6 @@ fn a_move_that_was_interrupted_a_moment_ago_goes_on() {
 }
 
 #[test]
-fn a_failed_move_to_more_traffic_is_not_tried_again_while_it_is_paused() {
-    let mut player = Player::soaking(plan());
-    player.after(60).look(Continue).failed("no answer");
-    player.ask(Ask::Pause).after(30);
-    assert_eq!(player.weights, [0, 5, 50]);
-    player.ask(Ask::Resume).after(1);
-    assert_eq!(player.weights, [0, 5, 50, 50]);
-    let mut player = Player::soaking(plan());
-    player.after(60).look(Continue).failed("no answer");
-    player.look(Pause).after(30);
-    assert_eq!(player.weights, [0, 5, 50], "by a verdict as well");
-}
-#[test]
 fn the_time_without_a_controller_is_no_time_of_a_stage() {
     let mut player = Player::soaking(plan());
     player.after(59);
@@ -346,6 +346,19 @@ fn an_approval_of_a_stage_that_has_not_begun_is_refused_with_the_reason() {
     player.look(Continue).is("moving");
 }
 
+#[test]
+fn a_failed_move_to_more_traffic_is_not_tried_again_while_it_is_paused() {
+    let mut player = Player::soaking(plan());
+    player.after(60).look(Continue).failed("no answer");
+    player.ask(Ask::Pause).after(30);
+    assert_eq!(player.weights, [0, 5, 50]);
+    player.ask(Ask::Resume).after(1);
+    assert_eq!(player.weights, [0, 5, 50, 50]);
+    let mut player = Player::soaking(plan());
+    player.after(60).look(Continue).failed("no answer");
+    player.look(Pause).after(30);
+    assert_eq!(player.weights, [0, 5, 50], "by a verdict as well");
+}
 
 #[test]
 fn a_release_that_lost_its_traffic_stays_without_while_a_person_is_waited_for() {

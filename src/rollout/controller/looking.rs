@@ -73,7 +73,9 @@ struct Worker {
     /// Weight of the plan's first stage.
     first: u32,
     weight: u32,
+    /// Requests of the stage: to the release, and to the previous version.
     samples: f64,
+    others: f64,
     before: Health,
     before_looks: u32,
     now: Now,
@@ -98,11 +100,12 @@ impl Looking {
             looks,
             every,
             evidence: evidence.to_owned(),
+            filing: filing.clone(),
             recovery: plan.recovery.clone(),
             first: plan.stages.first().map_or(0, |stage| stage.weight),
-            filing: filing.clone(),
             weight: 0,
             samples: 0.0,
+            others: 0.0,
             before_looks: if known.is_some() || is_retreat { BEFORE } else { 0 },
             before: known.unwrap_or_default(),
             now: Now::default(),
@@ -180,7 +183,7 @@ impl Worker {
     fn take(&mut self, command: Command) {
         match command {
             Command::Stage(weight) => {
-                (self.weight, self.samples) = (weight, 0.0);
+                (self.weight, self.samples, self.others) = (weight, 0.0, 0.0);
                 self.now.clear();
                 self.looks.set_stage(weight);
             }
@@ -197,7 +200,8 @@ impl Worker {
         let Some(tick) = tick else {
             let recovery = Finding::Waiting("nothing is measured".to_owned());
             let (canary, stable) = self.last;
-            let look = Look { decision, sentence, canary, stable, samples: self.samples, recovery };
+            let (samples, others) = (self.samples, self.others);
+            let look = Look { decision, sentence, canary, stable, samples, others, recovery };
             // Before the first stage, a measurement is what lets the release have traffic at all.
             let says_nothing = decision == Decision::Continue || decision == Decision::Collecting && self.weight == 0;
             return (!says_nothing).then_some(look);
@@ -209,6 +213,7 @@ impl Worker {
         let stable = baseline.as_ref().and_then(ready);
         self.last = (ready(canary), stable);
         let health = baseline.as_ref().map(Health::of).unwrap_or_default();
+        self.others += health.requests;
         let is_before = self.weight <= self.first && decision != Decision::Rollback;
         if is_before && self.before_looks < BEFORE && health.requests > 0.0 {
             self.before.add(&health);

@@ -82,6 +82,9 @@ pub struct Look {
     pub stable: Option<Ready>,
     /// Requests to the release since its stage began, as far as this process saw them.
     pub samples: f64,
+    /// Requests to the previous version in the same time.
+    #[serde(default)]
+    pub others: f64,
     /// Whether errors and latency are those of before the rollout.
     pub recovery: Finding,
 }

@@ -17,6 +17,10 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(8),
 ];
 
+/// Requests by which a share is looked at, and the difference that is always allowed.
+const SHARE_REQUESTS: f64 = 1_000.0;
+const SHARE_LEAST: f64 = 0.02;
+
 impl Rollout {
     /// Takes an event at this time since the rollout began, which never goes back, and returns what to do.
     pub fn step(&mut self, event: &Event, at: Duration) -> Vec<Action> {
@@ -149,6 +153,9 @@ impl Rollout {
         if elapsed >= of.min && !has_samples {
             let text = too_quiet(of.weight, look.samples, of.samples, elapsed, of.max);
             self.report("quiet", Level::Notify, text, out);
+        }
+        if let Some(text) = other_share(of.weight, look) {
+            self.report("share", Level::Notify, text, out);
         }
         if !is_decided || !self.may_advance() {
             if matches!(self.state, State::Waiting { .. }) && look.decision != Decision::Continue {
@@ -337,6 +344,25 @@ impl Rollout {
         self.enter(State::Done(end), at);
         self.escalated = None;
     }
+}
+
+/// A sentence about a share of the requests that is far from the weight, beyond chance. No more than that: a source that
+/// leaves out instances looks the same.
+fn other_share(weight: u32, Look { samples, others, .. }: &Look) -> Option<String> {
+    let (all, wanted) = (samples + others, f64::from(weight) / 100.0);
+    if *others <= 0.0 || all < SHARE_REQUESTS {
+        return None;
+    }
+    let (found, least) = (samples / all, wanted.min(1.0 - wanted));
+    let chance = 4.0 * (wanted * (1.0 - wanted) / all).sqrt();
+    let is_other = (found - wanted).abs() > chance + (least / 2.0).max(SHARE_LEAST);
+    is_other.then(|| {
+        format!(
+            "{:.1} % of {all:.0} requests since the stage began went to the release instead of {weight} %: the load balancer \
+             does not do what it says, or the source leaves out instances",
+            found * 100.0
+        )
+    })
 }
 
 /// The length that a stage needs with its traffic.
