@@ -9,5 +9,6 @@ mod files;
 mod fleet;
 mod in_force;
 mod incident;
+mod plan;
 mod policy;
 mod tokens;
