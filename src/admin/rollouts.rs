@@ -1,4 +1,7 @@
 //! Rollouts over HTTP: their status, and people's commands, which go the same way as those of the command line.
+//!
+//! Without a controller, a rollback is carried out here, on a thread of its own that lasts until it is done: the plan's
+//! commands run as this process.
 
 use super::answer::{Answer, Params, json as answer, last};
 use super::auth::admit;
@@ -8,10 +11,10 @@ use super::problem::Problem;
 use super::shared::{Shared, write_down};
 use crate::kill_switch::access::Verb;
 use crate::kill_switch::model::decode::without_types;
-use crate::rollout::controller::Status;
-use crate::rollout::requests::Request as Command;
+use crate::rollout::controller::{Asked, Controller, Ended, Status, rollback};
+use crate::rollout::requests::{Answer as Said, Request as Command};
 use crate::rollout::stages::Ask;
-use crate::rollout::state_dir::{StateDir, StateError};
+use crate::rollout::state_dir::{Holder, StateDir};
 use crate::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -20,7 +23,9 @@ use http::StatusCode;
 use http::header::HeaderMap;
 use serde_json::json;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Longest wait for the controller's answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -71,7 +76,7 @@ async fn list(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Answer {
     admit(&shared.access.current(), &headers, &[Verb::View], None)?;
     let (permit, state) = (shared.begin()?, state(&shared));
     let read = move || {
-        let services = StateDir::services(&state).map_err(|error| failed(&error))?;
+        let services = StateDir::services(&state).map_err(|error| no_state(&error))?;
         let all: Result<Vec<_>, _> = services.iter().map(|service| status(&state, service)).collect();
         Ok(json!({ "rollouts": all?.into_iter().flatten().collect::<Vec<_>>() }))
     };
@@ -111,22 +116,56 @@ async fn ask(shared: Arc<Shared>, path: &'static str, verb: Verb, name: String, 
         if dir.latest().is_none() {
             return Err(unknown());
         }
+        if let Ask::Rollback { .. } = command.ask {
+            let holder = Holder::new(&command.by, "rollback over HTTP");
+            let asked = rollback(&dir, command, &holder, PATIENCE).map_err(|error| no_state(&error))?;
+            return match asked {
+                Asked::Controller(answer) => said(answer).map(|said| (said, None)),
+                Asked::Here(answer, _) if !answer.is_accepted => said(Some(answer)).map(|said| (said, None)),
+                Asked::Here(answer, controller) => begin(*controller).map(|ended| (answer, Some(ended))),
+            };
+        }
         if dir.holder().is_none() {
-            let detail = "no controller runs: `backstop rollout rollback` on its machine acts without one";
+            let detail =
+                "no controller runs: `backstop rollout start` with the same plan goes on; a rollback needs none";
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_controller", detail));
         }
-        command.send(&dir).map_err(|error| failed(&error))?;
-        match command.answer(&dir, PATIENCE) {
-            Some(said) if said.is_accepted => Ok(said),
-            Some(said) => Err(Problem::new(StatusCode::CONFLICT, "refused", said.text)),
-            None => {
-                let detail = "the controller did not answer in time; the command stays for it";
-                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "slow_controller", detail))
-            }
-        }
+        command.send(&dir).map_err(|error| no_state(&error))?;
+        said(command.answer(&dir, PATIENCE)).map(|said| (said, None))
     };
-    let said = shared.in_background(permit, send).await?;
+    let (mut said, ended) = shared.in_background(permit, send).await?;
+    if let Some(ended) = ended {
+        said.text = match tokio::time::timeout(PATIENCE, ended).await {
+            Ok(Ok(Some(text))) => text,
+            Ok(_) => {
+                let detail = format!("{}; a person has to decide how it goes on: see its status", said.text);
+                return Err(Problem::new(StatusCode::CONFLICT, "held", detail));
+            }
+            Err(_) => format!("{}; it goes on, see its status", said.text),
+        };
+    }
     Ok(answer(StatusCode::OK, json!(said).to_string()))
+}
+
+/// The controller's answer.
+fn said(answer: Option<Said>) -> Result<Said, Problem> {
+    match answer {
+        Some(said) if said.is_accepted => Ok(said),
+        Some(said) => Err(Problem::new(StatusCode::CONFLICT, "refused", said.text)),
+        None => {
+            let detail = "the controller did not answer in time; the command stays for it";
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "slow_controller", detail))
+        }
+    }
+}
+
+/// Carries out a rollback that was decided here, whether or not the client waits for it.
+fn begin(controller: Controller) -> Result<oneshot::Receiver<Option<String>>, Problem> {
+    let (sender, ended) = oneshot::channel();
+    let artifact = controller.rollout().plan().artifact.clone();
+    let run = move || _ = sender.send(Ended::without_source(controller.run(), &artifact));
+    let started = thread::Builder::new().name("backstop-rollback".to_owned()).spawn(run);
+    started.map(|_| ended).map_err(|error| no_state(&error))
 }
 
 fn wanted(path: &str, body: &Body) -> Result<Ask, String> {
@@ -156,16 +195,13 @@ fn state(shared: &Shared) -> PathBuf {
 
 fn status(state: &std::path::Path, name: &str) -> Result<Option<Status>, Problem> {
     let dir = StateDir::new(state, name).map_err(|_| unknown())?;
-    let failed = |error: crate::rollout::journal::JournalError| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_state", error.to_string())
-    };
-    Status::read(&dir).map_err(failed)
+    Status::read(&dir).map_err(|error| no_state(&error))
 }
 
 fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "unknown_rollout", "there is no rollout of this service")
 }
 
-fn failed(error: &StateError) -> Problem {
+fn no_state(error: &impl std::fmt::Display) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_state", error.to_string())
 }

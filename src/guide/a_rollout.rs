@@ -55,14 +55,29 @@
 //! |---|---|
 //! | `start plan.toml --source ..` | runs the rollout in the foreground; after a crash or a reboot, the same command goes on |
 //! | `status --watch`, `list` | state, weight, verdict, and the reason for a wait |
-//! | `approve`, `reject` | opens the gate of a stage or decides against a verdict that pauses; returns the traffic |
+//! | `approve`, `reject` | opens the gate of a stage that has begun, or decides against a verdict that pauses; returns the traffic |
 //! | `pause`, `resume` | no further stage; a verdict still rolls back |
 //! | `rollback [--break-glass]` | returns the traffic; with `--break-glass` at once, before everything else. It works without a controller, too |
 //! | `disable --for 2h`, `enable` | a maintenance window: its author is paged instead of a rollback |
 //! | `report` | the incident report, open until a cause is recorded |
 //!
 //! Each needs a `--reason`, and is in the journal with its author. With `--listen` and an access list the same are
-//! `POST /v1/rollouts/{service}/{command}`, for a button or a chat command.
+//! `POST /v1/rollouts/{service}/{command}`, for a button or a chat command; `/v1/verdict`, `/v1/evidence` and `/metrics` are those of
+//! [`judge serve`](super::a_judge_for_a_controller). An admin page that was given the state directory takes the commands, too: a
+//! rollback without a controller is then carried out by its process.
+//!
+//! ## Time without a controller
+//!
+//! A controller that is started again begins the time of its stage anew, and counts its requests from 0: nothing was seen in
+//! between, and time that was not watched promotes no release. The same holds for the deadlines of a stage and of the readiness
+//! before it, and for recovery; only the budget of a rollback goes on. One that crashes every few minutes therefore never ends a
+//! stage: alert on a `journal.jsonl` that has many events of kind `resumed`. A source of `ticks:FILE` is read behind its present end.
+//!
+//! ## A disk that hangs
+//!
+//! No decision waits longer than a second for a disk. More traffic for the release waits for its record; a rollback goes on, its
+//! owner is paged that it is unrecorded, and it is written down as soon as that is possible. The controller stays until its end is
+//! recorded, so that the next one does not go on in the middle.
 //!
 //! ## At 3 am
 //!
@@ -73,6 +88,8 @@
 //! | `paused` with a verdict | worse, by little | look at the evidence; `approve` overrides, `reject` returns the traffic |
 //! | `rolling back`, then `recovering` | the traffic returns; then errors and p99 must be as before for a minute | nothing; after the budget you are paged |
 //! | `escalated` | a move failed or took hold in part, the weight was changed from outside twice, or the stable version is unhealthy as well | the reason names the part; `resume` tries again, `rollback --break-glass` sets weight 0 |
+//! | `.. % of .. requests went to the release instead of ..` | the load balancer does not do what it says, or the source leaves out instances | count at the load balancer; name all instances of both versions |
+//! | `the journal cannot be written` | nothing is promoted; a rollback works | repair the disk |
 //! | `no controller runs` | its process ended; the weight stays as it was | `start` with the same plan goes on; `rollback` acts without it |
 //! | `warning: the source does not answer` | nothing is promoted, and nothing is rolled back for it until the policy's rule for missing data acts | repair the source |
 //!
@@ -81,3 +98,5 @@
 //! - With `[stable] instances_for_full_traffic`, traffic returns in steps that the ready instances carry; break-glass does not wait.
 //! - Every event is on the disk before an action begins. A controller that is killed repeats only actions that are idempotent
 //!   or that `verify` shows as not done, and otherwise calls a person by name.
+//! - What looks like a secret in the last line of a command, in a reason or in an answer of a load balancer is replaced before it is
+//!   written down or sent; `evidence/commands.log` has the output as it was. `evidence/alerts.jsonl` says which alert arrived.

@@ -24,9 +24,13 @@ mod alerts;
 #[cfg(feature = "rollout")]
 pub mod controller;
 #[cfg(feature = "rollout")]
+mod filing;
+#[cfg(feature = "rollout")]
 pub mod journal;
 #[cfg(feature = "rollout")]
 pub mod judging;
+#[cfg(feature = "rollout")]
+mod redact;
 #[cfg(feature = "rollout")]
 pub mod report;
 #[cfg(feature = "rollout")]

@@ -57,6 +57,12 @@ impl Soak {
         Self { patience, good_since: None, strikes: vec![0; checks] }
     }
 
+    /// Forgets what was seen.
+    #[cfg(feature = "rollout")]
+    pub(in crate::rollout) fn begin_anew(&mut self) {
+        *self = Self::new(self.patience, self.strikes.len());
+    }
+
     /// Takes what every check found at one look, each with its name.
     pub(in crate::rollout) fn look(&mut self, at: Duration, findings: &[(String, Finding)]) -> Outcome {
         let held = |check: &str, why: String| Outcome::Held { check: check.to_owned(), why };

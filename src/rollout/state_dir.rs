@@ -6,9 +6,10 @@
 //!              /requests/*.json           commands for the controller, and in answers/ what it says
 //!              /rollouts/0007/plan.toml   as it was started, with policy.toml and start.json
 //!                            /journal.jsonl
-//!                            /evidence/   ticks.jsonl, verdicts.jsonl, commands.log, before.json
+//!                            /evidence/   ticks.jsonl, verdicts.jsonl, alerts.jsonl, commands.log, before.json
 //! ```
 
+use crate::clock::timestamp;
 use crate::fs::{Access, lock_at, replace_unsynced, replace_with};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
@@ -37,6 +38,14 @@ pub struct Holder {
     pub command: String,
     /// Since when.
     pub since: String,
+}
+
+impl Holder {
+    /// This process, from now on.
+    pub fn new(by: &str, command: &str) -> Self {
+        let (pid, since) = (std::process::id(), format!("{:.0}", timestamp()));
+        Self { pid, by: by.to_owned(), command: command.to_owned(), since }
+    }
 }
 
 impl std::fmt::Display for Holder {

@@ -9,6 +9,7 @@ mod files;
 mod fleet;
 mod in_force;
 mod incident;
+mod plan;
 mod policy;
 mod restore;
 mod tokens;

@@ -58,13 +58,29 @@ fn a_valid_plan_is_said_to_be_valid() {
 
 #[test]
 fn a_stage_that_ends_with_its_warm_up_is_warned_of() {
-    let folder = folder(&format!("{PLAN}\n[[stage]]\nweight = 5\nmin = \"1m\"\n[[stage]]\nweight = 100\nmin = \"10m\"\n"));
-    let check = || run(folder.path(), &["check", "plan.toml"]).succeeds().stderr;
-    assert_eq!(check(), "", "there is no policy to look at");
-    fs::write(folder.path().join("policy.toml"), backstop::rollback::Policy::DEFAULT).unwrap();
+    let folder =
+        folder(&format!("{PLAN}\n[[stage]]\nweight = 5\nmin = \"1m\"\n[[stage]]\nweight = 100\nmin = \"10m\"\n"));
+    let check = || run(folder.path(), &["check", "plan.toml"]).stderr;
     assert!(check().contains("a stage of 60 s is over before the warm-up of errors"), "{}", check());
     fs::write(folder.path().join("policy.toml"), "horizn = 5").unwrap();
     assert!(check().contains("the policy policy.toml cannot be used"), "{}", check());
+}
+
+#[test]
+fn a_stage_with_too_few_requests_for_its_policy_is_warned_of_with_the_number_that_is_enough() {
+    let stages = |samples: u32| {
+        let last = "{ weight = 100, samples = 0 }";
+        format!("stage = [{{ weight = 5, min = \"10m\", samples = {samples} }}, {last}]\n{PLAN}")
+    };
+    let few = folder(&stages(50));
+    let ran = run(few.path(), &["check", "plan.toml"]);
+    let told = "warning: stage[0].samples: 50 at 5 % are too few for the policy to find a release that fails 10 % of its requests";
+    assert!(ran.code == 0 && ran.stderr.starts_with(told), "{ran:?}");
+    let enough = ran.stderr.split("about ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap();
+    assert!((60..=400).contains(&enough), "{ran:?}");
+    let more = folder(&stages(enough));
+    let ran = run(more.path(), &["check", "plan.toml"]);
+    assert!(ran.code == 0 && ran.stderr.is_empty(), "{ran:?}");
 }
 
 #[test]

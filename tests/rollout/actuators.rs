@@ -1,11 +1,13 @@
 //! Actuators: what they set is what users get, and every way in which a load balancer can fail.
 
 use crate::plans::{PLAN, plan_with};
-use crate::servers::{FakeHaproxy, Fault, Hook, eventually};
+use crate::servers::{FakeHaproxy, Fault, Hook, Version, counted, eventually};
 use backstop::rollback::plan::Plan;
 use backstop::rollout::actuator::{Actuator, Cancel, actuator};
 use backstop::rollout::stages::Reading;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 const COMMAND: &str = "traffic = { kind = \"command\", argv = [\"./weight.sh\", \"{weight}\"] }";
@@ -25,6 +27,33 @@ pub(crate) fn set(actuator: &mut dyn Actuator, weight: u32) -> Result<(), String
 }
 
 pub(crate) const ONE: &str = "canary = [\"c1\"], stable = [\"s1\"], timeout = \"3s\"";
+
+/// Longest time from a decision to the last request of the canary in 50 cuts, with a client that sends all the time.
+pub(crate) fn last_request(name: &str, actuator: &mut dyn Actuator, address: &str, canary: &Version) -> Duration {
+    let is_over = AtomicBool::new(false);
+    let mut delays: Vec<_> = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                // A worker that ends closes its connections: the client opens another one.
+                let _ = counted(address, 5, "new");
+            }
+        });
+        let delays = (0..50).map(|_| {
+            set(actuator, 50).unwrap();
+            let decided = Instant::now();
+            actuator.set(0, true, &Cancel::default()).unwrap();
+            let _ = counted(address, 20, "new"); // by then, requests that were on their way have ended
+            let last = *canary.last.lock().unwrap();
+            last.map_or(Duration::ZERO, |last| last.saturating_duration_since(decided))
+        });
+        let delays = delays.collect();
+        is_over.store(true, Ordering::Relaxed);
+        delays
+    });
+    delays.sort();
+    println!("{name}, decision to last canary request: p50 {:?}, maximum {:?}", delays[25], delays[49]);
+    delays[49]
+}
 
 #[test]
 fn a_load_balancer_that_hangs_refuses_or_applies_half_is_an_error_within_the_time_limit() {
@@ -252,6 +281,26 @@ fn the_running_share_is_counted_where_a_page_is_named() {
     assert!(error.contains("200 of 200 requests were answered by the release, instead of 5 %"), "{error}");
     assert!(matches!(actuator.read(0, &Cancel::default()), Reading::Differs { .. }));
     set(&mut *actuator, 100).unwrap();
+}
+
+#[test]
+fn a_file_of_nginx_that_is_as_written_does_not_hide_what_requests_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = Hook::new(|_| (200, "version 1.2.4".to_owned()));
+    let traffic = format!(
+        "traffic = {{ kind = \"nginx\", file = \"weights.conf\", canary = [\"10.0.0.1:80\"], stable = [\"10.0.0.2:80\"], \
+         check = [\"true\"], reload = [\"true\"], probe = \"{}\", probe_text = \"1.2.4\", timeout = \"5s\" }}",
+        page.url
+    );
+    let mut actuator = of(&traffic, folder.path());
+    set(&mut *actuator, 100).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("weights.conf")).unwrap();
+    assert_eq!(actuator.read(100, &Cancel::default()), Reading::Same);
+    let error = set(&mut *actuator, 0).unwrap_err();
+    assert!(error.contains("instead of 0 %"), "{error}");
+    assert_ne!(std::fs::read_to_string(folder.path().join("weights.conf")).unwrap(), text);
+    let found = (0..15).map(|_| actuator.read(0, &Cancel::default())).filter(|found| *found != Reading::Same).count();
+    assert_eq!(found, 1, "it is counted at each 15th look");
 }
 
 #[test]

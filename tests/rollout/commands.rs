@@ -224,6 +224,12 @@ fn a_controller_answers_http_where_it_is_told_to_listen() {
     BufReader::new(running.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
     let address = said.trim().strip_prefix("listening on ").unwrap();
     desk.reaches("checking");
+    let verdict = send(&format!("{address}/v1/verdict?service=checkout"), 9, None);
+    assert_eq!((verdict.0, &verdict.1["decision"]), (200, &"collecting".into()), "{verdict:?}");
+    let other = send(&format!("{address}/v1/verdict?rollout=other"), 9, None);
+    assert_eq!((other.0, &other.1["code"]), (401, &"no_token".into()), "its judging goes on: {other:?}");
+    let hook = send(&format!("{address}/v1/hooks/rollback"), 9, Some(r#"{"name": "checkout"}"#));
+    assert_eq!((hook.0, &hook.1["code"]), (403, &"wrong_token".into()), "{hook:?}");
     let answer = send(&format!("{address}/v1/rollouts/checkout/reject"), 1, Some(r#"{"reason": "r"}"#));
     assert_eq!(answer.0, 200, "{answer:?}");
     assert_eq!(code(running), 21);
@@ -258,7 +264,73 @@ fn a_rollout_that_has_begun_goes_on_with_its_own_policy_after_its_plan_has_expir
         }
     }
     let again = ["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo", "--reason", "r"];
+    let ran = desk.run(&again[..6]);
+    assert!(ran.code == 21 && ran.stderr.contains("has ended: add --reason to try it again"), "{ran:?}");
     desk.run(&again).fails(2, "expires: 2019-01-31T00:00:00Z is not allowed, must be after now");
+}
+
+#[test]
+fn a_file_of_ticks_is_not_read_twice_by_a_controller_that_goes_on() {
+    let desk = Desk::new();
+    let ticks = desk.folder.path().join("ticks.jsonl");
+    let line = |at: u32, errors: u32| {
+        let arm = |requests: u32, errors: u32| {
+            format!(
+                r#"{{"segments": {{"default": {{"requests": {requests}, "server_errors": {errors}}}}}, "instances": {{"total": 2}}}}"#
+            )
+        };
+        format!("{{\"at\": {at}, \"canary\": {}, \"baseline\": {}}}\n", arm(300, errors), arm(1_900, 1))
+    };
+    let add = |lines: &str| {
+        let mut file = fs::OpenOptions::new().append(true).open(&ticks).unwrap();
+        std::io::Write::write_all(&mut file, lines.as_bytes()).unwrap();
+    };
+    let start = || {
+        let mut command = desk.command(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "mira"]);
+        Program(command.args(["--look-every", "0.02"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+    };
+    let seen = || {
+        let kept = desk.folder.path().join("backstop-state/checkout/rollouts/0001/evidence/ticks.jsonl");
+        fs::read_to_string(kept).unwrap_or_default().lines().count()
+    };
+    add(&line(1, 0));
+    let running = start();
+    eventually("it was looked at", || (seen() == 1).then_some(()));
+    drop(running); // killed
+    add(&(line(2, 0) + &line(3, 0)[..20]));
+    let mut running = start();
+    let mut said = String::new();
+    BufReader::new(running.0.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.starts_with("the file of ticks is read from its present end on"), "{said}");
+    eventually("it goes on", || desk.run(&["status"]).stdout.contains("controller: process").then_some(()));
+    add(&line(3, 0)[20..]);
+    eventually("the line that was being written", || (seen() == 2).then_some(()));
+    drop(running);
+}
+
+#[test]
+fn a_plan_in_the_folder_of_its_rollout_is_tried_again_with_its_policy_and_its_commands_where_they_were() {
+    let desk = Desk::new();
+    let (plan, policy) = (desk.folder.path().join("plan.toml"), desk.folder.path().join("limits.toml"));
+    fs::write(&policy, Policy::DEFAULT).unwrap();
+    fs::write(&plan, format!("{}\npolicy = \"limits.toml\"\n", fs::read_to_string(&plan).unwrap())).unwrap();
+    let running = desk.start(&["--by", "mira"]);
+    desk.flow(true);
+    desk.reaches("soaking");
+    desk.run(&["reject", "checkout", "--reason", "r", "--by", "bo"]).succeeds();
+    assert_eq!(code(running), 20);
+    let log = desk.folder.path().join("log");
+    fs::remove_file(&log).unwrap();
+    let kept = "backstop-state/checkout/rollouts/0001/plan.toml";
+    let start = ["start", kept, "--source", "ticks:ticks.jsonl", "--by", "bo", "--reason", "again"];
+    let running = Program(desk.command(&start).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    eventually("it begins", || desk.run(&["status"]).stdout.contains("rollout 0002").then_some(()));
+    drop(running); // killed
+    desk.run(&["rollback", "checkout", "--reason", "r", "--by", "bo"]).succeeds();
+    let second = desk.folder.path().join("backstop-state/checkout/rollouts/0002");
+    let start: serde_json::Value = serde_json::from_slice(&fs::read(second.join("start.json")).unwrap()).unwrap();
+    assert_eq!(start["commands_in"], desk.folder.path().canonicalize().unwrap().display().to_string());
+    assert_eq!(fs::read_to_string(second.join("policy.toml")).unwrap(), Policy::DEFAULT);
 }
 
 #[test]

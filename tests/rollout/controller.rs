@@ -133,6 +133,11 @@ fn receivers_that_are_slow_fail_redirect_or_answer_at_length_delay_nothing() {
     let more = format!("alert = [{}, {}, {}, {}]", alert(&redirecting), alert(&slow), alert(&endless), alert(&failing));
     let scene = Scene::new(&more);
     assert_eq!(scene.start().join().unwrap(), Ended::Done(End::Promoted));
+    let kept = fs::read_to_string(scene.rollout.join("evidence/alerts.jsonl")).unwrap();
+    let kept: Vec<serde_json::Value> = kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |receiver: u64| kept.iter().filter(move |one| one["receiver"] == receiver);
+    assert!(of(0).all(|one| one["outcome"] == "failed" && one["attempts"] == 1) && of(0).count() > 0, "{kept:?}");
+    assert!(of(2).all(|one| one["outcome"] == "sent" && one["why"].is_null()) && of(2).count() > 0, "{kept:?}");
     assert!(!redirecting.requests.lock().unwrap().is_empty() && !endless.requests.lock().unwrap().is_empty());
 }
 
@@ -149,6 +154,44 @@ fn a_weight_that_changes_from_outside_is_found_and_set_again() {
     assert_eq!(running.join().unwrap(), Ended::Done(End::Promoted));
     let found = scene.journal().iter().any(|record| format!("{:?}", record.actions).contains("changed from outside"));
     assert!(found);
+}
+
+#[test]
+fn secrets_of_people_and_programs_are_in_no_file_and_no_alert() {
+    let hook = Hook::new(|_| (200, String::new()));
+    let said = "echo curl -H 'Authorization: Bearer sesame1' https://u:sesame2@host/x?t=sesame3 DB_PASSWORD=sesame4 --token sesame5; exit 1";
+    let scene = Scene::with(|text| {
+        let failing =
+            format!("rollback = [\n    {{ kind = \"flag\", argv = [\"sh\", \"-c\", {said:?}], timeout = \"5s\" }},");
+        let alert = format!("alert = [{{ kind = \"generic\", url = \"{}\", level = \"info\" }}]", hook.url);
+        format!("{}{alert}", text.replace("rollback = [", &failing))
+    });
+    let running = scene.start();
+    scene.reaches("soaking");
+    let request = backstop::rollout::requests::Request::new(Ask::Pause, "bo", "see https://u:sesame6@wiki");
+    request.send(&scene.dir).unwrap();
+    assert!(request.answer(&scene.dir, Duration::from_secs(20)).unwrap().is_accepted);
+    scene.ask(Ask::Rollback { cut: false });
+    scene.reaches("escalated");
+    let sent = |text: &str| hook.requests.lock().unwrap().iter().any(|sent| sent.contains(text));
+    eventually("sent", || sent("failed: sh ended with exit code 1: curl").then_some(()));
+    eventually("kept", || {
+        let path = scene.rollout.join("evidence/alerts.jsonl");
+        fs::read_to_string(path).ok().filter(|kept| kept.contains("failed: sh ended with exit code 1: curl"))
+    });
+    scene.ask(Ask::Rollback { cut: true });
+    assert!(!sent("sesame"), "{:?}", hook.requests.lock().unwrap());
+    let files = [
+        scene.rollout.join("journal.jsonl"),
+        scene.rollout.join("evidence/alerts.jsonl"),
+        scene.rollout.join("evidence/verdicts.jsonl"),
+        scene.dir.path().join("status.json"),
+    ];
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("sesame"), "{}: {text}", file.display());
+    }
+    drop(running);
 }
 
 /// Takes a journal away in one step, and puts it back in one: a record is written to it or refused, never lost.

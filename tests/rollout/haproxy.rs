@@ -1,16 +1,15 @@
 //! A real `HAProxy`: weights are what requests count, and a controller that is killed again and again.
 
-use crate::actuators::{ONE, haproxy, of, set};
+use crate::actuators::{ONE, haproxy, last_request, of, set};
 use crate::scene::{Ticks, plan_text};
-use crate::servers::{Haproxy, Program, Version, counted, share_of};
+use crate::servers::{Haproxy, Program, Version, share_of};
 use backstop::rollout::actuator::Cancel;
 use backstop::rollout::journal::Journal;
 use backstop::rollout::stages::Reading;
 use backstop::rollout::state_dir::StateDir;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -172,26 +171,6 @@ fn the_last_request_of_the_canary_follows_the_decision_at_once() {
     let (old, new) = (Version::new("old"), Version::new("new"));
     let real = Haproxy::new(folder.path(), "balance roundrobin", &[("c1", &new.address), ("s1", &old.address)]);
     let mut actuator = of(&haproxy(&real.socket, ONE), folder.path());
-    let is_over = Arc::new(AtomicBool::new(false));
-    let (stop, address) = (Arc::clone(&is_over), real.address.clone());
-    let client = std::thread::spawn(move || {
-        while !stop.load(Ordering::Relaxed) {
-            let _ = counted(&address, 20, "new");
-        }
-    });
-    let mut delays: Vec<_> = (0..50)
-        .map(|_| {
-            set(&mut *actuator, 50).unwrap();
-            let decided = Instant::now();
-            actuator.set(0, true, &Cancel::default()).unwrap();
-            share_of(&real.address, 20, "new"); // by then, requests that were on their way have ended
-            let last = *new.last.lock().unwrap();
-            last.map_or(Duration::ZERO, |last| last.saturating_duration_since(decided))
-        })
-        .collect();
-    is_over.store(true, Ordering::Relaxed);
-    client.join().unwrap();
-    delays.sort();
-    println!("haproxy, decision to last canary request: p50 {:?}, maximum {:?}", delays[25], delays[49]);
-    assert!(delays[49] < Duration::from_secs(5));
+    let maximum = last_request("haproxy", &mut *actuator, &real.address, &new);
+    assert!(maximum < Duration::from_secs(5));
 }

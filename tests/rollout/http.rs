@@ -1,7 +1,7 @@
 //! Commands over HTTP: one request with a token and a reason.
 
 use crate::scene::Scene;
-use crate::servers::eventually;
+use crate::servers::{Fault, eventually};
 use backstop::admin::Admin;
 use backstop::kill_switch::KillSwitches;
 use backstop::kill_switch::access::{AccessList, Grant, Switches, Token, Verb};
@@ -84,4 +84,39 @@ fn a_rollback_is_one_request_with_a_token_and_a_reason_and_is_in_the_journal() {
         )
     };
     assert!(is_kept("ada", "lunch") && is_kept("bo", "bad"));
+}
+
+#[test]
+fn without_a_controller_a_rollback_over_http_acts_itself_and_other_commands_do_not() {
+    let scene = Scene::new("");
+    assert_eq!(scene.start().join().unwrap(), Ended::Done(End::Promoted));
+    let url = admin(&scene);
+    let rollback = |body| send(&format!("{url}/checkout/rollback"), 1, Some(body));
+    let answer = rollback(r#"{"reason": "late", "break_glass": true}"#);
+    assert_eq!(answer.0, 200, "{answer:?}");
+    let text = answer.1["text"].as_str().unwrap();
+    assert!(text.starts_with("checkout:1.2.4 has no traffic. Nothing here sees"), "{text}");
+    assert!(scene.balancer.is_at(0));
+    assert_eq!(scene.log(), ["promoted", "switched", "evidence", "down"], "the plan's actions, too");
+    assert!(scene.journal().iter().any(|record| matches!(&record.event, Event::Asked { by, .. } if by == "bo")));
+    let again = rollback(r#"{"reason": "late"}"#);
+    assert_eq!((again.0, &again.1["is_accepted"]), (200, &true.into()), "{again:?}");
+    assert_eq!(send(&format!("{url}/checkout/pause"), 2, Some(r#"{"reason": "r"}"#)).0, 503);
+    assert_eq!(send(&format!("{url}/payments/rollback"), 1, Some(r#"{"reason": "r"}"#)).0, 404);
+}
+
+#[test]
+fn a_rollback_over_http_that_cannot_be_done_names_a_person_and_one_that_takes_long_goes_on() {
+    let scene = Scene::new("");
+    assert_eq!(scene.start().join().unwrap(), Ended::Done(End::Promoted));
+    let url = format!("{}/checkout/rollback", admin(&scene));
+    *scene.balancer.fault.lock().unwrap() = Fault::Refuses;
+    let answer = send(&url, 1, Some(r#"{"reason": "late", "break_glass": true}"#));
+    assert_eq!((answer.0, &answer.1["code"]), (409, &"held".into()), "{answer:?}");
+    *scene.balancer.fault.lock().unwrap() = Fault::Hangs;
+    let answer = send(&url, 1, Some(r#"{"reason": "late", "break_glass": true}"#));
+    assert_eq!(answer.0, 200, "{answer:?}");
+    assert!(answer.1["text"].as_str().unwrap().ends_with("it goes on, see its status"), "{answer:?}");
+    *scene.balancer.fault.lock().unwrap() = Fault::None;
+    eventually("weight 0", || scene.balancer.is_at(0).then_some(()));
 }

@@ -150,15 +150,18 @@ impl Played {
         let verdict = self.judge.observe(self.reader.read(&line.to_string()).unwrap().unwrap());
         // A source's times are those of the day.
         line["at"] = json!(BEGAN + self.at);
+        line["elapsed"] = json!(self.at);
         writeln!(self.ticks, "{line}").unwrap();
-        writeln!(self.verdicts, "{}", serde_json::to_string(&verdict).unwrap()).unwrap();
+        let mut kept = json!(verdict);
+        kept["elapsed"] = json!(self.at);
+        writeln!(self.verdicts, "{kept}").unwrap();
         self.samples += 4.0 * weight;
         let (decision, sentence, samples) = (verdict.decision, verdict.sentence, self.samples);
         // Without requests of one version, nothing can be compared.
         let decision =
             if matches!(self.rollout.weight(), 0 | 100) { backstop::rollback::Decision::Continue } else { decision };
         let (canary, stable, recovery) = (Some(READY), Some(READY), Finding::Good);
-        self.take(&Event::Looked(Look { decision, sentence, canary, stable, samples, recovery }));
+        self.take(&Event::Looked(Look { decision, sentence, canary, stable, samples, others: 0.0, recovery }));
     }
 
     /// Writes the evidence.

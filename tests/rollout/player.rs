@@ -22,6 +22,7 @@ pub(crate) struct Player {
     pub(crate) canary: Ready,
     pub(crate) stable: Ready,
     pub(crate) samples: f64,
+    pub(crate) others: f64,
 }
 
 pub(crate) const WHOLE: Ready = Ready { ready: 4, total: 4 };
@@ -40,6 +41,7 @@ impl Player {
             canary: WHOLE,
             stable: WHOLE,
             samples: 10_000.0,
+            others: 0.0,
         };
         player.take(&Event::Started { by: "mira".to_owned(), reason: None });
         player
@@ -87,7 +89,7 @@ impl Player {
     pub(crate) fn look_at(&mut self, decision: Decision, recovery: Finding) -> &mut Self {
         let sentence = format!("the verdict is {}", decision.as_str());
         let (canary, stable, samples) = (Some(self.canary), Some(self.stable), self.samples);
-        self.take(&Event::Looked(Look { decision, sentence, canary, stable, samples, recovery }))
+        self.take(&Event::Looked(Look { decision, sentence, canary, stable, samples, others: self.others, recovery }))
     }
 
     /// Ends the job in progress well.

@@ -134,7 +134,9 @@ impl Scene {
         let balancer = FakeHaproxy::new(folder.path(), &["c1", "s1"]);
         let dir = StateDir::new(&folder.path().join("state"), "checkout").unwrap();
         dir.create().unwrap();
-        let rollout = dir.begin(&[("plan.toml", change(plan_text(&balancer.socket, "")).as_bytes())]).unwrap();
+        let start = serde_json::json!({ "commands_in": folder.path() }).to_string();
+        let plan = change(plan_text(&balancer.socket, ""));
+        let rollout = dir.begin(&[("plan.toml", plan.as_bytes()), ("start.json", start.as_bytes())]).unwrap();
         Self { folder, balancer, dir, rollout, world: World::default() }
     }
 
@@ -148,13 +150,9 @@ impl Scene {
 
     pub(crate) fn settings(&self) -> Settings {
         Settings {
-            dir: self.dir.clone(),
-            folder: self.rollout.clone(),
-            commands_in: self.folder.path().to_owned(),
             looks: Some(Box::new(Scripted::new(self.world.clone()))),
             look_every: Duration::from_millis(10),
-            by: "mira".to_owned(),
-            reason: None,
+            ..Settings::of(&self.dir, self.rollout.clone(), "mira")
         }
     }
 

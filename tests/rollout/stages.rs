@@ -115,6 +115,19 @@ fn a_weight_that_is_changed_from_outside_is_set_again_once_and_then_escalated() 
 }
 
 #[test]
+fn a_share_of_the_requests_that_is_not_the_weight_is_told_once() {
+    for (samples, others, is_told) in
+        [(50.0, 950.0, false), (90.0, 910.0, false), (500.0, 500.0, true), (5.0, 5.0, false), (500.0, 0.0, false)]
+    {
+        let mut player = Player::soaking(plan());
+        (player.samples, player.others) = (samples, others);
+        player.look(Continue).look(Continue).is("soaking");
+        let told = player.alerts.iter().filter(|(_, text)| text.contains("instead of 5 %: the load balancer")).count();
+        assert_eq!(told, usize::from(is_told), "{samples} {others}: {:?}", player.alerts);
+    }
+}
+
+#[test]
 fn a_weight_that_is_changed_after_a_rollback_is_set_to_0_again() {
     let mut player = Player::soaking(plan());
     player.look(Rollback).all_done().is("recovering");
@@ -301,6 +314,36 @@ fn a_move_that_was_interrupted_a_moment_ago_goes_on() {
     player.at += std::time::Duration::from_secs(5);
     player.take(&Event::Resumed).is("moving").done().is("soaking");
     assert_eq!(player.weights, [0, 5, 50, 50]);
+}
+
+#[test]
+fn the_time_without_a_controller_is_no_time_of_a_stage() {
+    let mut player = Player::soaking(plan());
+    player.after(59);
+    away(&mut player, 3);
+    player.is("soaking").look(Continue).is("soaking").after(59).look(Continue).is("soaking");
+    player.after(1).look(Continue).is("moving");
+
+    let mut player = Player::soaking(plan());
+    player.after(10).ask(Ask::Pause);
+    away(&mut player, 3);
+    player.after(30).ask(Ask::Resume).after(59).look(Continue).is("soaking").after(1).look(Continue).is("moving");
+
+    let mut player = Player::soaking(plan());
+    player.look(Rollback).all_done().look(Continue).is("recovering");
+    away(&mut player, 3);
+    player.look(Continue).is("recovering").after(30).look(Continue).is("rolled_back");
+}
+
+#[test]
+fn an_approval_of_a_stage_that_has_not_begun_is_refused_with_the_reason() {
+    let mut player = Player::soaking(plan_with("weight = 50,", "weight = 50, gate = \"manual\","));
+    player.after(60).look(Continue).is("moving").ask(Ask::Approve);
+    let (is_accepted, text) = player.answer.clone().unwrap();
+    assert!(!is_accepted && text == "the weight of 50 % is being set: approve when its stage has begun", "{text}");
+    player.done().after(60).look(Continue).is("waiting").ask(Ask::Approve);
+    assert!(player.answer.clone().unwrap().0);
+    player.look(Continue).is("moving");
 }
 
 #[test]

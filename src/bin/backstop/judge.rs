@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 pub(super) use judged::Judged;
 pub(super) use policy::policy;
 use record::Record;
+pub(super) use serve::token;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! `plan`: checks a release plan, and prints its runbook.
 
+mod samples;
+
 use super::output::{Failure, Report};
 use super::time_args::{minute, now};
 use backstop::ConfigError;
@@ -79,12 +81,22 @@ fn check(file: &Path) -> Result<Report, Failure> {
     Ok(Report { warning, ..Report::of(text, &value) })
 }
 
-/// A warning of the plan's policy about its shortest stage, if the policy is where the plan looks for it.
-fn of_policy(file: &Path, plan: &Release) -> Option<String> {
-    let text = std::fs::read_to_string(file.parent()?.join(&plan.policy)).ok()?;
+/// Warnings of the plan's policy about its stages: too short, or decided on too few requests. The policy is the one that a
+/// rollout would use: where the plan looks for it, or the built-in one.
+fn of_policy(file: &Path, plan: &Release) -> Vec<String> {
+    let path = file.parent().unwrap_or(Path::new("")).join(&plan.policy);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(_) if plan.policy == "policy.toml" => Policy::DEFAULT.to_owned(),
+        Err(_) => return Vec::new(),
+    };
     match Policy::parse(&text) {
-        Ok(policy) => policy.stage_warning(plan.stages.iter().map(|stage| stage.min).min()?),
-        Err(error) => Some(format!("the policy {} cannot be used: {error}", plan.policy)),
+        Ok(policy) => {
+            let shortest = plan.stages.iter().map(|stage| stage.min).min();
+            let short = shortest.and_then(|shortest| policy.stage_warning(shortest));
+            short.into_iter().chain(samples::warnings(plan, &policy)).collect()
+        }
+        Err(error) => vec![format!("the policy {} cannot be used: {error}", plan.policy)],
     }
 }
 

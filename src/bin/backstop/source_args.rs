@@ -41,8 +41,8 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// The source that is named.
-    pub(super) fn open(&self, service: &str, policy: &Policy) -> Result<Box<dyn Source>, Failure> {
+    /// The source that is named. A file of ticks that was read by a process before is read behind its present end.
+    pub(super) fn open(&self, service: &str, policy: &Policy, is_resumed: bool) -> Result<Box<dyn Source>, Failure> {
         let (kind, rest) = self.source.split_once(':').unwrap_or((&self.source, ""));
         if kind != "prometheus" && !self.kpi.is_empty() {
             return Err(Failure::Usage("--kpi is for --source prometheus:URL".to_owned()));
@@ -75,7 +75,7 @@ impl SourceArgs {
                 Ok(Box::new(source))
             }
             ("ticks", path) if !path.is_empty() => {
-                let source = TickLines::file(path);
+                let source = if is_resumed { TickLines::behind(path) } else { TickLines::file(path) };
                 let source = source.map_err(|error| Failure::Usage(format!("{path} cannot be read: {error}")))?;
                 Ok(Box::new(source))
             }

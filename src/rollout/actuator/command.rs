@@ -5,6 +5,7 @@ use super::limit::{Cancel, Limit, MoveError};
 use super::probe::{Probe, compare};
 use crate::fs::{careful, lock_within};
 use crate::rollback::plan::{Plan, Traffic};
+use crate::rollout::redact::clean;
 use crate::rollout::stages::Reading;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -22,8 +23,12 @@ const ORPHAN: Duration = Duration::from_secs(2);
 /// Longest wait for the end of a group that was killed.
 #[cfg(target_os = "linux")]
 const ENDING: Duration = Duration::from_millis(500);
-/// The end of an output that is quoted, in bytes.
-const QUOTED: u64 = 200;
+/// The end of an output in which the last line is looked for, in bytes.
+const TAIL: u64 = 4_096;
+/// Most characters of it that are quoted.
+const QUOTED: usize = 200;
+/// Digits of a process's number.
+const DIGITS: u64 = 20;
 /// The log of outputs is not added to above this length.
 const LOG_MAX: u64 = 64 << 20;
 
@@ -161,16 +166,19 @@ impl Command {
         file.metadata().is_ok_and(|metadata| metadata.len() < LOG_MAX).then_some(file)
     }
 
-    /// The last line that the command printed.
+    /// The last line that the command printed, without what looks like a secret.
     fn said(&self, begins: u64) -> Option<String> {
         let mut file = File::open(&self.log).ok()?;
-        let ends = file.metadata().ok()?.len();
-        file.seek(SeekFrom::Start(begins.max(ends.saturating_sub(QUOTED)))).ok()?;
+        let from = begins.max(file.metadata().ok()?.len().saturating_sub(TAIL));
+        file.seek(SeekFrom::Start(from)).ok()?;
         let mut bytes = Vec::new();
-        file.take(QUOTED).read_to_end(&mut bytes).ok()?;
+        file.take(TAIL).read_to_end(&mut bytes).ok()?;
         let text = String::from_utf8_lossy(&bytes);
         let last = text.lines().rev().find(|line| !line.trim().is_empty())?;
-        Some(last.chars().filter(|char| !char.is_control()).collect())
+        // A part of a line may be a part of a secret, which looks like nothing.
+        let is_whole = from == begins || text.trim_end().contains('\n');
+        let said = if is_whole { clean(last) } else { format!("a line of more than {TAIL} bytes") };
+        Some(said.chars().filter(|char| !char.is_control()).take(QUOTED).collect())
     }
 }
 
@@ -192,7 +200,7 @@ fn end_orphan(file: &File) {
         use std::os::unix::fs::MetadataExt as _;
         let place = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
         let mut text = String::new();
-        let is_read = file.take(QUOTED).read_to_string(&mut text).is_ok();
+        let is_read = file.take(DIGITS).read_to_string(&mut text).is_ok();
         let Some(number) = text.trim().parse::<i32>().ok().filter(|number| is_read && *number > 1) else { return };
         let of_number = std::fs::metadata(format!("/proc/{number}/fd/0")).map(place);
         let is_holder = of_number.is_ok_and(|found| file.metadata().map(place).is_ok_and(|ours| ours == found));

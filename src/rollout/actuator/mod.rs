@@ -3,7 +3,7 @@
 //! | kind | sets | reads back |
 //! |---|---|---|
 //! | `haproxy` | weights of servers through the runtime socket, computed from the share and the number of servers to within half a point | the running weights (`show servers state`) |
-//! | `nginx` | a file of servers that an `upstream` includes, then a reload | the file, and counted requests if the plan has a `probe` |
+//! | `nginx` | a file of servers that an `upstream` includes, then a reload | the file; with a `probe`, requests are counted after each move and at each 15th look |
 //! | `command` | a command with `{weight}`; no shell; a timeout kills its process group | its `verify`, or a `probe` |
 //! | `webhook` | a POST of the weight; redirects are not followed | a `probe` |
 //!

@@ -3,7 +3,7 @@
 use super::command::{Command, Environment};
 use super::contract::Actuator;
 use super::limit::{Cancel, Limit, MoveError};
-use super::probe::Probe;
+use super::probe::{Probe, compare};
 use super::shares::weights;
 use crate::fs::{Access, replace_with};
 use crate::rollback::plan::Traffic;
@@ -13,16 +13,20 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
+/// Readings between two that count requests: the file is looked at each time.
+const COUNT_EVERY: u32 = 15;
+
 pub(super) struct Nginx {
     traffic: Traffic,
     command: Command,
     probe: Option<Probe>,
+    readings: u32,
 }
 
 impl Nginx {
     pub(super) fn new(traffic: Traffic, command: Command) -> Self {
         let probe = Probe::of(&traffic);
-        Self { traffic, command, probe }
+        Self { traffic, command, probe, readings: 0 }
     }
 
     fn write(&self, text: &str) -> Result<(), MoveError> {
@@ -65,9 +69,14 @@ impl Actuator for Nginx {
         self.probe.as_ref().map_or(Ok(()), |probe| probe.confirm(weight, &limit))
     }
 
-    fn read(&mut self, weight: u32, _: &Cancel) -> Reading {
+    /// A file that is as it was written does not say what runs: requests do.
+    fn read(&mut self, weight: u32, cancel: &Cancel) -> Reading {
         match fs::read_to_string(&self.traffic.file) {
-            Ok(found) if found == text(&self.traffic, weight) => Reading::Same,
+            Ok(found) if found == text(&self.traffic, weight) => {
+                self.readings += 1;
+                let probe = self.probe.as_ref().filter(|_| self.readings % COUNT_EVERY == 1);
+                compare(probe, weight, &Limit::new(self.traffic.timeout, cancel))
+            }
             Ok(_) => Reading::Differs { why: format!("{} was changed", self.traffic.file) },
             Err(error) => Reading::Unknown { why: format!("{}: {error}", self.traffic.file) },
         }

@@ -5,5 +5,5 @@ mod payload;
 mod receivers;
 mod refuse;
 
-pub(crate) use receivers::Alerts;
+pub(crate) use receivers::{Alerts, Deliveries};
 pub use refuse::refuse;

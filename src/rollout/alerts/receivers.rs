@@ -1,11 +1,15 @@
-//! Receivers of alerts. One that does not answer delays its own alerts only.
+//! Receivers of alerts. One that does not answer delays its own alerts only; each delivery is evidence.
 
 use super::inbox::{Inbox, Waiting};
 use super::payload::{About, payload, secret};
 use crate::clock::{Clock, timestamp};
 use crate::rollback::plan::{Alert, Level, Plan};
 use crate::rollout::actuator::post;
+use crate::rollout::filing::Filing;
+use crate::rollout::redact::clean;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use serde_json::json;
+use std::path::PathBuf;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -35,15 +39,24 @@ struct Worker {
     place: usize,
     inbox: Arc<Mutex<Inbox>>,
     failures: Arc<AtomicU64>,
+    deliveries: Deliveries,
+}
+
+/// The file of deliveries, and its writer.
+#[derive(Clone)]
+pub(crate) struct Deliveries {
+    pub(crate) path: PathBuf,
+    pub(crate) filing: Filing,
 }
 
 impl Alerts {
-    pub(crate) fn new(plan: &Arc<Plan>, rollout: &str) -> Self {
+    pub(crate) fn new(plan: &Arc<Plan>, rollout: &str, deliveries: &Deliveries) -> Self {
         let failures: Arc<AtomicU64> = Arc::default();
         let receiver = |(place, alert): (usize, &Alert)| {
             let inbox: Arc<Mutex<Inbox>> = Arc::default();
             let (plan, rollout, failures) = (Arc::clone(plan), rollout.to_owned(), Arc::clone(&failures));
-            let worker = Worker { plan, rollout, place, inbox: Arc::clone(&inbox), failures };
+            let deliveries = deliveries.clone();
+            let worker = Worker { plan, rollout, place, inbox: Arc::clone(&inbox), failures, deliveries };
             let started = thread::Builder::new().name("backstop-alerts".to_owned()).spawn(move || worker.run());
             Receiver { level: alert.level, inbox, thread: started.ok().map(|handle| handle.thread().clone()) }
         };
@@ -52,7 +65,7 @@ impl Alerts {
     }
 
     pub(crate) fn push(&self, level: Level, text: impl Into<String>) {
-        let text = text.into();
+        let text = clean(&text.into());
         for receiver in self.receivers.iter().filter(|receiver| level >= receiver.level) {
             let Some(thread) = &receiver.thread else {
                 self.failures.fetch_add(1, Ordering::Relaxed);
@@ -103,14 +116,14 @@ impl Worker {
 
     /// One attempt. After a failure the alert waits in its place for the next one, and pages pass it.
     fn attempt(&self, alert: &Alert, next: Waiting) {
-        let Err(failed) = self.send(alert, next.level, &next.text) else { return };
+        let Err(failed) = self.send(alert, next.level, &next.text) else { return self.keep(alert, &next, None) };
         match PAUSES.get(next.failed).filter(|_| !failed.is_final) {
             Some(pause) => {
                 let is_page = next.level == Level::Page;
                 self.inbox.lock().put_back(Waiting { failed: next.failed + 1, ..next });
                 self.pause(*pause, is_page);
             }
-            None => self.count(alert, &failed.why),
+            None => self.keep(alert, &next, Some(&failed.why)),
         }
     }
 
@@ -136,12 +149,21 @@ impl Worker {
         post(&url, &body, WITHIN).map_err(|error| Failed { is_final: error.is_final(), why: error.to_string() })
     }
 
-    fn count(&self, alert: &Alert, why: &str) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        #[cfg(feature = "tracing")]
-        tracing::warn!(target: "backstop::rollout", place = self.place, kind = alert.kind.as_str(), why, "an alert did not arrive");
-        #[cfg(not(feature = "tracing"))]
-        let _ = (alert, why);
+    /// Writes down that an alert arrived, or why it did not.
+    fn keep(&self, alert: &Alert, Waiting { level, text, failed }: &Waiting, why: Option<&str>) {
+        let outcome = why.map_or("sent", |_| "failed");
+        let line = json!({
+            "at": timestamp(), "receiver": self.place, "kind": alert.kind.as_str(), "level": level.as_str(), "text": text,
+            "outcome": outcome, "why": why.map(clean), "attempts": failed + 1,
+        });
+        self.deliveries.filing.append(self.deliveries.path.clone(), &line);
+        if let Some(why) = why {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            #[cfg(feature = "tracing")]
+            tracing::warn!(target: "backstop::rollout", place = self.place, kind = alert.kind.as_str(), why, "an alert did not arrive");
+            #[cfg(not(feature = "tracing"))]
+            let _ = why;
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::payload::{About, payload, secret};
 use crate::clock::timestamp;
 use crate::rollback::plan::{Level, Plan};
 use crate::rollout::actuator::post;
+use crate::rollout::redact::clean;
 use std::time::Duration;
 
 /// Time limit of one request.
@@ -12,7 +13,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// Alerts the receivers of a plan that a rollout does not start with, as far as they can be read. One attempt each.
 pub fn refuse(text: &str, why: &str) {
     let Some(plan) = Plan::draft(text) else { return };
-    let text = format!("a rollout was not started, as its plan is not valid: {why}");
+    let text = clean(&format!("a rollout was not started, as its plan is not valid: {why}"));
     for alert in plan.alerts.iter().filter(|alert| Level::Notify >= alert.level) {
         let key = alert.key.as_deref().map_or(Some(String::new()), secret);
         if let (Some(url), Some(key)) = (secret(&alert.url), key) {

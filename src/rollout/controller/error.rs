@@ -1,6 +1,7 @@
 //! Errors of a start.
 
 use crate::rollout::journal::JournalError;
+use crate::rollout::state_dir::StateError;
 use std::path::PathBuf;
 
 /// Error of a start: nothing was changed.
@@ -13,6 +14,9 @@ pub enum StartError {
     /// The plan has no `[traffic]`.
     #[error("traffic: required, as this controller moves it")]
     NoTraffic,
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -1,26 +1,23 @@
 //! The thread that looks: a source may block for as long as it likes.
 
-use crate::clock::Clock;
-use crate::fs::careful;
+use crate::clock::{Clock, Instant};
 use crate::rollback::plan::{Plan, Recovery};
 use crate::rollback::{Arm, Decision, Tick, Verdict};
+use crate::rollout::filing::Filing;
+use crate::rollout::redact::{clean, clean_all};
 use crate::rollout::soak::Finding;
 use crate::rollout::source::SourceError;
 use crate::rollout::stages::{Look, Ready};
-use crate::rollout::state_dir::{read, write};
+use crate::rollout::state_dir::read;
 use crate::rollout::verify::{Health, Now};
 use crate::sync::{Arc, Mutex};
-use serde_json::{Value, json};
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 /// Looks of the previous version that count as the time before.
 const BEFORE: u32 = 600;
-/// A file of evidence is not added to above this length.
-const EVIDENCE_MAX: u64 = 256 << 20;
 
 /// A verdict, and the tick behind it.
 #[derive(Clone, Debug)]
@@ -71,11 +68,17 @@ struct Worker {
     looks: Box<dyn Looks>,
     every: Duration,
     evidence: PathBuf,
+    filing: Filing,
     recovery: Recovery,
+    /// A moment, and the time of the rollout at it.
+    began: (Instant, Duration),
+    clock: Clock,
     /// Weight of the plan's first stage.
     first: u32,
     weight: u32,
+    /// Requests of the stage: to the release, and to the previous version.
     samples: f64,
+    others: f64,
     before: Health,
     before_looks: u32,
     now: Now,
@@ -89,7 +92,8 @@ impl Looking {
     pub(super) fn new(
         looks: Box<dyn Looks>,
         plan: &Plan,
-        evidence: &Path,
+        (evidence, filing): (&Path, &Filing),
+        began: (Instant, Duration),
         every: Duration,
         is_retreat: bool,
     ) -> std::io::Result<Self> {
@@ -100,10 +104,14 @@ impl Looking {
             looks,
             every,
             evidence: evidence.to_owned(),
+            filing: filing.clone(),
+            began,
+            clock: Clock::system(),
             recovery: plan.recovery.clone(),
             first: plan.stages.first().map_or(0, |stage| stage.weight),
             weight: 0,
             samples: 0.0,
+            others: 0.0,
             before_looks: if known.is_some() || is_retreat { BEFORE } else { 0 },
             before: known.unwrap_or_default(),
             now: Now::default(),
@@ -143,8 +151,7 @@ impl Drop for Looking {
 
 impl Worker {
     fn run(mut self) {
-        let clock = Clock::system();
-        let mut next = clock.now();
+        let mut next = self.clock.now();
         loop {
             let commands = {
                 let mut outbox = self.outbox.lock();
@@ -156,15 +163,15 @@ impl Worker {
             for command in commands {
                 self.take(command);
             }
-            if !next.is_reached(clock.now()) {
-                thread::park_timeout(next.saturating_duration_since(clock.now()));
+            if !next.is_reached(self.clock.now()) {
+                thread::park_timeout(next.saturating_duration_since(self.clock.now()));
                 continue;
             }
-            next = clock.now().saturating_add(self.every);
+            next = self.clock.now().saturating_add(self.every);
             let look = self.looks.look().map(|seen| self.see(&seen));
             let mut outbox = self.outbox.lock();
             match look {
-                Err(error) => outbox.failure = Some(error.to_string()),
+                Err(error) => outbox.failure = Some(clean(&error.to_string())),
                 Ok(look) => {
                     outbox.failure = None;
                     let is_current = !outbox.commands.iter().any(|command| matches!(command, Command::Stage(_)));
@@ -178,10 +185,16 @@ impl Worker {
         }
     }
 
+    /// Seconds since the rollout began.
+    fn elapsed(&self) -> f64 {
+        let (at, elapsed) = self.began;
+        elapsed.saturating_add(self.clock.now().saturating_duration_since(at)).as_secs_f64()
+    }
+
     fn take(&mut self, command: Command) {
         match command {
             Command::Stage(weight) => {
-                (self.weight, self.samples) = (weight, 0.0);
+                (self.weight, self.samples, self.others) = (weight, 0.0, 0.0);
                 self.now.clear();
                 self.looks.set_stage(weight);
             }
@@ -191,28 +204,35 @@ impl Worker {
 
     /// Nothing new says nothing new: a verdict that goes on is no reason to go on then.
     fn see(&mut self, Seen { tick, verdict }: &Seen) -> Option<Look> {
-        self.keep("verdicts.jsonl", &json!(verdict));
+        let elapsed = self.elapsed();
+        let mut kept = json!(verdict);
+        kept["elapsed"] = json!(elapsed);
+        clean_all(&mut kept);
+        self.filing.append(self.evidence.join("verdicts.jsonl"), &kept);
         let (decision, sentence) = (verdict.decision, verdict.sentence.clone());
         let Some(tick) = tick else {
             let recovery = Finding::Waiting("nothing is measured".to_owned());
             let (canary, stable) = self.last;
-            let look = Look { decision, sentence, canary, stable, samples: self.samples, recovery };
+            let (samples, others) = (self.samples, self.others);
+            let look = Look { decision, sentence, canary, stable, samples, others, recovery };
             // Before the first stage, a measurement is what lets the release have traffic at all.
             let says_nothing = decision == Decision::Continue || decision == Decision::Collecting && self.weight == 0;
             return (!says_nothing).then_some(look);
         };
-        let Tick { at, canary, baseline, .. } = tick;
-        self.keep("ticks.jsonl", &json!({ "at": at, "stage": self.weight, "canary": canary, "baseline": baseline }));
+        let (stage, canary, baseline) = (self.weight, &tick.canary, &tick.baseline);
+        let kept = json!({ "at": tick.at, "elapsed": elapsed, "stage": stage, "canary": canary, "baseline": baseline });
+        self.filing.append(self.evidence.join("ticks.jsonl"), &kept);
         self.samples += Health::of(canary).requests;
         let stable = baseline.as_ref().and_then(ready);
         self.last = (ready(canary), stable);
         let health = baseline.as_ref().map(Health::of).unwrap_or_default();
+        self.others += health.requests;
         let is_before = self.weight <= self.first && decision != Decision::Rollback;
         if is_before && self.before_looks < BEFORE && health.requests > 0.0 {
             self.before.add(&health);
             self.before_looks += 1;
             let bytes = serde_json::to_vec(&self.before).unwrap_or_default();
-            let _ = write(&self.evidence.join("before.json"), &bytes);
+            self.filing.replace(self.evidence.join("before.json"), bytes);
         }
         self.now.push(health);
         let recovery = if self.weight == 0 {
@@ -220,19 +240,8 @@ impl Worker {
         } else {
             Finding::Waiting("the release has traffic".to_owned())
         };
-        Some(Look { decision, sentence, canary: ready(canary), stable, samples: self.samples, recovery })
-    }
-
-    /// Adds a line to a file of evidence. A full disk costs evidence and nothing else.
-    fn keep(&self, name: &str, value: &Value) {
-        let path = self.evidence.join(name);
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        careful(&mut options, 0o600);
-        let Ok(mut file) = options.open(path) else { return };
-        if file.metadata().is_ok_and(|metadata| metadata.len() < EVIDENCE_MAX) {
-            let _: std::io::Result<()> = file.write_all(format!("{value}\n").as_bytes());
-        }
+        let (samples, others) = (self.samples, self.others);
+        Some(Look { decision, sentence, canary: ready(canary), stable, samples, others, recovery })
     }
 }
 

@@ -1,66 +1,59 @@
 //! The loop: takes events, writes them down, and has done what follows.
 
 use super::acting::Acting;
+use super::ended::Ended;
 use super::error::StartError;
 use super::looking::{Command as LookCommand, Looking};
+use super::recording::{Append, Recording, WITHIN};
 use super::settings::Settings;
 use super::status::{Status, number_of, plan_of};
 use crate::clock::{Clock, Instant, timestamp};
 use crate::rollback::plan::{Level, Plan, TrafficKind};
 use crate::rollout::actuator::{Command, actuator};
-use crate::rollout::alerts::Alerts;
+use crate::rollout::alerts::{Alerts, Deliveries};
+use crate::rollout::filing::Filing;
 use crate::rollout::journal::{Journal, Record, replay};
-use crate::rollout::requests::{self, Answer};
-use crate::rollout::stages::{Action, Ask, End, Event, Job, Look, Rollout, State, Step};
-use crate::rollout::state_dir::{Lock, StateDir, write};
+use crate::rollout::requests::{self, Answer, Request};
+use crate::rollout::stages::{Action, Ask, Event, Job, Look, Rollout, Step};
+use crate::rollout::state_dir::{Lock, StateDir};
+use crate::sync::{Arc, Mutex};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 /// Longest time between two rounds.
-const ROUND: Duration = Duration::from_millis(50);
-/// Records that wait for a journal that cannot be written.
-const BACKLOG: usize = 1_000;
+pub(super) const ROUND: Duration = Duration::from_millis(50);
+/// Longest wait for the record of a start, without which nothing is begun.
+const START: Duration = Duration::from_secs(10);
 /// Time without a look after which people are told.
 const BLIND: Duration = Duration::from_secs(60);
-/// Time for the last alerts.
-const FAREWELL: Duration = Duration::from_secs(10);
-
-/// End of a controller's work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The rollout has ended.
-    Done(End),
-    /// The release has no traffic, and nothing here can see whether the service recovers.
-    Unwatched,
-    /// A person has to decide, and nothing here waits for it.
-    Escalated,
-}
 
 /// Performs one rollout.
 pub struct Controller {
     dir: StateDir,
     folder: PathBuf,
-    rollout: Rollout,
-    journal: Journal,
-    backlog: VecDeque<Record>,
-    /// Why the journal cannot be written.
-    unwritten: Option<String>,
-    /// The end of a promoting job, which waits for the journal.
-    delayed: Option<Event>,
-    /// Requests that were carried out.
+    pub(super) rollout: Rollout,
+    pub(super) recording: Recording,
+    /// Whether the journal was not written at the last look.
+    is_unwritten: bool,
+    /// Actions that give the release more traffic, with the records that they wait for.
+    held: VecDeque<(u64, Action)>,
+    pub(super) filing: Filing,
+    /// Requests that were carried out or answered.
     known: BTreeSet<String>,
+    /// Requests that wait, as the last look at their folder found them; `None` while one is made.
+    requests: Arc<Mutex<Option<Vec<Request>>>>,
     acting: Acting,
-    looking: Option<Looking>,
-    alerts: Alerts,
+    pub(super) looking: Option<Looking>,
+    pub(super) alerts: Alerts,
     last: Option<Look>,
     seen_at: Duration,
     is_blind: bool,
-    clock: Clock,
+    pub(super) clock: Clock,
     /// A moment, and the time of the rollout at it.
     base: (Instant, Duration),
-    status: (Status, Instant),
+    pub(super) status: (Status, Instant),
     listener: Option<Listener>,
     _lock: Lock,
 }
@@ -74,17 +67,23 @@ impl Controller {
     ///
     /// See [`StartError`].
     pub fn new(settings: Settings, lock: Lock) -> Result<Self, StartError> {
+        let journal = Journal::new(settings.folder.join("journal.jsonl"));
+        Self::with(settings, lock, Box::new(move |record| journal.append(record)))
+    }
+
+    /// With the function that appends to the journal.
+    pub(super) fn with(settings: Settings, lock: Lock, append: Append) -> Result<Self, StartError> {
         let Settings { dir, folder, commands_in, looks, look_every, by, reason } = settings;
         let plan = plan_of(&folder).ok_or_else(|| StartError::Plan(folder.clone()))?;
-        let path = folder.join("journal.jsonl");
-        let records = Journal::read(&path)?;
+        let records = Journal::read(&folder.join("journal.jsonl"))?;
         let (rollout, last) = replay(&plan, &records);
         let evidence = folder.join("evidence");
         let log = evidence.join("commands.log");
         let actuator = actuator(&plan, &commands_in, &log).ok_or(StartError::NoTraffic)?;
         let command = Command::new(&plan, &commands_in, &log);
         let acting = Acting::new(actuator, &plan, command, read_every(&plan)).map_err(StartError::Thread)?;
-        let looking = looks.map(|looks| Looking::new(looks, &plan, &evidence, look_every, rollout.is_retreat()));
+        let filing = Filing::new().map_err(StartError::Thread)?;
+        let deliveries = Deliveries { path: evidence.join("alerts.jsonl"), filing: filing.clone() };
         let clock = Clock::system();
         let now = clock.now();
         let begun =
@@ -93,20 +92,23 @@ impl Controller {
             Event::Asked { id, .. } => Some(id.clone()),
             _ => None,
         });
-        let elapsed = begun.unwrap_or_default().max(last);
+        let base = (now, begun.unwrap_or_default().max(last));
+        let is_retreat = rollout.is_retreat();
+        let looking = looks.map(|looks| Looking::new(looks, &plan, (&evidence, &filing), base, look_every, is_retreat));
         let mut controller = Self {
             known: known.collect(),
-            alerts: Alerts::new(&plan, &number_of(&folder)),
-            journal: Journal::new(path),
-            backlog: VecDeque::new(),
-            unwritten: None,
-            delayed: None,
+            alerts: Alerts::new(&plan, &number_of(&folder), &deliveries),
+            recording: Recording::new(append, clock.clone()).map_err(StartError::Thread)?,
+            is_unwritten: false,
+            held: VecDeque::new(),
+            filing,
+            requests: Arc::new(Mutex::new(Some(Vec::new()))),
             acting,
             looking: looking.transpose().map_err(StartError::Thread)?,
             last: None,
-            seen_at: elapsed,
+            seen_at: base.1,
             is_blind: false,
-            base: (now, elapsed),
+            base,
             status: (Status::default(), now),
             listener: None,
             clock,
@@ -115,23 +117,24 @@ impl Controller {
             rollout,
             _lock: lock,
         };
-        let event = if records.is_empty() { Event::Started { by, reason } } else { Event::Resumed };
-        controller.take(event, None);
-        match controller.unwritten.take() {
-            Some(why) if records.is_empty() => Err(StartError::NotWritten(why)),
-            why => {
-                controller.unwritten = why;
-                Ok(controller)
-            }
+        let is_start = records.is_empty();
+        controller.take(if is_start { Event::Started { by, reason } } else { Event::Resumed });
+        if is_start && !controller.recording.wait(1, START) {
+            return Err(StartError::NotWritten(controller.recording.failure().unwrap_or_default()));
         }
+        Ok(controller)
     }
 
     /// Carries out a command as if it had been requested.
-    pub fn ask(&mut self, request: requests::Request) -> Answer {
-        let requests::Request { id, ask, by, reason, .. } = request;
-        let mut said = Answer { is_accepted: false, text: "nothing was done".to_owned() };
-        self.take(Event::Asked { id, ask, by, reason }, Some(&mut said));
-        said
+    pub fn ask(&mut self, request: Request) -> Answer {
+        let Request { id, ask, by, reason, .. } = request;
+        self.known.insert(id.clone());
+        if let (Ask::Approve | Ask::Resume, Some(why)) = (&ask, self.recording.failure()) {
+            let text = format!("not done, as it cannot be recorded: {why}");
+            return Answer { is_accepted: false, text };
+        }
+        let said = self.take(Event::Asked { id, ask, by, reason });
+        said.unwrap_or_else(|| Answer { is_accepted: false, text: "nothing was done".to_owned() })
     }
 
     /// Calls a function at every change of the state's name or of the weight, on the thread that runs.
@@ -158,55 +161,35 @@ impl Controller {
         }
     }
 
-    fn ended(&self) -> Option<Ended> {
-        if let Some(end) = self.rollout.end() {
-            return Some(Ended::Done(end));
-        }
-        if self.looking.is_some() || !self.rollout.is_retreat() {
-            return None;
-        }
-        match self.rollout.state() {
-            _ if self.rollout.name() == "escalated" => Some(Ended::Escalated),
-            State::Recovering { .. } if self.rollout.expected().is_some() => Some(Ended::Unwatched),
-            // It waits for a stable version that nothing looks at.
-            State::RollingBack { .. } if self.rollout.expected().is_some() => Some(Ended::Escalated),
-            _ => None,
-        }
-    }
-
-    /// Waits for the last alerts, and says the last word. A command in this time may call the rollout back.
-    fn is_over(&mut self) -> bool {
-        let begun = self.clock.now();
-        loop {
-            self.requests();
-            if self.ended().is_none() {
-                return false;
-            }
-            if self.alerts.are_sent() || self.clock.now().saturating_duration_since(begun) >= FAREWELL {
-                break;
-            }
-            thread::park_timeout(ROUND);
-        }
-        self.status.1 = self.clock.now();
-        self.say();
-        true
-    }
-
-    fn requests(&mut self) {
+    pub(super) fn requests(&mut self) {
         let number = number_of(&self.folder);
-        for requests::Request { id, ask, by, reason, rollout } in requests::waiting(&self.dir) {
+        let Some(waiting) = self.requests.lock().take() else { return };
+        for request in waiting {
+            let (dir, id) = (self.dir.clone(), request.id.clone());
             if self.known.contains(&id) {
-                requests::remove(&self.dir, &id);
+                self.filing.add(move || requests::remove(&dir, &id));
                 continue;
             }
-            if rollout != number && !rollout.is_empty() {
-                let text = format!("the command was for rollout {rollout}, and this is {number}");
-                requests::answer(&self.dir, &id, &Answer { is_accepted: false, text });
-                continue;
+            let said = if request.rollout == number || request.rollout.is_empty() {
+                self.ask(request)
+            } else {
+                self.known.insert(id.clone());
+                let text = format!("the command was for rollout {}, and this is {number}", request.rollout);
+                Answer { is_accepted: false, text }
+            };
+            self.filing.add(move || requests::answer(&dir, &id, &said));
+        }
+        let (dir, found, controller) = (self.dir.clone(), Arc::clone(&self.requests), thread::current());
+        let look = move || {
+            let waiting = requests::waiting(&dir);
+            let is_any = !waiting.is_empty();
+            *found.lock() = Some(waiting);
+            if is_any {
+                controller.unpark();
             }
-            let mut said = Answer { is_accepted: false, text: "nothing was done".to_owned() };
-            self.take(Event::Asked { id: id.clone(), ask, by, reason }, Some(&mut said));
-            requests::answer(&self.dir, &id, &said);
+        };
+        if !self.filing.add(look) {
+            *self.requests.lock() = Some(Vec::new());
         }
     }
 
@@ -215,21 +198,20 @@ impl Controller {
         if let Some((weight, reading)) = self.acting.reading()
             && self.rollout.expected() == Some(weight)
         {
-            self.take(Event::Weight { reading }, None);
+            self.take(Event::Weight { reading });
         }
         for (key, outcome) in self.acting.ended() {
-            self.take(Event::Finished { key, outcome }, None);
+            self.take(Event::Finished { key, outcome });
         }
         if let Some(look) = self.looking.as_ref().and_then(Looking::look) {
             (self.seen_at, self.is_blind) = (self.now(), false);
             self.last = Some(look.clone());
-            self.take(Event::Looked(look), None);
+            self.take(Event::Looked(look));
         }
         self.notice_blindness();
-        if let Some(event) = self.delayed.take() {
-            self.take(event, None);
-        }
-        self.take(Event::Clock, None);
+        self.take(Event::Clock);
+        self.release();
+        self.notice_journal();
         self.acting.expect(self.rollout.expected());
         self.say();
     }
@@ -240,50 +222,44 @@ impl Controller {
         Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)) // as the journal keeps it
     }
 
-    /// Takes an event: writes down what changed, then begins what follows.
-    fn take(&mut self, event: Event, mut said: Option<&mut Answer>) {
-        let at = self.now();
+    /// Takes an event: writes down what changed, then begins what follows. Returns the answer to a command.
+    fn take(&mut self, event: Event) -> Option<Answer> {
+        let (at, event) = (self.now(), event.redacted());
         let mut next = self.rollout.clone();
         let actions = next.step(&event, at);
-        if let Event::Asked { id, .. } = &event {
-            self.known.insert(id.clone());
-        } else if next == self.rollout && actions.is_empty() {
-            return;
+        if !matches!(event, Event::Asked { .. }) && next == self.rollout && actions.is_empty() {
+            return None;
         }
-        let record = Record::new(timestamp(), at, &event, &next, &actions);
-        if let Err(record) = self.keep(record) {
-            if is_promotion(&self.rollout, &next, &event, &actions) {
-                if let (Some(said), Some(why)) = (said, &self.unwritten) {
-                    *said = Answer { is_accepted: false, text: format!("not done, as it cannot be recorded: {why}") };
-                }
-                if matches!(event, Event::Finished { .. }) {
-                    self.delayed = Some(event);
-                }
-                return;
-            }
-            if self.backlog.len() < BACKLOG {
-                self.backlog.push_back(*record);
-            }
-        }
+        let number = self.recording.add(Record::new(timestamp(), at, &event, &next, &actions));
+        let is_written = self.recording.wait(number, WITHIN);
         let before = std::mem::replace(&mut self.rollout, next);
         if let Some(listener) = &mut self.listener
             && (before.name(), before.weight()) != (self.rollout.name(), self.rollout.weight())
         {
             listener(&self.rollout);
         }
+        let is_start = matches!(event, Event::Started { .. });
+        let mut said = None;
         for action in actions {
-            self.perform(action, &mut said);
+            if !is_written && (is_start || is_more(&action, before.weight())) {
+                self.held.push_back((number, action));
+            } else if let Action::Answer { is_accepted, text } = action {
+                said = Some(Answer { is_accepted, text });
+            } else {
+                self.perform(action);
+            }
         }
+        said
     }
 
-    fn perform(&mut self, action: Action, said: &mut Option<&mut Answer>) {
+    fn perform(&mut self, action: Action) {
         match action {
             Action::Do { key, job } => self.acting.begin(key, job),
-            Action::Cancel => self.acting.cancel(),
-            Action::Alert { level, text } => {
-                log(&self.rollout, level, &text);
-                self.alerts.push(level, text);
+            Action::Cancel => {
+                self.held.clear();
+                self.acting.cancel();
             }
+            Action::Alert { level, text } => self.alert(level, text),
             Action::Stage { weight } => {
                 self.last = None;
                 self.looking.iter().for_each(|looking| looking.send(LookCommand::Stage(weight)));
@@ -291,44 +267,40 @@ impl Controller {
             Action::Override { by, reason } => {
                 self.looking.iter().for_each(|looking| looking.send(LookCommand::Override(by.clone(), reason.clone())));
             }
-            Action::Answer { is_accepted, text } => {
-                if let Some(said) = said {
-                    **said = Answer { is_accepted, text };
-                }
+            Action::Answer { .. } => {}
+        }
+    }
+
+    /// Begins what has waited for its record. A person who was called meanwhile decides about it.
+    fn release(&mut self) {
+        while self.held.front().is_some_and(|(number, _)| self.recording.is_written(*number)) {
+            let Some((_, action)) = self.held.pop_front() else { return };
+            if self.rollout.name() != "escalated" {
+                self.perform(action);
             }
         }
     }
 
-    /// Appends a record after those that wait. Gives it back if that cannot be done.
-    fn keep(&mut self, record: Record) -> Result<(), Box<Record>> {
-        let mut written = Ok(());
-        while written.is_ok()
-            && let Some(first) = self.backlog.front()
-        {
-            written = self.journal.append(first.clone());
-            if written.is_ok() {
-                self.backlog.pop_front();
+    pub(super) fn notice_journal(&mut self) {
+        match self.recording.failure() {
+            Some(why) if !self.is_unwritten => {
+                let text = format!(
+                    "the journal cannot be written: nothing is promoted, and a rollback goes on unrecorded. {why}"
+                );
+                self.is_unwritten = true;
+                self.alert(Level::Page, text);
             }
+            None if self.is_unwritten && self.recording.is_done() => {
+                self.is_unwritten = false;
+                self.alert(Level::Info, "the journal is written again".to_owned());
+            }
+            _ => {}
         }
-        match written.and_then(|()| self.journal.append(record.clone())) {
-            Ok(()) => {
-                if self.unwritten.take().is_some() {
-                    self.alerts.push(Level::Info, "the journal is written again".to_owned());
-                }
-                Ok(())
-            }
-            Err(why) => {
-                if self.unwritten.is_none() {
-                    let text = format!(
-                        "the journal cannot be written: nothing is promoted, and a rollback goes on unrecorded. {why}"
-                    );
-                    log(&self.rollout, Level::Page, &text);
-                    self.alerts.push(Level::Page, text);
-                }
-                self.unwritten = Some(why);
-                Err(Box::new(record))
-            }
-        }
+    }
+
+    fn alert(&self, level: Level, text: String) {
+        log(&self.rollout, level, &text);
+        self.alerts.push(level, text);
     }
 
     fn notice_blindness(&mut self) {
@@ -341,11 +313,12 @@ impl Controller {
     }
 
     /// Replaces the status when it has changed, once a second.
-    fn say(&mut self) {
+    pub(super) fn say(&mut self) {
         let now = self.clock.now();
         let number = number_of(&self.folder);
         let mut status = Status::of(&self.rollout, &number, self.now(), self.last.as_ref());
-        status.troubles.extend(self.unwritten.iter().map(|why| format!("the journal cannot be written: {why}")));
+        let unwritten = self.recording.failure();
+        status.troubles.extend(unwritten.map(|why| format!("the journal cannot be written: {why}")));
         status.troubles.extend(self.looking.as_ref().and_then(Looking::failure));
         let failures = self.alerts.failures();
         if failures > 0 {
@@ -355,22 +328,19 @@ impl Controller {
         let has_moved = (&last.state, last.weight, &last.why) != (&status.state, status.weight, &status.why);
         if has_moved || (*last != status && due.is_reached(now)) {
             let bytes = serde_json::to_vec(&status).unwrap_or_default();
-            let _ = write(&self.dir.path().join("status.json"), &bytes);
+            self.filing.replace(self.dir.path().join("status.json"), bytes);
             self.status = (status, now.saturating_add(Duration::from_secs(1)));
         }
     }
 }
 
-/// Returns whether an event must not take effect before it is on the disk: more traffic for the release, or its end.
-fn is_promotion(before: &Rollout, after: &Rollout, event: &Event, actions: &[Action]) -> bool {
-    let is_more = |action: &Action| match action {
-        Action::Do { job: Job::Move { weight, .. }, .. } => *weight > before.weight(),
+/// Returns whether an action must not begin before its record is on the disk: more traffic for the release.
+fn is_more(action: &Action, weight: u32) -> bool {
+    match action {
+        Action::Do { job: Job::Move { weight: next, .. }, .. } => *next > weight,
         Action::Do { job: Job::Run { step: Step::Promote(_), .. }, .. } => true,
         _ => false,
-    };
-    let is_start = matches!(event, Event::Started { .. });
-    let is_approval = matches!(event, Event::Asked { ask: Ask::Approve, .. });
-    is_start || is_approval || after.end() == Some(End::Promoted) || actions.iter().any(is_more)
+    }
 }
 
 /// Interval of reading the weight back: what costs requests of its own is read seldom.

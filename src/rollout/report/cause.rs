@@ -1,9 +1,9 @@
 //! Cause of a rollback, as people record it: a rollback is open until there is one.
 
-use super::redact::clean;
 use super::values::Cause;
 use crate::clock::timestamp;
 use crate::fs::lock_at;
+use crate::rollout::redact::clean;
 use crate::rollout::state_dir::{StateError, read, write_durable as write};
 use std::io;
 use std::path::Path;

@@ -243,7 +243,8 @@ impl Report {
         } else {
             self.receivers.join("; ")
         };
-        list.push(format!("sent to {to}. Whether each arrived is not in the journal"));
+        list.push(format!("sent to {to}"));
+        list.extend(self.deliveries.sentences());
         if page > 0 && !self.contacts.is_empty() {
             list.push(format!("to be called, in this order: {}", self.contacts.join("; ")));
         }

@@ -24,6 +24,7 @@
 //! ```
 
 mod cause;
+mod deliveries;
 mod document;
 #[doc(hidden)]
 pub mod draw;
@@ -32,7 +33,6 @@ mod history;
 mod markdown;
 mod page;
 mod read;
-mod redact;
 mod trigger;
 mod values;
 mod words;

@@ -1,7 +1,7 @@
 //! Triggers over time: their states, their evidence, and the finding that changed the decision.
 
 use super::draw::{Lane, Series};
-use super::redact::clean;
+use crate::rollout::redact::clean;
 use serde::{Deserialize, Serialize};
 
 /// Most states of a trigger that are kept.

@@ -1,12 +1,13 @@
 //! Values of a report: what a rollout did, to whom, and how long each step took.
 
+use super::deliveries::Deliveries;
 use super::draw::Lane;
 use super::evidence::{Arms, Both, Evidence};
 use super::history::{Done, History, Moment, Person};
-use super::redact::clean;
 use super::trigger::{Finding, Trigger};
 use crate::clock::Timestamp;
 use crate::rollback::plan::{DataKind, Plan};
+use crate::rollout::redact::clean;
 use serde::{Deserialize, Serialize};
 
 /// Most segments that are listed.
@@ -49,6 +50,7 @@ pub struct Report {
     pub(super) people: Vec<Person>,
     /// Receivers of alerts in the plan, without their addresses.
     pub(super) receivers: Vec<String>,
+    pub(super) deliveries: Deliveries,
     pub(super) contacts: Vec<String>,
     pub(super) data: Vec<String>,
     #[serde(skip)]
@@ -134,6 +136,7 @@ pub(super) struct Parts<'a> {
     pub(super) plan: Option<&'a Plan>,
     pub(super) history: History,
     pub(super) evidence: Evidence,
+    pub(super) deliveries: Deliveries,
     pub(super) causes: Vec<Cause>,
     pub(super) missing: Vec<String>,
 }
@@ -141,7 +144,7 @@ pub(super) struct Parts<'a> {
 impl Report {
     /// A function of its arguments: reads no file and no clock.
     pub(super) fn of(parts: Parts<'_>) -> Self {
-        let Parts { number, plan, history, evidence, causes, mut missing } = parts;
+        let Parts { number, plan, history, evidence, deliveries, causes, mut missing } = parts;
         let text = |of: fn(&Plan) -> &String| plan.map(|plan| clean(of(plan))).unwrap_or_default();
         if history.left_out > 0 {
             missing.push(format!("{} entries in the middle of the timeline are left out", history.left_out));
@@ -177,6 +180,7 @@ impl Report {
             impact: impact(&history, &evidence),
             findings,
             receivers: plan.map(receivers).unwrap_or_default(),
+            deliveries,
             contacts: plan.iter().flat_map(|plan| &plan.escalation.contacts).map(|text| clean(text)).collect(),
             data: plan.map(data).unwrap_or_default(),
             charts: Charts {

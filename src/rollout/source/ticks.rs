@@ -6,11 +6,13 @@ use crate::rollback::{Tick, TickReader};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 /// Longest line, as the reader of ticks allows it.
 const LINE_MAX: usize = 16 << 20;
+/// Bytes that are searched at once for the end of a line.
+const PART: u64 = 64 << 10;
 /// Most lines of a pipe that wait to be looked at; the writer waits then.
 const WAITING_MAX: usize = 64;
 /// Most ticks that one look puts together.
@@ -61,6 +63,31 @@ impl TickLines {
     pub fn file(path: impl AsRef<Path>) -> std::io::Result<Self> {
         let file = BufReader::new(File::open(path)?);
         Ok(Self::of(Input::File { file, line: Vec::new() }))
+    }
+
+    /// Reads what is appended to a file from now on: the lines in it were read before.
+    ///
+    /// # Errors
+    ///
+    /// That of the system.
+    pub fn behind(path: impl AsRef<Path>) -> std::io::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut end = file.metadata()?.len();
+        let mut part = Vec::new();
+        // A line that is being written belongs to what follows.
+        while end > 0 {
+            let begin = end.saturating_sub(PART);
+            file.seek(SeekFrom::Start(begin))?;
+            part.clear();
+            file.by_ref().take(end - begin).read_to_end(&mut part)?;
+            if let Some(place) = part.iter().rposition(|byte| *byte == b'\n') {
+                end = begin + place as u64 + 1;
+                break;
+            }
+            end = begin;
+        }
+        file.seek(SeekFrom::Start(end))?;
+        Ok(Self::of(Input::File { file: BufReader::new(file), line: Vec::new() }))
     }
 
     /// Reads a pipe, such as standard input, on a thread of its own.

@@ -78,6 +78,10 @@ impl Rollout {
         if self.is_retreat() || matches!(self.state, State::Promoting { .. }) {
             return Err(format!("there is nothing to approve: the rollout is {}", self.name()));
         }
+        if let (State::Moving { .. }, None, Some((_, stage))) = (&self.state, &self.held, self.stage()) {
+            let weight = stage.weight;
+            return Err(format!("the weight of {weight} % is being set: approve when its stage has begun"));
+        }
         if matches!(self.state, State::Checking) && !self.is_approved {
             self.entered = at; // its deadline begins with the approval
         }

@@ -2,6 +2,7 @@
 
 use crate::rollback::Decision;
 use crate::rollback::plan::Level;
+use crate::rollout::redact::clean;
 use crate::rollout::soak::Finding;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,27 @@ pub enum Event {
     Clock,
 }
 
+impl Event {
+    /// Without secrets in texts of people, sources and programs: what follows from it is written down and sent on.
+    pub(crate) fn redacted(mut self) -> Self {
+        let hide = |text: &mut String| *text = clean(text);
+        match &mut self {
+            Self::Started { reason, .. } => reason.iter_mut().for_each(hide),
+            Self::Finished { outcome: Outcome::Failed { why, .. }, .. }
+            | Self::Weight { reading: Reading::Differs { why } | Reading::Unknown { why } } => hide(why),
+            Self::Asked { reason, .. } => hide(reason),
+            Self::Looked(Look { sentence, recovery, .. }) => {
+                hide(sentence);
+                if let Finding::Waiting(why) | Finding::Bad(why) = recovery {
+                    hide(why);
+                }
+            }
+            Self::Finished { .. } | Self::Weight { .. } | Self::Resumed | Self::Clock => {}
+        }
+        self
+    }
+}
+
 /// A look at both arms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Look {
@@ -60,6 +82,9 @@ pub struct Look {
     pub stable: Option<Ready>,
     /// Requests to the release since its stage began, as far as this process saw them.
     pub samples: f64,
+    /// Requests to the previous version in the same time.
+    #[serde(default)]
+    pub others: f64,
     /// Whether errors and latency are those of before the rollout.
     pub recovery: Finding,
 }

@@ -296,16 +296,22 @@ impl Rollout {
 
     pub(super) fn enter(&mut self, state: State, at: Duration) {
         self.state = state;
-        self.entered = at;
         self.reported.clear();
         self.has_drifted = false;
         self.is_approved = false;
-        if let Some((.., since)) = &mut self.paused {
-            *since = at;
+        self.begin_anew(at);
+    }
+
+    /// Begins the time of the state at this moment.
+    pub(super) fn begin_anew(&mut self, at: Duration) {
+        self.entered = at;
+        if let State::Recovering { soak } = &mut self.state {
+            soak.0.begin_anew();
         }
-        if let Some(window) = &mut self.disabled {
-            window.since = at;
-        }
+        let pause = self.paused.as_mut().map(|(.., since)| since);
+        let window = self.disabled.as_mut().map(|window| &mut window.since);
+        let held = self.held.as_mut().map(|(_, since)| since);
+        [pause, window, held].into_iter().flatten().for_each(|since| *since = at);
     }
 
     /// Begins a job. There is none in progress.

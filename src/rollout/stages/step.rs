@@ -17,6 +17,10 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(8),
 ];
 
+/// Requests by which a share is looked at, and the difference that is always allowed.
+const SHARE_REQUESTS: f64 = 1_000.0;
+const SHARE_LEAST: f64 = 0.02;
+
 impl Rollout {
     /// Takes an event at this time since the rollout began, which never goes back, and returns what to do.
     pub fn step(&mut self, event: &Event, at: Duration) -> Vec<Action> {
@@ -43,14 +47,15 @@ impl Rollout {
         out
     }
 
-    /// An action that was in progress may or may not have been done.
+    /// An action that was in progress may or may not have been done, and the time without a controller is no time of a
+    /// stage: nothing was seen of it.
     fn resumed(&mut self, at: Duration, out: &mut Vec<Action>) {
         out.push(Action::Stage { weight: self.weight });
         if let Some(why) = self.escalated.clone() {
             out.push(Action::Alert { level: Level::Page, text: format!("{why}. {} decides", self.contact()) });
         }
-        let since = at.saturating_sub(self.entered);
-        let is_long_ago = since >= self.longest_job();
+        let is_long_ago = at.saturating_sub(self.entered) >= self.longest_job();
+        self.begin_anew(at);
         let Some(Doing { job, due, .. }) = self.doing.take() else { return };
         match self.state {
             // ## Moving => (Soaking | Checking): the decision rests on what was seen then.
@@ -59,8 +64,6 @@ impl Rollout {
                 self.enter(before, at);
                 return self.begin(Job::Move { weight: self.weight, cut: false }, out);
             }
-            // Its time begins anew.
-            State::Moving { .. } | State::Promoting { .. } => self.entered = at,
             _ => {}
         }
         let job = match job {
@@ -150,6 +153,9 @@ impl Rollout {
         if elapsed >= of.min && !has_samples {
             let text = too_quiet(of.weight, look.samples, of.samples, elapsed, of.max);
             self.report("quiet", Level::Notify, text, out);
+        }
+        if let Some(text) = other_share(of.weight, look) {
+            self.report("share", Level::Notify, text, out);
         }
         if !is_decided || !self.may_advance() {
             if matches!(self.state, State::Waiting { .. }) && look.decision != Decision::Continue {
@@ -338,6 +344,25 @@ impl Rollout {
         self.enter(State::Done(end), at);
         self.escalated = None;
     }
+}
+
+/// A sentence about a share of the requests that is far from the weight, beyond chance. No more than that: a source that
+/// leaves out instances looks the same.
+fn other_share(weight: u32, Look { samples, others, .. }: &Look) -> Option<String> {
+    let (all, wanted) = (samples + others, f64::from(weight) / 100.0);
+    if *others <= 0.0 || all < SHARE_REQUESTS {
+        return None;
+    }
+    let (found, least) = (samples / all, wanted.min(1.0 - wanted));
+    let chance = 4.0 * (wanted * (1.0 - wanted) / all).sqrt();
+    let is_other = (found - wanted).abs() > chance + (least / 2.0).max(SHARE_LEAST);
+    is_other.then(|| {
+        format!(
+            "{:.1} % of {all:.0} requests since the stage began went to the release instead of {weight} %: the load balancer \
+             does not do what it says, or the source leaves out instances",
+            found * 100.0
+        )
+    })
 }
 
 /// The length that a stage needs with its traffic.

@@ -26,7 +26,7 @@ impl Judged {
         for warning in policy.warnings() {
             eprintln!("warning: {warning}");
         }
-        let source = self.source.open(&self.service, &policy)?;
+        let source = self.source.open(&self.service, &policy, false)?;
         Ok(Judging::new(&self.service, policy, source))
     }
 }

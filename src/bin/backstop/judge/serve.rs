@@ -97,7 +97,8 @@ impl Serve {
     }
 }
 
-fn token(path: Option<&Path>) -> Result<Option<HookToken>, Failure> {
+/// The token in a file.
+pub(crate) fn token(path: Option<&Path>) -> Result<Option<HookToken>, Failure> {
     let Some(path) = path else { return Ok(None) };
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))?;

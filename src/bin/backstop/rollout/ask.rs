@@ -1,13 +1,13 @@
 //! Commands for a rollout: to its controller or, for a rollback without one, carried out here.
 
-use super::service::{BY, controller, existing, held, holder, nothing};
+use super::service::{BY, existing, failed, held, nothing};
 use crate::author_args::name;
 use crate::output::{Failure, Report};
 use crate::time_args::parse_length;
-use backstop::rollout::controller::{Ended, Status};
-use backstop::rollout::requests::Request;
+use backstop::rollout::controller::{Asked, Status, rollback};
+use backstop::rollout::requests::{Answer, Request};
 use backstop::rollout::stages::Ask;
-use backstop::rollout::state_dir::{Lock, StateDir};
+use backstop::rollout::state_dir::{Holder, StateDir};
 use clap::Args;
 use std::path::Path;
 use std::time::Duration;
@@ -41,7 +41,9 @@ impl Plain {
             );
             return Err(Failure::Store(message));
         }
-        send(&dir, &self.request(ask)?)
+        let request = self.request(ask)?;
+        request.send(&dir)?;
+        said(request.answer(&dir, PATIENCE))
     }
 }
 
@@ -52,10 +54,9 @@ fn ended(dir: &StateDir) -> Result<(), Failure> {
     Err(nothing(format!("the rollout of {} has ended: {state}", status.artifact)))
 }
 
-/// Sends a command to the controller, and waits for its answer.
-fn send(dir: &StateDir, request: &Request) -> Result<Report, Failure> {
-    request.send(dir)?;
-    match request.answer(dir, PATIENCE) {
+/// The controller's answer.
+fn said(answer: Option<Answer>) -> Result<Report, Failure> {
+    match answer {
         Some(answer) if answer.is_accepted => Ok(Report::of(answer.text.clone(), &answer)),
         Some(answer) => Err(Failure::Refused { code: "refused", message: answer.text }),
         None => {
@@ -77,34 +78,17 @@ pub(super) struct Rollback {
 impl Rollback {
     pub(super) fn run(self, state: &Path) -> Result<Report, Failure> {
         let dir = existing(state, &self.plain.service)?;
-        let ask = Ask::Rollback { cut: self.break_glass };
-        let request = self.plain.request(ask)?;
-        let holder = holder(&request.by, "rollout rollback");
-        match dir.lock(&holder)? {
-            Err(_) => send(&dir, &request),
-            Ok(lock) => alone(&dir, request, lock),
+        let request = self.plain.request(Ask::Rollback { cut: self.break_glass })?;
+        let holder = Holder::new(&request.by, "rollout rollback");
+        match rollback(&dir, request, &holder, PATIENCE).map_err(|error| failed(&error))? {
+            Asked::Controller(answer) => said(answer),
+            Asked::Here(answer, _) if !answer.is_accepted => Err(nothing(answer.text)),
+            Asked::Here(answer, controller) => {
+                let artifact = controller.rollout().plan().artifact.clone();
+                let text = controller.run().without_source(&artifact).ok_or_else(|| held(&dir))?;
+                Ok(Report::of(text, &answer))
+            }
         }
-    }
-}
-
-/// Carries out a rollback without a controller.
-fn alone(dir: &StateDir, request: Request, lock: Lock) -> Result<Report, Failure> {
-    let mut controller = controller(dir, lock, &request.by)?;
-    let answer = controller.ask(request);
-    if !answer.is_accepted {
-        return Err(nothing(answer.text));
-    }
-    let artifact = controller.rollout().plan().artifact.clone();
-    match controller.run() {
-        Ended::Done(end) => Ok(Report::of(format!("{artifact} has no traffic: {}", end.as_str()), &answer)),
-        Ended::Unwatched => {
-            let text = format!(
-                "{artifact} has no traffic. Nothing here sees whether the service recovers: look at it, or go on with \
-                 `backstop rollout start` and the same plan"
-            );
-            Ok(Report::of(text, &answer))
-        }
-        Ended::Escalated => Err(held(dir)),
     }
 }
 

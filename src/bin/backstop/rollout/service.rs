@@ -1,12 +1,10 @@
 //! A service's folder, its lock, and a controller without a source.
 
 use crate::output::Failure;
-use crate::time_args::now;
 use backstop::rollout::controller::{Controller, Settings, StartError, Status};
 use backstop::rollout::journal::JournalError;
-use backstop::rollout::state_dir::{Holder, Lock, StateDir, StateError};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use backstop::rollout::state_dir::{Lock, StateDir, StateError};
+use std::path::Path;
 
 pub(super) const BY: &str = "Your name, kept in the journal and not verified. Default: your user name, as USER or the system says it \
                   [env: BACKSTOP_ACTOR]";
@@ -42,23 +40,7 @@ impl From<JournalError> for Failure {
 /// A controller without a source, in the latest rollout of a service.
 pub(super) fn controller(dir: &StateDir, lock: Lock, by: &str) -> Result<Controller, Failure> {
     let folder = dir.latest().ok_or_else(|| nothing("there is no rollout".to_owned()))?;
-    let settings = Settings {
-        dir: dir.clone(),
-        commands_in: commands_in(&folder),
-        folder,
-        looks: None,
-        look_every: Duration::from_secs(1),
-        by: by.to_owned(),
-        reason: None,
-    };
-    Controller::new(settings, lock).map_err(|error| failed(&error))
-}
-
-/// The folder in which the plan's commands run: that of the plan when it was started.
-pub(super) fn commands_in(folder: &Path) -> PathBuf {
-    let text = std::fs::read_to_string(folder.join("start.json")).unwrap_or_default();
-    let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    value["commands_in"].as_str().map_or_else(|| PathBuf::from("."), PathBuf::from)
+    Controller::new(Settings::of(dir, folder, by), lock).map_err(|error| failed(&error))
 }
 
 pub(super) fn failed(error: &StartError) -> Failure {
@@ -85,9 +67,4 @@ pub(super) fn held(dir: &StateDir) -> Failure {
         folder.join("plan.toml").display(),
         status.service
     ))
-}
-
-pub(super) fn holder(by: &str, command: &str) -> Holder {
-    let (pid, since) = (std::process::id(), format!("{:.0}", now()));
-    Holder { pid, by: by.to_owned(), command: command.to_owned(), since }
 }

@@ -1,7 +1,8 @@
 //! `rollout start`: the controller, in the foreground.
 
-use super::service::{BY, commands_in, controller, failed, held, holder};
+use super::service::{BY, controller, failed, held};
 use crate::author_args::name;
+use crate::judge::token;
 use crate::output::{Failure, Report};
 use crate::plan::{invalid, read};
 use crate::source_args::SourceArgs;
@@ -9,13 +10,16 @@ use crate::time_args::now;
 use backstop::ConfigError;
 use backstop::admin::Admin;
 use backstop::kill_switch::KillSwitches;
+use backstop::kill_switch::access::Token;
 use backstop::rollback::Policy;
 use backstop::rollback::plan::Plan;
 use backstop::rollout::controller::{Controller, Ended, Judged, Looks, Settings, refuse};
 use backstop::rollout::journal::{Journal, replay};
+use backstop::rollout::judging::Verdicts;
 use backstop::rollout::requests::Request;
 use backstop::rollout::stages::{Ask, End, Rollout};
-use backstop::rollout::state_dir::{Lock, StateDir};
+use backstop::rollout::state_dir::{Holder, Lock, StateDir};
+use backstop::rollout::verdicts::{HookToken, router, serve};
 use clap::Args;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -40,12 +44,16 @@ pub(super) struct Start {
     /// The reason; required for an artifact that was rolled back before.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Also answer HTTP at this address: status and people's commands (/v1/rollouts).
+    /// Also answer HTTP at this address: status and people's commands (/v1/rollouts), and the verdict as `judge serve` does.
     #[arg(long, value_name = "ADDRESS", requires = "access_file")]
     listen: Option<String>,
     /// The access list for --listen, as `backstop switch token` writes it, with the verbs `rollout` and `rollback`.
     #[arg(long, value_name = "FILE")]
     access_file: Option<PathBuf>,
+    /// A file with the token for the hooks at --listen, and to name another rollout. Default: no token is right; /v1/verdict,
+    /// /v1/evidence and /metrics need none.
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    token_file: Option<PathBuf>,
     /// Seconds between two looks at the release.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, hide = true)]
     look_every: f64,
@@ -65,26 +73,32 @@ impl Start {
             return Err(Failure::Input(message));
         }
         let dir = StateDir::new(state, &plan.service)?;
+        // A supervisor may have missed the end. To begin anew would take the traffic away from a promoted release.
+        let has_ended = || {
+            let ended = ended_before(&dir, &text)?.filter(|_| self.reason.is_none());
+            ended.map(|(number, end)| ended_report(&dir, &plan, &number, end)).transpose()
+        };
         // One that has begun goes on whenever its controller is started again, with the policy that it began with.
         let fresh = || {
             Plan::check(&text, now()).map_err(|error| refused(&error))?;
-            policy(&self.home(), &plan)
+            self.policy(&plan)
         };
+        if let Some(report) = has_ended()? {
+            return Ok(report);
+        }
         let policy_text = if unfinished(&dir, &text)?.is_some() { None } else { Some(fresh()?) };
         dir.create()?;
         let lock = lock(&dir, &plan, &text, &by)?;
-        if let Some((number, end)) = ended_before(&dir, &text)?.filter(|_| self.reason.is_none()) {
-            // A supervisor may have missed the end. To begin anew would take the traffic away from a promoted release.
-            let warning = format!("rollout {number} of this plan has ended: add --reason to try it again");
-            let report = report(&dir, &plan.artifact, Ended::Done(end))?;
-            return Ok(Report { warning: Some(warning), ..report });
+        if let Some(report) = has_ended()? {
+            return Ok(report);
         }
         let folder = if let Some(folder) = unfinished(&dir, &text)? {
             folder
         } else {
             self.needs_a_reason(&dir, &plan)?;
             let policy_text = policy_text.map_or_else(fresh, Ok)?;
-            let start = serde_json::json!({ "commands_in": self.home(), "by": by }).to_string();
+            let home = self.kept().map_or_else(|| self.home(), |folder| Settings::commands_in(&folder));
+            let start = serde_json::json!({ "commands_in": home, "by": by }).to_string();
             let files: [(&str, &[u8]); 3] = [
                 ("plan.toml", text.as_bytes()),
                 ("policy.toml", policy_text.as_bytes()),
@@ -101,21 +115,16 @@ impl Start {
             say(&format!("warning: the rollback goes on, and {lost}: {failure}"));
             Ok(())
         };
-        self.listen(state).or_else(|failure| go_on(failure, "there is no answer over HTTP"))?;
         let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let looks = match self.looks(&plan, &folder, &number) {
-            Ok(looks) => Some(looks),
+        let judged = match self.judged(&plan, &folder, &number) {
+            Ok(judged) => Some(judged),
             Err(failure) => go_on(failure, "nothing here sees whether the service recovers").map(|()| None)?,
         };
-        let settings = Settings {
-            dir: dir.clone(),
-            commands_in: commands_in(&folder),
-            folder,
-            looks,
-            look_every: Duration::try_from_secs_f64(self.look_every).unwrap_or(Duration::from_secs(1)),
-            by,
-            reason: self.reason,
-        };
+        let verdicts = judged.as_ref().map(Judged::verdicts);
+        self.listen(state, verdicts).or_else(|failure| go_on(failure, "there is no answer over HTTP"))?;
+        let looks = judged.map(|judged| Box::new(judged) as Box<dyn Looks>);
+        let look_every = Duration::try_from_secs_f64(self.look_every).unwrap_or(Duration::from_secs(1));
+        let settings = Settings { looks, look_every, reason: self.reason, ..Settings::of(&dir, folder, &by) };
         let controller = Controller::new(settings, lock).map_err(|error| failed(&error))?;
         say(&format!("rollout {number} of {}: {}", plan.service, controller.rollout().name()));
         let ended = controller.on_change(|rollout| say(&line(rollout))).run();
@@ -131,17 +140,40 @@ impl Start {
         home.unwrap_or_else(|| PathBuf::from("."))
     }
 
+    /// Its folder, if that is the one of an earlier rollout: its policy is beside it, and its commands run elsewhere.
+    fn kept(&self) -> Option<PathBuf> {
+        Some(self.home()).filter(|home| home.join("start.json").is_file())
+    }
+
+    /// Text of the plan's policy: the built-in one if the plan names none and there is no `policy.toml`.
+    fn policy(&self, plan: &Plan) -> Result<String, Failure> {
+        let name = if self.kept().is_some() { "policy.toml" } else { &*plan.policy };
+        let path = self.home().join(name);
+        if name == "policy.toml" && !path.exists() {
+            return Ok(Policy::DEFAULT.to_owned());
+        }
+        let text = read(&path)?;
+        Policy::parse(&text).map_err(|error| invalid(&path, &error))?;
+        Ok(text)
+    }
+
     /// The source, judged by the policy that the rollout began with.
-    fn looks(&self, plan: &Plan, folder: &Path, number: &str) -> Result<Box<dyn Looks>, Failure> {
+    fn judged(&self, plan: &Plan, folder: &Path, number: &str) -> Result<Judged, Failure> {
         let path = folder.join("policy.toml");
         let policy = Policy::parse(&read(&path)?).map_err(|error| invalid(&path, &error))?;
-        let source = self.source.open(&plan.service, &policy)?;
+        let is_resumed = folder.join("evidence").join("ticks.jsonl").exists();
+        if is_resumed && self.source.is_file_of_ticks() {
+            say(
+                "the file of ticks is read from its present end on: those before are judged, or came without a controller",
+            );
+        }
+        let source = self.source.open(&plan.service, &policy, is_resumed)?;
         let judged = Judged::new(&plan.service, policy, source, number, &folder.join("evidence").join("judge"));
-        Ok(Box::new(judged.map_err(|error| Failure::Store(error.to_string()))?))
+        judged.map_err(|error| Failure::Store(error.to_string()))
     }
 
     /// Answers HTTP on a thread of its own, as long as the process lasts.
-    fn listen(&self, state: &Path) -> Result<(), Failure> {
+    fn listen(&self, state: &Path, verdicts: Option<Verdicts>) -> Result<(), Failure> {
         let (Some(address), Some(access)) = (&self.listen, &self.access_file) else { return Ok(()) };
         let usage = |error: ConfigError| Failure::Usage(error.to_string());
         let failed = |error: std::io::Error| Failure::Store(format!("cannot listen at {address}: {error}"));
@@ -155,15 +187,18 @@ impl Start {
                 "--listen: {shown} can be reached from other machines, and no token is valid"
             )));
         }
+        // Naming another rollout would end the judging of this one.
+        let token = token(self.token_file.as_deref())?.map_or_else(no_token, Ok)?;
+        let routes = router(verdicts, Some(token)).fallback_service(admin.router());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let serve = move || {
             runtime.block_on(async {
                 if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-                    let _ = admin.serve(listener).await;
+                    serve(listener, routes).await;
                 }
             });
         };
-        thread::Builder::new().name("backstop-admin".to_owned()).spawn(serve).map_err(failed)?;
+        thread::Builder::new().name("backstop-http".to_owned()).spawn(serve).map_err(failed)?;
         say(&format!("listening on http://{shown}"));
         Ok(())
     }
@@ -192,7 +227,7 @@ impl Start {
 
 /// Takes the lock. A rollout of another artifact in progress loses its place first.
 fn lock(dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<Lock, Failure> {
-    let holder = holder(by, &format!("rollout start {}", plan.artifact));
+    let holder = Holder::new(by, &format!("rollout start {}", plan.artifact));
     let mut asked = None;
     loop {
         match dir.lock(&holder)? {
@@ -278,22 +313,16 @@ fn other_unfinished(dir: &StateDir, text: &str) -> Result<Option<String>, Failur
     if unfinished(dir, text)?.is_some() { Ok(None) } else { current(dir) }
 }
 
-/// Text of the plan's policy: the built-in one if the plan names none and there is no `policy.toml`.
-fn policy(home: &Path, plan: &Plan) -> Result<String, Failure> {
-    let path = home.join(&plan.policy);
-    if plan.policy == "policy.toml" && !path.exists() {
-        return Ok(Policy::DEFAULT.to_owned());
-    }
-    let text = read(&path)?;
-    Policy::parse(&text).map_err(|error| invalid(&path, &error))?;
-    Ok(text)
-}
-
 /// Returns whether the traffic of a rollout returns or has returned.
 fn is_retreat(folder: &Path) -> Result<bool, Failure> {
     let Ok(plan) = Plan::parse(&read(&folder.join("plan.toml"))?) else { return Ok(false) };
     let records = Journal::read(&folder.join("journal.jsonl"))?;
     Ok(replay(&Arc::new(plan), &records).0.is_retreat())
+}
+
+fn ended_report(dir: &StateDir, plan: &Plan, number: &str, end: End) -> Result<Report, Failure> {
+    let warning = format!("rollout {number} of this plan has ended: add --reason to try it again");
+    Ok(Report { warning: Some(warning), ..report(dir, &plan.artifact, Ended::Done(end))? })
 }
 
 fn report(dir: &StateDir, artifact: &str, ended: Ended) -> Result<Report, Failure> {
@@ -317,6 +346,13 @@ fn line(rollout: &Rollout) -> String {
     let (state, weight, why) = (rollout.name().replace('_', " "), rollout.weight(), rollout.why());
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
     format!("{:.0} {state} at {weight} %{why}", now())
+}
+
+/// A token that is never presented.
+fn no_token() -> Result<HookToken, Failure> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| Failure::Store(format!("the system gives no randomness: {error}")))?;
+    HookToken::new(&Token::from_bytes(random).reveal()).map_err(|error| Failure::Store(error.to_string()))
 }
 
 /// A line for people. Who started it may have closed standard error.

@@ -1,36 +1,20 @@
-//! Texts of people and programs without what looks like a secret: reports are sent on.
+//! Texts of people and programs without what looks like a secret: journals, alerts and reports are sent on.
+//!
+//! Every text from outside passes [`clean`] where it comes in: events before they are journaled, alerts before they are
+//! sent, troubles before they are shown. What is decided from them is clean, too.
 
 /// Text in the place of a secret.
 const HIDDEN: &str = "(redacted)";
 /// Most characters of a text.
 const TEXT_MAX: usize = 1_000;
 /// Parts of names whose values are secrets.
-const SECRET_NAMES: [&str; 18] = [
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "passphrase",
-    "api_key",
-    "api-key",
-    "apikey",
-    "authorization",
-    "credential",
-    "private_key",
-    "private-key",
-    "access_key",
-    "access-key",
-    "routing_key",
-    "signature",
-    "cookie",
-    "session",
-];
+const SECRET_NAMES: &str = "token secret password passwd passphrase api_key api-key apikey authorization credential private_key \
+                            private-key access_key access-key routing_key signature cookie session";
 /// Beginnings of well-known tokens.
-const TOKENS: [&str; 13] =
-    ["bks_", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xapp-", "sk-", "sk_", "AKIA", "eyJ"];
+const TOKENS: &str = "bks_ ghp_ gho_ ghs_ github_pat_ glpat- xoxb- xoxp- xapp- sk- sk_ AKIA eyJ";
 
 /// A text in one line, without secrets, of bounded length.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut out = String::new();
     let mut hiding = Hiding::No;
     for word in text.split_whitespace() {
@@ -67,7 +51,7 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 /// Every text of a value, cleaned.
-pub(super) fn clean_all(value: &mut serde_json::Value) {
+pub(crate) fn clean_all(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::String(text) => *text = clean(text),
         serde_json::Value::Array(values) => values.iter_mut().for_each(clean_all),
@@ -87,7 +71,7 @@ enum Hiding {
 
 fn shown(word: &str, hiding: &mut Hiding) -> String {
     if let Some(at) = word.find("://") {
-        return url(word, at);
+        return addresses(word, at);
     }
     let mut begin = 0;
     for (at, separator) in word.char_indices().filter(|(_, char)| matches!(char, '=' | ':')) {
@@ -116,11 +100,30 @@ fn shown(word: &str, hiding: &mut Hiding) -> String {
     if is_token(name) { HIDDEN.to_owned() } else { word.to_owned() }
 }
 
+/// A word with addresses: each has secrets of its own.
+fn addresses(word: &str, at: usize) -> String {
+    let behind = at + 3;
+    let next = word.get(behind..).and_then(|rest| rest.find("://")).map(|next| behind + next);
+    let Some(next) = next else { return url(word, at) };
+    let scheme = word.get(..next).unwrap_or_default();
+    let length: usize = scheme.chars().rev().take_while(char::is_ascii_alphanumeric).map(char::len_utf8).sum();
+    match word.split_at_checked(behind.max(next - length)) {
+        Some((first, more)) => url(first, at) + &addresses(more, more.find("://").unwrap_or_default()),
+        None => HIDDEN.to_owned(),
+    }
+}
+
 /// An address without user, values of its query, and parts of its path that look like keys.
 fn url(word: &str, at: usize) -> String {
     let (scheme, rest) = word.split_at(at + 3);
     let ends = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(ends);
+    // A password with a slash: no port is like that.
+    let is_cut =
+        |(_, port): (&str, &str)| !authority.starts_with('[') && !port.chars().all(|char| char.is_ascii_digit());
+    if rest.contains('@') && authority.rsplit_once(':').is_some_and(is_cut) {
+        return format!("{scheme}{HIDDEN}");
+    }
     let host = authority.rsplit_once('@').map_or_else(|| authority.to_owned(), |(_, host)| format!("{HIDDEN}@{host}"));
     let ends = rest.find(['?', '#']).unwrap_or(rest.len());
     let (path, query) = rest.split_at(ends);
@@ -155,7 +158,7 @@ fn is_scheme(word: &str) -> bool {
 fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let last = name.rsplit(['-', '_']).next().unwrap_or_default();
-    matches!(last, "auth" | "pwd" | "key") || SECRET_NAMES.iter().any(|secret| name.contains(secret))
+    matches!(last, "auth" | "pwd" | "key") || SECRET_NAMES.split(' ').any(|secret| name.contains(secret))
 }
 
 /// `DB_URL`: the name of an environment variable.
@@ -169,7 +172,7 @@ fn is_variable(name: &str) -> bool {
 /// Long and mixed, but no digest of a commit or an image.
 fn is_token(word: &str) -> bool {
     let word = bare(word);
-    if word.len() >= 16 && TOKENS.iter().any(|token| word.starts_with(token)) {
+    if word.len() >= 16 && TOKENS.split(' ').any(|token| word.starts_with(token)) {
         return true;
     }
     let is_digest = matches!(word.len(), 40 | 64) && word.chars().all(|char| char.is_ascii_hexdigit());
@@ -200,6 +203,10 @@ mod tests {
             ),
             ("the key ghp_0123456789abcdefghij leaked", "the key (redacted) leaked"),
             ("curl -u mira:pass http://host", "curl -u (redacted) http://host"),
+            ("from=https://u:p@a,https://x:y@b/?k=v", "from=https://(redacted)@a,https://(redacted)@b/?(redacted)"),
+            ("http://https://u:p@a", "http://https://(redacted)@a"),
+            ("postgres://u:p/w@db/orders", "postgres://(redacted)"),
+            (r#"{"id":7,"client_secret":"t0p"}"#, r#"{"id":7,"client_secret":(redacted)"#),
         ] {
             assert_eq!(clean(text), cleaned, "{text}");
         }

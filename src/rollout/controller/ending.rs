@@ -1,0 +1,59 @@
+//! The end of a controller's work, which is recorded before it leaves.
+
+use super::ended::Ended;
+use super::run::{Controller, ROUND};
+use crate::rollout::stages::State;
+use std::thread;
+use std::time::Duration;
+
+/// Time for the last alerts, and for the last files.
+const FAREWELL: Duration = Duration::from_secs(10);
+const LAST_FILES: Duration = Duration::from_secs(2);
+
+impl Controller {
+    pub(super) fn ended(&self) -> Option<Ended> {
+        if let Some(end) = self.rollout.end() {
+            return Some(Ended::Done(end));
+        }
+        if self.looking.is_some() || !self.rollout.is_retreat() {
+            return None;
+        }
+        match self.rollout.state() {
+            _ if self.rollout.name() == "escalated" => Some(Ended::Escalated),
+            State::Recovering { .. } if self.rollout.expected().is_some() => Some(Ended::Unwatched),
+            // It waits for a stable version that nothing looks at.
+            State::RollingBack { .. } if self.rollout.expected().is_some() => Some(Ended::Escalated),
+            _ => None,
+        }
+    }
+
+    /// Waits for the last alerts and records, and says the last word. A command in this time may call the rollout back.
+    ///
+    /// A controller whose end is not recorded would be followed by one that goes on in the middle, so it stays; without a
+    /// source it is a command of a person, who sees it.
+    pub(super) fn is_over(&mut self) -> bool {
+        let begun = self.clock.now();
+        loop {
+            self.requests();
+            self.notice_journal();
+            if self.ended().is_none() {
+                return false;
+            }
+            let is_long = self.clock.now().saturating_duration_since(begun) >= FAREWELL;
+            let is_recorded = self.recording.is_done();
+            let may_leave = is_recorded || self.looking.is_none() && self.recording.failure().is_some();
+            if may_leave && (is_long || self.alerts.are_sent()) {
+                break;
+            }
+            self.say();
+            thread::park_timeout(ROUND);
+        }
+        self.status.1 = self.clock.now();
+        self.say();
+        let begun = self.clock.now();
+        while !self.filing.is_done() && self.clock.now().saturating_duration_since(begun) < LAST_FILES {
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        true
+    }
+}

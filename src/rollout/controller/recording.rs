@@ -1,0 +1,111 @@
+//! The journal in the background: a disk that hangs delays no rollback.
+//!
+//! A record that cannot be written is tried again, and those behind it wait: the journal has them in their order, or not
+//! at all.
+
+use crate::clock::Clock;
+use crate::rollout::filing::Filing;
+use crate::rollout::journal::Record;
+use crate::sync::{Arc, Mutex};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+/// Longest wait for a record to be on the disk.
+pub(super) const WITHIN: Duration = Duration::from_secs(1);
+/// Pause after a record that could not be written.
+const PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Default)]
+struct State {
+    added: u64,
+    written: u64,
+    /// Why the first of the others is not written.
+    failure: Option<String>,
+    /// The thread that waits for a record.
+    waiter: Option<Thread>,
+    is_over: bool,
+}
+
+/// Writes records in their order.
+pub(super) struct Recording {
+    state: Arc<Mutex<State>>,
+    append: Arc<Mutex<Append>>,
+    filing: Filing,
+    clock: Clock,
+}
+
+/// Appends a record, and may block for as long as it likes.
+pub(super) type Append = Box<dyn FnMut(Record) -> Result<(), String> + Send>;
+
+impl Recording {
+    pub(super) fn new(append: Append, clock: Clock) -> std::io::Result<Self> {
+        Ok(Self { state: Arc::default(), append: Arc::new(Mutex::new(append)), filing: Filing::new()?, clock })
+    }
+
+    /// Adds a record, and returns its number. Above a thousand that wait, it is lost.
+    pub(super) fn add(&self, record: Record) -> u64 {
+        let (state, append) = (Arc::clone(&self.state), Arc::clone(&self.append));
+        let work = move || {
+            while !write(&state, &append, &record) {
+                thread::sleep(PAUSE);
+            }
+        };
+        let is_added = self.filing.add(work);
+        let mut state = self.state.lock();
+        state.added += u64::from(is_added);
+        state.added
+    }
+
+    /// Waits until this record is on the disk, as long as those before it are; returns whether it is.
+    pub(super) fn wait(&self, number: u64, within: Duration) -> bool {
+        let begun = self.clock.now();
+        loop {
+            let left = within.saturating_sub(self.clock.now().saturating_duration_since(begun));
+            {
+                let mut state = self.state.lock();
+                if state.written >= number {
+                    return true;
+                }
+                if left.is_zero() {
+                    state.failure.get_or_insert_with(|| "the disk does not answer".to_owned());
+                }
+                if state.failure.is_some() || state.written + 1 < number {
+                    return false;
+                }
+                state.waiter = Some(thread::current());
+            }
+            thread::park_timeout(left);
+        }
+    }
+
+    pub(super) fn is_written(&self, number: u64) -> bool {
+        self.state.lock().written >= number
+    }
+
+    /// Returns whether no record waits.
+    pub(super) fn is_done(&self) -> bool {
+        let state = self.state.lock();
+        state.written == state.added
+    }
+
+    /// Why the journal cannot be written.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.state.lock().failure.clone()
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.state.lock().is_over = true;
+    }
+}
+
+/// Returns whether nothing is left to do about a record.
+fn write(state: &Mutex<State>, append: &Mutex<Append>, record: &Record) -> bool {
+    let written = append.lock()(record.clone());
+    let mut state = state.lock();
+    state.written += u64::from(written.is_ok());
+    state.failure = written.err();
+    state.waiter.take().iter().for_each(Thread::unpark);
+    state.failure.is_none() || state.is_over
+}
