@@ -78,6 +78,7 @@ fn nothing_is_written_through_a_planted_link() {
 #[test]
 fn a_history_that_cannot_be_written_stops_no_engagement() {
     let editor = Editor::with_recs();
+    fs::remove_dir_all(editor.path("switches.json.history")).unwrap();
     fs::write(editor.path("switches.json.history"), "no directory").unwrap();
     let ran = editor.run(&ENGAGE);
     assert!(ran.code == 0 && ran.stderr.contains("the history lacks the document before it"), "{ran:?}");

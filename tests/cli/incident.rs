@@ -128,6 +128,7 @@ fn an_end_that_a_slow_clock_has_put_into_the_past_is_told() {
 #[test]
 fn the_printed_hint_works_where_the_history_was_not_kept() {
     let editor = Editor::with_recs();
+    std::fs::remove_dir_all(editor.path("switches.json.history")).unwrap();
     std::fs::write(editor.path("switches.json.history"), "no directory").unwrap();
     let ran = editor.run(&["engage", "recs", "--all", "--reason", "wrong prices"]);
     assert_eq!(editor.engaged(), ["recs"]);

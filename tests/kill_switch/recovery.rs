@@ -97,9 +97,14 @@ fn a_change_of_a_document_that_went_back_is_refused_until_it_is_restored() {
     let scene = Scene::new();
     fs::copy(history(&scene.path(), 2), scene.path()).unwrap(); // from a backup
     let error = scene.editor.change(&engage(Scope::all()), &by("an incident")).unwrap_err();
-    assert!(matches!(error, EditError::WentBack { newest: 3, found: 2 }), "{error}");
+    assert!(matches!(error, EditError::WentBack { newest: 4, found: 2 }), "{error}");
     let lost = scene.editor.lost().unwrap();
-    assert_eq!(scene.editor.restore(&lost, &by("a backup was put back")).unwrap().document.generation(), 5);
+    assert_eq!(scene.editor.restore(&lost, &by("a backup was put back")).unwrap().document.generation(), 6);
+    fs::copy(history(&scene.path(), 4), scene.path()).unwrap();
+    let error = scene.editor.change(&engage(Scope::all()), &by("an incident")).unwrap_err();
+    assert!(matches!(error, EditError::WentBack { newest: 6, found: 4 }), "the last one, too: {error}");
+    let lost = scene.editor.lost().unwrap();
+    scene.editor.restore(&lost, &by("a backup was put back")).unwrap();
     scene.editor.change(&engage(Scope::all()), &by("an incident")).unwrap();
     assert!(scene.is_off_for("initech"), "and what is acknowledged is in force");
 }
@@ -162,7 +167,9 @@ fn without_a_program_the_newest_of_the_history_comes_back_and_reaches_those_who_
     fs::write(scene.path(), "garbage").unwrap();
     assert!(matches!(scene.editor.change(&engage(Scope::all()), &by("x")), Err(EditError::Unreadable(_))));
     let lost = scene.editor.lost().unwrap();
-    assert_eq!(lost.generation(), 3, "the present one is in no history");
+    assert_eq!(lost.generation(), 4, "the last one that was written");
+    fs::remove_file(history(&scene.path(), 4)).unwrap(); // as if it could not be kept
+    let lost = scene.editor.lost().unwrap();
     let document = scene.editor.restore(&lost, &by("the disk was full")).unwrap().document;
     assert_eq!((document.generation(), &*document.changed().what), (5, "restore generation 3"));
     assert!(scene.is_off_for("globex") && scene.switches.status().generation == 5, "whoever had 4 takes it");

@@ -20,7 +20,7 @@ const AUDIT_MAX: u64 = 4 << 20;
 #[derive(Args)]
 #[command(after_help = "\
 With --admin it is the document that is in force in the program. With --file it is the newest that the history
-has, and later changes are lost: the audit shows them.
+has, which lacks a change that could not be kept: the audit shows it.
 
 Examples:
   backstop switch restore --admin http://127.0.0.1:9901 --reason \"the disk was full\"
@@ -46,8 +46,8 @@ impl Restore {
                 let (from, generation) = (lost.generation(), changes.document.generation());
                 let on_again = on_again(present.as_ref(), since, &changes.document);
                 let text = format!(
-                    "Generation {from} of the history is the document again.{on_again}\nWhat was changed after it is \
-                     lost: see the audit.\nGeneration {generation}.",
+                    "Generation {from} of the history is the document again.{on_again}\nA change after it, if there \
+                     was one, is lost: see the audit.\nGeneration {generation}.",
                 );
                 let unrecorded = |why| format!("the change is made, but its audit entry was not written: {why}");
                 let response = serde_json::json!({ "restored": from, "generation": generation });

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 /// Name of the user of this process, or the number of one without a name, as in a container: `uid:1234`.
+#[cfg_attr(unix, expect(clippy::unnecessary_wraps, reason = "other systems name none"))]
 pub(super) fn own() -> Option<String> {
     #[cfg(unix)]
     {

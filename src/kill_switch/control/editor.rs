@@ -240,8 +240,8 @@ impl Editor {
 
     /// The newest document of the history above this generation, as it is after a backup was put back.
     fn above(&self, generation: u64, kept: Vec<u64>) -> Option<Document> {
-        let above = kept.into_iter().rev().take_while(|kept| *kept > generation);
-        above.filter_map(|kept| self.revision(kept).ok()).next()
+        let mut above = kept.into_iter().rev().take_while(|kept| *kept > generation);
+        above.find_map(|kept| self.revision(kept).ok())
     }
 
     /// An earlier document.

@@ -89,14 +89,16 @@ fn history_keeps_the_last_thousand() {
 }
 
 #[test]
-fn earlier_revisions_are_there_when_the_document_is_broken() {
+fn all_revisions_are_there_when_the_document_is_broken() {
     let (_directory, path, store) = file();
     store.compare_and_set(None, 1, &document(1)).unwrap();
     store.compare_and_set(Some(1), 2, &document(2)).unwrap();
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    assert_eq!(store.revisions().unwrap(), [1]);
-    assert_eq!(store.revision(1).unwrap(), Some(document(1)));
+    assert_eq!(store.revisions().unwrap(), [1, 2]);
+    for kept in [1, 2] {
+        assert_eq!(store.revision(kept).unwrap(), Some(document(kept)));
+    }
 }
 
 #[test]

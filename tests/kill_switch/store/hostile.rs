@@ -74,7 +74,6 @@ fn what_killed_writers_left_goes_and_what_others_left_stays() {
     let store = store(&path);
     store.compare_and_set(None, 1, &document(1)).unwrap();
     let history = directory.path().join("switches.json.history");
-    fs::create_dir(&history).unwrap();
     let ours = [
         directory.path().join(".switches.json.0123456789abcdef.tmp"),
         history.join(".00000000000000000001.json.0123456789abcdef.tmp"),

@@ -1,4 +1,4 @@
-//! The revisions before the present one, a file each.
+//! The revisions, a file each.
 
 use super::paths::Paths;
 use super::{os, read};
@@ -56,6 +56,9 @@ impl History {
     pub(super) fn save(&self, generation: u64, bytes: &[u8], like: &Metadata) -> Result<(), StoreError> {
         os::make_directory(&self.directory, like).map_err(StoreError::io("making", &self.directory))?;
         let (_directory, path) = self.written(generation)?;
+        if read::document(&path).is_ok_and(|kept| kept.as_deref() == Some(bytes)) {
+            return Ok(());
+        }
         let failed = |fs::Failure { doing, source, .. }| StoreError::io(doing, self.path(generation))(source);
         fs::replace(&path, bytes, Some(like)).map_err(failed)
     }
@@ -67,10 +70,11 @@ impl History {
         }
     }
 
-    /// Removes what is over the limit: what was before the document went back to an older one first, then the oldest.
+    /// Removes what is over the limit of those before the present one: what is above it first, as the document went back to
+    /// an older one, then the oldest.
     /// Files that cannot be removed stay until the next time: no change waits for them.
     pub(super) fn tidy(&self, present: u64) {
-        self.remove(present, |kept| kept.saturating_sub(HISTORY_LIMIT));
+        self.remove(present, |kept| kept.saturating_sub(HISTORY_LIMIT + 1));
     }
 
     /// Removes the older half on a disk that is full. False if there is nothing to remove.
@@ -78,10 +82,10 @@ impl History {
         self.remove(0, |kept| kept.div_ceil(2))
     }
 
-    /// Removes that many of those that are kept, those before `present` last.
+    /// Removes that many of those that are kept, those up to `present` last.
     fn remove(&self, present: u64, count: impl Fn(usize) -> usize) -> bool {
         let mut generations = self.list().unwrap_or_default();
-        generations.sort_unstable_by_key(|&generation| (generation < present, generation));
+        generations.sort_unstable_by_key(|&generation| (generation <= present, generation));
         generations.truncate(count(generations.len()));
         for generation in &generations {
             let written = self.written(*generation);

@@ -19,7 +19,7 @@ use std::path::Path;
 /// ```text
 /// switches.json            the document; replaced by renaming, so that a reader sees the old one or the new one
 /// switches.json.lock       held while a writer compares and replaces; never removed
-/// switches.json.history/   earlier revisions, 00000000000000000007.json; the last 1,000
+/// switches.json.history/   the revisions, 00000000000000000007.json; the present one and the last 1,000
 /// switches.json.damaged    what could not be read when a document was put back in its place
 /// ```
 ///
@@ -28,9 +28,9 @@ use std::path::Path;
 /// again a few times, within 15 ms, and then handed on as it is.
 ///
 /// **Writing** needs the lock, which is advisory: it keeps out other stores, not an editor. The revision that goes is
-/// saved first, if it can be: a history that cannot be written stops no change. Then a temporary file (mode 0600) is
-/// written, synced, given the owner, mode and ACL of the file that it replaces, renamed over it, and the directory is
-/// synced. Temporary files of writers that were killed are removed by the next. A path that is a symbolic link is only
+/// saved first, unless it is in the history, and if it can be: a history that cannot be written stops no change. Then a
+/// temporary file (mode 0600) is written, synced, given the owner, mode and ACL of the file that it replaces, renamed over
+/// it, and the directory is synced. The new revision is saved last. Temporary files of writers that were killed are removed by the next. A path that is a symbolic link is only
 /// read, and none is followed in the history or beside the document. In a directory that its group may write, a new
 /// document is the group's, too.
 ///

@@ -45,8 +45,18 @@ pub(super) fn compare_and_set(paths: &Paths, expected: Option<u64>, bytes: &[u8]
         Err(error) if error.is_full() && history.make_room() => replace(path, bytes, like.as_ref(), mode)?,
         replaced => replaced?,
     }
-    history.tidy(generation_of(bytes).unwrap_or(u64::MAX));
+    keep(&history, path, bytes);
     Ok(unkept)
+}
+
+/// Keeps the new revision, too, now that readers have it: if the document is damaged or goes back by one, it is in the
+/// history. One that cannot be kept now is kept by the next change.
+fn keep(history: &History, path: &Path, bytes: &[u8]) {
+    let generation = generation_of(bytes).unwrap_or(u64::MAX);
+    if let Ok(like) = path.metadata() {
+        let _: Result<(), StoreError> = history.save(generation, bytes, &like);
+    }
+    history.tidy(generation);
 }
 
 /// As [`compare_and_set`], whatever is there. What has a generation goes into the history; what has none is kept
@@ -77,7 +87,7 @@ pub(super) fn put_back(paths: &Paths, generation: u64, bytes: &[u8], mode: Optio
         (None, _) => {}
     }
     replace(path, bytes, like.as_ref(), mode)?;
-    history.tidy(generation);
+    keep(&history, path, bytes);
     Ok(unkept)
 }
 
