@@ -28,15 +28,15 @@
 //!
 //! A verdict belongs to a rollout, and a new rollout ends what was judged before, a rollback among it. A rollout begins
 //!
-//! - by `POST /v1/rollout` with its name, such as the pod hash of the canary: Argo Rollouts sends it once, a pipeline by
+//! - by `POST /v1/rollout` with its name, such as the pod hash of the canary: Argo Rollouts sends it, a pipeline does by
 //!   `curl -H "Authorization: Bearer $(cat token)" http://backstop-judge:9909/v1/rollout -d '{"rollout": "1.2.4"}'`. It always
 //!   needs the token of `--token-file`;
 //! - by the `checksum` in a hook of Flagger. A hook with one that was superseded is answered 403 for ten minutes;
 //! - by itself, without a name, when the canary is back after it had no listed instance for a minute.
 //!
 //! The first name is given to what is judged already. `GET` changes nothing: `/v1/verdict?rollout=NAME` is the verdict on the
-//! rollout of that name, and `collecting` with the reason while another one is judged, or one without a name. So a controller
-//! that begins no rollout promotes nothing.
+//! rollout of that name, and `collecting` with the reason while another one is judged. While one without a name is judged,
+//! `pause` and `rollback` pass, and `continue` is `collecting`. So a controller that begins no rollout promotes nothing.
 //!
 //! # Restarts
 //!

@@ -5,6 +5,7 @@ use super::metrics;
 use super::names::{Named, Names};
 use super::published::{DataState, Published};
 use crate::clock::Clock;
+use crate::rollback::Decision;
 use crate::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use std::fmt;
@@ -61,16 +62,23 @@ impl Verdicts {
         latest
     }
 
-    /// The verdict on the rollout of this name: that of [`latest`](Self::latest) if it is the one that is judged, else
+    /// The verdict on the rollout of this name: that of [`latest`](Self::latest) if it is the one that is judged, and
+    /// `collecting` if another one is. One without a name may be it: then `pause` and `rollback` pass, and `continue` is
     /// `collecting`.
     pub fn of(&self, rollout: &str) -> Arc<Published> {
         let (latest, names) = (self.latest(), self.0.names.load());
-        let sentence = match names.current.as_deref() {
-            Some(current) if current == rollout => return latest,
-            Some(current) => format!("rollout {rollout} is not judged: {current} is"),
-            None => format!("rollout {rollout} is not judged: the one that is has no name"),
-        };
-        Arc::new(latest.unknown(rollout, &sentence))
+        match names.current.as_deref() {
+            Some(current) if current == rollout => latest,
+            Some(current) => {
+                Arc::new(latest.unknown(rollout, &format!("rollout {rollout} is not judged: {current} is")))
+            }
+            None if latest.decision() == Decision::Continue => {
+                let sentence =
+                    format!("the rollout that is judged has no name: begin {rollout}, or wait until a hook does");
+                Arc::new(latest.collecting(None, latest.data(), &sentence))
+            }
+            None => latest,
+        }
     }
 
     /// The last 100 pieces of evidence, the newest last.

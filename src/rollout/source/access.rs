@@ -36,6 +36,7 @@ pub struct Access {
 
 /// Credentials of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Credentials {
     /// `Authorization: Bearer`: a file with the token.
     BearerFile(PathBuf),

@@ -8,6 +8,16 @@ use crate::telemetry::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+const COUNT: &str = REQUESTS.name;
+const ACTIVE: &str = ACTIVE_SECONDS.name;
+const ERROR: &str = ERROR_SECONDS.name;
+const IN_FLIGHT: &str = IN_FLIGHT_REQUESTS.name;
+const HEALTH: &str = HEALTH_STATUS.name;
+const BREAKER: &str = CIRCUIT_BREAKER_STATE.name;
+const SWITCH: &str = KILL_SWITCH_ENGAGED.name;
+const CALLS: &str = BULKHEAD_IN_FLIGHT_CALLS.name;
+const MOST_CALLS: &str = BULKHEAD_MAX_CONCURRENT_CALLS.name;
+
 /// CPU seconds and memory of a process, as Prometheus client libraries name them.
 pub(crate) const CPU: &str = "process_cpu_seconds_total";
 pub(crate) const MEMORY: &str = "process_resident_memory_bytes";
@@ -41,12 +51,9 @@ impl Page {
     /// Text that is no page of metrics, a page without requests of the service, a series that is there twice, a counter that is no number from 0 up. The message names it.
     pub(crate) fn read(text: &str, wanted: &Wanted) -> Result<Self, String> {
         let bucket = bucket_name();
-        let is_of_ours = |name: &str| {
-            [REQUESTS, ACTIVE_SECONDS, ERROR_SECONDS].iter().any(|m| m.name == name)
-                || [IN_FLIGHT_REQUESTS, HEALTH_STATUS].iter().any(|m| m.name == name)
-                || [CIRCUIT_BREAKER_STATE, KILL_SWITCH_ENGAGED].iter().any(|m| m.name == name)
-                || [BULKHEAD_IN_FLIGHT_CALLS, BULKHEAD_MAX_CONCURRENT_CALLS].iter().any(|m| m.name == name)
-                || [bucket.as_str(), CPU, MEMORY].contains(&name)
+        let is_of_ours = |name: &str| match name {
+            COUNT | ACTIVE | ERROR | IN_FLIGHT | HEALTH | BREAKER | SWITCH | CALLS | MOST_CALLS | CPU | MEMORY => true,
+            name => name == bucket,
         };
         let mut reading = Reading::of(wanted);
         text::read(
@@ -124,20 +131,14 @@ impl<'w> Reading<'w> {
         let segment = || sample.label("segment").to_owned();
         let name = || sample.label("name").to_owned();
         match sample.name {
-            metric if metric == REQUESTS.name && self.is_of_service(sample) => self
+            COUNT if self.is_of_service(sample) => self
                 .count(Counter::Requests { segment: segment(), outcome: sample.label("outcome").to_owned() }, sample),
-            metric if metric == ACTIVE_SECONDS.name && self.is_of_service(sample) => {
-                self.count(Counter::ActiveSeconds { segment: segment() }, sample)
-            }
-            metric if metric == ERROR_SECONDS.name && self.is_of_service(sample) => {
-                self.count(Counter::ErrorSeconds { segment: segment() }, sample)
-            }
-            metric if metric == IN_FLIGHT_REQUESTS.name && self.is_of_service(sample) => {
-                self.gauge("in_flight", sample)
-            }
+            ACTIVE if self.is_of_service(sample) => self.count(Counter::ActiveSeconds { segment: segment() }, sample),
+            ERROR if self.is_of_service(sample) => self.count(Counter::ErrorSeconds { segment: segment() }, sample),
+            IN_FLIGHT if self.is_of_service(sample) => self.gauge("in_flight", sample),
             CPU => self.count(Counter::Cpu, sample),
             MEMORY => self.gauge("memory", sample),
-            metric if metric == HEALTH_STATUS.name => {
+            HEALTH => {
                 self.once(sample, "check", "")?;
                 // 1 passes; 0 is no result yet, and NaN is none either.
                 let is_passing = (sample.value - 1.0).abs() <= 0.5;
@@ -148,27 +149,23 @@ impl<'w> Reading<'w> {
                 }
                 Ok(())
             }
-            metric if metric == CIRCUIT_BREAKER_STATE.name => {
+            BREAKER => {
                 self.once(sample, "name", "state")?;
                 let is_open = matches!(sample.label("state"), "open" | "half_open") && sample.value > 0.5;
                 *self.page.breakers.entry(name()).or_default() |= is_open;
                 Ok(())
             }
-            metric if metric == KILL_SWITCH_ENGAGED.name => {
+            SWITCH => {
                 self.once(sample, "name", "")?;
                 if sample.value > 0.5 {
                     self.page.engaged.insert(name());
                 }
                 Ok(())
             }
-            metric if metric == BULKHEAD_IN_FLIGHT_CALLS.name => {
+            CALLS | MOST_CALLS => {
                 self.once(sample, "name", "")?;
-                self.bulkheads.entry(name()).or_default().0 = sample.value;
-                Ok(())
-            }
-            metric if metric == BULKHEAD_MAX_CONCURRENT_CALLS.name => {
-                self.once(sample, "name", "")?;
-                self.bulkheads.entry(name()).or_default().1 = sample.value;
+                let (in_flight, most) = self.bulkheads.entry(name()).or_default();
+                *(if sample.name == CALLS { in_flight } else { most }) = sample.value;
                 Ok(())
             }
             metric if self.wanted.gauges.contains(metric) => self.gauge(metric, sample),
@@ -189,7 +186,7 @@ impl<'w> Reading<'w> {
         self.page.counters = self.counters.into_iter().map(|(counter, (value, _))| (counter, value)).collect();
         let has_requests = self.page.counters.keys().any(|counter| matches!(counter, Counter::Requests { .. }));
         let services = || self.services.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-        let metric = REQUESTS.name;
+        let metric = COUNT;
         if !has_requests {
             let there = match services() {
                 none if none.is_empty() => "the page is not that of a service".to_owned(),

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Longest page.
 const PAGE_MAX: u64 = 8 << 20;
 /// Instances that are asked at once.
-const THREADS: usize = 32;
+const THREADS: usize = 24;
 /// Time for which the counters of an instance that is no longer listed are kept: it may be back.
 const KEPT: Duration = Duration::from_secs(3_600);
 /// Seconds for which a process may have had requests before it was listed.
@@ -38,7 +38,7 @@ const KEPT_MAX: usize = 8_000;
 /// `backstop_active_seconds_total` shows a process that is no new one: it had requests in more seconds than passed since the last
 /// look, and a minute. What it counted before, it counted unseen, and is left out, with a warning.
 ///
-/// Limits: a second an instance, 5 seconds for all, 8 MiB and 5,000 series a page, 2,000 instances an arm; 32 are asked at once.
+/// Limits: a second an instance, 5 seconds for all, 8 MiB and 5,000 series a page, 2,000 instances an arm; 24 are asked at once.
 ///
 /// # Examples
 ///

@@ -26,7 +26,7 @@ impl Sample<'_> {
 ///
 /// # Errors
 ///
-/// The first line that is no sample, and what `each` returns, with the number of the line.
+/// The first line that is no sample, and what `each` returns, with the number of the line; a page that is cut off.
 pub(crate) fn read<'a>(
     text: &'a str,
     is_wanted: impl Fn(&str) -> bool,
@@ -51,7 +51,12 @@ pub(crate) fn read<'a>(
             each(sample).map_err(|message| format!("line {}: {message}", i + 1))?;
         }
     }
-    Ok(())
+    // A number may be cut short, and would be a counter that decreased.
+    if text.ends_with('\n') || text.is_empty() {
+        Ok(())
+    } else {
+        Err("the page is cut off: its last line has no end".to_owned())
+    }
 }
 
 fn sample<'a>(name: &'a str, rest: &'a str, line: usize) -> Option<Sample<'a>> {
@@ -157,6 +162,7 @@ mod tests {
             ("a 1 two", "line 1"),
             ("9a 1", "line 1"),
             ("{\"status\": \"ok\"}", "line 1"),
+            ("a 1\nb 12", "the page is cut off"),
         ] {
             let error = all(text).unwrap_err();
             assert!(error.starts_with(shown), "{text}: {error}");
@@ -172,7 +178,7 @@ mod tests {
         #[test]
         fn labels_are_read_as_they_were_written(value in "[^\\x00-\\x1f]{0,20}", number in -1e9_f64..1e9) {
             let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
-            let text = format!("m{{l=\"{escaped}\"}} {number}");
+            let text = format!("m{{l=\"{escaped}\"}} {number}\n");
             let samples = all(&text).unwrap();
             prop_assert_eq!(samples[0].label("l"), value);
             prop_assert!((samples[0].value - number).abs() <= 0.0);

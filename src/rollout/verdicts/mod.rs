@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /v1/verdict?service=&rollout=` | 200 with [`Published::json`](super::judging::Published::json), `collecting` for a rollout that is not the one judged; 404 for a service that is not judged here, 400 for any other query |
+//! | `GET /v1/verdict?service=&rollout=` | 200 with [`Published::json`](super::judging::Published::json), `collecting` for a rollout that is not the one judged (see [`Verdicts::of`](super::judging::Verdicts::of)); 404 for a service that is not judged here, 400 for any other query |
 //! | `POST /v1/rollout` | begins a rollout: `{"rollout": "..", "service": ".."}`. 200 with `{"service", "rollout", "begun"}`; `begun` is false if it is judged already, or what is judged had no name |
 //! | `GET /v1/evidence?service=` | the last 100 pieces of evidence, without their ticks |
 //! | `GET /v1/evidence/{id}` | one of them; 404 if it is gone |

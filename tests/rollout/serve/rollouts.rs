@@ -49,10 +49,22 @@ fn a_question_about_another_rollout_is_collecting_and_changes_nothing() {
         (&after["decision"], &after["rollout"], &after["evidence_id"], &after["n"]),
         (&before["decision"], &before["rollout"], &before["evidence_id"], &before["n"])
     );
-    let scene = Scene::started(Policy::default(), None);
-    let sentence = &scene.get("/v1/verdict?rollout=first").1["sentence"];
-    assert_eq!(sentence, "rollout first is not judged: the one that is has no name");
-    assert_eq!(scene.verdict()["rollout"], serde_json::Value::Null);
+}
+
+/// A process that was restarted without its state does not know the name, and still finds what is wrong.
+#[test]
+fn a_rollout_without_a_name_promotes_nothing_and_is_rolled_back() {
+    let mut scene = Scene::started(Policy::default(), None);
+    assert_eq!(scene.seconds(90, 0.0).decision(), Decision::Continue);
+    let of = |scene: &Scene| {
+        let (status, verdict) = scene.get("/v1/verdict?rollout=first");
+        assert_eq!((status, &verdict["rollout"]), (200, &serde_json::Value::Null));
+        (verdict["decision"].as_str().unwrap().to_owned(), verdict["sentence"].as_str().unwrap().to_owned())
+    };
+    let (decision, sentence) = of(&scene);
+    assert!(decision == "collecting" && sentence.contains("has no name: begin first"), "{sentence}");
+    while scene.seconds(1, 30.0).decision() != Decision::Rollback {}
+    assert_eq!(of(&scene).0, "rollback");
 }
 
 #[test]
