@@ -115,8 +115,6 @@ fn a_rollback_has_its_steps_its_impact_and_its_evidence() {
     let people: Vec<_> =
         of(&report, "/people").as_array().unwrap().iter().map(|person| person["command"].as_str().unwrap()).collect();
     assert_eq!(people, ["start", "pause", "resume"]);
-    assert_eq!(of(&report, "/data/0"), "additive: safe to roll back, the previous version works on the changed data");
-    assert_eq!(of(&report, "/receivers"), &serde_json::json!(["slack: notify and above"]));
     let deliveries = "{\"receiver\": 0, \"kind\": \"slack\", \"outcome\": \"sent\"}\n".repeat(2)
         + "{\"receiver\": 0, \"kind\": \"slack\", \"outcome\": \"failed\"}\n";
     std::fs::write(played.folder.join("evidence/alerts.jsonl"), deliveries).unwrap();
@@ -273,7 +271,6 @@ fn the_page_has_every_point_and_every_sentence_and_no_script() {
     let series = |style: &str| page.matches(&format!(r#"<path class="line {style}""#)).count();
     // Error rates, latencies and rates of both; the evidence of errors, latency and client errors.
     assert_eq!(["canary", "baseline", "weight", "evidence", "threshold"].map(series), [3, 3, 1, 3, 3]);
-    assert_eq!(page.matches(r#"<rect class="mark "#).count(), 8);
 }
 
 fn chromium(folder: &Path, page: &Path, arguments: &[&str]) -> Output {

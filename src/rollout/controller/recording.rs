@@ -3,7 +3,7 @@
 //! A record that cannot be written is tried again, and those behind it wait: the journal has them in their order, or not
 //! at all.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::rollout::filing::Filing;
 use crate::rollout::journal::Record;
 use crate::sync::{Arc, Mutex};
@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Longest wait for a record to be on the disk.
 pub(super) const WITHIN: Duration = Duration::from_secs(1);
+/// Longer than that, the disk hangs.
+const HUNG: Duration = Duration::from_secs(4);
 /// Pause after a record that could not be written.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -21,6 +23,8 @@ struct State {
     written: u64,
     /// Why the first of the others is not written.
     failure: Option<String>,
+    /// Since when it has taken longer than it should.
+    late: Option<Instant>,
     /// The thread that waits for a record.
     waiter: Option<Thread>,
     is_over: bool,
@@ -67,9 +71,9 @@ impl Recording {
                     return true;
                 }
                 if left.is_zero() {
-                    state.failure.get_or_insert_with(|| "the disk does not answer".to_owned());
+                    state.late.get_or_insert_with(|| self.clock.now());
                 }
-                if state.failure.is_some() || state.written + 1 < number {
+                if left.is_zero() || state.failure.is_some() || state.written + 1 < number {
                     return false;
                 }
                 state.waiter = Some(thread::current());
@@ -88,9 +92,11 @@ impl Recording {
         state.written == state.added
     }
 
-    /// Why the journal cannot be written.
+    /// Why the journal cannot be written. A disk that is slow for a moment is none.
     pub(super) fn failure(&self) -> Option<String> {
-        self.state.lock().failure.clone()
+        let state = self.state.lock();
+        let is_hung = |late: &Instant| self.clock.now().saturating_duration_since(*late) >= HUNG;
+        state.failure.clone().or_else(|| state.late.filter(is_hung).map(|_| "the disk does not answer".to_owned()))
     }
 }
 
@@ -105,7 +111,36 @@ fn write(state: &Mutex<State>, append: &Mutex<Append>, record: &Record) -> bool 
     let written = append.lock()(record.clone());
     let mut state = state.lock();
     state.written += u64::from(written.is_ok());
-    state.failure = written.err();
+    (state.failure, state.late) = (written.err(), None);
     state.waiter.take().iter().for_each(Thread::unpark);
     state.failure.is_none() || state.is_over
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::rollback::plan::Plan;
+    use crate::rollout::stages::{Event, Rollout};
+
+    #[test]
+    fn a_record_that_is_late_is_waited_for_again_and_those_behind_it_are_not() {
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock();
+        let disk = Arc::clone(&gate);
+        let append = move |_| {
+            drop(disk.lock());
+            Ok(())
+        };
+        let recording = Recording::new(Box::new(append), Clock::system()).unwrap();
+        let plan = Plan::parse(include_str!("../../../tests/rollout/plan.toml")).unwrap();
+        let rollout = Rollout::new(Arc::new(plan));
+        let record = || Record::new(Timestamp::UNIX_EPOCH, Duration::ZERO, &Event::Clock, &rollout, &[]);
+        let (first, second) = (recording.add(record()), recording.add(record()));
+        let hour = Duration::from_hours(1);
+        assert!(!recording.wait(first, Duration::ZERO) && !recording.wait(second, hour));
+        assert_eq!(recording.failure(), None, "it is slow for a moment");
+        drop(closed);
+        assert!(recording.wait(first, hour) && recording.wait(second, hour) && recording.is_done());
+    }
 }

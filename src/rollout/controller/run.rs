@@ -120,7 +120,8 @@ impl Controller {
         let is_start = records.is_empty();
         controller.take(if is_start { Event::Started { by, reason } } else { Event::Resumed });
         if is_start && !controller.recording.wait(1, START) {
-            return Err(StartError::NotWritten(controller.recording.failure().unwrap_or_default()));
+            let why = controller.recording.failure();
+            return Err(StartError::NotWritten(why.unwrap_or_else(|| "the disk does not answer".to_owned())));
         }
         Ok(controller)
     }

@@ -1,9 +1,7 @@
 //! A report as a page: one file without scripts, which loads nothing.
 
 use super::document::{Block, Document, Section};
-use super::draw::{
-    Axis, HEAD, Line, STYLE, Series, Unit, chart, escape, evidence, lane, marks, row, sentence, versions,
-};
+use super::draw::{Axis, HEAD, Line, STYLE, Series, Unit, chart, escape, evidence, lane, row, sentence, versions};
 use super::trigger::Trigger;
 use super::values::Report;
 use std::fmt::Write as _;
@@ -51,13 +49,9 @@ impl Report {
     }
 
     fn lanes(&self, out: &mut String, axis: &Axis<'_>) {
-        out.push_str(r#"<section class="lanes"><h2>Stages and events</h2><div class="rows">"#);
+        out.push_str(r#"<section class="lanes"><h2>Stages and verdicts</h2><div class="rows">"#);
         let charts = &self.charts;
         row(out, "all", "rollout", &lane(&charts.states, axis, |state: &String| state), &self.state);
-        let shown = |kind: &str| matches!(kind, "page" | "notify" | "person" | "failure" | "controller");
-        let events: Vec<_> = self.timeline.iter().filter(|moment| shown(moment.kind)).collect();
-        let marked: Vec<_> = events.iter().map(|moment| (moment.at, moment.kind, moment.text.as_str())).collect();
-        row(out, "", "events", &marks(&marked, axis), &marked.len().to_string());
         if !charts.decisions.0.is_empty() {
             let last = charts.decisions.0.last().map_or("", |(_, state)| state);
             row(out, "", "verdict", &lane(&charts.decisions, axis, |state: &&'static str| state), last);
@@ -69,7 +63,7 @@ impl Report {
         }
         let _ = write!(
             out,
-            r#"<div class="row axis"><span></span>{}<span></span></div></div><p class="note">The higher a bar, the worse; a mark is an alert, a command of a person, a failed action, or a restart. Minutes and seconds since the rollout began; dashed lines in the charts: another share of the traffic.</p></section>"#,
+            r#"<div class="row axis"><span></span>{}<span></span></div></div><p class="note">The higher a bar, the worse. Minutes and seconds since the rollout began; dashed lines in the charts: another share of the traffic.</p></section>"#,
             axis.labels(),
         );
     }

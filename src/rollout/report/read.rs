@@ -63,7 +63,7 @@ fn plan(folder: &Path, missing: &mut Vec<String>) -> Option<Plan> {
         Err(error) => (None, said(&error)),
     };
     if plan.is_none() {
-        missing.push(format!("plan.toml: {why}; names, data and receivers of alerts are not known"));
+        missing.push(format!("plan.toml: {why}; names are not known"));
     }
     plan
 }

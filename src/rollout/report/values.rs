@@ -6,7 +6,7 @@ use super::evidence::{Arms, Both, Evidence};
 use super::history::{Done, History, Moment, Person};
 use super::trigger::{Finding, Trigger};
 use crate::clock::Timestamp;
-use crate::rollback::plan::{DataKind, Plan};
+use crate::rollback::plan::Plan;
 use crate::rollout::redact::clean;
 use serde::{Deserialize, Serialize};
 
@@ -48,11 +48,7 @@ pub struct Report {
     pub(super) timeline: Vec<Moment>,
     pub(super) actions: Vec<Done>,
     pub(super) people: Vec<Person>,
-    /// Receivers of alerts in the plan, without their addresses.
-    pub(super) receivers: Vec<String>,
     pub(super) deliveries: Deliveries,
-    pub(super) contacts: Vec<String>,
-    pub(super) data: Vec<String>,
     #[serde(skip)]
     pub(super) charts: Charts,
 }
@@ -179,10 +175,7 @@ impl Report {
             traffic,
             impact: impact(&history, &evidence),
             findings,
-            receivers: plan.map(receivers).unwrap_or_default(),
             deliveries,
-            contacts: plan.iter().flat_map(|plan| &plan.escalation.contacts).map(|text| clean(text)).collect(),
-            data: plan.map(data).unwrap_or_default(),
             charts: Charts {
                 from: 0.0,
                 to: history.last.max(evidence.to).max(1.0),
@@ -314,29 +307,4 @@ fn segment(name: &str, Both { canary, baseline }: &Both, usual_rate: f64) -> Seg
     let beyond = canary.1 - expected;
     let is_affected = beyond >= 1.0 && beyond > CHANCE * expected.sqrt();
     Segment { name: clean(name), requests: canary.0, failed: canary.1, beyond, is_affected }
-}
-
-fn receivers(plan: &Plan) -> Vec<String> {
-    let of = |alert: &crate::rollback::plan::Alert| {
-        let above = if alert.level == crate::rollback::plan::Level::Page { "" } else { " and above" };
-        format!("{}: {}{above}", alert.kind, alert.level)
-    };
-    plan.alerts.iter().map(of).collect()
-}
-
-fn data(plan: &Plan) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for change in &plan.data {
-        let about = change.change.as_ref().map_or_else(String::new, |change| format!(" ({})", clean(change)));
-        let effect = match change.kind {
-            DataKind::None => "nothing changed",
-            _ if change.reversible => "safe to roll back, the previous version works on the changed data",
-            _ => "not safe to roll back, the previous version does not work on the changed data",
-        };
-        let backup = change.backup.as_ref().map(|backup| format!("; backup from before: {}", clean(backup)));
-        sentences.push(format!("{}{about}: {effect}{}", change.kind, backup.unwrap_or_default()));
-    }
-    let lags = plan.lag.iter().map(|lag| format!("{} {} may lag behind", lag.kind, clean(&lag.name)));
-    sentences.extend(lags);
-    sentences
 }

@@ -225,17 +225,3 @@ pub fn lane<S>(states: &Lane<S>, axis: &Axis<'_>, name: impl Fn(&S) -> &str) -> 
     }
     out + "</svg>"
 }
-
-/// A lane of moments: time, style and text of each.
-pub fn marks(moments: &[(f64, &'static str, &str)], axis: &Axis<'_>) -> String {
-    let mut out = format!(r#"<svg viewBox="0 0 {SIZE} 24" preserveAspectRatio="none" aria-hidden="true">"#);
-    for (at, style, text) in moments {
-        let x = axis.x(*at).min(SIZE - 3.0);
-        let (at, text) = (time(*at), escape(text));
-        let _ = write!(
-            out,
-            r#"<rect class="mark {style}" x="{x:.1}" y="2" width="3" height="20"><title>{at} {text}</title></rect>"#
-        );
-    }
-    out + "</svg>"
-}
