@@ -122,6 +122,7 @@ impl Judge {
             Some(pending) => pending.and(tick),
             None => tick,
         };
+        tick.at = self.time.last.map_or(tick.at, |last| last.max(tick.at));
         // Of the first tick, no more is known than that it is no longer than the time so far.
         let first = if tick.at > 0.0 { tick.at.min(1.0) } else { 1.0 };
         let seconds = self.time.last.map_or(first, |last| tick.at - last);

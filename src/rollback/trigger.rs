@@ -8,6 +8,7 @@ mod latency;
 mod look;
 mod rate;
 mod readiness;
+mod segments;
 
 use super::policy::{Class, Kind, RateSettings, Trigger};
 use super::tick::{Arm, Segment, Tick};

@@ -100,6 +100,14 @@ fn ticks_at_the_end_that_are_shorter_than_a_second_are_judged_by_finish() {
 }
 
 #[test]
+fn a_tick_from_the_past_turns_no_clock_back() {
+    let mut judge = Judge::new(Policy::default());
+    run(&mut judge, 1..=60, 0.0, 5.0);
+    judge.observe(tick(30, 0.0, 5.0));
+    assert_eq!(judge.finish().unwrap().at, 60.0);
+}
+
+#[test]
 fn a_person_may_accept_that_data_is_missing_for_as_long_again() {
     let mut judge = Judge::new(Policy::default());
     run(&mut judge, 1..=100, 0.0, 5.0);

@@ -189,7 +189,7 @@ fn rate(fields: &mut Fields<'_>, limit: Option<f64>, horizon: f64) -> RateSettin
         warm_up: fields.seconds("warm_up", 0.0..=3600.0).unwrap_or(60.0),
         warm_up_ratio: fields.number("warm_up_ratio", 1.0..=100.0).unwrap_or(1.25),
         warm_up_limit: fields.number("warm_up_limit", 1e-6..=0.999).unwrap_or(0.01),
-        warm_up_alpha: fields.number("warm_up_alpha", 1e-6..=0.5).unwrap_or(0.03),
+        warm_up_alpha: fields.number("warm_up_alpha", 1e-6..=0.5).unwrap_or(0.015),
         without_baseline: fields.number("without_baseline", 1e-6..=0.999).or(limit),
         without_baseline_requests: fields.number("without_baseline_requests", 1.0..=1e9).unwrap_or(1000.0),
         look_once,

@@ -38,6 +38,31 @@ pub(crate) struct ErrorModel {
     /// Of the baseline's error-seconds, in blocks of time.
     blocks: Dispersion,
     block: Block,
+    clumps: Clumps,
+}
+
+/// Faded sums of the canary, for the number of errors that come together in a second of an instance.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clumps {
+    errors: f64,
+    error_seconds: f64,
+    active: f64,
+}
+
+impl Clumps {
+    fn learn(&mut self, canary: &Counts, seconds: f64) {
+        let Some(Seconds { error, active }) = canary.seconds else { return };
+        let keep = (-seconds / MEMORY).exp();
+        self.errors = self.errors * keep + canary.errors;
+        self.error_seconds = self.error_seconds * keep + error;
+        self.active = self.active * keep + active;
+    }
+
+    /// Errors of a clump, at least 1. Independent clumps that share a second count apart.
+    fn size(&self) -> f64 {
+        let clumps = -self.active * (-(self.error_seconds / self.active.max(1.0)).min(0.98)).ln_1p();
+        ((self.errors + CLUMPS_PRIOR) / (clumps + CLUMPS_PRIOR)).max(1.0)
+    }
 }
 
 /// A block of time that is being counted.
@@ -84,6 +109,8 @@ const DISPERSION_MARGIN: f64 = 1.5;
 /// Seconds in a block. Bursts that last for seconds leave error-seconds in a row, which are no more independent than the
 /// errors of one second.
 const BLOCK: f64 = 10.0;
+/// Clumps of one error that are believed before any was seen.
+const CLUMPS_PRIOR: f64 = 2.0;
 /// Error-seconds in both arms together above which the exact likelihood costs more than it gains.
 const EXACT_MAX: f64 = 200.0;
 /// Expected errors of a canary at which a ratio of 1.15 is half tolerated.
@@ -100,6 +127,7 @@ impl ErrorModel {
             baseline: Dispersion::default(),
             blocks: Dispersion::default(),
             block: Block::default(),
+            clumps: Clumps::default(),
         }
     }
 
@@ -201,7 +229,8 @@ impl ErrorModel {
             return;
         }
         if let Some(seconds) = canary.seconds.filter(|seconds| seconds.active >= 1.0) {
-            let load = canary.requests / seconds.active;
+            // A limit of errors is one of clumps: requests that fail together leave fewer error-seconds.
+            let load = canary.requests / seconds.active / self.clumps.size();
             let probability = |rate: f64| (-(-rate * load).exp_m1()).clamp(1e-12, CERTAIN);
             let none = probability(limit);
             if none < 0.6 {
@@ -226,6 +255,7 @@ impl ErrorModel {
     /// Takes in a tick, after its evidence was computed: estimates use the past alone.
     pub(crate) fn learn(&mut self, canary: &Counts, baseline: Option<&Counts>, seconds: f64) {
         self.canary.learn(canary.errors, canary.requests);
+        self.clumps.learn(canary, seconds);
         let Some(baseline) = baseline else { return };
         self.baseline.learn(baseline.errors, baseline.requests);
         let keep = (-seconds / MEMORY).exp();

@@ -108,6 +108,16 @@ impl Mixture {
         }
     }
 
+    /// Begins anew with the ratios above this one, where their evidence is more than they entered with.
+    pub(crate) fn forget_above(&mut self, ratio: f64, ratios: &Ratios) {
+        let least = self.entered / COMPONENTS as f64;
+        for masses in [Some(&mut self.masses), self.likely.as_mut()].into_iter().flatten() {
+            for (mass, _) in masses.iter_mut().zip(&ratios.all).filter(|(_, of)| **of > ratio) {
+                *mass = mass.min(least);
+            }
+        }
+    }
+
     /// Scales the evidence to this value.
     pub(crate) fn scale_to(&mut self, value: f64) {
         let factor = value / self.value().max(f64::MIN_POSITIVE);
@@ -176,6 +186,20 @@ mod tests {
         assert!(mixture.value() < 1e-100);
         mixture.add(0.1);
         assert!((mixture.value() - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn large_ratios_begin_anew_and_small_ones_go_on() {
+        let ratios = ratios(60.0);
+        let small = |mixture: &Mixture| -> f64 {
+            mixture.masses.iter().zip(&ratios.all).filter(|(_, of)| **of <= 5.0).map(|(mass, _)| mass).sum()
+        };
+        let mut mixture = Mixture::with_ratio(0.35);
+        mixture.step(&[2.0; COMPONENTS], 1.0);
+        let before = small(&mixture);
+        mixture.forget_above(5.0, &ratios);
+        assert_eq!(small(&mixture), before);
+        assert!(mixture.value() - before < 0.35 && mixture.ratio(&ratios) < 5.0, "{mixture:?}");
     }
 
     #[test]

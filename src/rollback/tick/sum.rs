@@ -1,6 +1,7 @@
 //! Two ticks as one.
 
-use super::{Arm, Kpi, Segment, Tick};
+use super::{Arm, Kpi, NAMES_MAX, Segment, Tick};
+use std::collections::BTreeMap;
 
 impl Tick {
     /// Both ticks as one: counts add up, the rest is that of the later one.
@@ -19,24 +20,24 @@ impl Tick {
 
 impl Arm {
     fn add(&mut self, earlier: Self) {
-        for (name, mut segment) in earlier.segments {
-            match self.segments.get_mut(&name) {
-                Some(later) => later.add(&mut segment),
-                None => {
-                    self.segments.insert(name, segment);
-                }
-            }
-        }
-        for (name, kpi) in earlier.kpis {
-            let later = self.kpis.entry(name).or_default();
-            *later = Kpi { good: later.good + kpi.good, total: later.total + kpi.total };
-        }
+        add(&mut self.segments, earlier.segments, |later, mut earlier| later.add(&mut earlier));
+        add(&mut self.kpis, earlier.kpis, |later, earlier| {
+            *later = Kpi { good: later.good + earlier.good, total: later.total + earlier.total };
+        });
         self.instances = self.instances.or(earlier.instances);
-        for (name, report) in earlier.breakers {
-            self.breakers.entry(name).or_insert(report);
-        }
-        for (name, value) in earlier.gauges {
-            self.gauges.entry(name).or_insert(value);
+        add(&mut self.breakers, earlier.breakers, |_, _| {});
+        add(&mut self.gauges, earlier.gauges, |_, _| {});
+    }
+}
+
+/// Adds what was earlier. Names of a tick are limited, and so are those of many at the same time.
+fn add<T>(to: &mut BTreeMap<String, T>, earlier: BTreeMap<String, T>, sum: impl Fn(&mut T, T)) {
+    for (name, earlier) in earlier {
+        let has_room = to.len() < NAMES_MAX;
+        match to.get_mut(&name) {
+            Some(later) => sum(later, earlier),
+            None if has_room => _ = to.insert(name, earlier),
+            None => {}
         }
     }
 }
@@ -63,5 +64,23 @@ impl Segment {
                 (Some(_), _) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_ticks_at_the_same_time_have_no_more_names_than_one() {
+        let tick = |i: u32| {
+            let mut canary = Arm::default();
+            canary.gauges.insert(format!("gauge {i}"), f64::from(i));
+            canary.segments.insert(format!("segment {i}"), Segment::default());
+            Tick { at: 1.0, stage: None, canary, baseline: None }
+        };
+        let sum = (1..3_000).map(tick).fold(tick(0), Tick::and);
+        assert_eq!((sum.canary.segments.len(), sum.canary.gauges.len()), (NAMES_MAX, NAMES_MAX));
+        assert!(sum.canary.gauges.contains_key("gauge 2999"));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::finding::{Finding, Now, certainty, count, percent};
 use super::look::Look;
+use super::segments::BySegment;
 use crate::rollback::policy::LatencySettings;
 use crate::rollback::stats::errors::{Counts, ErrorModel};
 use crate::rollback::stats::latency::{LatencyModel, QUANTILES, TailIncrements, above_latency, quantile};
@@ -12,7 +13,6 @@ use std::collections::BTreeMap;
 
 const NONE: TailIncrements = [[[0.0; COMPONENTS]; QUANTILES.len()]; 2];
 const RATIO_MAX: f64 = 180.0;
-const SEGMENTS_MAX: usize = 1000;
 /// Mass that a new stage adds to the late processes.
 const STAGE: f64 = 0.1;
 /// Seconds after which a baseline without requests is no longer one.
@@ -24,7 +24,7 @@ const SHOWN: f64 = 20.0;
 pub(crate) struct Latency {
     settings: LatencySettings,
     ratios: Ratios,
-    segments: BTreeMap<String, (LatencyModel, Tails)>,
+    segments: BySegment<(LatencyModel, Tails)>,
     total: Tails,
     /// The canary alone against the objective.
     objective: (ErrorModel, Mixture),
@@ -79,7 +79,7 @@ impl Latency {
     pub(crate) fn new(settings: LatencySettings) -> Self {
         Self {
             ratios: ratios(RATIO_MAX),
-            segments: BTreeMap::new(),
+            segments: BySegment::new(),
             total: Tails::new(0.0),
             objective: (ErrorModel::new(), Mixture::new(0.5)),
             shown: BTreeMap::new(),
@@ -119,16 +119,9 @@ impl Latency {
             if other.counts.iter().any(|count| *count > 0.0) {
                 self.compared = Some(now.elapsed);
             }
-            let (model, tails) = if let Some(segment) = self.segments.get_mut(name) {
-                segment
-            } else {
-                if self.segments.len() >= SEGMENTS_MAX {
-                    self.segments.pop_first();
-                }
-                let margins = [self.settings.margin, self.settings.late_margin];
-                let new = (LatencyModel::new(margins), self.total.begun());
-                self.segments.entry(name.clone()).or_insert(new)
-            };
+            let margins = [self.settings.margin, self.settings.late_margin];
+            let new = || (LatencyModel::new(margins), self.total.begun());
+            let (model, tails) = self.segments.seen(name, now.elapsed, new);
             changed |= model.begin(&own.le);
             let mut increments = NONE;
             model.step(&own.counts, &other.counts, seconds, &self.ratios, &mut increments);

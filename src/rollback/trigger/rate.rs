@@ -5,11 +5,11 @@ mod report;
 
 use super::finding::Now;
 use super::look::Look;
+use super::segments::BySegment;
 use crate::rollback::policy::{Question, RateSettings};
 use crate::rollback::stats::errors::{Counts, ErrorModel};
 use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, Ratios, ratios};
 use crate::rollback::verdict::TriggerState;
-use std::collections::BTreeMap;
 
 const NONE: Increments = [0.0; COMPONENTS];
 /// Part of the mass that is there from the start; the rest is added evenly over the horizon.
@@ -17,16 +17,16 @@ const START: f64 = 0.35;
 /// Mass that a new stage adds: its traffic is new.
 const STAGE: f64 = 0.1;
 /// Most evidence that a warm-up leaves behind, so that a cold start is no debt.
-const AFTER_WARM_UP: f64 = 2.1;
+const AFTER_WARM_UP: f64 = 2.5;
 /// Highest ratio that is looked for; in the warm-up, where the limit is a rate.
-const RATIO_MAX: f64 = 180.0;
-const WARM_UP_RATIO_MAX: f64 = 12.0;
+const RATIO_MAX: f64 = 60.0;
+const WARM_UP_RATIO_MAX: f64 = 5.0;
 /// Seconds without requests of the baseline after which the canary is judged alone.
 const LOST: f64 = 30.0;
 /// Least rate to which a canary is held after its baseline was lost.
 const LEAST_LIMIT: f64 = 0.01;
-/// Segments that are remembered.
-const SEGMENTS_MAX: usize = 1000;
+/// Results of the baseline after which it is known whether most are good: one result would be chance.
+const KNOWN: f64 = 20.0;
 /// Seconds after which what is shown has lost 63 % of its weight, and requests of the canary that are shown in any case.
 const SHOWN: f64 = 20.0;
 const SHOWN_REQUESTS: f64 = 500.0;
@@ -45,7 +45,7 @@ pub(crate) struct Rate {
     what: What,
     ratios: Ratios,
     near: Ratios,
-    segments: BTreeMap<String, Strand>,
+    segments: BySegment<Strand>,
     total: Mixture,
     /// The canary alone against a limit.
     alone: Mixture,
@@ -63,6 +63,7 @@ pub(crate) struct Rate {
     held: Option<Held>,
     look: Option<Look>,
     /// Whether good results are the rarer ones: then their lack is compared, because most results are bad in both arms.
+    /// `None` until it is known.
     by_good: Option<bool>,
 }
 
@@ -93,12 +94,18 @@ struct Held {
 struct Strand {
     model: ErrorModel,
     evidence: Mixture,
-    seen: f64,
     /// Whether both arms were compared; when they last were, or when the segment was first seen.
     compared: bool,
     last: f64,
     /// Ratio that was tolerated last.
     tolerated: f64,
+}
+
+impl Strand {
+    fn new(mass: f64, now: f64) -> Self {
+        let (model, evidence) = (ErrorModel::new(), Mixture::with_ratio(mass));
+        Self { model, evidence, compared: false, last: now, tolerated: 1.0 }
+    }
 }
 
 /// Both have to be sure in a warm-up: worse than the baseline by more than a cold start may be, and bad in itself.
@@ -138,6 +145,11 @@ impl Shown {
         self.requests.1 += counts.requests;
     }
 
+    /// The canary's share of the requests.
+    fn share(&self) -> f64 {
+        self.requests.0 / (self.requests.0 + self.requests.1).max(1.0)
+    }
+
     fn rates(&self) -> (Option<f64>, Option<f64>) {
         let rate = |errors: f64, requests: f64| (requests > 0.0).then(|| errors / requests);
         (rate(self.errors.0, self.requests.0), rate(self.errors.1, self.requests.1))
@@ -149,7 +161,7 @@ impl Rate {
         Self {
             ratios: ratios(RATIO_MAX),
             near: ratios(WARM_UP_RATIO_MAX),
-            segments: BTreeMap::new(),
+            segments: BySegment::new(),
             total: Mixture::with_ratio(START),
             alone: Mixture::new(START),
             warm_up: (settings.warm_up > 0.0).then(|| WarmUp::new(0.0)),
@@ -186,11 +198,7 @@ impl Rate {
             requests += canary.requests;
             errors += canary.errors;
             self.shown.add_canary(&canary);
-            let strand = match self.segments.get_mut(name) {
-                Some(strand) => strand,
-                None => begin_segment(&mut self.segments, name, now.elapsed, self.total.entered()),
-            };
-            strand.seen = now.elapsed;
+            let strand = self.segments.seen(name, now.elapsed, || Strand::new(self.total.entered(), now.elapsed));
             let Strand { model, evidence, .. } = strand;
             let mut own = NONE;
             if let Some(baseline) = baseline.as_ref().filter(|baseline| baseline.requests > 0.0) {
@@ -207,13 +215,18 @@ impl Rate {
                 if let Some(look) = &mut self.look {
                     look.rates((canary.errors, canary.requests), (baseline.errors, baseline.requests));
                 }
-                let by_good = *self.by_good.get_or_insert(is_kpi && baseline.errors > 0.5 * baseline.requests);
+                if self.by_good.is_none() && (!is_kpi || self.shown.requests.1 >= KNOWN) {
+                    self.by_good = Some(is_kpi && self.shown.errors.1 > 0.5 * self.shown.requests.1);
+                }
+                let by_good = self.by_good == Some(true);
                 let (one, other) = if by_good { (good(baseline), good(&canary)) } else { (canary, *baseline) };
-                model.compare(&one, &other, tolerated, &self.ratios, &mut own);
-                if is_warm {
-                    let tolerated = tolerated.max(self.settings.warm_up_ratio);
-                    model.compare(&one, &other, tolerated, &self.near, &mut warm);
-                    model.alone(&canary, self.settings.warm_up_limit, &self.near, &mut limit);
+                if self.by_good.is_some() {
+                    model.compare(&one, &other, tolerated, &self.ratios, &mut own);
+                    if is_warm {
+                        let tolerated = tolerated.max(self.settings.warm_up_ratio);
+                        model.compare(&one, &other, tolerated, &self.near, &mut warm);
+                        model.alone(&canary, self.settings.warm_up_limit, &self.near, &mut limit);
+                    }
                 }
                 evidence.add(added);
                 evidence.step(&own, seconds);
@@ -307,31 +320,17 @@ impl Rate {
             && let Some(warm_up) = self.warm_up.take()
         {
             let most = warm_up.before.max(AFTER_WARM_UP);
-            self.total.cap(most);
-            for strand in self.segments.values_mut() {
-                strand.evidence.cap(most);
+            let is_sure = self.relative() >= 1.0 / self.settings.alpha;
+            let Self { total, segments, ratios, .. } = self;
+            for evidence in segments.values_mut().map(|strand| &mut strand.evidence).chain([total]) {
+                evidence.cap(most);
+                // Evidence that the limit held back is a cold start's: it is over, or takes a few seconds to find again.
+                if is_sure {
+                    evidence.forget_above(WARM_UP_RATIO_MAX, ratios);
+                }
             }
         }
     }
-}
-
-/// A new segment, in the place of the one that was not seen for longest if there are many.
-fn begin_segment<'a>(
-    segments: &'a mut BTreeMap<String, Strand>,
-    name: &str,
-    elapsed: f64,
-    entered: f64,
-) -> &'a mut Strand {
-    if segments.len() >= SEGMENTS_MAX
-        && let Some(oldest) = segments.iter().min_by(|(_, one), (_, other)| one.seen.total_cmp(&other.seen))
-    {
-        let oldest = oldest.0.clone();
-        segments.remove(&oldest);
-    }
-    let evidence = Mixture::with_ratio(entered);
-    let (model, seen, last) = (ErrorModel::new(), elapsed, elapsed);
-    let strand = Strand { model, evidence, seen, compared: false, last, tolerated: 1.0 };
-    segments.entry(name.to_owned()).or_insert(strand)
 }
 
 /// The good results as the events that are counted.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rollback::stats::mixture::{COMPONENTS, ratios};
+use crate::rollback::stats::mixture::{COMPONENTS, Mixture, ratios};
 
 const NONE: Increments = [0.0; COMPONENTS];
 
@@ -66,6 +66,26 @@ fn the_rate_behind_error_seconds_is_found() {
         let got = solve(expected_seconds(rate, active, load), active, load);
         assert!((got / rate - 1.0).abs() < 1e-6, "{got} {rate}");
     }
+}
+
+#[test]
+fn errors_that_come_together_are_held_to_the_limit_as_those_that_do_not() {
+    // 3 % of 100 requests, all in one of four instances, or one in each of three.
+    let seconds = |error: f64| {
+        let canary = Counts { errors: 3.0, requests: 100.0, seconds: Some(Seconds { error, active: 4.0 }) };
+        let (mut model, ratios) = (ErrorModel::new(), ratios(5.0));
+        let mut evidence = Mixture::new(1.0);
+        let is_over = |_: &u32| {
+            let mut out = NONE;
+            model.alone(&canary, 0.01, &ratios, &mut out);
+            model.learn(&canary, None, 1.0);
+            evidence.step(&out, 1.0);
+            evidence.value() > 66.0
+        };
+        (1..60).find(is_over)
+    };
+    assert!(seconds(3.0).is_some_and(|at| at <= 5), "{:?}", seconds(3.0));
+    assert!(seconds(1.0).is_some_and(|at| at <= 20), "{:?}", seconds(1.0));
 }
 
 #[test]

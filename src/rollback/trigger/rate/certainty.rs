@@ -21,10 +21,13 @@ impl Rate {
             _ => self.samples_alone >= self.settings.without_baseline_requests,
         };
         let alone = Certainty { evidence: if enough { self.alone.value() } else { 0.0 }, threshold, is_alone: true };
+        // The smaller the baseline, the smaller the steps of the evidence: it stops at the threshold and not far beyond, so
+        // that chance comes as often as alpha allows. Beside a baseline of equal size or more it is about half as often.
+        let compared = threshold * (2.0 * self.shown.share()).max(1.0);
         let beside = match &self.warm_up {
             _ if self.compared.is_none() || self.is_limited() => return alone,
             Some(warm_up) => (warm_up.value(), 1.0 / self.settings.warm_up_alpha),
-            None => (self.relative(), threshold),
+            None => (self.relative(), compared),
         };
         let beside = Certainty { evidence: beside.0, threshold: beside.1, is_alone: false };
         if alone.share() > beside.share().max(1.0) { alone } else { beside }
