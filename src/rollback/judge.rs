@@ -168,10 +168,9 @@ impl Judge {
 
     fn step(&mut self, tick: &Tick, seconds: f64) {
         let now = self.time.advance(tick, seconds);
-        let requests = |arm: &Arm| arm.segments.values().filter_map(|segment| segment.requests).sum::<f64>();
-        self.samples.canary += requests(&tick.canary);
-        self.samples.baseline += tick.baseline.as_ref().map_or(0.0, requests);
-        let is_alike = tick.baseline.as_ref() == Some(&tick.canary) && requests(&tick.canary) > 0.0;
+        self.samples.canary += tick.canary.requests();
+        self.samples.baseline += tick.baseline.as_ref().map_or(0.0, Arm::requests);
+        let is_alike = tick.baseline.as_ref() == Some(&tick.canary) && tick.canary.requests() > 0.0;
         self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
         for (trigger, state) in self.policy.triggers.iter().zip(&mut self.watches) {
             if now.is_new_stage {

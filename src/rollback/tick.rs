@@ -233,6 +233,11 @@ fn number(problems: &mut Problems, field: impl FnOnce() -> String, value: Option
 }
 
 impl Arm {
+    /// Requests of all segments that count them.
+    pub(crate) fn requests(&self) -> f64 {
+        self.segments.values().filter_map(|segment| segment.requests).sum()
+    }
+
     fn check(&self, arm: &str, problems: &mut Problems) {
         let sizes = [
             ("segments", self.segments.len()),

@@ -8,7 +8,7 @@
 //! evidence that rests on where in such a bucket the requests are grows slowly: within a minute, it may be noise.
 
 use super::dispersion::Dispersion;
-use super::errors::{Binomial, mean_dispersion};
+use super::errors::{Binomial, add_alone, mean_dispersion};
 use super::mixture::{COMPONENTS, Increments, Ratios};
 use statrs::function::erf::{erfc, erfc_inv};
 
@@ -29,6 +29,12 @@ const WIDE: f64 = 2.5;
 /// Most that the evidence grows in a second by an assumption about a wide bucket: in a minute, by as much as it may
 /// otherwise in a second.
 const GROWTH_ASSUMED: f64 = 2.5 / 60.0;
+
+/// Ratio to the baseline's last share of slow requests that is tolerated after the baseline has ended, least share that is,
+/// and most that a limit may be: nearly all requests are above a threshold that low.
+const REMEMBERED_RATIO: f64 = 2.0;
+const REMEMBERED_LEAST: f64 = 0.01;
+const REMEMBERED_MOST: f64 = 0.9;
 
 /// Log likelihood ratios at each quantile, once for each margin.
 pub(crate) type TailIncrements = [[Increments; QUANTILES.len()]; 2];
@@ -134,6 +140,37 @@ impl LatencyModel {
         if self.age.is_none_or(|age| age >= CHOSEN_FOR) {
             self.choose();
         }
+    }
+
+    /// Takes in a tick after the baseline has ended: the canary is compared with what the baseline was, over the larger margin.
+    /// Returns whether that is known for buckets with these bounds.
+    pub(crate) fn recall(
+        &mut self,
+        bounds: &[f64],
+        canary: &[f64],
+        seconds: f64,
+        ratios: &Ratios,
+        out: &mut TailIncrements,
+    ) -> bool {
+        if self.bounds != bounds || self.age.is_none() {
+            return false;
+        }
+        let requests: f64 = canary.iter().sum();
+        let total: f64 = self.past.iter().sum();
+        let tails = self.tails.iter_mut().enumerate().filter(|(_, tail)| tail.edge < self.bounds.len());
+        for (i, tail) in tails {
+            let slow = above(canary, tail.edge);
+            let busy = slow / seconds.max(1e-3) / EVENTS_PER_SECOND_MAX;
+            let temper = tail.canary.factor(tail.baseline.factor(1.0)).max(DISPERSION_MIN).max(busy);
+            tail.within[1].add(&self.past, seconds, &mut out[1][i], |expected, out| {
+                let limit = (REMEMBERED_RATIO * expected / total).max(REMEMBERED_LEAST);
+                if limit <= REMEMBERED_MOST {
+                    add_alone((slow, requests), limit, temper, ratios, out);
+                }
+            });
+            tail.canary.learn(slow, requests);
+        }
+        true
     }
 
     /// The edge nearest to each quantile of the past, or the next one above those of lower quantiles.

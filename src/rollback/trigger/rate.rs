@@ -45,6 +45,8 @@ pub(crate) struct Rate {
     what: What,
     ratios: Ratios,
     near: Ratios,
+    /// The same for results that are rarer than they should be.
+    rarer: Ratios,
     segments: BySegment<Strand>,
     total: Mixture,
     /// The canary alone against a limit.
@@ -161,6 +163,7 @@ impl Rate {
         Self {
             ratios: ratios(RATIO_MAX),
             near: ratios(WARM_UP_RATIO_MAX),
+            rarer: ratios(WARM_UP_RATIO_MAX).inverse(),
             segments: BySegment::new(),
             total: Mixture::with_ratio(START),
             alone: Mixture::new(START),
@@ -195,13 +198,16 @@ impl Rate {
         let (mut is_compared, mut is_alone) = (false, false);
         for (name, arms) in arms {
             let (Some(canary), baseline) = arms else { continue };
+            let is_live =
+                |baseline: &Counts| baseline.requests > 0.0 && !now.has_ended(canary.requests, baseline.requests);
+            let baseline = baseline.filter(is_live);
             requests += canary.requests;
             errors += canary.errors;
             self.shown.add_canary(&canary);
             let strand = self.segments.seen(name, now.elapsed, || Strand::new(self.total.entered(), now.elapsed));
             let Strand { model, evidence, .. } = strand;
             let mut own = NONE;
-            if let Some(baseline) = baseline.as_ref().filter(|baseline| baseline.requests > 0.0) {
+            if let Some(baseline) = &baseline {
                 (is_compared, strand.compared) = (true, true);
                 strand.last = now.elapsed;
                 self.compared = Some(now.elapsed);
@@ -231,29 +237,39 @@ impl Rate {
                 evidence.add(added);
                 evidence.step(&own, seconds);
             }
+            // A stage with all of the traffic has ended the baseline: it is not waited for.
             let is_lonely = (baseline.is_none() && !strand.compared && self.compared.is_none())
+                || (baseline.is_none() && now.is_full)
                 || now.elapsed - strand.last > LOST.max(3.0 * seconds);
             if let Some(rate) = strand_limit(&self.settings, strand, is_lonely) {
                 is_alone = true;
-                strand.model.alone(&canary, rate, &self.near, &mut alone);
+                if self.by_good == Some(true) && !matches!(self.settings.question, Question::Limit(_)) {
+                    strand.model.alone(&good(&canary), 0.5 * strand.model.rate(), &self.rarer, &mut alone);
+                } else {
+                    strand.model.alone(&canary, rate, &self.near, &mut alone);
+                }
+                if is_warm && now.is_full {
+                    strand.model.alone(&canary, self.settings.warm_up_limit, &self.near, &mut limit);
+                }
                 self.samples_alone += canary.requests;
             }
             for (sum, own) in sum.iter_mut().zip(own) {
                 *sum += own;
             }
-            match baseline.as_ref().filter(|baseline| baseline.requests > 0.0) {
+            match &baseline {
                 Some(baseline) if self.by_good == Some(true) => {
                     strand.model.learn(&good(baseline), Some(&good(&canary)), seconds);
                 }
-                baseline => strand.model.learn(&canary, baseline, seconds),
+                baseline => strand.model.learn(&canary, baseline.as_ref(), seconds),
             }
         }
         if is_compared {
             self.total.add(added);
             self.total.step(&sum, seconds);
         }
-        if let Some(warm_up) = self.warm_up.as_mut().filter(|_| is_compared) {
-            warm_up.relative.step(&warm, seconds);
+        let is_ended = now.is_full && !is_compared;
+        if let Some(warm_up) = self.warm_up.as_mut().filter(|_| is_compared || is_ended && self.compared.is_some()) {
+            warm_up.relative.step(if is_ended { &alone } else { &warm }, seconds);
             warm_up.absolute.step(&limit, seconds);
         }
         if is_alone {
@@ -265,7 +281,7 @@ impl Rate {
             self.alone = Mixture::new(START);
             self.samples_alone = 0.0;
         }
-        self.is_lost = self.compared.is_none_or(|at| now.elapsed - at > LOST.max(3.0 * seconds));
+        self.is_lost = is_ended || self.compared.is_none_or(|at| now.elapsed - at > LOST.max(3.0 * seconds));
         let before = self.certainty;
         self.certainty = self.find_certainty();
         self.samples += requests;
@@ -275,10 +291,10 @@ impl Rate {
             self.distinct_seconds = kept + seconds.min(errors).min(1.0_f64.max(seconds));
         }
         self.hold(if is_compared { &sum } else { &alone }, seconds);
-        // A business result is not judged by what its baseline was, unless the policy has a limit for it.
-        let is_remembered = self.compared.is_some() && (!is_kpi || now.is_full);
-        let is_limited = is_alone && (!is_kpi || self.is_limited() || self.settings.without_baseline.is_some());
-        requests > 0.0 && (is_compared || is_limited || is_remembered)
+        // A business result is not judged by what its baseline was, unless the policy has a limit for it or the stage has
+        // ended the baseline.
+        let is_limited = self.is_limited() || self.settings.without_baseline.is_some();
+        requests > 0.0 && (is_compared || is_alone && (!is_kpi || is_limited || now.is_full))
     }
 
     /// Forgets the evidence, and not what was learned of the traffic.
