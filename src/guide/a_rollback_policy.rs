@@ -144,8 +144,10 @@
 //!
 //! `collecting` is no reason to promote. Data is missing where a trigger had some and then none for ten seconds, or for three
 //! times its usual gap if that is longer; and where it is required and never had any. A comparison without its baseline is
-//! missing data as well. Errors and KPIs go on to be held to twice the last rate of a baseline that was lost; a KPI without
-//! `without_baseline` is no pass all the same. At a stage of 100 % there is no baseline to miss: comparisons rest, and limits,
+//! missing data as well, for KPIs and latencies. Errors have a limit without a baseline: after 30 s, or three ticks, without
+//! its requests the canary is judged alone, by twice the last rate of the baseline or `without_baseline`, and
+//! `without_baseline_requests` count from then on. KPIs are held to that limit, too, and one without `without_baseline` is no
+//! pass all the same. At a stage of 100 % there is no baseline to miss: comparisons rest, and limits,
 //! objectives and what is known of the last baseline go on.
 //!
 //! A stage begins a new warm-up; the evidence goes on. Name stages by their plan (5, 20, 50), not by measured shares, which

@@ -240,9 +240,7 @@ impl Judge {
             n: self.samples,
             log_e,
             alpha: (-log_threshold).exp(),
-            triggers: reports
-                .map(|(trigger, finding)| finding.into_report(&trigger.name, trigger.kind.as_str()))
-                .collect(),
+            triggers: reports.map(|(trigger, finding)| finding.into_report(&trigger.name, trigger.kind_name)).collect(),
             warnings,
             switches_engaged,
             overridden: self.overridden.clone(),

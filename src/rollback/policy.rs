@@ -161,6 +161,8 @@ pub(crate) struct Trigger {
     /// Whether missing data holds the verdict at `collecting` though it was never measured.
     pub(crate) required: bool,
     pub(crate) ignore_first: f64,
+    /// The name of its kind in files.
+    pub(crate) kind_name: &'static str,
     pub(crate) kind: Kind,
 }
 
@@ -172,20 +174,6 @@ pub(crate) enum Kind {
     Gauge(GaugeSettings),
     Readiness(ReadinessSettings),
     Breakers(BreakerSettings),
-}
-
-impl Kind {
-    /// Its name in files.
-    pub(crate) const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Errors { .. } => "errors",
-            Self::Kpi { .. } => "kpi",
-            Self::Latency(_) => "latency",
-            Self::Gauge(_) => "gauge",
-            Self::Readiness(_) => "readiness",
-            Self::Breakers(_) => "breakers",
-        }
-    }
 }
 
 named! {

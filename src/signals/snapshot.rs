@@ -34,7 +34,8 @@ pub struct SegmentCounts {
     pub rejected_by_kill_switch: u64,
     /// Requests that say nothing about the service: the client left before the answer.
     pub ignored: u64,
-    /// Seconds in which a request ended that is evidence: all but the last two.
+    /// Seconds in which a request ended that is evidence: served, a client error or a server error, or rejected by a circuit
+    /// breaker or a bulkhead.
     pub active_seconds: u64,
     /// Those with a server error, or a request that a circuit breaker or a bulkhead rejected.
     pub error_seconds: u64,

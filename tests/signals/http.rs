@@ -71,6 +71,36 @@ async fn each_answer_is_in_its_class() {
 }
 
 #[tokio::test]
+async fn the_head_alone_and_an_upgrade_are_answers_like_others() {
+    use tower::{Layer, service_fn};
+    let signals = Signals::new("checkout");
+    let answer = async |request: Request| {
+        let (status, body) = match request.uri().path() {
+            "/socket" => (StatusCode::SWITCHING_PROTOCOLS, Body::empty()),
+            "/failed" => (StatusCode::BAD_GATEWAY, Body::from("oh")),
+            _ => (StatusCode::OK, Body::from("paid")),
+        };
+        let upgrade = [("connection", "upgrade"), ("upgrade", "echo")].iter();
+        let upgrade = upgrade.filter(|_| status == StatusCode::SWITCHING_PROTOCOLS);
+        let response =
+            upgrade.fold(http::Response::builder().status(status), |made, (name, value)| made.header(*name, *value));
+        Ok::<_, Infallible>(response.body(body).unwrap())
+    };
+    let service = tower::util::BoxCloneSyncService::new(signals.layer().layer(service_fn(answer)));
+    let address = serve(Router::new().fallback_service(service)).await;
+    for (path, method) in [("/", "HEAD"), ("/failed", "HEAD"), ("/socket", "GET")] {
+        let mut request = common::get(address, path);
+        *request.method_mut() = method.parse().unwrap();
+        request.headers_mut().extend([(http::header::CONNECTION, "upgrade".parse().unwrap())]);
+        request.headers_mut().insert(http::header::UPGRADE, "echo".parse().unwrap());
+        drop(soon(path, hyper_client().request(request)).await.unwrap());
+    }
+    eventually("they are counted", || signals.snapshot().in_flight == 0 && sum(&signals) == 3).await;
+    assert_eq!(counted(&signals), [2, 0, 1, 0, 0, 0, 0]);
+    assert_eq!(signals.snapshot().segments["default"].success_latency.iter().sum::<u64>(), 2);
+}
+
+#[tokio::test]
 async fn rejections_of_each_mechanism_are_told_apart() {
     let signals = Signals::new("checkout");
     let breaker = CircuitBreaker::new("payments");

@@ -5,7 +5,6 @@ use super::{
     ReadinessSettings, Score, Trigger,
 };
 use crate::config::{ConfigError, Problems};
-use crate::named_enum::named;
 use crate::rollback::fields::{Fields, table_of};
 use std::time::Duration;
 
@@ -16,8 +15,7 @@ const DAY: f64 = 86_400.0;
 const ACTS: [Acts; 3] = [Acts::Rollback, Acts::Pause, Acts::Report];
 const NO_DATA_ACTS: [NoDataActs; 3] = [NoDataActs::Collecting, NoDataActs::Pause, NoDataActs::Rollback];
 const CLASSES: [Class; 3] = [Class::Server, Class::Client, Class::All];
-const KINDS: [KindName; 6] =
-    [KindName::Errors, KindName::Kpi, KindName::Latency, KindName::Gauge, KindName::Readiness, KindName::Breakers];
+const KINDS: [&str; 6] = ["errors", "kpi", "latency", "gauge", "readiness", "breakers"];
 /// Settings of the sequential tests.
 const RATE_ONLY: [&str; 11] = [
     "tolerated_ratio",
@@ -33,20 +31,6 @@ const RATE_ONLY: [&str; 11] = [
     "without_baseline_requests",
 ];
 const LATENCY_ONLY: [&str; 5] = ["minimum_requests", "margin", "late_margin", "within", "quantile"];
-
-named! {
-    #[derive(Clone, Copy, Debug)]
-    enum KindName {
-        Errors = "errors",
-        Kpi = "kpi",
-        Latency = "latency",
-        Gauge = "gauge",
-        Readiness = "readiness",
-        Breakers = "breakers",
-    }
-
-    as_str
-}
 
 impl Policy {
     /// Reads a policy from TOML or JSON.
@@ -118,46 +102,45 @@ fn trigger(fields: &mut Fields<'_>, horizon: f64, has_score: bool) -> Trigger {
     } else if fields.has("weight") {
         fields.refuse(&["acts"], "beside weight: points act by the score alone");
     }
-    Trigger {
-        name,
-        acts: fields.choice("acts", &ACTS).unwrap_or(Acts::Rollback),
-        weight: fields.whole("weight", 1..=POINTS_MAX),
-        required: fields.flag("required").unwrap_or(true),
-        ignore_first: fields.seconds("ignore_first", 0.0..=DAY).unwrap_or(0.0),
-        kind: kind(fields, horizon),
-    }
+    let acts = fields.choice("acts", &ACTS).unwrap_or(Acts::Rollback);
+    let weight = fields.whole("weight", 1..=POINTS_MAX);
+    let required = fields.flag("required").unwrap_or(true);
+    let ignore_first = fields.seconds("ignore_first", 0.0..=DAY).unwrap_or(0.0);
+    let (kind_name, kind) = kind(fields, horizon);
+    Trigger { name, acts, weight, required, ignore_first, kind_name, kind }
 }
 
-/// Question of a trigger of this kind. One whose kind could not be read counts as readiness.
-fn kind(fields: &mut Fields<'_>, horizon: f64) -> Kind {
-    let kind = fields.kind(&KINDS);
-    match kind {
+/// Question of a trigger, and the name of its kind. One whose kind could not be read counts as readiness.
+fn kind(fields: &mut Fields<'_>, horizon: f64) -> (&'static str, Kind) {
+    let name = fields.kind(&KINDS);
+    match name {
         None => fields.skip_rest(),
-        Some(kind) => fields.of_kind(kind),
+        Some(name) => fields.of_kind(name),
     }
-    match kind {
-        Some(KindName::Errors) => {
+    let kind = match name {
+        Some("errors") => {
             let class = fields.choice("class", &CLASSES).unwrap_or(Class::Server);
             // Some percent of 4xx are ordinary: no limit is assumed for what clients get wrong.
             let limit = (class != Class::Client).then_some(0.01);
             Kind::Errors { class, rate: rate(fields, limit, horizon) }
         }
-        Some(KindName::Kpi) => {
+        Some("kpi") => {
             Kind::Kpi { kpi: fields.required("kpi", "its name in the ticks"), rate: rate(fields, None, horizon) }
         }
-        Some(KindName::Latency) => Kind::Latency(latency(fields, horizon)),
-        Some(KindName::Gauge) => Kind::Gauge(gauge(fields)),
-        Some(KindName::Breakers) => Kind::Breakers(BreakerSettings {
+        Some("latency") => Kind::Latency(latency(fields, horizon)),
+        Some("gauge") => Kind::Gauge(gauge(fields)),
+        Some("breakers") => Kind::Breakers(BreakerSettings {
             share: fields.number("share", 0.001..=1.0).unwrap_or(0.5),
             within: fields.seconds("within", 0.0..=7.0 * DAY),
             breakers: fields.texts("breakers").unwrap_or_default(),
         }),
-        Some(KindName::Readiness) | None => Kind::Readiness(ReadinessSettings {
+        _ => Kind::Readiness(ReadinessSettings {
             share: fields.number("share", 0.001..=1.0).unwrap_or(0.1),
             lasting: fields.seconds("for", 0.0..=DAY).unwrap_or(120.0),
             deadline: fields.seconds("deadline", 1.0..=DAY).unwrap_or(300.0),
         }),
-    }
+    };
+    (name.unwrap_or("readiness"), kind)
 }
 
 /// Requests at which a test is made that may be looked at once. Settings that it would ignore are refused.

@@ -28,7 +28,8 @@ impl TickError {
 
 /// Reads ticks from lines of JSON.
 ///
-/// Turns counters into deltas. A counter that decreases drops that tick of its segment and becomes the new base.
+/// Turns counters into deltas. A counter that decreases drops that tick of its segment and becomes the new base, and so does
+/// one that was missing in one arm alone.
 ///
 /// # Examples
 ///
@@ -46,8 +47,19 @@ impl TickError {
 pub struct TickReader {
     line: u64,
     last: Option<Last>,
-    bases: [BTreeMap<String, Segment>; 2],
-    kpis: [BTreeMap<String, Kpi>; 2],
+    segments: [Bases<Segment>; 2],
+    kpis: [Bases<Kpi>; 2],
+}
+
+/// The last counters of an arm, by name.
+type Bases<T> = BTreeMap<String, Base<T>>;
+
+#[derive(Debug)]
+struct Base<T> {
+    counters: T,
+    /// Line that they are of, and that of the ones before.
+    line: u64,
+    before: u64,
 }
 
 #[derive(Debug)]
@@ -156,12 +168,11 @@ impl TickReader {
             tick = tick.in_stage(stage).map_err(problems)?;
         }
         if line.cumulative {
-            let [own, other] = &mut self.bases;
-            let [own_kpis, other_kpis] = &mut self.kpis;
-            deltas(&mut tick.canary, own, own_kpis);
-            if let Some(baseline) = &mut tick.baseline {
-                deltas(baseline, other, other_kpis);
-            }
+            let (mut none, line) = (Arm::default(), self.line);
+            let Tick { canary, baseline, .. } = &mut tick;
+            let baseline = baseline.as_mut().unwrap_or(&mut none);
+            deltas([&mut canary.segments, &mut baseline.segments], &mut self.segments, line, Segment::advance);
+            deltas([&mut canary.kpis, &mut baseline.kpis], &mut self.kpis, line, Kpi::advance);
         }
         Ok(tick)
     }
@@ -214,34 +225,40 @@ fn placed(error: &serde_json::Error) -> String {
     }
 }
 
-/// Turns an arm's counters into deltas.
-fn deltas(arm: &mut Arm, bases: &mut BTreeMap<String, Segment>, kpis: &mut BTreeMap<String, Kpi>) {
-    let now = std::mem::take(&mut arm.segments);
-    for (name, segment) in now {
-        let has_room = bases.len() < super::NAMES_MAX * 10;
-        match bases.get_mut(&name) {
-            Some(base) => {
-                if let Some(delta) = base.advance(segment) {
-                    arm.segments.insert(name, delta);
+/// Turns the counters of both arms into deltas. Where one arm was missing, its delta is of a longer time than the other's:
+/// an outage of both would be in one of them alone, so that tick is dropped.
+fn deltas<T>(
+    arms: [&mut BTreeMap<String, T>; 2],
+    bases: &mut [Bases<T>; 2],
+    line: u64,
+    advance: impl Fn(&mut T, T) -> Option<T>,
+) {
+    let [canary, baseline] = arms;
+    for (arm, bases) in [&mut *canary, &mut *baseline].into_iter().zip(&mut *bases) {
+        for (name, counters) in std::mem::take(arm) {
+            let has_room = bases.len() < super::NAMES_MAX * 10;
+            match bases.get_mut(&name) {
+                Some(base) => {
+                    (base.line, base.before) = (line, base.line);
+                    if let Some(delta) = advance(&mut base.counters, counters) {
+                        arm.insert(name, delta);
+                    }
                 }
+                None if has_room => _ = bases.insert(name, Base { counters, line, before: line }),
+                None => {}
             }
-            None if has_room => {
-                bases.insert(name, segment);
-            }
-            None => {}
         }
     }
-    let now = std::mem::take(&mut arm.kpis);
-    for (name, kpi) in now {
-        if let Some(base) = kpis.get(&name) {
-            let delta = Kpi { good: kpi.good - base.good, total: kpi.total - base.total };
-            if delta.good >= 0.0 && delta.total >= delta.good {
-                arm.kpis.insert(name.clone(), delta);
-            }
-        }
-        if kpis.len() < super::NAMES_MAX * 10 || kpis.contains_key(&name) {
-            kpis.insert(name, kpi);
-        }
+    let before = |arm: usize, name: &str| bases[arm].get(name).map(|base| base.before);
+    canary.retain(|name, _| !baseline.contains_key(name) || before(0, name) == before(1, name));
+}
+
+impl Kpi {
+    /// Makes `now` the base and returns the difference, unless something decreased.
+    fn advance(&mut self, now: Self) -> Option<Self> {
+        let delta = Self { good: now.good - self.good, total: now.total - self.total };
+        *self = now;
+        (delta.good >= 0.0 && delta.total >= delta.good).then_some(delta)
     }
 }
 
