@@ -60,6 +60,8 @@ pub(crate) struct Rate {
     /// When both arms were last compared; and whether that is too long ago.
     compared: Option<f64>,
     is_lost: bool,
+    /// Whether the stage has ended the baseline, so that its last rate is the one to compare with.
+    is_ended: bool,
     certainty: Certainty,
     /// Certain state, held until the evidence is under half of its threshold.
     held: Option<Held>,
@@ -174,6 +176,7 @@ impl Rate {
             distinct_seconds: 0.0,
             compared: None,
             is_lost: true,
+            is_ended: false,
             certainty: Certainty { evidence: 0.0, threshold: 1.0 / settings.alpha, is_alone: true },
             held: None,
             by_good: None,
@@ -256,32 +259,31 @@ impl Rate {
             for (sum, own) in sum.iter_mut().zip(own) {
                 *sum += own;
             }
-            match &baseline {
-                Some(baseline) if self.by_good == Some(true) => {
-                    strand.model.learn(&good(baseline), Some(&good(&canary)), seconds);
-                }
-                baseline => strand.model.learn(&canary, baseline.as_ref(), seconds),
+            match (&baseline, self.by_good) {
+                (Some(baseline), Some(true)) => strand.model.learn(&good(baseline), Some(&good(&canary)), seconds),
+                (None, Some(true)) => strand.model.learn(&good(&canary), None, seconds),
+                (baseline, _) => strand.model.learn(&canary, baseline.as_ref(), seconds),
             }
         }
         if is_compared {
             self.total.add(added);
             self.total.step(&sum, seconds);
         }
-        let is_ended = now.is_full && !is_compared;
-        if let Some(warm_up) = self.warm_up.as_mut().filter(|_| is_compared || is_ended && self.compared.is_some()) {
-            warm_up.relative.step(if is_ended { &alone } else { &warm }, seconds);
+        self.is_ended = now.is_full && !is_compared && self.compared.is_some();
+        if let Some(warm_up) = self.warm_up.as_mut().filter(|_| is_compared || self.is_ended) {
+            warm_up.relative.step(if is_compared { &warm } else { &alone }, seconds);
             warm_up.absolute.step(&limit, seconds);
         }
         if is_alone {
             self.alone.add(added);
             self.alone.step(&alone, seconds);
         }
-        if is_compared && !is_alone {
+        if is_compared && !is_alone && !now.is_full {
             // Both arms again: what was found without the baseline may have been an outage of both.
             self.alone = Mixture::new(START);
             self.samples_alone = 0.0;
         }
-        self.is_lost = is_ended || self.compared.is_none_or(|at| now.elapsed - at > LOST.max(3.0 * seconds));
+        self.is_lost = self.is_ended || self.compared.is_none_or(|at| now.elapsed - at > LOST.max(3.0 * seconds));
         let before = self.certainty;
         self.certainty = self.find_certainty();
         self.samples += requests;
