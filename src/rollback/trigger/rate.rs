@@ -7,7 +7,7 @@ use super::finding::Now;
 use super::look::Look;
 use super::segments::BySegment;
 use crate::rollback::policy::{Question, RateSettings};
-use crate::rollback::stats::errors::{Counts, ErrorModel};
+use crate::rollback::stats::errors::{Counts, ErrorModel, Seconds};
 use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, Ratios, ratios};
 use crate::rollback::verdict::TriggerState;
 
@@ -198,6 +198,7 @@ impl Rate {
         let is_kpi = matches!(self.what, What::Kpi(_));
         let (mut sum, mut warm, mut limit, mut alone) = (NONE, NONE, NONE, NONE);
         let (mut requests, mut errors) = (0.0, 0.0);
+        let mut by_second = Some(Seconds { error: 0.0, active: 0.0 });
         let (mut is_compared, mut is_alone) = (false, false);
         for (name, arms) in arms {
             let (Some(canary), baseline) = arms else { continue };
@@ -206,6 +207,11 @@ impl Rate {
             let baseline = baseline.filter(is_live);
             requests += canary.requests;
             errors += canary.errors;
+            if canary.errors > 0.0 {
+                by_second = by_second
+                    .zip(canary.seconds)
+                    .map(|(sum, of)| Seconds { error: sum.error + of.error, active: sum.active + of.active });
+            }
             self.shown.add_canary(&canary);
             let strand = self.segments.seen(name, now.elapsed, || Strand::new(self.total.entered(), now.elapsed));
             let Strand { model, evidence, .. } = strand;
@@ -290,7 +296,13 @@ impl Rate {
         if errors > 0.0 {
             // Of the time in which the evidence was more than none: errors of the usual rate are no second burst.
             let kept = if before.evidence < 1.0 { 0.0 } else { self.distinct_seconds };
-            self.distinct_seconds = kept + seconds.min(errors).min(1.0_f64.max(seconds));
+            // A long tick may have had all of its errors in one second, unless they are counted by second or go on.
+            let spread = match by_second {
+                Some(seconds_of) => seconds * seconds_of.error / seconds_of.active.max(1.0),
+                None if kept > 0.0 => seconds,
+                None => 1.0,
+            };
+            self.distinct_seconds = kept + spread.max(1.0).min(seconds).min(errors);
         }
         self.hold(if is_compared { &sum } else { &alone }, seconds);
         // A business result is not judged by what its baseline was, unless the policy has a limit for it or the stage has
