@@ -280,12 +280,8 @@ impl Judge {
         if self.policy.score.is_some_and(|score| points >= score.rollback) {
             return (Decision::Rollback, data, Reason::Points);
         }
-        if let Some(i) = overdue
-            && self.policy.no_data_acts != NoDataActs::Collecting
-        {
-            let decision =
-                if self.policy.no_data_acts == NoDataActs::Rollback { Decision::Rollback } else { Decision::Pause };
-            return (decision, data, Reason::NoData(i));
+        if let Some(i) = overdue.filter(|_| self.policy.no_data_acts == NoDataActs::Rollback) {
+            return (Decision::Rollback, data, Reason::NoData(i));
         }
         let borderline = || {
             let mut borderline = all().filter(|(_, (_, state))| **state == TriggerState::Borderline);
@@ -297,6 +293,10 @@ impl Judge {
         }
         if self.policy.score.is_some_and(|score| points >= score.pause) {
             return (Decision::Pause, data, Reason::Points);
+        }
+        // A finding that paused is the reason to name, and not that its data has ended since.
+        if let Some(i) = overdue.filter(|_| self.policy.no_data_acts == NoDataActs::Pause) {
+            return (Decision::Pause, data, Reason::NoData(i));
         }
         let mut waits = all().filter(|(_, (trigger, state))| **state == TriggerState::Collecting && counts(trigger));
         match missing.or_else(|| waits.next().map(|(i, _)| i)) {

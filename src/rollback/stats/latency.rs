@@ -264,6 +264,12 @@ pub(crate) fn quantile(bounds: &[f64], counts: &[f64], share: f64) -> Option<f64
     bounds.last().copied()
 }
 
+/// Whether the latency of this share of the requests is above every bound: its value is not known then.
+pub(crate) fn is_above_all(counts: &[f64], share: f64) -> bool {
+    let total: f64 = counts.iter().sum();
+    counts.last().is_some_and(|last| *last > (1.0 - share) * total)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,6 +295,7 @@ mod tests {
         assert_eq!(quantile(&BOUNDS, &counts, 0.5), Some(0.1));
         assert_eq!(quantile(&BOUNDS, &counts, 0.999), Some(0.8));
         assert_eq!(quantile(&BOUNDS, &[0.0; 5], 0.5), None);
+        assert!(is_above_all(&counts, 0.99) && !is_above_all(&counts, 0.95) && !is_above_all(&[0.0; 5], 0.5));
     }
 
     #[test]

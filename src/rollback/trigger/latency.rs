@@ -5,7 +5,7 @@ use super::look::Look;
 use super::segments::BySegment;
 use crate::rollback::policy::LatencySettings;
 use crate::rollback::stats::errors::{Counts, ErrorModel};
-use crate::rollback::stats::latency::{LatencyModel, QUANTILES, TailIncrements, above_latency, quantile};
+use crate::rollback::stats::latency::{LatencyModel, QUANTILES, TailIncrements, above_latency, is_above_all, quantile};
 use crate::rollback::stats::mixture::{COMPONENTS, Mixture, Ratios, ratios};
 use crate::rollback::tick::{Arm, Buckets};
 use crate::rollback::verdict::TriggerState;
@@ -246,17 +246,21 @@ impl Latency {
             return Finding { canary, baseline, ..look.finding() };
         }
         let state = self.state();
-        let milliseconds =
-            |seconds: Option<f64>| seconds.map_or("-".to_owned(), |seconds| format!("{:.0} ms", seconds * 1e3));
+        let milliseconds = |seconds: f64| format!("{:.0} ms", seconds * 1e3);
+        let said = |arm: &str, seconds: Option<f64>| {
+            let Some(seconds) = seconds else { return "-".to_owned() };
+            let is_above = self.shown.get(arm).is_some_and(|shown| is_above_all(&shown.counts, 0.99));
+            format!("{}{}", if is_above { "above " } else { "" }, milliseconds(seconds))
+        };
         let than = match self.objective() {
             Some((share, edge)) => {
-                format!(", at most {} may take longer than {}", percent(share), milliseconds(Some(edge)))
+                format!(", at most {} may take longer than {}", percent(share), milliseconds(edge))
             }
             None if self.is_recalled => {
-                let baseline = milliseconds(baseline);
+                let baseline = said("baseline", baseline);
                 format!(", that of the baseline, which has no traffic any more, was {baseline}")
             }
-            None => format!(", the baseline's {}", milliseconds(baseline)),
+            None => format!(", the baseline's {}", said("baseline", baseline)),
         };
         let more = match state {
             TriggerState::NoData => "; the bounds of the buckets changed, so the comparison begins anew".to_owned(),
@@ -275,7 +279,7 @@ impl Latency {
                 state,
                 canary,
                 baseline,
-                format!("p99 of the canary is {}{than}{more}", milliseconds(canary)),
+                format!("p99 of the canary is {}{than}{more}", said("canary", canary)),
             )
         }
     }
