@@ -147,8 +147,16 @@
 //! missing data as well, for KPIs and latencies. Errors have a limit without a baseline: after 30 s, or three ticks, without
 //! its requests the canary is judged alone, by twice the last rate of the baseline or `without_baseline`, and
 //! `without_baseline_requests` count from then on. KPIs are held to that limit, too, and one without `without_baseline` is no
-//! pass all the same. At a stage of 100 % there is no baseline to miss: comparisons rest, and limits,
-//! objectives and what is known of the last baseline go on.
+//! pass all the same.
+//!
+//! A stage of 100 % ends the baseline: from its first tick on, the canary is held to what the baseline was last. Twice its rate
+//! of errors and of bad results, twice its share of slow requests over `late_margin` (of either, 1 % at least) and `ratio` times
+//! its usual gauges are tolerated. What is not known of it is not measured: after a restart, start the last stage again from the
+//! one before, or judge by recorded baselines and limits. Requests under 1 % of the canary's are stray ones and no baseline.
+//!
+//! Latencies are compared at the bounds of the buckets. Where these are far apart, a canary that is slower and stays in the next
+//! bucket is found after minutes, or not at all; bounds as in
+//! [`REQUEST_BUCKETS`](crate::telemetry::REQUEST_BUCKETS) show a tail that is 1.25 times as long.
 //!
 //! A stage begins a new warm-up; the evidence goes on. Name stages by their plan (5, 20, 50), not by measured shares, which
 //! would begin a new one with every tick.

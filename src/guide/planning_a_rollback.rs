@@ -56,7 +56,8 @@
 //! The fastest first: a kill switch or a flag takes effect in seconds and needs no deployment, a traffic shift as well.
 //! Removing instances takes minutes and comes after the traffic is gone; a check rejects the reverse. Pinning the
 //! version is the slowest and makes the rollback permanent. All time limits together have to fit into the budget, five
-//! minutes by default: a rollback that takes longer is an outage with a plan.
+//! minutes by default: a rollback that takes longer is an outage with a plan. With `[traffic]`, its mover has the place of the
+//! `traffic_shift`, and the budget has room for six attempts of its `timeout`.
 //!
 //! ## Data decides what is possible
 //!

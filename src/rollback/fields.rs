@@ -6,27 +6,64 @@
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problem, Problems};
 use humantime_serde::re::humantime;
+use serde_path_to_error::Segment as Step;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::{Table, Value};
 
-/// Longest value that a problem quotes, in characters.
+/// Longest name or value that a problem quotes, in characters.
 const SHOWN_MAX: usize = 60;
 
 /// Reads TOML, or JSON where the text begins with a brace.
 pub(crate) fn table_of(text: &str) -> Result<Table, ConfigError> {
-    let read: Result<Table, String> = if text.trim_start().starts_with('{') {
-        // A `Table` would take the last one of two equal keys.
-        match serde_json::from_str(text) {
-            Ok(Value::Table(table)) => Ok(table),
-            Ok(_) => Err("this is no JSON object".to_owned()),
-            Err(error) => Err(format!("this is no JSON document: {error}")),
+    let text = without_bom(text);
+    if text.trim_start().starts_with('{') {
+        return json_table(text).map_err(ConfigError::of);
+    }
+    text.parse().map_err(|error: toml::de::Error| {
+        let message = format!("this is no TOML document: {error}");
+        ConfigError::of(Problem::new("document", message.trim_end(), ""))
+    })
+}
+
+fn json_table(text: &str) -> Result<Table, Problem> {
+    let json = &mut serde_json::Deserializer::from_str(text);
+    // A `Table` would take the last one of two equal keys.
+    let read = serde_path_to_error::deserialize(&mut *json);
+    let problem = |message: String| Problem::new("document", message, "");
+    match read {
+        Ok(Value::Table(table)) => {
+            json.end().map_err(|error| problem(format!("this is no JSON document: {error}")))?;
+            Ok(table)
         }
-    } else {
-        text.parse().map_err(|error: toml::de::Error| format!("this is no TOML document: {error}"))
-    };
-    read.map_err(|error| ConfigError::of(Problem::new("document", error.trim_end(), "")))
+        Ok(_) => Err(problem("this is no JSON object".to_owned())),
+        Err(error) if error.inner().to_string().starts_with("invalid type: null") => {
+            Err(Problem::new(path_of(error.path()), "null", "a value; leave the field out for its default"))
+        }
+        Err(error) => Err(problem(format!("this is no JSON document: {}", error.inner()))),
+    }
+}
+
+/// A text without the byte order mark that some editors begin it with.
+pub(crate) fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Path of a field, with its names as a problem quotes them.
+pub(crate) fn path_of(path: &serde_path_to_error::Path) -> String {
+    let mut out = String::new();
+    for step in path {
+        match step {
+            Step::Seq { index } => out.push_str(&format!("[{index}]")),
+            Step::Map { key } | Step::Enum { variant: key } => {
+                out.push_str(if out.is_empty() { "" } else { "." });
+                out.push_str(&shown(key));
+            }
+            Step::Unknown => {}
+        }
+    }
+    out
 }
 
 /// A table that is being read.
@@ -246,18 +283,23 @@ fn plain(value: &Value) -> Option<String> {
     value.as_str().filter(|text| is_plain(text) && !text.trim().is_empty()).map(str::to_owned)
 }
 
-/// A value as a problem quotes it: short, and harmless in a terminal.
-fn shown(text: &str) -> String {
+/// A name or value as a problem quotes it: short, and harmless in a terminal.
+pub(crate) fn shown(text: &str) -> String {
+    shown_to(text, SHOWN_MAX)
+}
+
+/// The same of at most so many characters.
+pub(crate) fn shown_to(text: &str, most: usize) -> String {
     let escaped: String = text
         .chars()
-        .take(SHOWN_MAX)
+        .take(most)
         .flat_map(|char| {
             let is_control = char.is_control();
             let escaped = is_control.then(|| char.escape_debug());
             escaped.into_iter().flatten().chain((!is_control).then_some(char))
         })
         .collect();
-    if text.chars().count() > SHOWN_MAX { format!("{escaped}..") } else { escaped }
+    if text.chars().count() > most { format!("{escaped}..") } else { escaped }
 }
 
 /// The known name with the fewest edits, if they are few for its length.

@@ -168,10 +168,9 @@ impl Judge {
 
     fn step(&mut self, tick: &Tick, seconds: f64) {
         let now = self.time.advance(tick, seconds);
-        let requests = |arm: &Arm| arm.segments.values().filter_map(|segment| segment.requests).sum::<f64>();
-        self.samples.canary += requests(&tick.canary);
-        self.samples.baseline += tick.baseline.as_ref().map_or(0.0, requests);
-        let is_alike = tick.baseline.as_ref() == Some(&tick.canary) && requests(&tick.canary) > 0.0;
+        self.samples.canary += tick.canary.requests();
+        self.samples.baseline += tick.baseline.as_ref().map_or(0.0, Arm::requests);
+        let is_alike = tick.baseline.as_ref() == Some(&tick.canary) && tick.canary.requests() > 0.0;
         self.alike = if is_alike { self.alike.saturating_add(1) } else { 0 };
         for (trigger, state) in self.policy.triggers.iter().zip(&mut self.watches) {
             if now.is_new_stage {
@@ -281,12 +280,8 @@ impl Judge {
         if self.policy.score.is_some_and(|score| points >= score.rollback) {
             return (Decision::Rollback, data, Reason::Points);
         }
-        if let Some(i) = overdue
-            && self.policy.no_data_acts != NoDataActs::Collecting
-        {
-            let decision =
-                if self.policy.no_data_acts == NoDataActs::Rollback { Decision::Rollback } else { Decision::Pause };
-            return (decision, data, Reason::NoData(i));
+        if let Some(i) = overdue.filter(|_| self.policy.no_data_acts == NoDataActs::Rollback) {
+            return (Decision::Rollback, data, Reason::NoData(i));
         }
         let borderline = || {
             let mut borderline = all().filter(|(_, (_, state))| **state == TriggerState::Borderline);
@@ -298,6 +293,10 @@ impl Judge {
         }
         if self.policy.score.is_some_and(|score| points >= score.pause) {
             return (Decision::Pause, data, Reason::Points);
+        }
+        // A finding that paused is the reason to name, and not that its data has ended since.
+        if let Some(i) = overdue.filter(|_| self.policy.no_data_acts == NoDataActs::Pause) {
+            return (Decision::Pause, data, Reason::NoData(i));
         }
         let mut waits = all().filter(|(_, (trigger, state))| **state == TriggerState::Collecting && counts(trigger));
         match missing.or_else(|| waits.next().map(|(i, _)| i)) {

@@ -6,6 +6,7 @@ mod sum;
 pub(crate) use line::unique;
 pub use line::{TickError, TickReader};
 
+use super::fields::{shown, shown_to};
 use crate::config::{ConfigError, Problem, Problems};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,7 +57,7 @@ impl Tick {
     /// A share outside 0 to 100.
     pub fn in_stage(self, percent: f64) -> Result<Self, ConfigError> {
         if !(0.0..=100.0).contains(&percent) {
-            return Err(ConfigError::of(Problem::new("stage", percent, "a percentage from 0 to 100")));
+            return Err(ConfigError::of(Problem::new("stage", say(percent), "a percentage from 0 to 100")));
         }
         Ok(Self { stage: Some(percent), ..self })
     }
@@ -83,10 +84,10 @@ impl Tick {
 #[non_exhaustive]
 pub struct Arm {
     /// Requests by segment.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "line::unique")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "line::unique_objects")]
     pub segments: BTreeMap<String, Segment>,
     /// Instances by readiness.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "line::object_or_null")]
     pub instances: Option<Instances>,
     /// Circuit breakers by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "line::unique")]
@@ -98,7 +99,7 @@ pub struct Arm {
     #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "line::unique")]
     pub gauges: BTreeMap<String, f64>,
     /// Business results with counts.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "line::unique")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "line::unique_objects")]
     pub kpis: BTreeMap<String, Kpi>,
 }
 
@@ -123,6 +124,7 @@ pub struct Segment {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_seconds: Option<f64>,
     /// Latencies.
+    #[serde(deserialize_with = "line::object")]
     pub latency: Latency,
 }
 
@@ -132,10 +134,10 @@ pub struct Segment {
 #[non_exhaustive]
 pub struct Latency {
     /// Of requests that succeeded.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "line::object_or_null")]
     pub success: Option<Buckets>,
     /// Of requests that failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "line::object_or_null")]
     pub failure: Option<Buckets>,
 }
 
@@ -183,7 +185,7 @@ pub enum BreakerReport {
     /// The same state everywhere.
     State(BreakerState),
     /// Open in some instances.
-    Share(BreakerShare),
+    Share(#[serde(deserialize_with = "line::object")] BreakerShare),
 }
 
 /// Instances in which a circuit breaker is open.
@@ -228,11 +230,21 @@ impl BreakerReport {
 
 fn number(problems: &mut Problems, field: impl FnOnce() -> String, value: Option<f64>) {
     if let Some(value) = value.filter(|value| !(0.0..=COUNT_MAX).contains(value)) {
-        problems.add(field(), value, "a number from 0 to 1e15");
+        problems.add(field(), say(value), "a number from 0 to 1e15");
     }
 }
 
+/// A number as a problem quotes it: large ones have more digits than anyone reads.
+fn say(value: f64) -> String {
+    if value.abs() > 1e17 { format!("{value:e}") } else { value.to_string() }
+}
+
 impl Arm {
+    /// Requests of all segments that count them.
+    pub(crate) fn requests(&self) -> f64 {
+        self.segments.values().filter_map(|segment| segment.requests).sum()
+    }
+
     fn check(&self, arm: &str, problems: &mut Problems) {
         let sizes = [
             ("segments", self.segments.len()),
@@ -245,7 +257,7 @@ impl Arm {
             problems.add(format!("{arm}.{field}"), size, format!("at most {NAMES_MAX} names"));
         }
         for (name, segment) in &self.segments {
-            segment.check(&format!("{arm}.segments.{name}"), problems);
+            segment.check(&format!("{arm}.segments.{}", shown(name)), problems);
         }
         if let Some(Instances { total, not_started, not_ready }) = self.instances {
             for (field, value) in [("total", total), ("not_started", not_started), ("not_ready", not_ready)] {
@@ -253,27 +265,33 @@ impl Arm {
             }
             if not_started + not_ready > total {
                 let field = format!("{arm}.instances");
-                let value = format!("not_started {not_started} and not_ready {not_ready}");
-                problems.add(field, value, format!("at most total, {total}"));
+                let value = format!("not_started {} and not_ready {}", say(not_started), say(not_ready));
+                problems.add(field, value, format!("at most total, {}", say(total)));
             }
         }
         for (name, kpi) in &self.kpis {
+            let name = shown(name);
             number(problems, || format!("{arm}.kpis.{name}.good"), Some(kpi.good));
             number(problems, || format!("{arm}.kpis.{name}.total"), Some(kpi.total));
             if kpi.good > kpi.total {
-                problems.add(format!("{arm}.kpis.{name}.good"), kpi.good, format!("at most total, {}", kpi.total));
+                problems.add(
+                    format!("{arm}.kpis.{name}.good"),
+                    say(kpi.good),
+                    format!("at most total, {}", say(kpi.total)),
+                );
             }
         }
         for (name, report) in &self.breakers {
             let BreakerReport::Share(BreakerShare { open, of }) = report else { continue };
+            let name = shown(name);
             number(problems, || format!("{arm}.breakers.{name}.open"), Some(*open));
             number(problems, || format!("{arm}.breakers.{name}.of"), Some(*of));
             if open > of {
-                problems.add(format!("{arm}.breakers.{name}.open"), open, format!("at most of, {of}"));
+                problems.add(format!("{arm}.breakers.{name}.open"), say(*open), format!("at most of, {}", say(*of)));
             }
         }
         for (name, value) in self.gauges.iter().filter(|(_, value)| !value.is_finite()) {
-            problems.add(format!("{arm}.gauges.{name}"), value, "a finite number");
+            problems.add(format!("{arm}.gauges.{}", shown(name)), value, "a finite number");
         }
     }
 }
@@ -309,8 +327,9 @@ impl Latency {
             if let (Some(own), Some(other)) = (own, other)
                 && own.le != other.le
             {
-                let path = format!("baseline.segments.{segment}.latency.{field}.le");
-                problems.add(path, format!("{:?}", other.le), format!("the canary's, {:?}", own.le));
+                let path = format!("baseline.segments.{}.latency.{field}.le", shown(segment));
+                let (own, other) = (format!("{:?}", own.le), format!("{:?}", other.le));
+                problems.add(path, shown_to(&other, 500), format!("the canary's, {}", shown_to(&own, 500)));
             }
         }
     }
@@ -328,7 +347,7 @@ impl Buckets {
         if self.le.iter().any(|bound| !bound.is_finite() || *bound <= 0.0)
             || !self.le.is_sorted_by(|one, next| one < next)
         {
-            problems.add(format!("{path}.le"), format!("{:?}", self.le), "seconds above 0, ascending");
+            problems.add(format!("{path}.le"), shown_to(&format!("{:?}", self.le), 500), "seconds above 0, ascending");
         }
         for (i, count) in self.counts.iter().enumerate() {
             number(problems, || format!("{path}.counts[{i}]"), Some(*count));

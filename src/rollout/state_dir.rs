@@ -11,6 +11,7 @@
 
 use crate::clock::timestamp;
 use crate::fs::{Access, lock_at, replace_unsynced, replace_with};
+use crate::rollback::plan::{SERVICE, is_service};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::{self, Write as _};
@@ -68,8 +69,7 @@ impl StateDir {
     ///
     /// A service whose name cannot be the name of a folder.
     pub fn new(state: &Path, service: &str) -> Result<Self, StateError> {
-        let is_name = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
-        if service.is_empty() || service.len() > 128 || service.starts_with('.') || !service.chars().all(is_name) {
+        if !is_service(service) {
             return Err(StateError::Service(service.chars().take(128).flat_map(char::escape_debug).collect()));
         }
         Ok(Self { path: state.join(service) })
@@ -225,7 +225,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
 #[non_exhaustive]
 pub enum StateError {
     /// The name of the service cannot be the name of a folder.
-    #[error("service: \"{0}\" is not allowed, must be 1 to 128 letters, digits and -_. (not first)")]
+    #[error("service: \"{0}\" is not allowed, must be {SERVICE}")]
     Service(String),
     /// The file system said no.
     #[error("{doing} {} failed: {source}", path.display())]

@@ -138,7 +138,8 @@ fn lines_that_are_no_object_are_named() {
     rejected(r#"{"at": 2, "canary": {}"#, "EOF while parsing");
     rejected(r#"{"at": 2, "canary": {}} {"at": 3}"#, "trailing characters");
     rejected(r#"{"at": 2, "canary": null}"#, "canary");
-    rejected(&"[".repeat(100_000), "recursion limit");
+    rejected(&"[".repeat(100_000), "invalid type: sequence");
+    rejected(&format!(r#"{{"at": {}"#, "[".repeat(100_000)), "recursion limit");
     rejected("{\"at\": 2, \u{0} \"canary\": {}}", "key must be a string");
 }
 
@@ -157,4 +158,50 @@ fn a_thousand_segments_are_ticks() {
         write!(segments, r#"{}"s{i}": {{"requests": 5}}"#, if i == 0 { "" } else { ", " }).unwrap();
     }
     assert!(TickReader::new().read(&canary(&format!(r#""segments": {{{segments}}}"#))).is_ok());
+}
+
+#[test]
+fn a_list_is_no_object_at_any_level() {
+    rejected(r#"[2, 5, false, {}, null]"#, "invalid type: sequence, expected an object");
+    rejected(r#"{"at": 2, "canary": [{}]}"#, "canary: invalid type: sequence, expected an object");
+    rejected(r#"{"at": 2, "canary": {}, "baseline": [{}]}"#, "baseline: invalid type: sequence");
+    rejected(&canary(r#""segments": {"a": [100, null, 5, null, null, {}]}"#), "canary.segments.a: invalid type");
+    rejected(&segment(r#""latency": [null, null]"#), "canary.segments.default.latency: invalid type");
+    rejected(
+        &segment(r#""latency": {"success": [[0.1], [1, 2]]}"#),
+        "canary.segments.default.latency.success: invalid",
+    );
+    rejected(&canary(r#""instances": [4, 0, 0]"#), "canary.instances: invalid type");
+    rejected(&canary(r#""kpis": {"checkout": [1, 1]}"#), "canary.kpis.checkout: invalid type");
+    rejected(&canary(r#""breakers": {"payments": [1, 4]}"#), "canary.breakers.payments: a state of closed");
+}
+
+#[test]
+fn a_byte_order_mark_before_the_first_line_is_skipped() {
+    assert!(TickReader::new().read(&format!("\u{feff}{GOOD}")).unwrap().is_some());
+    rejected(&format!("\u{feff}{GOOD}"), "expected value");
+}
+
+#[test]
+fn names_and_numbers_are_quoted_short_and_without_control_characters() {
+    let long = "x".repeat(5_000);
+    for name in [r"a\u0000\u001b[31m", &long] {
+        for value in [
+            r#"{"requests": -1}"#,
+            r#"{"requests": "5"}"#,
+            "[]",
+            r#"{"latency": {"success": {"le": [0], "counts": [1]}}}"#,
+        ] {
+            let line = canary(&format!(r#""segments": {{"{name}": {value}}}"#));
+            let message = TickReader::new().read(&line).unwrap_err().to_string();
+            assert!(message.len() < 500 && !message.contains(char::is_control), "{message:?}");
+        }
+        let twice = canary(&format!(r#""gauges": {{"{name}": 1, "{name}": 1}}"#));
+        for line in [twice, canary(&format!(r#""{name}": 1"#)), canary(&format!(r#""breakers": {{"p": "{name}"}}"#))] {
+            let message = TickReader::new().read(&line).unwrap_err().to_string();
+            assert!(message.len() < 1_000 && !message.contains(char::is_control), "{message:?}");
+        }
+    }
+    rejected(&segment(r#""requests": 1e300"#), "canary.segments.default.requests: 1e300 is not allowed");
+    rejected(r#"{"at": 1e300, "canary": {}}"#, "at: 1e300 is not allowed");
 }

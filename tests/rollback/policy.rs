@@ -328,3 +328,20 @@ fn a_key_twice_is_refused_in_both_forms() {
     refused(r#"{"trigger": [{"name": "a", "name": "b", "kind": "errors"}]}"#, "duplicate key");
     refused("horizon = \"1h\"\nhorizon = \"2h\"\n", "duplicate key");
 }
+
+#[test]
+fn a_null_in_json_names_its_field() {
+    let error =
+        Policy::parse(r#"{"trigger": [{"name": "e", "kind": "errors", "alpha": null}]}"#).unwrap_err().to_string();
+    assert!(error.contains("trigger[0].alpha: null is not allowed, must be a value; leave the field out"), "{error}");
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    let policies =
+        [r#"{"trigger": [{"name": "e", "kind": "errors"}]}"#, "[[trigger]]\nname = \"e\"\nkind = \"errors\"\n"];
+    for policy in policies {
+        assert_eq!(Policy::parse(&format!("\u{feff}{policy}")), Policy::parse(policy));
+        assert!(Policy::parse(policy).is_ok());
+    }
+}

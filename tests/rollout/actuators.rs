@@ -307,7 +307,7 @@ fn a_file_of_nginx_that_is_as_written_does_not_hide_what_requests_count() {
 fn an_interrupted_move_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut actuator =
-        of("traffic = { kind = \"command\", argv = [\"sleep\", \"30{weight}\"], timeout = \"60s\" }", folder.path());
+        of("traffic = { kind = \"command\", argv = [\"sleep\", \"30{weight}\"], timeout = \"30s\" }", folder.path());
     let cancel = Cancel::default();
     let other = cancel.clone();
     let moving = std::thread::spawn(move || actuator.set(5, false, &cancel));
@@ -320,10 +320,10 @@ fn an_interrupted_reading_ends_at_once_and_has_found_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let page = Hook::new(|_| (200, String::new()));
     let hung =
-        r#"traffic = { kind = "command", argv = ["true", "{weight}"], verify = ["sleep", "300"], timeout = "60s" }"#;
+        r#"traffic = { kind = "command", argv = ["true", "{weight}"], verify = ["sleep", "300"], timeout = "30s" }"#;
     let url = &page.url;
     let probe = format!(
-        "traffic = {{ kind = \"webhook\", url = \"{url}\", probe = \"{url}\", probe_text = \"x\", timeout = \"60s\" }}"
+        "traffic = {{ kind = \"webhook\", url = \"{url}\", probe = \"{url}\", probe_text = \"x\", timeout = \"30s\" }}"
     );
     for traffic in [hung, &probe] {
         let mut actuator = of(traffic, folder.path());

@@ -84,12 +84,14 @@ impl State {
             return Finding::new(state, format!("ignored in the first {:.0} s of a stage", trigger.ignore_first));
         }
         let finding = self.watch.finding();
-        match self.last {
-            Some(last) if state == TriggerState::NoData && self.is_stale(elapsed) => {
-                let sentence = format!("no data for {:.0} s; until then, {}", elapsed - last, finding.sentence);
-                Finding { state, sentence, ..finding }
+        let gap = self.last.filter(|_| self.is_stale(elapsed)).map(|last| elapsed - last);
+        let sentence = match (gap, state) {
+            (Some(gap), TriggerState::NoData) => format!("no data for {gap:.0} s; until then, {}", finding.sentence),
+            (Some(gap), TriggerState::Fired | TriggerState::Borderline) => {
+                format!("{}; holds, as there has been no data for {gap:.0} s", finding.sentence)
             }
-            _ => Finding { state, ..finding },
-        }
+            _ => finding.sentence,
+        };
+        Finding { state, sentence, ..finding }
     }
 }

@@ -1,6 +1,6 @@
 //! Rules between the fields of a plan, and what is allowed but deserves a second thought.
 
-use super::model::{Action, ActionKind, DataKind, Plan, TrafficKind};
+use super::model::{Action, ActionKind, DataKind, MOVE_ATTEMPTS, Plan, TrafficKind};
 use crate::config::Problems;
 use crate::rollback::fields::show;
 use std::time::Duration;
@@ -14,7 +14,11 @@ pub(super) fn check(plan: &Plan, problems: &mut Problems) {
     data(plan, problems);
     let timeouts = plan.timeouts();
     if timeouts > plan.budget {
-        let sum = format!("{} (the timeouts of rollback and preserve add up to {})", show(plan.budget), show(timeouts));
+        let parts = match &plan.traffic {
+            Some(_) => format!("{MOVE_ATTEMPTS} attempts to move the traffic, rollback and preserve"),
+            None => "rollback and preserve".to_owned(),
+        };
+        let sum = format!("{} (the timeouts of {parts} add up to {})", show(plan.budget), show(timeouts));
         problems.add("budget", sum, "at least the sum of the timeouts");
     }
     let is_fixed = |argv: &[String]| !argv.is_empty() && !argv.iter().any(|word| word.contains("{weight}"));
@@ -93,11 +97,14 @@ fn data(plan: &Plan, problems: &mut Problems) {
 }
 
 impl Plan {
-    /// Sum of all time limits of a rollback.
+    /// Sum of all time limits of a rollback. With `[traffic]`, its mover has the place of the traffic shift, and each of its
+    /// six attempts may take its whole timeout.
     pub fn timeouts(&self) -> Duration {
+        let moves = self.traffic.iter().map(|traffic| traffic.timeout.saturating_mul(MOVE_ATTEMPTS));
+        let is_run = |action: &&Action| self.traffic.is_none() || action.kind != ActionKind::TrafficShift;
+        let actions = self.rollback.iter().filter(is_run).map(|action| action.timeout);
         let preserve = self.preserve.iter().map(|preserve| preserve.timeout);
-        let timeouts = self.rollback.iter().map(|action| action.timeout).chain(preserve);
-        timeouts.fold(Duration::ZERO, Duration::saturating_add)
+        moves.chain(actions).chain(preserve).fold(Duration::ZERO, Duration::saturating_add)
     }
 
     /// What is allowed but may cost time in an incident, a sentence each.

@@ -44,7 +44,7 @@
 //!
 //! | field | default |
 //! |---|---|
-//! | `service`, `artifact`, `previous`, `owner`, `expires` | required |
+//! | `service` (1 to 128 letters, digits and `-_.`), `artifact`, `previous`, `owner`, `expires` | required |
 //! | `policy` | `policy.toml` |
 //! | `budget` | `5m`: from the decision to recovery |
 //! | `forward_fix_only` | `false` |
@@ -53,7 +53,7 @@
 //! | with `haproxy`: `socket`, `backend`, `canary`, `stable` (server names), `cut` (`weight`, `drain`, `maint`) | required; `weight` |
 //! | with `nginx`: `file`, `canary`, `stable` (addresses), `check`, `reload` | required; `nginx -t`, `nginx -s reload` |
 //! | with `command`: `argv` with `{weight}`, `verify`; with `webhook`: `url` | required, `verify` is not |
-//! | with all but `haproxy`: `probe`, `probe_text` (requests are counted to read a weight back); with all: `timeout` | none; `10s` |
+//! | with all but `haproxy`: `probe`, `probe_text` (requests are counted to read a weight back); with all: `timeout` | none; `10s`, six times in the budget |
 //! | `start` (`auto`, `manual`) | `auto`: the first stage needs no approval |
 //! | `[[stage]]` `weight`, `min`, `max`, `samples`, `gate` (`auto`, `timed`, `manual`) | 5, 20, 50 % with `10m` and 1,000 canary requests; 100 % with `15m`; `max` is six times `min`; gate `auto` |
 //! | `[[rollback]]` `kind`, `argv`, `verify`, `timeout`, `idempotent` | at least one, in the order of execution; `30s`, not idempotent |
@@ -77,3 +77,4 @@ pub use model::{
     Action, ActionKind, Alert, AlertKind, Cut, DataChange, DataKind, Escalation, Gate, Lag, LagKind, Level, Plan,
     Preserve, Recovery, Stage, Traffic, TrafficKind,
 };
+pub(crate) use model::{MOVE_ATTEMPTS, SERVICE, is_service};

@@ -90,6 +90,18 @@ named! {
     as_str
 }
 
+/// Names of services: each has a folder.
+pub(crate) const SERVICE: &str = "1 to 128 letters, digits and -_. of ASCII, not beginning with a dot";
+
+/// Whether a service may have this name.
+pub(crate) fn is_service(name: &str) -> bool {
+    let is_part = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+    (1..=128).contains(&name.len()) && !name.starts_with('.') && name.chars().all(is_part)
+}
+
+/// Most attempts at one weight of the traffic.
+pub(crate) const MOVE_ATTEMPTS: u32 = 6;
+
 /// Mover of the traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

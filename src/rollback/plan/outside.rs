@@ -71,6 +71,9 @@ fn servers(fields: &mut Fields<'_>, name: &'static str) -> Vec<String> {
         fields.wrong(name, format!("{} servers", servers.as_ref().map_or(0, Vec::len)), "1 to 1,000 servers");
     }
     let servers = servers.unwrap_or_default();
+    if let Some((_, twice)) = servers.iter().enumerate().find(|(at, server)| servers[..*at].contains(server)) {
+        fields.wrong(name, twice, "each server once");
+    }
     let is_word = |server: &String| server.chars().all(|char| char.is_alphanumeric() || "-_.:[]".contains(char));
     if let Some(other) = servers.iter().find(|server| !is_word(server)) {
         fields.wrong(name, other, "names or addresses of letters, digits and -_.:[]");

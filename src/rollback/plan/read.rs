@@ -2,7 +2,8 @@
 
 use super::check;
 use super::model::{
-    Action, ActionKind, DataChange, DataKind, Escalation, Gate, Lag, LagKind, Plan, Preserve, Recovery, Stage,
+    Action, ActionKind, DataChange, DataKind, Escalation, Gate, Lag, LagKind, Plan, Preserve, Recovery, SERVICE, Stage,
+    is_service,
 };
 use super::outside::{alert, traffic};
 use crate::clock::Timestamp;
@@ -54,7 +55,7 @@ impl Plan {
 /// Reads the fields in the order of the documentation, which is that of the problems.
 fn plan(fields: &mut Fields<'_>, now: Option<Timestamp>) -> Plan {
     let mut plan = Plan {
-        service: fields.required("service", "the name of the service"),
+        service: service(fields),
         artifact: fields.required("artifact", "the artifact that is released"),
         previous: fields.required("previous", "the artifact that a rollback returns to"),
         owner: fields.required("owner", "the team or person that answers for the release"),
@@ -85,6 +86,14 @@ fn plan(fields: &mut Fields<'_>, now: Option<Timestamp>) -> Plan {
     let instances = |fields: &mut Fields<'_>| fields.whole("instances_for_full_traffic", 1..=100_000);
     plan.instances_for_full_traffic = fields.table("stable", instances).flatten();
     plan
+}
+
+fn service(fields: &mut Fields<'_>) -> String {
+    let name = fields.required("service", "the name of the service");
+    if !name.is_empty() && !is_service(&name) {
+        fields.wrong("service", format!("{name:?}"), SERVICE);
+    }
+    name
 }
 
 fn recovery(fields: &mut Fields<'_>, to: &mut Recovery) {

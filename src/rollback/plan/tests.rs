@@ -99,7 +99,19 @@ fn every_rule_names_its_field_the_value_and_what_is_allowed() {
             "\"scaledown\"",
             "rollback[2].kind: \"scaledown\" is not allowed, must be one of kill_switch, flag",
         ),
-        ("timeout = \"1m\"", "timeout = \"4m\"", "budget: 5m (the timeouts of rollback and preserve add up to 6m 20s)"),
+        (
+            "timeout = \"1m\"",
+            "timeout = \"4m\"",
+            "budget: 5m (the timeouts of 6 attempts to move the traffic, rollback and preserve add up to 6m 50s)",
+        ),
+        (
+            "\"{weight}\"] }",
+            "\"{weight}\"], timeout = \"10h\" }",
+            "budget: 5m (the timeouts of 6 attempts to move the traffic",
+        ),
+        ("\"checkout\"", "\"team/checkout\"", "service: \"team/checkout\" is not allowed, must be 1 to 128 letters"),
+        ("\"checkout\"", "\"..\"", "service: \"..\" is not allowed"),
+        ("\"checkout\"", "\"Kasse-Zürich\"", "service: \"Kasse-Zürich\" is not allowed"),
         (
             "timeout = \"1m\"",
             "timeout = \"0s\"",
@@ -178,6 +190,34 @@ fn a_plan_without_a_way_back_cannot_contain_one() {
 }
 
 #[test]
+fn the_mover_of_the_traffic_has_the_place_of_the_shift_in_the_budget() {
+    let shift = "idempotent = true }";
+    assert!(with(shift, "idempotent = true, timeout = \"10h\" }").is_empty(), "its command is for the runbook alone");
+    let other =
+        FULL.replace("traffic = { kind", "# { kind").replacen(shift, "idempotent = true, timeout = \"10h\" }", 1);
+    assert!(problems(&other)[0].starts_with("budget: 5m (the timeouts of rollback and preserve add up to"));
+    assert!(with("\"checkout\"", &format!("{:?}", "x".repeat(300)))[0].starts_with("service: "));
+}
+
+#[test]
+fn a_server_is_in_one_list_once() {
+    let servers = |canary: &str, stable: &str| {
+        let traffic = format!(r#"kind = "haproxy", socket = "s", backend = "b", canary = {canary}, stable = {stable}"#);
+        with(r#"kind = "command", argv = ["./weight.sh", "{weight}"]"#, &traffic)
+    };
+    assert!(servers(r#"["c1", "c2"]"#, r#"["s1"]"#).is_empty());
+    assert_eq!(
+        servers(r#"["c1", "c1"]"#, r#"["s1"]"#),
+        ["traffic.canary: c1 is not allowed, must be each server once"]
+    );
+    assert_eq!(
+        servers(r#"["c1"]"#, r#"["s1", "s1"]"#),
+        ["traffic.stable: s1 is not allowed, must be each server once"]
+    );
+    assert!(servers(r#"["c1"]"#, r#"["c1"]"#)[0].starts_with("traffic.stable: c1 is not allowed"));
+}
+
+#[test]
 fn an_expired_plan_still_has_a_runbook_and_starts_nothing() {
     let text = FULL.replace("2027-01-31", "2026-01-31");
     assert!(Plan::parse(&text).is_ok());
@@ -189,7 +229,7 @@ fn warnings_name_what_costs_time_later() {
     let warnings = Plan::parse(FULL).unwrap().warnings();
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(warnings[0].starts_with("rollback[0] (kill_switch) has no verify"), "{warnings:?}");
-    let tight = Plan::parse(&FULL.replace("\"20s\"", "\"2m\"")).unwrap().warnings();
+    let tight = Plan::parse(&FULL.replace("\"20s\"", "\"90s\"")).unwrap().warnings();
     assert!(tight.last().unwrap().starts_with("timeouts of 5m leave no 1m"), "{tight:?}");
 }
 

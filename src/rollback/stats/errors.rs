@@ -244,12 +244,7 @@ impl ErrorModel {
             }
         }
         let dispersion = self.canary.factor(self.baseline.factor(DISPERSION_PRIOR));
-        for (out, ratio) in out.iter_mut().zip(&ratios.all) {
-            let some = (limit * ratio).min(CERTAIN);
-            let errors = canary.errors.min(canary.requests);
-            *out += (errors * (some / limit).ln() + (canary.requests - errors) * ((1.0 - some) / (1.0 - limit)).ln())
-                / dispersion;
-        }
+        add_alone((canary.errors, canary.requests), limit, dispersion, ratios, out);
     }
 
     /// Takes in a tick, after its evidence was computed: estimates use the past alone.
@@ -310,6 +305,21 @@ impl Binomial {
         for ((out, own), any) in out.iter_mut().zip(self.own).zip(self.any) {
             *out += (events * own - (events + others) * any) / temper;
         }
+    }
+}
+
+/// Adds the logarithms for these events among an arm's requests: their rate is `ratio * limit` rather than `limit`.
+pub(super) fn add_alone(
+    (events, requests): (f64, f64),
+    limit: f64,
+    temper: f64,
+    ratios: &Ratios,
+    out: &mut Increments,
+) {
+    let events = events.min(requests);
+    for (out, ratio) in out.iter_mut().zip(&ratios.all) {
+        let some = (limit * ratio).min(CERTAIN);
+        *out += (events * (some / limit).ln() + (requests - events) * ((1.0 - some) / (1.0 - limit)).ln()) / temper;
     }
 }
 

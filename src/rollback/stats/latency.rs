@@ -3,10 +3,13 @@
 //! At each of five quantiles of the *past* baseline, the share of the canary's requests above a bucket's edge is compared
 //! with the share of the baseline's above the edge over a margin. The margin is what ordinary noise of a whole arm may do;
 //! without one, 5 % of noise a minute fires half of the time. It falls inside a bucket, which is interpolated.
+//!
+//! Buckets may be wider than the distribution. Quantiles that share an edge are then compared at the edges above it, and
+//! evidence that rests on where in such a bucket the requests are grows slowly: within a minute, it may be noise.
 
 use super::dispersion::Dispersion;
-use super::errors::{Binomial, mean_dispersion};
-use super::mixture::{Increments, Ratios};
+use super::errors::{Binomial, add_alone, mean_dispersion};
+use super::mixture::{COMPONENTS, Increments, Ratios};
 use statrs::function::erf::{erfc, erfc_inv};
 
 /// Quantiles whose tails are compared.
@@ -21,6 +24,17 @@ const DISPERSION_MIN: f64 = 1.2;
 const EVENTS_PER_SECOND_MAX: f64 = 50.0;
 /// Baseline requests from which thresholds are chosen.
 const REQUESTS_MIN: f64 = 100.0;
+/// Standard deviations between the bounds of a bucket above which its requests may be anywhere in it.
+const WIDE: f64 = 2.5;
+/// Most that the evidence grows in a second by an assumption about a wide bucket: in a minute, by as much as it may
+/// otherwise in a second.
+const GROWTH_ASSUMED: f64 = 2.5 / 60.0;
+
+/// Ratio to the baseline's last share of slow requests that is tolerated after the baseline has ended, least share that is,
+/// and most that a limit may be: nearly all requests are above a threshold that low.
+const REMEMBERED_RATIO: f64 = 2.0;
+const REMEMBERED_LEAST: f64 = 0.01;
+const REMEMBERED_MOST: f64 = 0.9;
 
 /// Log likelihood ratios at each quantile, once for each margin.
 pub(crate) type TailIncrements = [[Increments; QUANTILES.len()]; 2];
@@ -43,10 +57,37 @@ pub(crate) struct LatencyModel {
 struct Tail {
     /// Number of the bucket that ends at the threshold.
     edge: usize,
-    /// Number of the bucket in which the threshold over each margin is, and the part of that bucket above it.
-    within: [(usize, f64); 2],
+    /// The threshold over each margin.
+    within: [Within; 2],
     canary: Dispersion,
     baseline: Dispersion,
+}
+
+/// A latency inside a bucket.
+#[derive(Clone, Copy, Debug, Default)]
+struct Within {
+    bucket: usize,
+    /// Part of the bucket above the latency.
+    part: f64,
+    /// Whether the part is an assumption alone.
+    is_wide: bool,
+}
+
+impl Within {
+    /// Adds the evidence that `add` finds against so many slow requests of the baseline. What a wide bucket proves counts at
+    /// once, if all of its requests were slow; an assumption about it counts slowly.
+    fn add(self, baseline: &[f64], seconds: f64, out: &mut Increments, add: impl Fn(f64, &mut Increments)) {
+        let beyond = above(baseline, self.bucket);
+        if !self.is_wide {
+            return add(beyond + self.part * baseline[self.bucket], out);
+        }
+        let (mut assumed, mut proven) = ([0.0; COMPONENTS], [0.0; COMPONENTS]);
+        add(beyond + self.part * baseline[self.bucket], &mut assumed);
+        add(beyond + baseline[self.bucket], &mut proven);
+        for ((out, assumed), proven) in out.iter_mut().zip(assumed).zip(proven) {
+            *out += proven.max(assumed.min(GROWTH_ASSUMED * seconds));
+        }
+    }
 }
 
 impl LatencyModel {
@@ -82,10 +123,11 @@ impl LatencyModel {
             let Some(binomial) = &binomial else { break };
             let slow = above(canary, tail.edge);
             let temper = mean_dispersion(&tail.canary, &tail.baseline, share, 1.0).max(DISPERSION_MIN);
-            for (out, (bucket, part)) in out.iter_mut().zip(tail.within) {
-                let expected = above(baseline, bucket) + part * baseline[bucket];
-                let busy = slow.min(expected) / seconds.max(1e-3) / EVENTS_PER_SECOND_MAX;
-                binomial.add((slow, expected), temper.max(busy), &mut out[i]);
+            for (out, within) in out.iter_mut().zip(tail.within) {
+                within.add(baseline, seconds, &mut out[i], |expected, out| {
+                    let busy = slow.min(expected) / seconds.max(1e-3) / EVENTS_PER_SECOND_MAX;
+                    binomial.add((slow, expected), temper.max(busy), out);
+                });
             }
             tail.canary.learn(slow, requests.0);
             tail.baseline.learn(above(baseline, tail.edge), requests.1);
@@ -100,7 +142,38 @@ impl LatencyModel {
         }
     }
 
-    /// The edge nearest to each quantile of the past.
+    /// Takes in a tick after the baseline has ended: the canary is compared with what the baseline was, over the larger margin.
+    /// Returns whether that is known for buckets with these bounds.
+    pub(crate) fn recall(
+        &mut self,
+        bounds: &[f64],
+        canary: &[f64],
+        seconds: f64,
+        ratios: &Ratios,
+        out: &mut TailIncrements,
+    ) -> bool {
+        if self.bounds != bounds || self.age.is_none() {
+            return false;
+        }
+        let requests: f64 = canary.iter().sum();
+        let total: f64 = self.past.iter().sum();
+        let tails = self.tails.iter_mut().enumerate().filter(|(_, tail)| tail.edge < self.bounds.len());
+        for (i, tail) in tails {
+            let slow = above(canary, tail.edge);
+            let busy = slow / seconds.max(1e-3) / EVENTS_PER_SECOND_MAX;
+            let temper = tail.canary.factor(tail.baseline.factor(1.0)).max(DISPERSION_MIN).max(busy);
+            tail.within[1].add(&self.past, seconds, &mut out[1][i], |expected, out| {
+                let limit = (REMEMBERED_RATIO * expected / total).max(REMEMBERED_LEAST);
+                if limit <= REMEMBERED_MOST {
+                    add_alone((slow, requests), limit, temper, ratios, out);
+                }
+            });
+            tail.canary.learn(slow, requests);
+        }
+        true
+    }
+
+    /// The edge nearest to each quantile of the past, or the next one above those of lower quantiles.
     fn choose(&mut self) {
         let Self { margins, bounds, past, tails, age } = self;
         let total: f64 = past.iter().sum();
@@ -108,15 +181,21 @@ impl LatencyModel {
             return;
         }
         *age = Some(0.0);
+        let mut free = 0;
         for (tail, quantile) in tails.iter_mut().zip(QUANTILES) {
-            let wanted = ((1.0 - quantile) * total).ln();
-            let distance = |edge: &usize| (above(past, *edge).max(1e-9).ln() - wanted).abs();
-            let nearest = (0..bounds.len()).min_by(|one, other| distance(one).total_cmp(&distance(other)));
+            let wanted = (1.0 - quantile) * total;
+            let distance = |edge: &usize| (above(past, *edge).max(1e-9) / wanted).ln().abs();
+            // Of edges without a request between them, the one next to the quantile.
+            let beyond = (free..bounds.len()).find(|edge| above(past, *edge) <= wanted).unwrap_or(bounds.len());
+            let beside = beyond.saturating_sub(1).max(free)..bounds.len().min(beyond + 1);
+            let nearest = beside.min_by(|one, other| distance(one).total_cmp(&distance(other)));
             tail.edge = nearest.unwrap_or(bounds.len());
+            free = tail.edge + 1;
             let Some(bound) = bounds.get(tail.edge) else { continue };
             tail.within = margins.map(|margin| {
                 let bucket = bounds.partition_point(|edge| *edge < bound / margin);
-                (bucket, share_above(bounds, past, bucket, bound / margin))
+                let Inside { part, width } = inside(bounds, past, bucket, bound / margin);
+                Within { bucket, part, is_wide: width > WIDE }
             });
         }
     }
@@ -127,25 +206,34 @@ fn above(counts: &[f64], edge: usize) -> f64 {
     counts.iter().skip(edge + 1).sum()
 }
 
+/// Place of a latency in a bucket.
+struct Inside {
+    /// Part of the bucket above the latency.
+    part: f64,
+    /// Standard deviations between the bounds of the bucket.
+    width: f64,
+}
+
 /// Part of a bucket above a latency inside it, as if latencies were lognormal between its bounds: the survival's normal
 /// quantile is linear in the logarithm of the latency. A survival whose logarithm is linear (a Pareto tail) would be too
 /// small inside wide buckets, and with it the margin.
-fn share_above(bounds: &[f64], past: &[f64], bucket: usize, latency: f64) -> f64 {
-    let Some(upper) = bounds.get(bucket).copied() else { return 0.0 };
+fn inside(bounds: &[f64], past: &[f64], bucket: usize, latency: f64) -> Inside {
+    let all = |part| Inside { part, width: 0.0 };
+    let Some(upper) = bounds.get(bucket).copied() else { return all(0.0) };
     let lower = if bucket == 0 { upper / 2.0 } else { bounds[bucket - 1] };
     if past[bucket] <= 0.0 || lower <= 0.0 || latency <= lower {
-        return if latency <= lower { 1.0 } else { 0.5 };
+        return all(if latency <= lower { 1.0 } else { 0.5 });
     }
     let total: f64 = past.iter().sum();
     let far = above(past, bucket);
     let near = far + past[bucket];
     // A tail that was never seen is half a request.
     let survival = |count: f64| count.clamp(0.5_f64.min(0.4 * total), total - 0.5_f64.min(0.4 * total)) / total;
-    let normal = |survival: f64| erfc_inv(2.0 * survival);
+    let normal = |survival: f64| std::f64::consts::SQRT_2 * erfc_inv(2.0 * survival);
     let (first, last) = (normal(survival(near)), normal(survival(far)));
     let position = (latency / lower).ln() / (upper / lower).ln();
-    let at = 0.5 * erfc(first + position * (last - first)) * total;
-    ((at - far) / (near - far)).clamp(0.0, 1.0)
+    let at = 0.5 * erfc((first + position * (last - first)) / std::f64::consts::SQRT_2) * total;
+    Inside { part: ((at - far) / (near - far)).clamp(0.0, 1.0), width: last - first }
 }
 
 /// Requests above a latency; inside a bucket, by the bucket's own slope.
@@ -155,7 +243,7 @@ pub(crate) fn above_latency(bounds: &[f64], counts: &[f64], latency: f64) -> f64
     if bounds.get(bucket).is_some_and(|bound| *bound <= latency) {
         return above(counts, bucket);
     }
-    above(counts, bucket) + part * share_above(bounds, counts, bucket, latency)
+    above(counts, bucket) + part * inside(bounds, counts, bucket, latency).part
 }
 
 /// The latency below which this share of the requests is; the last bound if it is above all, nothing without requests.
@@ -176,10 +264,16 @@ pub(crate) fn quantile(bounds: &[f64], counts: &[f64], share: f64) -> Option<f64
     bounds.last().copied()
 }
 
+/// Whether the latency of this share of the requests is above every bound: its value is not known then.
+pub(crate) fn is_above_all(counts: &[f64], share: f64) -> bool {
+    let total: f64 = counts.iter().sum();
+    counts.last().is_some_and(|last| *last > (1.0 - share) * total)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollback::stats::mixture::{COMPONENTS, ratios};
+    use crate::rollback::stats::mixture::ratios;
 
     const BOUNDS: [f64; 4] = [0.1, 0.2, 0.4, 0.8];
 
@@ -201,6 +295,7 @@ mod tests {
         assert_eq!(quantile(&BOUNDS, &counts, 0.5), Some(0.1));
         assert_eq!(quantile(&BOUNDS, &counts, 0.999), Some(0.8));
         assert_eq!(quantile(&BOUNDS, &[0.0; 5], 0.5), None);
+        assert!(is_above_all(&counts, 0.99) && !is_above_all(&counts, 0.95) && !is_above_all(&[0.0; 5], 0.5));
     }
 
     #[test]

@@ -32,6 +32,13 @@ pub(crate) fn ratios(most: f64) -> Ratios {
     Ratios { all, logs: all.map(f64::ln) }
 }
 
+impl Ratios {
+    /// One over each ratio.
+    pub(crate) fn inverse(&self) -> Self {
+        Self { all: self.all.map(f64::recip), logs: self.logs.map(|log| -log) }
+    }
+}
+
 /// Sum of the masses of all ratios, tested at every tick.
 #[derive(Clone, Debug)]
 pub(crate) struct Mixture {

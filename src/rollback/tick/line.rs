@@ -2,6 +2,8 @@
 
 use super::{Arm, Buckets, Kpi, Segment, Tick};
 use crate::clock::Timestamp;
+use crate::rollback::fields::{path_of, shown, shown_to, without_bom};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -10,6 +12,9 @@ use std::marker::PhantomData;
 
 /// Longest line.
 const LINE_MAX: usize = 16 << 20;
+
+/// Longest message of the JSON reader, in characters.
+const MESSAGE_MAX: usize = 500;
 
 /// A line that is no tick, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,8 +87,9 @@ struct Line {
     stage: Option<f64>,
     #[serde(default)]
     cumulative: bool,
+    #[serde(deserialize_with = "object")]
     canary: Arm,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object_or_null")]
     baseline: Option<Arm>,
 }
 
@@ -97,7 +103,7 @@ enum At {
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Seconds(seconds) => seconds.fmt(f),
+            Self::Seconds(seconds) => f.write_str(&super::say(*seconds)),
             Self::Time(time) => time.fmt(f),
         }
     }
@@ -120,7 +126,7 @@ pub(crate) fn unique<'de, K: Deserialize<'de> + Ord + fmt::Debug, V: Deserialize
             let mut map = BTreeMap::new();
             while let Some((key, value)) = entries.next_entry::<K, V>()? {
                 if map.contains_key(&key) {
-                    return Err(A::Error::custom(format!("duplicate key {key:?}")));
+                    return Err(A::Error::custom(format!("duplicate key {}", shown(&format!("{key:?}")))));
                 }
                 map.insert(key, value);
             }
@@ -129,6 +135,47 @@ pub(crate) fn unique<'de, K: Deserialize<'de> + Ord + fmt::Debug, V: Deserialize
     }
 
     from.deserialize_map(Unique(PhantomData))
+}
+
+/// A value that is written as an object alone: serde takes a struct's fields from a list, too.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+
+        from.deserialize_map(Fields(PhantomData)).map(Self)
+    }
+}
+
+/// Reads an object.
+pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    Object::deserialize(from).map(|Object(value)| value)
+}
+
+/// Reads an object, or nothing from null.
+pub(crate) fn object_or_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::deserialize(from)?.map(|Object(value)| value))
+}
+
+/// Reads a map of objects whose keys are all different.
+pub(crate) fn unique_objects<'de, K: Deserialize<'de> + Ord + fmt::Debug, V: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<K, V>, D::Error> {
+    let objects: BTreeMap<K, Object<V>> = unique(from)?;
+    Ok(objects.into_iter().map(|(key, Object(value))| (key, value)).collect())
 }
 
 impl TickReader {
@@ -149,6 +196,7 @@ impl TickReader {
             let message = format!("longer than {} MiB", LINE_MAX >> 20);
             return Err(TickError { line: self.line, message });
         }
+        let line = if self.line == 1 { without_bom(line) } else { line };
         if line.trim().is_empty() {
             return Ok(None);
         }
@@ -157,7 +205,8 @@ impl TickReader {
 
     fn tick(&mut self, text: &str) -> Result<Tick, String> {
         let json = &mut serde_json::Deserializer::from_str(text);
-        let line: Line = serde_path_to_error::deserialize(&mut *json).map_err(|error| named(&error))?;
+        let Object(line) =
+            serde_path_to_error::deserialize::<_, Object<Line>>(&mut *json).map_err(|error| named(&error))?;
         json.end().map_err(|error| placed(&error))?;
         let at = self.time(&line)?;
         let problems = |error: crate::config::ConfigError| {
@@ -210,18 +259,21 @@ impl TickReader {
 /// The path before the message, and the place in the line: every line is the first one of its own text.
 fn named(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let message = placed(error.inner());
-    match error.path().to_string().trim_end_matches(['?', '.']) {
+    match &*path_of(error.path()) {
         "" => message,
         path => format!("{path}: {message}"),
     }
 }
 
 fn placed(error: &serde_json::Error) -> String {
+    // It may quote any text of the line.
     let message = error.to_string();
     match message.rsplit_once(" at line ") {
-        Some((before, _)) if error.column() > 0 => format!("{before} (column {})", error.column()),
-        Some((before, _)) => before.to_owned(),
-        None => message,
+        Some((before, _)) if error.column() > 0 => {
+            format!("{} (column {})", shown_to(before, MESSAGE_MAX), error.column())
+        }
+        Some((before, _)) => shown_to(before, MESSAGE_MAX),
+        None => shown_to(&message, MESSAGE_MAX),
     }
 }
 

@@ -13,8 +13,19 @@ pub(crate) struct Now {
     pub(crate) in_stage: f64,
     /// Whether this is the first tick of a stage but the first.
     pub(crate) is_new_stage: bool,
-    /// Whether the canary has all of the traffic: a baseline is then not missing, it has ended.
+    /// Whether the canary has all of the traffic: a baseline without any is then not missing, it has ended. What it was
+    /// last is what the canary is compared with.
     pub(crate) is_full: bool,
+}
+
+/// Part of the canary's requests up to which those of the baseline are stray ones, once the canary has all of the traffic.
+const STRAY: f64 = 0.01;
+
+impl Now {
+    /// Whether the stage has ended the baseline: it has only stray requests beside those of the canary.
+    pub(super) fn has_ended(&self, canary: f64, baseline: f64) -> bool {
+        self.is_full && baseline <= STRAY * canary
+    }
 }
 
 /// Finding of a trigger at a tick.

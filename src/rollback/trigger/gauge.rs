@@ -12,20 +12,51 @@ pub(crate) struct Gauge {
     /// The last values.
     canary: Option<f64>,
     baseline: Option<f64>,
+    usual: Usual,
     bad: Lasting,
-    is_full: bool,
+    /// Whether the baseline has ended, and its usual value is the one to compare with.
+    has_ended: bool,
+}
+
+/// Mean of the baseline's value in the last minute of its traffic.
+#[derive(Clone, Copy, Debug, Default)]
+struct Usual {
+    sum: f64,
+    seconds: f64,
+}
+
+/// Seconds after which a value has lost 63 % of its weight.
+const MEMORY: f64 = 60.0;
+
+impl Usual {
+    fn add(&mut self, value: f64, seconds: f64) {
+        let keep = (-seconds / MEMORY).exp();
+        self.sum = self.sum * keep + value * seconds;
+        self.seconds = self.seconds * keep + seconds;
+    }
+
+    fn value(self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.sum / self.seconds)
+    }
 }
 
 impl Gauge {
     pub(crate) fn new(settings: GaugeSettings) -> Self {
-        Self { settings, canary: None, baseline: None, bad: Lasting::default(), is_full: false }
+        let (usual, bad) = (Usual::default(), Lasting::default());
+        Self { settings, canary: None, baseline: None, usual, bad, has_ended: false }
     }
 
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
         let Some(value) = canary.gauges.get(&self.settings.gauge).copied() else { return false };
         self.canary = Some(value);
-        self.is_full = now.is_full;
-        self.baseline = baseline.and_then(|arm| arm.gauges.get(&self.settings.gauge)).copied();
+        let live = baseline.and_then(|arm| arm.gauges.get(&self.settings.gauge)).copied();
+        // Instances without traffic may still report: an idle baseline is nothing to compare with.
+        let requests = (canary.requests(), baseline.map_or(0.0, Arm::requests));
+        self.has_ended = now.is_full && live.is_none() || requests.0 > 0.0 && now.has_ended(requests.0, requests.1);
+        self.baseline = if self.has_ended { self.usual.value() } else { live };
+        if let Some(value) = self.baseline.filter(|_| !self.has_ended) {
+            self.usual.add(value, now.seconds);
+        }
         if let Some(is_bad) = self.is_bad(value) {
             self.bad.look(now.elapsed, is_bad, |lasted| lasted >= self.settings.lasting);
         }
@@ -38,7 +69,7 @@ impl Gauge {
     }
 
     fn is_comparable(&self) -> bool {
-        self.settings.above.is_some() || self.settings.below.is_some() || self.baseline.is_some() || self.is_full
+        self.settings.above.is_some() || self.settings.below.is_some() || self.baseline.is_some()
     }
 
     /// A limit that the baseline breaks as well is no fault of the canary. `None` if a ratio is asked for and there is no
@@ -75,8 +106,9 @@ impl Gauge {
             return Finding::new(TriggerState::NotMeasured, format!("{name} is not measured"));
         };
         let state = self.state();
+        let verb = if self.has_ended { "was" } else { "is" };
         let than = self.baseline.map_or(", the baseline's is not measured".to_owned(), |baseline| {
-            format!(", the baseline's is {baseline:.3}")
+            format!(", the baseline's {verb} {baseline:.3}")
         });
         let more = match self.bad.lasted() {
             Some(lasted) => format!("; out of bounds for {lasted:.0} s of {:.0} s", self.settings.lasting),

@@ -5,7 +5,7 @@ use super::look::Look;
 use super::segments::BySegment;
 use crate::rollback::policy::LatencySettings;
 use crate::rollback::stats::errors::{Counts, ErrorModel};
-use crate::rollback::stats::latency::{LatencyModel, QUANTILES, TailIncrements, above_latency, quantile};
+use crate::rollback::stats::latency::{LatencyModel, QUANTILES, TailIncrements, above_latency, is_above_all, quantile};
 use crate::rollback::stats::mixture::{COMPONENTS, Mixture, Ratios, ratios};
 use crate::rollback::tick::{Arm, Buckets};
 use crate::rollback::verdict::TriggerState;
@@ -39,6 +39,8 @@ pub(crate) struct Latency {
     /// When both arms were last compared, and whether they are now.
     compared: Option<f64>,
     is_live: bool,
+    /// Whether the canary is compared with what the baseline was before it ended.
+    is_recalled: bool,
 }
 
 /// A process of each quantile from the start with a small margin, and one whose starts are spread with a larger one: clean
@@ -90,6 +92,7 @@ impl Latency {
             look: settings.look_once.map(|needed| Look::new(needed, settings.alpha, 1.0)),
             compared: None,
             is_live: false,
+            is_recalled: false,
             settings,
         }
     }
@@ -99,38 +102,53 @@ impl Latency {
         let added = seconds / self.settings.horizon + if now.is_new_stage { STAGE } else { 0.0 };
         let mut sums = NONE;
         let (mut requests, mut slow) = (0.0, 0.0);
-        let mut changed = false;
-        for buckets in self.shown.values_mut() {
+        let (mut changed, mut is_recalled) = (false, false);
+        // The baseline that has ended is shown as it was.
+        for (_, buckets) in self.shown.iter_mut().filter(|(arm, _)| !now.is_full || **arm == "canary") {
             buckets.counts.iter_mut().for_each(|count| *count *= (-seconds / SHOWN).exp());
         }
         for (name, segment) in &canary.segments {
             let Some(own) = &segment.latency.success else { continue };
-            requests += own.counts.iter().sum::<f64>();
+            let of_segment = own.counts.iter().sum::<f64>();
+            requests += of_segment;
             if let Some((_, edge)) = self.objective() {
                 slow += above_latency(&own.le, &own.counts, edge);
             }
             self.show("canary", own);
             let other = baseline.and_then(|arm| arm.segments.get(name)?.latency.success.as_ref());
-            let Some(other) = other.filter(|other| other.le == own.le) else { continue };
-            self.show("baseline", other);
-            if let Some(look) = &mut self.look {
-                look.histograms(&own.counts, &other.counts);
+            let has_ended = now.has_ended(of_segment, other.map_or(0.0, |other| other.counts.iter().sum()));
+            let other = other.filter(|other| other.le == own.le && !has_ended);
+            if other.is_none() && !(has_ended && self.objective().is_none()) {
+                continue;
             }
-            if other.counts.iter().any(|count| *count > 0.0) {
-                self.compared = Some(now.elapsed);
+            if let Some(other) = other {
+                self.show("baseline", other);
+                if let Some(look) = &mut self.look {
+                    look.histograms(&own.counts, &other.counts);
+                }
+                if other.counts.iter().any(|count| *count > 0.0) {
+                    self.compared = Some(now.elapsed);
+                }
             }
             let margins = [self.settings.margin, self.settings.late_margin];
             let new = || (LatencyModel::new(margins), self.total.begun());
             let (model, tails) = self.segments.seen(name, now.elapsed, new);
-            changed |= model.begin(&own.le);
             let mut increments = NONE;
-            model.step(&own.counts, &other.counts, seconds, &self.ratios, &mut increments);
+            if let Some(other) = other {
+                changed |= model.begin(&own.le);
+                model.step(&own.counts, &other.counts, seconds, &self.ratios, &mut increments);
+            } else if model.recall(&own.le, &own.counts, seconds, &self.ratios, &mut increments) {
+                is_recalled = true;
+            } else {
+                continue;
+            }
             tails.step(&increments, added, seconds);
             for (sum, of) in sums.as_flattened_mut().iter_mut().zip(increments.as_flattened()) {
                 sum.iter_mut().zip(of).for_each(|(sum, of)| *sum += of);
             }
         }
-        if self.compared == Some(now.elapsed) {
+        let is_compared = self.compared == Some(now.elapsed);
+        if is_compared || is_recalled {
             self.total.step(&sums, added, seconds);
         }
         self.step_objective(slow, requests, added, seconds);
@@ -140,13 +158,13 @@ impl Latency {
         let (evidence, threshold) = (self.evidence, 1.0 / self.settings.alpha);
         let enough = self.samples >= self.settings.minimum_requests;
         // A baseline that is missing ends no pause: a recorded one is another question.
-        let is_compared = self.compared == Some(now.elapsed);
-        let is_asked = is_compared || self.settings.objective.is_some() || self.compared.is_none();
+        let is_asked = is_compared || is_recalled || self.settings.objective.is_some() || self.compared.is_none();
         let is_over = evidence < 0.5 * threshold && requests > 0.0 && is_asked;
         self.held = evidence >= threshold && enough || self.held && !is_over;
         let is_recent = |at: f64| now.elapsed - at <= LOST.max(3.0 * seconds);
-        self.is_live = self.compared.is_some_and(is_recent);
-        requests > 0.0 && !changed && (is_compared || self.objective().is_some() || now.is_full)
+        self.is_live = self.compared.is_some_and(is_recent) && (is_compared || !now.is_full);
+        self.is_recalled = is_recalled && !is_compared;
+        requests > 0.0 && !changed && (is_compared || is_recalled || self.objective().is_some())
     }
 
     /// Forgets the evidence, and not what was learned of the traffic.
@@ -228,13 +246,21 @@ impl Latency {
             return Finding { canary, baseline, ..look.finding() };
         }
         let state = self.state();
-        let milliseconds =
-            |seconds: Option<f64>| seconds.map_or("-".to_owned(), |seconds| format!("{:.0} ms", seconds * 1e3));
+        let milliseconds = |seconds: f64| format!("{:.0} ms", seconds * 1e3);
+        let said = |arm: &str, seconds: Option<f64>| {
+            let Some(seconds) = seconds else { return "-".to_owned() };
+            let is_above = self.shown.get(arm).is_some_and(|shown| is_above_all(&shown.counts, 0.99));
+            format!("{}{}", if is_above { "above " } else { "" }, milliseconds(seconds))
+        };
         let than = match self.objective() {
             Some((share, edge)) => {
-                format!(", at most {} may take longer than {}", percent(share), milliseconds(Some(edge)))
+                format!(", at most {} may take longer than {}", percent(share), milliseconds(edge))
             }
-            None => format!(", the baseline's {}", milliseconds(baseline)),
+            None if self.is_recalled => {
+                let baseline = said("baseline", baseline);
+                format!(", that of the baseline, which has no traffic any more, was {baseline}")
+            }
+            None => format!(", the baseline's {}", said("baseline", baseline)),
         };
         let more = match state {
             TriggerState::NoData => "; the bounds of the buckets changed, so the comparison begins anew".to_owned(),
@@ -253,7 +279,7 @@ impl Latency {
                 state,
                 canary,
                 baseline,
-                format!("p99 of the canary is {}{than}{more}", milliseconds(canary)),
+                format!("p99 of the canary is {}{than}{more}", said("canary", canary)),
             )
         }
     }

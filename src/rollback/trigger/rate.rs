@@ -7,7 +7,7 @@ use super::finding::Now;
 use super::look::Look;
 use super::segments::BySegment;
 use crate::rollback::policy::{Question, RateSettings};
-use crate::rollback::stats::errors::{Counts, ErrorModel};
+use crate::rollback::stats::errors::{Counts, ErrorModel, Seconds};
 use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, Ratios, ratios};
 use crate::rollback::verdict::TriggerState;
 
@@ -45,6 +45,8 @@ pub(crate) struct Rate {
     what: What,
     ratios: Ratios,
     near: Ratios,
+    /// The same for results that are rarer than they should be.
+    rarer: Ratios,
     segments: BySegment<Strand>,
     total: Mixture,
     /// The canary alone against a limit.
@@ -58,6 +60,8 @@ pub(crate) struct Rate {
     /// When both arms were last compared; and whether that is too long ago.
     compared: Option<f64>,
     is_lost: bool,
+    /// Whether the stage has ended the baseline, so that its last rate is the one to compare with.
+    is_ended: bool,
     certainty: Certainty,
     /// Certain state, held until the evidence is under half of its threshold.
     held: Option<Held>,
@@ -161,6 +165,7 @@ impl Rate {
         Self {
             ratios: ratios(RATIO_MAX),
             near: ratios(WARM_UP_RATIO_MAX),
+            rarer: ratios(WARM_UP_RATIO_MAX).inverse(),
             segments: BySegment::new(),
             total: Mixture::with_ratio(START),
             alone: Mixture::new(START),
@@ -171,6 +176,7 @@ impl Rate {
             distinct_seconds: 0.0,
             compared: None,
             is_lost: true,
+            is_ended: false,
             certainty: Certainty { evidence: 0.0, threshold: 1.0 / settings.alpha, is_alone: true },
             held: None,
             by_good: None,
@@ -192,16 +198,25 @@ impl Rate {
         let is_kpi = matches!(self.what, What::Kpi(_));
         let (mut sum, mut warm, mut limit, mut alone) = (NONE, NONE, NONE, NONE);
         let (mut requests, mut errors) = (0.0, 0.0);
+        let mut by_second = Some(Seconds { error: 0.0, active: 0.0 });
         let (mut is_compared, mut is_alone) = (false, false);
         for (name, arms) in arms {
             let (Some(canary), baseline) = arms else { continue };
+            let is_live =
+                |baseline: &Counts| baseline.requests > 0.0 && !now.has_ended(canary.requests, baseline.requests);
+            let baseline = baseline.filter(is_live);
             requests += canary.requests;
             errors += canary.errors;
+            if canary.errors > 0.0 {
+                by_second = by_second
+                    .zip(canary.seconds)
+                    .map(|(sum, of)| Seconds { error: sum.error + of.error, active: sum.active + of.active });
+            }
             self.shown.add_canary(&canary);
             let strand = self.segments.seen(name, now.elapsed, || Strand::new(self.total.entered(), now.elapsed));
             let Strand { model, evidence, .. } = strand;
             let mut own = NONE;
-            if let Some(baseline) = baseline.as_ref().filter(|baseline| baseline.requests > 0.0) {
+            if let Some(baseline) = &baseline {
                 (is_compared, strand.compared) = (true, true);
                 strand.last = now.elapsed;
                 self.compared = Some(now.elapsed);
@@ -231,54 +246,69 @@ impl Rate {
                 evidence.add(added);
                 evidence.step(&own, seconds);
             }
+            // A stage with all of the traffic has ended the baseline: it is not waited for.
             let is_lonely = (baseline.is_none() && !strand.compared && self.compared.is_none())
+                || (baseline.is_none() && now.is_full)
                 || now.elapsed - strand.last > LOST.max(3.0 * seconds);
             if let Some(rate) = strand_limit(&self.settings, strand, is_lonely) {
                 is_alone = true;
-                strand.model.alone(&canary, rate, &self.near, &mut alone);
+                if self.by_good == Some(true) && !matches!(self.settings.question, Question::Limit(_)) {
+                    strand.model.alone(&good(&canary), 0.5 * strand.model.rate(), &self.rarer, &mut alone);
+                } else {
+                    strand.model.alone(&canary, rate, &self.near, &mut alone);
+                }
+                if is_warm && now.is_full {
+                    strand.model.alone(&canary, self.settings.warm_up_limit, &self.near, &mut limit);
+                }
                 self.samples_alone += canary.requests;
             }
             for (sum, own) in sum.iter_mut().zip(own) {
                 *sum += own;
             }
-            match baseline.as_ref().filter(|baseline| baseline.requests > 0.0) {
-                Some(baseline) if self.by_good == Some(true) => {
-                    strand.model.learn(&good(baseline), Some(&good(&canary)), seconds);
-                }
-                baseline => strand.model.learn(&canary, baseline, seconds),
+            match (&baseline, self.by_good) {
+                (Some(baseline), Some(true)) => strand.model.learn(&good(baseline), Some(&good(&canary)), seconds),
+                (None, Some(true)) => strand.model.learn(&good(&canary), None, seconds),
+                (baseline, _) => strand.model.learn(&canary, baseline.as_ref(), seconds),
             }
         }
         if is_compared {
             self.total.add(added);
             self.total.step(&sum, seconds);
         }
-        if let Some(warm_up) = self.warm_up.as_mut().filter(|_| is_compared) {
-            warm_up.relative.step(&warm, seconds);
+        self.is_ended = now.is_full && !is_compared && self.compared.is_some();
+        if let Some(warm_up) = self.warm_up.as_mut().filter(|_| is_compared || self.is_ended) {
+            warm_up.relative.step(if is_compared { &warm } else { &alone }, seconds);
             warm_up.absolute.step(&limit, seconds);
         }
         if is_alone {
             self.alone.add(added);
             self.alone.step(&alone, seconds);
         }
-        if is_compared && !is_alone {
+        if is_compared && !is_alone && !now.is_full {
             // Both arms again: what was found without the baseline may have been an outage of both.
             self.alone = Mixture::new(START);
             self.samples_alone = 0.0;
         }
-        self.is_lost = self.compared.is_none_or(|at| now.elapsed - at > LOST.max(3.0 * seconds));
+        self.is_lost = self.is_ended || self.compared.is_none_or(|at| now.elapsed - at > LOST.max(3.0 * seconds));
         let before = self.certainty;
         self.certainty = self.find_certainty();
         self.samples += requests;
         if errors > 0.0 {
             // Of the time in which the evidence was more than none: errors of the usual rate are no second burst.
             let kept = if before.evidence < 1.0 { 0.0 } else { self.distinct_seconds };
-            self.distinct_seconds = kept + seconds.min(errors).min(1.0_f64.max(seconds));
+            // A long tick may have had all of its errors in one second, unless they are counted by second or go on.
+            let spread = match by_second {
+                Some(seconds_of) => seconds * seconds_of.error / seconds_of.active.max(1.0),
+                None if kept > 0.0 => seconds,
+                None => 1.0,
+            };
+            self.distinct_seconds = kept + spread.max(1.0).min(seconds).min(errors);
         }
         self.hold(if is_compared { &sum } else { &alone }, seconds);
-        // A business result is not judged by what its baseline was, unless the policy has a limit for it.
-        let is_remembered = self.compared.is_some() && (!is_kpi || now.is_full);
-        let is_limited = is_alone && (!is_kpi || self.is_limited() || self.settings.without_baseline.is_some());
-        requests > 0.0 && (is_compared || is_limited || is_remembered)
+        // A business result is not judged by what its baseline was, unless the policy has a limit for it or the stage has
+        // ended the baseline.
+        let is_limited = self.is_limited() || self.settings.without_baseline.is_some();
+        requests > 0.0 && (is_compared || is_alone && (!is_kpi || is_limited || now.is_full))
     }
 
     /// Forgets the evidence, and not what was learned of the traffic.

@@ -4,12 +4,12 @@ use super::event::{Action, Event, Job, Look, Outcome, Reading, Ready, Step};
 use super::retreat::Cause;
 use super::state::{Doing, End, Rollout, State};
 use crate::rollback::Decision;
-use crate::rollback::plan::{Gate, Level};
+use crate::rollback::plan::{Gate, Level, MOVE_ATTEMPTS};
 use crate::rollout::soak::Outcome as Soaked;
 use std::time::Duration;
 
 /// Pauses before the attempts at a weight: enough for a load balancer that restarts.
-const PAUSES: [Duration; 5] = [
+const PAUSES: [Duration; MOVE_ATTEMPTS as usize - 1] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
     Duration::from_secs(2),

@@ -18,7 +18,7 @@ impl Rate {
         let enough = match self.settings.question {
             // A baseline that is above the limit as well is an outage of both.
             Question::Limit(limit) => self.is_lost || !self.shown.rates().1.is_some_and(|rate| rate > limit),
-            _ => self.samples_alone >= self.settings.without_baseline_requests,
+            _ => self.is_ended || self.samples_alone >= self.settings.without_baseline_requests,
         };
         let alone = Certainty { evidence: if enough { self.alone.value() } else { 0.0 }, threshold, is_alone: true };
         // The smaller the baseline, the smaller the steps of the evidence: it stops at the threshold and not far beyond, so
@@ -26,10 +26,14 @@ impl Rate {
         let compared = threshold * (2.0 * self.shown.share()).max(1.0);
         let beside = match &self.warm_up {
             _ if self.compared.is_none() || self.is_limited() => return alone,
-            Some(warm_up) => (warm_up.value(), 1.0 / self.settings.warm_up_alpha),
-            None => (self.relative(), compared),
+            // Of the last rate, where the stage has ended the baseline.
+            Some(warm_up) => Certainty {
+                evidence: warm_up.value(),
+                threshold: 1.0 / self.settings.warm_up_alpha,
+                is_alone: self.is_ended,
+            },
+            None => Certainty { evidence: self.relative(), threshold: compared, is_alone: false },
         };
-        let beside = Certainty { evidence: beside.0, threshold: beside.1, is_alone: false };
         if alone.share() > beside.share().max(1.0) { alone } else { beside }
     }
 

@@ -49,10 +49,11 @@ impl Rate {
     /// Requests of the canary so far, and those that are needed.
     fn needed(&self) -> (f64, f64) {
         let least = self.settings.minimum_requests;
-        if self.is_lost && !self.is_limited() {
-            return (self.samples_alone, least.max(self.settings.without_baseline_requests));
+        match () {
+            () if !self.is_lost || self.is_limited() => (self.samples, least),
+            () if self.is_ended => (self.samples_alone, least),
+            () => (self.samples_alone, least.max(self.settings.without_baseline_requests)),
         }
-        (self.samples, least)
     }
 
     fn sentence(&self, state: TriggerState, canary: Option<f64>, baseline: Option<f64>) -> String {
