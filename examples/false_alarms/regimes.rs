@@ -97,6 +97,11 @@ pub(crate) fn clean() -> Vec<Regime> {
 
 const OUTAGE: Shared = Shared::Outage { from: 600.0, times: 200.0 };
 
+/// Latencies that are nearly all in one bucket, from 64 to 128 ms.
+fn narrow(median: f64) -> Latencies {
+    Latencies { median, sigma: 0.03, bounds: Latencies::exponential(2.0, 14), ..Latencies::default() }
+}
+
 /// Variations of the traffic and of the ticks.
 pub(crate) fn variations() -> Vec<Regime> {
     let of = |name, world| Regime { name, world, goal: CLEAN };
@@ -125,6 +130,7 @@ pub(crate) fn variations() -> Vec<Regime> {
                 ..world()
             },
         ),
+        of("latencies in one bucket, near its bound", World { latencies: Some(narrow(0.12)), ..world() }),
     ]
 }
 
@@ -155,6 +161,15 @@ pub(crate) fn faults() -> Vec<Regime> {
         slow("latency x 1.5", Fault { slower: 1.5, ..Fault::default() }, within(12.0)),
         slow("latency x 1.5, from minute 15", Fault { slower: 1.5, from: 900.0, ..Fault::default() }, Goal::None),
         slow("2 % take 300 ms longer", Fault { slow_share: 0.02, added: 0.3, ..Fault::default() }, within(20.0)),
+        Regime {
+            name: "latencies in one bucket: 2 % take 300 ms longer",
+            world: World {
+                latencies: Some(narrow(0.09)),
+                fault: Fault { slow_share: 0.02, added: 0.3, ..Fault::default() },
+                ..world()
+            },
+            goal: within(20.0),
+        },
         slow("0.5 % take 1 s longer", Fault { slow_share: 0.005, added: 1.0, ..Fault::default() }, Goal::None),
     ]
 }

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problem, Problems};
 use humantime_serde::re::humantime;
 use serde_path_to_error::Segment as Step;
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::{Table, Value};
@@ -55,7 +55,7 @@ pub(crate) fn path_of(path: &serde_path_to_error::Path) -> String {
     let mut out = String::new();
     for step in path {
         match step {
-            Step::Seq { index } => out.push_str(&format!("[{index}]")),
+            Step::Seq { index } => _ = write!(out, "[{index}]"),
             Step::Map { key } | Step::Enum { variant: key } => {
                 out.push_str(if out.is_empty() { "" } else { "." });
                 out.push_str(&shown(key));

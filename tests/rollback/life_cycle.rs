@@ -104,7 +104,7 @@ fn a_tick_from_the_past_turns_no_clock_back() {
     let mut judge = Judge::new(Policy::default());
     run(&mut judge, 1..=60, 0.0, 5.0);
     judge.observe(tick(30, 0.0, 5.0));
-    assert_eq!(judge.finish().unwrap().at, 60.0);
+    assert!((judge.finish().unwrap().at - 60.0).abs() < 1e-9);
 }
 
 #[test]

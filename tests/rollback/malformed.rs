@@ -162,7 +162,7 @@ fn a_thousand_segments_are_ticks() {
 
 #[test]
 fn a_list_is_no_object_at_any_level() {
-    rejected(r#"[2, 5, false, {}, null]"#, "invalid type: sequence, expected an object");
+    rejected("[2, 5, false, {}, null]", "invalid type: sequence, expected an object");
     rejected(r#"{"at": 2, "canary": [{}]}"#, "canary: invalid type: sequence, expected an object");
     rejected(r#"{"at": 2, "canary": {}, "baseline": [{}]}"#, "baseline: invalid type: sequence");
     rejected(&canary(r#""segments": {"a": [100, null, 5, null, null, {}]}"#), "canary.segments.a: invalid type");

@@ -77,4 +77,5 @@ pub use model::{
     Action, ActionKind, Alert, AlertKind, Cut, DataChange, DataKind, Escalation, Gate, Lag, LagKind, Level, Plan,
     Preserve, Recovery, Stage, Traffic, TrafficKind,
 };
+#[cfg(feature = "rollout")]
 pub(crate) use model::{MOVE_ATTEMPTS, SERVICE, is_service};

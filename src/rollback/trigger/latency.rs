@@ -36,11 +36,19 @@ pub(crate) struct Latency {
     /// Of the last tick.
     evidence: f64,
     look: Option<Look>,
-    /// When both arms were last compared, and whether they are now.
+    /// When both arms were last compared.
     compared: Option<f64>,
-    is_live: bool,
-    /// Whether the canary is compared with what the baseline was before it ended.
-    is_recalled: bool,
+    other: Other,
+}
+
+/// The other side of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Other {
+    /// A baseline with traffic.
+    Live,
+    /// What the baseline was before the stage ended it.
+    Recalled,
+    None,
 }
 
 /// A process of each quantile from the start with a small margin, and one whose starts are spread with a larger one: clean
@@ -91,8 +99,7 @@ impl Latency {
             evidence: 0.0,
             look: settings.look_once.map(|needed| Look::new(needed, settings.alpha, 1.0)),
             compared: None,
-            is_live: false,
-            is_recalled: false,
+            other: Other::None,
             settings,
         }
     }
@@ -162,8 +169,11 @@ impl Latency {
         let is_over = evidence < 0.5 * threshold && requests > 0.0 && is_asked;
         self.held = evidence >= threshold && enough || self.held && !is_over;
         let is_recent = |at: f64| now.elapsed - at <= LOST.max(3.0 * seconds);
-        self.is_live = self.compared.is_some_and(is_recent) && (is_compared || !now.is_full);
-        self.is_recalled = is_recalled && !is_compared;
+        self.other = match self.compared {
+            Some(at) if is_compared || !now.is_full && is_recent(at) => Other::Live,
+            _ if is_recalled => Other::Recalled,
+            _ => Other::None,
+        };
         requests > 0.0 && !changed && (is_compared || is_recalled || self.objective().is_some())
     }
 
@@ -192,7 +202,7 @@ impl Latency {
 
     /// The limit of the canary alone: the policy's, or that of a recorded baseline while there is no live one.
     fn objective(&self) -> Option<(f64, f64)> {
-        self.settings.objective.or_else(|| self.settings.recorded.filter(|_| !self.is_live))
+        self.settings.objective.or_else(|| self.settings.recorded.filter(|_| self.other != Other::Live))
     }
 
     /// Adds to the faded counts that people read.
@@ -212,7 +222,7 @@ impl Latency {
     fn find_evidence(&self) -> f64 {
         if let Some((share, edge)) = self.objective() {
             // A baseline that misses the objective as well is an outage of both.
-            let missed = self.is_live
+            let missed = self.other == Other::Live
                 && self.shown.get("baseline").is_some_and(|shown| {
                     above_latency(&shown.le, &shown.counts, edge) > share * shown.counts.iter().sum::<f64>()
                 });
@@ -256,7 +266,7 @@ impl Latency {
             Some((share, edge)) => {
                 format!(", at most {} may take longer than {}", percent(share), milliseconds(edge))
             }
-            None if self.is_recalled => {
+            None if self.other == Other::Recalled => {
                 let baseline = said("baseline", baseline);
                 format!(", that of the baseline, which has no traffic any more, was {baseline}")
             }

@@ -2,14 +2,16 @@
 
 mod certainty;
 mod report;
+mod spread;
 
 use super::finding::Now;
 use super::look::Look;
 use super::segments::BySegment;
 use crate::rollback::policy::{Question, RateSettings};
-use crate::rollback::stats::errors::{Counts, ErrorModel, Seconds};
+use crate::rollback::stats::errors::{Counts, ErrorModel};
 use crate::rollback::stats::mixture::{COMPONENTS, Increments, Mixture, Ratios, ratios};
 use crate::rollback::verdict::TriggerState;
+use spread::Spread;
 
 const NONE: Increments = [0.0; COMPONENTS];
 /// Part of the mass that is there from the start; the rest is added evenly over the horizon.
@@ -197,8 +199,7 @@ impl Rate {
         let is_warm = self.warm_up.is_some();
         let is_kpi = matches!(self.what, What::Kpi(_));
         let (mut sum, mut warm, mut limit, mut alone) = (NONE, NONE, NONE, NONE);
-        let (mut requests, mut errors) = (0.0, 0.0);
-        let mut by_second = Some(Seconds { error: 0.0, active: 0.0 });
+        let (mut requests, mut spread) = (0.0, Spread::new());
         let (mut is_compared, mut is_alone) = (false, false);
         for (name, arms) in arms {
             let (Some(canary), baseline) = arms else { continue };
@@ -206,12 +207,7 @@ impl Rate {
                 |baseline: &Counts| baseline.requests > 0.0 && !now.has_ended(canary.requests, baseline.requests);
             let baseline = baseline.filter(is_live);
             requests += canary.requests;
-            errors += canary.errors;
-            if canary.errors > 0.0 {
-                by_second = by_second
-                    .zip(canary.seconds)
-                    .map(|(sum, of)| Seconds { error: sum.error + of.error, active: sum.active + of.active });
-            }
+            spread.add(&canary);
             self.shown.add_canary(&canary);
             let strand = self.segments.seen(name, now.elapsed, || Strand::new(self.total.entered(), now.elapsed));
             let Strand { model, evidence, .. } = strand;
@@ -293,17 +289,7 @@ impl Rate {
         let before = self.certainty;
         self.certainty = self.find_certainty();
         self.samples += requests;
-        if errors > 0.0 {
-            // Of the time in which the evidence was more than none: errors of the usual rate are no second burst.
-            let kept = if before.evidence < 1.0 { 0.0 } else { self.distinct_seconds };
-            // A long tick may have had all of its errors in one second, unless they are counted by second or go on.
-            let spread = match by_second {
-                Some(seconds_of) => seconds * seconds_of.error / seconds_of.active.max(1.0),
-                None if kept > 0.0 => seconds,
-                None => 1.0,
-            };
-            self.distinct_seconds = kept + spread.max(1.0).min(seconds).min(errors);
-        }
+        self.count_seconds(&spread, before.evidence, seconds);
         self.hold(if is_compared { &sum } else { &alone }, seconds);
         // A business result is not judged by what its baseline was, unless the policy has a limit for it or the stage has
         // ended the baseline.
