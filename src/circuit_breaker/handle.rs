@@ -12,6 +12,7 @@ use super::snapshot::Snapshot;
 use super::state::State;
 use super::ticket::Ticket;
 use super::totals::Totals;
+use super::usual_time::UsualTime;
 use super::waiters::Place;
 use crate::clock::Clock;
 use crate::events::Subscription;
@@ -194,6 +195,11 @@ impl Owner for CircuitBreaker {
     #[inline]
     fn stopwatch(&self) -> &Stopwatch {
         &self.shared.stopwatch
+    }
+
+    #[inline]
+    fn usual(&self) -> &UsualTime {
+        &self.shared.usual
     }
 
     fn abandon(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {

@@ -82,6 +82,7 @@ mod thread_counters;
 mod throttle;
 mod ticket;
 mod totals;
+mod usual_time;
 mod waiters;
 mod window;
 

@@ -3,6 +3,7 @@
 use super::machine::types::Left;
 use super::slow_calls::Stopwatch;
 use super::ticket::Ticket;
+use super::usual_time::UsualTime;
 use super::waiters::Place;
 use crate::outcome::Classification;
 use crate::reject::Rejected;
@@ -55,6 +56,9 @@ pub trait Owner: Clone + 'static {
 
     /// Times its calls.
     fn stopwatch(&self) -> &Stopwatch;
+
+    /// The usual time to an answer.
+    fn usual(&self) -> &UsualTime;
 
     /// Records that the caller left.
     fn abandon(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left);

@@ -148,7 +148,7 @@ impl<H: PermitOwner> Permit<H> {
         if let Some(upload) = self.upload.take() {
             self.ticket.started = self.ticket.started.saturating_add(upload.waited());
         }
-        let (was_slow, learns) = self.holder.stopwatch().time_answer(self.ticket.started);
+        let (was_slow, learns) = self.holder.stopwatch().time_answer(self.holder.usual(), self.ticket.started);
         (self.was_slow, self.learns) = (Some(was_slow), learns);
     }
 
@@ -166,7 +166,7 @@ impl<H: PermitOwner> Permit<H> {
     #[inline]
     fn learn(&mut self, outcome: Outcome) {
         if std::mem::take(&mut self.learns) && outcome == Outcome::Success {
-            self.holder.stopwatch().learn(self.ticket.started);
+            self.holder.usual().learn(self.holder.stopwatch().clock.coarse(), self.ticket.started);
         }
     }
 
@@ -183,7 +183,7 @@ impl<H: PermitOwner> Permit<H> {
 
     /// Returns whether the caller has waited too long for the answer, or for the next part of it.
     fn has_waited(&self) -> bool {
-        self.holder.stopwatch().has_waited(self.ticket.started, self.is_flowing)
+        self.holder.stopwatch().has_waited(self.holder.usual(), self.ticket.started, self.is_flowing)
     }
 
     #[cold]

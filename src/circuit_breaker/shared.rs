@@ -18,6 +18,7 @@ use super::slow_calls::Stopwatch;
 use super::thread_counters::ThreadCounters;
 use super::ticket::Ticket;
 use super::totals::Accumulator;
+use super::usual_time::UsualTime;
 use super::waiters::Waiters;
 use crate::clock::{Clock, Instant};
 use crate::events::Events;
@@ -46,6 +47,7 @@ pub(super) const STATE: u64 = 0b111;
 pub(crate) struct Shared {
     name: &'static str,
     pub(super) stopwatch: Stopwatch,
+    pub(super) usual: UsualTime,
     pub(super) word: AtomicU64,
     steady_until: AtomicU64,
     pub(super) rejects_until: AtomicU64,
@@ -75,6 +77,7 @@ impl Shared {
         let shared = Self {
             name,
             stopwatch: Stopwatch::new(clock),
+            usual: UsualTime::new(),
             word: AtomicU64::new(0),
             steady_until: AtomicU64::new(0),
             rejects_until: AtomicU64::new(0),
@@ -215,7 +218,7 @@ impl Shared {
         let mut core = self.core.lock();
         let now = self.stopwatch.now(core.machine.follows_flights());
         core.absorb(&self.thread_counters);
-        core.machine.set_unanswered_after(self.stopwatch.unanswered_after());
+        core.machine.set_unanswered_after(self.stopwatch.unanswered_after(&self.usual));
         let before = core.machine.door();
         let result = work(&mut core, now);
         let mut aftermath = self.mirror(&mut core);

@@ -36,7 +36,8 @@
 //! [`minimum_calls`](crate::circuit_breaker::CircuitBreakerBuilder::minimum_calls) asks for, or
 //! [`consecutive_failures_threshold`](crate::circuit_breaker::CircuitBreakerBuilder::consecutive_failures_threshold) where it is set, were
 //! left after [`unanswered_after`](crate::circuit_breaker::CircuitBreakerBuilder::unanswered_after), and not one answer came between them.
-//! That time is four times what answers usually take, at least 50 ms.
+//! That time is four times what answers usually take, at least 50 ms. What is usual is a running median, of each key its
+//! own: long polls among short calls do not lengthen it.
 //!
 //! So hedges are free: the loser of a race is dropped, and the winner's answer ends the run. Clients that click away are
 //! free, too: they leave before the usual time, or others are answered meanwhile. An abandoned call is never a failure:

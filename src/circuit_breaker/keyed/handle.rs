@@ -14,6 +14,7 @@ use crate::circuit_breaker::snapshot::Snapshot;
 use crate::circuit_breaker::state::State;
 use crate::circuit_breaker::ticket::Ticket;
 use crate::circuit_breaker::totals::Totals;
+use crate::circuit_breaker::usual_time::UsualTime;
 use crate::classify::{ByType, Classify};
 use crate::events::Subscription;
 use crate::keyed_table::{Key, keyed_handles};
@@ -145,6 +146,10 @@ impl<K: Key> Owner for KeyHandle<K> {
 
     fn stopwatch(&self) -> &Stopwatch {
         &self.group.stopwatch
+    }
+
+    fn usual(&self) -> &UsualTime {
+        &self.entry.value.usual
     }
 
     fn abandon(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {
