@@ -20,6 +20,7 @@ use crate::outcome::Classification;
 use crate::reject::Rejected;
 use crate::shared_ref::SharedRef;
 use crate::sync::Arc;
+use crate::upload::Upload;
 use std::fmt;
 use std::task::Context;
 use std::time::Duration;
@@ -200,6 +201,10 @@ impl Owner for CircuitBreaker {
     #[inline]
     fn usual(&self) -> &UsualTime {
         &self.shared.usual
+    }
+
+    fn follow_upload(&self, ticket: &Ticket, upload: &Upload) {
+        self.shared.follow_upload(ticket, upload);
     }
 
     fn abandon(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {

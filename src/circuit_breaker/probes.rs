@@ -14,9 +14,10 @@
 //!                                             its caller left
 //!
 //!   at the limit, or when no place is left:
-//!     results, flowing, flowed ──▶ Close or Open by their rate; what flows or flowed is a success
-//!     only waiting or lost     ──▶ Open
-//!     nothing                  ──▶ stay, silently
+//!     results, flowing, flowed    ──▶ Close or Open by their rate; what flows or flowed is a success
+//!     only waiting for its caller ──▶ stay: all places are given out anew, and the limit counts anew
+//!     only waiting or lost        ──▶ Open
+//!     nothing                     ──▶ stay, silently
 //! ```
 //!
 //! The limit counts from the first probe, so that a round without traffic has none. A place that was lost to a caller
@@ -26,6 +27,7 @@
 use super::config::{HalfOpen, HalfOpenDecision, ProbeLimit, Rules, TimeoutTo};
 use super::window::counts::Counts;
 use crate::clock::Instant;
+use crate::upload::Upload;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -70,6 +72,10 @@ pub(crate) struct Probes {
     /// Probes whose callers left: after a moment, and after they had waited long enough.
     left_early: u32,
     unanswered: u32,
+    /// Places that were given out again, of probes whose callers left after a moment.
+    again: u32,
+    /// Probes whose handlers may wait for their callers' bodies, and when they began.
+    uploads: Vec<(Instant, Upload)>,
     /// The newest results, as many as the decision looks at: (failed, slow).
     results: VecDeque<(bool, bool)>,
 }
@@ -86,6 +92,8 @@ impl Probes {
             flowed: 0,
             left_early: 0,
             unanswered: 0,
+            again: 0,
+            uploads: Vec::new(),
             results: VecDeque::new(),
         }
     }
@@ -124,10 +132,27 @@ impl Probes {
         self.waiting + self.flowing + self.flowed == 0 && self.results.is_empty()
     }
 
+    /// The handler of a probe that has just begun may wait for its caller's body.
+    pub(crate) fn follow_upload(&mut self, upload: Upload, now: Instant) {
+        self.uploads.retain(|(_, upload)| !upload.is_over());
+        self.uploads.push((now, upload));
+    }
+
     /// The response of a probe flows.
     pub(crate) fn flow(&mut self) {
         self.waiting -= 1;
         self.flowing += 1;
+    }
+
+    /// Returns whether one more place may be given out again.
+    fn is_given_again(&mut self) -> bool {
+        self.again += 1;
+        self.again <= self.places
+    }
+
+    /// A place is free again. They are never more than the round has: it may have given them out anew.
+    fn give_back(&mut self) {
+        self.left = (self.left + 1).min(self.places);
     }
 
     fn end(&mut self, was_flowing: bool) {
@@ -155,10 +180,12 @@ impl Probes {
             }
             Lost::Abandoned { is_unanswered: false } => {
                 self.left_early += 1;
-                self.left_early <= self.places
+                self.is_given_again()
             }
         };
-        self.left += u32::from(is_free_again);
+        if is_free_again {
+            self.give_back();
+        }
         self.when_over(settings, rules)
     }
 
@@ -172,7 +199,7 @@ impl Probes {
     ) -> Option<Decision> {
         self.end(was_flowing);
         if settings.limit == ProbeLimit::InFlight {
-            self.left += 1;
+            self.give_back();
         }
         self.results.push_back((failed, slow));
         let decided = match settings.decision {
@@ -186,17 +213,37 @@ impl Probes {
         decided.or_else(|| self.when_over(settings, rules))
     }
 
-    /// The decision at the limit; `None` to stay, as nothing has begun.
-    pub(crate) fn at_limit(&mut self, settings: &HalfOpen, rules: &Rules) -> Option<Decision> {
+    /// The decision at the limit, that lasts so long; `None` to stay, as nothing has begun, or nothing but uploads.
+    pub(crate) fn at_limit(
+        &mut self,
+        now: Instant,
+        limit: Duration,
+        settings: &HalfOpen,
+        rules: &Rules,
+    ) -> Option<Decision> {
         match settings.timeout_to {
             TimeoutTo::Closed => return Some(Decision::Close),
             TimeoutTo::Open => {}
+        }
+        if self.waits_for_callers(now, limit) {
+            (self.left, self.again, self.deadline) = (self.places, 0, now.saturating_add(limit));
+            return None;
         }
         let decided = self.by_what_is_there(settings, rules);
         if decided.is_none() {
             self.deadline = Instant::NEVER;
         }
         decided
+    }
+
+    /// Returns whether there are probes only that have not lasted for so long without the waits for their callers.
+    fn waits_for_callers(&self, now: Instant, limit: Duration) -> bool {
+        let is_excused = |(began, upload): &&(Instant, Upload)| {
+            let lasted = now.saturating_duration_since(began.saturating_add(upload.waited_until(now)));
+            !upload.is_over() && lasted < limit
+        };
+        let is_undecided = self.results.is_empty() && self.flowing + self.flowed == 0 && self.waiting > 0;
+        is_undecided && self.uploads.iter().filter(is_excused).count() == self.waiting as usize
     }
 
     /// The decision of a round that no further probe can come to.

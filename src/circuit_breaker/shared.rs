@@ -25,6 +25,7 @@ use crate::events::Events;
 use crate::outcome::{Classification, Outcome, RetryAfter};
 use crate::reject::{Mechanism, RejectReason, Rejected};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use crate::upload::Upload;
 
 /// Calls are admitted without the lock.
 pub(super) const ADMITS: u64 = 1 << 3;
@@ -143,6 +144,14 @@ impl Shared {
         // Acquire: pairs with the store in `mirror`.
         if !ticket.part.is_plain() || self.word.load(Ordering::Acquire) & AWAITS_ANSWER != 0 {
             ticket.part = self.with_machine(|machine, now| machine.record_head(ticket.generation, ticket.part, now));
+        }
+    }
+
+    /// Records that the handler may wait for its caller's body, if that means something.
+    pub(crate) fn follow_upload(&self, ticket: &Ticket, upload: &Upload) {
+        let Ticket { generation, part, .. } = *ticket;
+        if !part.is_plain() {
+            self.with_machine(|machine, now| machine.follow_upload(generation, part, upload.clone(), now));
         }
     }
 

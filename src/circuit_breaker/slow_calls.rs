@@ -1,29 +1,15 @@
 //! Distinguishes slow calls from others, with as few readings of the exact clock as possible.
 
 use super::config::CircuitBreakerConfig;
+use super::machine::types::Part;
 use super::usual_time::UsualTime;
 use crate::clock::{Clock, Instant, nanos};
 use crate::sync::{AtomicU64, Ordering};
+use crate::upload::Upload;
 use std::time::Duration;
 
 /// The coarse clock may lag: nearer to the threshold than this, or a tenth of it, the exact one is read.
 const COARSE_MARGIN: u64 = 50_000_000; // nanoseconds
-
-/// The time that a handler has waited for its caller's body.
-#[cfg(feature = "http")]
-pub(crate) use crate::classify::upload::Upload;
-
-/// The time that a handler has waited for its caller's body: none without requests that have one.
-#[cfg(not(feature = "http"))]
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Upload {}
-
-#[cfg(not(feature = "http"))]
-impl Upload {
-    pub(crate) fn waited(self) -> Duration {
-        match self {}
-    }
-}
 
 /// Times calls against the slow-call threshold.
 #[derive(Debug)]
@@ -72,17 +58,11 @@ impl Stopwatch {
         since != Instant::NEVER && waited >= long
     }
 
-    /// Times how long a handler waits for its caller's body, if calls are timed and it is one that can be watched.
-    #[cfg(feature = "http")]
-    pub(crate) fn time_upload<Request: 'static>(&self, request: &mut Request) -> Option<Upload> {
+    /// Times how long a handler waits for its caller's body, if that matters to the call and the body can be watched: one
+    /// of a call that may be slow, or of a probe.
+    pub(crate) fn time_upload<Request: 'static>(&self, part: Part, request: &mut Request) -> Option<Upload> {
         let has_rule = self.threshold.load(Ordering::Relaxed) != u64::MAX;
-        has_rule.then(|| crate::classify::upload::time(request, &self.clock)).flatten()
-    }
-
-    #[cfg(not(feature = "http"))]
-    #[expect(clippy::unused_self, reason = "no request has a body")]
-    pub(crate) fn time_upload<Request: 'static>(&self, _: &mut Request) -> Option<Upload> {
-        None
+        (has_rule || part == Part::PROBE).then(|| crate::upload::time(request, &self.clock)).flatten()
     }
 
     /// Returns whether a call that began then and is answered now was slow, and whether its usual time should
@@ -114,6 +94,11 @@ impl Stopwatch {
     /// The time for the machine: exact if calls in flight are timed by it, else that of the last tick.
     pub(crate) fn now(&self, exactly: bool) -> Instant {
         if exactly { self.clock.now() } else { self.clock.coarse() }
+    }
+
+    /// Start of a call that plays this part: a probe always has one, as its round does not count the waits for its caller.
+    pub(crate) fn start_of(&self, part: Part) -> Instant {
+        if part == Part::PROBE { self.clock.now() } else { self.start() }
     }
 
     /// Start of a call; [`Instant::NEVER`], without a clock read, if no setting needs it.

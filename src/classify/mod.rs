@@ -85,8 +85,6 @@ mod by_type;
 mod grpc;
 #[cfg(feature = "http")]
 mod http;
-#[cfg(feature = "http")]
-pub(crate) mod upload;
 
 #[cfg(feature = "http")]
 pub use self::body::WatchBody;

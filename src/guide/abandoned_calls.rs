@@ -16,7 +16,7 @@
 //! | 429, 408, gRPC `RESOURCE_EXHAUSTED` | nothing: a client asked too often, or was slow | failure |
 //! | 499 | nothing | success |
 //! | the caller leaves before the answer | nothing | *unanswered*, if it had waited long enough; else nothing |
-//! | time spent waiting for the caller's upload | not counted as slowness (axum, tonic) | counted |
+//! | time spent waiting for the caller's upload | not counted (axum, tonic): as slowness, in flight too, and as time of a probe | counted |
 //! | a request whose own body broke off, or that could not be built | nothing | nothing |
 //! | a rejection of this crate or of tower's `LoadShed` further inside | nothing | nothing |
 //!
@@ -115,6 +115,8 @@
 //!
 //! - **Little traffic**: the results so far, by their rate. Successes and no failure close.
 //! - **Streams only**: one that flows, or flowed until its reader left, is a success.
+//! - **Uploads only** (inbound): a probe whose handler waits for its caller's body has not hung. The round goes on for
+//!   as long again, with all its places: callers that never send their bodies do not keep others out.
 //! - **Hung probes only**: open again, and the open time grows. Those probes may hang on; while they do, the next rounds
 //!   ask with one probe at a time.
 //! - **Callers that left at once**: their places are given out again, each once. If nothing else comes, open again for

@@ -26,6 +26,7 @@ use crate::reject::Mechanism;
 use crate::reject::{CallError, Rejected};
 use crate::shared_ref::Counted;
 use crate::sync::Arc;
+use crate::upload::Upload;
 use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
@@ -150,6 +151,10 @@ impl<K: Key> Owner for KeyHandle<K> {
 
     fn usual(&self) -> &UsualTime {
         &self.entry.value.usual
+    }
+
+    fn follow_upload(&self, ticket: &Ticket, upload: &Upload) {
+        self.group.follow_upload(&self.entry, ticket, upload);
     }
 
     fn abandon(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {
