@@ -5,10 +5,10 @@
 //!   ┌───────┐ ─────────────────▶ ┌─────────┐ ────────────────▶ a result: decides as soon as it is certain
 //!   │ place │                    │ waiting │
 //!   └───────┘ ◀───────────────── └─────────┘ ────────────────▶ lost: every place lost ──▶ Open
-//!              it says nothing        │       its caller left
-//!                                     │ head of the response
-//!                                     ▼
-//!                                ┌─────────┐ ────────────────▶ a result
+//!       ▲      it says nothing        │       its caller left
+//!       │                             │ head of the response
+//!       │      its place, once        ▼
+//!       └─────────────────────── ┌─────────┐ ────────────────▶ a result
 //!                                │ flowing │  the body ends
 //!                                └─────────┘ ────────────────▶ flowed
 //!                                             its caller left
@@ -20,9 +20,10 @@
 //!     nothing                     ──▶ stay, silently
 //! ```
 //!
-//! The limit counts from the first probe, so that a round without traffic has none. A place that was lost to a caller
-//! who left after a moment is given out again, as many times as there are places: enough for a hedge, too few for a
-//! flood.
+//! The limit counts from the first probe, so that a round without traffic has none. The place of a probe whose response
+//! flows, and one that was lost to a caller who left after a moment, is given out again, as many times in a round as there
+//! are places: enough for a hedge and for calls beside streams, too few for a flood. A round of twice as many streams
+//! waits for its limit. Of a limit on probes in flight, a response that flows takes no place at all.
 
 use super::config::{HalfOpen, HalfOpenDecision, ProbeLimit, Rules, TimeoutTo};
 use super::window::counts::Counts;
@@ -72,7 +73,7 @@ pub(crate) struct Probes {
     /// Probes whose callers left: after a moment, and after they had waited long enough.
     left_early: u32,
     unanswered: u32,
-    /// Places that were given out again, of probes whose callers left after a moment.
+    /// Places that were given out again, of probes that flow or whose callers left after a moment.
     again: u32,
     /// Probes whose handlers may wait for their callers' bodies, and when they began.
     uploads: Vec<(Instant, Upload)>,
@@ -139,9 +140,12 @@ impl Probes {
     }
 
     /// The response of a probe flows.
-    pub(crate) fn flow(&mut self) {
+    pub(crate) fn flow(&mut self, settings: &HalfOpen) {
         self.waiting -= 1;
         self.flowing += 1;
+        if settings.limit == ProbeLimit::InFlight || self.is_given_again() {
+            self.give_back();
+        }
     }
 
     /// Returns whether one more place may be given out again.
@@ -171,16 +175,16 @@ impl Probes {
         let is_free_again = match lost {
             Lost::Nothing if was_flowing => {
                 self.flowed += 1;
-                settings.limit == ProbeLimit::InFlight
+                false
             }
             Lost::Nothing => true,
             Lost::Abandoned { is_unanswered: true } => {
                 self.unanswered += 1;
-                settings.limit == ProbeLimit::InFlight
+                settings.limit == ProbeLimit::InFlight && !was_flowing
             }
             Lost::Abandoned { is_unanswered: false } => {
                 self.left_early += 1;
-                self.is_given_again()
+                !was_flowing && self.is_given_again()
             }
         };
         if is_free_again {
@@ -198,7 +202,7 @@ impl Probes {
         rules: &Rules,
     ) -> Option<Decision> {
         self.end(was_flowing);
-        if settings.limit == ProbeLimit::InFlight {
+        if settings.limit == ProbeLimit::InFlight && !was_flowing {
             self.give_back();
         }
         self.results.push_back((failed, slow));
@@ -246,9 +250,11 @@ impl Probes {
         is_undecided && self.uploads.iter().filter(is_excused).count() == self.waiting as usize
     }
 
-    /// The decision of a round that no further probe can come to.
+    /// The decision of a round that no further probe can come to, or that has seen as many end as it has places.
     fn when_over(&self, settings: &HalfOpen, rules: &Rules) -> Option<Decision> {
-        let is_over = self.unanswered >= self.places || self.left + self.waiting + self.flowing == 0;
+        let is_over = self.flowed >= self.places
+            || self.unanswered >= self.places && self.flowing == 0
+            || self.left + self.waiting + self.flowing == 0;
         is_over.then(|| self.by_what_is_there(settings, rules)).flatten()
     }
 

@@ -101,10 +101,10 @@
 //!   ┌───────┐ ─────────────────▶ ┌─────────┐ ────────────────▶ a result: decides as soon as it is certain
 //!   │ place │                    │ waiting │
 //!   └───────┘ ◀───────────────── └─────────┘ ────────────────▶ lost: every place lost ──▶ Open
-//!              it says nothing        │       its caller left
-//!                                     │ head of the response
-//!                                     ▼
-//!                                ┌─────────┐ ────────────────▶ a result
+//!       ▲      it says nothing        │       its caller left
+//!       │                             │ head of the response
+//!       │      its place, once        ▼
+//!       └─────────────────────── ┌─────────┐ ────────────────▶ a result
 //!                                │ flowing │  the body ends
 //!                                └─────────┘ ────────────────▶ flowed
 //!                                             its caller left
@@ -115,6 +115,8 @@
 //!
 //! - **Little traffic**: the results so far, by their rate. Successes and no failure close.
 //! - **Streams only**: one that flows, or flowed until its reader left, is a success.
+//! - **Calls beside streams**: a stream that flows leaves its place to one more probe, so ten streams do not keep ten
+//!   calls from deciding. A round has twice its places at most: a dependency whose streams hang later is not flooded.
 //! - **Uploads only** (inbound): a probe whose handler waits for its caller's body has not hung. The round goes on for
 //!   as long again, with all its places: callers that never send their bodies do not keep others out.
 //! - **Hung probes only**: open again, and the open time grows. Those probes may hang on; while they do, the next rounds

@@ -152,7 +152,7 @@ impl Machine {
         self.unanswered = 0;
         match &mut self.mode {
             Mode::HalfOpen(probes) if part == Part::PROBE => {
-                probes.flow();
+                probes.flow(&self.config.half_open);
                 Part::FLOWING_PROBE
             }
             _ => {
