@@ -40,6 +40,11 @@ impl Upload {
         self.waited() + now.saturating_duration_since(since)
     }
 
+    /// Returns whether the handler waits now.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.since.load(Ordering::Relaxed) != u64::MAX
+    }
+
     /// The call is answered, or its caller has left.
     pub(crate) fn end(&self) {
         self.0.is_answered.store(true, Ordering::Relaxed);

@@ -16,7 +16,7 @@
 //! | 429, 408, gRPC `RESOURCE_EXHAUSTED` | nothing: a client asked too often, or was slow | failure |
 //! | 499 | nothing | success |
 //! | the caller leaves before the answer | nothing | *unanswered*, if it had waited long enough; else nothing |
-//! | time spent waiting for the caller's upload | not counted (axum, tonic): as slowness, in flight too, and as time of a probe | counted |
+//! | time spent waiting for the caller's upload | not counted (axum, tonic): as slowness, in flight too, and as time of a probe or of an adaptive limit's round trip | counted |
 //! | a request whose own body broke off, or that could not be built | nothing | nothing |
 //! | a rejection of this crate or of tower's `LoadShed` further inside | nothing | nothing |
 //!

@@ -243,7 +243,11 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Pending<B, H> {
         }
         let breaker = self.mechanisms.breaker.as_ref();
         // The circuit is asked last: it may be a probe.
-        self.upload = breaker.and_then(|breaker| breaker.stopwatch().time_upload(Part::PROBE, request));
+        let by_breaker = breaker.and_then(|breaker| breaker.stopwatch().time_upload(Part::PROBE, request));
+        self.upload = by_breaker.or_else(|| self.held.watch_upload(request));
+        if let Some(upload) = &self.upload {
+            self.held.follow_upload(upload.clone());
+        }
     }
 
     /// Gives the permit back: no call was made.

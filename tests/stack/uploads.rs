@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::routing::post;
+use backstop::bulkhead::limit::Vegas;
 use backstop::circuit_breaker::keyed::KeyedCircuitBreaker;
 use backstop::circuit_breaker::{CircuitBreakerConfig, State};
 use backstop::clock::{Clock, ManualClock};
@@ -17,8 +18,9 @@ use futures_util::{FutureExt, StreamExt};
 use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tower::ServiceExt;
 
@@ -193,4 +195,52 @@ fn a_handler_that_hangs_with_its_callers_body_fails_a_round() {
     assert_eq!(breaker.state(), State::HalfOpen, "for ten seconds of its own");
     time.advance(60 * SECOND);
     assert_eq!(breaker.state(), State::Open);
+}
+
+/// Handlers that answer when told to, behind a limit that follows the time of answers.
+#[test]
+fn uploads_that_trickle_leave_an_adaptive_limit_alone() {
+    for by_protect in [false, true] {
+        let (clock, time) = Clock::manual();
+        let bulkhead =
+            Bulkhead::builder("handlers").clock(clock).max_concurrent_calls(40).adaptive(Vegas::new().max(200));
+        let bulkhead = bulkhead.build().unwrap();
+        let gate = Arc::new(Notify::new());
+        let passes = Arc::clone(&gate);
+        let app = Router::new().route(
+            "/",
+            post(async move |body: Bytes| {
+                passes.notified().await;
+                body.len().to_string()
+            }),
+        );
+        let app = if by_protect {
+            app.layer(protect().bulkhead(&bulkhead).respond())
+        } else {
+            app.layer(bulkhead.layer().respond())
+        };
+        let answer_all = |mut calls: Vec<Answer>| {
+            time.advance(10 * MILLISECOND);
+            gate.notify_waiters();
+            assert!(calls.iter_mut().all(|call| call.now_or_never().flatten() == Some(200)));
+        };
+        let round = || {
+            let uploads: Vec<_> = (0..30).map(|_| Upload::begin(&app, "/")).collect();
+            time.advance(10 * SECOND);
+            answer_all(uploads.into_iter().map(|upload| upload.end().1).collect());
+        };
+        let quick = || {
+            let call = |_| {
+                let mut call = answer(&app, request("/", Body::empty()));
+                assert_eq!(call.as_mut().now_or_never(), None);
+                call
+            };
+            answer_all((0..30).map(call).collect());
+        };
+        (0..50).for_each(|_| quick());
+        let before = bulkhead.snapshot().limit;
+        (0..50).for_each(|_| round());
+        let after = bulkhead.snapshot().limit;
+        assert!(after >= before, "from {before} to {after}, by protect(): {by_protect}");
+    }
 }
