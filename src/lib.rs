@@ -101,6 +101,7 @@ pub mod telemetry;
 mod thread_id;
 mod thread_lines;
 mod timer;
+mod upload;
 
 pub use bulkhead::Bulkhead;
 pub use circuit_breaker::CircuitBreaker;

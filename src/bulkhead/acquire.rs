@@ -1,6 +1,6 @@
 //! Waiting for a permit: as a future with a timer, or on a thread.
 
-use super::admission::{Entry, Wait, enter, enter_blocked, leave, poll_answer, try_enter_fast};
+use super::admission::{Entry, Wait, enter, enter_blocked, leave, poll_answer, try_enter_fast, watch_upload};
 use super::compartment::Answer;
 use super::owner::PermitOwner;
 use super::permit::Permit;
@@ -9,6 +9,7 @@ use crate::clock::Instant;
 use crate::reject::{RejectReason, Rejected};
 use crate::sync::Arc;
 use crate::timer::Timer;
+use crate::upload::Upload;
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::thread::Thread;
 use std::time::Duration;
@@ -78,17 +79,24 @@ pub(super) fn acquire_blocking<H: PermitOwner>(holder: &H, wait: Wait) -> Result
 pub(crate) struct Waiting<H: PermitOwner> {
     place: Place<H>,
     timer: Timer,
+    /// Of the call that it waits for.
+    upload: Option<Upload>,
 }
 
 impl<H: PermitOwner> Waiting<H> {
     pub(super) fn new(place: Place<H>) -> Self {
-        Self { place, timer: Timer::default() }
+        Self { place, timer: Timer::default(), upload: None }
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit<H>, Rejected>> {
         loop {
             let until = match self.place.look(cx.waker()) {
-                Ok(result) => return Poll::Ready(result),
+                Ok(result) => {
+                    if let (Ok(permit), Some(upload)) = (&result, self.upload.take()) {
+                        permit.follow_upload(upload);
+                    }
+                    return Poll::Ready(result);
+                }
                 Err(until) => until,
             };
             if until == Instant::NEVER {
@@ -132,6 +140,23 @@ impl<H: PermitOwner> Held<H> {
             *self = ready!(waiting.poll(cx))?.into();
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Watches how long the handler waits for its caller's body, if that may matter to this call.
+    pub(crate) fn watch_upload<Request: 'static>(&self, request: &mut Request) -> Option<Upload> {
+        match self {
+            Self::Waiting(waiting) => watch_upload(&waiting.place.holder, request),
+            Self::Permit(permit) => permit.as_ref()?.watch_upload(request),
+        }
+    }
+
+    /// The handler may wait for its caller's body.
+    pub(crate) fn follow_upload(&mut self, upload: Upload) {
+        match self {
+            Self::Waiting(waiting) => waiting.upload = Some(upload),
+            Self::Permit(Some(permit)) => permit.follow_upload(upload),
+            Self::Permit(None) => {}
+        }
     }
 
     pub(crate) fn take(&mut self) -> Option<Permit<H>> {

@@ -12,6 +12,7 @@ use crate::clock::Instant;
 use crate::outcome::Outcome;
 use crate::reject::{RejectReason, Rejected};
 use crate::sync::Ordering;
+use crate::upload::Upload;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -234,6 +235,21 @@ pub(super) fn sample<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Outcom
         }
         None
     });
+}
+
+/// Watches how long the handler waits for its caller's body, if the time of answers matters.
+#[cold]
+pub(super) fn watch_upload<H: PermitOwner, Request: 'static>(holder: &H, request: &mut Request) -> Option<Upload> {
+    let (compartment, counters) = (holder.compartment(), holder.counters());
+    let times = compartment.permits.word().has(LOCKED) && compartment.core(counters).machine.times_answers();
+    times.then(|| crate::upload::time(request, &counters.clock)).flatten()
+}
+
+/// The handler of a call may wait for its caller's body.
+pub(super) fn follow_upload<H: PermitOwner>(holder: &H, ticket: Ticket, upload: Upload) {
+    if ticket.hold != CallId::NONE {
+        holder.compartment().core(holder.counters()).machine.follow_upload(ticket.hold, upload);
+    }
 }
 
 /// The end of the permit's `max_hold`; `None` if it is not timed, or was revoked.

@@ -4,6 +4,7 @@
 //! that was revoked is not returned.
 
 use crate::clock::Instant;
+use crate::upload::Upload;
 use std::time::Duration;
 
 /// Bits of a number that are the place; the rest counts its uses.
@@ -42,13 +43,15 @@ pub(crate) enum Reported {
 }
 
 /// A call in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Timed {
     pub(crate) since: Instant,
     /// Calls in flight when it began, itself among them.
     pub(crate) in_flight: u32,
     pub(crate) partition: usize,
     pub(crate) told: Reported,
+    /// Waits of the handler for its caller's body.
+    pub(crate) upload: Option<Upload>,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +99,7 @@ impl InFlight {
 
     /// Start of the oldest call in flight.
     pub(crate) fn oldest(&mut self) -> Option<Instant> {
-        let began = |(_, slot): &(u64, Option<Timed>)| slot.map(|hold| hold.since);
+        let began = |(_, slot): &(u64, Option<Timed>)| slot.as_ref().map(|hold| hold.since);
         self.oldest_bound = self.places.iter().filter_map(began).min();
         self.oldest_bound
     }
@@ -106,7 +109,7 @@ impl InFlight {
         if self.oldest_bound.is_none_or(|bound| bound > deadline) {
             return Vec::new();
         }
-        let is_over = |slot: &Option<Timed>| slot.is_some_and(|hold| hold.since <= deadline);
+        let is_over = |slot: &Option<Timed>| slot.as_ref().is_some_and(|hold| hold.since <= deadline);
         let over: Vec<_> = (0..).zip(&self.places).filter(|(_, (_, slot))| is_over(slot)).map(|(i, _)| i).collect();
         let over = over.into_iter().filter_map(|place| self.clear(place)).collect();
         self.oldest();
@@ -136,7 +139,7 @@ mod tests {
     use super::*;
 
     fn hold(since: u64) -> Timed {
-        Timed { since: Instant::from_nanos(since), in_flight: 1, partition: 0, told: Reported::Nothing }
+        Timed { since: Instant::from_nanos(since), in_flight: 1, partition: 0, told: Reported::Nothing, upload: None }
     }
 
     #[test]

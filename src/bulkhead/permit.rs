@@ -1,11 +1,12 @@
 //! One call in flight.
 
-use super::admission::{exit, is_held, sample};
+use super::admission::{exit, follow_upload, is_held, sample, watch_upload};
 use super::handle::Bulkhead;
 use super::in_flight::CallId;
 use super::owner::PermitOwner;
 use super::permit_word::Ticket;
 use crate::outcome::{Classification, Outcome, Settle};
+use crate::upload::Upload;
 use std::fmt;
 
 /// The right to have one call in flight. Dropping it gives the place back, exactly once.
@@ -100,6 +101,16 @@ impl<H: PermitOwner> Permit<H> {
         if self.phase != Phase::Bypass {
             sample(&self.holder, self.ticket(), outcome);
         }
+    }
+
+    /// Watches how long the handler waits for its caller's body, if that matters to this call.
+    pub(crate) fn watch_upload<Request: 'static>(&self, request: &mut Request) -> Option<Upload> {
+        if self.hold == CallId::NONE { None } else { watch_upload(&self.holder, request) }
+    }
+
+    /// The handler may wait for its caller's body.
+    pub(crate) fn follow_upload(&self, upload: Upload) {
+        follow_upload(&self.holder, self.ticket(), upload);
     }
 
     /// The end of the permit's `max_hold`; `None` if it is not timed, or was revoked.

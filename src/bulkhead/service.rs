@@ -12,7 +12,7 @@ use super::select::Select;
 use crate::classify::{AnyResult, Classify};
 use crate::guarded::{Progress, State, wrapper};
 use crate::outcome::on_behalf_of;
-use crate::reject::{AsError, OnReject};
+use crate::reject::{AsError, OnReject, is_inbound};
 use std::borrow::Cow;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
@@ -45,6 +45,7 @@ wrapper!(BulkheadService<S, B, H, C, P>, "bulkhead");
 impl<S, B, H, C, P, Request> Service<Request> for BulkheadService<S, B, H, C, P>
 where
     S: Service<Request> + Clone,
+    Request: 'static,
     B: Select<Request>,
     H: ReleasePoint<S::Response> + Clone,
     C: Classify<S::Response, S::Error> + Clone,
@@ -91,7 +92,7 @@ where
 fn start_slow<S, Request, P, O, G: PermitOwner>(
     service: &mut S,
     is_ready: bool,
-    request: Request,
+    mut request: Request,
     holder: &G,
     is_selected: bool,
     bypasses: bool,
@@ -99,9 +100,10 @@ fn start_slow<S, Request, P, O, G: PermitOwner>(
 ) -> Progress<S, Request, S::Future, Held<G>, P::Rejection>
 where
     S: Service<Request> + Clone,
+    Request: 'static,
     P: OnReject<Request, S::Response, O, S::Error>,
 {
-    let held = if bypasses {
+    let mut held = if bypasses {
         count(&holder.counters().bypassed);
         Permit::bypass(holder.for_call()).into()
     } else if is_selected && let Ok(ticket) = try_enter_fast(holder) {
@@ -112,6 +114,11 @@ where
             Err(rejected) => return State::rejected(request, rejected, on_reject, |_| holder.count_fallback()),
         }
     };
+    if is_inbound::<P, _, _, _, _>(None)
+        && let Some(upload) = held.watch_upload(&mut request)
+    {
+        held.follow_upload(upload);
+    }
     match held {
         Held::Permit(mut guard) if is_ready => {
             let future = on_behalf_of(&mut guard, || service.call(request));

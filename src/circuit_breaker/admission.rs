@@ -112,7 +112,9 @@ impl Shared {
             admitted
         });
         match admitted {
-            Ok(Admission { generation, part, .. }) => Ok(Ticket { generation, part, started: self.stopwatch.start() }),
+            Ok(Admission { generation, part, .. }) => {
+                Ok(Ticket { generation, part, started: self.stopwatch.start_of(part) })
+            }
             Err(Denial { reason, retry_after }) => Err(self.rejected(reason, retry_after)),
         }
     }

@@ -12,6 +12,7 @@ use super::snapshot::Snapshot;
 use super::state::State;
 use super::ticket::Ticket;
 use super::totals::Totals;
+use super::usual_time::UsualTime;
 use super::waiters::Place;
 use crate::clock::Clock;
 use crate::events::Subscription;
@@ -19,6 +20,7 @@ use crate::outcome::Classification;
 use crate::reject::Rejected;
 use crate::shared_ref::SharedRef;
 use crate::sync::Arc;
+use crate::upload::Upload;
 use std::fmt;
 use std::task::Context;
 use std::time::Duration;
@@ -194,6 +196,15 @@ impl Owner for CircuitBreaker {
     #[inline]
     fn stopwatch(&self) -> &Stopwatch {
         &self.shared.stopwatch
+    }
+
+    #[inline]
+    fn usual(&self) -> &UsualTime {
+        &self.shared.usual
+    }
+
+    fn follow_upload(&self, ticket: &Ticket, upload: &Upload) {
+        self.shared.follow_upload(ticket, upload);
     }
 
     fn abandon(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {

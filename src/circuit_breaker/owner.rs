@@ -3,9 +3,11 @@
 use super::machine::types::Left;
 use super::slow_calls::Stopwatch;
 use super::ticket::Ticket;
+use super::usual_time::UsualTime;
 use super::waiters::Place;
 use crate::outcome::Classification;
 use crate::reject::Rejected;
+use crate::upload::Upload;
 use std::task::Context;
 
 /// Owner of permits: a [`CircuitBreaker`](super::CircuitBreaker), or one key's circuit. Sealed.
@@ -55,6 +57,12 @@ pub trait Owner: Clone + 'static {
 
     /// Times its calls.
     fn stopwatch(&self) -> &Stopwatch;
+
+    /// The usual time to an answer.
+    fn usual(&self) -> &UsualTime;
+
+    /// Records that the handler may wait for its caller's body, if that means something.
+    fn follow_upload(&self, ticket: &Ticket, upload: &Upload);
 
     /// Records that the caller left.
     fn abandon(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left);

@@ -3,11 +3,11 @@
 use super::handle::CircuitBreaker;
 use super::machine::types::{Left, Part};
 use super::owner::PermitOwner;
-use super::slow_calls::Upload;
 use super::ticket::Ticket;
 use crate::clock::Instant;
 use crate::outcome::{Classification, Outcome, Settle};
 use crate::reject::Rejected;
+use crate::upload::Upload;
 use std::fmt;
 use std::mem::ManuallyDrop;
 
@@ -99,7 +99,10 @@ impl<H: PermitOwner> Permit<H> {
     ) -> Option<Upload> {
         let ticket = Ticket { generation, part, started };
         let mut permit = Self::new(holder.for_call(), ticket, Phase::Carried, true, None); // the body may panic
-        let upload = holder.stopwatch().time_upload(request);
+        let upload = holder.stopwatch().time_upload(part, request);
+        if let Some(upload) = &upload {
+            holder.follow_upload(&ticket, upload);
+        }
         permit.phase = Phase::Settled;
         upload
     }
@@ -146,9 +149,10 @@ impl<H: PermitOwner> Permit<H> {
     #[inline(never)]
     fn time_answer(&mut self) {
         if let Some(upload) = self.upload.take() {
+            upload.end();
             self.ticket.started = self.ticket.started.saturating_add(upload.waited());
         }
-        let (was_slow, learns) = self.holder.stopwatch().time_answer(self.ticket.started);
+        let (was_slow, learns) = self.holder.stopwatch().time_answer(self.holder.usual(), self.ticket.started);
         (self.was_slow, self.learns) = (Some(was_slow), learns);
     }
 
@@ -166,24 +170,34 @@ impl<H: PermitOwner> Permit<H> {
     #[inline]
     fn learn(&mut self, outcome: Outcome) {
         if std::mem::take(&mut self.learns) && outcome == Outcome::Success {
-            self.holder.stopwatch().learn(self.ticket.started);
+            self.holder.usual().learn(self.holder.stopwatch().clock.coarse(), self.ticket.started);
         }
     }
 
     /// From now on the time is not counted in which the handler waits for its caller's body.
     pub(crate) fn time_upload<Request: 'static>(&mut self, request: &mut Request) {
-        if self.is_inbound && self.ticket.is_timed() {
-            *self.upload = self.holder.stopwatch().time_upload(request);
+        if let Some(upload) = self.watch_upload(request) {
+            self.set_upload(upload);
         }
     }
 
-    pub(crate) fn set_upload(&mut self, upload: Option<Upload>) {
-        *self.upload = upload.filter(|_| self.ticket.is_timed()); // settings may have changed while it waited
+    /// Watches the body, if that matters to this call.
+    pub(crate) fn watch_upload<Request: 'static>(&self, request: &mut Request) -> Option<Upload> {
+        let is_timed = self.is_inbound && self.ticket.is_timed();
+        is_timed.then(|| self.holder.stopwatch().time_upload(self.ticket.part, request)).flatten()
+    }
+
+    pub(crate) fn set_upload(&mut self, upload: Upload) {
+        // Settings may have changed while it waited.
+        if self.ticket.is_timed() {
+            self.holder.follow_upload(&self.ticket, &upload);
+            *self.upload = Some(upload);
+        }
     }
 
     /// Returns whether the caller has waited too long for the answer, or for the next part of it.
     fn has_waited(&self) -> bool {
-        self.holder.stopwatch().has_waited(self.ticket.started, self.is_flowing)
+        self.holder.stopwatch().has_waited(self.holder.usual(), self.ticket.started, self.is_flowing)
     }
 
     #[cold]
@@ -203,7 +217,9 @@ impl<H: PermitOwner> Permit<H> {
 
     fn abandon(&mut self, classification: Classification) {
         self.phase = Phase::Settled;
-        *self.upload = None;
+        if let Some(upload) = self.upload.take() {
+            upload.end();
+        }
         let left = match self.is_inbound {
             true => Left::Inbound,
             false if self.has_waited() => Left::Unanswered,

@@ -5,27 +5,30 @@
 //!   ┌───────┐ ─────────────────▶ ┌─────────┐ ────────────────▶ a result: decides as soon as it is certain
 //!   │ place │                    │ waiting │
 //!   └───────┘ ◀───────────────── └─────────┘ ────────────────▶ lost: every place lost ──▶ Open
-//!              it says nothing        │       its caller left
-//!                                     │ head of the response
-//!                                     ▼
-//!                                ┌─────────┐ ────────────────▶ a result
+//!       ▲      it says nothing        │       its caller left
+//!       │                             │ head of the response
+//!       │      its place, once        ▼
+//!       └─────────────────────── ┌─────────┐ ────────────────▶ a result
 //!                                │ flowing │  the body ends
 //!                                └─────────┘ ────────────────▶ flowed
 //!                                             its caller left
 //!
 //!   at the limit, or when no place is left:
-//!     results, flowing, flowed ──▶ Close or Open by their rate; what flows or flowed is a success
-//!     only waiting or lost     ──▶ Open
-//!     nothing                  ──▶ stay, silently
+//!     results, flowing, flowed    ──▶ Close or Open by their rate; what flows or flowed is a success
+//!     only waiting for its caller ──▶ stay: all places are given out anew, and the limit counts anew
+//!     only waiting or lost        ──▶ Open
+//!     nothing                     ──▶ stay, silently
 //! ```
 //!
-//! The limit counts from the first probe, so that a round without traffic has none. A place that was lost to a caller
-//! who left after a moment is given out again, as many times as there are places: enough for a hedge, too few for a
-//! flood.
+//! The limit counts from the first probe, so that a round without traffic has none. The place of a probe whose response
+//! flows, and one that was lost to a caller who left after a moment, is given out again, as many times in a round as there
+//! are places: enough for a hedge and for calls beside streams, too few for a flood. A round of twice as many streams
+//! waits for its limit. Of a limit on probes in flight, a response that flows takes no place at all.
 
 use super::config::{HalfOpen, HalfOpenDecision, ProbeLimit, Rules, TimeoutTo};
 use super::window::counts::Counts;
 use crate::clock::Instant;
+use crate::upload::Upload;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -70,6 +73,10 @@ pub(crate) struct Probes {
     /// Probes whose callers left: after a moment, and after they had waited long enough.
     left_early: u32,
     unanswered: u32,
+    /// Places that were given out again, of probes that flow or whose callers left after a moment.
+    again: u32,
+    /// Probes whose handlers may wait for their callers' bodies, and when they began.
+    uploads: Vec<(Instant, Upload)>,
     /// The newest results, as many as the decision looks at: (failed, slow).
     results: VecDeque<(bool, bool)>,
 }
@@ -86,6 +93,8 @@ impl Probes {
             flowed: 0,
             left_early: 0,
             unanswered: 0,
+            again: 0,
+            uploads: Vec::new(),
             results: VecDeque::new(),
         }
     }
@@ -124,10 +133,30 @@ impl Probes {
         self.waiting + self.flowing + self.flowed == 0 && self.results.is_empty()
     }
 
+    /// The handler of a probe that has just begun may wait for its caller's body.
+    pub(crate) fn follow_upload(&mut self, upload: Upload, now: Instant) {
+        self.uploads.retain(|(_, upload)| !upload.is_over());
+        self.uploads.push((now, upload));
+    }
+
     /// The response of a probe flows.
-    pub(crate) fn flow(&mut self) {
+    pub(crate) fn flow(&mut self, settings: &HalfOpen) {
         self.waiting -= 1;
         self.flowing += 1;
+        if settings.limit == ProbeLimit::InFlight || self.is_given_again() {
+            self.give_back();
+        }
+    }
+
+    /// Returns whether one more place may be given out again.
+    fn is_given_again(&mut self) -> bool {
+        self.again += 1;
+        self.again <= self.places
+    }
+
+    /// A place is free again. They are never more than the round has: it may have given them out anew.
+    fn give_back(&mut self) {
+        self.left = (self.left + 1).min(self.places);
     }
 
     fn end(&mut self, was_flowing: bool) {
@@ -146,19 +175,21 @@ impl Probes {
         let is_free_again = match lost {
             Lost::Nothing if was_flowing => {
                 self.flowed += 1;
-                settings.limit == ProbeLimit::InFlight
+                false
             }
             Lost::Nothing => true,
             Lost::Abandoned { is_unanswered: true } => {
                 self.unanswered += 1;
-                settings.limit == ProbeLimit::InFlight
+                settings.limit == ProbeLimit::InFlight && !was_flowing
             }
             Lost::Abandoned { is_unanswered: false } => {
                 self.left_early += 1;
-                self.left_early <= self.places
+                !was_flowing && self.is_given_again()
             }
         };
-        self.left += u32::from(is_free_again);
+        if is_free_again {
+            self.give_back();
+        }
         self.when_over(settings, rules)
     }
 
@@ -171,8 +202,8 @@ impl Probes {
         rules: &Rules,
     ) -> Option<Decision> {
         self.end(was_flowing);
-        if settings.limit == ProbeLimit::InFlight {
-            self.left += 1;
+        if settings.limit == ProbeLimit::InFlight && !was_flowing {
+            self.give_back();
         }
         self.results.push_back((failed, slow));
         let decided = match settings.decision {
@@ -186,11 +217,21 @@ impl Probes {
         decided.or_else(|| self.when_over(settings, rules))
     }
 
-    /// The decision at the limit; `None` to stay, as nothing has begun.
-    pub(crate) fn at_limit(&mut self, settings: &HalfOpen, rules: &Rules) -> Option<Decision> {
+    /// The decision at the limit, that lasts so long; `None` to stay, as nothing has begun, or nothing but uploads.
+    pub(crate) fn at_limit(
+        &mut self,
+        now: Instant,
+        limit: Duration,
+        settings: &HalfOpen,
+        rules: &Rules,
+    ) -> Option<Decision> {
         match settings.timeout_to {
             TimeoutTo::Closed => return Some(Decision::Close),
             TimeoutTo::Open => {}
+        }
+        if self.waits_for_callers(now, limit) {
+            (self.left, self.again, self.deadline) = (self.places, 0, now.saturating_add(limit));
+            return None;
         }
         let decided = self.by_what_is_there(settings, rules);
         if decided.is_none() {
@@ -199,9 +240,21 @@ impl Probes {
         decided
     }
 
-    /// The decision of a round that no further probe can come to.
+    /// Returns whether there are probes only that have not lasted for so long without the waits for their callers.
+    fn waits_for_callers(&self, now: Instant, limit: Duration) -> bool {
+        let is_excused = |(began, upload): &&(Instant, Upload)| {
+            let lasted = now.saturating_duration_since(began.saturating_add(upload.waited_until(now)));
+            !upload.is_over() && lasted < limit
+        };
+        let is_undecided = self.results.is_empty() && self.flowing + self.flowed == 0 && self.waiting > 0;
+        is_undecided && self.uploads.iter().filter(is_excused).count() == self.waiting as usize
+    }
+
+    /// The decision of a round that no further probe can come to, or that has seen as many end as it has places.
     fn when_over(&self, settings: &HalfOpen, rules: &Rules) -> Option<Decision> {
-        let is_over = self.unanswered >= self.places || self.left + self.waiting + self.flowing == 0;
+        let is_over = self.flowed >= self.places
+            || self.unanswered >= self.places && self.flowing == 0
+            || self.left + self.waiting + self.flowing == 0;
         is_over.then(|| self.by_what_is_there(settings, rules)).flatten()
     }
 

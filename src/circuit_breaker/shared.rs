@@ -18,12 +18,14 @@ use super::slow_calls::Stopwatch;
 use super::thread_counters::ThreadCounters;
 use super::ticket::Ticket;
 use super::totals::Accumulator;
+use super::usual_time::UsualTime;
 use super::waiters::Waiters;
 use crate::clock::{Clock, Instant};
 use crate::events::Events;
 use crate::outcome::{Classification, Outcome, RetryAfter};
 use crate::reject::{Mechanism, RejectReason, Rejected};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use crate::upload::Upload;
 
 /// Calls are admitted without the lock.
 pub(super) const ADMITS: u64 = 1 << 3;
@@ -46,6 +48,7 @@ pub(super) const STATE: u64 = 0b111;
 pub(crate) struct Shared {
     name: &'static str,
     pub(super) stopwatch: Stopwatch,
+    pub(super) usual: UsualTime,
     pub(super) word: AtomicU64,
     steady_until: AtomicU64,
     pub(super) rejects_until: AtomicU64,
@@ -75,6 +78,7 @@ impl Shared {
         let shared = Self {
             name,
             stopwatch: Stopwatch::new(clock),
+            usual: UsualTime::new(),
             word: AtomicU64::new(0),
             steady_until: AtomicU64::new(0),
             rejects_until: AtomicU64::new(0),
@@ -140,6 +144,14 @@ impl Shared {
         // Acquire: pairs with the store in `mirror`.
         if !ticket.part.is_plain() || self.word.load(Ordering::Acquire) & AWAITS_ANSWER != 0 {
             ticket.part = self.with_machine(|machine, now| machine.record_head(ticket.generation, ticket.part, now));
+        }
+    }
+
+    /// Records that the handler may wait for its caller's body, if that means something.
+    pub(crate) fn follow_upload(&self, ticket: &Ticket, upload: &Upload) {
+        let Ticket { generation, part, .. } = *ticket;
+        if !part.is_plain() {
+            self.with_machine(|machine, now| machine.follow_upload(generation, part, upload.clone(), now));
         }
     }
 
@@ -215,7 +227,7 @@ impl Shared {
         let mut core = self.core.lock();
         let now = self.stopwatch.now(core.machine.follows_flights());
         core.absorb(&self.thread_counters);
-        core.machine.set_unanswered_after(self.stopwatch.unanswered_after());
+        core.machine.set_unanswered_after(self.stopwatch.unanswered_after(&self.usual));
         let before = core.machine.door();
         let result = work(&mut core, now);
         let mut aftermath = self.mirror(&mut core);

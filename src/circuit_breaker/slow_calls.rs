@@ -1,33 +1,15 @@
 //! Distinguishes slow calls from others, with as few readings of the exact clock as possible.
 
 use super::config::CircuitBreakerConfig;
+use super::machine::types::Part;
+use super::usual_time::UsualTime;
 use crate::clock::{Clock, Instant, nanos};
 use crate::sync::{AtomicU64, Ordering};
+use crate::upload::Upload;
 use std::time::Duration;
 
 /// The coarse clock may lag: nearer to the threshold than this, or a tenth of it, the exact one is read.
 const COARSE_MARGIN: u64 = 50_000_000; // nanoseconds
-
-/// The least time after which a call counts as unanswered by default: many times what the coarse clock may lag.
-const UNANSWERED_LEAST: Duration = Duration::from_millis(50);
-/// The usual time, as many times.
-const UNANSWERED_TIMES: u64 = 4;
-
-/// The time that a handler has waited for its caller's body.
-#[cfg(feature = "http")]
-pub(crate) use crate::classify::upload::Upload;
-
-/// The time that a handler has waited for its caller's body: none without requests that have one.
-#[cfg(not(feature = "http"))]
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Upload {}
-
-#[cfg(not(feature = "http"))]
-impl Upload {
-    pub(crate) fn waited(self) -> Duration {
-        match self {}
-    }
-}
 
 /// Times calls against the slow-call threshold.
 #[derive(Debug)]
@@ -38,11 +20,6 @@ pub struct Stopwatch {
     /// The wait for an answer that is set, in nanoseconds; the maximum if it follows the usual time.
     unanswered_after: AtomicU64,
     stall_after: AtomicU64,
-    /// A moving average of the time to an answer, and when it was last moved, in nanoseconds. One call in that time
-    /// moves it, so that threads seldom write where all of them read, and so that the last answers before a dependency
-    /// hangs, the slowest of all, cannot lengthen the wait beyond the deadlines of callers.
-    usual: AtomicU64,
-    moved_at: AtomicU64,
 }
 
 impl Stopwatch {
@@ -52,8 +29,6 @@ impl Stopwatch {
             threshold: AtomicU64::new(u64::MAX),
             unanswered_after: AtomicU64::new(u64::MAX),
             stall_after: AtomicU64::new(u64::MAX),
-            usual: AtomicU64::new(0),
-            moved_at: AtomicU64::new(0),
         }
     }
 
@@ -65,68 +40,36 @@ impl Stopwatch {
     }
 
     /// How long a caller waits for an answer before its leaving says something.
-    pub(crate) fn unanswered_after(&self) -> Duration {
+    pub(crate) fn unanswered_after(&self, usual: &UsualTime) -> Duration {
         match self.unanswered_after.load(Ordering::Relaxed) {
-            u64::MAX => {
-                let usual = self.usual.load(Ordering::Relaxed);
-                Duration::from_nanos(usual.saturating_mul(UNANSWERED_TIMES)).max(UNANSWERED_LEAST)
-            }
+            u64::MAX => usual.unanswered_after(),
             nanos => Duration::from_nanos(nanos),
         }
     }
 
     /// Returns whether a caller has waited too long since then for an answer, or for the next part of it.
-    pub(crate) fn has_waited(&self, since: Instant, is_answered: bool) -> bool {
+    pub(crate) fn has_waited(&self, usual: &UsualTime, since: Instant, is_answered: bool) -> bool {
         let waited = self.clock.coarse().saturating_duration_since(since);
         let long = if is_answered {
             Duration::from_nanos(self.stall_after.load(Ordering::Relaxed))
         } else {
-            self.unanswered_after()
+            self.unanswered_after(usual)
         };
         since != Instant::NEVER && waited >= long
     }
 
-    /// Times how long a handler waits for its caller's body, if calls are timed and it is one that can be watched.
-    #[cfg(feature = "http")]
-    pub(crate) fn time_upload<Request: 'static>(&self, request: &mut Request) -> Option<Upload> {
+    /// Times how long a handler waits for its caller's body, if that matters to the call and the body can be watched: one
+    /// of a call that may be slow, or of a probe.
+    pub(crate) fn time_upload<Request: 'static>(&self, part: Part, request: &mut Request) -> Option<Upload> {
         let has_rule = self.threshold.load(Ordering::Relaxed) != u64::MAX;
-        has_rule.then(|| crate::classify::upload::time(request, &self.clock)).flatten()
+        (has_rule || part == Part::PROBE).then(|| crate::upload::time(request, &self.clock)).flatten()
     }
 
-    #[cfg(not(feature = "http"))]
-    #[expect(clippy::unused_self, reason = "no request has a body")]
-    pub(crate) fn time_upload<Request: 'static>(&self, _: &mut Request) -> Option<Upload> {
-        None
-    }
-
-    /// Returns whether a call that began then and is answered now was slow, and whether the usual time should
-    /// [learn](Self::learn) from it. One reading of the coarse clock serves both.
-    pub(crate) fn time_answer(&self, started: Instant) -> (bool, bool) {
+    /// Returns whether a call that began then and is answered now was slow, and whether its usual time should
+    /// [learn](UsualTime::learn) from it. One reading of the coarse clock serves both.
+    pub(crate) fn time_answer(&self, usual: &UsualTime, started: Instant) -> (bool, bool) {
         let now = self.clock.coarse();
-        (self.is_slow_at(now, started), self.learns_at(now, started))
-    }
-
-    /// Learns how long answers take, from one that has just come.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn learn(&self, started: Instant) {
-        let now = self.clock.coarse();
-        if self.learns_at(now, started) {
-            let usual = self.usual.load(Ordering::Relaxed);
-            let taken = now.as_nanos().saturating_sub(started.as_nanos());
-            self.moved_at.store(now.as_nanos(), Ordering::Relaxed);
-            let moved = if usual == 0 { taken } else { usual - usual / 8 + taken / 8 };
-            self.usual.store(moved, Ordering::Relaxed);
-        }
-    }
-
-    #[inline]
-    fn learns_at(&self, now: Instant, started: Instant) -> bool {
-        let usual = self.usual.load(Ordering::Relaxed);
-        let taken = now.as_nanos().saturating_sub(started.as_nanos());
-        let since = now.as_nanos().saturating_sub(self.moved_at.load(Ordering::Relaxed));
-        // Far shorter ones may move it at every tick: the first call of all may have taken long.
-        since >= usual.max(1) || since > 0 && taken < usual / 8
+        (self.is_slow_at(now, started), usual.learns(now, started))
     }
 
     /// Returns whether a call that began then has lasted longer than the threshold.
@@ -151,6 +94,11 @@ impl Stopwatch {
     /// The time for the machine: exact if calls in flight are timed by it, else that of the last tick.
     pub(crate) fn now(&self, exactly: bool) -> Instant {
         if exactly { self.clock.now() } else { self.clock.coarse() }
+    }
+
+    /// Start of a call that plays this part: a probe always has one, as its round does not count the waits for its caller.
+    pub(crate) fn start_of(&self, part: Part) -> Instant {
+        if part == Part::PROBE { self.clock.now() } else { self.start() }
     }
 
     /// Start of a call; [`Instant::NEVER`], without a clock read, if no setting needs it.
@@ -178,36 +126,5 @@ mod tests {
             time.advance(Duration::from_nanos(1));
             assert!(stopwatch.is_slow(started));
         }
-    }
-
-    /// A thousand calls in flight, one in a hundred of them seven times as long as usual.
-    #[test]
-    fn the_slow_answers_before_a_hang_hardly_lengthen_the_wait() {
-        let (clock, time) = Clock::manual();
-        let stopwatch = Stopwatch::new(clock.clone());
-        let answer_all = |times: &[u64]| {
-            let began = clock.now();
-            for at in times {
-                let passed = clock.now().saturating_duration_since(began);
-                time.advance(Duration::from_millis(*at).saturating_sub(passed));
-                stopwatch.learn(began);
-            }
-        };
-        (0..100).for_each(|_| answer_all(&[1_000]));
-        assert_eq!(stopwatch.unanswered_after(), Duration::from_secs(4));
-        answer_all(&(0..1_000).map(|n| 1_000 + 6 * n).collect::<Vec<_>>());
-        assert!(stopwatch.unanswered_after() < Duration::from_secs(10), "{:?}", stopwatch.unanswered_after());
-    }
-
-    #[test]
-    fn a_slow_first_call_is_soon_forgotten() {
-        let (clock, time) = Clock::manual();
-        let stopwatch = Stopwatch::new(clock.clone());
-        for millis in std::iter::once(30_000).chain([10; 100]) {
-            let started = clock.now();
-            time.advance(Duration::from_millis(millis));
-            stopwatch.learn(started);
-        }
-        assert!(stopwatch.unanswered_after() < Duration::from_millis(500), "{:?}", stopwatch.unanswered_after());
     }
 }

@@ -90,8 +90,6 @@ mod grpc;
 mod http;
 #[cfg(feature = "http")]
 mod status;
-#[cfg(feature = "http")]
-pub(crate) mod upload;
 
 #[cfg(feature = "http")]
 pub use self::body::WatchBody;

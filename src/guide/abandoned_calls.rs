@@ -17,7 +17,7 @@
 //! | 429, 408, gRPC `RESOURCE_EXHAUSTED` | nothing: a client asked too often, or was slow | failure |
 //! | 499 | nothing | success |
 //! | the caller leaves before the answer | nothing | *unanswered*, if it had waited long enough; else nothing |
-//! | time spent waiting for the caller's upload | not counted as slowness (axum, tonic) | counted |
+//! | time spent waiting for the caller's upload | not counted (axum, tonic): as slowness, in flight too, and as time of a probe or of an adaptive limit's round trip | counted |
 //! | a request whose own body broke off, also over HTTP/2 and after the head, or that could not be built | nothing | nothing |
 //! | a rejection of this crate or of tower's `LoadShed` further inside | nothing | nothing |
 //! | an error of your own type, returned in the poll in which a mechanism rejected a call inside | nothing | nothing |
@@ -38,7 +38,8 @@
 //! [`minimum_calls`](crate::circuit_breaker::CircuitBreakerBuilder::minimum_calls) asks for, or
 //! [`consecutive_failures_threshold`](crate::circuit_breaker::CircuitBreakerBuilder::consecutive_failures_threshold) where it is set, were
 //! left after [`unanswered_after`](crate::circuit_breaker::CircuitBreakerBuilder::unanswered_after), and not one answer came between them.
-//! That time is four times what answers usually take, at least 50 ms.
+//! That time is four times what answers usually take, at least 50 ms. What is usual is a running median, of each key its
+//! own: long polls among short calls do not lengthen it.
 //!
 //! So hedges are free: the loser of a race is dropped, and the winner's answer ends the run. Clients that click away are
 //! free, too: they leave before the usual time, or others are answered meanwhile. An abandoned call is never a failure:
@@ -102,10 +103,10 @@
 //!   ┌───────┐ ─────────────────▶ ┌─────────┐ ────────────────▶ a result: decides as soon as it is certain
 //!   │ place │                    │ waiting │
 //!   └───────┘ ◀───────────────── └─────────┘ ────────────────▶ lost: every place lost ──▶ Open
-//!              it says nothing        │       its caller left
-//!                                     │ head of the response
-//!                                     ▼
-//!                                ┌─────────┐ ────────────────▶ a result
+//!       ▲      it says nothing        │       its caller left
+//!       │                             │ head of the response
+//!       │      its place, once        ▼
+//!       └─────────────────────── ┌─────────┐ ────────────────▶ a result
 //!                                │ flowing │  the body ends
 //!                                └─────────┘ ────────────────▶ flowed
 //!                                             its caller left
@@ -116,6 +117,10 @@
 //!
 //! - **Little traffic**: the results so far, by their rate. Successes and no failure close.
 //! - **Streams only**: one that flows, or flowed until its reader left, is a success.
+//! - **Calls beside streams**: a stream that flows leaves its place to one more probe, so ten streams do not keep ten
+//!   calls from deciding. A round has twice its places at most: a dependency whose streams hang later is not flooded.
+//! - **Uploads only** (inbound): a probe whose handler waits for its caller's body has not hung. The round goes on for
+//!   as long again, with all its places: callers that never send their bodies do not keep others out.
 //! - **Hung probes only**: open again, and the open time grows. Those probes may hang on; while they do, the next rounds
 //!   ask with one probe at a time.
 //! - **Callers that left at once**: their places are given out again, each once. If nothing else comes, open again for

@@ -4,10 +4,11 @@ use super::guards::{Guards, GuardsOf};
 use super::targets::{KillSwitch, Targets};
 use crate::bulkhead::{self, Held, Permit};
 use crate::circuit_breaker::owner::Owner as _;
-use crate::circuit_breaker::{self, Place, Upload};
+use crate::circuit_breaker::{self, Part, Place};
 use crate::guarded::Admission;
 use crate::outcome::Outcome;
 use crate::reject::{Mechanism, Rejected};
+use crate::upload::Upload;
 use std::borrow::Cow;
 use std::task::{Context, Poll};
 
@@ -218,6 +219,7 @@ pub(super) struct Pending<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOw
     mechanisms: Chosen<'static, B, H>,
     held: Held<H>,
     is_inbound: bool,
+    /// Waits of the handler for its caller's body.
     upload: Option<Upload>,
     place: Place,
 }
@@ -236,8 +238,16 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Pending<B, H> {
 
     /// Times how long a handler waits for its caller's body.
     pub(super) fn time_upload<Request: 'static>(&mut self, request: &mut Request) {
-        let breaker = self.mechanisms.breaker.as_ref().filter(|_| self.is_inbound);
-        self.upload = breaker.and_then(|breaker| breaker.stopwatch().time_upload(request));
+        if !self.is_inbound {
+            return;
+        }
+        let breaker = self.mechanisms.breaker.as_ref();
+        // The circuit is asked last: it may be a probe.
+        let by_breaker = breaker.and_then(|breaker| breaker.stopwatch().time_upload(Part::PROBE, request));
+        self.upload = by_breaker.or_else(|| self.held.watch_upload(request));
+        if let Some(upload) = &self.upload {
+            self.held.follow_upload(upload.clone());
+        }
     }
 
     /// Gives the permit back: no call was made.
@@ -261,8 +271,8 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Admission for Pe
             return Err(rejected);
         }
         let mut guards = self.mechanisms.last(self.held.take(), self.is_inbound)?;
-        if let Some(permit) = &mut guards.breaker {
-            permit.set_upload(self.upload.take());
+        if let Some((permit, upload)) = guards.breaker.as_mut().zip(self.upload.take()) {
+            permit.set_upload(upload);
         }
         Ok(guards)
     }

@@ -29,6 +29,19 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Guards<B, H> {
         self.bulkhead.as_ref().filter(|permit| permit.is_until_body_end())
     }
 
+    /// Times how long the handler waits for its caller's body, if that matters to a mechanism.
+    pub(super) fn time_upload<Request: 'static>(&mut self, request: &mut Request) {
+        let by_breaker = self.breaker.as_ref().and_then(|permit| permit.watch_upload(request));
+        let upload = by_breaker.or_else(|| self.bulkhead.as_ref()?.watch_upload(request));
+        let Some(upload) = upload else { return };
+        if let Some(permit) = &self.bulkhead {
+            permit.follow_upload(upload.clone());
+        }
+        if let Some(permit) = &mut self.breaker {
+            permit.set_upload(upload);
+        }
+    }
+
     /// The response's head is there; the bulkhead's permit ends here unless it is held until the body ends.
     #[inline]
     pub(super) fn release_bulkhead(&mut self, outcome: Outcome) {

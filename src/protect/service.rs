@@ -91,8 +91,8 @@ where
         let chosen = self.layer.mechanisms.choose(&request);
         match chosen.enter(!self.is_unasked, is_inbound) {
             Ok(Begun::Free(mut guards)) => {
-                if let Some(permit) = &mut guards.breaker {
-                    permit.time_upload(&mut request);
+                if is_inbound {
+                    guards.time_upload(&mut request);
                 }
                 let state = start(&mut self.inner, request, guards);
                 self.future(state)

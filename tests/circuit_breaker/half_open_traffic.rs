@@ -88,14 +88,41 @@ fn flowing(breaker: &CircuitBreaker) -> Permit {
 #[test]
 fn streams_that_flow_are_successes_at_the_limit_and_do_not_hang() {
     let (breaker, time) = by_default();
-    let streams: Vec<Permit> = (0..10).map(|_| flowing(&breaker)).collect();
-    assert!(breaker.try_acquire().is_err(), "no more probes than places");
+    let streams: Vec<Permit> = (0..20).map(|_| flowing(&breaker)).collect();
+    assert!(breaker.try_acquire().is_err(), "each place twice");
     time.advance(Duration::from_millis(59_999));
     assert_eq!(breaker.state(), State::HalfOpen);
     time.advance(MILLISECOND);
     assert_eq!(breaker.state(), State::Closed);
     drop(streams);
     assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn streams_that_flow_leave_places_for_calls_beside_them() {
+    let (breaker, time) = by_default();
+    let _streams: Vec<Permit> = (0..10).map(|_| flowing(&breaker)).collect();
+    (0..10).for_each(|_| breaker.try_acquire().unwrap().success());
+    assert_eq!(breaker.state(), State::Closed);
+    let (breaker, _time) = by_default();
+    let _streams: Vec<Permit> = (0..10).map(|_| flowing(&breaker)).collect();
+    (0..5).for_each(|_| breaker.try_acquire().unwrap().failure());
+    assert_eq!(breaker.state(), State::Open, "half of the results that decide are certain to be failures");
+    time.advance(60 * SECOND);
+}
+
+#[test]
+fn calls_that_hang_beside_streams_that_flow_leave_the_decision_to_the_limit() {
+    let (breaker, time) = by_default();
+    let streams: Vec<Permit> = (0..10).map(|_| flowing(&breaker)).collect();
+    for _ in 0..10 {
+        let hung = breaker.try_acquire().unwrap();
+        time.advance(100 * MILLISECOND);
+        drop(hung);
+    }
+    assert_eq!(breaker.state(), State::HalfOpen);
+    streams.into_iter().for_each(Permit::failure);
+    assert_eq!(breaker.state(), State::Open);
 }
 
 #[test]

@@ -22,6 +22,27 @@ fn fill(breakers: &KeyedCircuitBreaker<u64>, end: fn(Permit<KeyHandle<u64>>)) {
     }
 }
 
+/// Each key learns how long its answers take.
+#[test]
+fn a_slow_key_beside_fast_ones_waits_and_hangs_as_a_breaker_of_its_own() {
+    let (clock, time) = Clock::manual();
+    let five = CircuitBreakerConfig::builder().consecutive_failures_threshold(5).build().unwrap();
+    let breakers = KeyedCircuitBreaker::<&str>::builder("hosts").clock(clock).config(five).build().unwrap();
+    let call = |key, lasts| {
+        let permit = breakers.key(key).try_acquire().unwrap();
+        time.advance(lasts);
+        permit
+    };
+    let millisecond = Duration::from_millis(1);
+    (0..3).for_each(|_| call(&"slow", 2 * SECOND).success());
+    (0..1_000).for_each(|_| call(&"fast", 5 * millisecond).success());
+    (0..10).for_each(|_| drop(call(&"slow", 300 * millisecond)));
+    assert_eq!(breakers.not_closed(), []);
+    (0..50).for_each(|_| call(&"slow", 2 * SECOND).success());
+    (0..5).for_each(|_| drop(call(&"fast", 100 * millisecond)));
+    assert_eq!(breakers.not_closed(), [(Some("fast"), State::Open)]);
+}
+
 #[test]
 fn keys_with_one_bad_call_each_do_not_end_the_isolation_of_new_ones() {
     for (idle, end) in [

@@ -107,6 +107,35 @@ fn a_dependency_that_hangs_behind_deadlines_opens_within_the_minimum_of_calls() 
     assert_eq!((snapshot.unanswered, snapshot.failed, counted(&breaker)), (100, 0, [1, 0, 0, 100, 0]));
 }
 
+/// Two of five answers take 10 s, the others 2 ms. Then it hangs, behind deadlines of 1 s.
+#[test]
+fn a_dependency_of_which_some_answers_take_long_opens_when_it_hangs() {
+    for healthy in 2_000..2_010 {
+        let (breaker, time) = manual("two lengths");
+        let mut long = std::collections::VecDeque::new();
+        for number in 0..healthy {
+            let permit = breaker.try_acquire().unwrap();
+            time.advance(2 * MILLISECOND);
+            if number % 5 < 2 {
+                long.push_back((number, permit))
+            } else {
+                permit.success()
+            }
+            time.advance(8 * MILLISECOND);
+            if let Some((_, permit)) = long.pop_front_if(|(began, _)| *began + 1_000 <= number) {
+                permit.success();
+            }
+        }
+        let deadline = Duration::from_secs(1);
+        let calls = (1..=200).find(|_| {
+            left(&breaker, &time, deadline);
+            breaker.state() == State::Open
+        });
+        assert_eq!(calls, Some(100), "after {healthy} calls");
+        long.into_iter().for_each(|(_, permit)| drop(permit));
+    }
+}
+
 #[test]
 fn five_in_a_row_is_five_also_for_calls_that_nobody_answers() {
     let (clock, time) = Clock::manual();

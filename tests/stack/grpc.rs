@@ -201,7 +201,7 @@ async fn a_body_dropped_before_its_first_message_is_abandoned() {
 }
 
 #[tokio::test]
-async fn a_watch_holds_its_permit_until_it_ends() {
+async fn a_watch_is_a_probe_until_it_ends_and_leaves_its_place_to_one_more() {
     let (mut reporter, service) = tonic_health::server::health_reporter();
     reporter.set_service_status("orders", tonic_health::ServingStatus::Serving).await;
     let channel = connected!(Server::builder().add_service(service));
@@ -209,15 +209,19 @@ async fn a_watch_holds_its_permit_until_it_ends() {
     breaker.probe("test");
     let mut client = HealthClient::new(breaker.wrap(channel));
 
-    let mut watch = client.watch(ask("orders")).await.unwrap().into_inner();
-    watch.message().await.unwrap().expect("the status now");
-    assert!(watch.message().now_or_never().is_none());
+    let mut watches = Vec::new();
+    for _ in 0..2 {
+        let mut watch = client.watch(ask("orders")).await.unwrap().into_inner();
+        watch.message().await.unwrap().expect("the status now");
+        assert!(watch.message().now_or_never().is_none());
+        watches.push(watch);
+    }
     let status = client.check(ask("orders")).await.unwrap_err();
     assert_eq!(Rejected::find(&status).unwrap().reason(), RejectReason::HalfOpen);
     assert_eq!(breaker.state(), State::HalfOpen);
 
     reporter.clear_service_status("orders").await; // ends its watches, with OK
-    assert!(soon("the end of the watch", watch.message()).await.unwrap().is_none());
+    assert!(soon("the end of the watch", watches[0].message()).await.unwrap().is_none());
     assert_eq!(breaker.state(), State::Closed);
 }
 
@@ -226,10 +230,14 @@ async fn dropping_a_watch_frees_its_probe() {
     let breaker = CircuitBreaker::builder("health").half_open_max_calls(1).build().unwrap();
     breaker.probe("test");
     let mut client = HealthClient::new(breaker.wrap(answers().await));
-    let mut watch = client.watch(ask("stalls")).await.unwrap().into_inner();
-    watch.message().await.unwrap().expect("one message");
+    let mut watches = Vec::new();
+    for _ in 0..2 {
+        let mut watch = client.watch(ask("stalls")).await.unwrap().into_inner();
+        watch.message().await.unwrap().expect("one message");
+        watches.push(watch);
+    }
     assert!(client.check(ask("")).await.is_err());
-    drop(watch);
+    watches.pop();
     assert_eq!(counted(&breaker), [0, 0, 1, 0, 1]);
     client.check(ask("")).await.unwrap();
     assert_eq!(breaker.state(), State::Closed);

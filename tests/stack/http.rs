@@ -215,19 +215,22 @@ async fn a_large_download_is_not_a_slow_call() {
 }
 
 #[tokio::test]
-async fn a_streaming_probe_holds_its_place_until_its_body_is_gone() {
+async fn a_streaming_probe_leaves_its_place_to_one_more() {
     let address = upstream().await;
     let breaker = CircuitBreaker::builder("upstream").half_open_max_calls(1).build().unwrap();
     breaker.probe("test");
     let mut client = breaker.wrap(hyper_client());
-    let mut body = client.ready().await.unwrap().call(get(address, "/stalls")).await.unwrap().into_body();
-    body.frame().await.unwrap().unwrap();
-    assert!(body.frame().now_or_never().is_none());
-
+    let mut bodies = Vec::new();
+    for _ in 0..2 {
+        let mut body = client.ready().await.unwrap().call(get(address, "/stalls")).await.unwrap().into_body();
+        body.frame().await.unwrap().unwrap();
+        assert!(body.frame().now_or_never().is_none());
+        bodies.push(body);
+    }
     let error = client.ready().await.unwrap().call(get(address, "/200")).await.unwrap_err();
     assert_eq!(Rejected::find(&*error).unwrap().reason(), RejectReason::HalfOpen);
 
-    drop(body);
+    drop(bodies);
     let response = client.ready().await.unwrap().call(get(address, "/200")).await.unwrap();
     response.into_body().collect().await.unwrap();
     assert_eq!(breaker.state(), State::Closed);

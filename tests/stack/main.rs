@@ -18,3 +18,4 @@ mod protect_calls;
 mod protect_keyed;
 mod rejections;
 mod streams;
+mod uploads;

@@ -1,17 +1,16 @@
-//! Responses that flow and requests that trickle: the head ends the measured call.
+//! Responses that flow: the head ends the measured call.
 
 use crate::common;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::routing::{get, post};
+use axum::routing::get;
 use backstop::circuit_breaker::State;
 use backstop::clock::{Clock, ManualClock};
 use backstop::protect::protect;
 use backstop::{Bulkhead, CircuitBreaker};
 use common::{counted, eventually, hyper_client, serve, soon};
 use futures_util::StreamExt;
-use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -94,43 +93,6 @@ async fn event_streams_alone_close_a_half_open_circuit() {
         time.advance(Duration::from_secs(20));
     }
     assert_eq!(breaker.state(), State::Closed);
-}
-
-/// Sends a body in parts, `pause` between them.
-fn trickling(parts: usize, pause: Duration) -> reqwest::Body {
-    let parts = futures_util::stream::iter(0..parts).then(move |_| async move {
-        tokio::time::sleep(pause).await;
-        Ok::<_, Infallible>("part")
-    });
-    reqwest::Body::wrap_stream(parts)
-}
-
-#[tokio::test]
-async fn uploads_that_trickle_are_not_the_handlers_slowness() {
-    let builder = CircuitBreaker::builder("handlers").minimum_calls(10);
-    let builder = builder.slow_call_duration_threshold(150 * MILLISECOND).slow_call_rate_threshold(0.5);
-    let handlers = builder.build().unwrap();
-    let all = protect().circuit_breaker(&handlers).bulkhead(&Bulkhead::new("handlers")).respond();
-    let echo = async |body: Bytes| body.len().to_string();
-    let thinks = async |body: Bytes| {
-        tokio::time::sleep(300 * MILLISECOND).await;
-        body.len().to_string()
-    };
-    let app = Router::new().route("/echo", post(echo)).route("/thinks", post(thinks));
-    for app in [app.clone().layer(handlers.layer().respond()), app.layer(all)] {
-        handlers.reset("test");
-        let address = serve(app).await;
-        let client = reqwest::Client::new();
-        let upload = |path| {
-            let request = client.post(format!("http://{address}{path}")).body(trickling(4, 100 * MILLISECOND));
-            async { request.send().await.unwrap().text().await.unwrap() }
-        };
-        let answers = join_all((0..25).map(|_| upload("/echo"))).await;
-        assert!(answers.iter().all(|length| length == "16"), "{answers:?}");
-        assert_eq!((handlers.state(), handlers.snapshot().slow), (State::Closed, 0));
-        upload("/thinks").await;
-        assert_eq!(handlers.snapshot().slow, 1, "the time that the handler itself takes counts");
-    }
 }
 
 #[tokio::test]

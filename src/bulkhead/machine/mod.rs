@@ -22,6 +22,7 @@ use super::partitions::Partitions;
 use super::queue::Queue;
 use crate::clock::{Instant, nanos};
 use crate::outcome::Outcome;
+use crate::upload::Upload;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,7 +129,7 @@ impl<W> Machine<W> {
             return CallId::NONE;
         }
         self.partitions.enter(partition);
-        self.holds.insert(Timed { since: now, in_flight, partition, told: Reported::Nothing })
+        self.holds.insert(Timed { since: now, in_flight, partition, told: Reported::Nothing, upload: None })
     }
 
     /// A call that was let in when nothing was noted of calls has ended, or one that was.
@@ -144,12 +145,28 @@ impl<W> Machine<W> {
         Exit { is_late: false, limit }
     }
 
+    /// Returns whether the time of answers matters: the limit follows it.
+    pub(crate) fn times_answers(&self) -> bool {
+        self.limiter.is_some()
+    }
+
+    /// The handler of a call may wait for its caller's body, which is no part of the round trip.
+    pub(crate) fn follow_upload(&mut self, id: CallId, upload: Upload) {
+        if let Some(hold) = self.holds.get_mut(id) {
+            hold.upload = Some(upload);
+        }
+    }
+
     /// Reports a call to the limiter: its round trip once, and that it failed, after its answer perhaps. Returns the
     /// limit if it changed.
     pub(crate) fn sample(&mut self, id: CallId, outcome: Outcome, now: Instant) -> Option<u32> {
         let limiter = self.limiter.as_mut()?;
         let hold = self.holds.get_mut(id)?;
-        let round_trip = now.saturating_duration_since(hold.since);
+        let waited = hold.upload.as_ref().map_or(Duration::ZERO, |upload| match outcome {
+            Outcome::Abandoned => upload.waited_until(now),
+            _ => upload.waited(),
+        });
+        let round_trip = now.saturating_duration_since(hold.since.saturating_add(waited));
         let is_long = !self.usual.is_zero() && round_trip > 2 * self.usual;
         let told = match outcome {
             Outcome::Success => Reported::Answer,
@@ -181,7 +198,8 @@ impl<W> Machine<W> {
         let before = self.limit();
         for hold in &over {
             self.partitions.exit(hold.partition);
-            if let Some(limiter) = self.limiter.as_mut().filter(|_| hold.told != Reported::Drop) {
+            let is_known = hold.told == Reported::Drop || hold.upload.as_ref().is_some_and(Upload::is_waiting);
+            if let Some(limiter) = self.limiter.as_mut().filter(|_| !is_known) {
                 limiter.observe(Sample::new(now.saturating_duration_since(hold.since), hold.in_flight).dropped());
             }
         }

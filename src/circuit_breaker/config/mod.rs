@@ -188,11 +188,11 @@ pub enum RetryAfterPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum ProbeLimit {
-    /// At most `half_open_max_calls` in one half-open round; a probe without a result gives its place back. The
-    /// default.
+    /// At most `half_open_max_calls` in one half-open round; a probe without a result gives its place back, and one whose
+    /// response flows once. The default.
     #[default]
     PerRound,
-    /// At most `half_open_max_calls` at the same time.
+    /// At most `half_open_max_calls` that wait for an answer at the same time.
     InFlight,
 }
 

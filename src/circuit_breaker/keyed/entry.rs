@@ -4,6 +4,7 @@ use crate::circuit_breaker::config::CircuitBreakerConfig;
 use crate::circuit_breaker::core::seed;
 use crate::circuit_breaker::machine::Machine;
 use crate::circuit_breaker::state::State;
+use crate::circuit_breaker::usual_time::UsualTime;
 use crate::clock::Instant;
 use crate::keyed_table::{self, Evict};
 use crate::sync::{Arc, Mutex, MutexGuard};
@@ -15,6 +16,7 @@ pub(super) type Entry<K> = keyed_table::Entry<K, Circuit>;
 #[derive(Debug)]
 pub(super) struct Circuit {
     slot: Mutex<Slot>,
+    pub(super) usual: UsualTime,
 }
 
 /// A circuit that is closed and has seen successes only is described by two numbers.
@@ -35,7 +37,8 @@ const IDLE: u32 = 2;
 
 impl Circuit {
     pub(super) fn new() -> Self {
-        Self { slot: Mutex::new(Slot { generation: 1, successes: 0, used_at: 0, machine: None, is_listed: false }) }
+        let slot = Slot { generation: 1, successes: 0, used_at: 0, machine: None, is_listed: false };
+        Self { slot: Mutex::new(slot), usual: UsualTime::new() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Slot> {

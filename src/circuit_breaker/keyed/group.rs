@@ -20,6 +20,7 @@ use crate::keyed_table::{Key, KeyLabel, Keys};
 use crate::outcome::{Classification, Outcome};
 use crate::reject::{Mechanism, Rejected};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::upload::Upload;
 use std::borrow::Borrow;
 use std::cell::LazyCell;
 use std::collections::VecDeque;
@@ -152,7 +153,7 @@ impl<K: Key> Group<K> {
                     self.accumulated.lock().totals.would_reject += 1;
                 }
                 let (generation, part) = (admission.generation, admission.part);
-                Ok(Ticket { generation, part, started: self.stopwatch.start() })
+                Ok(Ticket { generation, part, started: self.stopwatch.start_of(part) })
             }
             Err(Denial { reason, retry_after }) => {
                 if self.thread_counters.reject() || self.asks_to_look() {
@@ -196,6 +197,14 @@ impl<K: Key> Group<K> {
         }
     }
 
+    /// Records that the handler may wait for its caller's body, if that means something.
+    pub(super) fn follow_upload(&self, entry: &Arc<Entry<K>>, ticket: &Ticket, upload: &Upload) {
+        let Ticket { generation, part, .. } = *ticket;
+        if !part.is_plain() {
+            self.with_machine(entry, |machine, now| machine.follow_upload(generation, part, upload.clone(), now));
+        }
+    }
+
     /// Counts a success of a healthy key.
     fn count_success(&self, entry: &Entry<K>, ticket: &Ticket) -> bool {
         let window = u32::try_from(self.foldable.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
@@ -223,7 +232,7 @@ impl<K: Key> Group<K> {
         let mut slot = entry.value.lock();
         let now = self.stopwatch.now(self.follows_flights.load(Ordering::Relaxed));
         let machine = slot.machine(|| Arc::clone(&self.config.lock()), now);
-        machine.set_unanswered_after(self.stopwatch.unanswered_after());
+        machine.set_unanswered_after(self.stopwatch.unanswered_after(&entry.value.usual));
         let before = machine.state();
         machine.poll(now);
         let mut has_place = self.answer_opening(machine, now); // what time alone opens rejects this call

@@ -14,6 +14,7 @@ use crate::circuit_breaker::snapshot::Snapshot;
 use crate::circuit_breaker::state::State;
 use crate::circuit_breaker::ticket::Ticket;
 use crate::circuit_breaker::totals::Totals;
+use crate::circuit_breaker::usual_time::UsualTime;
 use crate::classify::{ByType, Classify};
 use crate::events::Subscription;
 use crate::keyed_table::{Key, keyed_handles};
@@ -25,6 +26,7 @@ use crate::reject::Mechanism;
 use crate::reject::{CallError, Rejected};
 use crate::shared_ref::Counted;
 use crate::sync::Arc;
+use crate::upload::Upload;
 use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
@@ -145,6 +147,14 @@ impl<K: Key> Owner for KeyHandle<K> {
 
     fn stopwatch(&self) -> &Stopwatch {
         &self.group.stopwatch
+    }
+
+    fn usual(&self) -> &UsualTime {
+        &self.entry.value.usual
+    }
+
+    fn follow_upload(&self, ticket: &Ticket, upload: &Upload) {
+        self.group.follow_upload(&self.entry, ticket, upload);
     }
 
     fn abandon(&self, ticket: &Ticket, classification: Classification, is_slow: bool, left: Left) {

@@ -10,6 +10,7 @@ use crate::circuit_breaker::window::counts::Stamp;
 use crate::clock::Instant;
 use crate::outcome::Outcome;
 use crate::reject::RejectReason;
+use crate::upload::Upload;
 use std::time::Duration;
 
 impl Machine {
@@ -46,7 +47,6 @@ impl Machine {
             }
             Mode::ForcedOpen => Some(RejectReason::ForcedOpen),
             Mode::HalfOpen(probes) => {
-                // A call may last longer than a round: as long as others did, and some.
                 let limit = self.config.half_open.timeout.max(self.unanswered_after);
                 (!probes.try_begin(now, limit, self.hanging > 0)).then_some(RejectReason::HalfOpen)
             }
@@ -152,13 +152,29 @@ impl Machine {
         self.unanswered = 0;
         match &mut self.mode {
             Mode::HalfOpen(probes) if part == Part::PROBE => {
-                probes.flow();
+                probes.flow(&self.config.half_open);
                 Part::FLOWING_PROBE
             }
             _ => {
                 let flights = self.flights.as_mut().zip(part.number());
                 let is_counted = flights.is_some_and(|(flights, number)| flights.answer(number));
                 if is_counted || part == Part::FLOWING_PROBE { part } else { Part::PLAIN }
+            }
+        }
+    }
+
+    /// The handler of a call that has just begun may wait for its caller's body, which is not its slowness.
+    pub(crate) fn follow_upload(&mut self, generation: u64, part: Part, upload: Upload, now: Instant) {
+        self.poll(now);
+        if generation != self.generation {
+            return;
+        }
+        match &mut self.mode {
+            Mode::HalfOpen(probes) if part == Part::PROBE => probes.follow_upload(upload, self.latest),
+            _ => {
+                if let Some((flights, number)) = self.flights.as_mut().zip(part.number()) {
+                    flights.follow_upload(number, upload);
+                }
             }
         }
     }

@@ -38,7 +38,10 @@ impl Machine {
         let Mode::HalfOpen(probes) = &mut self.mode else { return };
         let due = probes.deadline;
         if due.is_reached(self.latest) {
-            let decision = probes.at_limit(&self.config.half_open, &self.config.rules);
+            let (half_open, rules) = (&self.config.half_open, &self.config.rules);
+            // A call may last longer than a round: as long as others did, and some.
+            let limit = half_open.timeout.max(self.unanswered_after);
+            let decision = probes.at_limit(self.latest, limit, half_open, rules);
             if decision.is_some() {
                 self.hanging = self.hanging.saturating_add(probes.waiting());
             }

@@ -32,13 +32,16 @@ pub(crate) struct Begun {
     epoch: u64,
     is_probe: bool,
     in_outage: bool,
+    /// Whether its head has come.
+    flows: bool,
 }
 
 #[derive(Debug, Default)]
 struct Round {
     begun: u32,
     waiting: u32,
-    left_early: u32,
+    /// Probes whose places may be given out again: they flow, or their callers left early.
+    again: u32,
     /// Probes that say nothing.
     neutral: u32,
 }
@@ -188,14 +191,23 @@ impl<'p> Laws<'p> {
             let places = self.plan.recipe.probes();
             self.round.begun += 1;
             self.round.waiting += 1;
-            let Round { begun, waiting, left_early, neutral } = self.round;
+            let Round { begun, waiting, again, neutral } = self.round;
             self.report.probes = self.report.probes.max(begun - neutral);
             self.report.probes_at_once = self.report.probes_at_once.max(waiting);
-            if begun > places + left_early.min(places) + neutral || waiting > places {
+            if begun > places + again.min(places) + neutral || waiting > places {
                 self.broken(now, "law 4: too many probes");
             }
         }
-        Begun { epoch: self.epoch, is_probe, in_outage }
+        Begun { epoch: self.epoch, is_probe, in_outage, flows: false }
+    }
+
+    /// The head of a call's response has come, and its body flows.
+    pub(crate) fn flows(&mut self, call: Begun) -> Begun {
+        if call.is_probe && !call.flows && call.epoch == self.epoch {
+            self.round.waiting -= 1;
+            self.round.again += 1;
+        }
+        Begun { flows: true, ..call }
     }
 
     /// A call has ended, and what that changed is known.
@@ -206,9 +218,9 @@ impl<'p> Laws<'p> {
         }
         let is_neutral = self.plan.shape.is_inbound() && matches!(end, End::Early | End::Unanswered);
         if call.is_probe {
-            self.round.waiting -= 1;
+            self.round.waiting -= u32::from(!call.flows);
             self.round.neutral += u32::from(is_neutral);
-            self.round.left_early += u32::from(!is_neutral && end == End::Early);
+            self.round.again += u32::from(!call.flows && !is_neutral && end == End::Early);
         }
         if self.state != State::Closed || is_neutral {
             return;

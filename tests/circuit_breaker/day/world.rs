@@ -308,7 +308,8 @@ impl World<'_> {
                     let stays = if call.is_impatient { self.random.f64() * self.plan.body } else { DAY };
                     let leaves_at = now.saturating_add(seconds(stays));
                     let held = Held::Body(Box::pin(response.into_body()));
-                    return self.go_on(key, Call { held, leaves_at, ..call });
+                    let begun = self.laws.flows(begun);
+                    return self.go_on(key, Call { held, begun, leaves_at, ..call });
                 } else {
                     End::Good
                 }
