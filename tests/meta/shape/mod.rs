@@ -50,6 +50,7 @@ const PURE_ROOMS: &[&str] = &[
     "kill_switch/runtime/compiled_scope.rs",
     "kill_switch/target.rs",
     "rollback/",
+    "rollout/actuator/backend.rs",
     "rollout/judging/names.rs",
     "rollout/judging/presence.rs",
     "rollout/judging/restarted.rs",
