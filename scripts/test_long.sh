@@ -39,8 +39,8 @@ step 'adaptive limits: every scenario, every outage' \
 step 'a thousand killed writers' \
   env BACKSTOP_STORE_KILLS="${BACKSTOP_STORE_KILLS-1000}" cargo test --release --test kill_switch store
 step 'a rollout controller that is killed five hundred times' \
-  env BACKSTOP_ROLLOUT_KILLS="${BACKSTOP_ROLLOUT_KILLS-500}" \
-  cargo test --release --all-features --test rollout -- --ignored haproxy::a_controller
+  env BACKSTOP_ROLLOUT_KILLS="${BACKSTOP_ROLLOUT_KILLS-500}" bash -o pipefail -c \
+  'cargo test --release --all-features --test rollout -- --ignored haproxy::a_controller | tee /dev/stderr | grep "^test result: ok\. 1 " >&2'
 step 'false alarms and delays of the default policy' cargo run --release --example false_alarms
 step 'the canary, as README runs it' timeout 300 cargo run --release --example canary
 step 'loom models, every interleaving' \

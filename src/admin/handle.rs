@@ -116,6 +116,8 @@ impl AdminBuilder {
     }
 
     /// The state directory of rollouts that are shown and take commands. Default: none.
+    ///
+    /// Where no controller runs, a rollback is carried out here: the commands of its plan run as this process.
     #[cfg(feature = "rollout")]
     pub fn rollouts(mut self, state: impl Into<PathBuf>) -> Self {
         self.rollouts = Some(state.into());

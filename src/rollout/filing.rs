@@ -46,14 +46,16 @@ impl Filing {
         Ok(Self(Arc::new(Handle { queue, thread: started.thread().clone() })))
     }
 
-    /// Does this after everything before it.
-    pub(crate) fn add(&self, work: impl FnOnce() + Send + 'static) {
+    /// Does this after everything before it; returns whether there is room for it.
+    pub(crate) fn add(&self, work: impl FnOnce() + Send + 'static) -> bool {
         let mut queue = self.0.queue.lock();
-        if queue.waiting.len() < WAITING_MAX {
+        let has_room = queue.waiting.len() < WAITING_MAX;
+        if has_room {
             queue.waiting.push_back(Box::new(work));
         }
         drop(queue);
         self.0.thread.unpark();
+        has_room
     }
 
     /// Puts a file in place.

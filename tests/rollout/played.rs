@@ -150,8 +150,11 @@ impl Played {
         let verdict = self.judge.observe(self.reader.read(&line.to_string()).unwrap().unwrap());
         // A source's times are those of the day.
         line["at"] = json!(BEGAN + self.at);
+        line["elapsed"] = json!(self.at);
         writeln!(self.ticks, "{line}").unwrap();
-        writeln!(self.verdicts, "{}", serde_json::to_string(&verdict).unwrap()).unwrap();
+        let mut kept = json!(verdict);
+        kept["elapsed"] = json!(self.at);
+        writeln!(self.verdicts, "{kept}").unwrap();
         self.samples += 4.0 * weight;
         let (decision, sentence, samples) = (verdict.decision, verdict.sentence, self.samples);
         // Without requests of one version, nothing can be compared.

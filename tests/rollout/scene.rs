@@ -134,7 +134,7 @@ impl Scene {
         let balancer = FakeHaproxy::new(folder.path(), &["c1", "s1"]);
         let dir = StateDir::new(&folder.path().join("state"), "checkout").unwrap();
         dir.create().unwrap();
-        let start = format!("{{\"commands_in\": {:?}}}", folder.path());
+        let start = serde_json::json!({ "commands_in": folder.path() }).to_string();
         let plan = change(plan_text(&balancer.socket, ""));
         let rollout = dir.begin(&[("plan.toml", plan.as_bytes()), ("start.json", start.as_bytes())]).unwrap();
         Self { folder, balancer, dir, rollout, world: World::default() }

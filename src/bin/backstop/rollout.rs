@@ -1,6 +1,7 @@
 //! `rollout`: moves a release through its stages, and takes people's commands for it.
 
 mod ask;
+mod earlier;
 mod report;
 mod service;
 mod start;

@@ -16,7 +16,8 @@ pub(super) struct Waiting {
 
 #[derive(Default)]
 pub(super) struct Inbox {
-    waiting: VecDeque<Waiting>,
+    pages: VecDeque<Waiting>,
+    others: VecDeque<Waiting>,
     is_busy: bool,
     pub(super) is_over: bool,
 }
@@ -24,45 +25,41 @@ pub(super) struct Inbox {
 impl Inbox {
     /// Adds an alert. Returns whether one was lost: beyond the limit the oldest that wakes no person, else the oldest.
     pub(super) fn push(&mut self, level: Level, text: String) -> bool {
-        let is_full = self.waiting.len() >= QUEUE;
-        if is_full {
-            let pages = self.pages();
-            if pages == self.waiting.len() && level < Level::Page {
+        let is_full = self.pages.len() + self.others.len() >= QUEUE;
+        if is_full && self.others.pop_front().is_none() {
+            if level < Level::Page {
                 return true;
             }
-            self.waiting.remove(if pages < self.waiting.len() { pages } else { 0 });
+            self.pages.pop_front();
         }
-        let place = if level == Level::Page { self.pages() } else { self.waiting.len() };
-        self.waiting.insert(place, Waiting { level, text, failed: 0 });
+        self.queue(level).push_back(Waiting { level, text, failed: 0 });
         is_full
     }
 
     /// The next one to send. It counts as not sent until the next call.
     pub(super) fn take(&mut self) -> Option<Waiting> {
-        let next = self.waiting.pop_front();
+        let next = self.pages.pop_front().or_else(|| self.others.pop_front());
         self.is_busy = next.is_some();
         next
     }
 
     /// Puts one back that is to be tried again: before those that came after it, and behind pages if it is none.
     pub(super) fn put_back(&mut self, alert: Waiting) {
-        let place = if alert.level == Level::Page { 0 } else { self.pages() };
-        self.waiting.insert(place, alert);
+        self.queue(alert.level).push_front(alert);
     }
 
     /// Returns whether a page waits.
     pub(super) fn has_page(&self) -> bool {
-        self.pages() > 0
+        !self.pages.is_empty()
     }
 
     /// Returns whether none waits.
     pub(super) fn is_sent(&self) -> bool {
-        self.waiting.is_empty() && !self.is_busy
+        self.pages.is_empty() && self.others.is_empty() && !self.is_busy
     }
 
-    /// Number of pages; they are in front.
-    fn pages(&self) -> usize {
-        self.waiting.partition_point(|alert| alert.level == Level::Page)
+    fn queue(&mut self, level: Level) -> &mut VecDeque<Waiting> {
+        if level == Level::Page { &mut self.pages } else { &mut self.others }
     }
 }
 
@@ -102,10 +99,10 @@ mod tests {
         let mut inbox = Inbox::default();
         inbox.push(Level::Page, "page".to_owned());
         let lost = (0..200).filter(|number| inbox.push(Level::Info, number.to_string())).count();
-        assert_eq!((inbox.waiting.len(), &*inbox.waiting[0].text, lost), (QUEUE, "page", 101));
-        assert_eq!(inbox.waiting[1].text, "101", "the oldest are lost");
+        assert_eq!((inbox.others.len(), &*inbox.pages[0].text, lost), (QUEUE - 1, "page", 101));
+        assert_eq!(inbox.others[0].text, "101", "the oldest are lost");
         assert!((0..200).all(|number| inbox.push(Level::Page, number.to_string())));
         assert!(inbox.push(Level::Info, "info".to_owned()));
-        assert_eq!((inbox.waiting.len(), &*inbox.waiting[QUEUE - 1].text), (QUEUE, "199"));
+        assert_eq!((inbox.pages.len(), &*inbox.pages[QUEUE - 1].text), (QUEUE, "199"));
     }
 }

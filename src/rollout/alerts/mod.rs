@@ -3,7 +3,7 @@
 mod inbox;
 mod payload;
 mod receivers;
-mod refuse;
+mod sending;
 
 pub(crate) use receivers::{Alerts, Deliveries};
-pub use refuse::refuse;
+pub use sending::refuse;

@@ -1,10 +1,10 @@
 //! Receivers of alerts. One that does not answer delays its own alerts only; each delivery is evidence.
 
 use super::inbox::{Inbox, Waiting};
-use super::payload::{About, payload, secret};
+use super::payload::About;
+use super::sending::send;
 use crate::clock::{Clock, timestamp};
 use crate::rollback::plan::{Alert, Level, Plan};
-use crate::rollout::actuator::post;
 use crate::rollout::filing::Filing;
 use crate::rollout::redact::clean;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
@@ -13,8 +13,7 @@ use std::path::PathBuf;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-/// Time limit of one request, and pauses before further attempts.
-const WITHIN: Duration = Duration::from_secs(5);
+/// Pauses before further attempts.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15)];
 /// Between two looks at an empty queue: a new alert wakes the thread before.
@@ -116,14 +115,15 @@ impl Worker {
 
     /// One attempt. After a failure the alert waits in its place for the next one, and pages pass it.
     fn attempt(&self, alert: &Alert, next: Waiting) {
-        let Err(failed) = self.send(alert, next.level, &next.text) else { return self.keep(alert, &next, None) };
-        match PAUSES.get(next.failed).filter(|_| !failed.is_final) {
+        let about = About { plan: &self.plan, rollout: &self.rollout, at: timestamp() };
+        let Err(failed) = send(&about, alert, next.level, &next.text) else { return self.keep(alert, &next, None) };
+        match PAUSES.get(next.failed).filter(|_| !failed.is_final()) {
             Some(pause) => {
                 let is_page = next.level == Level::Page;
                 self.inbox.lock().put_back(Waiting { failed: next.failed + 1, ..next });
                 self.pause(*pause, is_page);
             }
-            None => self.keep(alert, &next, Some(&failed.why)),
+            None => self.keep(alert, &next, Some(&failed.to_string())),
         }
     }
 
@@ -138,15 +138,6 @@ impl Worker {
             }
             thread::park_timeout(until.saturating_duration_since(now));
         }
-    }
-
-    fn send(&self, alert: &Alert, level: Level, text: &str) -> Result<(), Failed> {
-        let unset = |what: &str| Failed { why: format!("its {what} names a variable that is not set"), is_final: true };
-        let url = secret(&alert.url).ok_or_else(|| unset("url"))?;
-        let key = alert.key.as_deref().map_or(Some(String::new()), secret).ok_or_else(|| unset("key"))?;
-        let about = About { plan: &self.plan, rollout: &self.rollout, at: timestamp() };
-        let body = payload(&about, alert.kind, &key, level, text);
-        post(&url, &body, WITHIN).map_err(|error| Failed { is_final: error.is_final(), why: error.to_string() })
     }
 
     /// Writes down that an alert arrived, or why it did not.
@@ -165,10 +156,4 @@ impl Worker {
             let _ = why;
         }
     }
-}
-
-/// An attempt that failed, and whether another would fail, too.
-struct Failed {
-    why: String,
-    is_final: bool,
 }

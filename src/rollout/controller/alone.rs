@@ -22,16 +22,18 @@ pub enum Asked {
 ///
 /// A state directory or a journal that cannot be used, and a plan that moves no traffic.
 pub fn rollback(dir: &StateDir, request: Request, holder: &Holder, within: Duration) -> Result<Asked, StartError> {
-    match dir.lock(holder)? {
-        Err(_) => {
-            request.send(dir)?;
-            Ok(Asked::Controller(request.answer(dir, within)))
+    let mut lock = dir.lock(holder)?;
+    if lock.is_err() {
+        request.send(dir)?;
+        if let Some(answer) = request.answer(dir, within) {
+            return Ok(Asked::Controller(Some(answer)));
         }
-        Ok(lock) => {
-            let folder = dir.latest().ok_or_else(|| StartError::Plan(dir.path().to_owned()))?;
-            let mut controller = Controller::new(Settings::of(dir, folder, &holder.by), lock)?;
-            let answer = controller.ask(request);
-            Ok(Asked::Here(answer, Box::new(controller)))
-        }
+        // It may have ended without a look at this request.
+        lock = dir.lock(holder)?;
     }
+    let Ok(lock) = lock else { return Ok(Asked::Controller(None)) };
+    let folder = dir.latest().ok_or_else(|| StartError::Plan(dir.path().to_owned()))?;
+    let mut controller = Controller::new(Settings::of(dir, folder, &holder.by), lock)?;
+    let answer = controller.ask(request);
+    Ok(Asked::Here(answer, Box::new(controller)))
 }

@@ -75,7 +75,7 @@ impl Hanging {
             }
             Ok(())
         };
-        let running = thread::spawn(move || Controller::with(settings, lock, append).unwrap().run());
+        let running = thread::spawn(move || Controller::with(settings, lock, Box::new(append)).unwrap().run());
         Self { folder, dir, decision, hangs, running }
     }
 

@@ -1,6 +1,6 @@
 //! The thread that looks: a source may block for as long as it likes.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::rollback::plan::{Plan, Recovery};
 use crate::rollback::{Arm, Decision, Tick, Verdict};
 use crate::rollout::filing::Filing;
@@ -70,6 +70,9 @@ struct Worker {
     evidence: PathBuf,
     filing: Filing,
     recovery: Recovery,
+    /// A moment, and the time of the rollout at it.
+    began: (Instant, Duration),
+    clock: Clock,
     /// Weight of the plan's first stage.
     first: u32,
     weight: u32,
@@ -90,6 +93,7 @@ impl Looking {
         looks: Box<dyn Looks>,
         plan: &Plan,
         (evidence, filing): (&Path, &Filing),
+        began: (Instant, Duration),
         every: Duration,
         is_retreat: bool,
     ) -> std::io::Result<Self> {
@@ -101,6 +105,8 @@ impl Looking {
             every,
             evidence: evidence.to_owned(),
             filing: filing.clone(),
+            began,
+            clock: Clock::system(),
             recovery: plan.recovery.clone(),
             first: plan.stages.first().map_or(0, |stage| stage.weight),
             weight: 0,
@@ -145,8 +151,7 @@ impl Drop for Looking {
 
 impl Worker {
     fn run(mut self) {
-        let clock = Clock::system();
-        let mut next = clock.now();
+        let mut next = self.clock.now();
         loop {
             let commands = {
                 let mut outbox = self.outbox.lock();
@@ -158,11 +163,11 @@ impl Worker {
             for command in commands {
                 self.take(command);
             }
-            if !next.is_reached(clock.now()) {
-                thread::park_timeout(next.saturating_duration_since(clock.now()));
+            if !next.is_reached(self.clock.now()) {
+                thread::park_timeout(next.saturating_duration_since(self.clock.now()));
                 continue;
             }
-            next = clock.now().saturating_add(self.every);
+            next = self.clock.now().saturating_add(self.every);
             let look = self.looks.look().map(|seen| self.see(&seen));
             let mut outbox = self.outbox.lock();
             match look {
@@ -180,6 +185,12 @@ impl Worker {
         }
     }
 
+    /// Seconds since the rollout began.
+    fn elapsed(&self) -> f64 {
+        let (at, elapsed) = self.began;
+        elapsed.saturating_add(self.clock.now().saturating_duration_since(at)).as_secs_f64()
+    }
+
     fn take(&mut self, command: Command) {
         match command {
             Command::Stage(weight) => {
@@ -193,7 +204,9 @@ impl Worker {
 
     /// Nothing new says nothing new: a verdict that goes on is no reason to go on then.
     fn see(&mut self, Seen { tick, verdict }: &Seen) -> Option<Look> {
+        let elapsed = self.elapsed();
         let mut kept = json!(verdict);
+        kept["elapsed"] = json!(elapsed);
         clean_all(&mut kept);
         self.filing.append(self.evidence.join("verdicts.jsonl"), &kept);
         let (decision, sentence) = (verdict.decision, verdict.sentence.clone());
@@ -206,8 +219,8 @@ impl Worker {
             let says_nothing = decision == Decision::Continue || decision == Decision::Collecting && self.weight == 0;
             return (!says_nothing).then_some(look);
         };
-        let Tick { at, canary, baseline, .. } = tick;
-        let kept = json!({ "at": at, "stage": self.weight, "canary": canary, "baseline": baseline });
+        let (stage, canary, baseline) = (self.weight, &tick.canary, &tick.baseline);
+        let kept = json!({ "at": tick.at, "elapsed": elapsed, "stage": stage, "canary": canary, "baseline": baseline });
         self.filing.append(self.evidence.join("ticks.jsonl"), &kept);
         self.samples += Health::of(canary).requests;
         let stable = baseline.as_ref().and_then(ready);

@@ -16,7 +16,6 @@
 
 mod acting;
 mod alone;
-mod asking;
 mod ended;
 mod ending;
 mod error;

@@ -1,31 +1,30 @@
-//! The thread that writes the journal: a disk that hangs delays no rollback.
+//! The journal in the background: a disk that hangs delays no rollback.
 //!
 //! A record that cannot be written is tried again, and those behind it wait: the journal has them in their order, or not
 //! at all.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
+use crate::rollout::filing::Filing;
 use crate::rollout::journal::Record;
 use crate::sync::{Arc, Mutex};
-use std::collections::VecDeque;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 /// Longest wait for a record to be on the disk.
 pub(super) const WITHIN: Duration = Duration::from_secs(1);
-/// Records that wait; further ones are lost.
-const WAITING_MAX: usize = 1_000;
+/// Longer than that, the disk hangs.
+const HUNG: Duration = Duration::from_secs(4);
 /// Pause after a record that could not be written.
-const PAUSE: Duration = Duration::from_millis(250);
-/// Between two looks at an empty queue: a new record wakes the thread before.
-const IDLE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Record>,
+struct State {
     added: u64,
     written: u64,
-    /// Why the first of them is not written.
+    /// Why the first of the others is not written.
     failure: Option<String>,
+    /// Since when it has taken longer than it should.
+    late: Option<Instant>,
     /// The thread that waits for a record.
     waiter: Option<Thread>,
     is_over: bool,
@@ -33,112 +32,115 @@ struct Queue {
 
 /// Writes records in their order.
 pub(super) struct Recording {
-    queue: Arc<Mutex<Queue>>,
-    thread: Thread,
+    state: Arc<Mutex<State>>,
+    append: Arc<Mutex<Append>>,
+    filing: Filing,
     clock: Clock,
 }
 
+/// Appends a record, and may block for as long as it likes.
+pub(super) type Append = Box<dyn FnMut(Record) -> Result<(), String> + Send>;
+
 impl Recording {
-    /// With the function that appends a record, which may block for as long as it likes.
-    pub(super) fn new(
-        append: impl FnMut(Record) -> Result<(), String> + Send + 'static,
-        clock: Clock,
-    ) -> std::io::Result<Self> {
-        let queue: Arc<Mutex<Queue>> = Arc::default();
-        let own = Arc::clone(&queue);
-        let started = thread::Builder::new().name("backstop-recording".to_owned()).spawn(move || run(&own, append))?;
-        Ok(Self { queue, thread: started.thread().clone(), clock })
+    pub(super) fn new(append: Append, clock: Clock) -> std::io::Result<Self> {
+        Ok(Self { state: Arc::default(), append: Arc::new(Mutex::new(append)), filing: Filing::new()?, clock })
     }
 
-    /// Adds a record, and returns its number.
+    /// Adds a record, and returns its number. Above a thousand that wait, it is lost.
     pub(super) fn add(&self, record: Record) -> u64 {
-        let mut queue = self.queue.lock();
-        if queue.waiting.len() < WAITING_MAX {
-            queue.waiting.push_back(record);
-            queue.added += 1;
-        }
-        let number = queue.added;
-        drop(queue);
-        self.thread.unpark();
-        number
+        let (state, append) = (Arc::clone(&self.state), Arc::clone(&self.append));
+        let work = move || {
+            while !write(&state, &append, &record) {
+                thread::sleep(PAUSE);
+            }
+        };
+        let is_added = self.filing.add(work);
+        let mut state = self.state.lock();
+        state.added += u64::from(is_added);
+        state.added
     }
 
     /// Waits until this record is on the disk, as long as those before it are; returns whether it is.
     pub(super) fn wait(&self, number: u64, within: Duration) -> bool {
         let begun = self.clock.now();
         loop {
-            let is_next = {
-                let mut queue = self.queue.lock();
-                if queue.written >= number {
+            let left = within.saturating_sub(self.clock.now().saturating_duration_since(begun));
+            {
+                let mut state = self.state.lock();
+                if state.written >= number {
                     return true;
                 }
-                queue.waiter = Some(thread::current());
-                queue.failure.is_none() && queue.written + 1 == number
-            };
-            let left = within.saturating_sub(self.clock.now().saturating_duration_since(begun));
-            if !is_next {
-                return false;
-            }
-            if left.is_zero() {
-                self.queue.lock().failure.get_or_insert_with(|| "the disk does not answer".to_owned());
-                return false;
+                if left.is_zero() {
+                    state.late.get_or_insert_with(|| self.clock.now());
+                }
+                if left.is_zero() || state.failure.is_some() || state.written + 1 < number {
+                    return false;
+                }
+                state.waiter = Some(thread::current());
             }
             thread::park_timeout(left);
         }
     }
 
     pub(super) fn is_written(&self, number: u64) -> bool {
-        self.queue.lock().written >= number
+        self.state.lock().written >= number
     }
 
     /// Returns whether no record waits.
     pub(super) fn is_done(&self) -> bool {
-        self.queue.lock().waiting.is_empty()
+        let state = self.state.lock();
+        state.written == state.added
     }
 
-    /// Why the journal cannot be written.
+    /// Why the journal cannot be written. A disk that is slow for a moment is none.
     pub(super) fn failure(&self) -> Option<String> {
-        self.queue.lock().failure.clone()
+        let state = self.state.lock();
+        let is_hung = |late: &Instant| self.clock.now().saturating_duration_since(*late) >= HUNG;
+        state.failure.clone().or_else(|| state.late.filter(is_hung).map(|_| "the disk does not answer".to_owned()))
     }
 }
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        self.queue.lock().is_over = true;
-        self.thread.unpark();
+        self.state.lock().is_over = true;
     }
 }
 
-fn run(queue: &Mutex<Queue>, mut append: impl FnMut(Record) -> Result<(), String>) {
-    loop {
-        let (next, is_over) = {
-            let queue = queue.lock();
-            (queue.waiting.front().cloned(), queue.is_over)
+/// Returns whether nothing is left to do about a record.
+fn write(state: &Mutex<State>, append: &Mutex<Append>, record: &Record) -> bool {
+    let written = append.lock()(record.clone());
+    let mut state = state.lock();
+    state.written += u64::from(written.is_ok());
+    (state.failure, state.late) = (written.err(), None);
+    state.waiter.take().iter().for_each(Thread::unpark);
+    state.failure.is_none() || state.is_over
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::rollback::plan::Plan;
+    use crate::rollout::stages::{Event, Rollout};
+
+    #[test]
+    fn a_record_that_is_late_is_waited_for_again_and_those_behind_it_are_not() {
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock();
+        let disk = Arc::clone(&gate);
+        let append = move |_| {
+            drop(disk.lock());
+            Ok(())
         };
-        let Some(record) = next else {
-            if is_over {
-                return;
-            }
-            thread::park_timeout(IDLE);
-            continue;
-        };
-        let written = append(record);
-        let has_failed = written.is_err();
-        let waiter = {
-            let mut queue = queue.lock();
-            queue.failure = written.err();
-            if !has_failed {
-                queue.waiting.pop_front();
-                queue.written += 1;
-            }
-            queue.waiter.take()
-        };
-        waiter.iter().for_each(Thread::unpark);
-        if has_failed {
-            if is_over {
-                return;
-            }
-            thread::park_timeout(PAUSE);
-        }
+        let recording = Recording::new(Box::new(append), Clock::system()).unwrap();
+        let plan = Plan::parse(include_str!("../../../tests/rollout/plan.toml")).unwrap();
+        let rollout = Rollout::new(Arc::new(plan));
+        let record = || Record::new(Timestamp::UNIX_EPOCH, Duration::ZERO, &Event::Clock, &rollout, &[]);
+        let (first, second) = (recording.add(record()), recording.add(record()));
+        let hour = Duration::from_hours(1);
+        assert!(!recording.wait(first, Duration::ZERO) && !recording.wait(second, hour));
+        assert_eq!(recording.failure(), None, "it is slow for a moment");
+        drop(closed);
+        assert!(recording.wait(first, hour) && recording.wait(second, hour) && recording.is_done());
     }
 }

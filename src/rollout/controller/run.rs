@@ -1,11 +1,10 @@
 //! The loop: takes events, writes them down, and has done what follows.
 
 use super::acting::Acting;
-use super::asking::Asking;
 use super::ended::Ended;
 use super::error::StartError;
 use super::looking::{Command as LookCommand, Looking};
-use super::recording::{Recording, WITHIN};
+use super::recording::{Append, Recording, WITHIN};
 use super::settings::Settings;
 use super::status::{Status, number_of, plan_of};
 use crate::clock::{Clock, Instant, timestamp};
@@ -14,9 +13,10 @@ use crate::rollout::actuator::{Command, actuator};
 use crate::rollout::alerts::{Alerts, Deliveries};
 use crate::rollout::filing::Filing;
 use crate::rollout::journal::{Journal, Record, replay};
-use crate::rollout::requests::{self, Answer};
+use crate::rollout::requests::{self, Answer, Request};
 use crate::rollout::stages::{Action, Ask, Event, Job, Look, Rollout, Step};
 use crate::rollout::state_dir::{Lock, StateDir};
+use crate::sync::{Arc, Mutex};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::thread;
@@ -42,7 +42,8 @@ pub struct Controller {
     pub(super) filing: Filing,
     /// Requests that were carried out or answered.
     known: BTreeSet<String>,
-    asking: Asking,
+    /// Requests that wait, as the last look at their folder found them; `None` while one is made.
+    requests: Arc<Mutex<Option<Vec<Request>>>>,
     acting: Acting,
     pub(super) looking: Option<Looking>,
     pub(super) alerts: Alerts,
@@ -67,15 +68,11 @@ impl Controller {
     /// See [`StartError`].
     pub fn new(settings: Settings, lock: Lock) -> Result<Self, StartError> {
         let journal = Journal::new(settings.folder.join("journal.jsonl"));
-        Self::with(settings, lock, move |record| journal.append(record))
+        Self::with(settings, lock, Box::new(move |record| journal.append(record)))
     }
 
     /// With the function that appends to the journal.
-    pub(super) fn with(
-        settings: Settings,
-        lock: Lock,
-        append: impl FnMut(Record) -> Result<(), String> + Send + 'static,
-    ) -> Result<Self, StartError> {
+    pub(super) fn with(settings: Settings, lock: Lock, append: Append) -> Result<Self, StartError> {
         let Settings { dir, folder, commands_in, looks, look_every, by, reason } = settings;
         let plan = plan_of(&folder).ok_or_else(|| StartError::Plan(folder.clone()))?;
         let records = Journal::read(&folder.join("journal.jsonl"))?;
@@ -86,8 +83,6 @@ impl Controller {
         let command = Command::new(&plan, &commands_in, &log);
         let acting = Acting::new(actuator, &plan, command, read_every(&plan)).map_err(StartError::Thread)?;
         let filing = Filing::new().map_err(StartError::Thread)?;
-        let is_retreat = rollout.is_retreat();
-        let looking = looks.map(|looks| Looking::new(looks, &plan, (&evidence, &filing), look_every, is_retreat));
         let deliveries = Deliveries { path: evidence.join("alerts.jsonl"), filing: filing.clone() };
         let clock = Clock::system();
         let now = clock.now();
@@ -97,7 +92,9 @@ impl Controller {
             Event::Asked { id, .. } => Some(id.clone()),
             _ => None,
         });
-        let elapsed = begun.unwrap_or_default().max(last);
+        let base = (now, begun.unwrap_or_default().max(last));
+        let is_retreat = rollout.is_retreat();
+        let looking = looks.map(|looks| Looking::new(looks, &plan, (&evidence, &filing), base, look_every, is_retreat));
         let mut controller = Self {
             known: known.collect(),
             alerts: Alerts::new(&plan, &number_of(&folder), &deliveries),
@@ -105,13 +102,13 @@ impl Controller {
             is_unwritten: false,
             held: VecDeque::new(),
             filing,
-            asking: Asking::new(&dir).map_err(StartError::Thread)?,
+            requests: Arc::new(Mutex::new(Some(Vec::new()))),
             acting,
             looking: looking.transpose().map_err(StartError::Thread)?,
             last: None,
-            seen_at: elapsed,
+            seen_at: base.1,
             is_blind: false,
-            base: (now, elapsed),
+            base,
             status: (Status::default(), now),
             listener: None,
             clock,
@@ -123,14 +120,15 @@ impl Controller {
         let is_start = records.is_empty();
         controller.take(if is_start { Event::Started { by, reason } } else { Event::Resumed });
         if is_start && !controller.recording.wait(1, START) {
-            return Err(StartError::NotWritten(controller.recording.failure().unwrap_or_default()));
+            let why = controller.recording.failure();
+            return Err(StartError::NotWritten(why.unwrap_or_else(|| "the disk does not answer".to_owned())));
         }
         Ok(controller)
     }
 
     /// Carries out a command as if it had been requested.
-    pub fn ask(&mut self, request: requests::Request) -> Answer {
-        let requests::Request { id, ask, by, reason, .. } = request;
+    pub fn ask(&mut self, request: Request) -> Answer {
+        let Request { id, ask, by, reason, .. } = request;
         self.known.insert(id.clone());
         if let (Ask::Approve | Ask::Resume, Some(why)) = (&ask, self.recording.failure()) {
             let text = format!("not done, as it cannot be recorded: {why}");
@@ -166,7 +164,8 @@ impl Controller {
 
     pub(super) fn requests(&mut self) {
         let number = number_of(&self.folder);
-        for request in self.asking.requests() {
+        let Some(waiting) = self.requests.lock().take() else { return };
+        for request in waiting {
             let (dir, id) = (self.dir.clone(), request.id.clone());
             if self.known.contains(&id) {
                 self.filing.add(move || requests::remove(&dir, &id));
@@ -180,6 +179,18 @@ impl Controller {
                 Answer { is_accepted: false, text }
             };
             self.filing.add(move || requests::answer(&dir, &id, &said));
+        }
+        let (dir, found, controller) = (self.dir.clone(), Arc::clone(&self.requests), thread::current());
+        let look = move || {
+            let waiting = requests::waiting(&dir);
+            let is_any = !waiting.is_empty();
+            *found.lock() = Some(waiting);
+            if is_any {
+                controller.unpark();
+            }
+        };
+        if !self.filing.add(look) {
+            *self.requests.lock() = Some(Vec::new());
         }
     }
 

@@ -34,7 +34,7 @@ impl Report {
     pub(super) fn document(&self) -> Document {
         let (title, class) = self.headline();
         let mut sections = vec![self.steps(), self.impact(), self.evidence(), self.timeline(), self.actions()];
-        sections.extend([self.people(), self.alerts(), self.data()]);
+        sections.extend([self.people(), self.alerts()]);
         if self.is_retreat || !self.causes.is_empty() {
             sections.extend([self.cause(), items(), lessons()]);
         }
@@ -187,17 +187,14 @@ impl Report {
             vec![name, since(of.at), value(of.canary), value(of.baseline), samples, strength, of.sentence.clone()]
         };
         let head = &["trigger", "at", "release", "previous version", "requests", "evidence", "finding"];
-        let rows: Vec<_> = self.findings.iter().map(row).collect();
-        let blocks = if rows.is_empty() { Vec::new() } else { vec![Block::Table(head, rows)] };
-        Section { title: "Evidence", blocks: or(blocks, "No trigger fired, as far as the verdicts are kept.") }
+        let none = "No trigger fired, as far as the verdicts are kept.";
+        table("Evidence", head, self.findings.iter().map(row).collect(), none)
     }
 
     fn timeline(&self) -> Section {
         let row = |of: &super::history::Moment| vec![clock(of.time), since(of.at), of.kind.to_owned(), of.text.clone()];
         let head = &["UTC", "since the start", "kind", "event"];
-        let rows: Vec<_> = self.timeline.iter().map(row).collect();
-        let blocks = if rows.is_empty() { Vec::new() } else { vec![Block::Table(head, rows)] };
-        Section { title: "Timeline", blocks: or(blocks, "Nothing is recorded.") }
+        table("Timeline", head, self.timeline.iter().map(row).collect(), "Nothing is recorded.")
     }
 
     fn actions(&self) -> Section {
@@ -226,10 +223,9 @@ impl Report {
                 of.answer.clone(),
             ]
         };
-        let rows: Vec<_> = self.people.iter().map(row).collect();
         let head = &["person", "at", "command", "reason", "answer"];
-        let blocks = if rows.is_empty() { Vec::new() } else { vec![Block::Table(head, rows)] };
-        Section { title: "Persons and overrides", blocks: or(blocks, "No command of a person is recorded.") }
+        let none = "No command of a person is recorded.";
+        table("Persons and overrides", head, self.people.iter().map(row).collect(), none)
     }
 
     fn alerts(&self) -> Section {
@@ -238,21 +234,8 @@ impl Report {
         let mut list = vec![format!(
             "{page} of level page, {notify} notify, {info} info, besides those about commands; the timeline has their texts"
         )];
-        let to = if self.receivers.is_empty() {
-            "no receiver: the plan has no alerts".to_owned()
-        } else {
-            self.receivers.join("; ")
-        };
-        list.push(format!("sent to {to}. Whether each arrived is not in the journal"));
-        if page > 0 && !self.contacts.is_empty() {
-            list.push(format!("to be called, in this order: {}", self.contacts.join("; ")));
-        }
+        list.extend(self.deliveries.sentences());
         Section { title: "Alerts", blocks: vec![Block::List(list)] }
-    }
-
-    fn data(&self) -> Section {
-        let blocks = if self.data.is_empty() { Vec::new() } else { vec![Block::List(self.data.clone())] };
-        Section { title: "Data", blocks: or(blocks, "Not known without the plan.") }
     }
 
     fn cause(&self) -> Section {
@@ -282,6 +265,11 @@ fn items() -> Section {
 fn lessons() -> Section {
     let question = "what went well, what did not, where chance helped";
     Section { title: "Lessons", blocks: vec![Block::Fill(question, false)] }
+}
+
+fn table(title: &'static str, head: &'static [&'static str], rows: Vec<Vec<String>>, none: &str) -> Section {
+    let blocks = if rows.is_empty() { Vec::new() } else { vec![Block::Table(head, rows)] };
+    Section { title, blocks: or(blocks, none) }
 }
 
 fn or(blocks: Vec<Block>, text: &str) -> Vec<Block> {

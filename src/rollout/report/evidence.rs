@@ -2,7 +2,6 @@
 
 use super::draw::{Lane, Series};
 use super::trigger::{STATES_MAX, Trigger, TriggerLine};
-use crate::clock::Timestamp;
 use crate::rollback::{Arm, Decision, Tick};
 use crate::rollout::redact::clean;
 use crate::rollout::verify::Health;
@@ -19,7 +18,7 @@ const SPANS_MAX: usize = 600;
 const SPAN: f64 = 5.0;
 /// Seconds without ticks that break a line.
 const GAP: f64 = 60.0;
-/// Latest time in seconds: three years. What is later is a time of day, in seconds since 1970.
+/// Latest time in seconds: three years.
 const TIME_MAX: f64 = 1e8;
 /// Error rate that counts as none.
 const LEAST_RATE: f64 = 0.001;
@@ -27,7 +26,8 @@ const LEAST_RATE: f64 = 0.001;
 /// A verdict as it is on the disk; a field that is missing costs only itself.
 #[derive(Deserialize)]
 struct VerdictLine {
-    at: f64,
+    /// Seconds since the rollout began, as its controller counts them.
+    elapsed: f64,
     decision: Decision,
     #[serde(default)]
     sentence: String,
@@ -37,7 +37,7 @@ struct VerdictLine {
 
 #[derive(Deserialize)]
 struct TickLine {
-    at: f64,
+    elapsed: f64,
     canary: Arm,
     baseline: Option<Arm>,
 }
@@ -58,20 +58,9 @@ struct Span {
     baseline: Health,
 }
 
-/// Times of a source, which are times of day, or begin anew when its process does.
-#[derive(Default)]
-struct Times {
-    /// Beginning of the rollout, in seconds since 1970.
-    began: Option<f64>,
-    offset: f64,
-    raw: f64,
-    last: f64,
-}
-
 /// Everything that is kept of verdicts and ticks.
 #[derive(Default)]
 pub(super) struct Evidence {
-    resumed: Vec<f64>,
     pub(super) decisions: Lane<&'static str>,
     pub(super) triggers: Vec<Trigger>,
     /// Time and sentence of the first verdict to roll back.
@@ -95,8 +84,6 @@ pub(super) struct Evidence {
     pub(super) to: f64,
     spans: Vec<Span>,
     span: f64,
-    verdict_times: Times,
-    tick_times: Times,
 }
 
 /// Error rates and latencies of both versions.
@@ -107,36 +94,16 @@ pub(super) struct Arms {
     pub(super) rates: (Series, Series),
 }
 
-impl Times {
-    /// Seconds since the rollout began; a clock that went back began anew with the next process.
-    fn map(&mut self, at: f64, resumed: &[f64]) -> Option<f64> {
-        let at = if at > TIME_MAX { (at - *self.began.get_or_insert(at)).max(0.0) } else { at };
-        if !(0.0..=TIME_MAX).contains(&at) {
-            return None;
-        }
-        if at < self.raw - 1.0 {
-            let begins = resumed.iter().find(|resumed| **resumed >= self.last).copied().unwrap_or(self.last);
-            self.offset = begins - at;
-        }
-        self.raw = at;
-        self.last = (at + self.offset).clamp(self.last, TIME_MAX);
-        Some(self.last)
-    }
-}
-
 impl Evidence {
-    /// Nothing yet, beside what was measured before the rollout; `resumed` are times at which a new process went on.
-    pub(super) fn of(began: Option<Timestamp>, resumed: Vec<f64>, before: Option<Health>) -> Self {
-        let began = began.map(|began| began.as_duration().as_secs_f64());
-        let times = || Times { began, ..Times::default() };
-        Self { resumed, before, verdict_times: times(), tick_times: times(), ..Self::default() }
+    /// Nothing yet, beside what was measured before the rollout.
+    pub(super) fn of(before: Option<Health>) -> Self {
+        Self { before, ..Self::default() }
     }
 
     /// Adds a line of verdicts; returns whether it could be read.
     pub(super) fn verdict(&mut self, line: &[u8]) -> bool {
         let Ok(line) = serde_json::from_slice::<VerdictLine>(line) else { return false };
-        let Some(at) = self.verdict_times.map(line.at, &self.resumed) else { return false };
-        self.seen(at);
+        let Some(at) = self.seen(line.elapsed) else { return false };
         if self.decisions.0.len() < STATES_MAX {
             self.decisions.add(at, line.decision.as_str());
         }
@@ -159,10 +126,9 @@ impl Evidence {
 
     /// Adds a line of ticks; returns whether it could be read.
     pub(super) fn tick(&mut self, line: &[u8]) -> bool {
-        let Ok(TickLine { at, canary, baseline }) = serde_json::from_slice(line) else { return false };
-        let Ok(Tick { canary, baseline, .. }) = Tick::new(at, canary, baseline) else { return false };
-        let Some(at) = self.tick_times.map(at, &self.resumed) else { return false };
-        self.seen(at);
+        let Ok(TickLine { elapsed, canary, baseline }) = serde_json::from_slice(line) else { return false };
+        let Ok(Tick { canary, baseline, .. }) = Tick::new(elapsed, canary, baseline) else { return false };
+        let Some(at) = self.seen(elapsed) else { return false };
         let (own, other) = (Health::of(&canary), baseline.as_ref().map(Health::of).unwrap_or_default());
         self.usual = (self.usual.0 + other.requests, self.usual.1 + other.errors);
         let is_counted = self.find_onset(at, &own);
@@ -223,9 +189,12 @@ impl Evidence {
         self.excess > 0.0
     }
 
-    fn seen(&mut self, at: f64) {
+    /// Seconds since the rollout began, which do not go back.
+    fn seen(&mut self, elapsed: f64) -> Option<f64> {
+        let at = Some(elapsed).filter(|at| (0.0..=TIME_MAX).contains(at))?;
         self.from.get_or_insert(at);
         self.to = self.to.max(at);
+        Some(at)
     }
 
     fn count(&mut self, arm: &Arm, of: impl Fn(&mut Both) -> &mut (f64, f64)) {
@@ -273,36 +242,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_began_anew_goes_on_where_the_next_process_did() {
-        let mut times = Times::default();
-        let resumed = [10.0, 60.0];
-        let mapped = [5.0, 50.0, 0.0, 7.0, 6.5, -1.0, f64::NAN].map(|at| times.map(at, &resumed));
-        assert_eq!(mapped, [Some(5.0), Some(50.0), Some(60.0), Some(67.0), Some(67.0), None, None]);
-        assert_eq!(times.map(2.0, &resumed), Some(67.0), "nothing is known of this start");
-        let mut times = Times { began: Some(1.7e9), ..Times::default() };
-        assert_eq!(
-            [1.7e9 - 1.0, 1.7e9 + 5.0, 1.7e9 + 9.0].map(|at| times.map(at, &[])),
-            [Some(0.0), Some(5.0), Some(9.0)]
-        );
-    }
-
-    #[test]
     fn lines_of_anything_are_refused_or_bounded() {
         let mut evidence = Evidence::default();
-        for line in
-            [&b"{}"[..], b"\xff", b"[]", b"{\"at\": 1, \"decision\": \"maybe\"}", b"{\"at\": 1e300, \"canary\": {}}"]
-        {
+        for line in [
+            &b"{}"[..],
+            b"\xff",
+            b"[]",
+            b"{\"elapsed\": 1, \"decision\": \"maybe\"}",
+            b"{\"elapsed\": 1e300, \"canary\": {}}",
+        ] {
             assert!(!evidence.verdict(line) && !evidence.tick(line));
         }
         for i in 0..3_000 {
             let trigger = format!(r#"{{"name": "{i}", "state": "fired"}}"#);
             let decision = if i % 2 == 0 { "pause" } else { "continue" };
-            assert!(
-                evidence
-                    .verdict(format!(r#"{{"at": {i}, "decision": "{decision}", "triggers": [{trigger}]}}"#).as_bytes())
-            );
+            assert!(evidence.verdict(
+                format!(r#"{{"elapsed": {i}, "decision": "{decision}", "triggers": [{trigger}]}}"#).as_bytes()
+            ));
             let arm = format!(r#"{{"segments": {{"{i}": {{"requests": 1}}}}}}"#);
-            assert!(evidence.tick(format!(r#"{{"at": {}, "canary": {arm}}}"#, i * 1_000).as_bytes()));
+            assert!(evidence.tick(format!(r#"{{"elapsed": {}, "canary": {arm}}}"#, i * 1_000).as_bytes()));
         }
         let sizes = (evidence.triggers.len(), evidence.segments.len(), evidence.decisions.0.len());
         assert_eq!(sizes, (TRIGGERS_MAX, SEGMENTS_MAX, STATES_MAX));

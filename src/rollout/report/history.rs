@@ -60,7 +60,6 @@ pub(super) struct History {
     pub(super) states: Lane<String>,
     /// Weights that were set and read back.
     pub(super) weights: Vec<(f64, u32)>,
-    pub(super) resumed: Vec<f64>,
     /// Seconds since the rollout began: the first verdict to roll back, the decision, the weight 0, and the end.
     pub(super) detected: Option<f64>,
     pub(super) decided: Option<f64>,
@@ -122,7 +121,6 @@ impl History {
             }
             Event::Resumed => {
                 say("controller", "the controller was started again and went on from its journal".to_owned());
-                self.resumed.push(at);
             }
             Event::Looked(look) if look.decision == Decision::Rollback => {
                 self.detected.get_or_insert(at);

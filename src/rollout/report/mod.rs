@@ -24,6 +24,7 @@
 //! ```
 
 mod cause;
+mod deliveries;
 mod document;
 #[doc(hidden)]
 pub mod draw;

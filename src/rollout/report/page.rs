@@ -1,9 +1,9 @@
 //! A report as a page: one file without scripts, which loads nothing.
 
 use super::document::{Block, Document, Section};
-use super::draw::{Axis, HEAD, Line, STYLE, Series, Unit, chart, escape, lane, marks};
+use super::draw::{Axis, HEAD, Line, STYLE, Series, Unit, chart, escape, evidence, lane, row, sentence, versions};
 use super::trigger::Trigger;
-use super::values::{Charts, Report};
+use super::values::Report;
 use std::fmt::Write as _;
 
 const OWN_STYLE: &str = include_str!("report.css");
@@ -42,38 +42,28 @@ impl Report {
         }
         self.lanes(out, &axis);
         self.both_versions(out, &axis);
-        evidence(out, charts, &axis);
+        let mut tested: Vec<_> = charts.triggers.iter().filter(|trigger| !trigger.evidence.is_empty()).collect();
+        tested.sort_by_key(|trigger| trigger.finding.is_none());
+        let tested = tested.iter().take(TRIGGERS_MAX).map(|of| (&*of.name, &of.evidence, &of.threshold));
+        evidence(out, "Evidence over time", &axis, tested);
     }
 
     fn lanes(&self, out: &mut String, axis: &Axis<'_>) {
-        out.push_str(r#"<section class="lanes"><h2>Stages and events</h2><div class="rows">"#);
-        let mut row = |class: &str, title: &str, bar: String, state: &str| {
-            let _ = write!(
-                out,
-                r#"<div class="row {class}"><span class="name">{}</span>{bar}<span class="now {}">{}</span></div>"#,
-                escape(title),
-                escape(&state.replace([' ', '_'], "-")),
-                escape(&state.replace('_', " ")),
-            );
-        };
+        out.push_str(r#"<section class="lanes"><h2>Stages and verdicts</h2><div class="rows">"#);
         let charts = &self.charts;
-        row("all", "rollout", lane(&charts.states, axis, |state: &String| known(state)), &self.state);
-        let shown = |kind: &str| matches!(kind, "page" | "notify" | "person" | "failure" | "controller");
-        let events: Vec<_> = self.timeline.iter().filter(|moment| shown(moment.kind)).collect();
-        let marked: Vec<_> = events.iter().map(|moment| (moment.at, moment.kind, moment.text.as_str())).collect();
-        row("", "events", marks(&marked, axis), &marked.len().to_string());
+        row(out, "all", "rollout", &lane(&charts.states, axis, |state: &String| state), &self.state);
         if !charts.decisions.0.is_empty() {
             let last = charts.decisions.0.last().map_or("", |(_, state)| state);
-            row("", "verdict", lane(&charts.decisions, axis, |state: &&'static str| state), last);
+            row(out, "", "verdict", &lane(&charts.decisions, axis, |state: &&'static str| state), last);
         }
         let is_measured = |trigger: &&Trigger| trigger.states.0.iter().any(|(_, state)| *state != "not measured");
         for trigger in charts.triggers.iter().filter(is_measured) {
             let last = trigger.states.0.last().map_or("", |(_, state)| state);
-            row("", &trigger.name, lane(&trigger.states, axis, |state: &&'static str| state), last);
+            row(out, "", &trigger.name, &lane(&trigger.states, axis, |state: &&'static str| state), last);
         }
         let _ = write!(
             out,
-            r#"<div class="row axis"><span></span>{}<span></span></div></div><p class="note">The higher a bar, the worse; a mark is an alert, a command of a person, a failed action, or a restart. Minutes and seconds since the rollout began; dashed lines in the charts: another share of the traffic.</p></section>"#,
+            r#"<div class="row axis"><span></span>{}<span></span></div></div><p class="note">The higher a bar, the worse. Minutes and seconds since the rollout began; dashed lines in the charts: another share of the traffic.</p></section>"#,
             axis.labels(),
         );
     }
@@ -96,60 +86,13 @@ impl Report {
             ("p99 latency of successes", Unit::Seconds, &arms.p99),
             ("requests a second", Unit::PerSecond, &arms.rates),
         ];
-        for (title, unit, (canary, baseline)) in charts {
-            if !canary.is_empty() || !baseline.is_empty() {
-                let lines = [
-                    Line { series: baseline, style: "baseline", label: "previous version".to_owned() },
-                    Line { series: canary, style: "canary", label: "release".to_owned() },
-                ];
-                out.push_str(&chart(title, unit, axis, &lines));
+        for (title, unit, arms) in charts {
+            if !arms.0.is_empty() || !arms.1.is_empty() {
+                out.push_str(&chart(title, unit, axis, &versions(arms, ("release", "previous version"))));
             }
         }
         out.push_str("</div></section>");
     }
-}
-
-/// A state of the journal as a style of the page.
-fn known(state: &str) -> &'static str {
-    match state {
-        "checking" => "checking",
-        "moving" => "moving",
-        "soaking" => "soaking",
-        "waiting" => "waiting",
-        "promoting" => "promoting",
-        "paused" => "paused",
-        "disabled" => "disabled",
-        "rolling_back" => "rolling back",
-        "recovering" => "recovering",
-        "escalated" => "escalated",
-        "promoted" => "promoted",
-        "rolled_back" => "rolled back",
-        "superseded" => "superseded",
-        "aborted" => "aborted",
-        _ => "other",
-    }
-}
-
-fn evidence(out: &mut String, charts: &Charts, axis: &Axis<'_>) {
-    let mut tested: Vec<&Trigger> = charts.triggers.iter().filter(|trigger| !trigger.evidence.is_empty()).collect();
-    tested.sort_by_key(|trigger| trigger.finding.is_none());
-    if tested.is_empty() {
-        return;
-    }
-    out.push_str(
-        r#"<section><h2>Evidence over time</h2><p class="note">How strongly the data speaks against the release, on a
-logarithmic scale. A trigger fires at its threshold; chance alone gets there about once in so many rollouts. Beyond
-the scale it is drawn at the edge.</p><div class="charts">"#,
-    );
-    for trigger in tested.into_iter().take(TRIGGERS_MAX) {
-        let threshold = trigger.threshold.points().last().map_or(0.0, |point| point.high.exp());
-        let lines = [
-            Line { series: &trigger.threshold, style: "threshold", label: format!("fires at {threshold:.0}") },
-            Line { series: &trigger.evidence, style: "evidence", label: "evidence".to_owned() },
-        ];
-        out.push_str(&chart(&trigger.name, Unit::Log, axis, &lines));
-    }
-    out.push_str("</div></section>");
 }
 
 fn header(out: &mut String, document: &Document) {
@@ -160,7 +103,7 @@ fn header(out: &mut String, document: &Document) {
         escape(&document.about),
         escape(&document.title),
         escape(&document.sentence),
-        escape(&super::words::sentence(&document.status)),
+        escape(&sentence(&document.status)),
     );
     out.push_str("<dl>");
     for (name, value) in &document.facts {
@@ -186,7 +129,7 @@ fn section(out: &mut String, section: &Section) {
             Block::List(items) => {
                 out.push_str("<ul>");
                 for item in items {
-                    let _ = write!(out, "<li>{}</li>", escape(&super::words::sentence(item)));
+                    let _ = write!(out, "<li>{}</li>", escape(&sentence(item)));
                 }
                 out.push_str("</ul>");
             }

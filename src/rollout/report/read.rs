@@ -1,5 +1,6 @@
 //! Files of a rollout. A file that is missing or damaged is named in the report and never ends it.
 
+use super::deliveries::Deliveries;
 use super::evidence::Evidence;
 use super::history::History;
 use super::values::{Cause, Parts, Report, set_beginning};
@@ -34,7 +35,7 @@ impl Report {
             missing.push("policy.toml: no such file".to_owned());
         }
         let files = folder.join("evidence");
-        let mut evidence = Evidence::of(history.began, history.resumed.clone(), read(&files.join("before.json")));
+        let mut evidence = Evidence::of(read(&files.join("before.json")));
         if evidence.before.is_none() {
             missing.push("evidence/before.json: no such file, or damaged".to_owned());
         }
@@ -42,12 +43,16 @@ impl Report {
         // The impact begins with the fault, which only the verdicts know.
         set_beginning(&history, &mut evidence);
         lines(&files, "ticks.jsonl", &mut missing, |line| evidence.tick(line));
+        let mut deliveries = Deliveries::default();
+        if files.join("alerts.jsonl").exists() {
+            lines(&files, "alerts.jsonl", &mut missing, |line| deliveries.add(line));
+        }
         let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let causes = Cause::read(folder);
         if causes.is_empty() && folder.join("cause.json").exists() {
             missing.push("cause.json: damaged".to_owned());
         }
-        Self::of(Parts { number, plan: plan.as_ref(), history, evidence, causes, missing })
+        Self::of(Parts { number, plan: plan.as_ref(), history, evidence, deliveries, causes, missing })
     }
 }
 
@@ -58,7 +63,7 @@ fn plan(folder: &Path, missing: &mut Vec<String>) -> Option<Plan> {
         Err(error) => (None, said(&error)),
     };
     if plan.is_none() {
-        missing.push(format!("plan.toml: {why}; names, data and receivers of alerts are not known"));
+        missing.push(format!("plan.toml: {why}; names are not known"));
     }
     plan
 }

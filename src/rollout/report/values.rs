@@ -1,11 +1,12 @@
 //! Values of a report: what a rollout did, to whom, and how long each step took.
 
+use super::deliveries::Deliveries;
 use super::draw::Lane;
 use super::evidence::{Arms, Both, Evidence};
 use super::history::{Done, History, Moment, Person};
 use super::trigger::{Finding, Trigger};
 use crate::clock::Timestamp;
-use crate::rollback::plan::{DataKind, Plan};
+use crate::rollback::plan::Plan;
 use crate::rollout::redact::clean;
 use serde::{Deserialize, Serialize};
 
@@ -47,10 +48,7 @@ pub struct Report {
     pub(super) timeline: Vec<Moment>,
     pub(super) actions: Vec<Done>,
     pub(super) people: Vec<Person>,
-    /// Receivers of alerts in the plan, without their addresses.
-    pub(super) receivers: Vec<String>,
-    pub(super) contacts: Vec<String>,
-    pub(super) data: Vec<String>,
+    pub(super) deliveries: Deliveries,
     #[serde(skip)]
     pub(super) charts: Charts,
 }
@@ -134,6 +132,7 @@ pub(super) struct Parts<'a> {
     pub(super) plan: Option<&'a Plan>,
     pub(super) history: History,
     pub(super) evidence: Evidence,
+    pub(super) deliveries: Deliveries,
     pub(super) causes: Vec<Cause>,
     pub(super) missing: Vec<String>,
 }
@@ -141,7 +140,7 @@ pub(super) struct Parts<'a> {
 impl Report {
     /// A function of its arguments: reads no file and no clock.
     pub(super) fn of(parts: Parts<'_>) -> Self {
-        let Parts { number, plan, history, evidence, causes, mut missing } = parts;
+        let Parts { number, plan, history, evidence, deliveries, causes, mut missing } = parts;
         let text = |of: fn(&Plan) -> &String| plan.map(|plan| clean(of(plan))).unwrap_or_default();
         if history.left_out > 0 {
             missing.push(format!("{} entries in the middle of the timeline are left out", history.left_out));
@@ -176,9 +175,7 @@ impl Report {
             traffic,
             impact: impact(&history, &evidence),
             findings,
-            receivers: plan.map(receivers).unwrap_or_default(),
-            contacts: plan.iter().flat_map(|plan| &plan.escalation.contacts).map(|text| clean(text)).collect(),
-            data: plan.map(data).unwrap_or_default(),
+            deliveries,
             charts: Charts {
                 from: 0.0,
                 to: history.last.max(evidence.to).max(1.0),
@@ -310,29 +307,4 @@ fn segment(name: &str, Both { canary, baseline }: &Both, usual_rate: f64) -> Seg
     let beyond = canary.1 - expected;
     let is_affected = beyond >= 1.0 && beyond > CHANCE * expected.sqrt();
     Segment { name: clean(name), requests: canary.0, failed: canary.1, beyond, is_affected }
-}
-
-fn receivers(plan: &Plan) -> Vec<String> {
-    let of = |alert: &crate::rollback::plan::Alert| {
-        let above = if alert.level == crate::rollback::plan::Level::Page { "" } else { " and above" };
-        format!("{}: {}{above}", alert.kind, alert.level)
-    };
-    plan.alerts.iter().map(of).collect()
-}
-
-fn data(plan: &Plan) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for change in &plan.data {
-        let about = change.change.as_ref().map_or_else(String::new, |change| format!(" ({})", clean(change)));
-        let effect = match change.kind {
-            DataKind::None => "nothing changed",
-            _ if change.reversible => "safe to roll back, the previous version works on the changed data",
-            _ => "not safe to roll back, the previous version does not work on the changed data",
-        };
-        let backup = change.backup.as_ref().map(|backup| format!("; backup from before: {}", clean(backup)));
-        sentences.push(format!("{}{about}: {effect}{}", change.kind, backup.unwrap_or_default()));
-    }
-    let lags = plan.lag.iter().map(|lag| format!("{} {} may lag behind", lag.kind, clean(&lag.name)));
-    sentences.extend(lags);
-    sentences
 }

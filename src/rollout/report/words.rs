@@ -3,6 +3,8 @@
 use super::draw;
 use crate::clock::Timestamp;
 
+pub(super) use super::draw::{count, sentence};
+
 /// `10:12:03`, in UTC.
 pub(super) fn clock(at: Timestamp) -> String {
     at.to_string().get(11..19).unwrap_or_default().to_owned()
@@ -32,19 +34,6 @@ pub(super) fn span(seconds: f64) -> String {
     }
 }
 
-/// `12,345`, rounded.
-pub(super) fn count(value: f64) -> String {
-    let digits = format!("{:.0}", value.max(0.0).round());
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// `1.25 %`: a share with as many digits as a small one needs.
 pub(super) fn percent(share: f64) -> String {
     let value = share * 100.0;
@@ -56,14 +45,6 @@ pub(super) fn percent(share: f64) -> String {
         4
     };
     format!("{value:.digits$} %")
-}
-
-/// With a capital letter and a full stop.
-pub(super) fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    let stop = if text.ends_with(['.', '?', '!', ':']) { "" } else { "." };
-    format!("{first}{}{stop}", chars.as_str())
 }
 
 #[cfg(test)]

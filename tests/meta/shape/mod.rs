@@ -57,6 +57,7 @@ const PURE_ROOMS: &[&str] = &[
     "rollout/judging/ticks.rs",
     "rollout/judging/timeline.rs",
     "rollout/redact.rs",
+    "rollout/report/deliveries.rs",
     "rollout/report/document.rs",
     "rollout/report/draw/",
     "rollout/report/evidence.rs",

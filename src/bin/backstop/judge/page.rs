@@ -2,7 +2,9 @@
 
 use super::record::{Record, Trigger, name};
 use backstop::rollback::Decision;
-use backstop::rollout::report::draw::{Axis, HEAD, Line, STYLE, Unit, chart, escape, lane, time};
+use backstop::rollout::report::draw::{
+    Axis, HEAD, STYLE, Unit, chart, count, escape, evidence, lane, row, sentence, time, versions,
+};
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -38,24 +40,24 @@ fn headline(decision: Option<Decision>) -> &'static str {
 
 fn header(out: &mut String, record: &Record, source: &str, error: Option<&str>) {
     let class = record.decision.map_or("collecting", Decision::as_str);
-    let sentence = if record.ticks == 0 { "there is no tick in the file" } else { &record.sentence };
+    let said = if record.ticks == 0 { "there is no tick in the file" } else { &record.sentence };
     let _ = write!(
         out,
         r#"<header class="verdict {class}"><p class="source">Verdict on {}</p><h1>{}</h1><p class="sentence">{}</p>"#,
         escape(source),
         headline(record.decision),
-        escape(&sentence_case(sentence)),
+        escape(&sentence(said)),
     );
     for text in error.into_iter().chain(record.warnings.iter().map(String::as_str)) {
-        let _ = write!(out, r#"<p class="warning">{}</p>"#, escape(&sentence_case(text)));
+        let _ = write!(out, r#"<p class="warning">{}</p>"#, escape(&sentence(text)));
     }
     let since = record.decisions.0.last().map_or(0.0, |(at, _)| *at);
     let facts = [
         ("since", time(since)),
         ("until", time(record.to)),
-        ("ticks", grouped(record.ticks as f64)),
-        ("requests of the canary", grouped(record.requests.0)),
-        ("of the baseline", grouped(record.requests.1)),
+        ("ticks", count(record.ticks as f64)),
+        ("requests of the canary", count(record.requests.0)),
+        ("of the baseline", count(record.requests.1)),
     ];
     out.push_str("<dl>");
     for (name, value) in facts {
@@ -66,19 +68,11 @@ fn header(out: &mut String, record: &Record, source: &str, error: Option<&str>) 
 
 fn lanes(out: &mut String, record: &Record, axis: &Axis<'_>) {
     out.push_str(r#"<section class="lanes"><h2>Decision and triggers</h2><div class="rows">"#);
-    let mut row = |class: &str, title: &str, bar: String, state: &str| {
-        let _ = write!(
-            out,
-            r#"<div class="row {class}"><span class="name">{}</span>{bar}<span class="now {}">{state}</span></div>"#,
-            escape(title),
-            state.replace(' ', "-"),
-        );
-    };
     let last = record.decision.map_or("", Decision::as_str);
-    row("all", "decision", lane(&record.decisions, axis, |decision| decision.as_str()), last);
+    row(out, "all", "decision", &lane(&record.decisions, axis, |decision| decision.as_str()), last);
     for trigger in &record.triggers {
         let last = trigger.states.0.last().map_or("", |(_, state)| name(*state));
-        row("", &trigger.name, lane(&trigger.states, axis, |state| name(*state)), last);
+        row(out, "", &trigger.name, &lane(&trigger.states, axis, |state| name(*state)), last);
     }
     let _ = write!(
         out,
@@ -93,34 +87,15 @@ fn charts(out: &mut String, record: &Record, axis: &Axis<'_>) {
         r#"<section><h2>Both versions</h2><p class="note">Shares of requests and p99 are
 those of about the last 20 seconds.</p><div class="charts">"#,
     );
-    let both = |canary, baseline| {
-        let line = |series, style: &'static str| Line { series, style, label: style.to_owned() };
-        // The canary is drawn last, above the baseline.
-        [line(baseline, "baseline"), line(canary, "canary")]
-    };
-    out.push_str(&chart("requests a second", Unit::PerSecond, axis, &both(&record.rates.0, &record.rates.1)));
-    for trigger in record.triggers.iter().filter(|trigger| !trigger.canary.is_empty()) {
+    let labels = ("canary", "baseline");
+    out.push_str(&chart("requests a second", Unit::PerSecond, axis, &versions(&record.rates, labels)));
+    for trigger in record.triggers.iter().filter(|trigger| !trigger.arms.0.is_empty()) {
         let (title, unit) = subject(trigger);
-        out.push_str(&chart(&title, unit, axis, &both(&trigger.canary, &trigger.baseline)));
+        out.push_str(&chart(&title, unit, axis, &versions(&trigger.arms, labels)));
     }
     out.push_str("</div></section>");
-    let mut tested =
-        record.triggers.iter().filter(|trigger| !trigger.evidence.is_empty() && !trigger.canary.is_empty());
-    let Some(first) = tested.next() else { return };
-    out.push_str(
-        r#"<section><h2>Evidence</h2><p class="note">How strongly the data speaks against the canary, on a logarithmic
-scale. A trigger fires at its threshold; chance alone gets there about once in so many rollouts. Beyond the
-scale it is drawn at the edge.</p><div class="charts">"#,
-    );
-    for trigger in std::iter::once(first).chain(tested) {
-        let threshold = trigger.threshold.points().last().map_or(0.0, |point| point.high.exp());
-        let lines = [
-            Line { series: &trigger.threshold, style: "threshold", label: format!("fires at {threshold:.0}") },
-            Line { series: &trigger.evidence, style: "evidence", label: "evidence".to_owned() },
-        ];
-        out.push_str(&chart(&trigger.name, Unit::Log, axis, &lines));
-    }
-    out.push_str("</div></section>");
+    let tested = record.triggers.iter().filter(|trigger| !trigger.evidence.is_empty() && !trigger.arms.0.is_empty());
+    evidence(out, "Evidence", axis, tested.map(|of| (&*of.name, &of.evidence, &of.threshold)));
 }
 
 /// Units of a trigger's values.
@@ -150,35 +125,15 @@ fn changes(out: &mut String, record: &Record) {
             escape(of),
             change.state.replace(' ', "-"),
             change.state,
-            escape(&sentence_case(&change.sentence)),
+            escape(&sentence(&change.sentence)),
         );
     }
     out.push_str("</ol>");
     if record.more_changes > 0 {
         let _ =
-            write!(out, r#"<p class="note">{} later changes are not listed.</p>"#, grouped(record.more_changes as f64));
+            write!(out, r#"<p class="note">{} later changes are not listed.</p>"#, count(record.more_changes as f64));
     }
     out.push_str("</section>");
-}
-
-/// With a capital letter and a full stop.
-fn sentence_case(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    let stop = if text.ends_with('.') { "" } else { "." };
-    format!("{first}{}{stop}", chars.as_str())
-}
-
-fn grouped(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            out.push('\u{202f}');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]
@@ -194,8 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn times_and_numbers_are_short() {
+    fn times_are_short() {
         assert_eq!([time(0.0), time(65.4), time(3605.0)], ["0:00", "1:05", "1:00:05"]);
-        assert_eq!(grouped(1_234_567.0), "1\u{202f}234\u{202f}567");
     }
 }

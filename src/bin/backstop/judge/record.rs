@@ -29,8 +29,7 @@ pub(super) struct Trigger {
     pub(super) name: String,
     pub(super) kind: &'static str,
     pub(super) states: Lane<TriggerState>,
-    pub(super) canary: Series,
-    pub(super) baseline: Series,
+    pub(super) arms: (Series, Series),
     /// Logarithm of the evidence, and of the one at which the trigger fires.
     pub(super) evidence: Series,
     pub(super) threshold: Series,
@@ -72,8 +71,8 @@ impl Record {
         }
         for (i, report) in verdict.triggers.iter().enumerate() {
             let Some(trigger) = self.triggers.get_mut(i) else { continue };
-            trigger.canary.add(verdict.at, report.canary);
-            trigger.baseline.add(verdict.at, report.baseline);
+            trigger.arms.0.add(verdict.at, report.canary);
+            trigger.arms.1.add(verdict.at, report.baseline);
             trigger.evidence.add(verdict.at, report.log_e);
             trigger.threshold.add(verdict.at, report.log_threshold);
             trigger.sentence.clone_from(&report.sentence);
@@ -102,8 +101,7 @@ impl Trigger {
             name: report.name.clone(),
             kind: report.kind,
             states: Lane::default(),
-            canary: Series::default(),
-            baseline: Series::default(),
+            arms: <(Series, Series)>::default(),
             evidence: Series::default(),
             threshold: Series::default(),
             sentence: String::new(),

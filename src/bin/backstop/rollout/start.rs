@@ -1,5 +1,6 @@
 //! `rollout start`: the controller, in the foreground.
 
+use super::earlier::Earlier;
 use super::service::{BY, controller, failed, held};
 use crate::author_args::name;
 use crate::judge::token;
@@ -14,7 +15,6 @@ use backstop::kill_switch::access::Token;
 use backstop::rollback::Policy;
 use backstop::rollback::plan::Plan;
 use backstop::rollout::controller::{Controller, Ended, Judged, Looks, Settings, refuse};
-use backstop::rollout::journal::{Journal, replay};
 use backstop::rollout::judging::Verdicts;
 use backstop::rollout::requests::Request;
 use backstop::rollout::stages::{Ask, End, Rollout};
@@ -23,7 +23,6 @@ use backstop::rollout::verdicts::{HookToken, router, serve};
 use clap::Args;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -74,10 +73,16 @@ impl Start {
         }
         let dir = StateDir::new(state, &plan.service)?;
         // A supervisor may have missed the end. To begin anew would take the traffic away from a promoted release.
-        let has_ended = || {
-            let ended = ended_before(&dir, &text)?.filter(|_| self.reason.is_none());
-            ended.map(|(number, end)| ended_report(&dir, &plan, &number, end)).transpose()
+        let has_ended = || -> Result<Option<Report>, Failure> {
+            let latest = Earlier::latest(&dir)?.filter(|latest| latest.text == text && latest.has_begun);
+            let Some((number, end)) = latest.and_then(|latest| Some((latest.number(), latest.end?))) else {
+                return Ok(None);
+            };
+            let warning = format!("rollout {number} of this plan has ended: add --reason to try it again");
+            let report = report(&dir, &plan.artifact, Ended::Done(end))?;
+            Ok(Some(Report { warning: Some(warning), ..report }).filter(|_| self.reason.is_none()))
         };
+        let unfinished = || Earlier::unfinished(&dir).map(|latest| latest.filter(|latest| latest.text == text));
         // One that has begun goes on whenever its controller is started again, with the policy that it began with.
         let fresh = || {
             Plan::check(&text, now()).map_err(|error| refused(&error))?;
@@ -86,14 +91,14 @@ impl Start {
         if let Some(report) = has_ended()? {
             return Ok(report);
         }
-        let policy_text = if unfinished(&dir, &text)?.is_some() { None } else { Some(fresh()?) };
+        let policy_text = if unfinished()?.is_some() { None } else { Some(fresh()?) };
         dir.create()?;
         let lock = lock(&dir, &plan, &text, &by)?;
         if let Some(report) = has_ended()? {
             return Ok(report);
         }
-        let folder = if let Some(folder) = unfinished(&dir, &text)? {
-            folder
+        let (folder, is_retreat) = if let Some(latest) = unfinished()? {
+            (latest.folder, latest.is_retreat)
         } else {
             self.needs_a_reason(&dir, &plan)?;
             let policy_text = policy_text.map_or_else(fresh, Ok)?;
@@ -104,10 +109,9 @@ impl Start {
                 ("policy.toml", policy_text.as_bytes()),
                 ("start.json", start.as_bytes()),
             ];
-            dir.begin(&files)?
+            (dir.begin(&files)?, false)
         };
         // A judge or an address that fails keeps no crashed controller from giving the traffic back.
-        let is_retreat = is_retreat(&folder)?;
         let go_on = |failure: Failure, lost: &str| {
             if !is_retreat {
                 return Err(failure);
@@ -206,15 +210,16 @@ impl Start {
     /// An artifact that was rolled back before is tried again with a reason only.
     fn needs_a_reason(&self, dir: &StateDir, plan: &Plan) -> Result<(), Failure> {
         for folder in dir.rollouts().into_iter().rev() {
-            let Some((artifact, end)) = end_of(&folder)? else { continue };
-            if end == Some(End::RolledBack) && artifact != plan.artifact && dir.latest().as_ref() == Some(&folder) {
-                say(&format!("warning: {artifact} was rolled back, and its cause may still be there"));
-            }
+            let Some(earlier) = Earlier::of(folder)? else { continue };
+            let (number, Earlier { folder, artifact, end, .. }) = (earlier.number(), earlier);
+            let is_back = end == Some(End::RolledBack);
             if artifact != plan.artifact {
+                if is_back && dir.latest().as_ref() == Some(&folder) {
+                    say(&format!("warning: {artifact} was rolled back, and its cause may still be there"));
+                }
                 continue;
             }
-            if end == Some(End::RolledBack) && self.reason.is_none() {
-                let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if is_back && self.reason.is_none() {
                 let message =
                     format!("{artifact} was rolled back before (rollout {number}): add --reason to try it again");
                 return Err(Failure::Refused { code: "rolled_back_before", message });
@@ -232,7 +237,8 @@ fn lock(dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<Lock, Failu
     loop {
         match dir.lock(&holder)? {
             Ok(lock) => {
-                let Some(old) = other_unfinished(dir, text)? else { return Ok(lock) };
+                let other = Earlier::unfinished(dir)?.filter(|latest| latest.text != text);
+                let Some(Earlier { artifact: old, .. }) = other else { return Ok(lock) };
                 // Its controller was killed: its traffic returns here.
                 let mut old_controller = controller(dir, lock, by)?;
                 let answer = old_controller.ask(supersede(plan, by));
@@ -245,8 +251,7 @@ fn lock(dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<Lock, Failu
                 say(&format!("{old} lost its place"));
             }
             Err(other) => {
-                let current = current(dir)?;
-                if current.as_deref() == Some(&plan.artifact) {
+                if Earlier::unfinished(dir)?.is_some_and(|latest| latest.artifact == plan.artifact) {
                     let message = format!("a rollout of {} is in progress, held by {other}", plan.artifact);
                     return Err(Failure::Refused { code: "in_progress", message });
                 }
@@ -272,57 +277,6 @@ fn lock(dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<Lock, Failu
 fn supersede(plan: &Plan, by: &str) -> Request {
     let artifact = plan.artifact.clone();
     Request::new(Ask::Supersede { artifact }, by, "a new release")
-}
-
-/// Artifact and end of a rollout.
-fn end_of(folder: &Path) -> Result<Option<(String, Option<End>)>, Failure> {
-    let Ok(text) = std::fs::read_to_string(folder.join("plan.toml")) else { return Ok(None) };
-    let Ok(plan) = Plan::parse(&text) else { return Ok(None) };
-    let records = Journal::read(&folder.join("journal.jsonl"))?;
-    let artifact = plan.artifact.clone();
-    // Without a record it was never begun: there is nothing to go on with, and nothing to undo.
-    let end = if records.is_empty() { Some(End::Aborted) } else { replay(&Arc::new(plan), &records).0.end() };
-    Ok(Some((artifact, end)))
-}
-
-fn current(dir: &StateDir) -> Result<Option<String>, Failure> {
-    let Some(folder) = dir.latest() else { return Ok(None) };
-    Ok(end_of(&folder)?.filter(|(_, end)| end.is_none()).map(|(artifact, _)| artifact))
-}
-
-/// The rollout to go on with: the latest, if it has not ended and was started with this very plan.
-fn unfinished(dir: &StateDir, text: &str) -> Result<Option<PathBuf>, Failure> {
-    let Some(folder) = dir.latest() else { return Ok(None) };
-    let is_same = std::fs::read_to_string(folder.join("plan.toml")).is_ok_and(|own| own == text);
-    let is_open = end_of(&folder)?.is_some_and(|(_, end)| end.is_none());
-    Ok((is_same && is_open).then_some(folder))
-}
-
-/// Number and end of the latest rollout, if it was started with this very plan and has ended.
-fn ended_before(dir: &StateDir, text: &str) -> Result<Option<(String, End)>, Failure> {
-    let Some(folder) = dir.latest() else { return Ok(None) };
-    let is_same = std::fs::read_to_string(folder.join("plan.toml")).is_ok_and(|own| own == text);
-    let has_begun = folder.join("journal.jsonl").exists();
-    let end = end_of(&folder)?.and_then(|(_, end)| end).filter(|_| is_same && has_begun);
-    let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(end.map(|end| (number, end)))
-}
-
-/// The artifact of a rollout in progress that was started with another plan.
-fn other_unfinished(dir: &StateDir, text: &str) -> Result<Option<String>, Failure> {
-    if unfinished(dir, text)?.is_some() { Ok(None) } else { current(dir) }
-}
-
-/// Returns whether the traffic of a rollout returns or has returned.
-fn is_retreat(folder: &Path) -> Result<bool, Failure> {
-    let Ok(plan) = Plan::parse(&read(&folder.join("plan.toml"))?) else { return Ok(false) };
-    let records = Journal::read(&folder.join("journal.jsonl"))?;
-    Ok(replay(&Arc::new(plan), &records).0.is_retreat())
-}
-
-fn ended_report(dir: &StateDir, plan: &Plan, number: &str, end: End) -> Result<Report, Failure> {
-    let warning = format!("rollout {number} of this plan has ended: add --reason to try it again");
-    Ok(Report { warning: Some(warning), ..report(dir, &plan.artifact, Ended::Done(end))? })
 }
 
 fn report(dir: &StateDir, artifact: &str, ended: Ended) -> Result<Report, Failure> {

@@ -8,29 +8,9 @@ use std::time::Duration;
 /// Units of a plot's own coordinates, in both directions.
 const SIZE: f64 = 1000.0;
 /// Steps of a time axis, in seconds.
-const STEPS: [f64; 22] = [
-    1.0,
-    2.0,
-    5.0,
-    10.0,
-    15.0,
-    30.0,
-    60.0,
-    120.0,
-    300.0,
-    600.0,
-    900.0,
-    1800.0,
-    3600.0,
-    7200.0,
-    10_800.0,
-    21_600.0,
-    43_200.0,
-    86_400.0,
-    172_800.0,
-    432_000.0,
-    864_000.0,
-    2_592_000.0,
+const STEPS: [u32; 22] = [
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172_800, 432_000,
+    864_000, 2_592_000,
 ];
 
 /// The time that all charts of a page share, and the stages in it.
@@ -137,7 +117,7 @@ impl Axis<'_> {
     }
 
     fn ticks(&self) -> Vec<f64> {
-        let step = STEPS.into_iter().find(|step| self.length() / step <= 5.0);
+        let step = STEPS.into_iter().map(f64::from).find(|step| self.length() / step <= 5.0);
         let step = step.unwrap_or_else(|| (self.length() / 5.0 / 2_592_000.0).ceil() * 2_592_000.0);
         let first = (self.from / step).ceil();
         (0..7).map(|i| (first + f64::from(i)) * step).filter(|at| *at <= self.from + self.length()).collect()
@@ -223,13 +203,13 @@ fn path(points: &[Point], axis: &Axis<'_>, scale: &Scale) -> String {
 }
 
 /// A lane of states: the worse, the higher.
-pub fn lane<S>(states: &Lane<S>, axis: &Axis<'_>, name: impl Fn(&S) -> &'static str) -> String {
+pub fn lane<S>(states: &Lane<S>, axis: &Axis<'_>, name: impl Fn(&S) -> &str) -> String {
     let mut out = format!(r#"<svg viewBox="0 0 {SIZE} 24" preserveAspectRatio="none" aria-hidden="true">"#);
     for (i, (at, state)) in states.0.iter().enumerate() {
         let until = states.0.get(i + 1).map_or(axis.to, |next| next.0);
         let x = axis.x(*at);
-        let (name, width) = (name(state), (axis.x(until) - x).max(3.0));
-        let (y, height) = match name {
+        let (name, width) = (escape(&name(state).replace('_', " ")), (axis.x(until) - x).max(3.0));
+        let (y, height) = match &*name {
             "fired" | "rollback" | "rolling back" | "escalated" => (0, 24),
             "borderline" | "pause" | "paused" | "disabled" | "recovering" => (4, 16),
             "collecting" | "no data" | "checking" | "moving" | "waiting" => (8, 8),
@@ -241,20 +221,6 @@ pub fn lane<S>(states: &Lane<S>, axis: &Axis<'_>, name: impl Fn(&S) -> &'static 
             r#"<rect class="state {class}" x="{x:.1}" y="{y}" width="{width:.1}" height="{height}"><title>{name} from {} to {}</title></rect>"#,
             time(*at),
             time(until)
-        );
-    }
-    out + "</svg>"
-}
-
-/// A lane of moments: time, style and text of each.
-pub fn marks(moments: &[(f64, &'static str, &str)], axis: &Axis<'_>) -> String {
-    let mut out = format!(r#"<svg viewBox="0 0 {SIZE} 24" preserveAspectRatio="none" aria-hidden="true">"#);
-    for (at, style, text) in moments {
-        let x = axis.x(*at).min(SIZE - 3.0);
-        let (at, text) = (time(*at), escape(text));
-        let _ = write!(
-            out,
-            r#"<rect class="mark {style}" x="{x:.1}" y="2" width="3" height="20"><title>{at} {text}</title></rect>"#
         );
     }
     out + "</svg>"

@@ -2,10 +2,12 @@
 
 mod chart;
 mod escape;
+mod parts;
 mod series;
 
-pub use chart::{Axis, Line, Unit, chart, lane, marks, time};
+pub use chart::{Axis, Line, Unit, chart, lane, time};
 pub use escape::escape;
+pub use parts::{count, evidence, row, sentence, versions};
 pub use series::{Lane, Point, Series};
 
 /// Style of a page.

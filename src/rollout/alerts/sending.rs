@@ -1,0 +1,28 @@
+//! One attempt at an alert, and the alert of a rollout that does not start.
+
+use super::payload::{About, payload, secret};
+use crate::clock::timestamp;
+use crate::rollback::plan::{Alert, Level, Plan};
+use crate::rollout::actuator::{MoveError, post};
+use crate::rollout::redact::clean;
+use std::time::Duration;
+
+/// Time limit of one request.
+const WITHIN: Duration = Duration::from_secs(5);
+
+pub(super) fn send(about: &About<'_>, alert: &Alert, level: Level, text: &str) -> Result<(), MoveError> {
+    let unset = |field: &str| MoveError::refused(format!("its {field} names a variable that is not set"));
+    let url = secret(&alert.url).ok_or_else(|| unset("url"))?;
+    let key = alert.key.as_deref().map_or(Some(String::new()), secret).ok_or_else(|| unset("key"))?;
+    post(&url, &payload(about, alert.kind, &key, level, text), WITHIN)
+}
+
+/// Alerts the receivers of a plan that a rollout does not start with, as far as they can be read. One attempt each.
+pub fn refuse(text: &str, why: &str) {
+    let Some(plan) = Plan::draft(text) else { return };
+    let text = clean(&format!("a rollout was not started, as its plan is not valid: {why}"));
+    for alert in plan.alerts.iter().filter(|alert| Level::Notify >= alert.level) {
+        let about = About { plan: &plan, rollout: "", at: timestamp() };
+        let _ = send(&about, alert, Level::Notify, &text); // the command's own error says it, too
+    }
+}
