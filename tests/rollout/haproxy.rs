@@ -64,7 +64,7 @@ fn a_setting_by_which_weights_are_no_shares_is_named_and_gives_the_canary_no_tra
         let real = Haproxy::new(folder.path(), settings, &servers);
         let mut actuator = of(&haproxy(&real.socket, ONE), folder.path());
         set(&mut *actuator, 0).unwrap();
-        assert_eq!(share_of(&real.address, 100, "new"), 0.0, "{servers:?}");
+        assert!(share_of(&real.address, 100, "new") <= 0.0, "{servers:?}");
         let moved = actuator.set(5, false, &Cancel::default()).map_err(|error| (error.is_final(), error.to_string()));
         let counted = share_of(&real.address, 1_000, "new");
         if says.is_empty() {
@@ -72,11 +72,11 @@ fn a_setting_by_which_weights_are_no_shares_is_named_and_gives_the_canary_no_tra
         } else {
             let (is_final, error) = moved.unwrap_err();
             assert!(is_final && error.contains(says), "{error}");
-            assert_eq!(counted, 0.0, "{error}");
+            assert!(counted <= 0.0, "{error}");
             assert!(matches!(actuator.read(5, &Cancel::default()), Reading::Differs { why } if why.contains(says)));
         }
         actuator.set(0, true, &Cancel::default()).unwrap();
-        assert_eq!(share_of(&real.address, 100, "new"), 0.0, "{servers:?}");
+        assert!(share_of(&real.address, 100, "new") <= 0.0, "{servers:?}");
         std::fs::remove_file(&real.socket).unwrap();
     }
 }

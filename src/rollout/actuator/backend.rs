@@ -79,7 +79,7 @@ impl Balancing {
             let fields = fields(line);
             let value = |at: Option<usize>| at.and_then(|at| fields.get(at)).map_or("", |field| field);
             match value(name) {
-                "BACKEND" => balancing.algorithm = value(algorithm).to_owned(),
+                "BACKEND" => value(algorithm).clone_into(&mut balancing.algorithm),
                 server if value(backup) == "1" => balancing.backups.push(server.to_owned()),
                 _ => {}
             }
