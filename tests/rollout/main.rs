@@ -22,3 +22,4 @@ mod servers;
 mod sources;
 mod staged;
 mod stages;
+mod waits;

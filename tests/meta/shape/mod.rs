@@ -78,6 +78,7 @@ const PURE_ROOMS: &[&str] = &[
     "rollout/verdicts/decide.rs",
     "rollout/verdicts/query.rs",
     "rollout/verify.rs",
+    "rollout/watched.rs",
     "signals/baseline.rs",
     "signals/config/",
     "signals/outcome_class.rs",
