@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::shared::{Shared, write_down};
 use crate::kill_switch::access::Verb;
 use crate::kill_switch::model::decode::without_types;
-use crate::rollout::controller::{Asked, Controller, Ended, Status, rollback};
+use crate::rollout::controller::{Asked, Controller, Ended, Status, rollback, silence};
 use crate::rollout::requests::{Answer as Said, Request as Command};
 use crate::rollout::stages::Ask;
 use crate::rollout::state_dir::{Holder, StateDir};
@@ -76,9 +76,8 @@ async fn list(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Answer {
     admit(&shared.access.current(), &headers, &[Verb::View], None)?;
     let (permit, state) = (shared.begin()?, state(&shared));
     let read = move || {
-        let services = StateDir::services(&state).map_err(|error| no_state(&error))?;
-        let all: Result<Vec<_>, _> = services.iter().map(|service| status(&state, service)).collect();
-        Ok(json!({ "rollouts": all?.into_iter().flatten().collect::<Vec<_>>() }))
+        let all = Status::all(&state).map_err(|error| no_state(&error))?;
+        Ok(json!({ "rollouts": all }))
     };
     let all = shared.in_background(permit, read).await?;
     Ok(answer(StatusCode::OK, all.to_string()))
@@ -110,6 +109,7 @@ async fn ask(shared: Arc<Shared>, path: &'static str, verb: Verb, name: String, 
     let invalid = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "invalid", detail);
     let body: Body = serde_json::from_slice(&body).map_err(|error| invalid(without_types(&error)))?;
     let command = Command::new(wanted(path, &body).map_err(invalid)?, actor.as_str(), body.reason);
+    command.check().map_err(|error| invalid(error.to_string()))?;
     let state = state(&shared);
     let send = move || {
         let dir = StateDir::new(&state, &name).map_err(|_| unknown())?;
@@ -120,8 +120,9 @@ async fn ask(shared: Arc<Shared>, path: &'static str, verb: Verb, name: String, 
             let holder = Holder::new(&command.by, "rollback over HTTP");
             let asked = rollback(&dir, command, &holder, PATIENCE).map_err(|error| no_state(&error))?;
             return match asked {
-                Asked::Controller(answer) => said(answer).map(|said| (said, None)),
-                Asked::Here(answer, _) if !answer.is_accepted => said(Some(answer)).map(|said| (said, None)),
+                Asked::Controller(answer) => said(&dir, answer).map(|said| (said, None)),
+                Asked::Nothing(text) => Err(Problem::new(StatusCode::CONFLICT, "refused", text)),
+                Asked::Here(answer, _) if !answer.is_accepted => said(&dir, Some(answer)).map(|said| (said, None)),
                 Asked::Here(answer, controller) => begin(*controller).map(|ended| (answer, Some(ended))),
             };
         }
@@ -131,7 +132,7 @@ async fn ask(shared: Arc<Shared>, path: &'static str, verb: Verb, name: String, 
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no_controller", detail));
         }
         command.send(&dir).map_err(|error| no_state(&error))?;
-        said(command.answer(&dir, PATIENCE)).map(|said| (said, None))
+        said(&dir, command.answer(&dir, PATIENCE)).map(|said| (said, None))
     };
     let (mut said, ended) = shared.in_background(permit, send).await?;
     if let Some(ended) = ended {
@@ -148,14 +149,11 @@ async fn ask(shared: Arc<Shared>, path: &'static str, verb: Verb, name: String, 
 }
 
 /// The controller's answer.
-fn said(answer: Option<Said>) -> Result<Said, Problem> {
+fn said(dir: &StateDir, answer: Option<Said>) -> Result<Said, Problem> {
     match answer {
         Some(said) if said.is_accepted => Ok(said),
         Some(said) => Err(Problem::new(StatusCode::CONFLICT, "refused", said.text)),
-        None => {
-            let detail = "the controller did not answer in time; the command stays for it";
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "slow_controller", detail))
-        }
+        None => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "slow_controller", silence(dir, PATIENCE))),
     }
 }
 
@@ -169,10 +167,6 @@ fn begin(controller: Controller) -> Result<oneshot::Receiver<Option<String>>, Pr
 }
 
 fn wanted(path: &str, body: &Body) -> Result<Ask, String> {
-    let reason = body.reason.trim();
-    if reason.is_empty() || reason.len() > 1_000 {
-        return Err("reason is required, with at most 1000 bytes".to_owned());
-    }
     if body.break_glass && path != "rollback" {
         return Err("break_glass is for rollback".to_owned());
     }

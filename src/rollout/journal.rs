@@ -122,6 +122,12 @@ pub enum JournalError {
         /// Error of the file system.
         source: io::Error,
     },
+    /// The plan beside it cannot be read, without which its records have no meaning.
+    #[error("the state of the rollout is not known, as its plan {} cannot be read", path.display())]
+    Plan {
+        /// The path.
+        path: PathBuf,
+    },
     /// A line does not fit the one before it.
     #[error("the journal {} was changed: {tampered}; move the folder away to begin anew", path.display())]
     Tampered {

@@ -47,3 +47,5 @@ pub mod state_dir;
 pub mod verdicts;
 #[cfg(feature = "rollout")]
 mod verify;
+#[cfg(feature = "rollout")]
+mod watched;

@@ -7,6 +7,7 @@
 use super::stages::Ask;
 use super::state_dir::{StateDir, StateError, read, write};
 use crate::clock::{Clock, timestamp};
+use crate::config::{ConfigError, Problems};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
@@ -17,6 +18,9 @@ use std::time::Duration;
 
 /// Most requests that are read at one look, and answers that are kept.
 const MOST: usize = 100;
+
+/// Longest reason and name of a person, in bytes.
+const TEXT_MAX: usize = 1_000;
 
 /// A person's command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +57,15 @@ impl Request {
         Self { id, ask, by: by.into(), reason: reason.into(), rollout: String::new() }
     }
 
+    /// Checks who asks, and why: both are in the journal and in the report.
+    ///
+    /// # Errors
+    ///
+    /// A name or reason that is blank or longer than 1,000 bytes.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_texts([("by", &*self.by), ("reason", &*self.reason)])
+    }
+
     /// Puts the command where the controller finds it.
     ///
     /// # Errors
@@ -65,6 +78,11 @@ impl Request {
         let sent = Self { rollout: number.unwrap_or_default(), ..self.clone() };
         let bytes = serde_json::to_vec(&sent).unwrap_or_default();
         write(&to.path().join("requests").join(format!("{}.json", self.id)), &bytes)
+    }
+
+    /// Takes the command back, if the controller has not read it yet.
+    pub fn withdraw(&self, from: &StateDir) {
+        remove(from, &self.id);
     }
 
     /// Waits for the answer; `None` if there is none in this time. Blocks the current thread.
@@ -83,6 +101,24 @@ impl Request {
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Checks texts of a person, each with the name of its field.
+///
+/// # Errors
+///
+/// A text that is blank or longer than 1,000 bytes.
+pub fn check_texts<'a>(texts: impl IntoIterator<Item = (&'static str, &'a str)>) -> Result<(), ConfigError> {
+    let mut problems = Problems::default();
+    for (field, text) in texts {
+        let value = match text.len() {
+            _ if text.trim().is_empty() => "a blank text".to_owned(),
+            length if length > TEXT_MAX => format!("a text of {length} bytes"),
+            _ => continue,
+        };
+        problems.add(field, value, format!("1 to {TEXT_MAX} bytes, not blank"));
+    }
+    problems.into_result(())
 }
 
 /// Requests that wait, the oldest first. A file that is none is put aside.

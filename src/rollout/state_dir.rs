@@ -33,6 +33,8 @@ pub struct StateDir {
 pub struct Holder {
     /// Number of the process.
     pub pid: u32,
+    /// Its machine; empty if the system does not say it.
+    pub host: String,
     /// The person who started it.
     pub by: String,
     /// Its command: `rollout start checkout:1.2.4`.
@@ -45,13 +47,16 @@ impl Holder {
     /// This process, from now on.
     pub fn new(by: &str, command: &str) -> Self {
         let (pid, since) = (std::process::id(), format!("{:.0}", timestamp()));
-        Self { pid, by: by.to_owned(), command: command.to_owned(), since }
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+        Self { pid, host, by: by.to_owned(), command: command.to_owned(), since }
     }
 }
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "process {} of {} ({}, since {})", self.pid, self.by, self.command, self.since)
+        let Self { pid, host, by, command, since } = self;
+        let place = if host.is_empty() { String::new() } else { format!(" on {host}") };
+        write!(f, "process {pid}{place} of {by} ({command}, since {since})")
     }
 }
 

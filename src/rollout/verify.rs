@@ -54,7 +54,7 @@ impl Health {
         if self.requests > 0.0 { self.errors / self.requests } else { 0.0 }
     }
 
-    /// Upper bound of the bucket with the 99th percentile; the last bound if it is above all of them.
+    /// Upper bound of the bucket with the 99th percentile; infinite if it is above all of them.
     pub(crate) fn p99(&self) -> Option<f64> {
         let buckets = self.latency.as_ref()?;
         let all: f64 = buckets.counts.iter().sum();
@@ -63,8 +63,7 @@ impl Health {
             below += count;
             below >= 0.99 * all
         });
-        let last = buckets.le.last().copied();
-        if all > 0.0 { place.and_then(|place| buckets.le.get(place).copied()).or(last) } else { None }
+        (all > 0.0).then(|| place.and_then(|place| buckets.le.get(place).copied()).unwrap_or(f64::INFINITY))
     }
 }
 
@@ -88,31 +87,31 @@ impl Now {
     pub(crate) fn recovery(&self, plan: &Recovery, before: &Health, stable: Option<Ready>) -> Finding {
         let mut now = Health::default();
         self.0.iter().for_each(|health| now.add(health));
-        let waiting = |why: String| Finding::Waiting(why);
+        let mut missing = Vec::new();
         if let Some(Ready { ready, total }) = stable.filter(|stable| !stable.is_whole()) {
-            return waiting(format!("{ready} of {total} instances are ready"));
+            missing.push(format!("readiness: {ready} of {total} instances are ready"));
         }
         if before.requests <= 0.0 {
-            return waiting("nothing was measured before the rollout: a person has to look".to_owned());
-        }
-        if now.requests <= 0.0 {
-            return waiting("no requests are measured".to_owned());
-        }
-        let allowed = before.error_rate().max(LEAST_ERRORS) * plan.errors;
-        if now.error_rate() > allowed {
-            return waiting(format!(
-                "{:.2} % of the requests fail, above {:.2} %",
-                now.error_rate() * 100.0,
-                allowed * 100.0
-            ));
-        }
-        match (now.p99(), before.p99()) {
-            (Some(now), Some(before)) if now > before * plan.p99 => {
-                waiting(format!("p99 latency is {now} s, above {} times {before} s", plan.p99))
+            missing.push("data: nothing was measured before the rollout, so a person has to look".to_owned());
+        } else if now.requests <= 0.0 {
+            missing.push("data: no requests are measured".to_owned());
+        } else {
+            let (found, allowed) = (now.error_rate(), before.error_rate().max(LEAST_ERRORS) * plan.errors);
+            if found > allowed {
+                let (found, allowed) = (found * 100.0, allowed * 100.0);
+                missing.push(format!("errors: {found:.2} % of the requests fail, above {allowed:.2} %"));
             }
-            _ => Finding::Good,
+            missing.extend(slower(plan, now.p99(), before.p99()));
         }
+        if missing.is_empty() { Finding::Good } else { Finding::Waiting(missing.join("; ")) }
     }
+}
+
+/// Beyond the last bound is worse than any bound.
+fn slower(plan: &Recovery, now: Option<f64>, before: Option<f64>) -> Option<String> {
+    let (now, before) = now.zip(before).filter(|(now, before)| *now > before * plan.p99)?;
+    let found = if now.is_finite() { format!("{now} s") } else { "beyond the last bound".to_owned() };
+    Some(format!("latency: p99 is {found}, above {} times {before} s", plan.p99))
 }
 
 #[cfg(test)]
@@ -130,6 +129,12 @@ mod tests {
         Health::of(&arm)
     }
 
+    /// With every request above the last bound.
+    fn beyond(requests: f64) -> Health {
+        let latency = Buckets { le: vec![0.1, 0.5], counts: vec![0.0, 0.0, requests] };
+        Health { requests, errors: 0.0, latency: Some(latency) }
+    }
+
     fn plan() -> Recovery {
         Recovery { metric: String::new(), errors: 1.5, p99: 1.25, lasts: Duration::from_secs(60) }
     }
@@ -142,6 +147,7 @@ mod tests {
             (health(1_000.0, 16.0, 0.0), 4, false),
             (health(1_000.0, 10.0, 11.0), 4, false),
             (health(1_000.0, 10.0, 9.0), 4, true),
+            (beyond(1_000.0), 4, false),
             (health(1_000.0, 10.0, 0.0), 3, false),
             (health(0.0, 0.0, 0.0), 4, false),
         ] {
@@ -150,6 +156,32 @@ mod tests {
             let found = looks.recovery(&plan(), &before, Some(Ready { ready, total: 4 }));
             assert_eq!(found == Finding::Good, is_good, "{now:?} {ready}: {found:?}");
         }
+    }
+
+    #[test]
+    fn beyond_the_last_bound_is_worse_than_the_last_bound() {
+        let recovery = |now, before| {
+            let mut looks = Now::default();
+            looks.push(now);
+            looks.recovery(&plan(), &before, None)
+        };
+        let Finding::Waiting(why) = recovery(beyond(100.0), health(100.0, 0.0, 100.0)) else { panic!() };
+        assert_eq!(why, "latency: p99 is beyond the last bound, above 1.25 times 0.5 s");
+        assert_eq!(recovery(beyond(100.0), beyond(100.0)), Finding::Good, "as before");
+        assert_eq!(recovery(health(100.0, 0.0, 100.0), beyond(100.0)), Finding::Good);
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_named() {
+        let mut looks = Now::default();
+        looks.push(health(1_000.0, 16.0, 11.0));
+        let stable = Some(Ready { ready: 3, total: 4 });
+        let Finding::Waiting(why) = looks.recovery(&plan(), &health(1_000.0, 10.0, 0.0), stable) else { panic!() };
+        assert_eq!(
+            why,
+            "readiness: 3 of 4 instances are ready; errors: 1.60 % of the requests fail, above 1.50 %; latency: p99 is 0.5 s, \
+             above 1.25 times 0.1 s"
+        );
     }
 
     #[test]

@@ -11,14 +11,14 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
 /// A folder with a plan, a fake load balancer and ticks that the test writes.
-struct Desk {
-    folder: tempfile::TempDir,
-    balancer: FakeHaproxy,
-    ticks: Ticks,
+pub(crate) struct Desk {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) balancer: FakeHaproxy,
+    pub(crate) ticks: Ticks,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let balancer = FakeHaproxy::new(folder.path(), &["c1", "s1"]);
         let desk = Self { folder, balancer, ticks: Ticks::default() };
@@ -27,41 +27,41 @@ impl Desk {
         desk
     }
 
-    fn plan(&self, artifact: &str) {
+    pub(crate) fn plan(&self, artifact: &str) {
         let plan = plan_text(&self.balancer.socket, "").replace("checkout:1.2.4", artifact);
         let plan = plan.replacen("50ms", "20s", 1); // the first stage lasts
         fs::write(self.folder.path().join("plan.toml"), plan).unwrap();
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
         command.arg("rollout").args(arguments).current_dir(self.folder.path()).env_clear();
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::by(&mut self.command(arguments))
     }
 
-    fn start(&self, more: &[&str]) -> Program {
+    pub(crate) fn start(&self, more: &[&str]) -> Program {
         self.ticks.start(self.command(&[]), more)
     }
 
-    fn flow(&self, flows: bool) {
+    pub(crate) fn flow(&self, flows: bool) {
         self.ticks.flow.store(flows, Ordering::Relaxed);
     }
 
-    fn state(&self) -> String {
+    pub(crate) fn state(&self) -> String {
         let ran = self.run(&["status", "checkout", "--json"]);
         if ran.code == 0 { ran.value()[0]["state"].as_str().unwrap_or_default().to_owned() } else { String::new() }
     }
 
-    fn reaches(&self, state: &str) {
+    pub(crate) fn reaches(&self, state: &str) {
         eventually(state, || (self.state() == state).then_some(()));
     }
 }
 
-fn code(mut program: Program) -> i32 {
+pub(crate) fn code(mut program: Program) -> i32 {
     eventually("the controller ends", || program.0.try_wait().unwrap()).code().unwrap()
 }
 
@@ -73,6 +73,7 @@ fn a_rollback_of_a_service_without_a_rollout_is_no_operation_with_a_code_of_its_
     }
     assert_eq!(desk.balancer.sets.lock().unwrap().len(), 0);
     assert_eq!(desk.run(&["list"]).succeeds().stdout, "no rollouts in backstop-state\n");
+    desk.run(&["report", "checkout"]).fails(4, "checkout has no rollouts in");
     desk.run(&["status", "../x"]).fails(2, "service: \"../x\" is not allowed");
     desk.run(&["rollback", "checkout"]).fails(2, "--reason");
 }
@@ -208,7 +209,13 @@ fn a_plan_that_is_refused_alerts_its_receivers() {
     let ran = desk.run(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"]);
     ran.fails(2, "at least the sum of the timeouts");
     let sent = hook.requests.lock().unwrap();
-    assert!(sent.len() == 1 && sent[0].contains("was not started, as its plan is not valid"), "{sent:?}");
+    assert!(sent.len() == 1 && sent[0].contains("was not started: its plan is not valid"), "{sent:?}");
+    drop(sent);
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("budget = \"2s\"", "budget = \"2m\"")).unwrap();
+    fs::write(desk.folder.path().join("policy.toml"), "x = 1").unwrap();
+    desk.run(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"]).fails(2, "policy.toml");
+    let sent = hook.requests.lock().unwrap();
+    assert!(sent.len() == 2 && sent[1].contains("was not started: its policy cannot be used"), "{sent:?}");
 }
 
 #[test]

@@ -49,6 +49,40 @@ fn a_static_algorithm_is_an_error_that_names_the_setting_to_change() {
 
 #[test]
 #[ignore = "needs haproxy: scripts/test.sh"]
+fn a_setting_by_which_weights_are_no_shares_is_named_and_gives_the_canary_no_traffic() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Version::new("old"), Version::new("new"));
+    let (backup, spare) = (format!("{} backup", old.address), format!("{} disabled", old.address));
+    let hidden = format!("{} backup", new.address);
+    for (settings, servers, says) in [
+        ("balance first", [("c1", &*new.address), ("s1", &*old.address), ("s2", &*spare)], "`first`"),
+        ("balance roundrobin", [("c1", &*new.address), ("s1", &*backup), ("s2", &*spare)], "web/s1 is a backup server"),
+        ("balance roundrobin", [("c1", &*hidden), ("s1", &*old.address), ("s2", &*spare)], "web/c1 is a backup server"),
+        ("balance roundrobin", [("c1", &*new.address), ("s1", &*old.address), ("s2", &*old.address)], "(s2)"),
+        ("balance roundrobin", [("c1", &*new.address), ("s1", &*old.address), ("s2", &*backup)], ""),
+    ] {
+        let real = Haproxy::new(folder.path(), settings, &servers);
+        let mut actuator = of(&haproxy(&real.socket, ONE), folder.path());
+        set(&mut *actuator, 0).unwrap();
+        assert!(share_of(&real.address, 100, "new") <= 0.0, "{servers:?}");
+        let moved = actuator.set(5, false, &Cancel::default()).map_err(|error| (error.is_final(), error.to_string()));
+        let counted = share_of(&real.address, 1_000, "new");
+        if says.is_empty() {
+            assert!(moved.is_ok() && (counted - 5.0).abs() <= 0.5, "{servers:?}: {moved:?}, {counted}");
+        } else {
+            let (is_final, error) = moved.unwrap_err();
+            assert!(is_final && error.contains(says), "{error}");
+            assert!(counted <= 0.0, "{error}");
+            assert!(matches!(actuator.read(5, &Cancel::default()), Reading::Differs { why } if why.contains(says)));
+        }
+        actuator.set(0, true, &Cancel::default()).unwrap();
+        assert!(share_of(&real.address, 100, "new") <= 0.0, "{servers:?}");
+        std::fs::remove_file(&real.socket).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs haproxy: scripts/test.sh"]
 fn a_server_in_maintenance_is_named_and_left_to_the_person_who_set_it() {
     let folder = tempfile::tempdir().unwrap();
     let (old, new) = (Version::new("old"), Version::new("new"));

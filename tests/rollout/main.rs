@@ -2,6 +2,7 @@
 
 mod actuators;
 mod alerts;
+mod alone;
 mod commands;
 mod controller;
 mod haproxy;
@@ -22,3 +23,6 @@ mod servers;
 mod sources;
 mod staged;
 mod stages;
+mod succession;
+mod texts;
+mod waits;

@@ -27,7 +27,16 @@ fn look() -> impl Strategy<Value = Event> {
     let recovery = prop_oneof![3 => Just(Finding::Good), 1 => Just(Finding::Waiting("errors".to_owned()))];
     (decision, ready(), ready(), prop_oneof![3 => Just(1_000.0), 1 => Just(0.0)], recovery).prop_map(
         |(decision, canary, stable, samples, recovery)| {
-            Event::Looked(Look { decision, sentence: "why".to_owned(), canary, stable, samples, others: 0.0, recovery })
+            Event::Looked(Look {
+                decision,
+                sentence: "why".to_owned(),
+                canary,
+                stable,
+                samples,
+                others: 0.0,
+                watched: Duration::MAX,
+                recovery,
+            })
         },
     )
 }
@@ -198,7 +207,7 @@ proptest! {
         let was_named = rollout.name() == "escalated";
         let verdict = Look {
             decision: Decision::Rollback, sentence: "worse".to_owned(), canary: None,
-            stable: Some(Ready { ready: 4, total: 4 }), samples: 0.0, others: 0.0, recovery: Finding::Waiting("errors".to_owned()),
+            stable: Some(Ready { ready: 4, total: 4 }), samples: 0.0, others: 0.0, watched: Duration::ZERO, recovery: Finding::Waiting("errors".to_owned()),
         };
         let begun = reference.returning.unwrap_or(reference.at);
         let already = reference.is_named;

@@ -161,7 +161,16 @@ impl Played {
         let decision =
             if matches!(self.rollout.weight(), 0 | 100) { backstop::rollback::Decision::Continue } else { decision };
         let (canary, stable, recovery) = (Some(READY), Some(READY), Finding::Good);
-        self.take(&Event::Looked(Look { decision, sentence, canary, stable, samples, others: 0.0, recovery }));
+        self.take(&Event::Looked(Look {
+            decision,
+            sentence,
+            canary,
+            stable,
+            samples,
+            others: 0.0,
+            watched: Duration::MAX,
+            recovery,
+        }));
     }
 
     /// Writes the evidence.

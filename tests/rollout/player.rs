@@ -23,6 +23,7 @@ pub(crate) struct Player {
     pub(crate) stable: Ready,
     pub(crate) samples: f64,
     pub(crate) others: f64,
+    pub(crate) watched: Duration,
 }
 
 pub(crate) const WHOLE: Ready = Ready { ready: 4, total: 4 };
@@ -42,6 +43,7 @@ impl Player {
             stable: WHOLE,
             samples: 10_000.0,
             others: 0.0,
+            watched: Duration::MAX,
         };
         player.take(&Event::Started { by: "mira".to_owned(), reason: None });
         player
@@ -88,8 +90,9 @@ impl Player {
 
     pub(crate) fn look_at(&mut self, decision: Decision, recovery: Finding) -> &mut Self {
         let sentence = format!("the verdict is {}", decision.as_str());
-        let (canary, stable, samples) = (Some(self.canary), Some(self.stable), self.samples);
-        self.take(&Event::Looked(Look { decision, sentence, canary, stable, samples, others: self.others, recovery }))
+        let (canary, stable, samples, others) = (Some(self.canary), Some(self.stable), self.samples, self.others);
+        let watched = self.watched;
+        self.take(&Event::Looked(Look { decision, sentence, canary, stable, samples, others, watched, recovery }))
     }
 
     /// Ends the job in progress well.

@@ -184,7 +184,11 @@ impl Scene {
     }
 
     pub(crate) fn ask(&self, ask: Ask) -> Answer {
-        let request = Request::new(ask, "bo", "because");
+        self.ask_as(ask, "because")
+    }
+
+    pub(crate) fn ask_as(&self, ask: Ask, reason: &str) -> Answer {
+        let request = Request::new(ask, "bo", reason);
         request.send(&self.dir).unwrap();
         request.answer(&self.dir, Duration::from_secs(20)).expect("an answer")
     }

@@ -140,7 +140,11 @@ fn a_release_that_is_never_ready_ends_after_the_deadline() {
     let mut player = Player::new(plan());
     player.canary = Ready { ready: 0, total: 4 };
     player.done().after(599).look(Collecting).is("checking");
-    player.after(1).done().is("aborted").has_alert(Level::Notify, "were not ready for traffic in time");
+    player
+        .after(1)
+        .done()
+        .is("aborted")
+        .has_alert(Level::Notify, "was not ready for traffic in time: 0 of 4 instances");
     assert_eq!(player.weights, [0, 0], "without any traffic");
 }
 

@@ -3,10 +3,11 @@
 mod samples;
 
 use super::output::{Failure, Report};
+use super::text::shown;
 use super::time_args::{minute, now};
 use backstop::ConfigError;
 use backstop::rollback::Policy;
-use backstop::rollback::plan::Plan as Release;
+use backstop::rollback::plan::{Plan as Release, TrafficKind};
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,7 @@ impl Plan {
 
 fn check(file: &Path) -> Result<Report, Failure> {
     let plan = Release::check(&read(file)?, now()).map_err(|error| invalid(file, &error))?;
+    socket(file, &plan)?;
     let mut warnings = plan.warnings();
     warnings.extend(of_policy(file, &plan));
     let way = if plan.forward_fix_only { "can only be fixed forward" } else { "can be rolled back" };
@@ -79,6 +81,23 @@ fn check(file: &Path) -> Result<Report, Failure> {
     });
     let warning = (!warnings.is_empty()).then(|| warnings.join("\nwarning: "));
     Ok(Report { warning, ..Report::of(text, &value) })
+}
+
+/// An error if the runtime socket is neither a path nor an address. A file name without a slash looks like a path.
+pub(super) fn socket(file: &Path, plan: &Release) -> Result<(), Failure> {
+    let traffic = plan.traffic.as_ref().filter(|traffic| traffic.kind == TrafficKind::Haproxy);
+    let Some(socket) = traffic.map(|traffic| &traffic.socket) else { return Ok(()) };
+    let has_port = |(_, port): (&str, &str)| port.parse::<u16>().is_ok();
+    if socket.contains('/') || socket.rsplit_once(':').is_some_and(has_port) {
+        return Ok(());
+    }
+    Err(Failure::Input(format!(
+        "{} has 1 problem:\n  traffic.socket: {} is not allowed, must be a path with a slash, as ./{}, or an address such as \
+         127.0.0.1:9999",
+        file.display(),
+        shown(socket),
+        shown(socket)
+    )))
 }
 
 /// Warnings of the plan's policy about its stages: too short, or decided on too few requests. The policy is the one that a

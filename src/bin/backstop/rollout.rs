@@ -2,6 +2,7 @@
 
 mod ask;
 mod earlier;
+mod place;
 mod report;
 mod service;
 mod start;
@@ -24,7 +25,7 @@ Exit codes:
   1   refused, with the reason
   2   bad usage, or a plan, policy or source that is not valid
   3   the state directory cannot be used, or no controller answers
-  4   nothing to do: there is no such rollout, or it has ended
+  4   nothing to do: there is no such rollout, it has ended, or its traffic has returned
   6   held: a person has to decide
   20  start: rolled back
   21  start: superseded, or ended before it had traffic";

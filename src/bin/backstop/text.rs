@@ -135,6 +135,19 @@ pub(super) fn break_glass(changed: &ChangeRecord) -> &'static str {
     if changed.break_glass { "\nIt was done without a second person: have it reviewed." } else { "" }
 }
 
+/// A text of others in one line: characters that a terminal would obey are escaped.
+pub(super) fn shown(text: &str) -> String {
+    // Also marks that change the direction of writing.
+    let is_unfit = |char: char| {
+        char.is_control() || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        if is_unfit(char) { shown.extend(char.escape_default()) } else { shown.push(char) }
+    }
+    shown
+}
+
 /// Rows under their headings, each column as wide as its widest cell. Columns that are empty all the way are left out.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let length = |cell: &str| cell.chars().count();
@@ -179,6 +192,11 @@ mod tests {
         assert_eq!(stage(&Stage::instances(five)), ", on a and b and c and d and e");
         let wide = Stage::regions((0..100).map(|number| format!("r{number:02}")));
         assert_eq!(stage(&wide), ", in r00 and r01 and r02 and 97 more");
+    }
+
+    #[test]
+    fn a_text_of_others_is_one_line_that_no_terminal_obeys() {
+        assert_eq!(shown("a\nb\t\x1b[31m\u{202e}é"), "a\\nb\\t\\u{1b}[31m\\u{202e}é");
     }
 
     #[test]

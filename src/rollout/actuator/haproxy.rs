@@ -1,5 +1,6 @@
 //! `HAProxy`: weights of running servers, set and read through the runtime socket.
 
+use super::backend::{Balancing, Server, servers};
 use super::contract::Actuator;
 use super::limit::{Cancel, Limit, MoveError};
 use super::shares::{is_near, share, weights};
@@ -7,43 +8,8 @@ use super::socket::ask;
 use crate::rollback::plan::{Cut, Traffic};
 use crate::rollout::stages::Reading;
 
-/// Bits of `srv_admin_state`: maintenance by a person, a tracked server, the file or a name that does not resolve.
-const MAINT: u32 = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
-const DRAIN: u32 = 0x08 | 0x10;
-
-/// `srv_op_state` of a server that failed its health check; without one it is 2, running.
-const STOPPED: u32 = 0;
 /// Failures that one error names.
 const NAMED: usize = 3;
-
-/// A server of the backend, as it runs.
-#[derive(Clone, Debug, PartialEq)]
-struct Server {
-    name: String,
-    weight: u32,
-    admin: u32,
-    operation: u32,
-}
-
-impl Server {
-    fn is_in_maintenance(&self) -> bool {
-        self.admin & MAINT != 0
-    }
-
-    fn is_down(&self) -> bool {
-        self.operation == STOPPED
-    }
-
-    /// The weight that counts as soon as the server is up: none in maintenance or while it drains.
-    fn when_up(&self) -> u32 {
-        if self.admin & (MAINT | DRAIN) == 0 { self.weight } else { 0 }
-    }
-
-    /// The weight that counts now.
-    fn effective(&self) -> u32 {
-        if self.is_down() { 0 } else { self.when_up() }
-    }
-}
 
 /// A weight that a server has to get.
 struct Change<'a> {
@@ -81,6 +47,13 @@ fn changes<'a>(asked: u32, canary: &[&'a Server], stable: &[&'a Server]) -> Vec<
     all
 }
 
+/// The plan's servers, and why their weights are no shares of the traffic.
+struct Sides {
+    canary: Vec<Server>,
+    stable: Vec<Server>,
+    obstacle: Option<String>,
+}
+
 pub(super) struct Haproxy {
     traffic: Traffic,
 }
@@ -90,15 +63,15 @@ impl Haproxy {
         Self { traffic }
     }
 
-    /// The plan's servers as they run: the canary's and the stable ones. For a share of 0, servers that are missing are
-    /// left out as long as one of their side is there, and a cut needs no stable one.
-    fn servers(&self, asked: u32, is_cut: bool, limit: &Limit) -> Result<(Vec<Server>, Vec<Server>), MoveError> {
+    /// The plan's servers as they run. For a share of 0, servers that are missing are left out as long as one of their side
+    /// is there, and a cut needs no stable one.
+    fn servers(&self, asked: u32, is_cut: bool, limit: &Limit) -> Result<Sides, MoveError> {
         let Traffic { socket, backend, canary, stable, .. } = &self.traffic;
         let answer = ask(socket, &format!("show servers state {backend}"), limit)?;
         if !answer.ends_with("\n\n") {
             return Err(MoveError::new(format!("the runtime socket {socket} ended in the middle of its answer")));
         }
-        let all = parse(&answer).ok_or_else(|| {
+        let all = servers(&answer).ok_or_else(|| {
             let said = answer.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
             MoveError::refused(format!("HAProxy does not show the servers of backend {backend}: {}", plain(said)))
         })?;
@@ -115,7 +88,11 @@ impl Haproxy {
                 }
             }
         };
-        Ok((pick(canary, false)?, pick(stable, is_cut)?))
+        let (canary, stable) = (pick(canary, false)?, pick(stable, is_cut)?);
+        // A share of 0 needs no more questions: without a weight, a server has no traffic.
+        let answer = if asked == 0 { String::new() } else { ask(socket, &format!("show stat {backend} 6 -1"), limit)? };
+        let obstacle = Balancing::of(&answer).obstacle(&self.traffic, &all, asked);
+        Ok(Sides { canary, stable, obstacle })
     }
 
     fn command(&self, command: &str, limit: &Limit) -> Result<(), MoveError> {
@@ -151,8 +128,11 @@ impl Haproxy {
     }
 
     /// The difference between the running weights and a share; `None` if there is none.
-    fn difference(&self, canary: &[Server], stable: &[Server], asked: u32) -> Option<String> {
+    fn difference(&self, Sides { canary, stable, obstacle }: &Sides, asked: u32) -> Option<String> {
         let backend = &self.traffic.backend;
+        if obstacle.is_some() {
+            return obstacle.clone();
+        }
         if asked > 0
             && let Some(server) = canary.iter().find(|server| server.is_in_maintenance())
         {
@@ -214,7 +194,10 @@ impl Actuator for Haproxy {
     fn set(&mut self, weight: u32, is_cut: bool, cancel: &Cancel) -> Result<(), MoveError> {
         let limit = Limit::new(self.traffic.timeout, cancel);
         let is_off = is_cut && weight == 0;
-        let (canary, stable) = self.servers(weight, is_cut, &limit)?;
+        let Sides { canary, stable, obstacle } = self.servers(weight, is_cut, &limit)?;
+        if let Some(why) = obstacle {
+            return Err(MoveError::refused(why));
+        }
         let backend = &self.traffic.backend;
         if let Some(server) = canary.iter().find(|server| weight > 0 && server.is_in_maintenance()) {
             return Err(MoveError::refused(format!(
@@ -225,7 +208,7 @@ impl Actuator for Haproxy {
         if weight > 0 && canary.iter().all(Server::is_down) {
             return Err(MoveError::new(format!("each canary server of backend {backend} is down")));
         }
-        let usable: Vec<_> = stable.iter().filter(|server| server.admin & (MAINT | DRAIN) == 0).collect();
+        let usable: Vec<_> = stable.iter().filter(|server| !server.is_in_maintenance() && !server.drains()).collect();
         if weight < 100 && usable.is_empty() && !is_off {
             return Err(MoveError::refused(format!(
                 "each stable server of backend {backend} is in maintenance or drains"
@@ -238,7 +221,7 @@ impl Actuator for Haproxy {
                 Cut::Drain if is_cut => "drain",
                 Cut::Maint if is_cut => "maint",
                 // A drain is of a rollback before: maintenance is left to the person who set it.
-                _ if weight > 0 && server.admin & DRAIN != 0 && failures.is_empty() => "ready",
+                _ if weight > 0 && server.drains() && failures.is_empty() => "ready",
                 _ => continue,
             };
             match self.set_state(server, state, &limit) {
@@ -249,9 +232,9 @@ impl Actuator for Haproxy {
         if done == 0 && !failures.is_empty() {
             return Err(failures.swap_remove(0));
         }
-        let (canary, stable) = self.servers(weight, is_cut, &limit)?;
-        let is_done = is_off && canary.iter().all(|server| server.when_up() == 0);
-        let difference = if is_done { None } else { self.difference(&canary, &stable, weight) };
+        let sides = self.servers(weight, is_cut, &limit)?;
+        let is_done = is_off && sides.canary.iter().all(|server| server.when_up() == 0);
+        let difference = if is_done { None } else { self.difference(&sides, weight) };
         let failures = failures.iter().take(NAMED).map(ToString::to_string);
         let parts: Vec<_> = difference.into_iter().chain(failures).collect();
         if parts.is_empty() {
@@ -264,7 +247,7 @@ impl Actuator for Haproxy {
         let limit = Limit::new(self.traffic.timeout, cancel);
         match self.servers(weight, false, &limit) {
             Err(error) => Reading::Unknown { why: error.to_string() },
-            Ok((canary, stable)) => match self.difference(&canary, &stable, weight) {
+            Ok(sides) => match self.difference(&sides, weight) {
                 None => Reading::Same,
                 Some(why) => Reading::Differs { why },
             },
@@ -272,39 +255,7 @@ impl Actuator for Haproxy {
     }
 }
 
-/// The servers in the answer to `show servers state`; `None` if it is something else.
-fn parse(answer: &str) -> Option<Vec<Server>> {
-    let mut lines = answer.lines().skip_while(|line| !line.starts_with("# "));
-    let names: Vec<_> = lines.next()?.trim_start_matches("# ").split_whitespace().collect();
-    let column = |name| names.iter().position(|other| *other == name);
-    let (name, admin, weight) = (column("srv_name")?, column("srv_admin_state")?, column("srv_uweight")?);
-    let operation = column("srv_op_state")?;
-    let server = |line: &str| {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        let number = |at: usize| fields.get(at)?.parse().ok();
-        let name = (*fields.get(name)?).to_owned();
-        Some(Server { name, weight: number(weight)?, admin: number(admin)?, operation: number(operation)? })
-    };
-    lines.map(str::trim).filter(|line| !line.is_empty()).map(server).collect()
-}
-
 /// Text of another program, in a line of ours.
 fn plain(text: &str) -> String {
     text.chars().filter(|char| !char.is_control()).take(200).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_found_by_their_names() {
-        let answer = "1\n# be_id be_name srv_id srv_name srv_op_state srv_admin_state srv_uweight\n3 web 1 s1 2 0 100\n3 web 2 c1 0 1 5\n\n";
-        let servers = parse(answer).unwrap();
-        assert_eq!(servers[1], Server { name: "c1".into(), weight: 5, admin: 1, operation: 0 });
-        assert_eq!((servers[0].effective(), servers[1].effective()), (100, 0));
-        for other in ["", "Can't find backend.\n", "1\n# be_id srv_name\n", &answer.replace("100", "x")] {
-            assert_eq!(parse(other), None, "{other}");
-        }
-    }
 }

@@ -53,6 +53,11 @@ impl Inbox {
         !self.pages.is_empty()
     }
 
+    /// Number of alerts that are not sent.
+    pub(super) fn unsent(&self) -> usize {
+        self.pages.len() + self.others.len() + usize::from(self.is_busy)
+    }
+
     /// Returns whether none waits.
     pub(super) fn is_sent(&self) -> bool {
         self.pages.is_empty() && self.others.is_empty() && !self.is_busy

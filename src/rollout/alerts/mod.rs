@@ -5,5 +5,6 @@ mod payload;
 mod receivers;
 mod sending;
 
+pub(crate) use payload::unset;
 pub(crate) use receivers::{Alerts, Deliveries};
 pub use sending::refuse;

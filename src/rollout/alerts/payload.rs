@@ -23,6 +23,20 @@ pub(super) fn secret(text: &str) -> Option<String> {
     }
 }
 
+/// Variables of receivers that are not set, each in a sentence.
+pub(crate) fn unset(plan: &Plan) -> Vec<String> {
+    let mut unset = Vec::new();
+    for (place, alert) in plan.alerts.iter().enumerate() {
+        for (field, text) in [("url", Some(&alert.url)), ("key", alert.key.as_ref())] {
+            let variable = text.and_then(|text| text.strip_prefix("env:").filter(|_| secret(text).is_none()));
+            let sentence =
+                |name| format!("alert[{place}] gets no alerts: the variable {name} of its {field} is not set");
+            unset.extend(variable.map(sentence));
+        }
+    }
+    unset
+}
+
 pub(super) fn payload(about: &About<'_>, kind: AlertKind, key: &str, level: Level, text: &str) -> Value {
     let About { plan, rollout, at } = about;
     let severity = match level {

@@ -4,10 +4,10 @@ use super::inbox::{Inbox, Waiting};
 use super::payload::About;
 use super::sending::send;
 use crate::clock::{Clock, timestamp};
-use crate::rollback::plan::{Alert, Level, Plan};
+use crate::rollback::plan::{Alert, AlertKind, Level, Plan};
 use crate::rollout::filing::Filing;
 use crate::rollout::redact::clean;
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use crate::sync::{Arc, Mutex};
 use serde_json::json;
 use std::path::PathBuf;
 use std::thread::{self, Thread};
@@ -22,14 +22,29 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Sends alerts to every receiver of a plan.
 pub(crate) struct Alerts {
     receivers: Vec<Receiver>,
-    failures: Arc<AtomicU64>,
 }
 
 struct Receiver {
     level: Level,
+    kind: AlertKind,
+    lost: Arc<Mutex<Lost>>,
     inbox: Arc<Mutex<Inbox>>,
     /// `None` if the system had no thread for it.
     thread: Option<Thread>,
+}
+
+/// Alerts that did not arrive.
+#[derive(Default)]
+struct Lost {
+    count: usize,
+    why: String,
+}
+
+impl Lost {
+    fn add(&mut self, why: &str) {
+        self.count += 1;
+        why.clone_into(&mut self.why);
+    }
 }
 
 struct Worker {
@@ -37,7 +52,7 @@ struct Worker {
     rollout: String,
     place: usize,
     inbox: Arc<Mutex<Inbox>>,
-    failures: Arc<AtomicU64>,
+    lost: Arc<Mutex<Lost>>,
     deliveries: Deliveries,
 }
 
@@ -50,36 +65,44 @@ pub(crate) struct Deliveries {
 
 impl Alerts {
     pub(crate) fn new(plan: &Arc<Plan>, rollout: &str, deliveries: &Deliveries) -> Self {
-        let failures: Arc<AtomicU64> = Arc::default();
         let receiver = |(place, alert): (usize, &Alert)| {
             let inbox: Arc<Mutex<Inbox>> = Arc::default();
-            let (plan, rollout, failures) = (Arc::clone(plan), rollout.to_owned(), Arc::clone(&failures));
-            let deliveries = deliveries.clone();
-            let worker = Worker { plan, rollout, place, inbox: Arc::clone(&inbox), failures, deliveries };
+            let lost: Arc<Mutex<Lost>> = Arc::default();
+            let (plan, rollout, deliveries) = (Arc::clone(plan), rollout.to_owned(), deliveries.clone());
+            let worker =
+                Worker { plan, rollout, place, inbox: Arc::clone(&inbox), lost: Arc::clone(&lost), deliveries };
             let started = thread::Builder::new().name("backstop-alerts".to_owned()).spawn(move || worker.run());
-            Receiver { level: alert.level, inbox, thread: started.ok().map(|handle| handle.thread().clone()) }
+            let thread = started.ok().map(|handle| handle.thread().clone());
+            Receiver { level: alert.level, kind: alert.kind, lost, inbox, thread }
         };
-        let receivers = plan.alerts.iter().enumerate().map(receiver).collect();
-        Self { receivers, failures }
+        Self { receivers: plan.alerts.iter().enumerate().map(receiver).collect() }
     }
 
     pub(crate) fn push(&self, level: Level, text: impl Into<String>) {
         let text = clean(&text.into());
         for receiver in self.receivers.iter().filter(|receiver| level >= receiver.level) {
             let Some(thread) = &receiver.thread else {
-                self.failures.fetch_add(1, Ordering::Relaxed);
+                receiver.lost.lock().add("the system has no thread for it");
                 continue;
             };
             if receiver.inbox.lock().push(level, text.clone()) {
-                self.failures.fetch_add(1, Ordering::Relaxed);
+                receiver.lost.lock().add("too many wait for it");
             }
             thread.unpark();
         }
     }
 
-    /// Number of alerts that did not arrive at a receiver.
-    pub(crate) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
+    /// Alerts that did not arrive, by receiver, in a sentence; at the end with those that still wait.
+    pub(crate) fn trouble(&self, is_end: bool) -> Option<String> {
+        let of = |(place, receiver): (usize, &Receiver)| {
+            let unsent = if is_end { receiver.inbox.lock().unsent() } else { 0 };
+            let lost = receiver.lost.lock();
+            let count = lost.count + unsent;
+            let why = if lost.why.is_empty() { "no answer" } else { &lost.why };
+            (count > 0).then(|| format!("{count} to alert[{place}] ({}): {why}", receiver.kind.as_str()))
+        };
+        let all: Vec<_> = self.receivers.iter().enumerate().filter_map(of).collect();
+        (!all.is_empty()).then(|| format!("alerts did not arrive: {}", all.join("; ")))
     }
 
     /// Returns whether none waits.
@@ -119,6 +142,7 @@ impl Worker {
         let Err(failed) = send(&about, alert, next.level, &next.text) else { return self.keep(alert, &next, None) };
         match PAUSES.get(next.failed).filter(|_| !failed.is_final()) {
             Some(pause) => {
+                self.lost.lock().why = clean(&failed.to_string());
                 let is_page = next.level == Level::Page;
                 self.inbox.lock().put_back(Waiting { failed: next.failed + 1, ..next });
                 self.pause(*pause, is_page);
@@ -149,7 +173,7 @@ impl Worker {
         });
         self.deliveries.filing.append(self.deliveries.path.clone(), &line);
         if let Some(why) = why {
-            self.failures.fetch_add(1, Ordering::Relaxed);
+            self.lost.lock().add(&clean(why));
             #[cfg(feature = "tracing")]
             tracing::warn!(target: "backstop::rollout", place = self.place, kind = alert.kind.as_str(), why, "an alert did not arrive");
             #[cfg(not(feature = "tracing"))]

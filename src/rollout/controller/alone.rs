@@ -1,10 +1,18 @@
 //! A rollback without a controller: the command or the HTTP request that asks for it takes the lock and acts itself.
 
 use super::error::StartError;
+use super::recording::Append;
 use super::run::Controller;
 use super::settings::Settings;
+use super::status::plan_of;
+use crate::clock::timestamp;
+use crate::rollout::actuator::{Cancel, actuator};
+use crate::rollout::journal::{Journal, JournalError, replay};
 use crate::rollout::requests::{Answer, Request};
-use crate::rollout::state_dir::{Holder, StateDir};
+use crate::rollout::stages::{Ask, Event, Reading, Rollout, State};
+use crate::rollout::state_dir::{Holder, Lock, StateDir};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Way in which a rollback was asked for.
@@ -13,14 +21,17 @@ pub enum Asked {
     Controller(Option<Answer>),
     /// Decided here, as none runs; [`Controller::run`] carries it out, if it is accepted.
     Here(Answer, Box<Controller>),
+    /// Not needed, and why: the release has no traffic any more.
+    Nothing(String),
 }
 
-/// Asks the controller of a service for a rollback, or decides it here if none holds the lock. Blocks the current thread, for at
-/// most `within` and some seconds more.
+/// Asks the controller of a service for a rollback, or decides it here if none holds the lock. Break-glass acts from the plan
+/// alone where the journal cannot be used. Blocks the current thread, for at most `within` and some seconds more.
 ///
 /// # Errors
 ///
-/// A state directory or a journal that cannot be used, and a plan that moves no traffic.
+/// A state directory that cannot be used, a plan that moves no traffic, and without break-glass a journal that cannot be
+/// used.
 pub fn rollback(dir: &StateDir, request: Request, holder: &Holder, within: Duration) -> Result<Asked, StartError> {
     let mut lock = dir.lock(holder)?;
     if lock.is_err() {
@@ -32,8 +43,88 @@ pub fn rollback(dir: &StateDir, request: Request, holder: &Holder, within: Durat
         lock = dir.lock(holder)?;
     }
     let Ok(lock) = lock else { return Ok(Asked::Controller(None)) };
+    here(dir, lock, request, &holder.by)
+}
+
+fn here(dir: &StateDir, lock: Lock, request: Request, by: &str) -> Result<Asked, StartError> {
     let folder = dir.latest().ok_or_else(|| StartError::Plan(dir.path().to_owned()))?;
-    let mut controller = Controller::new(Settings::of(dir, folder, &holder.by), lock)?;
+    let settings = Settings::of(dir, folder.clone(), by);
+    let is_cut = matches!(request.ask, Ask::Rollback { cut: true });
+    let records = match Journal::read(&folder.join("journal.jsonl")) {
+        Ok(records) => records,
+        Err(damage) if is_cut => {
+            let mut controller = Controller::of_plan_alone(settings, lock, &damage)?;
+            let answer = controller.ask(request);
+            return Ok(Asked::Here(answer, Box::new(controller)));
+        }
+        Err(damage) => return Err(StartError::Damaged(damage)),
+    };
+    let plan = plan_of(&folder).ok_or_else(|| StartError::Plan(folder.clone()))?;
+    let rollout = replay(&plan, &records).0;
+    let reading = returned(&rollout, &settings);
+    let artifact = &plan.artifact;
+    match &reading {
+        Some(Reading::Same) => {
+            return Ok(Asked::Nothing(format!("{artifact} is rolled back already and has no traffic: nothing to do")));
+        }
+        Some(Reading::Unknown { why }) if !is_cut => {
+            let text = format!("{artifact} is rolled back already: nothing to do. Its weight cannot be read: {why}");
+            return Ok(Asked::Nothing(text));
+        }
+        _ => {}
+    }
+    let mut controller = Controller::new(settings, lock)?;
+    if let Some(reading @ Reading::Differs { .. }) = reading {
+        controller.take(Event::Weight { reading });
+    }
     let answer = controller.ask(request);
     Ok(Asked::Here(answer, Box::new(controller)))
+}
+
+impl Controller {
+    /// With the plan alone, as the journal cannot be used: it is put aside and not built on.
+    fn of_plan_alone(settings: Settings, lock: Lock, damage: &JournalError) -> Result<Self, StartError> {
+        let plan = plan_of(&settings.folder).ok_or_else(|| StartError::Plan(settings.folder.clone()))?;
+        let path = settings.folder.join("journal.jsonl");
+        let aside = put_aside(&path);
+        let kept = match &aside {
+            Ok(aside) => format!("it is kept as {}", aside.display()),
+            Err(error) => format!("it cannot be put aside, so nothing is recorded: {error}"),
+        };
+        let why = format!("{damage}; {kept}");
+        let journal =
+            aside.map(|_| Journal::new(path)).map_err(|error| format!("the old one cannot be put aside: {error}"));
+        let append: Append = Box::new(move |record| journal.as_ref().map_err(Clone::clone)?.append(record));
+        let mut controller = Self::build(settings, lock, &plan, &[], Event::Lost { why: why.clone() }, append)?;
+        controller.troubles.push(why);
+        Ok(controller)
+    }
+}
+
+/// Renames a journal that cannot be used, and returns its new path.
+fn put_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = path.with_file_name(format!("journal-damaged-{}.jsonl", timestamp().as_second()));
+    std::fs::rename(path, &aside).map(|()| aside)
+}
+
+/// The weight in force, compared with 0; `None` unless the rollout has returned all of the traffic.
+fn returned(rollout: &Rollout, settings: &Settings) -> Option<Reading> {
+    let has_returned = matches!(rollout.state(), State::Recovering { .. }) && rollout.expected() == Some(0);
+    let log = settings.folder.join("evidence").join("commands.log");
+    let mut actuator = actuator(rollout.plan(), &settings.commands_in, &log).filter(|_| has_returned)?;
+    Some(actuator.read(0, &Cancel::default()))
+}
+
+/// The text for a person whose command was not answered in this time.
+pub fn silence(dir: &StateDir, within: Duration) -> String {
+    let Some(holder) = dir.holder() else {
+        return "the controller ended before it answered: run this again".to_owned();
+    };
+    let Holder { pid, host, .. } = &holder;
+    let place = if host.is_empty() { String::new() } else { format!(" on {host}") };
+    let how = match pid {
+        0 => format!("find the process that holds {}", dir.path().join("lock").display()),
+        pid => format!("end it with `kill -9 {pid}`{place}, then run this again"),
+    };
+    format!("the controller did not answer within {within:?}: {holder}. The command stays for it; if it hangs, {how}")
 }

@@ -2,6 +2,7 @@
 
 use super::ended::Ended;
 use super::run::{Controller, ROUND};
+use super::status::UNRECORDED;
 use crate::rollout::stages::State;
 use std::thread;
 use std::time::Duration;
@@ -39,14 +40,19 @@ impl Controller {
             if self.ended().is_none() {
                 return false;
             }
-            let is_long = self.clock.now().saturating_duration_since(begun) >= FAREWELL;
-            let is_recorded = self.recording.is_done();
-            let may_leave = is_recorded || self.looking.is_none() && self.recording.failure().is_some();
+            let waited = self.clock.now().saturating_duration_since(begun);
+            let is_long = waited >= FAREWELL;
+            let is_unwritten = self.recording.failure().is_some() && waited >= LAST_FILES;
+            let may_leave = self.recording.is_done() || self.looking.is_none() && is_unwritten;
             if may_leave && (is_long || self.alerts.are_sent()) {
                 break;
             }
             self.say();
             thread::park_timeout(ROUND);
+        }
+        self.is_leaving = true;
+        if !self.recording.is_done() {
+            self.troubles.push(UNRECORDED.to_owned());
         }
         self.status.1 = self.clock.now();
         self.say();

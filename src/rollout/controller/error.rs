@@ -20,6 +20,9 @@ pub enum StartError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The journal cannot be used, and break-glass needs none.
+    #[error("{0}; `rollback --break-glass` acts from the plan alone")]
+    Damaged(JournalError),
     /// The journal cannot be written, so nothing is begun.
     #[error("nothing was begun: {0}")]
     NotWritten(String),

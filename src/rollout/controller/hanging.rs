@@ -4,6 +4,7 @@ use super::Ended;
 use super::looking::{Looks, Seen};
 use super::run::Controller;
 use super::settings::Settings;
+use super::status::Status;
 use crate::rollback::{Arm, Decision, Judge, Policy, Segment, Tick};
 use crate::rollout::requests::Request;
 use crate::rollout::source::SourceError;
@@ -116,4 +117,26 @@ fn more_traffic_waits_for_a_journal_that_hangs_and_a_person_takes_it_back_meanwh
     hanging.hangs.store(false, Ordering::Relaxed);
     assert!(matches!(hanging.running.join().unwrap(), Ended::Done(_) | Ended::Escalated));
     assert_eq!(std::fs::read_to_string(hanging.folder.path().join("weights")).unwrap(), "0\n0\n");
+}
+
+#[test]
+fn a_rollback_that_cannot_be_recorded_is_kept_beside_the_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = StateDir::new(folder.path(), "checkout").unwrap();
+    dir.create().unwrap();
+    let traffic = r#"traffic = { kind = "command", argv = ["sh", "-c", "echo {weight} >> weights"] }"#;
+    let text = include_str!("../../../tests/rollout/plan.toml");
+    let plan: Vec<_> = text.lines().filter(|line| !line.starts_with("traffic =")).chain([traffic]).collect();
+    let rollout = dir.begin(&[("plan.toml", plan.join("\n").as_bytes())]).unwrap();
+    let lock = dir.lock(&Holder::new("mira", "test")).unwrap().unwrap();
+    let settings = Settings { commands_in: folder.path().to_owned(), ..Settings::of(&dir, rollout, "mira") };
+    let mut is_first = true;
+    let append = move |_| if std::mem::take(&mut is_first) { Ok(()) } else { Err("no room".to_owned()) };
+    let mut controller = Controller::with(settings, lock, Box::new(append)).unwrap();
+    let said: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = Arc::clone(&said);
+    assert!(controller.ask(Request::new(Ask::Rollback { cut: true }, "bo", "because")).is_accepted);
+    controller.on_trouble(move |trouble| heard.lock().push(trouble.to_owned())).run();
+    assert!(said.lock().iter().any(|trouble| trouble.starts_with("the journal has no record of this")), "{said:?}");
+    assert!(Status::unrecorded(&dir).unwrap().is_some_and(|status| status.weight == 0));
 }

@@ -10,6 +10,7 @@ use crate::rollout::source::SourceError;
 use crate::rollout::stages::{Look, Ready};
 use crate::rollout::state_dir::read;
 use crate::rollout::verify::{Health, Now};
+use crate::rollout::watched::Watched;
 use crate::sync::{Arc, Mutex};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -73,15 +74,16 @@ struct Worker {
     /// A moment, and the time of the rollout at it.
     began: (Instant, Duration),
     clock: Clock,
-    /// Weight of the plan's first stage.
-    first: u32,
+    /// Weights of the plan's stages, and how long each has to be seen.
+    stages: Vec<(u32, Duration)>,
     weight: u32,
+    watched: Watched,
     /// Requests of the stage: to the release, and to the previous version.
     samples: f64,
     others: f64,
     before: Health,
     before_looks: u32,
-    now: Now,
+    recent: Now,
     /// Instances at the last tick.
     last: (Option<Ready>, Option<Ready>),
     controller: Thread,
@@ -108,13 +110,14 @@ impl Looking {
             began,
             clock: Clock::system(),
             recovery: plan.recovery.clone(),
-            first: plan.stages.first().map_or(0, |stage| stage.weight),
+            stages: plan.stages.iter().map(|stage| (stage.weight, stage.min)).collect(),
             weight: 0,
+            watched: Watched::new(plan.recovery.lasts, Duration::ZERO),
             samples: 0.0,
             others: 0.0,
             before_looks: if known.is_some() || is_retreat { BEFORE } else { 0 },
             before: known.unwrap_or_default(),
-            now: Now::default(),
+            recent: Now::default(),
             last: (None, None),
             controller: thread::current(),
         };
@@ -195,11 +198,17 @@ impl Worker {
         match command {
             Command::Stage(weight) => {
                 (self.weight, self.samples, self.others) = (weight, 0.0, 0.0);
-                self.now.clear();
+                let min = self.stages.iter().find(|(of, _)| *of == weight).map(|(_, min)| *min);
+                self.watched = Watched::new(min.unwrap_or(self.recovery.lasts), self.now());
+                self.recent.clear();
                 self.looks.set_stage(weight);
             }
             Command::Override(by, reason) => self.looks.override_by(&by, &reason),
         }
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.now().saturating_duration_since(self.began.0)
     }
 
     /// Nothing new says nothing new: a verdict that goes on is no reason to go on then.
@@ -211,13 +220,16 @@ impl Worker {
         self.filing.append(self.evidence.join("verdicts.jsonl"), &kept);
         let (decision, sentence) = (verdict.decision, verdict.sentence.clone());
         let Some(tick) = tick else {
-            let recovery = Finding::Waiting("nothing is measured".to_owned());
-            let (canary, stable) = self.last;
-            let (samples, others) = (self.samples, self.others);
-            let look = Look { decision, sentence, canary, stable, samples, others, recovery };
             // Before the first stage, a measurement is what lets the release have traffic at all.
             let says_nothing = decision == Decision::Continue || decision == Decision::Collecting && self.weight == 0;
-            return (!says_nothing).then_some(look);
+            if says_nothing {
+                return None;
+            }
+            self.watched.look(self.now(), false);
+            let recovery = Finding::Waiting("data: nothing is measured".to_owned());
+            let (canary, stable) = self.last;
+            let (samples, others, watched) = (self.samples, self.others, self.watched.total());
+            return Some(Look { decision, sentence, canary, stable, samples, others, watched, recovery });
         };
         let (stage, canary, baseline) = (self.weight, &tick.canary, &tick.baseline);
         let kept = json!({ "at": tick.at, "elapsed": elapsed, "stage": stage, "canary": canary, "baseline": baseline });
@@ -227,21 +239,23 @@ impl Worker {
         self.last = (ready(canary), stable);
         let health = baseline.as_ref().map(Health::of).unwrap_or_default();
         self.others += health.requests;
-        let is_before = self.weight <= self.first && decision != Decision::Rollback;
+        let first = self.stages.first().map_or(0, |(weight, _)| *weight);
+        let is_before = self.weight <= first && decision != Decision::Rollback;
         if is_before && self.before_looks < BEFORE && health.requests > 0.0 {
             self.before.add(&health);
             self.before_looks += 1;
             let bytes = serde_json::to_vec(&self.before).unwrap_or_default();
             self.filing.replace(self.evidence.join("before.json"), bytes);
         }
-        self.now.push(health);
-        let recovery = if self.weight == 0 {
-            self.now.recovery(&self.recovery, &self.before, stable)
-        } else {
-            Finding::Waiting("the release has traffic".to_owned())
+        self.recent.push(health);
+        let is_seen = self.watched.look(self.now(), decision == Decision::Continue);
+        let recovery = match self.weight {
+            0 if !is_seen => Finding::Waiting("data: for some time nothing was measured".to_owned()),
+            0 => self.recent.recovery(&self.recovery, &self.before, stable),
+            weight => Finding::Waiting(format!("traffic: the release still has {weight} %")),
         };
-        let (samples, others) = (self.samples, self.others);
-        Some(Look { decision, sentence, canary: ready(canary), stable, samples, others, recovery })
+        let (samples, others, watched) = (self.samples, self.others, self.watched.total());
+        Some(Look { decision, sentence, canary: ready(canary), stable, samples, others, watched, recovery })
     }
 }
 

@@ -25,11 +25,12 @@ mod judged;
 mod looking;
 mod recording;
 mod run;
+mod saying;
 mod settings;
 mod status;
 
 pub use super::alerts::refuse;
-pub use alone::{Asked, rollback};
+pub use alone::{Asked, rollback, silence};
 pub use ended::Ended;
 pub use error::StartError;
 pub use judged::Judged;

@@ -10,7 +10,7 @@ use super::status::{Status, number_of, plan_of};
 use crate::clock::{Clock, Instant, timestamp};
 use crate::rollback::plan::{Level, Plan, TrafficKind};
 use crate::rollout::actuator::{Command, actuator};
-use crate::rollout::alerts::{Alerts, Deliveries};
+use crate::rollout::alerts::{Alerts, Deliveries, unset};
 use crate::rollout::filing::Filing;
 use crate::rollout::journal::{Journal, Record, replay};
 use crate::rollout::requests::{self, Answer, Request};
@@ -31,8 +31,8 @@ const BLIND: Duration = Duration::from_secs(60);
 
 /// Performs one rollout.
 pub struct Controller {
-    dir: StateDir,
-    folder: PathBuf,
+    pub(super) dir: StateDir,
+    pub(super) folder: PathBuf,
     pub(super) rollout: Rollout,
     pub(super) recording: Recording,
     /// Whether the journal was not written at the last look.
@@ -47,7 +47,7 @@ pub struct Controller {
     acting: Acting,
     pub(super) looking: Option<Looking>,
     pub(super) alerts: Alerts,
-    last: Option<Look>,
+    pub(super) last: Option<Look>,
     seen_at: Duration,
     is_blind: bool,
     pub(super) clock: Clock,
@@ -55,10 +55,16 @@ pub struct Controller {
     base: (Instant, Duration),
     pub(super) status: (Status, Instant),
     listener: Option<Listener>,
+    /// Troubles from the start to the end.
+    pub(super) troubles: Vec<String>,
+    pub(super) on_trouble: Option<TroubleListener>,
+    /// Whether nothing that still waits will be done.
+    pub(super) is_leaving: bool,
     _lock: Lock,
 }
 
 type Listener = Box<dyn FnMut(&Rollout) + Send>;
+type TroubleListener = Box<dyn FnMut(&str) + Send>;
 
 impl Controller {
     /// Begins a rollout, or goes on with one whose controller ended, in a folder that it holds the lock of.
@@ -73,15 +79,31 @@ impl Controller {
 
     /// With the function that appends to the journal.
     pub(super) fn with(settings: Settings, lock: Lock, append: Append) -> Result<Self, StartError> {
-        let Settings { dir, folder, commands_in, looks, look_every, by, reason } = settings;
-        let plan = plan_of(&folder).ok_or_else(|| StartError::Plan(folder.clone()))?;
-        let records = Journal::read(&folder.join("journal.jsonl"))?;
-        let (rollout, last) = replay(&plan, &records);
+        let plan = plan_of(&settings.folder).ok_or_else(|| StartError::Plan(settings.folder.clone()))?;
+        let records = Journal::read(&settings.folder.join("journal.jsonl"))?;
+        let first = match &records[..] {
+            [] => Event::Started { by: settings.by.clone(), reason: settings.reason.clone() },
+            _ => Event::Resumed,
+        };
+        Self::build(settings, lock, &plan, &records, first, append)
+    }
+
+    /// `records` are those of the journal, and `first` is the first event after them.
+    pub(super) fn build(
+        settings: Settings,
+        lock: Lock,
+        plan: &Arc<Plan>,
+        records: &[Record],
+        first: Event,
+        append: Append,
+    ) -> Result<Self, StartError> {
+        let Settings { dir, folder, commands_in, looks, look_every, .. } = settings;
+        let (rollout, last) = replay(plan, records);
         let evidence = folder.join("evidence");
         let log = evidence.join("commands.log");
-        let actuator = actuator(&plan, &commands_in, &log).ok_or(StartError::NoTraffic)?;
-        let command = Command::new(&plan, &commands_in, &log);
-        let acting = Acting::new(actuator, &plan, command, read_every(&plan)).map_err(StartError::Thread)?;
+        let actuator = actuator(plan, &commands_in, &log).ok_or(StartError::NoTraffic)?;
+        let command = Command::new(plan, &commands_in, &log);
+        let acting = Acting::new(actuator, plan, command, read_every(plan)).map_err(StartError::Thread)?;
         let filing = Filing::new().map_err(StartError::Thread)?;
         let deliveries = Deliveries { path: evidence.join("alerts.jsonl"), filing: filing.clone() };
         let clock = Clock::system();
@@ -94,10 +116,10 @@ impl Controller {
         });
         let base = (now, begun.unwrap_or_default().max(last));
         let is_retreat = rollout.is_retreat();
-        let looking = looks.map(|looks| Looking::new(looks, &plan, (&evidence, &filing), base, look_every, is_retreat));
+        let looking = looks.map(|looks| Looking::new(looks, plan, (&evidence, &filing), base, look_every, is_retreat));
         let mut controller = Self {
             known: known.collect(),
-            alerts: Alerts::new(&plan, &number_of(&folder), &deliveries),
+            alerts: Alerts::new(plan, &number_of(&folder), &deliveries),
             recording: Recording::new(append, clock.clone()).map_err(StartError::Thread)?,
             is_unwritten: false,
             held: VecDeque::new(),
@@ -111,14 +133,17 @@ impl Controller {
             base,
             status: (Status::default(), now),
             listener: None,
+            troubles: unset(plan),
+            on_trouble: None,
+            is_leaving: false,
             clock,
             dir,
             folder,
             rollout,
             _lock: lock,
         };
-        let is_start = records.is_empty();
-        controller.take(if is_start { Event::Started { by, reason } } else { Event::Resumed });
+        let is_start = matches!(first, Event::Started { .. });
+        controller.take(first);
         if is_start && !controller.recording.wait(1, START) {
             let why = controller.recording.failure();
             return Err(StartError::NotWritten(why.unwrap_or_else(|| "the disk does not answer".to_owned())));
@@ -128,8 +153,12 @@ impl Controller {
 
     /// Carries out a command as if it had been requested.
     pub fn ask(&mut self, request: Request) -> Answer {
+        let checked = request.check();
         let Request { id, ask, by, reason, .. } = request;
         self.known.insert(id.clone());
+        if let Err(problem) = checked {
+            return Answer { is_accepted: false, text: problem.to_string() };
+        }
         if let (Ask::Approve | Ask::Resume, Some(why)) = (&ask, self.recording.failure()) {
             let text = format!("not done, as it cannot be recorded: {why}");
             return Answer { is_accepted: false, text };
@@ -142,6 +171,13 @@ impl Controller {
     #[must_use]
     pub fn on_change(self, listener: impl FnMut(&Rollout) + Send + 'static) -> Self {
         Self { listener: Some(Box::new(listener)), ..self }
+    }
+
+    /// Calls a function with each new trouble of the controller itself, on the thread that runs: a journal that cannot be
+    /// written, a source that does not answer, alerts that do not arrive.
+    #[must_use]
+    pub fn on_trouble(self, listener: impl FnMut(&str) + Send + 'static) -> Self {
+        Self { on_trouble: Some(Box::new(listener)), ..self }
     }
 
     /// The rollout.
@@ -217,14 +253,14 @@ impl Controller {
         self.say();
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         let (at, elapsed) = self.base;
         let now = elapsed.saturating_add(self.clock.now().saturating_duration_since(at));
         Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)) // as the journal keeps it
     }
 
     /// Takes an event: writes down what changed, then begins what follows. Returns the answer to a command.
-    fn take(&mut self, event: Event) -> Option<Answer> {
+    pub(super) fn take(&mut self, event: Event) -> Option<Answer> {
         let (at, event) = (self.now(), event.redacted());
         let mut next = self.rollout.clone();
         let actions = next.step(&event, at);
@@ -310,27 +346,6 @@ impl Controller {
             self.is_blind = true;
             let why = looking.failure().unwrap_or_else(|| "the source does not answer".to_owned());
             self.alerts.push(Level::Notify, format!("nothing was seen of the release for a minute: {why}"));
-        }
-    }
-
-    /// Replaces the status when it has changed, once a second.
-    pub(super) fn say(&mut self) {
-        let now = self.clock.now();
-        let number = number_of(&self.folder);
-        let mut status = Status::of(&self.rollout, &number, self.now(), self.last.as_ref());
-        let unwritten = self.recording.failure();
-        status.troubles.extend(unwritten.map(|why| format!("the journal cannot be written: {why}")));
-        status.troubles.extend(self.looking.as_ref().and_then(Looking::failure));
-        let failures = self.alerts.failures();
-        if failures > 0 {
-            status.troubles.push(format!("{failures} alerts did not arrive"));
-        }
-        let (last, due) = &self.status;
-        let has_moved = (&last.state, last.weight, &last.why) != (&status.state, status.weight, &status.why);
-        if has_moved || (*last != status && due.is_reached(now)) {
-            let bytes = serde_json::to_vec(&status).unwrap_or_default();
-            self.filing.replace(self.dir.path().join("status.json"), bytes);
-            self.status = (status, now.saturating_add(Duration::from_secs(1)));
         }
     }
 }

@@ -122,6 +122,7 @@ impl History {
             Event::Resumed => {
                 say("controller", "the controller was started again and went on from its journal".to_owned());
             }
+            Event::Lost { why } => say("controller", format!("the journal was lost: {why}")),
             Event::Looked(look) if look.decision == Decision::Rollback => {
                 self.detected.get_or_insert(at);
             }

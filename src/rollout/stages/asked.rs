@@ -61,6 +61,13 @@ impl Rollout {
                 Ok("automation is enabled".to_owned())
             }
             Ask::Supersede { artifact } => {
+                if let Some(why) = self.escalated.as_ref().filter(|_| self.is_retreat()) {
+                    let (artifact, service) = (&self.plan.artifact, &self.plan.service);
+                    return Err(format!(
+                        "{artifact} has not been rolled back to its end: {why}. `backstop rollout resume {service}` tries again, \
+                         and `backstop rollout status {service}` shows it"
+                    ));
+                }
                 if self.is_retreat() {
                     return Ok("it is rolling back already".to_owned());
                 }

@@ -5,6 +5,7 @@ use crate::rollback::plan::Level;
 use crate::rollout::redact::clean;
 use crate::rollout::soak::Finding;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// An input of a rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,11 @@ pub enum Event {
     },
     /// A new process goes on: what was being done is not known to be done.
     Resumed,
+    /// The journal cannot be used: where the rollout was is not known.
+    Lost {
+        /// The cause.
+        why: String,
+    },
     /// A look at both arms.
     Looked(Look),
     /// An action ended.
@@ -55,7 +61,8 @@ impl Event {
         match &mut self {
             Self::Started { reason, .. } => reason.iter_mut().for_each(hide),
             Self::Finished { outcome: Outcome::Failed { why, .. }, .. }
-            | Self::Weight { reading: Reading::Differs { why } | Reading::Unknown { why } } => hide(why),
+            | Self::Weight { reading: Reading::Differs { why } | Reading::Unknown { why } }
+            | Self::Lost { why } => hide(why),
             Self::Asked { reason, .. } => hide(reason),
             Self::Looked(Look { sentence, recovery, .. }) => {
                 hide(sentence);
@@ -85,6 +92,9 @@ pub struct Look {
     /// Requests to the previous version in the same time.
     #[serde(default)]
     pub others: f64,
+    /// Time of the stage in which looks had data and a verdict of `continue`, as far as this process saw it.
+    #[serde(default)]
+    pub watched: Duration,
     /// Whether errors and latency are those of before the rollout.
     pub recovery: Finding,
 }

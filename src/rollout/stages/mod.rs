@@ -9,9 +9,10 @@
 //! |---|---|
 //! | verdict `rollback` | traffic returns to the previous version, in steps that it can carry; while automation is disabled, its owner is paged |
 //! | verdict `pause` | no further stage until the verdict changes or a person approves |
+//! | time passes | it counts for a stage where looks had data and a verdict of `continue` |
 //! | verdict `collecting` | no further stage; a stage that is not decided in time is rolled back |
 //! | `reject`, `rollback` | traffic returns; with break-glass at once, without a look at the previous version |
-//! | the weight differs from the one that was set | set once more, then a person decides |
+//! | the weight differs from the one that was set | set once more, then a person decides; said and left alone in a maintenance window and while a person is waited for |
 //! | an action fails | tried again with growing pauses, then a person decides |
 //!
 //! # Examples
@@ -44,9 +45,11 @@
 
 mod asked;
 mod event;
+mod quiet;
 mod retreat;
 mod state;
 mod step;
+mod waits;
 
 pub use event::{Action, Ask, Event, Job, Look, Outcome, Reading, Ready, Step};
 pub use state::{End, Rollout, State};

@@ -166,11 +166,13 @@ impl Rollout {
     pub(super) fn call(&mut self, at: Duration, out: &mut Vec<Action>) {
         let limit = self.plan.escalation.after.min(self.plan.budget);
         let contact = self.contact().to_owned();
+        let missing = if self.missing.is_empty() { String::new() } else { format!(" ({})", self.missing.join(", ")) };
         let Some(decided) = self.decided.as_mut().filter(|decided| !decided.is_called) else { return };
         if at.saturating_sub(decided.at) >= limit {
             decided.is_called = true;
             let since = if self.weight == 0 { "has no traffic any more" } else { "still has traffic" };
-            let text = format!("the service has not recovered in time; the release {since}. {contact} decides");
+            let text =
+                format!("the service has not recovered in time{missing}; the release {since}. {contact} decides");
             out.push(Action::Alert { level: Level::Page, text });
         }
     }

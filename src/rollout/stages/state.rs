@@ -98,6 +98,8 @@ pub(super) struct Doing {
     pub(super) job: Job,
     /// Failures so far.
     pub(super) failures: usize,
+    /// Why the last attempt failed.
+    pub(super) failed: Option<String>,
     /// Time of the next attempt, between two.
     pub(super) due: Option<Duration>,
 }
@@ -150,6 +152,10 @@ pub struct Rollout {
     pub(super) reported: Vec<&'static str>,
     /// Why the weight cannot be read.
     pub(super) unread: Option<String>,
+    /// Difference between the weight in force and the one that was set, while nothing may correct it.
+    pub(super) differs: Option<String>,
+    /// Kinds of conditions that the last look did not meet.
+    pub(super) missing: Vec<String>,
     pub(super) canary: Option<Ready>,
     pub(super) stable: Option<Ready>,
 }
@@ -173,6 +179,8 @@ impl Rollout {
             has_drifted: false,
             reported: Vec::new(),
             unread: None,
+            differs: None,
+            missing: Vec::new(),
             canary: None,
             stable: None,
         }
@@ -207,16 +215,19 @@ impl Rollout {
         self.weight
     }
 
-    /// The weight that should be in force while nothing moves; `None` while the traffic is not this rollout's to move.
+    /// The weight that should be in force; `None` while something moves it, and after the end.
     pub fn expected(&self) -> Option<u32> {
+        (self.doing.is_none() && self.end().is_none()).then_some(self.weight)
+    }
+
+    /// Returns whether a difference from the weight is a person's to correct: in a maintenance window, and while one is waited
+    /// for. A release that has lost its traffic stays without in both.
+    pub(super) fn is_hands_off(&self) -> bool {
         let has_returned = match &self.state {
             State::RollingBack { remaining } => !remaining.contains(&Step::Weight),
             state => matches!(state, State::Recovering { .. }),
         };
-        // A release that has lost its traffic stays without, while a person is waited for as well.
-        let is_free = self.escalated.is_none() || has_returned;
-        let is_idle = self.doing.is_none() && is_free && self.end().is_none();
-        (is_idle && (self.disabled.is_none() || self.is_retreat())).then_some(self.weight)
+        self.escalated.is_some() && !has_returned || self.disabled.is_some() && !self.is_retreat()
     }
 
     /// Name of the state, as `status` shows it.
@@ -245,12 +256,8 @@ impl Rollout {
         let pause = self.paused.as_ref().map(|(by, reason, _)| format!("paused by {by}: {reason}"));
         let unread = self.unread.as_ref().map(|why| format!("the weight cannot be read: {why}"));
         let decided = self.decided.as_ref().map(|decided| decided.reason.clone());
-        let waiting = matches!(self.state, State::Waiting { .. }).then(|| {
-            let service = &self.plan.service;
-            format!("it needs an approval: backstop rollout approve {service} --reason \"..\"")
-        });
         let held = self.held.clone().map(|(why, _)| why);
-        decided.or(window).or(pause).or(held).or(unread).or(waiting).unwrap_or_default()
+        decided.or(window).or(pause).or(held).or(unread).or_else(|| self.approval()).unwrap_or_default()
     }
 
     /// Returns whether the traffic returns or has returned.
@@ -305,6 +312,7 @@ impl Rollout {
     /// Begins the time of the state at this moment.
     pub(super) fn begin_anew(&mut self, at: Duration) {
         self.entered = at;
+        self.missing.clear();
         if let State::Recovering { soak } = &mut self.state {
             soak.0.begin_anew();
         }
@@ -317,7 +325,7 @@ impl Rollout {
     /// Begins a job. There is none in progress.
     pub(super) fn begin(&mut self, job: Job, out: &mut Vec<Action>) {
         self.keys += 1;
-        self.doing = Some(Doing { key: self.keys, job: job.clone(), failures: 0, due: None });
+        self.doing = Some(Doing { key: self.keys, job: job.clone(), failures: 0, failed: None, due: None });
         out.push(Action::Do { key: self.keys, job });
     }
 

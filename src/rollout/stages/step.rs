@@ -1,8 +1,10 @@
 //! From one event to the next state.
 
 use super::event::{Action, Event, Job, Look, Outcome, Reading, Ready, Step};
+use super::quiet::{other_share, too_quiet};
 use super::retreat::Cause;
 use super::state::{Doing, End, Rollout, State};
+use super::waits::{DATA, missing};
 use crate::rollback::Decision;
 use crate::rollback::plan::{Gate, Level, MOVE_ATTEMPTS};
 use crate::rollout::soak::Outcome as Soaked;
@@ -16,10 +18,6 @@ const PAUSES: [Duration; MOVE_ATTEMPTS as usize - 1] = [
     Duration::from_secs(4),
     Duration::from_secs(8),
 ];
-
-/// Requests by which a share is looked at, and the difference that is always allowed.
-const SHARE_REQUESTS: f64 = 1_000.0;
-const SHARE_LEAST: f64 = 0.02;
 
 impl Rollout {
     /// Takes an event at this time since the rollout began, which never goes back, and returns what to do.
@@ -37,6 +35,7 @@ impl Rollout {
                 self.begin(Job::Move { weight: 0, cut: false }, &mut out);
             }
             Event::Resumed => self.resumed(at, &mut out),
+            Event::Lost { why } => self.lost(why, at, &mut out),
             Event::Looked(look) => self.looked(look, at, &mut out),
             Event::Finished { key, outcome } => self.finished(*key, outcome, at, &mut out),
             Event::Weight { reading } => self.read_back(reading, &mut out),
@@ -73,6 +72,14 @@ impl Rollout {
         self.begin(job, out);
     }
 
+    /// The release may have any share of the traffic: all of it is assumed, so that each step of the plan is taken.
+    fn lost(&mut self, why: &str, at: Duration, out: &mut Vec<Action>) {
+        self.weight = 100;
+        self.enter(State::Soaking { stage: self.plan.stages.len().saturating_sub(1) }, at);
+        let text = format!("the state of the rollout is lost, and the plan alone says what is done: {why}");
+        out.push(Action::Alert { level: Level::Page, text });
+    }
+
     fn looked(&mut self, look: &Look, at: Duration, out: &mut Vec<Action>) {
         (self.canary, self.stable) = (look.canary, look.stable);
         if look.decision == Decision::Rollback && self.decided.is_none() {
@@ -93,6 +100,7 @@ impl Rollout {
             State::Soaking { stage } | State::Waiting { stage } => self.soak(stage, look, at, out),
             State::RollingBack { .. } => self.retreat_on(at, out),
             State::Recovering { mut soak } => {
+                self.missing = missing(&look.recovery);
                 let outcome = soak.0.look(at.saturating_sub(self.entered), &[(String::new(), look.recovery.clone())]);
                 self.state = State::Recovering { soak };
                 if outcome == Soaked::Passed && self.doing.is_none() && self.escalated.is_none() {
@@ -127,7 +135,7 @@ impl Rollout {
 
     // ## Checking => Moving
     fn check(&mut self, look: &Look, at: Duration, out: &mut Vec<Action>) {
-        if self.stable.is_some_and(|stable| stable.ready * 2 < stable.total) {
+        if self.sick_stable().is_some() {
             let stable = &self.plan.previous;
             let text =
                 format!("the rollout does not start: {stable}, which a rollback would return to, is not healthy");
@@ -148,8 +156,11 @@ impl Rollout {
         let Some(of) = self.plan.stages.get(stage).cloned() else { return };
         let elapsed = self.elapsed(at);
         let has_samples = look.samples >= f64::from(of.samples);
-        let is_whole = self.canary.is_none_or(Ready::is_whole);
-        let is_decided = look.decision == Decision::Continue && elapsed >= of.min && has_samples && is_whole;
+        let unmet = self.unmet(&of, look);
+        let is_decided = unmet.is_empty() && elapsed >= of.min;
+        if elapsed >= of.min {
+            self.missing = unmet.iter().map(|unmet| unmet.kind.to_owned()).collect();
+        }
         if elapsed >= of.min && !has_samples {
             let text = too_quiet(of.weight, look.samples, of.samples, elapsed, of.max);
             self.report("quiet", Level::Notify, text, out);
@@ -229,7 +240,7 @@ impl Rollout {
         };
         if let Some(pause) = pauses.get(doing.failures).filter(|_| !is_final) {
             let due = Some(at.saturating_add(*pause));
-            self.doing = Some(Doing { failures: doing.failures + 1, due, ..doing });
+            self.doing = Some(Doing { failures: doing.failures + 1, failed: Some(why.to_owned()), due, ..doing });
             return;
         }
         match doing.job {
@@ -252,13 +263,23 @@ impl Rollout {
             return;
         }
         match reading {
-            Reading::Same => self.unread = None,
+            Reading::Same => (self.unread, self.differs) = (None, None),
             Reading::Unknown { why } => {
                 if self.unread.is_none() {
                     let text = format!("the weight cannot be read, and {} % is assumed: {why}", self.weight);
                     out.push(Action::Alert { level: Level::Notify, text });
                 }
                 self.unread = Some(why.clone());
+            }
+            Reading::Differs { why } if self.is_hands_off() => {
+                if self.differs.is_none() {
+                    let text = format!(
+                        "the weight is not the {} % that were set, and a person has to act: {why}",
+                        self.weight
+                    );
+                    self.report("differs", Level::Notify, text, out);
+                    self.differs = Some(why.clone());
+                }
             }
             Reading::Differs { why } if self.has_drifted => {
                 let text = format!("the weight was changed from outside again: {why}");
@@ -268,7 +289,7 @@ impl Rollout {
                 self.escalate(text, out);
             }
             Reading::Differs { why } => {
-                self.has_drifted = true;
+                (self.has_drifted, self.differs) = (true, None);
                 let (weight, text) = (self.weight, format!("the weight was changed from outside: {why}"));
                 out.push(Action::Alert { level: Level::Notify, text: format!("{text}; {weight} % is set again") });
                 let cut = self.decided.as_ref().is_some_and(|decided| decided.is_cut);
@@ -305,7 +326,9 @@ impl Rollout {
         match &self.state {
             State::Checking if self.plan.start == Gate::Manual && !self.is_approved => {}
             State::Checking if elapsed >= self.plan.stages.first().map_or(Duration::MAX, |stage| stage.max) => {
-                let why = format!("instances of {} were not ready for traffic in time", self.plan.artifact);
+                let causes = self.unready();
+                let causes = if causes.is_empty() { "no look let it begin".to_owned() } else { causes.join("; ") };
+                let why = format!("{} was not ready for traffic in time: {causes}", self.plan.artifact);
                 self.retreat(Cause::of(&why), at, out);
             }
             // ## Soaking => RollingBack
@@ -318,7 +341,9 @@ impl Rollout {
                         self.report("held", Level::Page, text, out);
                     }
                     None if elapsed >= max => {
-                        let why = format!("the stage of {weight} % was not decided within its longest duration");
+                        let missing = if self.missing.is_empty() { DATA.to_owned() } else { self.missing.join(", ") };
+                        let why =
+                            format!("the stage of {weight} % was not decided within its longest duration: {missing}");
                         self.retreat(Cause::of(&why), at, out);
                     }
                     _ => {}
@@ -344,45 +369,4 @@ impl Rollout {
         self.enter(State::Done(end), at);
         self.escalated = None;
     }
-}
-
-/// A sentence about a share of the requests that is far from the weight, beyond chance. No more than that: a source that
-/// leaves out instances looks the same.
-fn other_share(weight: u32, Look { samples, others, .. }: &Look) -> Option<String> {
-    let (all, wanted) = (samples + others, f64::from(weight) / 100.0);
-    if *others <= 0.0 || all < SHARE_REQUESTS {
-        return None;
-    }
-    let (found, least) = (samples / all, wanted.min(1.0 - wanted));
-    let chance = 4.0 * (wanted * (1.0 - wanted) / all).sqrt();
-    let is_other = (found - wanted).abs() > chance + (least / 2.0).max(SHARE_LEAST);
-    is_other.then(|| {
-        format!(
-            "{:.1} % of {all:.0} requests since the stage began went to the release instead of {weight} %: the load balancer \
-             does not do what it says, or the source leaves out instances",
-            found * 100.0
-        )
-    })
-}
-
-/// The length that a stage needs with its traffic.
-fn too_quiet(weight: u32, samples: f64, needed: u32, elapsed: Duration, max: Duration) -> String {
-    let seconds = elapsed.as_secs_f64();
-    let until = if samples > 0.0 {
-        let needs = seconds * f64::from(needed) / samples;
-        let is_enough = needs <= max.as_secs_f64();
-        let advice = if is_enough { "" } else { "; its longest duration is shorter: raise max, or lower samples" };
-        format!("with this traffic it must last about {}{advice}", rounded(needs))
-    } else {
-        "without traffic it cannot be decided".to_owned()
-    };
-    format!(
-        "the stage of {weight} % is quiet: {samples:.0} of {needed} canary requests in {}; {until}",
-        rounded(seconds)
-    )
-}
-
-/// `90 s` below three minutes, else whole minutes, rounded up.
-fn rounded(seconds: f64) -> String {
-    if seconds < 180.0 { format!("{:.0} s", seconds.ceil()) } else { format!("{:.0} min", (seconds / 60.0).ceil()) }
 }

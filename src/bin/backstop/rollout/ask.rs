@@ -1,10 +1,11 @@
 //! Commands for a rollout: to its controller or, for a rollback without one, carried out here.
 
-use super::service::{BY, existing, failed, held, nothing};
+use super::service::{BY, existing, failed, held, nothing, warn};
 use crate::author_args::name;
 use crate::output::{Failure, Report};
+use crate::text::shown;
 use crate::time_args::parse_length;
-use backstop::rollout::controller::{Asked, Status, rollback};
+use backstop::rollout::controller::{Asked, Status, rollback, silence};
 use backstop::rollout::requests::{Answer, Request};
 use backstop::rollout::stages::Ask;
 use backstop::rollout::state_dir::{Holder, StateDir};
@@ -28,7 +29,9 @@ pub(super) struct Plain {
 
 impl Plain {
     fn request(&self, ask: Ask) -> Result<Request, Failure> {
-        Ok(Request::new(ask, name(self.by.as_deref())?, &self.reason))
+        let request = Request::new(ask, name(self.by.as_deref())?, &self.reason);
+        request.check().map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(request)
     }
 
     pub(super) fn send(&self, state: &Path, ask: Ask) -> Result<Report, Failure> {
@@ -43,7 +46,7 @@ impl Plain {
         }
         let request = self.request(ask)?;
         request.send(&dir)?;
-        said(request.answer(&dir, PATIENCE))
+        said(&dir, request.answer(&dir, PATIENCE))
     }
 }
 
@@ -55,13 +58,11 @@ fn ended(dir: &StateDir) -> Result<(), Failure> {
 }
 
 /// The controller's answer.
-fn said(answer: Option<Answer>) -> Result<Report, Failure> {
+fn said(dir: &StateDir, answer: Option<Answer>) -> Result<Report, Failure> {
     match answer {
-        Some(answer) if answer.is_accepted => Ok(Report::of(answer.text.clone(), &answer)),
-        Some(answer) => Err(Failure::Refused { code: "refused", message: answer.text }),
-        None => {
-            Err(Failure::Store(format!("the controller did not answer within {PATIENCE:?}; the command stays for it")))
-        }
+        Some(answer) if answer.is_accepted => Ok(Report::of(shown(&answer.text), &answer)),
+        Some(answer) => Err(Failure::Refused { code: "refused", message: shown(&answer.text) }),
+        None => Err(Failure::Store(silence(dir, PATIENCE))),
     }
 }
 
@@ -81,11 +82,13 @@ impl Rollback {
         let request = self.plain.request(Ask::Rollback { cut: self.break_glass })?;
         let holder = Holder::new(&request.by, "rollout rollback");
         match rollback(&dir, request, &holder, PATIENCE).map_err(|error| failed(&error))? {
-            Asked::Controller(answer) => said(answer),
-            Asked::Here(answer, _) if !answer.is_accepted => Err(nothing(answer.text)),
+            Asked::Controller(answer) => said(&dir, answer),
+            Asked::Nothing(text) => Err(nothing(shown(&text))),
+            Asked::Here(answer, _) if !answer.is_accepted => Err(nothing(shown(&answer.text))),
             Asked::Here(answer, controller) => {
                 let artifact = controller.rollout().plan().artifact.clone();
-                let text = controller.run().without_source(&artifact).ok_or_else(|| held(&dir))?;
+                let ended = controller.on_trouble(|trouble| warn(trouble)).run();
+                let text = ended.without_source(&artifact).ok_or_else(|| held(&dir))?;
                 Ok(Report::of(text, &answer))
             }
         }

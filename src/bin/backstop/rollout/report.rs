@@ -1,6 +1,6 @@
 //! `rollout report`: a rollout as Markdown, as a page, and in three sentences; and the cause of a rollback.
 
-use super::service::BY;
+use super::service::{BY, nothing};
 use crate::author_args::name;
 use crate::output::{Failure, Report, json};
 use backstop::rollout::report::{Cause, Report as Written};
@@ -19,8 +19,9 @@ A rollback stays open until a cause is recorded. Evidence that is missing or dam
 
 Exit codes:
   0  the report is written
-  2  bad usage, or no such rollout
-  3  a file cannot be written";
+  2  bad usage, or the service has no rollout of this number
+  3  a file cannot be written
+  4  the service has no rollout";
 
 /// Writes the report of a rollout, from the evidence in its state directory.
 #[derive(Args)]
@@ -92,7 +93,10 @@ impl Write {
             _ => format!("{} has no rollouts in {}", self.service, dir.path().display()),
         };
         let wanted = self.number.map(|number| format!("number: {number} is not a rollout, ")).unwrap_or_default();
-        found.cloned().ok_or_else(|| Failure::Usage(format!("{wanted}{allowed}")))
+        found.cloned().ok_or_else(|| match known.is_empty() {
+            true => nothing(allowed),
+            false => Failure::Usage(format!("{wanted}{allowed}")),
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! A service's folder, its lock, and a controller without a source.
 
 use crate::output::Failure;
+use crate::text::shown;
 use backstop::rollout::controller::{Controller, Settings, StartError, Status};
 use backstop::rollout::journal::JournalError;
 use backstop::rollout::state_dir::{Lock, StateDir, StateError};
+use std::io::Write as _;
 use std::path::Path;
 
 pub(super) const BY: &str = "Your name, kept in the journal and not verified. Default: your user name, as USER or the system says it \
@@ -50,6 +52,15 @@ pub(super) fn failed(error: &StartError) -> Failure {
     }
 }
 
+/// A line on standard error. Whoever started the command may have closed it.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+pub(super) fn warn(trouble: &str) {
+    say(&format!("warning: {}", shown(trouble)));
+}
+
 /// A person has to decide.
 pub(super) fn held(dir: &StateDir) -> Failure {
     let status = Status::read(dir).ok().flatten();
@@ -63,7 +74,7 @@ pub(super) fn held(dir: &StateDir) -> Failure {
         status.service,
         status.artifact,
         status.weight,
-        status.why,
+        shown(&status.why),
         folder.join("plan.toml").display(),
         status.service
     ))

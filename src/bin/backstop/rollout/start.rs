@@ -1,12 +1,14 @@
 //! `rollout start`: the controller, in the foreground.
 
 use super::earlier::Earlier;
-use super::service::{BY, controller, failed, held};
+use super::place::lock;
+use super::service::{BY, failed, held, say, warn};
 use crate::author_args::name;
 use crate::judge::token;
 use crate::output::{Failure, Report};
-use crate::plan::{invalid, read};
+use crate::plan::{invalid, read, socket};
 use crate::source_args::SourceArgs;
+use crate::text::shown;
 use crate::time_args::now;
 use backstop::ConfigError;
 use backstop::admin::Admin;
@@ -14,20 +16,17 @@ use backstop::kill_switch::KillSwitches;
 use backstop::kill_switch::access::Token;
 use backstop::rollback::Policy;
 use backstop::rollback::plan::Plan;
-use backstop::rollout::controller::{Controller, Ended, Judged, Looks, Settings, refuse};
+use backstop::rollout::controller::{Controller, Ended, Judged, Looks, Settings, Status, refuse};
 use backstop::rollout::judging::Verdicts;
-use backstop::rollout::requests::Request;
-use backstop::rollout::stages::{Ask, End, Rollout};
-use backstop::rollout::state_dir::{Holder, Lock, StateDir};
+use backstop::rollout::requests::check_texts;
+use backstop::rollout::stages::{End, Rollout};
+use backstop::rollout::state_dir::StateDir;
 use backstop::rollout::verdicts::{HookToken, router, serve};
 use clap::Args;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// Between two tries at the lock of a rollout that ends.
-const PAUSE: Duration = Duration::from_millis(50);
 /// Time for the HTTP answer to the command that ended the rollout.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -61,9 +60,11 @@ pub(super) struct Start {
 impl Start {
     pub(super) fn run(self, state: &Path) -> Result<Report, Failure> {
         let by = name(self.by.as_deref())?;
+        let texts = [("by", &*by)].into_iter().chain(self.reason.as_deref().map(|reason| ("reason", reason)));
+        check_texts(texts).map_err(|error| Failure::Usage(error.to_string()))?;
         let text = read(&self.plan)?;
         let refused = |error: &ConfigError| {
-            refuse(&text, &error.to_string());
+            refuse(&text, &format!("its plan is not valid: {error}"));
             invalid(&self.plan, error)
         };
         let plan = Plan::parse(&text).or_else(|_| Plan::check(&text, now())).map_err(|error| refused(&error))?;
@@ -72,6 +73,18 @@ impl Start {
             return Err(Failure::Input(message));
         }
         let dir = StateDir::new(state, &plan.service)?;
+        // A rollback that could not be written down is a decision all the same.
+        let is_lost = || match Status::unrecorded(&dir)?.filter(|status| status.artifact == plan.artifact) {
+            None => Ok(false),
+            Some(_) if self.reason.is_some() => Ok(true),
+            Some(status) => {
+                let (artifact, number, state) = (&plan.artifact, &status.rollout, status.state.replace('_', " "));
+                let message = format!(
+                    "{artifact} was {state} in rollout {number}, and its journal has no record of that: add --reason to try it again"
+                );
+                Err(Failure::Refused { code: "rolled_back_before", message })
+            }
+        };
         // A supervisor may have missed the end. To begin anew would take the traffic away from a promoted release.
         let has_ended = || -> Result<Option<Report>, Failure> {
             let latest = Earlier::latest(&dir)?.filter(|latest| latest.text == text && latest.has_begun);
@@ -86,18 +99,23 @@ impl Start {
         // One that has begun goes on whenever its controller is started again, with the policy that it began with.
         let fresh = || {
             Plan::check(&text, now()).map_err(|error| refused(&error))?;
-            self.policy(&plan)
+            socket(&self.plan, &plan)?;
+            self.policy(&plan).inspect_err(|failure| refuse(&text, &format!("its policy cannot be used: {failure}")))
         };
-        if let Some(report) = has_ended()? {
+        if Status::unrecorded(&dir)?.is_none()
+            && let Some(report) = has_ended()?
+        {
             return Ok(report);
         }
         let policy_text = if unfinished()?.is_some() { None } else { Some(fresh()?) };
         dir.create()?;
+        let was_lost = dir.holder().is_none() && is_lost()?;
         let lock = lock(&dir, &plan, &text, &by)?;
+        let is_lost = is_lost()? || was_lost;
         if let Some(report) = has_ended()? {
             return Ok(report);
         }
-        let (folder, is_retreat) = if let Some(latest) = unfinished()? {
+        let (folder, is_retreat) = if let Some(latest) = unfinished()?.filter(|_| !is_lost) {
             (latest.folder, latest.is_retreat)
         } else {
             self.needs_a_reason(&dir, &plan)?;
@@ -131,7 +149,7 @@ impl Start {
         let settings = Settings { looks, look_every, reason: self.reason, ..Settings::of(&dir, folder, &by) };
         let controller = Controller::new(settings, lock).map_err(|error| failed(&error))?;
         say(&format!("rollout {number} of {}: {}", plan.service, controller.rollout().name()));
-        let ended = controller.on_change(|rollout| say(&line(rollout))).run();
+        let ended = controller.on_change(|rollout| say(&line(rollout))).on_trouble(warn).run();
         if self.listen.is_some() {
             thread::sleep(LINGER);
         }
@@ -230,55 +248,6 @@ impl Start {
     }
 }
 
-/// Takes the lock. A rollout of another artifact in progress loses its place first.
-fn lock(dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<Lock, Failure> {
-    let holder = Holder::new(by, &format!("rollout start {}", plan.artifact));
-    let mut asked = None;
-    loop {
-        match dir.lock(&holder)? {
-            Ok(lock) => {
-                let other = Earlier::unfinished(dir)?.filter(|latest| latest.text != text);
-                let Some(Earlier { artifact: old, .. }) = other else { return Ok(lock) };
-                // Its controller was killed: its traffic returns here.
-                let mut old_controller = controller(dir, lock, by)?;
-                let answer = old_controller.ask(supersede(plan, by));
-                if !answer.is_accepted && old_controller.rollout().end().is_none() {
-                    return Err(Failure::Refused { code: "refused", message: answer.text });
-                }
-                if !matches!(old_controller.run(), Ended::Done(_)) {
-                    return Err(held(dir));
-                }
-                say(&format!("{old} lost its place"));
-            }
-            Err(other) => {
-                if Earlier::unfinished(dir)?.is_some_and(|latest| latest.artifact == plan.artifact) {
-                    let message = format!("a rollout of {} is in progress, held by {other}", plan.artifact);
-                    return Err(Failure::Refused { code: "in_progress", message });
-                }
-                let request = asked.take().map_or_else(
-                    || {
-                        let request = supersede(plan, by);
-                        request.send(dir).map(|()| request)
-                    },
-                    Ok,
-                )?;
-                if let Some(answer) = request.answer(dir, PAUSE)
-                    && !answer.is_accepted
-                {
-                    return Err(Failure::Refused { code: "refused", message: answer.text });
-                }
-                asked = Some(request);
-            }
-        }
-        thread::sleep(PAUSE);
-    }
-}
-
-fn supersede(plan: &Plan, by: &str) -> Request {
-    let artifact = plan.artifact.clone();
-    Request::new(Ask::Supersede { artifact }, by, "a new release")
-}
-
 fn report(dir: &StateDir, artifact: &str, ended: Ended) -> Result<Report, Failure> {
     let value = |state: &str| serde_json::json!({ "artifact": artifact, "state": state });
     match ended {
@@ -298,7 +267,7 @@ fn report(dir: &StateDir, artifact: &str, ended: Ended) -> Result<Report, Failur
 /// A change of a rollout.
 fn line(rollout: &Rollout) -> String {
     let (state, weight, why) = (rollout.name().replace('_', " "), rollout.weight(), rollout.why());
-    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    let why = if why.is_empty() { String::new() } else { format!(": {}", shown(&why)) };
     format!("{:.0} {state} at {weight} %{why}", now())
 }
 
@@ -307,9 +276,4 @@ fn no_token() -> Result<HookToken, Failure> {
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(|error| Failure::Store(format!("the system gives no randomness: {error}")))?;
     HookToken::new(&Token::from_bytes(random).reveal()).map_err(|error| Failure::Store(error.to_string()))
-}
-
-/// A line for people. Who started it may have closed standard error.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -2,8 +2,8 @@
 
 use super::service::existing;
 use crate::output::{Failure, Report, json};
+use crate::text::shown;
 use backstop::rollout::controller::Status;
-use backstop::rollout::state_dir::StateDir;
 use clap::Args;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
@@ -29,9 +29,9 @@ impl Show {
         loop {
             let all = match &self.service {
                 Some(service) => Status::read(&existing(state, service)?)?.into_iter().collect(),
-                None => every(state)?,
+                None => Status::all(state)?,
             };
-            let is_over = all.iter().all(Status::is_over);
+            let is_over = all.iter().all(|status| status.is_over() || status.is_unreadable());
             let report = Report::of(texts(&all), &all);
             if !self.watch || is_over {
                 return Ok(report);
@@ -52,10 +52,14 @@ impl Show {
 }
 
 pub(super) fn list(state: &Path) -> Result<Report, Failure> {
-    let all = every(state)?;
+    let all = Status::all(state)?;
     let mut text = String::new();
     for status in &all {
         let Status { service, artifact, weight, .. } = status;
+        if status.is_unreadable() {
+            let _ = writeln!(text, "{service:<24} {}", shown(&status.why));
+            continue;
+        }
         let state = status.state.replace('_', " ");
         let _ = writeln!(text, "{service:<24} {artifact:<32} {state:<12} {weight:>3} %");
     }
@@ -65,20 +69,15 @@ pub(super) fn list(state: &Path) -> Result<Report, Failure> {
     Ok(Report { json: json(&all), text, ..Report::default() })
 }
 
-fn every(state: &Path) -> Result<Vec<Status>, Failure> {
-    let mut all = Vec::new();
-    for service in StateDir::services(state)? {
-        all.extend(Status::read(&StateDir::new(state, &service)?)?);
-    }
-    Ok(all)
-}
-
 fn texts(all: &[Status]) -> String {
     let texts: Vec<_> = all.iter().map(text).collect();
     if texts.is_empty() { "no rollouts".to_owned() } else { texts.join("\n") }
 }
 
 fn text(status: &Status) -> String {
+    if status.is_unreadable() {
+        return format!("{}: {}\n", status.service, shown(&status.why));
+    }
     let stages: Vec<_> = status.stages.iter().map(u32::to_string).collect();
     let Status { service, artifact, previous, state, weight, seconds, .. } = status;
     let mut text = format!("{service}: {artifact}, before {previous} (rollout {})\n", status.rollout);
@@ -86,20 +85,20 @@ fn text(status: &Status) -> String {
     let lasts = if status.is_over() { String::new() } else { format!(" for {seconds} s") };
     let _ = writeln!(text, "  {state} at {weight} %{lasts}; stages {} %", stages.join(", "));
     if !status.why.is_empty() {
-        let _ = writeln!(text, "  {}", status.why);
+        let _ = writeln!(text, "  {}", shown(&status.why));
     }
     if let Some((seen, needed)) = status.samples {
         let _ = writeln!(text, "  {seen} of {needed} canary requests");
     }
     if let Some((decision, sentence)) = &status.verdict {
-        let _ = writeln!(text, "  verdict {decision}: {sentence}");
+        let _ = writeln!(text, "  verdict {decision}: {}", shown(sentence));
     }
     for trouble in &status.troubles {
-        let _ = writeln!(text, "  warning: {trouble}");
+        let _ = writeln!(text, "  warning: {}", shown(trouble));
     }
     match &status.holder {
         Some(holder) => {
-            let _ = writeln!(text, "  controller: {holder}");
+            let _ = writeln!(text, "  controller: {}", shown(&holder.to_string()));
         }
         None if status.is_over() => {}
         None => text += "  no controller runs: `backstop rollout start` with the same plan goes on\n",
