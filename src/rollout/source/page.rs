@@ -257,7 +257,7 @@ mod tests {
         assert!(Page::read(&text, &wanted("shop")).unwrap().is_not_ready);
     }
 
-    /// What an OpenMetrics exposition has besides.
+    /// Lines of an `OpenMetrics` exposition that a text page lacks.
     #[test]
     fn creation_times_exemplars_and_the_end_of_a_page_are_no_counts() {
         let text = format!(
