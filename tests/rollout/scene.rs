@@ -61,7 +61,7 @@ impl Looks for Scripted {
         let canary = arm(requests, errors.floor(), f64::from(self.world.not_ready.load(Ordering::Relaxed)));
         let tick = Tick::new(self.at, canary, Some(arm(2_000.0 - requests + 100.0, 1.0, 0.0))).unwrap();
         let verdict = self.judge.observe(tick.clone());
-        Ok(Seen { tick: Some(tick), verdict })
+        Ok(Seen { tick: Some(tick), verdict, failure: None })
     }
 
     fn set_stage(&mut self, weight: u32) {

@@ -27,7 +27,7 @@ impl Looks for Told {
         let tick = Tick::new(self.1, arm.clone(), Some(arm)).unwrap();
         let mut verdict = Judge::new(Policy::default()).observe(tick.clone());
         verdict.decision = *self.0.lock();
-        Ok(Seen { tick: Some(tick), verdict })
+        Ok(Seen { tick: Some(tick), verdict, failure: None })
     }
 
     fn set_stage(&mut self, _: u32) {}

@@ -4,7 +4,6 @@ use super::looking::{Looks, Seen};
 use crate::rollback::{Policy, Tick};
 use crate::rollout::judging::{Judging, StateError, Verdicts};
 use crate::rollout::source::{Source, SourceError};
-
 use crate::sync::{Arc, Mutex};
 use std::path::Path;
 
@@ -45,7 +44,8 @@ impl Judged {
 impl Looks for Judged {
     fn look(&mut self) -> Result<Seen, SourceError> {
         let published = self.judging.look();
-        Ok(Seen { tick: self.tick.lock().take(), verdict: published.verdict().clone() })
+        let (tick, verdict) = (self.tick.lock().take(), published.verdict().clone());
+        Ok(Seen { tick, verdict, failure: self.judging.failure().map(str::to_owned) })
     }
 
     fn set_stage(&mut self, weight: u32) {

@@ -27,6 +27,8 @@ pub struct Seen {
     pub tick: Option<Tick>,
     /// The verdict.
     pub verdict: Verdict,
+    /// Why the source was not read, if it was not.
+    pub failure: Option<String>,
 }
 
 /// Looks at both arms, and judges them.
@@ -49,6 +51,8 @@ pub trait Looks: Send {
 struct Outbox {
     look: Option<Look>,
     failure: Option<String>,
+    /// Whether anything was measured since the controller asked.
+    has_measured: bool,
     commands: Vec<Command>,
     is_over: bool,
 }
@@ -139,6 +143,11 @@ impl Looking {
         self.outbox.lock().look.take()
     }
 
+    /// Whether anything was measured since the last question.
+    pub(super) fn has_measured(&self) -> bool {
+        std::mem::take(&mut self.outbox.lock().has_measured)
+    }
+
     /// Why the last look failed.
     pub(super) fn failure(&self) -> Option<String> {
         self.outbox.lock().failure.clone()
@@ -171,12 +180,13 @@ impl Worker {
                 continue;
             }
             next = self.clock.now().saturating_add(self.every);
-            let look = self.looks.look().map(|seen| self.see(&seen));
+            let look = self.looks.look().map(|seen| (self.see(&seen), seen.tick.is_some(), seen.failure));
             let mut outbox = self.outbox.lock();
             match look {
                 Err(error) => outbox.failure = Some(clean(&error.to_string())),
-                Ok(look) => {
-                    outbox.failure = None;
+                Ok((look, has_measured, failure)) => {
+                    outbox.failure = failure.map(|why| clean(&why));
+                    outbox.has_measured |= has_measured;
                     let is_current = !outbox.commands.iter().any(|command| matches!(command, Command::Stage(_)));
                     if let Some(look) = look.filter(|_| is_current) {
                         outbox.look = Some(look);
@@ -212,7 +222,7 @@ impl Worker {
     }
 
     /// Nothing new says nothing new: a verdict that goes on is no reason to go on then.
-    fn see(&mut self, Seen { tick, verdict }: &Seen) -> Option<Look> {
+    fn see(&mut self, Seen { tick, verdict, .. }: &Seen) -> Option<Look> {
         let elapsed = self.elapsed();
         let mut kept = json!(verdict);
         kept["elapsed"] = json!(elapsed);

@@ -241,9 +241,11 @@ impl Controller {
             self.take(Event::Finished { key, outcome });
         }
         if let Some(look) = self.looking.as_ref().and_then(Looking::look) {
-            (self.seen_at, self.is_blind) = (self.now(), false);
             self.last = Some(look.clone());
             self.take(Event::Looked(look));
+        }
+        if self.looking.as_ref().is_some_and(Looking::has_measured) {
+            (self.seen_at, self.is_blind) = (self.now(), false);
         }
         self.notice_blindness();
         self.take(Event::Clock);

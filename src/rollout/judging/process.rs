@@ -202,6 +202,11 @@ impl Judging {
         self.publish();
     }
 
+    /// Why the last look failed, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
     /// The verdicts, for readers on other threads.
     pub fn verdicts(&self) -> Verdicts {
         self.verdicts.clone()

@@ -327,7 +327,11 @@ impl Rollout {
             State::Checking if self.plan.start == Gate::Manual && !self.is_approved => {}
             State::Checking if elapsed >= self.plan.stages.first().map_or(Duration::MAX, |stage| stage.max) => {
                 let causes = self.unready();
-                let causes = if causes.is_empty() { "no look let it begin".to_owned() } else { causes.join("; ") };
+                let causes = match causes.is_empty() {
+                    true if self.canary.is_none() => "nothing was measured of its instances".to_owned(),
+                    true => "no look let it begin".to_owned(),
+                    false => causes.join("; "),
+                };
                 let why = format!("{} was not ready for traffic in time: {causes}", self.plan.artifact);
                 self.retreat(Cause::of(&why), at, out);
             }

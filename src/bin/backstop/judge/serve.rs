@@ -115,16 +115,21 @@ async fn wait(stop: &mut Stop, judging: &JoinHandle<()>) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Looks once a second, and prints each change of the decision.
+/// Looks once a second, and prints each change of the decision, and each new reason why the source was not read.
 fn judge(mut judging: Judging) {
     let clock = Clock::system();
-    let mut last = None;
+    let (mut last, mut unread) = (None, None);
     loop {
         let begun = clock.now();
         let published = judging.look();
         let decision = published.decision();
         if last.replace(decision) != Some(decision) {
             let line = format!("{}: {}", decision.as_str(), published.verdict().sentence);
+            let _ = writeln!(std::io::stderr(), "{:.0} {line}", Timestamp::now());
+        }
+        if unread.as_deref() != judging.failure() {
+            unread = judging.failure().map(str::to_owned);
+            let line = unread.as_deref().unwrap_or("the source is read again");
             let _ = writeln!(std::io::stderr(), "{:.0} {line}", Timestamp::now());
         }
         std::thread::sleep(LOOK.saturating_sub(clock.now().saturating_duration_since(begun)));
