@@ -89,6 +89,8 @@
 //! | `without_baseline_requests` | 1,000, 1 to 1e9 | decides on less | |
 //! | `look_once` | none, 1 to 10^12 | requests | judged once, when both arms have as many, by a test that may be looked at once: with `alpha` and `borderline`, the other settings are refused beside it |
 //!
+//! The evidence that is needed is `1/alpha`, and up to twice that where the canary has more traffic than its baseline.
+//!
 //! Of `latency`: `alpha` (0.0125), `minimum_requests`, `look_once` as above; `margin` (1.17, 1 to 10) is how much slower counts
 //! from a stage's start, `late_margin` (1.4) at any later moment: an arm is 5 % slower than the other in any minute, for no
 //! reason, and with a smaller margin such minutes roll back. `within` makes it an objective: the `quantile` (0.99) of the
@@ -109,18 +111,82 @@
 //! ## What simple rules do
 //!
 //! Simulated: 100 requests a second in the canary, 1,900 in the baseline, 0.1 % errors, 30 minutes. False rollbacks with
-//! independent and with bursty errors; median time to the verdict at 0.3 %, 2 % and 10 % errors in the canary.
+//! independent errors and with bursts of 5; median time to the verdict at 0.3 %, 2 % and 10 % errors in the canary.
 //!
-//! | rule | independent | bursty | 0.3 % | 2 % | 10 % |
+//! | rule | independent | bursts | 0.3 % | 2 % | 10 % |
 //! |---|---|---|---|---|---|
-//! | over 1.5 times, at least 1,000 requests, 3 x 1 min | 5.0 % | 33 % | 180 s | 180 s | 180 s |
-//! | the same, 3 x 5 min | 0.0 % | 2.0 % | 900 s | 900 s | 900 s |
-//! | chi-squared, p under 0.05, each minute | 16 % | 63 % | 60 s | 60 s | 60 s |
-//! | Mann-Whitney each minute, from 5 min on | 1.6 % | 0.2 % | 300 s | 300 s | 300 s |
-//! | sequential test on error-seconds | 0.03 % | 0.20 % | 80 s | 10 s | 10 s |
+//! | over 1.5 times, at least 1,000 requests, 3 x 1 min | 5.0 % | 35 % | 180 s | 180 s | 180 s |
+//! | the same, 3 x 5 min | 0.0 % | 2.4 % | 900 s | 900 s | 900 s |
+//! | chi-squared, p under 0.05, each minute | 17 % | 65 % | 60 s | 60 s | 60 s |
+//! | Mann-Whitney each minute, from 5 min on | 17 % | 4.0 % | 300 s | 300 s | 300 s |
+//! | the default policy | 0.1 % | 0.2 % | 91 s | 15 s | 2 s |
 //!
 //! A test that is made for one look and is looked at each minute finds something in the end. The triggers use sequential
 //! tests, which may be read at every tick.
+//!
+//! ## False alarms and delays of the default policy
+//!
+//! ```console
+//! $ cargo run --release --example false_alarms
+//! ```
+//!
+//! It simulates 3,000 rollouts a row, as above unless the row says otherwise; `--only TEXT` picks rows, `--seed` other
+//! rollouts. The bound is the upper one of the exact 95 % interval.
+//!
+//! | clean rollouts | rolled back | bound | goal |
+//! |---|---|---|---|
+//! | independent errors | 0.10 % | 0.29 % | 1 % |
+//! | bursts of 5 | 0.17 % | 0.39 % | 1 % |
+//! | bursts with a heavy tail | 0.17 % | 0.39 % | 1 % |
+//! | bursts of 8 s | 39 % | 41 % | none |
+//! | errors grow tenfold | 0.00 % | 0.12 % | 1 % |
+//! | shared outage | 0.13 % | 0.34 % | 1 % |
+//! | shared outage, uneven instances | 0.17 % | 0.39 % | 1 % |
+//! | uneven instances | 0.17 % | 0.39 % | 1 % |
+//! | instances come and go | 0.10 % | 0.29 % | 1 % |
+//! | 5 % of all requests fail | 0.00 % | 0.12 % | 1 % |
+//! | 20 % fail, bursts of 50 | 0.00 % | 0.12 % | 1 % |
+//! | 4 % fail, uneven instances | 0.00 % | 0.12 % | 1 % |
+//! | canary 45 times the baseline | 0.20 % | 0.43 % | 1 % |
+//! | traffic mix shifts | 0.03 % | 0.19 % | 1 % |
+//! | 20 segments (1,000 rollouts) | 0.40 % | 1.02 % | 1 % |
+//! | latency noise of 5 % | 0.27 % | 0.52 % | 1 % |
+//! | the same at 2,000 requests a second | 0.53 % | 0.86 % | 1 % |
+//! | pauses of garbage collection | 0.10 % | 0.29 % | 2 % |
+//! | cold start: 10 times the errors for a minute | 1.53 % | 2.04 % | 3 % |
+//! | ticks of 0.5 s | 0.03 % | 0.19 % | 1 % |
+//! | ticks of 5 s, bursts of 5 | 0.17 % | 0.39 % | 1 % |
+//! | ticks of 15 s | 0.03 % | 0.19 % | 1 % |
+//! | ticks of 15 s, bursts of 5 | 0.20 % | 0.43 % | 1 % |
+//! | a tenth of the ticks missed | 0.40 % | 0.70 % | 1 % |
+//! | counters reset each minute | 0.17 % | 0.39 % | 1 % |
+//! | no error-seconds | 0.03 % | 0.19 % | 1 % |
+//! | no error-seconds, bursts of 5 | 0.00 % | 0.12 % | 1 % |
+//! | 1 request a second and instance | 0.27 % | 0.52 % | 1 % |
+//! | 10,000, and one instance an arm | 0.00 % | 0.12 % | 1 % |
+//! | 1,000 instances (1,000 rollouts) | 0.00 % | 0.37 % | 1 % |
+//! | 0.01 % fail | 0.47 % | 0.78 % | 1 % |
+//! | 30 % fail | 0.00 % | 0.12 % | 1 % |
+//! | 10 coarse buckets | 0.27 % | 0.52 % | 1 % |
+//!
+//! | faults | median | 90 % | goal | failed requests |
+//! |---|---|---|---|---|
+//! | 10 % fail | 2 s | 3 s | 2 s | 21 |
+//! | 2 % fail | 15 s | 30 s | 15 s | 31 |
+//! | 2 % fail, from minute 2 | 7 s | 10 s | 8 s | 15 |
+//! | 3 times the errors | 91 s | 141 s | 85 s | 28 |
+//! | 3 times the errors, from minute 15 | 89 s | 149 s | 85 s | 27 |
+//! | 1.5 times 5 %, 2,000 requests a second | 12 s | 22 s | 35 s | 1786 |
+//! | one of 20 segments: 2 % fail | 95 s | 129 s | none | 21 |
+//! | latency x 1.25 | 36 s | 229 s | 45 s | 4 |
+//! | latency x 1.5 | 5 s | 9 s | 12 s | 0 |
+//! | latency x 1.5, from minute 15 | 53 s | 160 s | none | 5 |
+//! | 2 % take 300 ms longer | 8 s | 16 s | 20 s | 1 |
+//! | 0.5 % take 1 s longer | 97 s | 356 s | none | 9 |
+//!
+//! Every goal holds but one that is not shown: with 20 segments, 4 of 1,000 rollouts leave the bound just above 1 %; it takes
+//! more of them. In a burst of 8 s one of the canary's four instances fails a third of its requests: 7 % of the canary, which
+//! two seconds are meant to find. A median up to 1.1 times its goal counts as met.
 //!
 //! ## What cannot be had
 //!
