@@ -87,7 +87,7 @@ impl Rollback {
             Asked::Here(answer, _) if !answer.is_accepted => Err(nothing(shown(&answer.text))),
             Asked::Here(answer, controller) => {
                 let artifact = controller.rollout().plan().artifact.clone();
-                let ended = controller.on_trouble(|trouble| warn(trouble)).run();
+                let ended = controller.on_trouble(warn).run();
                 let text = ended.without_source(&artifact).ok_or_else(|| held(&dir))?;
                 Ok(Report::of(text, &answer))
             }

@@ -93,9 +93,8 @@ impl Write {
             _ => format!("{} has no rollouts in {}", self.service, dir.path().display()),
         };
         let wanted = self.number.map(|number| format!("number: {number} is not a rollout, ")).unwrap_or_default();
-        found.cloned().ok_or_else(|| match known.is_empty() {
-            true => nothing(allowed),
-            false => Failure::Usage(format!("{wanted}{allowed}")),
+        found.cloned().ok_or_else(|| {
+            if known.is_empty() { nothing(allowed) } else { Failure::Usage(format!("{wanted}{allowed}")) }
         })
     }
 }
