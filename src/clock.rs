@@ -96,6 +96,9 @@ impl Clock {
     /// While it is paused, a call that waits behind Backstop waits in tokio's time, as everything else in the test
     /// does. Outside of the paused runtime, on a thread of your own for example, it is the system's clock.
     ///
+    /// It is meant for runtimes with a time driver (`enable_time`). Without one a wait ends in time all the same, but
+    /// tokio has no way to ask for its timer other than a panic, which is caught and which the panic hook prints.
+    ///
     /// # Examples
     ///
     /// ```

@@ -18,7 +18,10 @@ struct Waits {
     is_answered: AtomicBool,
 }
 
-#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "without requests that have a body there is none"))]
+#[cfg_attr(
+    not(any(feature = "axum-core", feature = "grpc")),
+    expect(dead_code, reason = "without a body that can be watched there is none")
+)]
 impl Upload {
     fn new() -> Self {
         Self(Arc::new(Waits {
