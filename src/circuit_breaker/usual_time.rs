@@ -113,7 +113,7 @@ mod tests {
             time.advance(Duration::from_millis(millis));
             usual.learn(clock.now(), started);
         };
-        std::iter::once(30_000).chain([10; 100]).for_each(answer);
+        std::iter::once(30_000).chain([10; 120]).for_each(answer);
         assert_eq!(usual.unanswered_after(), Duration::from_millis(50));
         (0..50).for_each(|_| answer(1_000));
         assert_eq!(usual.unanswered_after(), Duration::from_secs(4));

@@ -40,7 +40,7 @@ fn every_problem_is_told_at_once() {
             "c.success_threshold: 1001 is not allowed, must be from 1 to 1000",
             &format!("name: \"a\" is not allowed, {unique}"),
             &format!("name: \"readiness\" is not allowed, {unique}"),
-            "name: \"\" is not allowed, must be 1 to 128 bytes without control characters",
+            "name: \"\" is not allowed, must be 1 to 128 bytes, not blank and without control characters",
         ]
     );
 }

@@ -41,9 +41,9 @@ fn a_bad_release_is_rolled_back_and_its_recovery_is_seen() {
 #[test]
 fn commands_and_webhooks_carry_whole_rollouts() {
     let hook = Hook::new(|_| (204, String::new()));
-    let webhook = format!("traffic = {{ kind = \"webhook\", url = \"{}\" }}", hook.url);
+    let webhook = format!("traffic = {{ kind = \"webhook\", url = \"{}\", timeout = \"3s\" }}", hook.url);
     let command = "traffic = { kind = \"command\", argv = [\"sh\", \"-c\", \"echo $1 >> weights\", \"x\", \"{weight}\"], \
-                   verify = [\"sh\", \"-c\", \"test $(tail -n 1 weights) = {weight}\"] }";
+                   verify = [\"sh\", \"-c\", \"test $(tail -n 1 weights) = {weight}\"], timeout = \"3s\" }";
     for traffic in [&*webhook, command] {
         for is_bad in [false, true] {
             let scene = Scene::moved_by(traffic);

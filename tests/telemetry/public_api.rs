@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Names that a text format could stumble over.
-const WEIRD_NAMES: [&str; 6] = ["say \"hello\"", "a,b={c}", "заказы 订单 🦀", "back\\slash", " ", "# HELP"];
+const WEIRD_NAMES: [&str; 6] = ["say \"hello\"", "a,b={c}", "заказы 订单 🦀", "back\\slash", " a ", "# HELP"];
 
 /// Compares with `tests/snapshots/{name}`; with `BACKSTOP_UPDATE_SNAPSHOTS` set, writes it.
 fn assert_snapshot(name: &str, now: &str) {
@@ -166,7 +166,7 @@ fn a_name_reaches_the_label_as_it_is_and_a_line_break_is_refused() {
     let scrape = exporter.scrape();
     let names: BTreeSet<_> = scrape.series.keys().map(|series| series.labels["name"].as_str()).collect();
     assert_eq!(names, WEIRD_NAMES.into_iter().collect());
-    for name in ["two\nlines", "a\rb", "tab\t", "\u{7f}", ""] {
+    for name in ["two\nlines", "a\rb", "tab\t", "\u{7f}", "", " "] {
         assert!(CircuitBreaker::builder(name).build().is_err(), "{name:?}");
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct Rollout {
 
 #[derive(Subcommand)]
 enum Command {
-    Start(start::Start),
+    Start(Box<start::Start>),
     Status(status::Show),
     /// Lists the latest rollout of every service.
     List,

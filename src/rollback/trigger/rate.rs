@@ -289,7 +289,7 @@ impl Rate {
         let before = self.certainty;
         self.certainty = self.find_certainty();
         self.samples += requests;
-        self.count_seconds(&spread, before.evidence, seconds);
+        self.distinct_seconds = spread.distinct(self.distinct_seconds, before.evidence, seconds);
         self.hold(if is_compared { &sum } else { &alone }, seconds);
         // A business result is not judged by what its baseline was, unless the policy has a limit for it or the stage has
         // ended the baseline.

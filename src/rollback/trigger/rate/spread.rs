@@ -1,6 +1,5 @@
 //! Seconds that had an error, at least: one burst does not decide.
 
-use super::Rate;
 use crate::rollback::stats::errors::{Counts, Seconds};
 
 /// Errors of a tick in all segments, and the instance-seconds of the segments that had some, if those are counted.
@@ -23,22 +22,20 @@ impl Spread {
             self.errors += counts.errors;
         }
     }
-}
 
-impl Rate {
-    /// Counts the seconds of a tick that had an error. `evidence` is that before the tick: errors of the usual rate, in a time
-    /// in which it was none, are no second burst.
-    pub(super) fn count_seconds(&mut self, spread: &Spread, evidence: f64, seconds: f64) {
-        if spread.errors <= 0.0 {
-            return;
+    /// Seconds with an error so far, after a tick of so many seconds. `evidence` is that before the tick: errors of the usual
+    /// rate, in a time in which it was none, are no second burst.
+    pub(super) fn distinct(&self, before: f64, evidence: f64, seconds: f64) -> f64 {
+        if self.errors <= 0.0 {
+            return before;
         }
-        let kept = if evidence < 1.0 { 0.0 } else { self.distinct_seconds };
+        let kept = if evidence < 1.0 { 0.0 } else { before };
         // A long tick may have had all of its errors in one second, unless they are counted by second or go on.
-        let distinct = match spread.seconds {
+        let distinct = match self.seconds {
             Some(counted) => seconds * counted.error / counted.active.max(1.0),
             None if kept > 0.0 => seconds,
             None => 1.0,
         };
-        self.distinct_seconds = kept + distinct.max(1.0).min(seconds).min(spread.errors);
+        kept + distinct.max(1.0).min(seconds).min(self.errors)
     }
 }
