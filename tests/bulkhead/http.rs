@@ -123,7 +123,7 @@ async fn by_default_a_call_is_over_with_the_head_of_its_response() {
 #[tokio::test]
 async fn max_hold_breaks_a_body_that_stalls_and_frees_its_permit() {
     let bulkhead =
-        Bulkhead::builder("stalls").max_concurrent_calls(1).max_hold(Duration::from_millis(30)).build().unwrap();
+        Bulkhead::builder("stalls").max_concurrent_calls(1).max_hold(Duration::from_millis(300)).build().unwrap();
     let address = serve(app().layer(bulkhead.layer().until_body_end().respond())).await;
     let response = hyper_client().request(get(address, "/stalls")).await.unwrap();
     assert!(soon("the end of the body", response.into_body().collect()).await.is_err(), "it breaks, it does not end");
@@ -143,7 +143,7 @@ async fn max_hold_breaks_a_body_that_stalls_and_frees_its_permit() {
 async fn max_hold_frees_the_permit_of_a_client_that_reads_nothing_when_another_call_waits() {
     let bulkhead = Bulkhead::builder("reads nothing")
         .max_concurrent_calls(1)
-        .max_hold(Duration::from_millis(30))
+        .max_hold(Duration::from_millis(300))
         .max_wait(Duration::from_secs(3_600))
         .build()
         .unwrap();
