@@ -100,3 +100,15 @@
 //!   or that `verify` shows as not done, and otherwise calls a person by name.
 //! - What looks like a secret in the last line of a command, in a reason or in an answer of a load balancer is replaced before it is
 //!   written down or sent; `evidence/commands.log` has the output as it was. `evidence/alerts.jsonl` says which alert arrived.
+//!
+//! ## From the fault to the recovery
+//!
+//! Six rollouts each of a release that fails a tenth of its 20 requests a second, four at a time on two processors
+//! (`cargo run --example rollout`, with `-- --nginx` for nginx):
+//!
+//! | | detect | decide | move | verify | last canary request |
+//! |---|---|---|---|---|---|
+//! | `HAProxy` | 5.4 to 7.5 s | 1 to 5 ms | 8 to 22 ms | 5.0 to 6.0 s | before the decision |
+//! | nginx | 5.3 to 7.4 s | 1 to 2 ms | 35 to 111 ms | 5.0 to 5.9 s | 112 to 159 ms after it |
+//!
+//! Verifying takes as long as `recovery.lasts` says, 4 s there. The last requests behind nginx are answered by its old workers, which end what they have begun.
