@@ -213,6 +213,12 @@ pub(crate) fn note_rejection(by: u8) {
     let _ = REJECTED_BY.try_with(|last| last.set(Some(by)));
 }
 
+/// Forgets a rejection: what follows is another call's.
+#[inline]
+pub(crate) fn forget_rejection() {
+    let _ = REJECTED_BY.try_with(|last| last.set(None));
+}
+
 /// Classification of an error of a type that cannot be looked into: if a mechanism has rejected a call in the poll that
 /// returned it, it is taken for that rejection, otherwise for a failure.
 pub(crate) fn of_opaque_error() -> Classification {
@@ -236,7 +242,7 @@ pub(crate) fn on_behalf_of<G: Settle, T>(guard: &mut G, foreign: impl FnOnce() -
     }
 
     let unwinding = Unwinding(guard);
-    let _ = REJECTED_BY.try_with(|last| last.set(None));
+    forget_rejection();
     let result = foreign();
     std::mem::forget(unwinding);
     result

@@ -17,7 +17,7 @@ use tower_service::Service as _;
 /// Pause after the system gives no connection: usually no file descriptor is left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What clients may take.
+/// Limits on connections and requests of clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Connections at once. The next one takes the place of the oldest that does nothing, and is closed if there is none.

@@ -6,7 +6,7 @@ use super::owner::{Owner as _, PermitOwner};
 use super::permit::Permit;
 use crate::classify::{ByType, Classified, Classify, classify};
 use crate::guarded::poll_call;
-use crate::outcome::Settle;
+use crate::outcome::{Settle, on_behalf_of};
 use crate::reject::{CallError, Rejected};
 use pin_project_lite::pin_project;
 use std::pin::Pin;
@@ -165,7 +165,7 @@ pub(super) fn call_blocking<T: 'static, E: 'static, H: PermitOwner>(
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, CallError<E>> {
     let mut permit = permit?;
-    let result = work();
+    let result = on_behalf_of(&mut permit, work);
     if let Classified::Now(classification) = classify(&ByType, &result, false) {
         permit.settle(classification);
     }

@@ -1,7 +1,7 @@
 //! Polls and judges a call on behalf of its guard.
 
 use crate::classify::{Classified, Classify, classify};
-use crate::outcome::{Classification, Outcome, Settle, on_behalf_of};
+use crate::outcome::{Classification, Outcome, Settle, forget_rejection, on_behalf_of};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -47,6 +47,7 @@ pub(crate) const fn has_failed(outcome: Outcome) -> bool {
 /// Settles a guard by the error of a service that is finished: that is a failed call.
 #[cold]
 pub(crate) fn settle_broken<C: Classify<R, E>, R, E>(mut guard: impl Settle, classifier: &C, error: E) -> E {
+    forget_rejection(); // no call is rejected while a service gets ready
     let result = Err(error);
     let classification: Classification = match classify(classifier, &result, guard.is_inbound()) {
         Classified::Now(classification) => classification,

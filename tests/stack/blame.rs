@@ -9,7 +9,7 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{any, post};
 use backstop::circuit_breaker::State;
-use backstop::classify::HttpHead;
+use backstop::classify::{Errors, HttpHead};
 use backstop::clock::Clock;
 use backstop::{Bulkhead, CallError, CircuitBreaker, Rejected};
 use common::{counted, hyper_client, serve};
@@ -18,10 +18,11 @@ use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use std::net::SocketAddr;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
-use tower::{Service, ServiceBuilder, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 
 const SUCCESS: [u64; 5] = [1, 0, 0, 0, 0];
 const FAILURE: [u64; 5] = [0, 1, 0, 0, 0];
@@ -161,6 +162,41 @@ async fn a_rejection_inside_is_found_whatever_the_error_type_of_the_call() {
     assert_eq!(counted(&outer), [0, 2, 2, 0, 0]);
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("broken")]
+struct Broken;
+
+/// A service that is finished.
+struct Finished;
+
+impl Service<()> for Finished {
+    type Response = ();
+    type Error = Broken;
+    type Future = std::future::Ready<Result<(), Broken>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        Poll::Ready(Err(Broken))
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        std::future::ready(Err(Broken))
+    }
+}
+
+#[test]
+fn a_rejection_of_another_call_on_the_thread_excuses_no_failure() {
+    let (other, breaker) = (CircuitBreaker::new("other"), CircuitBreaker::new("upstream"));
+    other.force_open("maintenance");
+    let reject = || other.call_blocking(|| Ok::<_, Broken>(())).unwrap_err();
+    reject();
+    breaker.call_blocking(|| Err::<(), _>(Broken)).unwrap_err();
+    assert_eq!(counted(&breaker), FAILURE, "blocking");
+    reject();
+    let mut service = breaker.layer().classify(Errors).layer(Finished);
+    assert!(matches!(service.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_))));
+    assert_eq!(counted(&breaker), [0, 2, 0, 0, 0], "a service that is finished");
+}
+
 #[tokio::test]
 async fn clients_that_leave_do_not_open_a_route_that_has_a_fallback() {
     let handlers = CircuitBreaker::builder("handlers").consecutive_failures_threshold(5).build().unwrap();
@@ -196,7 +232,7 @@ async fn a_rejection_is_found_in_dynamic_errors() {
 async fn a_refusal_of_load_shed_inside_says_nothing() {
     let breaker = CircuitBreaker::new("upstream");
     let hangs = tower::service_fn(|()| std::future::pending::<Result<(), std::io::Error>>());
-    let layers = ServiceBuilder::new().layer(breaker.layer().classify(backstop::classify::Errors));
+    let layers = ServiceBuilder::new().layer(breaker.layer().classify(Errors));
     let mut service = layers.layer(LoadShedLayer::new()).layer(ConcurrencyLimitLayer::new(1)).service(hangs);
     let _held = service.ready().await.unwrap().call(());
     service.ready().await.unwrap().call(()).await.unwrap_err();

@@ -46,7 +46,7 @@ pub(crate) struct Latency {
 enum Other {
     /// A baseline with traffic.
     Live,
-    /// What the baseline was before the stage ended it.
+    /// Latencies of the baseline before the stage ended it.
     Recalled,
     None,
 }

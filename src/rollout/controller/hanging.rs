@@ -14,7 +14,7 @@ use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// A judge that decides as it is told.
+/// Judge whose decision the test sets.
 struct Told(Arc<Mutex<Decision>>, f64);
 
 impl Looks for Told {

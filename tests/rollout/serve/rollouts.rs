@@ -30,7 +30,7 @@ fn a_new_name_begins_anew_and_the_old_one_is_refused() {
     assert_eq!(scene.look().rollout(), Some("third"));
 }
 
-/// A question ends nothing: neither the evidence nor a rollback that holds, whoever asks for whatever.
+/// A GET changes no state: evidence and a latched rollback stay, whatever rollout it names.
 #[test]
 fn a_question_about_another_rollout_is_collecting_and_changes_nothing() {
     let mut scene = Scene::new();

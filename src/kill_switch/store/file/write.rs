@@ -98,7 +98,7 @@ fn replace(path: &Path, bytes: &[u8], like: Option<&Metadata>, mode: Option<u32>
     fs::replace_with(path, |file| file.write_all(bytes), access).map_err(failed(path))
 }
 
-/// What went wrong with the file at a path.
+/// Error of a file operation, with the path of the file.
 fn failed(target: &Path) -> impl FnOnce(fs::Failure) -> StoreError {
     move |fs::Failure { doing, path, source, is_in_place }| match source.kind() {
         _ if is_in_place => StoreError::NotDurable { path, source },
