@@ -1,12 +1,11 @@
-//! gRPC through tonic's own server and client: where the status is found, and what a rejected call is told.
+//! gRPC through the server and client of tonic: where the status is found.
 
 use crate::common;
 
 use backstop::circuit_breaker::State;
 use backstop::classify::Auto;
-use backstop::clock::Clock;
 use backstop::reject::RejectReason;
-use backstop::{CallError, CircuitBreaker, Outcome, Rejected};
+use backstop::{CircuitBreaker, Rejected};
 use bytes::Bytes;
 use common::{counted, eventually, soon};
 use futures_util::stream::{self, BoxStream};
@@ -16,7 +15,6 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
@@ -30,22 +28,22 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower::{Layer, ServiceExt};
 
-const SUCCESS: [u64; 5] = [1, 0, 0, 0, 0];
-const FAILURE: [u64; 5] = [0, 1, 0, 0, 0];
-const IGNORED: [u64; 5] = [0, 0, 1, 0, 0];
+pub(crate) const SUCCESS: [u64; 5] = [1, 0, 0, 0, 0];
+pub(crate) const FAILURE: [u64; 5] = [0, 1, 0, 0, 0];
+pub(crate) const IGNORED: [u64; 5] = [0, 0, 1, 0, 0];
 const ABANDONED: [u64; 5] = [0, 0, 0, 1, 0];
-const REJECTED: [u64; 5] = [0, 0, 0, 0, 1];
+pub(crate) const REJECTED: [u64; 5] = [0, 0, 0, 0, 1];
 
 /// The health service, with answers by the name that is asked for: a code ends the call with it, `stalls`
 /// never ends it.
 #[derive(Clone)]
-struct Answers;
+pub(crate) struct Answers;
 
 fn status(name: &str) -> Option<Status> {
     name.parse().ok().map(|code| Status::new(Code::from_i32(code), "as asked"))
 }
 
-fn serving() -> HealthCheckResponse {
+pub(crate) fn serving() -> HealthCheckResponse {
     HealthCheckResponse { status: ServingStatus::Serving.into() }
 }
 
@@ -70,7 +68,7 @@ impl Health for Answers {
 
 /// The health service as a server behaves whose author forgot the trailers.
 #[derive(Clone)]
-struct NoTrailers;
+pub(crate) struct NoTrailers;
 
 impl NamedService for NoTrailers {
     const NAME: &'static str = <HealthServer<Answers> as NamedService>::NAME;
@@ -92,12 +90,12 @@ impl Service<http::Request<Body>> for NoTrailers {
     }
 }
 
-async fn listen() -> (SocketAddr, TcpListenerStream) {
+pub(crate) async fn listen() -> (SocketAddr, TcpListenerStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     (listener.local_addr().expect("a bound listener has an address"), TcpListenerStream::new(listener))
 }
 
-async fn channel(address: SocketAddr) -> Channel {
+pub(crate) async fn channel(address: SocketAddr) -> Channel {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address is an endpoint");
     soon("connecting", endpoint.connect()).await.expect("the server listens")
 }
@@ -105,31 +103,19 @@ async fn channel(address: SocketAddr) -> Channel {
 /// Serves `$server` and connects to it.
 macro_rules! connected {
     ($server:expr) => {{
-        let (address, incoming) = listen().await;
+        let (address, incoming) = $crate::grpc::listen().await;
         tokio::spawn($server.serve_with_incoming(incoming));
-        channel(address).await
+        $crate::grpc::channel(address).await
     }};
 }
+pub(crate) use connected;
 
-async fn answers() -> Channel {
+pub(crate) async fn answers() -> Channel {
     connected!(Server::builder().add_service(HealthServer::new(Answers)))
 }
 
-fn ask(service: &str) -> HealthCheckRequest {
+pub(crate) fn ask(service: &str) -> HealthCheckRequest {
     HealthCheckRequest { service: service.to_owned() }
-}
-
-fn open_for_1500_ms() -> CircuitBreaker {
-    let (clock, _) = Clock::manual(); // stands still
-    let breaker = CircuitBreaker::builder("payments").clock(clock).build().unwrap();
-    breaker.trip_for(Duration::from_millis(1_500), "test");
-    breaker
-}
-
-fn assert_unavailable_with_pushback(status: &Status) {
-    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-    assert_eq!(status.metadata().get("grpc-retry-pushback-ms").unwrap(), "1500");
-    assert_eq!(status.message(), "the call was rejected: open");
 }
 
 #[tokio::test]
@@ -265,66 +251,6 @@ async fn a_layer_keeps_the_name_that_tonic_routes_by() {
 }
 
 #[tokio::test]
-async fn a_server_that_responds_says_unavailable_with_pushback() {
-    let breaker = open_for_1500_ms();
-    let service = breaker.layer().respond().layer(HealthServer::new(Answers));
-    let channel = connected!(Server::builder().add_service(service));
-    assert_unavailable_with_pushback(&HealthClient::new(channel).check(ask("")).await.unwrap_err());
-
-    let breaker = open_for_1500_ms();
-    let server = Server::builder().layer(breaker.layer().respond()).add_service(HealthServer::new(Answers));
-    assert_unavailable_with_pushback(&HealthClient::new(connected!(server)).check(ask("")).await.unwrap_err());
-    assert_eq!(counted(&breaker), REJECTED);
-}
-
-#[tokio::test]
-async fn a_server_that_returns_the_error_says_the_same() {
-    let breaker = open_for_1500_ms();
-    let server = Server::builder().layer(breaker.layer()).add_service(HealthServer::new(Answers));
-    let mut client = HealthClient::new(connected!(server));
-    // tonic resets the stream of an error in which it finds no status.
-    assert_unavailable_with_pushback(&client.check(ask("")).await.unwrap_err());
-    assert_unavailable_with_pushback(&client.watch(ask("")).await.unwrap_err());
-}
-
-#[tokio::test]
-async fn a_client_says_the_same_and_the_rejection_can_be_found() {
-    let breaker = open_for_1500_ms();
-    let status = HealthClient::new(breaker.wrap(answers().await)).check(ask("")).await.unwrap_err();
-    assert_unavailable_with_pushback(&status);
-    assert_eq!(Rejected::find(&status).unwrap().name(), "payments");
-
-    let responding = breaker.layer().respond().layer(answers().await);
-    assert_unavailable_with_pushback(&HealthClient::new(responding).check(ask("")).await.unwrap_err());
-}
-
-#[tokio::test]
-async fn an_outer_breaker_ignores_the_rejections_of_an_inner_one() {
-    let inner = open_for_1500_ms();
-
-    let outer = CircuitBreaker::new("outer");
-    HealthClient::new(outer.wrap(inner.wrap(answers().await))).check(ask("")).await.unwrap_err();
-    assert_eq!(counted(&outer), IGNORED, "as an error");
-
-    let outer = CircuitBreaker::new("outer");
-    let responding = inner.layer().respond().layer(answers().await);
-    HealthClient::new(outer.wrap(responding)).check(ask("")).await.unwrap_err();
-    assert_eq!(counted(&outer), IGNORED, "as a response");
-
-    let outer = CircuitBreaker::new("outer");
-    let mut client = HealthClient::new(inner.wrap(answers().await));
-    let error = outer.call(client.check(ask(""))).await.unwrap_err();
-    assert!(matches!(error, CallError::Inner(_)));
-    assert_eq!(counted(&outer), IGNORED, "as a status");
-
-    let outer = CircuitBreaker::new("outer");
-    let service = inner.layer().respond().layer(HealthServer::new(Answers));
-    let server = Server::builder().layer(outer.layer().respond()).add_service(service);
-    HealthClient::new(connected!(server)).check(ask("")).await.unwrap_err();
-    eventually("within one server", || counted(&outer) == IGNORED).await;
-}
-
-#[tokio::test]
 async fn a_call_without_tower_is_judged_by_its_status() {
     let mut client = HealthClient::new(answers().await);
     for (code, expected) in [("14", FAILURE), ("5", SUCCESS), ("1", IGNORED), ("", SUCCESS)] {
@@ -332,63 +258,6 @@ async fn a_call_without_tower_is_judged_by_its_status() {
         drop(breaker.call_with(client.check(ask(code)), &Auto).await);
         assert_eq!(counted(&breaker), expected, "{code}");
     }
-}
-
-#[tokio::test]
-async fn pushback_sets_the_time_that_the_circuit_stays_open() {
-    let server = open_for_1500_ms();
-    let service = server.layer().respond().layer(HealthServer::new(Answers));
-    let channel = connected!(Server::builder().add_service(service));
-
-    let (clock, _) = Clock::manual();
-    let builder = CircuitBreaker::builder("client").clock(clock).consecutive_failures_threshold(1);
-    let [layered, called] = [builder.clone().build().unwrap(), builder.build().unwrap()];
-    HealthClient::new(layered.wrap(channel.clone())).check(ask("")).await.unwrap_err();
-    assert_eq!(layered.retry_after(), Some(Duration::from_millis(1_500)));
-    drop(called.call_with(HealthClient::new(channel).check(ask("")), &Auto).await);
-    assert_eq!(called.retry_after(), Some(Duration::from_millis(1_500)));
-}
-
-/// A service that stands in front of a dependency of its own.
-struct Checkout {
-    payments: CircuitBreaker,
-}
-
-#[tonic::async_trait]
-impl Health for Checkout {
-    type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
-
-    async fn check(&self, _: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
-        let permit = self.payments.try_acquire()?;
-        permit.success();
-        Ok(Response::new(serving()))
-    }
-
-    async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        Err(Status::unimplemented("not asked for"))
-    }
-}
-
-#[tokio::test]
-async fn a_rejection_is_a_status_by_the_question_mark() {
-    let service = HealthServer::new(Checkout { payments: open_for_1500_ms() });
-    let channel = connected!(Server::builder().add_service(service));
-    assert_unavailable_with_pushback(&HealthClient::new(channel).check(ask("")).await.unwrap_err());
-    let status = Status::from(open_for_1500_ms().try_acquire().unwrap_err());
-    assert!(Rejected::find(&status).is_some());
-}
-
-#[tokio::test]
-async fn a_classifier_that_watches_no_body_can_answer_for_tonic() {
-    let breaker = open_for_1500_ms();
-    let layer = breaker
-        .layer()
-        .classify(|_: &Result<http::Response<Body>, _>| Outcome::Success)
-        .respond_with(|rejected| Status::from(rejected.clone()).into_http());
-    let channel = connected!(Server::builder().add_service(layer.layer(HealthServer::new(Answers))));
-    assert_unavailable_with_pushback(&HealthClient::new(channel.clone()).check(ask("")).await.unwrap_err());
-    breaker.reset("test");
-    HealthClient::new(channel).check(ask("")).await.unwrap();
 }
 
 #[tokio::test]

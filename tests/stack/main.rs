@@ -10,6 +10,7 @@ mod blame;
 mod clients;
 mod config;
 mod grpc;
+mod grpc_rejections;
 mod http;
 mod load_balancer;
 mod protect;
