@@ -39,8 +39,11 @@ pub fn rollback(dir: &StateDir, request: Request, holder: &Holder, within: Durat
         if let Some(answer) = request.answer(dir, within) {
             return Ok(Asked::Controller(Some(answer)));
         }
-        // It may have ended without a look at this request.
+        // It may have ended without a look at this request, or have answered meanwhile.
         lock = dir.lock(holder)?;
+        if let Some(answer) = request.answer(dir, Duration::ZERO) {
+            return Ok(Asked::Controller(Some(answer)));
+        }
     }
     let Ok(lock) = lock else { return Ok(Asked::Controller(None)) };
     here(dir, lock, request, &holder.by)
