@@ -2,6 +2,7 @@
 
 pub(crate) mod bulkhead;
 pub(crate) mod circuit_breaker;
+#[cfg(feature = "judge")]
 mod judge;
 pub(crate) mod kill_switch;
 pub(crate) mod signals;
@@ -21,6 +22,7 @@ pub fn subjects() -> Vec<Subject> {
         stack::subjects(),
         kill_switch::subjects(),
         signals::subjects(),
+        #[cfg(feature = "judge")]
         judge::subjects(),
     ]
     .concat()
