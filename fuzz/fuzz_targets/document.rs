@@ -3,7 +3,7 @@
 
 use backstop::clock::Timestamp;
 use backstop::kill_switch::access::AccessList;
-use backstop::kill_switch::{Update, Document, ParseError, check_update, audit};
+use backstop::kill_switch::{Document, ParseError, Update, audit, check_update};
 use libfuzzer_sys::fuzz_target;
 
 const LIMIT: usize = 1 << 20;
@@ -24,9 +24,9 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(Update::New(next)) = check_update(Some(&current), &next.to_bytes()) else { return };
     assert_eq!(next.store(), current.store());
     assert!(next.generation() > current.generation());
-    for lost in current.switches().iter().filter(|switch| switch.engaged().is_some()) {
-        let id = lost.id();
-        let is_retired = next.retired().iter().any(|tombstone| tombstone.id() == id);
+    for lost in current.switches().iter().filter(|switch| switch.engaged.is_some()) {
+        let id = &lost.id;
+        let is_retired = next.retired().iter().any(|tombstone| tombstone.id == *id);
         assert!(is_retired || next.switch(id.as_str()).is_some(), "{id} was engaged and is gone");
     }
 });
