@@ -92,8 +92,23 @@ fn called<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)>
 pub(crate) fn is_local(error: &(dyn Error + 'static)) -> bool {
     of(error).any(|cause| {
         let is_refusal = cause.is::<Rejected>() || cause.is::<tower::load_shed::error::Overloaded>();
-        is_refusal || is_own_fault(cause)
+        is_refusal || is_own_fault(cause) || is_overloaded_status(cause)
     })
+}
+
+/// Returns whether tonic made the status of tower's `Overloaded`, which it drops (0.14). One that a server sent has its
+/// headers as metadata.
+#[cfg(feature = "grpc")]
+fn is_overloaded_status(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<tonic::Status>().is_some_and(|status| {
+        let is_of_tonic = status.message() == "Too many active requests for the connection";
+        status.code() == tonic::Code::ResourceExhausted && is_of_tonic && status.metadata().is_empty()
+    })
+}
+
+#[cfg(not(feature = "grpc"))]
+fn is_overloaded_status(_: &(dyn Error + 'static)) -> bool {
+    false
 }
 
 /// Returns whether the request could not be built or its own body broke off.

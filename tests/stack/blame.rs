@@ -318,13 +318,16 @@ async fn a_page_of_a_load_balancer_fails_a_call_of_tonic() {
         client.check(HealthCheckRequest::default()).await.unwrap_err();
         assert_eq!(counted(&breaker), expected, "{status}");
 
-        let breaker = CircuitBreaker::new("ledger");
-        let empty = move |_: http::Request<tonic::body::Body>| {
-            let page = http::Response::builder().status(status).body(tonic::body::Body::empty());
-            std::future::ready(Ok::<_, std::convert::Infallible>(page.unwrap()))
-        };
-        let mut client = HealthClient::new(tower::service_fn(empty));
-        breaker.call(client.check(HealthCheckRequest::default())).await.unwrap_err();
-        assert_eq!(counted(&breaker), expected, "{status} without a body, by a plain call");
+        for text in ["", "<html></html>"] {
+            let breaker = CircuitBreaker::new("ledger");
+            let page = move |_: http::Request<tonic::body::Body>| {
+                let body = tonic::body::Body::new(http_body_util::Full::new(Bytes::from(text)));
+                let page = http::Response::builder().status(status).body(body);
+                std::future::ready(Ok::<_, std::convert::Infallible>(page.unwrap()))
+            };
+            let mut client = HealthClient::new(tower::service_fn(page));
+            breaker.call(client.check(HealthCheckRequest::default())).await.unwrap_err();
+            assert_eq!(counted(&breaker), expected, "{status} with {text:?}, by a plain call");
+        }
     }
 }
