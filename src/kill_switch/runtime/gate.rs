@@ -193,7 +193,8 @@ impl Gate {
             SCOPED => {
                 let target = target.or_region(self.region.as_deref());
                 let rule = self.rule.load();
-                let Some(rule) = rule.as_deref() else { return State::Released }; // since the word was loaded
+                // Without one the word has changed since it was loaded, to engaged for everybody perhaps.
+                let Some(rule) = rule.as_deref() else { return self.look(&target, count) };
                 let found = rule.scope.compare(&target, &mut target.key_hash());
                 count(rule, found);
                 if found == Match::Inside { State::Engaged } else { State::Released }
@@ -237,6 +238,23 @@ mod tests {
         assert!(gate.is_released());
         gate.set(&GateState::Unknown);
         assert_eq!(gate.state(&Target::new()), State::Unknown);
+    }
+
+    #[test]
+    fn who_is_inside_of_a_scope_is_never_let_through_while_it_is_widened_to_all() {
+        let (gate, acme) = (gate(OnUnknown::Allow), Scope::new().tenant("acme"));
+        gate.set(&GateState::Engaged);
+        std::thread::scope(|threads| {
+            let changes = threads.spawn(|| {
+                for _ in 0..20_000 {
+                    gate.set(&GateState::Scoped(&acme, Sha256::NONE));
+                    gate.set(&GateState::Engaged);
+                }
+            });
+            while !changes.is_finished() {
+                assert_eq!(gate.state(&Target::new().tenant("acme")), State::Engaged);
+            }
+        });
     }
 
     #[test]
