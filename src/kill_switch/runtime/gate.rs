@@ -154,7 +154,9 @@ impl Gate {
 
     /// The reason why the scope in force does not block requests that it is meant for.
     pub(crate) fn doubt(&self) -> Option<Doubt> {
-        self.rule.load().as_ref()?.effect.doubt()
+        let rule = self.rule.load();
+        let Rule { scope, effect } = rule.as_deref()?;
+        effect.doubt(|asked| scope.share_of(asked))
     }
 
     /// Returns whether this doubt is another one than that of the last call.
@@ -238,6 +240,19 @@ mod tests {
         assert!(gate.is_released());
         gate.set(&GateState::Unknown);
         assert_eq!(gate.state(&Target::new()), State::Unknown);
+    }
+
+    #[test]
+    fn a_small_share_is_doubtful_only_after_as_many_more_requests() {
+        let gate = gate(OnUnknown::Allow);
+        gate.set(&GateState::Scoped(&Scope::new().percent(1.0), Sha256::NONE));
+        let outside = ["user-1", "user-2", "user-3"].map(|key| Target::new().key(key));
+        assert!(outside.iter().all(|target| gate.state(target) == State::Released));
+        let ask = |requests| outside.iter().cycle().take(requests).for_each(|target| _ = gate.decide(target));
+        ask(99_000);
+        assert_eq!(gate.doubt(), None);
+        ask(2_000);
+        assert!(gate.doubt().is_some());
     }
 
     #[test]
