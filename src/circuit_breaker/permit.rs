@@ -30,6 +30,7 @@ use std::mem::ManuallyDrop;
 /// # Ok::<(), backstop::Rejected>(())
 /// ```
 #[must_use = "a permit that is dropped at once is an abandoned call"]
+#[expect(clippy::struct_excessive_bools, reason = "facts of a call that do not depend on each other")]
 pub struct Permit<H: PermitOwner = CircuitBreaker> {
     holder: H,
     ticket: Ticket,
@@ -159,9 +160,10 @@ impl<H: PermitOwner> Permit<H> {
                 self.ticket.started = self.ticket.started.saturating_add(upload.waited());
             }
         }
-        let (was_slow, learns) = match self.ticket.is_timed() {
-            true => self.holder.stopwatch().time_answer(self.holder.usual(), self.ticket.started),
-            false => (false, false),
+        let (was_slow, learns) = if self.ticket.is_timed() {
+            self.holder.stopwatch().time_answer(self.holder.usual(), self.ticket.started)
+        } else {
+            (false, false)
         };
         (self.was_slow, self.learns) = (Some(was_slow), learns);
     }
