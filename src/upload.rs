@@ -104,11 +104,11 @@ impl Eq for Upload {}
 pub(crate) fn has_upload<Request: 'static>(request: &Request, is_inbound: bool) -> bool {
     #[cfg(feature = "axum-core")]
     if let Some(request) = (request as &dyn std::any::Any).downcast_ref::<http::Request<axum_core::body::Body>>() {
-        return !http_body::Body::is_end_stream(request.body());
+        return body::is_to_come(request.body());
     }
     #[cfg(feature = "grpc")]
     if let Some(request) = (request as &dyn std::any::Any).downcast_ref::<http::Request<tonic::body::Body>>() {
-        return is_inbound && !http_body::Body::is_end_stream(request.body());
+        return is_inbound && body::is_to_come(request.body());
     }
     false
 }
@@ -180,6 +180,11 @@ mod body {
         fn size_hint(&self) -> SizeHint {
             self.body.size_hint()
         }
+    }
+
+    /// Returns whether the body has not ended. It is foreign code, and may panic where no permit is held yet.
+    pub(super) fn is_to_come(body: &impl Body) -> bool {
+        crate::panic::catch_panic(|| !body.is_end_stream()).unwrap_or(false)
     }
 
     pub(super) fn watch<B: Body + Default>(

@@ -283,3 +283,28 @@ async fn uploads_that_break_off_are_no_failures_of_a_handler_whatever_it_makes_o
         }
     }
 }
+
+#[test]
+fn a_body_that_panics_when_it_is_asked_for_its_end_loses_no_probe() {
+    struct Panics;
+    impl http_body::Body for Panics {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+            std::task::Poll::Ready(None)
+        }
+
+        fn is_end_stream(&self) -> bool {
+            panic!("the end is unknown")
+        }
+    }
+    let breaker = CircuitBreaker::builder("handlers").half_open_max_calls(1).build().unwrap();
+    breaker.probe("test");
+    let app = handlers().layer(breaker.layer().respond());
+    assert_eq!(answer(&app, request("/ping", Body::new(Panics))).now_or_never().flatten(), Some(200));
+    assert_eq!(breaker.state(), State::Closed);
+}
