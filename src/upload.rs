@@ -99,7 +99,7 @@ impl Eq for Upload {}
 
 /// Returns whether a request has a body that can be watched and has not arrived yet: one of axum, and on the inbound side
 /// of tonic, as each call of its clients has one.
-#[cfg_attr(not(any(feature = "axum-core", feature = "grpc")), expect(unused_variables, reason = "no such body"))]
+#[cfg_attr(not(feature = "grpc"), expect(unused_variables, reason = "no such body"))]
 #[inline]
 pub(crate) fn has_upload<Request: 'static>(request: &Request, is_inbound: bool) -> bool {
     #[cfg(feature = "axum-core")]
