@@ -16,6 +16,7 @@ struct Waits {
     /// Start of the wait that goes on, in nanoseconds; the maximum if there is none.
     since: AtomicU64,
     is_answered: AtomicBool,
+    has_broken: AtomicBool,
 }
 
 #[cfg_attr(
@@ -28,6 +29,7 @@ impl Upload {
             over: AtomicU64::new(0),
             since: AtomicU64::new(u64::MAX),
             is_answered: AtomicBool::new(false),
+            has_broken: AtomicBool::new(false),
         }))
     }
 
@@ -58,6 +60,16 @@ impl Upload {
         self.0.is_answered.load(Ordering::Relaxed)
     }
 
+    /// The body breaks off.
+    fn break_off(&self) {
+        self.0.has_broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the body broke off.
+    pub(crate) fn has_broken(&self) -> bool {
+        self.0.has_broken.load(Ordering::Relaxed)
+    }
+
     /// The handler waits.
     fn pause(&self, clock: &Clock) {
         if self.0.since.load(Ordering::Relaxed) == u64::MAX {
@@ -84,6 +96,22 @@ impl PartialEq for Upload {
 }
 
 impl Eq for Upload {}
+
+/// Returns whether a request has a body that can be watched and has not arrived yet: one of axum, and on the inbound side
+/// of tonic, as each call of its clients has one.
+#[cfg_attr(not(feature = "grpc"), expect(unused_variables, reason = "no such body"))]
+#[inline]
+pub(crate) fn has_upload<Request: 'static>(request: &Request, is_inbound: bool) -> bool {
+    #[cfg(feature = "axum-core")]
+    if let Some(request) = (request as &dyn std::any::Any).downcast_ref::<http::Request<axum_core::body::Body>>() {
+        return body::is_to_come(request.body());
+    }
+    #[cfg(feature = "grpc")]
+    if let Some(request) = (request as &dyn std::any::Any).downcast_ref::<http::Request<tonic::body::Body>>() {
+        return is_inbound && body::is_to_come(request.body());
+    }
+    false
+}
 
 /// Times how long the handler waits for the body of a request of axum or tonic that has not arrived yet. Those of other
 /// types pass through: only a body that can be boxed can be replaced.
@@ -139,6 +167,9 @@ mod body {
             } else {
                 this.upload.resume(this.clock);
             }
+            if let Poll::Ready(Some(Err(_))) = polled {
+                this.upload.break_off();
+            }
             polled
         }
 
@@ -149,6 +180,11 @@ mod body {
         fn size_hint(&self) -> SizeHint {
             self.body.size_hint()
         }
+    }
+
+    /// Returns whether the body has not ended. It is foreign code, and may panic where no permit is held yet.
+    pub(super) fn is_to_come(body: &impl Body) -> bool {
+        crate::panic::catch_panic(|| !body.is_end_stream()).unwrap_or(false)
     }
 
     pub(super) fn watch<B: Body + Default>(

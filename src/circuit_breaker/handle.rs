@@ -144,7 +144,8 @@ impl CircuitBreaker {
     /// Takes new settings. State, evidence and the remaining open time stay; nothing waits.
     ///
     /// A count window keeps the newest calls that fit, a time window keeps its buckets while their width stays
-    /// the same; a window of another kind starts empty.
+    /// the same; a window of another kind starts empty. A half-open round goes on with as many places as the new settings
+    /// have, and not longer than they allow.
     pub fn reconfigure(&self, config: CircuitBreakerConfig) {
         let config = Arc::new(config);
         self.shared.with_machine(|machine, now| machine.reconfigure(config, now));

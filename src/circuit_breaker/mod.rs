@@ -95,7 +95,6 @@ pub use event::{Event, Transition};
 pub use future::ResponseFuture;
 pub use handle::CircuitBreaker;
 pub use layer::CircuitBreakerLayer;
-pub(crate) use machine::types::Part;
 pub use open_time::OpenTime;
 pub use owner::PermitOwner;
 pub use permit::Permit;

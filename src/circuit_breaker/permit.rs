@@ -1,10 +1,9 @@
 //! One admitted call.
 
 use super::handle::CircuitBreaker;
-use super::machine::types::{Left, Part};
+use super::machine::types::Left;
 use super::owner::PermitOwner;
 use super::ticket::Ticket;
-use crate::clock::Instant;
 use crate::outcome::{Classification, Outcome, Settle};
 use crate::reject::Rejected;
 use crate::upload::Upload;
@@ -31,6 +30,7 @@ use std::mem::ManuallyDrop;
 /// # Ok::<(), backstop::Rejected>(())
 /// ```
 #[must_use = "a permit that is dropped at once is an abandoned call"]
+#[expect(clippy::struct_excessive_bools, reason = "facts of a call that do not depend on each other")]
 pub struct Permit<H: PermitOwner = CircuitBreaker> {
     holder: H,
     ticket: Ticket,
@@ -43,7 +43,9 @@ pub struct Permit<H: PermitOwner = CircuitBreaker> {
     learns: bool,
     /// Whether the head has arrived, and the body decides the outcome.
     is_flowing: bool,
-    /// Of a timed call; taken at its end, so that dropping a permit has nothing to look for.
+    /// Whether the request's body broke off before the answer.
+    has_broken: bool,
+    /// Taken at the call's end, so that dropping a permit has nothing to look for.
     upload: ManuallyDrop<Option<Upload>>,
 }
 
@@ -76,35 +78,38 @@ impl<H: PermitOwner> Permit<H> {
     ) -> Self {
         // Before the permit is made, and not by reference to the ticket: what may unwind keeps them in memory.
         let Ticket { generation, part, started } = ticket;
-        let upload =
-            if is_inbound && ticket.is_timed() { Self::time(holder, generation, part, started, request) } else { None };
+        let upload = if crate::upload::has_upload(request, is_inbound) {
+            Self::watch(holder, Ticket { generation, part, started }, is_inbound, request)
+        } else {
+            None
+        };
         Self::new(holder.for_call(), ticket, Phase::Carried, is_inbound, upload)
     }
 
     #[inline]
     fn new(holder: H, ticket: Ticket, phase: Phase, is_inbound: bool, upload: Option<Upload>) -> Self {
         let upload = ManuallyDrop::new(upload);
-        Self { holder, ticket, phase, is_inbound, was_slow: None, learns: false, is_flowing: false, upload }
+        Self {
+            holder,
+            ticket,
+            phase,
+            is_inbound,
+            was_slow: None,
+            learns: false,
+            is_flowing: false,
+            has_broken: false,
+            upload,
+        }
     }
 
-    /// From now on the time is not counted in which the handler waits for its caller's body.
+    /// Watches the body: the time in which the handler waits for it is not counted, nor what it makes of one that breaks off.
     #[cold]
     #[inline(never)]
-    fn time<Request: 'static>(
-        holder: &H,
-        generation: u64,
-        part: Part,
-        started: Instant,
-        request: &mut Request,
-    ) -> Option<Upload> {
-        let ticket = Ticket { generation, part, started };
-        let mut permit = Self::new(holder.for_call(), ticket, Phase::Carried, true, None); // the body may panic
-        let upload = holder.stopwatch().time_upload(part, request);
-        if let Some(upload) = &upload {
-            holder.follow_upload(&ticket, upload);
-        }
+    fn watch<Request: 'static>(holder: &H, ticket: Ticket, is_inbound: bool, request: &mut Request) -> Option<Upload> {
+        let mut permit = Self::new(holder.for_call(), ticket, Phase::Carried, is_inbound, None); // the body may panic
+        permit.time_upload(request);
         permit.phase = Phase::Settled;
-        upload
+        permit.upload.take()
     }
 
     /// Asks for one that a future carries.
@@ -150,10 +155,23 @@ impl<H: PermitOwner> Permit<H> {
     fn time_answer(&mut self) {
         if let Some(upload) = self.upload.take() {
             upload.end();
-            self.ticket.started = self.ticket.started.saturating_add(upload.waited());
+            self.has_broken = upload.has_broken();
+            if self.is_inbound {
+                self.ticket.started = self.ticket.started.saturating_add(upload.waited());
+            }
         }
-        let (was_slow, learns) = self.holder.stopwatch().time_answer(self.holder.usual(), self.ticket.started);
+        let (was_slow, learns) = if self.ticket.is_timed() {
+            self.holder.stopwatch().time_answer(self.holder.usual(), self.ticket.started)
+        } else {
+            (false, false)
+        };
         (self.was_slow, self.learns) = (Some(was_slow), learns);
+    }
+
+    /// Returns whether the answer has to be looked at.
+    #[inline]
+    fn is_watched(&self) -> bool {
+        self.ticket.is_timed() || self.upload.is_some()
     }
 
     /// Returns whether the timed call was slow.
@@ -181,18 +199,16 @@ impl<H: PermitOwner> Permit<H> {
         }
     }
 
-    /// Watches the body, if that matters to this call.
+    /// Watches the body.
     pub(crate) fn watch_upload<Request: 'static>(&self, request: &mut Request) -> Option<Upload> {
-        let is_timed = self.is_inbound && self.ticket.is_timed();
-        is_timed.then(|| self.holder.stopwatch().time_upload(self.ticket.part, request)).flatten()
+        self.holder.stopwatch().watch_upload(request, self.is_inbound)
     }
 
     pub(crate) fn set_upload(&mut self, upload: Upload) {
-        // Settings may have changed while it waited.
-        if self.ticket.is_timed() {
+        if self.is_inbound {
             self.holder.follow_upload(&self.ticket, &upload);
-            *self.upload = Some(upload);
         }
+        *self.upload = Some(upload);
     }
 
     /// Returns whether the caller has waited too long for the answer, or for the next part of it.
@@ -236,7 +252,10 @@ impl<H: PermitOwner> Settle for Permit<H> {
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Settled {
             self.phase = Phase::Settled;
-            let is_slow = self.ticket.is_timed() && self.end_timed(classification.outcome());
+            let is_slow = self.is_watched() && self.end_timed(classification.outcome());
+            // What a handler makes of a body that broke off says nothing, whatever its status.
+            let is_excused = self.has_broken && classification.outcome() == Outcome::Failure;
+            let classification = if is_excused { Outcome::Ignored.into() } else { classification };
             self.holder.record(&self.ticket, classification, is_slow);
         }
     }
@@ -250,7 +269,7 @@ impl<H: PermitOwner> Settle for Permit<H> {
 
     #[inline]
     fn answered(&mut self) {
-        if self.ticket.is_timed() {
+        if self.is_watched() {
             self.time_answer();
         }
     }

@@ -61,8 +61,8 @@ pub(crate) enum Lost {
 pub(crate) struct Probes {
     /// When what is there decides; [`Instant::NEVER`] while nothing is.
     pub(crate) deadline: Instant,
-    /// Probes that may still begin.
-    left: u32,
+    /// Probes that may still begin; negative where new settings have fewer places than were taken.
+    left: i64,
     /// Places that this round began with, or was given since.
     places: u32,
     /// Probes without an answer so far.
@@ -86,7 +86,7 @@ impl Probes {
         let places = settings.max_calls;
         Self {
             deadline: now.saturating_add(settings.timeout),
-            left: places,
+            left: places.into(),
             places,
             waiting: 0,
             flowing: 0,
@@ -99,11 +99,18 @@ impl Probes {
         }
     }
 
-    /// Goes on under new settings: never longer than they allow, and never without a place for a result they need.
-    pub(crate) fn adopt(&mut self, settings: &HalfOpen, now: Instant) {
-        self.deadline = self.deadline.min(now.saturating_add(settings.timeout));
-        self.left += settings.max_calls.saturating_sub(self.places);
-        self.places = self.places.max(settings.max_calls);
+    /// Goes on under new settings, with as many places: never longer than `limit`, from now on.
+    pub(crate) fn adopt(
+        &mut self,
+        now: Instant,
+        limit: Duration,
+        settings: &HalfOpen,
+        rules: &Rules,
+    ) -> Option<Decision> {
+        self.deadline = self.deadline.min(now.saturating_add(limit));
+        self.left += i64::from(settings.max_calls) - i64::from(self.places);
+        self.places = settings.max_calls;
+        self.when_over(settings, rules)
     }
 
     /// Takes a place, if there is one. The first probe has all of `limit`.
@@ -156,7 +163,7 @@ impl Probes {
 
     /// A place is free again. They are never more than the round has: it may have given them out anew.
     fn give_back(&mut self) {
-        self.left = (self.left + 1).min(self.places);
+        self.left = (self.left + 1).min(self.places.into());
     }
 
     fn end(&mut self, was_flowing: bool) {
@@ -230,7 +237,7 @@ impl Probes {
             TimeoutTo::Open => {}
         }
         if self.waits_for_callers(now, limit) {
-            (self.left, self.again, self.deadline) = (self.places, 0, now.saturating_add(limit));
+            (self.left, self.again, self.deadline) = (self.places.into(), 0, now.saturating_add(limit));
             return None;
         }
         let decided = self.by_what_is_there(settings, rules);
@@ -254,7 +261,7 @@ impl Probes {
     fn when_over(&self, settings: &HalfOpen, rules: &Rules) -> Option<Decision> {
         let is_over = self.flowed >= self.places
             || self.unanswered >= self.places && self.flowing == 0
-            || self.left + self.waiting + self.flowing == 0;
+            || self.left <= 0 && self.waiting + self.flowing == 0;
         is_over.then(|| self.by_what_is_there(settings, rules)).flatten()
     }
 

@@ -58,11 +58,11 @@ impl Stopwatch {
         since != Instant::NEVER && waited >= long
     }
 
-    /// Times how long a handler waits for its caller's body, if that matters to the call and the body can be watched: one
-    /// of a call that may be slow, or of a probe.
-    pub(crate) fn time_upload<Request: 'static>(&self, part: Part, request: &mut Request) -> Option<Upload> {
-        let has_rule = self.threshold.load(Ordering::Relaxed) != u64::MAX;
-        (has_rule || part == Part::PROBE).then(|| crate::upload::time(request, &self.clock)).flatten()
+    /// Watches the body of a request that has not arrived yet.
+    #[inline]
+    pub(crate) fn watch_upload<Request: 'static>(&self, request: &mut Request, is_inbound: bool) -> Option<Upload> {
+        let has_upload = crate::upload::has_upload(request, is_inbound);
+        has_upload.then(|| crate::upload::time(request, &self.clock)).flatten()
     }
 
     /// Returns whether a call that began then and is answered now was slow, and whether its usual time should

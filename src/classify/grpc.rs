@@ -57,6 +57,9 @@ pub(super) fn of_status(status: &tonic::Status) -> Classified {
     if is_timeout(status.message().as_bytes()) || is_page(status) {
         return Outcome::Failure.into();
     }
+    if asks_who(status) {
+        return Classification::new(Outcome::Success).by_caller().into();
+    }
     of_pushback(of_code(status.code() as u32, Side::Outbound), status.metadata().as_ref()).into()
 }
 
@@ -72,6 +75,13 @@ fn is_timeout(message: &[u8]) -> bool {
 fn is_page(status: &tonic::Status) -> bool {
     status.message().starts_with("grpc-status header missing, mapped from HTTP status code")
         && !matches!(status.code(), tonic::Code::Unauthenticated | tonic::Code::PermissionDenied)
+}
+
+/// Returns whether tonic read a page that asks who the caller is as a message, which it is not.
+#[cfg(feature = "grpc")]
+fn asks_who(status: &tonic::Status) -> bool {
+    let (_, http) = status.message().rsplit_once("while receiving response with status: ").unwrap_or_default();
+    status.code() == tonic::Code::Internal && (http.starts_with("401") || http.starts_with("403"))
 }
 
 const CANCELLED: u32 = 1;
@@ -143,5 +153,10 @@ mod tests {
             );
         }
         assert_eq!(classify(tonic::Status::resource_exhausted("quota")), Outcome::Failure.into());
+        let overloaded = || tonic::Status::from_error(tower::load_shed::error::Overloaded::new().into());
+        assert_eq!(classify(overloaded()), Outcome::Ignored.into());
+        assert_eq!(crate::classify::errors::of_error(&overloaded()), Outcome::Ignored.into());
+        let sent = tonic::Status::from_header_map(overloaded().into_http::<()>().headers()).unwrap();
+        assert_eq!(classify(sent), Outcome::Failure.into(), "by the server");
     }
 }

@@ -18,7 +18,7 @@
 //! | 499 | nothing | success |
 //! | the caller leaves before the answer | nothing | *unanswered*, if it had waited long enough; else nothing |
 //! | time spent waiting for the caller's upload | not counted (axum, tonic): as slowness, in flight too, and as time of a probe or of an adaptive limit's round trip | counted |
-//! | a request whose own body broke off, also over HTTP/2 and after the head, or that could not be built | nothing | nothing |
+//! | a request whose own body broke off, whatever status a handler (axum, tonic) makes of it and also after the head of the response, or that could not be built | nothing | nothing |
 //! | a rejection of this crate or of tower's `LoadShed` further inside | nothing | nothing |
 //! | an error of your own type, returned in the poll in which a mechanism rejected a call inside | nothing | nothing |
 //!

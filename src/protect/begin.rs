@@ -4,7 +4,7 @@ use super::guards::{Guards, GuardsOf};
 use super::targets::{KillSwitch, Targets};
 use crate::bulkhead::{self, Held, Permit};
 use crate::circuit_breaker::owner::Owner as _;
-use crate::circuit_breaker::{self, Part, Place};
+use crate::circuit_breaker::{self, Place};
 use crate::guarded::Admission;
 use crate::outcome::Outcome;
 use crate::reject::{Mechanism, Rejected};
@@ -238,13 +238,12 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Pending<B, H> {
 
     /// Times how long a handler waits for its caller's body.
     pub(super) fn time_upload<Request: 'static>(&mut self, request: &mut Request) {
-        if !self.is_inbound {
+        let (breaker, is_inbound) = (self.mechanisms.breaker.as_ref(), self.is_inbound);
+        self.upload = breaker.and_then(|breaker| breaker.stopwatch().watch_upload(request, is_inbound));
+        if !is_inbound {
             return;
         }
-        let breaker = self.mechanisms.breaker.as_ref();
-        // The circuit is asked last: it may be a probe.
-        let by_breaker = breaker.and_then(|breaker| breaker.stopwatch().time_upload(Part::PROBE, request));
-        self.upload = by_breaker.or_else(|| self.held.watch_upload(request));
+        self.upload = self.upload.take().or_else(|| self.held.watch_upload(request));
         if let Some(upload) = &self.upload {
             self.held.follow_upload(upload.clone());
         }

@@ -30,11 +30,11 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Guards<B, H> {
     }
 
     /// Times how long the handler waits for its caller's body, if that matters to a mechanism.
-    pub(super) fn time_upload<Request: 'static>(&mut self, request: &mut Request) {
+    pub(super) fn time_upload<Request: 'static>(&mut self, request: &mut Request, is_inbound: bool) {
+        let bulkhead = self.bulkhead.as_ref().filter(|_| is_inbound);
         let by_breaker = self.breaker.as_ref().and_then(|permit| permit.watch_upload(request));
-        let upload = by_breaker.or_else(|| self.bulkhead.as_ref()?.watch_upload(request));
-        let Some(upload) = upload else { return };
-        if let Some(permit) = &self.bulkhead {
+        let Some(upload) = by_breaker.or_else(|| bulkhead?.watch_upload(request)) else { return };
+        if let Some(permit) = bulkhead {
             permit.follow_upload(upload.clone());
         }
         if let Some(permit) = &mut self.breaker {

@@ -91,9 +91,7 @@ where
         let chosen = self.layer.mechanisms.choose(&request);
         match chosen.enter(!self.is_unasked, is_inbound) {
             Ok(Begun::Free(mut guards)) => {
-                if is_inbound {
-                    guards.time_upload(&mut request);
-                }
+                guards.time_upload(&mut request, is_inbound);
                 let state = start(&mut self.inner, request, guards);
                 self.future(state)
             }

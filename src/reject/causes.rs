@@ -92,8 +92,23 @@ fn called<E: Error + 'static>(error: &dyn Any) -> Option<&(dyn Error + 'static)>
 pub(crate) fn is_local(error: &(dyn Error + 'static)) -> bool {
     of(error).any(|cause| {
         let is_refusal = cause.is::<Rejected>() || cause.is::<tower::load_shed::error::Overloaded>();
-        is_refusal || is_own_fault(cause)
+        is_refusal || is_own_fault(cause) || is_overloaded_status(cause)
     })
+}
+
+/// Returns whether tonic made the status of tower's `Overloaded`, which it drops (0.14). One that a server sent has its
+/// headers as metadata.
+#[cfg(feature = "grpc")]
+fn is_overloaded_status(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<tonic::Status>().is_some_and(|status| {
+        let is_of_tonic = status.message() == "Too many active requests for the connection";
+        status.code() == tonic::Code::ResourceExhausted && is_of_tonic && status.metadata().is_empty()
+    })
+}
+
+#[cfg(not(feature = "grpc"))]
+fn is_overloaded_status(_: &(dyn Error + 'static)) -> bool {
+    false
 }
 
 /// Returns whether the request could not be built or its own body broke off.
@@ -104,9 +119,14 @@ fn is_own_fault(cause: &(dyn Error + 'static)) -> bool {
         return true;
     }
     cause.downcast_ref::<hyper::Error>().is_some_and(|error| {
-        // Over HTTP/2 the stream is reset on this side; its error's type is in a crate that this one does not need.
-        let has_reset = |source: &dyn Error| source.to_string().starts_with("stream error sent by user");
-        error.is_user() || error.source().is_some_and(has_reset)
+        // Over HTTP/2 the stream is reset on this side; its error's type is in a crate that this one does not need. Over
+        // HTTP/1 hyper (1.12) breaks the answer that has begun with this text when it cannot send the rest of the request:
+        // a reset by the peer it reads first.
+        let is_ours = |source: &dyn Error| {
+            let text = source.to_string();
+            text.starts_with("stream error sent by user") || text == "connection error"
+        };
+        error.is_user() || error.source().is_some_and(is_ours)
     })
 }
 

@@ -163,3 +163,25 @@ fn c10_open_times_of_a_function_may_be_anything() {
         assert_eq!((breaker.state(), breaker.retry_after()), (State::Open, left));
     }
 }
+
+/// A round goes on: not shorter than its calls take, and with as many places as the new settings have.
+#[test]
+fn new_settings_reach_a_half_open_round() {
+    let (breaker, time) = breaker(|builder| builder.unanswered_after(OPEN_TIME * 100).half_open_max_calls(5));
+    let with_places = |calls| {
+        let long = |builder: Settings| builder.unanswered_after(OPEN_TIME * 100).half_open_early_decision(false);
+        breaker.reconfigure(config(|builder| long(builder).half_open_max_calls(calls)));
+    };
+    breaker.probe("test");
+    let probes: Vec<_> = (0..2).map(|_| breaker.try_acquire().unwrap()).collect();
+    with_places(3);
+    let more: Vec<_> = (0..5).filter_map(|_| breaker.try_acquire().ok()).collect();
+    assert_eq!(more.len(), 1, "three places, of which two were taken");
+    time.advance(OPEN_TIME * 99);
+    assert_eq!(breaker.state(), State::HalfOpen, "its calls last longer than a round");
+    drop(more);
+    probes.into_iter().for_each(Permit::success);
+    assert_eq!(breaker.state(), State::HalfOpen);
+    with_places(2);
+    assert_eq!(breaker.state(), State::Closed, "no place is left for a third result");
+}

@@ -85,3 +85,21 @@ fn a_restore_names_every_engaged_switch_that_is_on_again() {
     let said = restored_after(&["release", "recs", "--reason", "x", "--no-audit"]);
     assert!(said.contains("Without an audit it is unknown"), "{said}");
 }
+
+#[test]
+fn an_engagement_that_had_ended_by_itself_is_not_on_again_by_a_restore() {
+    let editor = Editor::with_recs();
+    editor.define("ads").succeeds();
+    let newest = || editor.json(&["history"])[0]["generation"].as_u64().unwrap();
+    let kept = newest();
+    for (id, length) in [("recs", "1s"), ("ads", "1h")] {
+        editor.run(&["engage", id, "--all", "--for", length, "--reason", "wrong prices"]).succeeds();
+    }
+    for lost in kept + 1..=newest() {
+        fs::remove_file(editor.path(&format!("switches.json.history/{lost:020}.json"))).unwrap();
+    }
+    fs::write(editor.path("switches.json"), "garbage").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1_100)); // the command reads the clock of the system
+    let said = editor.run(&["restore", "--reason", "the disk was full"]).succeeds().stdout;
+    assert!(said.contains("Turned on again: ads,") && !said.contains("recs,"), "{said}");
+}

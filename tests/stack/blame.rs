@@ -20,6 +20,8 @@ use hyper_util::rt::TokioExecutor;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
@@ -126,13 +128,42 @@ async fn an_upload_that_breaks_off_is_not_the_dependencys_fault() {
 #[tokio::test]
 async fn an_upload_that_breaks_off_after_the_head_breaks_the_answer_by_no_fault_of_the_dependency() {
     let address = serve(Router::new().route("/", post(async |body: Body| body))).await; // answers at once, and echoes
+    for is_http2 in [false, true] {
+        let breaker = CircuitBreaker::new("upstream");
+        let client: Client<_, Body> = Client::builder(TokioExecutor::new()).http2_only(is_http2).build_http();
+        let late = broken_upload_after(Duration::from_millis(30));
+        let request = http::Request::post(format!("http://{address}/")).body(late).unwrap();
+        let response = breaker.wrap(client).oneshot(request).await.unwrap();
+        response.into_body().collect().await.unwrap_err();
+        assert_eq!(counted(&breaker), IGNORED, "HTTP/2: {is_http2}");
+    }
+}
+
+/// The peer's reset is read before anything more is written.
+#[tokio::test]
+async fn a_dependency_that_resets_while_the_rest_of_an_upload_is_sent_fails() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 4]).await.unwrap(); // of the request
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n";
+        stream.write_all(head).await.unwrap();
+        stream.set_zero_linger().unwrap();
+    });
     let breaker = CircuitBreaker::new("upstream");
-    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
-    let late = broken_upload_after(Duration::from_millis(30));
-    let request = http::Request::post(format!("http://{address}/")).body(late).unwrap();
-    let response = breaker.wrap(client).oneshot(request).await.unwrap();
-    response.into_body().collect().await.unwrap_err();
-    assert_eq!(counted(&breaker), IGNORED);
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+    let parts = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("part"));
+    let slowly = parts.then(async |part| {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        part
+    });
+    let request = http::Request::post(format!("http://{address}/")).body(Body::from_stream(slowly)).unwrap();
+    // The reset may overtake the head.
+    if let Ok(response) = breaker.wrap(client).oneshot(request).await {
+        response.into_body().collect().await.unwrap_err();
+    }
+    assert_eq!(counted(&breaker), FAILURE);
 }
 
 #[tokio::test]
@@ -318,13 +349,16 @@ async fn a_page_of_a_load_balancer_fails_a_call_of_tonic() {
         client.check(HealthCheckRequest::default()).await.unwrap_err();
         assert_eq!(counted(&breaker), expected, "{status}");
 
-        let breaker = CircuitBreaker::new("ledger");
-        let empty = move |_: http::Request<tonic::body::Body>| {
-            let page = http::Response::builder().status(status).body(tonic::body::Body::empty());
-            std::future::ready(Ok::<_, std::convert::Infallible>(page.unwrap()))
-        };
-        let mut client = HealthClient::new(tower::service_fn(empty));
-        breaker.call(client.check(HealthCheckRequest::default())).await.unwrap_err();
-        assert_eq!(counted(&breaker), expected, "{status} without a body, by a plain call");
+        for text in ["", "<html></html>"] {
+            let breaker = CircuitBreaker::new("ledger");
+            let page = move |_: http::Request<tonic::body::Body>| {
+                let body = tonic::body::Body::new(http_body_util::Full::new(Bytes::from(text)));
+                let page = http::Response::builder().status(status).body(body);
+                std::future::ready(Ok::<_, std::convert::Infallible>(page.unwrap()))
+            };
+            let mut client = HealthClient::new(tower::service_fn(page));
+            breaker.call(client.check(HealthCheckRequest::default())).await.unwrap_err();
+            assert_eq!(counted(&breaker), expected, "{status} with {text:?}, by a plain call");
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::common;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::routing::post;
 use backstop::bulkhead::limit::Vegas;
 use backstop::circuit_breaker::keyed::KeyedCircuitBreaker;
@@ -243,4 +244,67 @@ fn uploads_that_trickle_leave_an_adaptive_limit_alone() {
         let after = bulkhead.snapshot().limit;
         assert!(after >= before, "from {before} to {after}, by protect(): {by_protect}");
     }
+}
+
+/// A proxy has no other status for it than one of its upstream's failures.
+#[tokio::test]
+async fn uploads_that_break_off_are_no_failures_of_a_handler_whatever_it_makes_of_them() {
+    let reads = async |body: Body| match axum::body::to_bytes(body, 100).await {
+        Ok(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Err(_) => StatusCode::BAD_GATEWAY,
+    };
+    let plain = CircuitBreaker::new("handlers");
+    let keyed = KeyedCircuitBreaker::<&str>::builder("routes").build().unwrap();
+    let bulkhead = Bulkhead::builder("handlers").max_concurrent_calls(1).max_wait(SECOND).build().unwrap();
+    let app = Router::new().route("/", post(reads));
+    let by_key = keyed.layer(|_: &Request| "/").respond();
+    let all = protect().circuit_breaker(&plain).bulkhead(&bulkhead);
+    for (front, is_keyed, waits) in [
+        (app.clone().layer(plain.layer().respond()), false, false),
+        (app.clone().layer(plain.layer().respond().outbound()), false, false),
+        (app.clone().layer(by_key), true, false),
+        (app.clone().layer(all.clone().respond()), false, false),
+        (app.clone().layer(all.clone().respond()), false, true),
+        (app.clone().layer(all.respond().outbound()), false, true),
+    ] {
+        let totals = || if is_keyed { keyed.totals() } else { plain.totals() };
+        let counts = || (totals().failed, totals().ignored);
+        let before = counts();
+        for (part, failed, ignored) in [(Err(std::io::Error::other("reset by the peer")), 0, 1), (Ok("whole"), 1, 1)] {
+            let held = waits.then(|| bulkhead.try_acquire().unwrap());
+            let body = Body::from_stream(futures_util::stream::iter([part]));
+            let mut call = answer(&front, request("/", body));
+            if waits {
+                assert_eq!(call.as_mut().now_or_never(), None);
+            }
+            drop(held);
+            assert!(call.now_or_never().flatten().is_some_and(|status| status >= 500));
+            assert_eq!(counts(), (before.0 + failed, before.1 + ignored), "{front:?}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_panics_when_it_is_asked_for_its_end_loses_no_probe() {
+    struct Panics;
+    impl http_body::Body for Panics {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+            std::task::Poll::Ready(None)
+        }
+
+        fn is_end_stream(&self) -> bool {
+            panic!("the end is unknown")
+        }
+    }
+    let breaker = CircuitBreaker::builder("handlers").half_open_max_calls(1).build().unwrap();
+    breaker.probe("test");
+    let app = handlers().layer(breaker.layer().respond());
+    assert_eq!(answer(&app, request("/ping", Body::new(Panics))).now_or_never().flatten(), Some(200));
+    assert_eq!(breaker.state(), State::Closed);
 }

@@ -13,7 +13,13 @@ pub(crate) struct Ran {
 
 impl Ran {
     pub(crate) fn by(command: &mut Command) -> Self {
-        Self::of(&command.output().unwrap())
+        loop {
+            match command.output() {
+                // A copy of the program is open for writing in whatever another thread has just forked.
+                Err(busy) if busy.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                output => return Self::of(&output.unwrap()),
+            }
+        }
     }
 
     pub(crate) fn of(output: &Output) -> Self {

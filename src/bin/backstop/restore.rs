@@ -5,9 +5,11 @@ use super::backend::{Backend, no_file};
 use super::connection::Place;
 use super::output::{Failure, Report};
 use super::{text, time_args};
+use backstop::clock::Timestamp;
 use backstop::kill_switch::audit::AuditRecord;
 use backstop::kill_switch::{Document, EditError, Scope};
 use clap::Args;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -73,8 +75,31 @@ impl Restore {
 /// An engagement of the audit.
 struct Engaged {
     scope: Scope,
+    /// When it is released by itself; `None` if it is not, or if that is unknown.
+    ends: Option<Timestamp>,
+    is_pinned: bool,
     by: String,
     reason: String,
+}
+
+impl Engaged {
+    /// Takes in one more change.
+    fn change(&mut self, change: &Value) {
+        let time = |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+        let engage = &change["engage"];
+        let end = time(&engage["expires"]["at"]).filter(|_| engage["expires"]["then"] == "release");
+        self.ends = match self.ends {
+            known if engage.is_null() => time(&change["extend"]["until"]).or(known).filter(|_| known.is_some()),
+            known if engage["add"] == true && !engage["expires"].is_null() => known.zip(end).map(|(a, b)| a.max(b)),
+            known if engage["add"] == true => known,
+            _ => end,
+        };
+        self.is_pinned = (self.is_pinned || change["pin"]["state"] == "engaged") && change["unpin"].is_null();
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        !self.is_pinned && self.ends.is_some_and(|end| end <= now)
+    }
 }
 
 /// The switches that changes after a generation left engaged, as the end of the audit has them.
@@ -96,7 +121,8 @@ fn engaged_since(audit: &Path, generation: u64) -> io::Result<BTreeMap<String, E
         }
     }
     let mut engaged = BTreeMap::<String, Engaged>::new();
-    for AuditRecord { by, switch, reason, scope_after, .. } in lost {
+    for AuditRecord { by, switch, reason, scope_after, change, what, .. } in lost {
+        let change = change.filter(|_| what != "propose").unwrap_or_default();
         let scopes = match switch {
             Some(switch) => serde_json::json!({ switch: scope_after }),
             None => scope_after.unwrap_or_default(),
@@ -107,11 +133,16 @@ fn engaged_since(audit: &Path, generation: u64) -> io::Result<BTreeMap<String, E
                 engaged.remove(&switch);
                 continue;
             };
+            let begins = || {
+                let (scope, reason) = (scope.clone(), reason.clone().unwrap_or_default());
+                Engaged { scope, ends: None, is_pinned: false, by: by.clone(), reason }
+            };
+            let known = engaged.entry(switch).or_insert_with(begins);
             // A pin, for one, changes no scope: the author of the engagement stays.
-            if engaged.get(&switch).is_none_or(|known| known.scope != scope) {
-                let reason = reason.clone().unwrap_or_default();
-                engaged.insert(switch, Engaged { scope, by: by.clone(), reason });
+            if known.scope != scope {
+                *known = Engaged { ends: known.ends, is_pinned: known.is_pinned, ..begins() };
             }
+            known.change(&change);
         }
     }
     Ok(engaged)
@@ -125,7 +156,8 @@ fn on_again(present: Option<&Document>, since: Option<BTreeMap<String, Engaged>>
         return unknown.to_owned();
     };
     let is_engaged = |id: &str| restored.switch(id).filter(|switch| switch.is_engaged(now));
-    let lost = since.iter().filter_map(|(id, Engaged { scope, by, reason })| {
+    let lost = since.iter().filter(|(_, engaged)| !engaged.is_over(now));
+    let lost = lost.filter_map(|(id, Engaged { scope, by, reason, .. })| {
         let except = match is_engaged(id).and_then(|switch| switch.engaged.as_ref()) {
             Some(engaged) if engaged.scope == *scope => return None,
             Some(engaged) => format!(" except {}", text::whom(engaged)),

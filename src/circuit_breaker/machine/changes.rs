@@ -147,9 +147,12 @@ impl Machine {
             self.traffic = None; // its buckets are numbered by the window
         }
         self.config = config;
-        // The round goes on under the new settings: with their time at most, and with the places they add.
+        // The round goes on under the new settings: with their places, and with their time at most.
         if let Mode::HalfOpen(probes) = &mut self.mode {
-            probes.adopt(&self.config.half_open, self.latest);
+            let (half_open, rules) = (&self.config.half_open, &self.config.rules);
+            let wait = self.config.unanswered_after.unwrap_or(self.unanswered_after);
+            let decision = probes.adopt(self.latest, half_open.timeout.max(wait), half_open, rules);
+            self.decide(decision, Reason::ProbesFailed, self.latest, Duration::ZERO);
         }
     }
 

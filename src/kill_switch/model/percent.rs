@@ -82,6 +82,11 @@ pub(crate) struct Share {
 }
 
 impl Share {
+    /// So much of a number.
+    pub(crate) fn of(self, number: u64) -> u64 {
+        ((u128::from(number) * u128::from(self.threshold)) >> 64) as u64
+    }
+
     pub(crate) fn contains(self, hash: u64) -> bool {
         mix(hash ^ self.seed) < self.threshold
     }

@@ -64,6 +64,11 @@ impl CompiledScope {
         self.compare(target, hash) == Match::Inside
     }
 
+    /// Its share of so many requests, if they are of many keys.
+    pub(crate) fn share_of(&self, requests: u64) -> u64 {
+        self.share.map_or(requests, |share| share.of(requests))
+    }
+
     /// As [`matches`](Self::matches), but distinguishes a request outside the scope from one that lacks a dimension.
     pub(crate) fn compare(&self, target: &Target<'_>, hash: &mut KeyHash<'_>) -> Match {
         let mut missing = 0;

@@ -4,7 +4,8 @@ use super::compiled_scope::{DIMENSIONS, Match};
 use crate::sync::{AtomicU64, Ordering};
 use std::fmt;
 
-/// Requests without one inside that make a scope doubtful. A tenant may be idle; a busy service rarely is.
+/// Requests without one inside that make a scope doubtful; of a share of the keys, as many more. A tenant may be idle; a
+/// busy service rarely is.
 const ASKED_MIN: u64 = 1_000;
 
 /// Requests that were held against one scope.
@@ -30,13 +31,14 @@ impl Effect {
         }
     }
 
-    pub(crate) fn doubt(&self) -> Option<Doubt> {
+    /// The reason, if there is one; `share_of` is the scope's share of so many requests.
+    pub(crate) fn doubt(&self, share_of: impl FnOnce(u64) -> u64) -> Option<Doubt> {
         let [asked, inside, undecided, missing] =
             [&self.asked, &self.inside, &self.undecided, &self.missing].map(|count| count.load(Ordering::Relaxed));
         if undecided > 0 {
             return Some(Doubt::Undecided { requests: undecided, missing });
         }
-        (inside == 0 && asked >= ASKED_MIN).then_some(Doubt::NobodyInside { requests: asked })
+        (inside == 0 && share_of(asked) >= ASKED_MIN).then_some(Doubt::NobodyInside { requests: asked })
     }
 }
 
@@ -90,10 +92,10 @@ mod tests {
     fn every_dimension_that_is_missing_is_told() {
         let effect = Effect::default();
         effect.count(Match::Inside);
-        assert_eq!(effect.doubt(), None);
+        assert_eq!(effect.doubt(|asked| asked), None);
         effect.count(Match::Undecided(0b10));
         effect.count(Match::Undecided(0b1_0000));
-        let doubt = effect.doubt().unwrap();
+        let doubt = effect.doubt(|asked| asked).unwrap();
         assert!(doubt.to_string().contains("2 requests passed because they state no tenant and no key"), "{doubt}");
     }
 
@@ -101,10 +103,10 @@ mod tests {
     fn a_scope_that_many_requests_were_outside_of_is_doubtful_until_one_is_inside() {
         let effect = Effect::default();
         (1..ASKED_MIN).for_each(|_| effect.count(Match::Outside));
-        assert_eq!(effect.doubt(), None);
+        assert_eq!(effect.doubt(|asked| asked), None);
         effect.count(Match::Outside);
-        assert!(effect.doubt().unwrap().to_string().contains("none of 1000 requests"));
+        assert!(effect.doubt(|asked| asked).unwrap().to_string().contains("none of 1000 requests"));
         effect.count(Match::Inside);
-        assert_eq!(effect.doubt(), None);
+        assert_eq!(effect.doubt(|asked| asked), None);
     }
 }

@@ -154,7 +154,9 @@ impl Gate {
 
     /// The reason why the scope in force does not block requests that it is meant for.
     pub(crate) fn doubt(&self) -> Option<Doubt> {
-        self.rule.load().as_ref()?.effect.doubt()
+        let rule = self.rule.load();
+        let Rule { scope, effect } = rule.as_deref()?;
+        effect.doubt(|asked| scope.share_of(asked))
     }
 
     /// Returns whether this doubt is another one than that of the last call.
@@ -193,7 +195,8 @@ impl Gate {
             SCOPED => {
                 let target = target.or_region(self.region.as_deref());
                 let rule = self.rule.load();
-                let Some(rule) = rule.as_deref() else { return State::Released }; // since the word was loaded
+                // Without one the word has changed since it was loaded, to engaged for everybody perhaps.
+                let Some(rule) = rule.as_deref() else { return self.look(&target, count) };
                 let found = rule.scope.compare(&target, &mut target.key_hash());
                 count(rule, found);
                 if found == Match::Inside { State::Engaged } else { State::Released }
@@ -237,6 +240,36 @@ mod tests {
         assert!(gate.is_released());
         gate.set(&GateState::Unknown);
         assert_eq!(gate.state(&Target::new()), State::Unknown);
+    }
+
+    #[test]
+    fn a_small_share_is_doubtful_only_after_as_many_more_requests() {
+        let gate = gate(OnUnknown::Allow);
+        gate.set(&GateState::Scoped(&Scope::new().percent(1.0), Sha256::NONE));
+        let outside = ["user-1", "user-2", "user-3"].map(|key| Target::new().key(key));
+        assert!(outside.iter().all(|target| gate.state(target) == State::Released));
+        let ask = |requests| outside.iter().cycle().take(requests).for_each(|target| _ = gate.decide(target));
+        ask(99_000);
+        assert_eq!(gate.doubt(), None);
+        ask(2_000);
+        assert!(gate.doubt().is_some());
+    }
+
+    #[test]
+    fn who_is_inside_of_a_scope_is_never_let_through_while_it_is_widened_to_all() {
+        let (gate, acme) = (gate(OnUnknown::Allow), Scope::new().tenant("acme"));
+        gate.set(&GateState::Engaged);
+        std::thread::scope(|threads| {
+            let changes = threads.spawn(|| {
+                for _ in 0..20_000 {
+                    gate.set(&GateState::Scoped(&acme, Sha256::NONE));
+                    gate.set(&GateState::Engaged);
+                }
+            });
+            while !changes.is_finished() {
+                assert_eq!(gate.state(&Target::new().tenant("acme")), State::Engaged);
+            }
+        });
     }
 
     #[test]

@@ -62,8 +62,10 @@ impl Player {
         match step {
             Step::Admit => {
                 let admitted = self.admit()?;
-                self.in_flight.extend(admitted);
-                self.compare_probes()?;
+                if admitted.is_some() {
+                    self.in_flight.extend(admitted);
+                    self.compare_probes()?; // new settings may have fewer places than are taken
+                }
             }
             Step::End { which, how } if !self.in_flight.is_empty() => {
                 let (permit, call) = self.in_flight.swap_remove(which % self.in_flight.len());

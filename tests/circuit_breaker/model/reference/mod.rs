@@ -250,10 +250,11 @@ impl Reference {
         }
         self.settings = settings;
         if self.state == State::HalfOpen {
-            // The round goes on: not longer than the new settings allow, and with the places they add.
+            // The round goes on: not longer than the new settings allow, and with their places.
             let until = after(self.now, self.settings.half_open.timeout);
             self.round.until = self.round.until.into_iter().chain(until).min();
-            self.round.places = self.round.places.max(self.settings.half_open.places);
+            self.round.places = self.settings.half_open.places;
+            self.end_without_places(0);
         }
         self.answer();
     }

@@ -61,7 +61,7 @@ impl Reference {
         self.settings.half_open.timeout.max(self.settings.unanswered_after)
     }
 
-    fn end_without_places(&mut self, at_least: u64) {
+    pub(super) fn end_without_places(&mut self, at_least: u64) {
         let round = &self.round;
         if round.unanswered >= round.places || round.in_flight == 0 && round.used_up >= round.places {
             self.end_by_what_is_there(Reason::ProbesFailed, Reason::NoAnswer, self.now, at_least);
