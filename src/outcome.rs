@@ -181,10 +181,10 @@ pub trait Settle {
     /// Records that the head says nothing bad and that the body decides the outcome.
     fn streams(&mut self) {}
 
-    /// Records a frame of the response's body, which restarts the stall timer.
-    fn progressed(&mut self) {}
+    /// Records that a frame of the response's body is awaited, which starts the stall timer anew.
+    fn awaits_frame(&mut self) {}
 
-    /// Returns whether the body has stalled: no frame for as long as
+    /// Returns whether the body has stalled: a frame has been awaited for as long as
     /// [`stall_after`](crate::circuit_breaker::CircuitBreakerBuilder::stall_after) says.
     fn is_stalled(&self) -> bool {
         false
@@ -273,19 +273,21 @@ impl<G: Settle> Settle for Option<G> {
         }
     }
 
+    #[inline]
     fn streams(&mut self) {
         if let Some(guard) = self {
             guard.streams();
         }
     }
 
+    #[inline]
     fn is_inbound(&self) -> bool {
         self.as_ref().is_some_and(G::is_inbound)
     }
 
-    fn progressed(&mut self) {
+    fn awaits_frame(&mut self) {
         if let Some(guard) = self {
-            guard.progressed();
+            guard.awaits_frame();
         }
     }
 
