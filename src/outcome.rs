@@ -232,20 +232,34 @@ pub(crate) fn of_opaque_error() -> Classification {
 /// 437 instructions of a call through three mechanisms.
 #[inline]
 pub(crate) fn on_behalf_of<G: Settle, T>(guard: &mut G, foreign: impl FnOnce() -> T) -> T {
-    struct Unwinding<'a, G: Settle>(&'a mut G);
+    let running = OnBehalf::begin(guard);
+    let result = foreign();
+    running.end();
+    result
+}
 
-    impl<G: Settle> Drop for Unwinding<'_, G> {
-        #[cold]
-        fn drop(&mut self) {
-            self.0.panicked();
-        }
+/// [`on_behalf_of`] without a closure, into which a request would be copied.
+pub(crate) struct OnBehalf<'a, G: Settle>(&'a mut G);
+
+impl<'a, G: Settle> OnBehalf<'a, G> {
+    #[inline]
+    pub(crate) fn begin(guard: &'a mut G) -> Self {
+        forget_rejection();
+        Self(guard)
     }
 
-    let unwinding = Unwinding(guard);
-    forget_rejection();
-    let result = foreign();
-    std::mem::forget(unwinding);
-    result
+    /// User code has returned.
+    #[inline]
+    pub(crate) fn end(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<G: Settle> Drop for OnBehalf<'_, G> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.panicked();
+    }
 }
 
 impl Settle for () {
