@@ -73,22 +73,22 @@ pub(super) fn finish<C: Classify<R, E>, R, E, X, G: Settle>(
     recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
     carry: impl FnOnce(E) -> X,
 ) -> Result<C::Response<G>, X> {
-    let held_on = match judge(&result, permit, classifier) {
-        Classified::AtEnd => permit.take(),
-        Classified::Now(classification) => {
-            permit.settle(classification);
-            if has_failed(classification.outcome()) {
-                let is_fallback;
-                (result, is_fallback) = recover(result);
-                if is_fallback {
-                    permit.fallback_used();
-                }
-            }
-            None
-        }
+    let Classified::Now(classification) = judge(&result, permit, classifier) else {
+        return match result {
+            Ok(response) => Ok(classifier.watch(response, permit.take())),
+            Err(error) => Err(carry(error)),
+        };
     };
+    permit.settle(classification);
+    if has_failed(classification.outcome()) {
+        let is_fallback;
+        (result, is_fallback) = recover(result);
+        if is_fallback {
+            permit.fallback_used();
+        }
+    }
     match result {
-        Ok(response) => Ok(classifier.watch(response, held_on)),
+        Ok(response) => Ok(classifier.watch(response, None)),
         Err(error) => Err(carry(error)),
     }
 }

@@ -236,10 +236,7 @@ impl<H: PermitOwner> Settle for Permit<H> {
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Settled {
             self.phase = Phase::Settled;
-            let is_slow = match self.was_slow {
-                Some(was_slow) if self.is_flowing => was_slow,
-                _ => self.ticket.is_timed() && self.end_timed(classification.outcome()),
-            };
+            let is_slow = self.ticket.is_timed() && self.end_timed(classification.outcome());
             self.holder.record(&self.ticket, classification, is_slow);
         }
     }
@@ -263,8 +260,12 @@ impl<H: PermitOwner> Settle for Permit<H> {
         self.holder.record_head(&mut self.ticket);
         self.learn(Outcome::Success);
         self.is_flowing = true;
-        self.was_slow.get_or_insert(false); // it was answered while it was not timed
-        self.ticket.started = Instant::NEVER; // no frame is awaited
+        if self.was_slow == Some(true) {
+            self.awaits_frame(); // its end looks at a timed call only
+        } else {
+            self.was_slow = Some(false); // also if it was answered while it was not timed
+            self.ticket.started = Instant::NEVER; // no frame is awaited
+        }
     }
 
     fn awaits_frame(&mut self) {
