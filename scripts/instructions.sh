@@ -29,26 +29,26 @@ ours-count-static  closed  202  0
 ours-count         closed  259  0
 ours-time-static   closed  278  0
 ours-slow-calls    closed  407  0
-ours-responder     open    214  0
+ours-responder     open    210  0
 ours-count-static  open    417  1
 ours-bulkhead-static     admitting  276  0
 ours-bulkhead            admitting  330  0
 ours-bulkhead-queue      admitting  277  0
-ours-bulkhead-responder  admitting  255  0
+ours-bulkhead-responder  admitting  239  0
 ours-bulkhead-permit     admitting  151  0
 ours-bulkhead-permit     rejecting  102  0
 ours-bulkhead-responder  rejecting  254  0
 ours-bulkhead-static     rejecting  440  1
-ours-stack               admitting  491  0
+ours-stack               admitting  456  0
 ours-switch-released     admitting   21  0
 ours-switch-released     rejecting  110  0
 ours-switch-check        admitting   53  0
-ours-switch-scoped       admitting  528  0
+ours-switch-scoped       admitting  486  0
 ours-stack-switch        admitting  484  0
 ours-switch-16           admitting 3470  0
-ours-signals-static      admitting  412  0
+ours-signals-static      admitting  405  0
 ours-signals             admitting  468  0
-ours-signals-segments    admitting  520  0
+ours-signals-segments    admitting  504  0
 '
 
 cargo build --quiet --release --manifest-path benches/Cargo.toml --bin count --no-default-features --features ours

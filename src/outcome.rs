@@ -181,10 +181,10 @@ pub trait Settle {
     /// Records that the head says nothing bad and that the body decides the outcome.
     fn streams(&mut self) {}
 
-    /// Records a frame of the response's body, which restarts the stall timer.
-    fn progressed(&mut self) {}
+    /// Records that a frame of the response's body is awaited, which starts the stall timer anew.
+    fn awaits_frame(&mut self) {}
 
-    /// Returns whether the body has stalled: no frame for as long as
+    /// Returns whether the body has stalled: a frame has been awaited for as long as
     /// [`stall_after`](crate::circuit_breaker::CircuitBreakerBuilder::stall_after) says.
     fn is_stalled(&self) -> bool {
         false
@@ -232,20 +232,34 @@ pub(crate) fn of_opaque_error() -> Classification {
 /// 437 instructions of a call through three mechanisms.
 #[inline]
 pub(crate) fn on_behalf_of<G: Settle, T>(guard: &mut G, foreign: impl FnOnce() -> T) -> T {
-    struct Unwinding<'a, G: Settle>(&'a mut G);
+    let running = OnBehalf::begin(guard);
+    let result = foreign();
+    running.end();
+    result
+}
 
-    impl<G: Settle> Drop for Unwinding<'_, G> {
-        #[cold]
-        fn drop(&mut self) {
-            self.0.panicked();
-        }
+/// [`on_behalf_of`] without a closure, into which a request would be copied.
+pub(crate) struct OnBehalf<'a, G: Settle>(&'a mut G);
+
+impl<'a, G: Settle> OnBehalf<'a, G> {
+    #[inline]
+    pub(crate) fn begin(guard: &'a mut G) -> Self {
+        forget_rejection();
+        Self(guard)
     }
 
-    let unwinding = Unwinding(guard);
-    forget_rejection();
-    let result = foreign();
-    std::mem::forget(unwinding);
-    result
+    /// User code has returned.
+    #[inline]
+    pub(crate) fn end(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<G: Settle> Drop for OnBehalf<'_, G> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.panicked();
+    }
 }
 
 impl Settle for () {
@@ -273,19 +287,21 @@ impl<G: Settle> Settle for Option<G> {
         }
     }
 
+    #[inline]
     fn streams(&mut self) {
         if let Some(guard) = self {
             guard.streams();
         }
     }
 
+    #[inline]
     fn is_inbound(&self) -> bool {
         self.as_ref().is_some_and(G::is_inbound)
     }
 
-    fn progressed(&mut self) {
+    fn awaits_frame(&mut self) {
         if let Some(guard) = self {
-            guard.progressed();
+            guard.awaits_frame();
         }
     }
 

@@ -11,7 +11,7 @@ use super::release_point::{ReleasePoint, UntilResponse};
 use super::select::Select;
 use crate::classify::{AnyResult, Classify};
 use crate::guarded::{Progress, State, wrapper};
-use crate::outcome::on_behalf_of;
+use crate::outcome::{OnBehalf, on_behalf_of};
 use crate::reject::{AsError, OnReject, is_inbound};
 use std::borrow::Cow;
 use std::task::{Context, Poll, ready};
@@ -74,7 +74,9 @@ where
             && let Some(mut permit) = Held::try_enter_fast(holder)
         {
             // The permit exists before the call, which may panic.
-            let future = on_behalf_of(&mut permit, || self.inner.call(request));
+            let running = OnBehalf::begin(&mut permit);
+            let future = self.inner.call(request);
+            running.end();
             let state = State::Called { future, guard: Some(permit) };
             return ResponseFuture { state, hold, classifier, on_reject };
         }

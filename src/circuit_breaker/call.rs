@@ -142,9 +142,8 @@ where
             *this.permit = Some(ask()?);
         }
         let guard = this.permit.as_mut().expect("polled after it was ready");
-        let result = ready!(poll_call(this.future, guard, *this.classifier, cx));
-        let result = finish(result, this.permit, *this.classifier, |failed| (failed, false));
-        Poll::Ready(result.map_err(CallError::Inner))
+        let result = ready!(poll_call(this.future, guard, cx));
+        Poll::Ready(finish(result, this.permit, *this.classifier, |failed| (failed, false), CallError::Inner))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::permit::Permit;
 use crate::classify::{Classified, Classify};
-use crate::guarded::{Judged, State, StateProjected, has_failed, poll_call};
+use crate::guarded::{State, StateProjected, has_failed, judge, poll_call};
 use crate::outcome::Settle;
 use crate::reject::OnReject;
 use pin_project_lite::pin_project;
@@ -51,8 +51,8 @@ where
         match this.state.project() {
             StateProjected::Called { future, guard } => {
                 let permit = guard.as_mut().expect("polled after it was ready");
-                let result = ready!(poll_call(future, permit, classifier, cx));
-                Poll::Ready(finish(result, guard, classifier, |failed| on_reject.recover(failed)).map_err(P::carry))
+                let result = ready!(poll_call(future, permit, cx));
+                Poll::Ready(finish(result, guard, classifier, |failed| on_reject.recover(failed), P::carry))
             }
             StateProjected::Deferred { deferred } => match *deferred {},
             StateProjected::Rejected { rejection } => {
@@ -66,19 +66,29 @@ where
 /// Settles the call, or hands the permit on to the response's body.
 #[expect(clippy::inline_always, reason = "as `poll_call`")]
 #[inline(always)]
-pub(super) fn finish<C: Classify<R, E>, R, E, G: Settle>(
-    (result, verdict): Judged<R, E>,
+pub(super) fn finish<C: Classify<R, E>, R, E, X, G: Settle>(
+    mut result: Result<R, E>,
     permit: &mut Option<G>,
     classifier: &C,
     recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
-) -> Result<C::Response<G>, E> {
-    let Classified::Now(classification) = verdict else {
-        return result.map(|response| classifier.watch(response, permit.take()));
+    carry: impl FnOnce(E) -> X,
+) -> Result<C::Response<G>, X> {
+    let Classified::Now(classification) = judge(&result, permit, classifier) else {
+        return match result {
+            Ok(response) => Ok(classifier.watch(response, permit.take())),
+            Err(error) => Err(carry(error)),
+        };
     };
     permit.settle(classification);
-    let (result, is_fallback) = if has_failed(classification.outcome()) { recover(result) } else { (result, false) };
-    if is_fallback {
-        permit.fallback_used();
+    if has_failed(classification.outcome()) {
+        let is_fallback;
+        (result, is_fallback) = recover(result);
+        if is_fallback {
+            permit.fallback_used();
+        }
     }
-    result.map(|response| classifier.watch(response, None))
+    match result {
+        Ok(response) => Ok(classifier.watch(response, None)),
+        Err(error) => Err(carry(error)),
+    }
 }

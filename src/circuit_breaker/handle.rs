@@ -212,6 +212,7 @@ impl Owner for CircuitBreaker {
         self.shared.record_locked(ticket, classification, is_slow, left);
     }
 
+    #[inline]
     fn record_head(&self, ticket: &mut Ticket) {
         self.shared.record_head(ticket);
     }

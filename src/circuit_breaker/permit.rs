@@ -274,15 +274,20 @@ impl<H: PermitOwner> Settle for Permit<H> {
         }
     }
 
+    #[inline]
     fn streams(&mut self) {
         self.holder.record_head(&mut self.ticket);
         self.learn(Outcome::Success);
         self.is_flowing = true;
-        self.progressed();
+        if self.was_slow == Some(true) {
+            self.awaits_frame(); // its end looks at a timed call only
+        } else {
+            self.was_slow = Some(false); // also if it was answered while it was not timed
+            self.ticket.started = Instant::NEVER; // no frame is awaited
+        }
     }
 
-    fn progressed(&mut self) {
-        self.was_slow.get_or_insert(false); // it was answered while it was not timed
+    fn awaits_frame(&mut self) {
         self.ticket.started = self.holder.stopwatch().clock.coarse();
     }
 

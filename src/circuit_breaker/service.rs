@@ -9,7 +9,7 @@ use super::ticket::Ticket;
 use super::waiters::Place;
 use crate::classify::{Auto, Classify};
 use crate::guarded::{State, settle_broken, wrapper};
-use crate::outcome::{Settle, Side, on_behalf_of};
+use crate::outcome::{OnBehalf, Settle, Side};
 use crate::reject::{AsError, OnReject, Rejected, is_inbound};
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
@@ -127,7 +127,9 @@ where
     S: Service<Request>,
     G: Settle,
 {
-    let future = on_behalf_of(&mut permit, || inner.call(request));
+    let running = OnBehalf::begin(&mut permit);
+    let future = inner.call(request);
+    running.end();
     ResponseFuture::new(State::Called { future, guard: Some(permit) }, classifier, on_reject)
 }
 

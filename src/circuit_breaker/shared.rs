@@ -140,6 +140,7 @@ impl Shared {
     }
 
     /// Records the head of a response whose body decides the outcome, if that means something.
+    #[inline]
     pub(crate) fn record_head(&self, ticket: &mut Ticket) {
         // Acquire: pairs with the store in `mirror`.
         if !ticket.part.is_plain() || self.word.load(Ordering::Acquire) & AWAITS_ANSWER != 0 {

@@ -8,7 +8,7 @@ use crate::clock::Instant;
 pub struct Ticket {
     pub(super) generation: u64,
     pub(super) part: Part,
-    /// Start of the call, later the last sign of life of its body; `NEVER` as long as nothing needs it.
+    /// Start of the call, later of the wait for the next part of its body; `NEVER` as long as nothing needs it.
     pub(super) started: Instant,
 }
 

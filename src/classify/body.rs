@@ -4,7 +4,7 @@ use super::errors::of_error;
 use super::grpc;
 use crate::outcome::{Classification, Outcome, Settle, Side, on_behalf_of};
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::fmt;
@@ -57,12 +57,13 @@ enum Progress {
 }
 
 impl<B: Body, G: Settle> WatchBody<B, G> {
+    #[inline]
     pub(crate) fn watch(response: Response<B>, guard: Option<G>) -> Response<Self> {
-        let is_grpc = crate::reject::is_grpc(response.headers());
+        let is_grpc = guard.is_some() && crate::reject::is_grpc(response.headers());
         let is_by_caller = response.status().is_client_error();
         response.map(|body| {
             let mut watch = Watch { guard, is_grpc, is_by_caller, has_flowed: false, progress: Progress::Idle };
-            if body.is_end_stream() {
+            if watch.guard.is_some() && body.is_end_stream() {
                 watch.end(); // a client may never poll such a body
             }
             Self { inner: Inner::Body { body }, watch }
@@ -83,10 +84,11 @@ impl<B, G: Settle> WatchBody<B, G> {
 }
 
 impl<G: Settle> Watch<G> {
+    /// Where the guard is: moving it out takes longer than to settle it.
+    #[inline]
     fn settle(&mut self, classification: impl Into<Classification>) {
-        if let Some(mut guard) = self.guard.take() {
-            guard.settle(classification.into());
-        }
+        self.guard.settle(classification.into());
+        self.guard = None;
     }
 
     fn side(&self) -> Side {
@@ -103,21 +105,46 @@ impl<G: Settle> Watch<G> {
         self.settle(if self.is_by_caller { success.by_caller() } else { success });
     }
 
-    fn see<T, E: 'static>(&mut self, frame: Option<&Result<Frame<T>, E>>) {
+    /// Looks at a frame, after which the body may be at its end.
+    #[inline]
+    fn see<T, E: 'static>(&mut self, frame: Option<&Result<Frame<T>, E>>, is_end_stream: impl FnOnce() -> bool) {
         match frame {
-            None => self.end(),
+            Some(Ok(frame)) if frame.is_data() => {
+                // hyper may not poll for the final `None`
+                if is_end_stream() {
+                    self.end();
+                }
+            }
+            Some(Ok(frame)) => self.see_trailers(frame.trailers_ref()),
             Some(Err(error)) => self.settle(of_error(error)),
-            Some(Ok(frame)) => match frame.trailers_ref().map(|trailers| grpc::of_headers(trailers, self.side())) {
-                None => {}
-                Some(Some(status)) => self.settle(status),
-                Some(None) => self.end(), // nothing follows trailers
-            },
+            None => self.end(),
+        }
+    }
+
+    #[inline(never)]
+    fn see_trailers(&mut self, trailers: Option<&HeaderMap>) {
+        match trailers.map(|trailers| grpc::of_headers(trailers, self.side())) {
+            None => {}
+            Some(Some(status)) => self.settle(status),
+            Some(None) => self.end(), // nothing follows trailers
         }
     }
 }
 
 impl<G: Settle> Drop for Watch<G> {
+    #[inline]
     fn drop(&mut self) {
+        if self.guard.is_some() {
+            self.leave();
+        }
+    }
+}
+
+impl<G: Settle> Watch<G> {
+    /// Settles a body that is dropped before its end.
+    #[cold]
+    #[inline(never)]
+    fn leave(&mut self) {
         // A caller that drops a flowing stream says nothing about it; one that drops a stalled stream does.
         let has_enough = match self.progress {
             Progress::Idle => self.has_flowed || !self.is_grpc,
@@ -142,19 +169,22 @@ impl<B: Body<Data = Bytes, Error: 'static>, G: Settle> Body for WatchBody<B, G> 
             InnerProjected::Own { bytes } => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             InnerProjected::Body { body } => body,
         };
-        this.watch.progress = Progress::Inside;
-        let polled = on_behalf_of(&mut this.watch.guard, || body.as_mut().poll_frame(cx));
+        let watch = this.watch;
+        if watch.guard.is_none() {
+            return body.poll_frame(cx);
+        }
+        let was_idle = std::mem::replace(&mut watch.progress, Progress::Inside) == Progress::Idle;
+        let polled = on_behalf_of(&mut watch.guard, || body.as_mut().poll_frame(cx));
         let Poll::Ready(frame) = &polled else {
-            this.watch.progress = if this.watch.has_flowed { Progress::Flowing } else { Progress::Begun };
+            watch.progress = if watch.has_flowed { Progress::Flowing } else { Progress::Begun };
+            if was_idle {
+                watch.guard.awaits_frame();
+            }
             return Poll::Pending;
         };
-        this.watch.progress = Progress::Idle;
-        this.watch.has_flowed = true;
-        this.watch.guard.progressed();
-        this.watch.see(frame.as_ref());
-        if body.is_end_stream() {
-            this.watch.end(); // hyper may not poll for the final `None`
-        }
+        watch.progress = Progress::Idle;
+        watch.has_flowed = true;
+        watch.see(frame.as_ref(), || body.is_end_stream());
         polled
     }
 

@@ -27,6 +27,7 @@ impl<B: Body + 'static, E: 'static> Classify<Response<B>, E> for Auto {
         with_body(result, Inbound, of_status)
     }
 
+    #[inline]
     fn watch<G: Settle>(&self, response: Response<B>, guard: Option<G>) -> Self::Response<G> {
         WatchBody::watch(response, guard)
     }
@@ -109,6 +110,7 @@ impl<B: Body + 'static, E: 'static> Classify<Response<B>, E> for StatusRules {
         with_body(result, Inbound, |status, side| self.of_status(status, side))
     }
 
+    #[inline]
     fn watch<G: Settle>(&self, response: Response<B>, guard: Option<G>) -> Self::Response<G> {
         WatchBody::watch(response, guard)
     }

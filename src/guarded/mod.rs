@@ -6,6 +6,6 @@ mod deferred;
 mod state;
 
 pub(crate) use accessors::wrapper;
-pub(crate) use call::{Judged, has_failed, poll_call, settle_broken};
+pub(crate) use call::{has_failed, judge, poll_call, settle_broken};
 pub(crate) use deferred::{Admission, Progress};
 pub(crate) use state::{State, StateProjected};

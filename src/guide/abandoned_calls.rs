@@ -71,7 +71,7 @@
 //! | breaks | failure | failure |
 //! | is left before its first part | abandoned | abandoned |
 //! | is left while parts come, or by a reader that had enough | success | ignored |
-//! | is left after a silence of [`stall_after`](crate::circuit_breaker::CircuitBreakerBuilder::stall_after) (60 s) | unanswered | unanswered |
+//! | is left after the next part was awaited for [`stall_after`](crate::circuit_breaker::CircuitBreakerBuilder::stall_after) (60 s) | unanswered | unanswered |
 //!
 //! A bulkhead's permit ends with the head, or with the body after
 //! [`until_body_end`](crate::bulkhead::BulkheadLayer::until_body_end).

@@ -5,11 +5,11 @@ use super::future::finish;
 use super::guards::{Guards, GuardsOf};
 use super::layer::Protect;
 use super::targets::{Anyone, CallTargets};
-use crate::bulkhead::{self, outcome};
+use crate::bulkhead;
 use crate::circuit_breaker;
 use crate::classify::{Auto, ByType, Classify};
 use crate::guarded::{Admission as _, poll_call};
-use crate::outcome::{Outcome, Side};
+use crate::outcome::Side;
 use crate::reject::{AsError, CallError, Rejected};
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -201,9 +201,8 @@ where
             *this.stage = Stage::Called(pending.admit()?);
         }
         let Stage::Called(guards) = this.stage else { unreachable!("it has been let through") };
-        let judged = ready!(poll_call(this.future, guards, *this.classifier, cx));
-        let load = guards.bulkhead.as_ref().map_or(Outcome::Ignored, |_| outcome(*this.load, &judged.0));
-        let result = finish(judged, load, guards, *this.classifier, |failed| (failed, false));
-        Poll::Ready(result.map_err(CallError::Inner))
+        let result = ready!(poll_call(this.future, guards, cx));
+        let recover = |failed| (failed, false);
+        Poll::Ready(finish(result, guards, *this.classifier, *this.load, recover, CallError::Inner))
     }
 }

@@ -5,7 +5,7 @@ use super::guards::Guards;
 use crate::bulkhead::{self, Bulkhead, outcome};
 use crate::circuit_breaker::{self, CircuitBreaker};
 use crate::classify::{AnyResult, Classified, Classify};
-use crate::guarded::{Judged, Progress, StateProjected, has_failed, poll_call, settle_broken};
+use crate::guarded::{Progress, StateProjected, has_failed, judge, poll_call, settle_broken};
 use crate::outcome::{Outcome, Settle};
 use crate::reject::OnReject;
 use pin_project_lite::pin_project;
@@ -53,10 +53,9 @@ where
         }
         match this.state.project() {
             StateProjected::Called { future, guard } => {
-                let judged = ready!(poll_call(future, guard, classifier, cx));
-                let load = guard.bulkhead.as_ref().map_or(Outcome::Ignored, |_| outcome(&*this.load, &judged.0));
+                let result = ready!(poll_call(future, guard, cx));
                 let recover = |failed| on_reject.recover(failed);
-                Poll::Ready(finish(judged, load, guard, classifier, recover).map_err(P::carry))
+                Poll::Ready(finish(result, guard, classifier, &*this.load, recover, P::carry))
             }
             StateProjected::Rejected { rejection } => {
                 let rejection = rejection.take().expect("polled after it was ready");
@@ -67,39 +66,47 @@ where
     }
 }
 
-/// Settles the permits, or hands them on to the response's body. `load` is the bulkhead's own verdict.
+/// Settles the permits, or hands them on to the response's body. `load` is the bulkhead's own classifier.
 #[inline]
-pub(super) fn finish<C, R, E, B, H>(
-    (result, verdict): Judged<R, E>,
-    load: Outcome,
+pub(super) fn finish<C, R, E, X, L, B, H>(
+    mut result: Result<R, E>,
     guards: &mut Guards<B, H>,
     classifier: &C,
+    load: &L,
     recover: impl FnOnce(Result<R, E>) -> (Result<R, E>, bool),
-) -> Result<C::Response<Guards<B, H>>, E>
+    carry: impl FnOnce(E) -> X,
+) -> Result<C::Response<Guards<B, H>>, X>
 where
     C: Classify<R, E>,
+    L: Classify<R, E>,
     B: circuit_breaker::PermitOwner,
     H: bulkhead::PermitOwner,
 {
-    let Classified::Now(classification) = verdict else {
-        match guards.held_on() {
-            Some(permit) => permit.answered(load),
-            None => guards.release_bulkhead(load),
+    let verdict = judge(&result, guards, classifier);
+    let load = guards.bulkhead.as_ref().map_or(Outcome::Ignored, |_| outcome(load, &result));
+    if let Classified::Now(classification) = verdict {
+        guards.breaker.settle(classification);
+        if has_failed(classification.outcome()) {
+            let is_fallback;
+            (result, is_fallback) = recover(result);
+            if is_fallback {
+                guards.fallback_used();
+            }
         }
-        return result.map(|response| classifier.watch(response, Some(std::mem::take(guards))));
-    };
-    guards.breaker.settle(classification);
-    let (result, is_fallback) = if has_failed(classification.outcome()) { recover(result) } else { (result, false) };
-    if is_fallback {
-        guards.fallback_used();
     }
+    let mut goes_on = verdict == Classified::AtEnd;
     match guards.held_on() {
-        Some(permit) if result.is_ok() => permit.answered(load),
-        _ => {
-            guards.release_bulkhead(load);
-            return result.map(|response| classifier.watch(response, None));
+        Some(permit) if result.is_ok() => {
+            permit.answered(load);
+            if let Classified::Now(classification) = verdict {
+                guards.bulkhead.settle(classification); // and the permit is held on
+            }
+            goes_on = true;
         }
+        _ => guards.release_bulkhead(load),
     }
-    guards.bulkhead.settle(classification); // and the permit is held on
-    result.map(|response| classifier.watch(response, Some(std::mem::take(guards))))
+    match result {
+        Ok(response) => Ok(classifier.watch(response, goes_on.then(|| std::mem::take(guards)))),
+        Err(error) => Err(carry(error)),
+    }
 }

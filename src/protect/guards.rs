@@ -67,6 +67,7 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Settle for Guard
         self.breaker.answered();
     }
 
+    #[inline]
     fn streams(&mut self) {
         self.breaker.streams();
     }
@@ -76,8 +77,8 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Settle for Guard
         self.breaker.is_inbound()
     }
 
-    fn progressed(&mut self) {
-        self.breaker.progressed();
+    fn awaits_frame(&mut self) {
+        self.breaker.awaits_frame();
     }
 
     fn is_stalled(&self) -> bool {

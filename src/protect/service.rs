@@ -9,7 +9,7 @@ use crate::bulkhead::{self, Bulkhead};
 use crate::circuit_breaker::{self, CircuitBreaker, Permit, Place};
 use crate::classify::{AnyResult, Auto, Classify};
 use crate::guarded::{Progress, State, settle_broken, wrapper};
-use crate::outcome::on_behalf_of;
+use crate::outcome::OnBehalf;
 use crate::reject::{AsError, OnReject, Rejected, is_inbound};
 use crate::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -85,15 +85,13 @@ where
         if !self.is_unasked
             && let Some(guards) = self.layer.mechanisms.try_enter_fast(is_inbound, &mut request)
         {
-            let state = start(&mut self.inner, request, guards);
-            return self.future(state);
+            return self.start(request, guards);
         }
         let chosen = self.layer.mechanisms.choose(&request);
         match chosen.enter(!self.is_unasked, is_inbound) {
             Ok(Begun::Free(mut guards)) => {
                 guards.time_upload(&mut request, is_inbound);
-                let state = start(&mut self.inner, request, guards);
-                self.future(state)
+                self.start(request, guards)
             }
             Ok(Begun::Held(held)) => {
                 let mut pending = Pending::new(chosen, held, is_inbound);
@@ -105,21 +103,26 @@ where
     }
 }
 
-/// Calls the service under its permits.
-#[inline]
-fn start<S, Request, D, Rejection, B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner>(
-    inner: &mut S,
-    request: Request,
-    mut guards: Guards<B, H>,
-) -> State<S::Future, Guards<B, H>, D, Rejection>
-where
-    S: Service<Request>,
-{
-    let future = on_behalf_of(&mut guards, || inner.call(request));
-    State::Called { future, guard: guards }
-}
-
 impl<S, T, C: Clone, P: Clone, L: Clone, B, H> ProtectService<S, T, C, P, L, B, H> {
+    /// Calls the service under its permits.
+    #[inline]
+    fn start<Request, Rejection, G: circuit_breaker::PermitOwner, I: bulkhead::PermitOwner>(
+        &mut self,
+        request: Request,
+        mut guard: Guards<G, I>,
+    ) -> ResponseFuture<S, Request, S::Future, C, P, Rejection, L, G, I>
+    where
+        S: Service<Request>,
+    {
+        let running = OnBehalf::begin(&mut guard);
+        let future = self.inner.call(request);
+        running.end();
+        // Not by way of `future`: a state is copied.
+        let Protect { classifier, on_reject, load, .. } = &*self.layer;
+        let (classifier, on_reject, load) = (classifier.clone(), on_reject.clone(), load.clone());
+        ResponseFuture { state: State::Called { future, guard }, classifier, on_reject, load }
+    }
+
     #[inline]
     fn future<Request, Rejection, G: circuit_breaker::PermitOwner, I: bulkhead::PermitOwner>(
         &self,

@@ -2,7 +2,7 @@
 
 use super::observation::Observation;
 use crate::classify::{Classified, Classify};
-use crate::guarded::poll_call;
+use crate::guarded::{judge, poll_call};
 use crate::outcome::Settle as _;
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -42,7 +42,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let observation = this.observation.as_mut().expect("polled after it was ready");
-        let (result, verdict) = ready!(poll_call(this.future, observation, this.classifier, cx));
+        let result = ready!(poll_call(this.future, observation, cx));
+        let verdict = judge(&result, observation, this.classifier);
         Poll::Ready(match verdict {
             Classified::Now(classification) => {
                 this.observation.settle(classification);

@@ -329,7 +329,7 @@ fn a_keys_circuit_decides_as_the_plain_breaker_does() {
                 permits[at].answered();
                 permits[at].streams();
             }
-            _ => permits[at].progressed(),
+            _ => permits[at].awaits_frame(),
         }
     }
     for seed in 0..30 {

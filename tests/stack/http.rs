@@ -175,6 +175,19 @@ async fn giving_up_on_a_stalled_body_is_abandonment() {
 }
 
 #[tokio::test]
+async fn a_pause_of_the_reader_is_no_stall_of_the_body() {
+    let (clock, time) = Clock::manual();
+    let breaker = CircuitBreaker::builder("upstream").clock(clock).build().unwrap();
+    let response = breaker.wrap(hyper_client()).oneshot(get(upstream().await, "/stalls")).await.unwrap();
+    let mut body = response.into_body();
+    soon("the first part", body.frame()).await.unwrap().unwrap();
+    time.advance(Duration::from_secs(60));
+    assert!(body.frame().now_or_never().is_none());
+    drop(body);
+    assert_eq!(counted(&breaker), SUCCESS);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_a_stalled_server_is_abandonment_there() {
     let (clock, time) = Clock::manual();
     let breaker = CircuitBreaker::builder("handlers").clock(clock).build().unwrap();

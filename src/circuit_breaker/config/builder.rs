@@ -126,8 +126,8 @@ setters! { CircuitBreakerBuilder<T>.settings:
     /// shorter counts hedges and impatient callers.
     pub fn unanswered_after(wait: impl Into<Option<Duration>>) = wait.into();
 
-    /// How long a response's body may be silent before a caller that leaves it counts as one without an answer.
-    /// Default: 60 s. Valid: above 0.
+    /// How long the next part of a response's body may be awaited before a caller that leaves counts as one without an
+    /// answer. A pause of the reader does not count. Default: 60 s. Valid: above 0.
     ///
     /// Longer than the keep-alives of your event streams, which are 15 to 30 s as a rule.
     pub fn stall_after(silence: Duration);
