@@ -3,6 +3,7 @@
 mod actuators;
 mod alerts;
 mod alone;
+mod combined;
 mod commands;
 mod controller;
 mod haproxy;

@@ -2,7 +2,7 @@
 
 use super::event::{Action, Ask, Job};
 use super::retreat::Cause;
-use super::state::{End, Rollout, State, Window};
+use super::state::{Doing, End, Rollout, State, Window};
 use crate::rollback::plan::{Gate, Level};
 use std::time::Duration;
 
@@ -45,9 +45,18 @@ impl Rollout {
                 if self.paused.is_none() {
                     self.paused = Some((by.to_owned(), reason.to_owned(), at));
                 }
-                Ok(format!("paused at {} %; a verdict still rolls back", self.weight))
+                let next = match &self.doing {
+                    Some(Doing { job: Job::Move { weight, .. }, due: None, .. }) if *weight > self.weight => {
+                        format!(", when {weight} % are set")
+                    }
+                    _ => String::new(),
+                };
+                Ok(format!("paused at {} %{next}; a verdict still rolls back", self.weight))
             }
             Ask::Resume => self.resume(at, out),
+            Ask::Disable { .. } if self.is_retreat() => {
+                Err("it is rolling back, which a maintenance window does not stop".to_owned())
+            }
             Ask::Disable { seconds } => {
                 let until = at.saturating_add(Duration::from_secs(*seconds));
                 let (owner, reason) = (by.to_owned(), reason.to_owned());
@@ -83,7 +92,8 @@ impl Rollout {
 
     fn approve(&mut self, by: &str, reason: &str, at: Duration, out: &mut Vec<Action>) -> Result<String, String> {
         if self.is_retreat() || matches!(self.state, State::Promoting { .. }) {
-            return Err(format!("there is nothing to approve: the rollout is {}", self.name()));
+            let state = self.name().replace('_', " ");
+            return Err(format!("there is nothing to approve: the rollout is {state}"));
         }
         if let (State::Moving { .. }, None, Some((_, stage))) = (&self.state, &self.held, self.stage()) {
             let weight = stage.weight;
@@ -119,12 +129,11 @@ impl Rollout {
     }
 
     fn resume(&mut self, at: Duration, out: &mut Vec<Action>) -> Result<String, String> {
-        if self.paused.is_some() {
-            self.let_go(at, |rollout| rollout.paused = None);
-            return Ok("resumed".to_owned());
-        }
+        let was_paused = self.paused.is_some();
+        self.let_go(at, |rollout| rollout.paused = None);
         if self.escalated.take().is_none() {
-            return Err("it is neither paused nor waiting for a person".to_owned());
+            let neither = "it is neither paused nor waiting for a person".to_owned();
+            return if was_paused { Ok("resumed".to_owned()) } else { Err(neither) };
         }
         self.has_drifted = false;
         self.cancel(out);

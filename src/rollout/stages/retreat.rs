@@ -29,7 +29,8 @@ impl Rollout {
             _ => End::RolledBack,
         };
         self.cancel(out);
-        (self.escalated, self.held) = (None, None);
+        // Neither keeps a rollback back: left behind, they would stop the clock of its states and answer for them.
+        (self.escalated, self.held, self.paused, self.disabled) = (None, None, None, None);
         let text = format!("rolling back {} from {} %: {reason}", self.plan.artifact, self.weight);
         let level = if is_superseded || end == End::Aborted { Level::Notify } else { Level::Page };
         out.push(Action::Alert { level, text });

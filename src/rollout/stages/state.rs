@@ -147,6 +147,8 @@ pub struct Rollout {
     /// Sentence of a verdict that pauses, and its time.
     pub(super) held: Option<(String, Duration)>,
     pub(super) is_approved: bool,
+    /// Starts of a controller in this state, each of which begins its time anew.
+    pub(super) restarts: u32,
     pub(super) has_drifted: bool,
     /// Reports of this state, so that each is made once.
     pub(super) reported: Vec<&'static str>,
@@ -176,6 +178,7 @@ impl Rollout {
             disabled: None,
             held: None,
             is_approved: false,
+            restarts: 0,
             has_drifted: false,
             reported: Vec::new(),
             unread: None,
@@ -306,6 +309,7 @@ impl Rollout {
         self.reported.clear();
         self.has_drifted = false;
         self.is_approved = false;
+        self.restarts = 0;
         self.begin_anew(at);
     }
 

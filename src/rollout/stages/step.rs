@@ -55,6 +55,11 @@ impl Rollout {
         }
         let is_long_ago = at.saturating_sub(self.entered) >= self.longest_job();
         self.begin_anew(at);
+        self.restarts = self.restarts.saturating_add(1);
+        if let Some(often) = self.often_restarted().filter(|_| self.restarts.is_power_of_two()) {
+            let text = format!("{often}: it may never end. {} decides", self.contact());
+            out.push(Action::Alert { level: Level::Page, text });
+        }
         let Some(Doing { job, due, .. }) = self.doing.take() else { return };
         match self.state {
             // ## Moving => (Soaking | Checking): the decision rests on what was seen then.
@@ -170,6 +175,10 @@ impl Rollout {
         }
         if !is_decided || !self.may_advance() {
             if matches!(self.state, State::Waiting { .. }) && look.decision != Decision::Continue {
+                // ## Waiting => Soaking: the wait for a person was no time in which the stage could have been decided.
+                if of.gate == Gate::Manual {
+                    self.entered = self.entered.saturating_add(elapsed.saturating_sub(of.min));
+                }
                 self.state = State::Soaking { stage };
             }
             return;

@@ -1,0 +1,74 @@
+//! Commands, verdicts and failures that come together.
+
+use crate::plans::{plan, plan_with};
+use crate::player::Player;
+use backstop::rollback::Decision::{Collecting, Continue, Pause, Rollback};
+use backstop::rollback::plan::Level;
+use backstop::rollout::stages::{Ask, Event, Outcome};
+use std::time::Duration;
+
+/// Waits for an approval since longer than its stage may last.
+fn waiting_for_long() -> Player {
+    let mut player = Player::soaking(plan_with("samples = 100", "samples = 100, gate = \"manual\""));
+    player.after(60).look(Continue).is("waiting").after(50_000).look(Continue).is("waiting");
+    player
+}
+
+#[test]
+fn a_stage_that_waited_for_its_approval_is_not_rolled_back_for_a_moment_without_a_verdict() {
+    let mut player = waiting_for_long();
+    player.look(Collecting).is("soaking").after(5).look(Continue).is("waiting");
+    player.ask(Ask::Approve).look(Continue).is("moving");
+    let mut player = waiting_for_long();
+    player.look(Collecting).after(539).look(Collecting).is("soaking").after(1).is("rolling_back");
+}
+
+#[test]
+fn an_approval_against_a_late_pause_rolls_nothing_back() {
+    let mut player = waiting_for_long();
+    player.look(Pause).is("paused").after(30).ask(Ask::Approve).is("soaking").look(Continue).is("moving");
+}
+
+#[test]
+fn one_resume_ends_a_pause_and_tries_again_what_failed() {
+    let mut player = Player::soaking(plan());
+    player.after(60).look(Continue).ask(Ask::Pause);
+    assert_eq!(player.answer.as_ref().unwrap().1, "paused at 5 %, when 50 % are set; a verdict still rolls back");
+    player.end(&Outcome::Failed { why: "refused".to_owned(), is_final: true }).is("escalated");
+    player.ask(Ask::Resume).is("moving");
+    assert_eq!((player.answer.clone().unwrap().1.as_str(), player.weights.last()), ("tried again", Some(&50)));
+    player.ask(Ask::Resume);
+    assert!(!player.answer.clone().unwrap().0);
+}
+
+#[test]
+fn a_rollback_ends_a_pause_and_a_window_and_takes_no_new_ones() {
+    for ask in [Ask::Pause, Ask::Disable { seconds: 100 }] {
+        let mut player = Player::soaking(plan());
+        player.ask(ask.clone()).ask(Ask::Rollback { cut: false }).all_done().is("recovering").after(20);
+        assert_eq!(player.rollout.elapsed(player.at), Duration::from_secs(20), "its clock goes on");
+        assert!(!player.ask(ask).answer.clone().unwrap().0, "which would be without effect");
+        player.look(Continue).after(30).look(Continue).is("rolled_back");
+        assert!(!player.alerts.iter().any(|(_, text)| text.contains("enabled again")), "{:?}", player.alerts);
+    }
+}
+
+#[test]
+fn a_controller_that_crashes_again_and_again_is_told_now_and_then() {
+    let mut player = Player::soaking(plan());
+    let mut pages = Vec::new();
+    for restart in 1..=20 {
+        player.jobs.clear();
+        player.after(50).look(Continue).take(&Event::Resumed).is("soaking");
+        if player.alerts.iter().any(|(level, _)| *level == Level::Page) {
+            pages.push(restart);
+            player.alerts.clear();
+        }
+    }
+    assert_eq!(pages, [4, 8, 16]);
+    let told = "the controller was started 20 times while soaking, and its time began anew each time";
+    assert_eq!(player.rollout.waits(None, player.at), [told]);
+    player.after(60).look(Continue).done().is("soaking");
+    assert!(player.rollout.waits(None, player.at).is_empty(), "another state");
+    player.look(Rollback).is("rolling_back");
+}
