@@ -69,6 +69,11 @@ impl Filing {
         self.add(move || _ = append(&path, &line));
     }
 
+    /// Number of writes that have not begun.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.queue.lock().waiting.len()
+    }
+
     /// Returns whether everything is written.
     pub(crate) fn is_done(&self) -> bool {
         let queue = self.0.queue.lock();

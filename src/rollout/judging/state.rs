@@ -153,6 +153,10 @@ impl State {
         }
     }
 
+    pub(super) fn failed(&self, message: String) -> StateError {
+        StateError { directory: self.directory.clone(), message }
+    }
+
     /// Hands over everything that was judged, and goes on behind it. Lines that are no ticks are left out: a process that
     /// was killed tears its last one. Returns whether the ticks could be read to their end.
     pub(super) fn replay(&mut self, mut each: impl FnMut(Event)) -> bool {
