@@ -10,7 +10,7 @@
 //! ```
 
 use crate::clock::timestamp;
-use crate::fs::{Access, lock_at, replace_unsynced, replace_with};
+use crate::fs::{Access, careful, lock_at, lock_within, replace_unsynced, replace_with};
 use crate::rollback::plan::{SERVICE, is_service};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
@@ -120,8 +120,8 @@ impl StateDir {
         Ok(())
     }
 
-    /// Takes the lock; `Err` in the result names its holder. A disk that has no room for the holder's name does not
-    /// keep it back: a rollback needs it.
+    /// Takes the lock; `Err` in the result names its holder. A disk that has no room for the holder's name, or takes no
+    /// writes any more, does not keep it back: a rollback needs it.
     ///
     /// # Errors
     ///
@@ -129,7 +129,12 @@ impl StateDir {
     pub fn lock(&self, holder: &Holder) -> Result<Result<Lock, Holder>, StateError> {
         let path = self.path.join("lock");
         let failed = StateError::io("locking", &path);
-        let Some(mut file) = lock_at(&path, PATIENCE).map_err(failed)? else {
+        let locked = match lock_at(&path, PATIENCE) {
+            // The system takes writes away from a disk with errors. The lock needs none.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => lock_unwritten(&path),
+            locked => locked,
+        };
+        let Some(mut file) = locked.map_err(failed)? else {
             return Ok(Err(self.holder().unwrap_or_default()));
         };
         let text = serde_json::to_vec(holder).unwrap_or_default();
@@ -137,13 +142,14 @@ impl StateDir {
         Ok(Ok(Lock { _file: file }))
     }
 
-    /// Holder of the lock; `None` if nobody holds it.
+    /// Holder of the lock; `None` if nobody holds it. Whoever may read the file sees it, also from several places at a time.
     pub fn holder(&self) -> Option<Holder> {
         let path = self.path.join("lock");
-        if !path.exists() || lock_at(&path, Duration::ZERO).is_ok_and(|lock| lock.is_some()) {
-            return None;
-        }
-        Some(read(&path).unwrap_or_default())
+        let is_free = match reading(&path) {
+            Ok(file) => file.try_lock_shared().is_ok(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        (!is_free).then(|| read(&path).unwrap_or_default())
     }
 
     /// Checks that the folder's rollouts may be read, if there are any.
@@ -199,6 +205,19 @@ impl StateDir {
     }
 }
 
+/// Opens a lock that is there, without the right to write it.
+fn reading(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    careful(&mut options, 0);
+    options.open(path)
+}
+
+fn lock_unwritten(path: &Path) -> io::Result<Option<fs::File>> {
+    let file = reading(path)?;
+    Ok(lock_within(&file, PATIENCE)?.then_some(file))
+}
+
 /// Entries of a folder; none if it is missing.
 fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, StateError> {
     match fs::read_dir(folder).and_then(Iterator::collect) {
@@ -252,5 +271,25 @@ impl StateError {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_see_no_holder_in_each_other_and_a_lock_needs_no_right_to_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = StateDir::new(folder.path(), "checkout").unwrap();
+        dir.create().unwrap();
+        drop(dir.lock(&Holder::new("mira", "test")).unwrap());
+        let path = dir.path().join("lock");
+        let other = reading(&path).unwrap();
+        other.try_lock_shared().unwrap();
+        assert_eq!(dir.holder(), None, "another reader");
+        drop(other);
+        let lock = lock_unwritten(&path).unwrap();
+        assert!(lock.is_some() && lock_unwritten(&path).unwrap().is_none() && dir.holder().is_some());
     }
 }

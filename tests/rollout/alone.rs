@@ -45,8 +45,8 @@ fn a_second_rollback_is_no_operation_with_a_code_of_its_own_unless_traffic_is_ba
 }
 
 #[test]
-fn break_glass_acts_from_the_plan_alone_where_the_journal_is_damaged() {
-    for is_folder in [false, true] {
+fn a_rollback_acts_from_the_plan_alone_where_the_journal_is_damaged() {
+    for (is_folder, command) in [(false, &CUT[..]), (true, &CUT), (false, &ROLLBACK)] {
         let desk = killed();
         let journal = folder(&desk).join("journal.jsonl");
         let text = fs::read_to_string(&journal).unwrap();
@@ -58,10 +58,9 @@ fn break_glass_acts_from_the_plan_alone_where_the_journal_is_damaged() {
         }
         let says = if is_folder { "cannot be read" } else { "was changed" };
         desk.run(&["status", "checkout"]).fails(3, says);
-        desk.run(&ROLLBACK).fails(3, "`rollback --break-glass` acts from the plan alone");
         let list = desk.run(&["list"]).succeeds().stdout;
         assert!(list.starts_with("checkout ") && list.contains(says), "{list}");
-        let ran = desk.run(&CUT);
+        let ran = desk.run(command);
         assert_eq!((ran.code, desk.balancer.is_at(0)), (0, true), "{ran:?}");
         assert!(ran.stderr.contains(says) && ran.stderr.contains("it is kept as"), "{ran:?}");
         let log = fs::read_to_string(desk.folder.path().join("log")).unwrap();
@@ -71,8 +70,23 @@ fn break_glass_acts_from_the_plan_alone_where_the_journal_is_damaged() {
         assert_eq!(aside.count(), 1);
         assert!(!fs::read_to_string(&journal).unwrap().contains("\"kind\":\"started\""), "it is not built on");
         assert_eq!(desk.state(), "recovering");
-        desk.run(&CUT).fails(4, "nothing to do");
+        desk.run(command).fails(4, "nothing to do");
     }
+}
+
+#[test]
+fn without_a_journal_the_weight_comes_first_and_what_may_have_been_done_is_not_repeated() {
+    let desk = Desk::new();
+    let plan = fs::read_to_string(desk.folder.path().join("plan.toml")).unwrap();
+    let plan = plan.replace(r#", verify = ["grep", "-q", "switched", "log"]"#, "");
+    fs::write(desk.folder.path().join("plan.toml"), plan).unwrap();
+    let running = desk.start(&["--by", "mira"]);
+    desk.flow(true);
+    desk.reaches("soaking");
+    drop(running);
+    fs::write(folder(&desk).join("journal.jsonl"), "{}\n").unwrap();
+    desk.run(&ROLLBACK).fails(6, "rollback[0] (kill_switch) failed: it may have been done");
+    assert!(desk.balancer.is_at(0) && !desk.folder.path().join("log").exists());
 }
 
 #[test]

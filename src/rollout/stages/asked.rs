@@ -143,9 +143,10 @@ impl Rollout {
                 let weight = self.plan.stages.get(stage).map_or(0, |of| of.weight);
                 self.begin(Job::Move { weight, cut: false }, out);
             }
-            State::RollingBack { .. } => {
-                // A person has looked at the command that was interrupted.
-                self.decided.iter_mut().for_each(|decided| decided.interrupted = None);
+            State::RollingBack { ref remaining } => {
+                // A person has looked at the command that may have been done.
+                let next = remaining.first().copied();
+                self.decided.iter_mut().for_each(|decided| decided.doubtful.retain(|step| Some(*step) != next));
                 self.retreat_on(at, out);
             }
             State::Promoting { next } => self.promote(next, at, out),

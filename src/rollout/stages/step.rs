@@ -79,7 +79,7 @@ impl Rollout {
 
     /// The release may have any share of the traffic: all of it is assumed, so that each step of the plan is taken.
     fn lost(&mut self, why: &str, at: Duration, out: &mut Vec<Action>) {
-        self.weight = 100;
+        (self.weight, self.is_lost) = (100, true);
         self.enter(State::Soaking { stage: self.plan.stages.len().saturating_sub(1) }, at);
         let text = format!("the state of the rollout is lost, and the plan alone says what is done: {why}");
         out.push(Action::Alert { level: Level::Page, text });
