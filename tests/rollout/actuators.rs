@@ -391,3 +391,13 @@ fn every_problem_of_an_actuator_is_found_in_the_plan() {
     let all = Plan::parse(&PLAN.replace("budget", &format!("{alert}budget"))).unwrap_err().to_string();
     assert!(all.contains("alert[0].key: required") && !all.contains("hunter2"), "{all}");
 }
+
+#[test]
+fn a_command_that_prints_without_end_fills_no_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let traffic =
+        r#"traffic = { kind = "command", argv = ["sh", "-c", "echo {weight}; head -c 150000000 /dev/zero"] }"#;
+    set(&mut *of(traffic, folder.path()), 5).unwrap();
+    let length = std::fs::metadata(folder.path().join("commands.log")).unwrap().len();
+    assert_eq!(length, 64 << 20);
+}

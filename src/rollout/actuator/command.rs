@@ -8,7 +8,7 @@ use crate::rollback::plan::{Plan, Traffic};
 use crate::rollout::redact::clean;
 use crate::rollout::stages::Reading;
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -29,7 +29,7 @@ const TAIL: u64 = 4_096;
 const QUOTED: usize = 200;
 /// Digits of a process's number.
 const DIGITS: u64 = 20;
-/// The log of outputs is not added to above this length.
+/// The log of outputs has no more than this.
 const LOG_MAX: u64 = 64 << 20;
 
 /// Facts that a command is given as variables: `BACKSTOP_SERVICE` and so on, and `{weight}` and `{version}`.
@@ -69,7 +69,8 @@ impl Command {
 
     /// Runs a command to its end. Its output goes to the log.
     pub(crate) fn run(&self, argv: &[String], environment: &Environment, limit: &Limit) -> Result<(), MoveError> {
-        let input = self.input(limit.left()?.min(ORPHAN)).map(|(file, is_free)| {
+        // Whatever else holds it leaves time for this one.
+        let input = self.input((limit.left()? / 2).min(ORPHAN)).map(|(file, is_free)| {
             if !is_free {
                 end_orphan(&file);
             }
@@ -96,7 +97,14 @@ impl Command {
         };
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let started = |error| MoveError::refused(format!("{program} cannot be run: {error}"));
+        let started = |error: std::io::Error| {
+            let why = format!("{program} cannot be run: {error}");
+            // Others may pass: too many processes, a file that is being written.
+            match error.kind() {
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => MoveError::refused(why),
+                _ => MoveError::new(why),
+            }
+        };
         let mut child = command.spawn().map_err(started)?;
         if let Some(mut running) = running.filter(|_| environment.moves_traffic()) {
             // Through the description that the command has: its input stays at its end, so that it reads nothing.
@@ -112,7 +120,9 @@ impl Command {
                 kill(&mut child);
                 return Err(error);
             }
+            cut(output.as_ref());
         };
+        cut(output.as_ref());
         if status.success() {
             return Ok(());
         }
@@ -180,6 +190,12 @@ impl Command {
         let said = if is_whole { clean(last) } else { format!("a line of more than {TAIL} bytes") };
         Some(said.chars().filter(|char| !char.is_control()).take(QUOTED).collect())
     }
+}
+
+/// Cuts the log where it is too long: one command may fill a disk in seconds.
+fn cut(log: Option<&File>) {
+    let Some(log) = log.filter(|log| log.metadata().is_ok_and(|metadata| metadata.len() > LOG_MAX)) else { return };
+    let _ = log.set_len(LOG_MAX);
 }
 
 /// Kills a command and everything that it started in its group.
