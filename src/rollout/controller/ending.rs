@@ -51,6 +51,7 @@ impl Controller {
             thread::park_timeout(ROUND);
         }
         self.is_leaving = true;
+        self.alerts.leave();
         if !self.recording.is_done() {
             self.troubles.push(UNRECORDED.to_owned());
         }
