@@ -5,8 +5,11 @@ use super::run::Controller;
 use super::status::{Status, number_of};
 use std::time::Duration;
 
+/// A status that says nothing new is replaced as often.
+const FRESH: Duration = Duration::from_secs(5);
+
 impl Controller {
-    /// Replaces the status when it has changed, once a second.
+    /// Replaces the status when it has changed, once a second, and otherwise so that it does not grow old.
     pub(super) fn say(&mut self) {
         let now = self.clock.now();
         let number = number_of(&self.folder);
@@ -18,7 +21,8 @@ impl Controller {
         status.troubles.extend(self.troubles.iter().cloned());
         let (last, due) = &self.status;
         let has_moved = (&last.state, last.weight, &last.why) != (&status.state, status.weight, &status.why);
-        if has_moved || (*last != status && due.is_reached(now)) {
+        let is_old = due.saturating_add(FRESH).is_reached(now);
+        if has_moved || is_old || (*last != status && due.is_reached(now)) {
             let bytes = serde_json::to_vec(&status).unwrap_or_default();
             self.filing.replace(self.dir.path().join("status.json"), bytes);
             if let Some(listener) = &mut self.on_trouble {

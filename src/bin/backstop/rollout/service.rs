@@ -2,11 +2,14 @@
 
 use crate::output::Failure;
 use crate::text::shown;
-use backstop::rollout::controller::{Controller, Settings, StartError, Status};
+use crate::time_args::now;
+use backstop::rollout::controller::{Controller, Ended, Settings, StartError};
 use backstop::rollout::journal::JournalError;
+use backstop::rollout::stages::Rollout;
 use backstop::rollout::state_dir::{Lock, StateDir, StateError};
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const BY: &str = "Your name, kept in the journal and not verified. Default: your user name, as USER or the system says it \
                   [env: BACKSTOP_ACTOR]";
@@ -61,21 +64,35 @@ pub(super) fn warn(trouble: &str) {
     say(&format!("warning: {}", shown(trouble)));
 }
 
-/// A person has to decide.
-pub(super) fn held(dir: &StateDir) -> Failure {
-    let status = Status::read(dir).ok().flatten();
-    let Some(status) = status else { return Failure::Held("a person has to decide".to_owned()) };
-    let folder = dir.path().join("rollouts").join(&status.rollout);
-    let state = status.state.replace('_', " ");
-    Failure::Held(format!(
-        "rollout {} of {} ({}) is {state} at {} %: {}. Go on with it by `backstop rollout start {}` and its source, or see \
-         `backstop rollout status {}`",
-        status.rollout,
-        status.service,
-        status.artifact,
-        status.weight,
-        shown(&status.why),
+/// Runs a controller to the end of its work, with a function that is told of each change. The failure is for an end at
+/// which a person has to decide: the state directory may know less, if it cannot be written.
+pub(super) fn run(dir: &StateDir, controller: Controller, tell: fn(&str)) -> (Ended, Failure) {
+    let plan = Arc::clone(controller.rollout().plan());
+    let last = Arc::new(Mutex::new(words(controller.rollout())));
+    let kept = Arc::clone(&last);
+    let on_change = move |rollout: &Rollout| {
+        let words = words(rollout);
+        tell(&format!("{:.0} {words}", now()));
+        *kept.lock().unwrap_or_else(PoisonError::into_inner) = words;
+    };
+    let ended = controller.on_change(on_change).on_trouble(warn).run();
+    let folder = dir.latest().unwrap_or_default();
+    let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let is = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let held = format!(
+        "rollout {number} of {} ({}) is {is}. Go on with it by `backstop rollout start {}` and its source, or see `backstop \
+         rollout status {}`",
+        plan.service,
+        plan.artifact,
         folder.join("plan.toml").display(),
-        status.service
-    ))
+        plan.service
+    );
+    (ended, Failure::Held(held))
+}
+
+/// State and weight of a rollout, and the reason.
+fn words(rollout: &Rollout) -> String {
+    let (state, weight, why) = (rollout.name().replace('_', " "), rollout.weight(), rollout.why());
+    let why = if why.is_empty() { String::new() } else { format!(": {}", shown(&why)) };
+    format!("{state} at {weight} %{why}")
 }

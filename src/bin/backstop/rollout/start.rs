@@ -2,13 +2,12 @@
 
 use super::earlier::Earlier;
 use super::place::lock;
-use super::service::{BY, failed, held, say, warn};
+use super::service::{BY, failed, run, say};
 use crate::author_args::name;
 use crate::judge::token;
 use crate::output::{Failure, Report};
 use crate::plan::{invalid, read, socket};
 use crate::source_args::SourceArgs;
-use crate::text::shown;
 use crate::time_args::now;
 use backstop::ConfigError;
 use backstop::admin::Admin;
@@ -19,7 +18,7 @@ use backstop::rollback::plan::Plan;
 use backstop::rollout::controller::{Controller, Ended, Judged, Looks, Settings, Status, refuse};
 use backstop::rollout::judging::Verdicts;
 use backstop::rollout::requests::check_texts;
-use backstop::rollout::stages::{End, Rollout};
+use backstop::rollout::stages::End;
 use backstop::rollout::state_dir::StateDir;
 use backstop::rollout::verdicts::{HookToken, router, serve};
 use clap::Args;
@@ -92,7 +91,7 @@ impl Start {
                 return Ok(None);
             };
             let warning = format!("rollout {number} of this plan has ended: add --reason to try it again");
-            let report = report(&dir, &plan.artifact, Ended::Done(end))?;
+            let report = report(&plan.artifact, end);
             Ok(Some(Report { warning: Some(warning), ..report }).filter(|_| self.reason.is_none()))
         };
         let unfinished = || Earlier::unfinished(&dir).map(|latest| latest.filter(|latest| latest.text == text));
@@ -149,11 +148,11 @@ impl Start {
         let settings = Settings { looks, look_every, reason: self.reason, ..Settings::of(&dir, folder, &by) };
         let controller = Controller::new(settings, lock).map_err(|error| failed(&error))?;
         say(&format!("rollout {number} of {}: {}", plan.service, controller.rollout().name()));
-        let ended = controller.on_change(|rollout| say(&line(rollout))).on_trouble(warn).run();
+        let (ended, held) = run(&dir, controller, say);
         if self.listen.is_some() {
             thread::sleep(LINGER);
         }
-        report(&dir, &plan.artifact, ended)
+        if let Ended::Done(end) = ended { Ok(report(&plan.artifact, end)) } else { Err(held) }
     }
 
     /// Folder of the plan.
@@ -248,27 +247,14 @@ impl Start {
     }
 }
 
-fn report(dir: &StateDir, artifact: &str, ended: Ended) -> Result<Report, Failure> {
-    let value = |state: &str| serde_json::json!({ "artifact": artifact, "state": state });
-    match ended {
-        Ended::Done(end) => {
-            let exit_code = match end {
-                End::Promoted => 0,
-                End::RolledBack => 20,
-                End::Superseded | End::Aborted => 21,
-            };
-            let text = format!("{artifact}: {}", end.as_str().replace('_', " "));
-            Ok(Report { exit_code, ..Report::of(text, &value(end.as_str())) })
-        }
-        Ended::Unwatched | Ended::Escalated => Err(held(dir)),
-    }
-}
-
-/// A change of a rollout.
-fn line(rollout: &Rollout) -> String {
-    let (state, weight, why) = (rollout.name().replace('_', " "), rollout.weight(), rollout.why());
-    let why = if why.is_empty() { String::new() } else { format!(": {}", shown(&why)) };
-    format!("{:.0} {state} at {weight} %{why}", now())
+fn report(artifact: &str, end: End) -> Report {
+    let exit_code = match end {
+        End::Promoted => 0,
+        End::RolledBack => 20,
+        End::Superseded | End::Aborted => 21,
+    };
+    let text = format!("{artifact}: {}", end.as_str().replace('_', " "));
+    Report { exit_code, ..Report::of(text, &serde_json::json!({ "artifact": artifact, "state": end.as_str() })) }
 }
 
 /// A token that is never presented.
