@@ -90,6 +90,8 @@
 //! | `escalated` | a move failed or took hold in part, the weight was changed from outside twice, or the stable version is unhealthy as well | the reason names the part; `resume` tries again, `rollback --break-glass` sets weight 0 |
 //! | `.. % of .. requests went to the release instead of ..` | the load balancer does not do what it says, or the source leaves out instances | count at the load balancer; name all instances of both versions |
 //! | `the journal cannot be written` | nothing is promoted; a rollback works | repair the disk |
+//! | `the journal .. was changed`, or `cannot be read` | nothing is known but the plan; the journal is put aside | `rollback` acts from the plan: the weight first, and no action again that may have been done |
+//! | `the controller has not written its status` | it hangs, or its disk is full; what is shown is old | `rollback`; if it does not answer, end the process that is named, and run it again |
 //! | `no controller runs` | its process ended; the weight stays as it was | `start` with the same plan goes on; `rollback` acts without it |
 //! | `warning: the source does not answer` | nothing is promoted, and nothing is rolled back for it until the policy's rule for missing data acts | repair the source |
 //!

@@ -72,3 +72,25 @@ fn a_controller_that_crashes_again_and_again_is_told_now_and_then() {
     assert!(player.rollout.waits(None, player.at).is_empty(), "another state");
     player.look(Rollback).is("rolling_back");
 }
+
+#[test]
+fn an_approval_says_what_else_stops_the_rollout() {
+    for (ask, says) in [
+        (Ask::Pause, "it is paused by bo: `resume checkout` ends that"),
+        (Ask::Disable { seconds: 100 }, "automation is disabled by bo: `enable checkout` ends that"),
+    ] {
+        let mut player = Player::soaking(plan());
+        player.ask(ask.clone()).ask(Ask::Approve);
+        assert_eq!(player.answer.clone().unwrap(), (false, format!("there is nothing to approve: {says}")));
+        let mut player = waiting_for_long();
+        player.ask(ask.clone()).ask(Ask::Approve);
+        assert_eq!(player.answer.clone().unwrap(), (true, format!("approved; {says}")));
+        player.look(Pause).ask(Ask::Approve);
+        assert_eq!(player.answer.clone().unwrap(), (true, format!("approved against the verdict; {says}")));
+    }
+    let mut player = Player::soaking(plan());
+    player.drift().done().drift().is("escalated").ask(Ask::Approve);
+    assert!(player.answer.clone().unwrap().1.ends_with("again: 50 %: `resume checkout` tries again"));
+    player.ask(Ask::Pause).ask(Ask::Pause);
+    assert_eq!(player.answer.clone().unwrap().1, "it is paused already, by bo: because");
+}

@@ -42,9 +42,10 @@ impl Rollout {
             Ask::Rollback { cut } => Ok(self.back(&format!("rolled back by {by}: {reason}"), *cut, at, out)),
             Ask::Pause if self.is_retreat() => Err("a rollback cannot be paused".to_owned()),
             Ask::Pause => {
-                if self.paused.is_none() {
-                    self.paused = Some((by.to_owned(), reason.to_owned(), at));
+                if let Some((by, reason, _)) = &self.paused {
+                    return Ok(format!("it is paused already, by {by}: {reason}"));
                 }
+                self.paused = Some((by.to_owned(), reason.to_owned(), at));
                 let next = match &self.doing {
                     Some(Doing { job: Job::Move { weight, .. }, due: None, .. }) if *weight > self.weight => {
                         format!(", when {weight} % are set")
@@ -103,16 +104,30 @@ impl Rollout {
             self.entered = at; // its deadline begins with the approval
         }
         let gate = self.stage().map_or(self.plan.start, |(_, stage)| stage.gate);
+        let hint = self.stopped_by();
         if self.held.is_none() && gate == Gate::Auto {
-            return Err(format!("there is nothing to approve: {} goes on by itself", self.name()));
+            let hint = hint.unwrap_or_else(|| format!("{} goes on by itself", self.name()));
+            return Err(format!("there is nothing to approve: {hint}"));
         }
         self.is_approved = true;
+        let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
         if self.held.is_some() {
             self.let_go(at, |rollout| rollout.held = None);
             out.push(Action::Override { by: by.to_owned(), reason: reason.to_owned() });
-            return Ok("approved against the verdict: the rollout goes on".to_owned());
+            let hint = if hint.is_empty() { ": the rollout goes on" } else { &*hint };
+            return Ok(format!("approved against the verdict{hint}"));
         }
-        Ok("approved".to_owned())
+        Ok(format!("approved{hint}"))
+    }
+
+    /// What keeps the rollout from going on whatever is approved, and the command against it.
+    fn stopped_by(&self) -> Option<String> {
+        let service = &self.plan.service;
+        let escalated = self.escalated.as_ref().map(|why| format!("{why}: `resume {service}` tries again"));
+        let paused = self.paused.as_ref().map(|(by, ..)| format!("it is paused by {by}: `resume {service}` ends that"));
+        let window =
+            |window: &Window| format!("automation is disabled by {}: `enable {service}` ends that", window.owner);
+        escalated.or(paused).or_else(|| self.disabled.as_ref().map(window))
     }
 
     fn back(&mut self, reason: &str, is_cut: bool, at: Duration, out: &mut Vec<Action>) -> String {
