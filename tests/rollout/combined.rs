@@ -94,3 +94,18 @@ fn an_approval_says_what_else_stops_the_rollout() {
     player.ask(Ask::Pause).ask(Ask::Pause);
     assert_eq!(player.answer.clone().unwrap().1, "it is paused already, by bo: because");
 }
+
+#[test]
+fn a_rollback_after_the_promotion_began_says_that_the_previous_version_may_be_another() {
+    let mut player = Player::soaking(plan());
+    player.after(60).look(Continue).done().after(60).look(Continue).done().after(60).look(Continue).is("promoting");
+    let (mut promoted, key) = (player.rollout.clone(), player.jobs[0].0);
+    player.ask(Ask::Rollback { cut: false }).is("rolling_back");
+    let says = "1 of 1 `promote` commands were begun: see whether checkout:1.2.3 is still what it was";
+    player.has_alert(Level::Page, says);
+    promoted.step(&Event::Finished { key, outcome: Outcome::Done }, player.at);
+    assert_eq!(promoted.name(), "promoted");
+    let ask = Event::Asked { id: String::new(), ask: Ask::Rollback { cut: true }, by: "bo".into(), reason: "r".into() };
+    promoted.step(&ask, player.at);
+    assert!(promoted.why().contains(says), "{}", promoted.why());
+}

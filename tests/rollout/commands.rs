@@ -73,6 +73,10 @@ fn a_rollback_of_a_service_without_a_rollout_is_no_operation_with_a_code_of_its_
     }
     assert_eq!(desk.balancer.sets.lock().unwrap().len(), 0);
     assert_eq!(desk.run(&["list"]).succeeds().stdout, "no rollouts in backstop-state\n");
+    for (unit, state) in [("/none/a:/none/b", "/none/a"), ("", "backstop-state")] {
+        let ran = Ran::by(desk.command(&["list"]).env("STATE_DIRECTORY", unit));
+        assert_eq!(ran.succeeds().stdout, format!("no rollouts in {state}\n"));
+    }
     desk.run(&["report", "checkout"]).fails(4, "checkout has no rollouts in");
     desk.run(&["status", "../x"]).fails(2, "service: \"../x\" is not allowed");
     desk.run(&["rollback", "checkout"]).fails(2, "--reason");

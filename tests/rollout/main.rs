@@ -16,6 +16,7 @@ mod played;
 mod player;
 #[path = "../support/ran.rs"]
 mod ran;
+mod processes;
 mod report;
 mod requests;
 mod scene;

@@ -184,7 +184,9 @@ impl Command {
         let mut bytes = Vec::new();
         file.take(TAIL).read_to_end(&mut bytes).ok()?;
         let text = String::from_utf8_lossy(&bytes);
-        let last = text.lines().rev().find(|line| !line.trim().is_empty())?;
+        // nginx gives the place of the error, and then says that there is one.
+        let last = text.lines().rfind(|line| line.contains(" [emerg] "));
+        let last = last.or_else(|| text.lines().rfind(|line| !line.trim().is_empty()))?;
         // A part of a line may be a part of a secret, which looks like nothing.
         let is_whole = from == begins || text.trim_end().contains('\n');
         let said = if is_whole { clean(last) } else { format!("a line of more than {TAIL} bytes") };
