@@ -109,3 +109,16 @@ fn a_rollback_after_the_promotion_began_says_that_the_previous_version_may_be_an
     promoted.step(&ask, player.at);
     assert!(promoted.why().contains(says), "{}", promoted.why());
 }
+
+#[test]
+fn a_pause_holds_the_next_command_of_a_promotion() {
+    let mut player = Player::soaking(plan_with(
+        "promote = [",
+        "promote = [{ argv = [\"true\"], verify = [\"true\"], timeout = \"2m\" }, ",
+    ));
+    player.after(60).look(Continue).done().after(60).look(Continue).done().after(60).look(Continue).is("promoting");
+    player.ask(Ask::Pause).done().after(5_000).is("paused");
+    assert_eq!(player.runs, ["Promote(0)"]);
+    player.ask(Ask::Resume).is("promoting").done().is("promoted");
+    assert_eq!(player.runs, ["Promote(0)", "Promote(1)"]);
+}

@@ -14,9 +14,9 @@ mod nginx;
 mod plans;
 mod played;
 mod player;
+mod processes;
 #[path = "../support/ran.rs"]
 mod ran;
-mod processes;
 mod report;
 mod requests;
 mod scene;

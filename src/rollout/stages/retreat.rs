@@ -30,7 +30,9 @@ impl Rollout {
         };
         if begun > 0 {
             let (all, previous) = (self.plan.promote.len(), &self.plan.previous);
-            reason += &format!(" ({begun} of {all} `promote` commands were begun: see whether {previous} is still what it was)");
+            reason += &format!(
+                " ({begun} of {all} `promote` commands were begun: see whether {previous} is still what it was)"
+            );
         }
         let end = match self.state {
             State::Checking => End::Aborted,

@@ -211,9 +211,16 @@ impl Rollout {
     pub(super) fn promote(&mut self, next: usize, at: Duration, out: &mut Vec<Action>) {
         if next < self.plan.promote.len() {
             self.enter(State::Promoting { next }, at);
-            self.begin(Job::Run { step: Step::Promote(next), is_again: false }, out);
+            self.promote_on(next, out);
         } else {
             self.finish(End::Promoted, at, out);
+        }
+    }
+
+    /// Begins the next command of the promotion, unless something keeps the rollout.
+    fn promote_on(&mut self, next: usize, out: &mut Vec<Action>) {
+        if self.may_advance() {
+            self.begin(Job::Run { step: Step::Promote(next), is_again: false }, out);
         }
     }
 
@@ -362,6 +369,7 @@ impl Rollout {
                     _ => {}
                 }
             }
+            State::Promoting { next } if self.doing.is_none() => self.promote_on(*next, out),
             State::Moving { .. } | State::Promoting { .. } if elapsed >= self.longest_job() => {
                 self.escalate("an action has not ended in its time".to_owned(), out);
             }

@@ -25,7 +25,9 @@ pub(super) fn existing(state: &Path, service: &str) -> Result<StateDir, Failure>
     let shown = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
     match dir.latest() {
         Some(_) => Ok(dir),
-        None => Err(nothing(format!("{} has no rollout of {service}; --state names another directory", shown.display()))),
+        None => {
+            Err(nothing(format!("{} has no rollout of {service}; --state names another directory", shown.display())))
+        }
     }
 }
 
