@@ -185,8 +185,13 @@ impl Controller {
         &self.rollout
     }
 
-    /// Runs to the end of the rollout. Blocks the current thread.
+    /// Runs to the end of the rollout, and releases the lock. Blocks the current thread.
     pub fn run(mut self) -> Ended {
+        self.work()
+    }
+
+    /// As [`run`](Self::run), and keeps the lock: for its [`rollout`](Self::rollout) at the end.
+    pub fn work(&mut self) -> Ended {
         loop {
             self.round();
             if let Some(ended) = self.ended()

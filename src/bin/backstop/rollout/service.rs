@@ -9,7 +9,6 @@ use backstop::rollout::stages::Rollout;
 use backstop::rollout::state_dir::{Lock, StateDir, StateError};
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const BY: &str = "Your name, kept in the journal and not verified. Default: your user name, as USER or the system says it \
                   [env: BACKSTOP_ACTOR]";
@@ -69,25 +68,16 @@ pub(super) fn warn(trouble: &str) {
 /// Runs a controller to the end of its work, with a function that is told of each change. The failure is for an end at
 /// which a person has to decide: the state directory may know less, if it cannot be written.
 pub(super) fn run(dir: &StateDir, controller: Controller, tell: fn(&str)) -> (Ended, Failure) {
-    let plan = Arc::clone(controller.rollout().plan());
-    let last = Arc::new(Mutex::new(words(controller.rollout())));
-    let kept = Arc::clone(&last);
-    let on_change = move |rollout: &Rollout| {
-        let words = words(rollout);
-        tell(&format!("{:.0} {words}", now()));
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) = words;
-    };
-    let ended = controller.on_change(on_change).on_trouble(warn).run();
-    let folder = dir.latest().unwrap_or_default();
+    let on_change = move |rollout: &Rollout| tell(&format!("{:.0} {}", now(), words(rollout)));
+    let mut controller = controller.on_change(on_change).on_trouble(warn);
+    let ended = controller.work();
+    let (rollout, folder) = (controller.rollout(), dir.latest().unwrap_or_default());
     let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let is = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (service, artifact, is) = (&rollout.plan().service, &rollout.plan().artifact, words(rollout));
     let held = format!(
-        "rollout {number} of {} ({}) is {is}. Go on with it by `backstop rollout start {}` and its source, or see `backstop \
-         rollout status {}`",
-        plan.service,
-        plan.artifact,
+        "rollout {number} of {service} ({artifact}) is {is}. Go on with it by `backstop rollout start {}` and its source, or see \
+         `backstop rollout status {service}`",
         folder.join("plan.toml").display(),
-        plan.service
     );
     (ended, Failure::Held(held))
 }
