@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -78,9 +78,8 @@ impl Request {
     /// Errors of the file system.
     pub fn send(&self, to: &StateDir) -> Result<(), StateError> {
         // A command that its controller did not read must not be carried out by the next rollout's.
-        let latest = to.latest();
-        let number = latest.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        let sent = Self { rollout: number.unwrap_or_default(), ..self.clone() };
+        let rollout = to.latest().as_deref().map(StateDir::number).unwrap_or_default();
+        let sent = Self { rollout, ..self.clone() };
         let bytes = serde_json::to_vec(&sent).unwrap_or_default();
         let folder = to.path().join("requests");
         let written = write(&folder.join(format!("{}.json", self.id)), &bytes);

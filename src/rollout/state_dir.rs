@@ -192,6 +192,11 @@ impl StateDir {
         Ok(path)
     }
 
+    /// Number of a rollout: the name of its folder.
+    pub fn number(folder: &Path) -> String {
+        folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     fn rollout(&self, number: u32) -> PathBuf {
         self.path.join("rollouts").join(format!("{number:04}"))
     }

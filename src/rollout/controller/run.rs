@@ -6,7 +6,7 @@ use super::error::StartError;
 use super::looking::{Command as LookCommand, Looking};
 use super::recording::{Append, Recording, WITHIN};
 use super::settings::Settings;
-use super::status::{Status, number_of, plan_of};
+use super::status::{Status, plan_of};
 use crate::clock::{Clock, Instant, timestamp};
 use crate::rollback::plan::{Level, Plan, TrafficKind};
 use crate::rollout::actuator::{Command, actuator};
@@ -119,7 +119,7 @@ impl Controller {
         let looking = looks.map(|looks| Looking::new(looks, plan, (&evidence, &filing), base, look_every, is_retreat));
         let mut controller = Self {
             known: known.collect(),
-            alerts: Alerts::new(plan, &number_of(&folder), &deliveries),
+            alerts: Alerts::new(plan, &StateDir::number(&folder), &deliveries),
             recording: Recording::new(append, clock.clone()).map_err(StartError::Thread)?,
             is_unwritten: false,
             held: VecDeque::new(),
@@ -204,7 +204,7 @@ impl Controller {
     }
 
     pub(super) fn requests(&mut self) {
-        let number = number_of(&self.folder);
+        let number = StateDir::number(&self.folder);
         let Some(waiting) = self.requests.lock().take() else { return };
         for request in waiting {
             let (dir, id) = (self.dir.clone(), request.id.clone());

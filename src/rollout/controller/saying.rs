@@ -2,7 +2,8 @@
 
 use super::looking::Looking;
 use super::run::Controller;
-use super::status::{Status, number_of};
+use super::status::Status;
+use crate::rollout::state_dir::StateDir;
 use std::time::Duration;
 
 /// A status that says nothing new is replaced as often.
@@ -12,7 +13,7 @@ impl Controller {
     /// Replaces the status when it has changed, once a second, and otherwise so that it does not grow old.
     pub(super) fn say(&mut self) {
         let now = self.clock.now();
-        let number = number_of(&self.folder);
+        let number = StateDir::number(&self.folder);
         let mut status = Status::of(&self.rollout, &number, self.now(), self.last.as_ref());
         let unwritten = self.recording.failure();
         status.troubles.extend(unwritten.map(|why| format!("the journal cannot be written: {why}")));

@@ -142,7 +142,7 @@ impl Status {
         for service in StateDir::services(state)? {
             let Ok(dir) = StateDir::new(state, &service) else { continue };
             let unreadable = |error: JournalError| {
-                let rollout = dir.latest().as_deref().map(number_of).unwrap_or_default();
+                let rollout = dir.latest().as_deref().map(StateDir::number).unwrap_or_default();
                 let (state, why, holder) = (UNREADABLE.to_owned(), error.to_string(), dir.holder());
                 Some(Self { service, rollout, state, why, holder, ..Self::default() })
             };
@@ -160,7 +160,7 @@ impl Status {
         let plan = plan_of(folder).ok_or_else(|| JournalError::Plan { path: folder.join("plan.toml") })?;
         let records = Journal::read(&folder.join("journal.jsonl"))?;
         let (rollout, at) = replay(&plan, &records);
-        Ok(Self::of(&rollout, &number_of(folder), at, None))
+        Ok(Self::of(&rollout, &StateDir::number(folder), at, None))
     }
 
     /// Returns whether the journal, of which this is the status, has no record of the rollback that was said last.
@@ -180,9 +180,4 @@ pub(super) fn reasons(rollout: &Rollout, at: Duration, look: Option<&Look>) -> S
 pub(super) fn plan_of(folder: &Path) -> Option<Arc<Plan>> {
     let text = fs::read_to_string(folder.join("plan.toml")).ok()?;
     Plan::parse(&text).ok().map(Arc::new)
-}
-
-/// Number of a rollout, which is the name of its folder.
-pub(super) fn number_of(folder: &Path) -> String {
-    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -9,8 +9,9 @@
 
 use crate::fs;
 use crate::rollback::{Decision, Tick, TickReader};
+use crate::rollout::filing::appending;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -292,16 +293,8 @@ impl State {
     }
 
     pub(super) fn append(&mut self, path: &Path) -> Option<File> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        fs::careful(&mut options, 0o600);
-        match options.open(path) {
-            Ok(file) => Some(file),
-            Err(error) => {
-                self.error = Some(format!("{} cannot be opened: {error}", path.display()));
-                None
-            }
-        }
+        let failed = |error| self.error = Some(format!("{} cannot be opened: {error}", path.display()));
+        appending(path).map_err(failed).ok()
     }
 
     pub(super) fn overrides(&self) -> Vec<KeptOverride> {

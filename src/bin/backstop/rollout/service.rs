@@ -72,7 +72,7 @@ pub(super) fn run(dir: &StateDir, controller: Controller, tell: fn(&str)) -> (En
     let mut controller = controller.on_change(on_change).on_trouble(warn);
     let ended = controller.work();
     let (rollout, folder) = (controller.rollout(), dir.latest().unwrap_or_default());
-    let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let number = StateDir::number(&folder);
     let (service, artifact, is) = (&rollout.plan().service, &rollout.plan().artifact, words(rollout));
     let held = format!(
         "rollout {number} of {service} ({artifact}) is {is}. Go on with it by `backstop rollout start {}` and its source, or see \
