@@ -1,7 +1,7 @@
 //! Rollbacks without a controller, or with one that hangs, and what is left of them.
 
 use crate::commands::Desk;
-use crate::servers::eventually;
+use crate::servers::{Hook, eventually};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,10 +12,7 @@ const CUT: [&str; 7] = ["rollback", "checkout", "--break-glass", "--reason", "r"
 /// A release with traffic, whose controller was killed.
 fn killed() -> Desk {
     let desk = Desk::new();
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
-    drop(running);
+    drop(desk.soaking());
     assert!(desk.balancer.share() > 4.0);
     desk
 }
@@ -80,10 +77,7 @@ fn without_a_journal_the_weight_comes_first_and_what_may_have_been_done_is_not_r
     let plan = fs::read_to_string(desk.folder.path().join("plan.toml")).unwrap();
     let plan = plan.replace(r#", verify = ["grep", "-q", "switched", "log"]"#, "");
     fs::write(desk.folder.path().join("plan.toml"), plan).unwrap();
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
-    drop(running);
+    drop(desk.soaking());
     fs::write(folder(&desk).join("journal.jsonl"), "{}\n").unwrap();
     desk.run(&ROLLBACK).fails(6, "rollback[0] (kill_switch) failed: it may have been done");
     assert!(desk.balancer.is_at(0) && !desk.folder.path().join("log").exists());
@@ -110,9 +104,7 @@ fn a_damaged_service_hides_no_other_and_a_plan_that_is_gone_is_said() {
 #[test]
 fn a_controller_that_hangs_is_named_with_what_to_do() {
     let desk = Desk::new();
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
+    let running = desk.soaking();
     let pid = running.0.id().to_string();
     assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
     let ran = desk.run(&CUT);
@@ -141,4 +133,18 @@ fn a_rollback_that_is_in_no_journal_is_not_forgotten() {
     let again = desk.start(&["--by", "bo", "--reason", "it was the network"]);
     eventually("it begins anew", || desk.run(&["status"]).stdout.contains("rollout 0002").then_some(()));
     drop(again);
+}
+
+#[test]
+fn a_controller_that_cannot_go_on_pages_as_its_release_keeps_its_traffic() {
+    let (desk, hook) = (Desk::new(), Hook::new(|_| (200, String::new())));
+    let path = desk.folder.path().join("plan.toml");
+    let alert = format!("alert = [{{ kind = \"generic\", url = \"{}\", level = \"page\" }}]\n", hook.url);
+    fs::write(&path, format!("{alert}{}", fs::read_to_string(&path).unwrap())).unwrap();
+    drop(desk.soaking());
+    fs::write(folder(&desk).join("journal.jsonl"), "{}\n").unwrap();
+    let start = ["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"];
+    desk.run(&start).fails(3, "was changed");
+    let sent = hook.requests.lock().unwrap();
+    assert!(sent.len() == 1 && sent[0].contains("its release keeps the traffic that it has: the journal"), "{sent:?}");
 }

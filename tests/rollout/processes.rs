@@ -72,6 +72,10 @@ fn a_command_that_prints_without_end_fills_no_disk() {
     let traffic =
         r#"traffic = { kind = "command", argv = ["sh", "-c", "echo {weight}; head -c 150000000 /dev/zero"] }"#;
     set(&mut *of(traffic, folder.path()), 5).unwrap();
-    let length = std::fs::metadata(folder.path().join("commands.log")).unwrap().len();
-    assert_eq!(length, 64 << 20);
+    let log = folder.path().join("commands.log");
+    assert_eq!(std::fs::metadata(&log).unwrap().len(), 4 << 20);
+    std::fs::File::create(&log).unwrap().set_len(64 << 20).unwrap();
+    let failing = r#"traffic = { kind = "command", argv = ["sh", "-c", "echo {weight}; exit 3"] }"#;
+    let error = set(&mut *of(failing, folder.path()), 5).unwrap_err();
+    assert_eq!(error, "sh ended with exit code 3", "what others printed is not quoted");
 }

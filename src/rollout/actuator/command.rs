@@ -5,6 +5,7 @@ use super::limit::{Cancel, Limit, MoveError};
 use super::probe::{Probe, compare};
 use crate::fs::{careful, lock_within};
 use crate::rollback::plan::{Plan, Traffic};
+use crate::rollout::filing::appending;
 use crate::rollout::redact::clean;
 use crate::rollout::stages::Reading;
 use std::fs::{File, OpenOptions};
@@ -29,8 +30,9 @@ const TAIL: u64 = 4_096;
 const QUOTED: usize = 200;
 /// Digits of a process's number.
 const DIGITS: u64 = 20;
-/// The log of outputs has no more than this.
+/// The log of outputs is not added to above this length, and by one command no more than this.
 const LOG_MAX: u64 = 64 << 20;
+const OUTPUT_MAX: u64 = 4 << 20;
 
 /// Facts that a command is given as variables: `BACKSTOP_SERVICE` and so on, and `{weight}` and `{version}`.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +92,7 @@ impl Command {
         command.env("BACKSTOP_PREVIOUS", &self.previous).env("BACKSTOP_WEIGHT", &weight);
         command.env("BACKSTOP_KEY", environment.key.to_string());
         let output = self.output();
-        let begins = output.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
+        let begins = output.as_ref().and_then(|file| file.metadata().ok()).map_or(u64::MAX, |metadata| metadata.len());
         match output.as_ref().and_then(|file| Some((file.try_clone().ok()?, file.try_clone().ok()?))) {
             Some((out, err)) => command.stdout(out).stderr(err),
             None => command.stdout(Stdio::null()).stderr(Stdio::null()),
@@ -120,9 +122,9 @@ impl Command {
                 kill(&mut child);
                 return Err(error);
             }
-            cut(output.as_ref());
+            cut(output.as_ref(), begins);
         };
-        cut(output.as_ref());
+        cut(output.as_ref(), begins);
         if status.success() {
             return Ok(());
         }
@@ -169,10 +171,7 @@ impl Command {
     }
 
     fn output(&self) -> Option<File> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        careful(&mut options, 0o600); // a command may print anything
-        let file = options.open(&self.log).ok()?;
+        let file = appending(&self.log).ok()?;
         file.metadata().is_ok_and(|metadata| metadata.len() < LOG_MAX).then_some(file)
     }
 
@@ -194,10 +193,11 @@ impl Command {
     }
 }
 
-/// Cuts the log where it is too long: one command may fill a disk in seconds.
-fn cut(log: Option<&File>) {
-    let Some(log) = log.filter(|log| log.metadata().is_ok_and(|metadata| metadata.len() > LOG_MAX)) else { return };
-    let _ = log.set_len(LOG_MAX);
+/// Cuts the log where a command that began here printed too much: one may fill a disk in seconds.
+fn cut(log: Option<&File>, begins: u64) {
+    let most = begins.saturating_add(OUTPUT_MAX);
+    let Some(log) = log.filter(|log| log.metadata().is_ok_and(|metadata| metadata.len() > most)) else { return };
+    let _ = log.set_len(most);
 }
 
 /// Kills a command and everything that it started in its group.
