@@ -71,8 +71,9 @@
 //! A controller that is started again begins the time of its stage anew, and counts its requests from 0: nothing was seen in
 //! between, and time that was not watched promotes no release. The same holds for the deadlines of a stage and of the readiness
 //! before it, and for recovery; only the budget of a rollback goes on. One that crashes every few minutes therefore never ends a
-//! stage: `status` counts its starts, and the plan's contact is paged at the fourth, the eighth, and so
-//! on. One that cannot go on at all, as its journal or its disk cannot be used, pages before it ends. A source of `ticks:FILE` is read behind its present end.
+//! stage: `status` counts its starts, and the plan's contact is paged at the fourth, the eighth, and so on. One that cannot go on
+//! at all, as its journal or its disk cannot be used, pages before it ends. So does one whose `lock` was removed, as soon as
+//! another process has a new one. A source of `ticks:FILE` is read behind its present end.
 //!
 //! ## A disk that hangs
 //!

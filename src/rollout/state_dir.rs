@@ -64,7 +64,27 @@ impl std::fmt::Display for Holder {
 #[derive(Debug)]
 #[must_use = "it is released when dropped"]
 pub struct Lock {
-    _file: fs::File,
+    file: fs::File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Looks whether another process has a lock in the place of this one, which was removed: then two may act.
+    pub(crate) fn watch(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let (own, path) = (self.file.metadata().ok().and_then(place), self.path.clone());
+        move || fs::metadata(&path).is_ok_and(|there| place(there) != own)
+    }
+}
+
+#[cfg(unix)]
+fn place(metadata: fs::Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn place(_: fs::Metadata) -> Option<(u64, u64)> {
+    None
 }
 
 impl StateDir {
@@ -139,7 +159,7 @@ impl StateDir {
         };
         let text = serde_json::to_vec(holder).unwrap_or_default();
         let _: io::Result<()> = file.set_len(0).and_then(|()| file.write_all(&text));
-        Ok(Ok(Lock { _file: file }))
+        Ok(Ok(Lock { file, path }))
     }
 
     /// Holder of the lock; `None` if nobody holds it. Whoever may read the file sees it, also from several places at a time.

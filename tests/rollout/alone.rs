@@ -1,6 +1,6 @@
 //! Rollbacks without a controller, or with one that hangs, and what is left of them.
 
-use crate::commands::Desk;
+use crate::commands::{Desk, code};
 use crate::servers::{Hook, eventually};
 use std::fs;
 use std::path::PathBuf;
@@ -88,6 +88,7 @@ fn a_damaged_service_hides_no_other_and_a_plan_that_is_gone_is_said() {
     let desk = killed();
     let state = desk.folder.path().join("backstop-state");
     fs::rename(state.join("checkout"), state.join("billing")).unwrap();
+    desk.flow(false);
     let running = desk.start(&["--by", "mira"]);
     desk.reaches("checking");
     drop(running);
@@ -147,4 +148,15 @@ fn a_controller_that_cannot_go_on_pages_as_its_release_keeps_its_traffic() {
     desk.run(&start).fails(3, "was changed");
     let sent = hook.requests.lock().unwrap();
     assert!(sent.len() == 1 && sent[0].contains("its release keeps the traffic that it has: the journal"), "{sent:?}");
+}
+
+#[test]
+fn a_controller_whose_lock_was_removed_leaves_the_release_to_the_next() {
+    let desk = Desk::new();
+    let running = desk.soaking();
+    fs::remove_file(desk.folder.path().join("backstop-state/checkout/lock")).unwrap();
+    desk.run(&ROLLBACK).succeeds();
+    assert_eq!(code(running), 6, "a person has to decide");
+    assert!(desk.balancer.is_at(0), "what the other did stays");
+    desk.run(&["status", "checkout"]).succeeds();
 }

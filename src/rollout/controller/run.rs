@@ -16,7 +16,7 @@ use crate::rollout::journal::{Journal, Record, replay};
 use crate::rollout::requests::{self, Answer, Request};
 use crate::rollout::stages::{Action, Ask, Event, Job, Look, Rollout, Step};
 use crate::rollout::state_dir::{Lock, StateDir};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::thread;
@@ -60,6 +60,9 @@ pub struct Controller {
     pub(super) on_trouble: Option<TroubleListener>,
     /// Whether nothing that still waits will be done.
     pub(super) is_leaving: bool,
+    /// Whether another process has the place of this one, and the look at that.
+    is_displaced: Arc<AtomicBool>,
+    has_other: Arc<dyn Fn() -> bool + Send + Sync>,
     _lock: Lock,
 }
 
@@ -140,6 +143,8 @@ impl Controller {
             dir,
             folder,
             rollout,
+            is_displaced: Arc::default(),
+            has_other: Arc::new(lock.watch()),
             _lock: lock,
         };
         let is_start = matches!(first, Event::Started { .. });
@@ -194,6 +199,9 @@ impl Controller {
     pub fn work(&mut self) -> Ended {
         loop {
             self.round();
+            if self.is_displaced.load(Ordering::Relaxed) {
+                return self.leave();
+            }
             if let Some(ended) = self.ended()
                 && self.is_over()
             {
@@ -222,7 +230,9 @@ impl Controller {
             self.filing.add(move || requests::answer(&dir, &id, &said));
         }
         let (dir, found, controller) = (self.dir.clone(), Arc::clone(&self.requests), thread::current());
+        let (has_other, is_displaced) = (Arc::clone(&self.has_other), Arc::clone(&self.is_displaced));
         let look = move || {
+            is_displaced.fetch_or(has_other(), Ordering::Relaxed);
             let waiting = requests::waiting(&dir);
             let is_any = !waiting.is_empty();
             *found.lock() = Some(waiting);
@@ -342,7 +352,7 @@ impl Controller {
         }
     }
 
-    fn alert(&self, level: Level, text: String) {
+    pub(super) fn alert(&self, level: Level, text: String) {
         log(&self.rollout, level, &text);
         self.alerts.push(level, text);
     }
