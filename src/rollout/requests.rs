@@ -7,13 +7,13 @@
 use super::stages::Ask;
 use super::state_dir::{StateDir, StateError, read, write};
 use crate::clock::{Clock, timestamp};
-use crate::config::{ConfigError, Problems};
+use crate::config::{ConfigError, Problem, Problems};
 use crate::fs::careful;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ const MOST: usize = 100;
 
 /// Endings of rollbacks without a content, for a disk that has no room for one.
 const BARE: [(&str, bool); 2] = [("rollback", false), ("break-glass", true)];
+
+/// Longest maintenance window, in seconds: 7 days.
+const WINDOW_MAX: u64 = 7 * 86_400;
 
 /// Longest reason and name of a person, in bytes.
 const TEXT_MAX: usize = 1_000;
@@ -61,12 +64,17 @@ impl Request {
         Self { id, ask, by: by.into(), reason: reason.into(), rollout: String::new() }
     }
 
-    /// Checks who asks, and why: both are in the journal and in the report.
+    /// Checks who asks, why and for how long: a file may say anything.
     ///
     /// # Errors
     ///
-    /// A name or reason that is blank or longer than 1,000 bytes.
+    /// A name or reason that is blank or longer than 1,000 bytes, and a window that is not of 1 second to 7 days.
     pub fn check(&self) -> Result<(), ConfigError> {
+        if let Ask::Disable { seconds } = self.ask
+            && !(1..=WINDOW_MAX).contains(&seconds)
+        {
+            return Err(ConfigError::of(Problem::new("seconds", seconds, format!("1 to {WINDOW_MAX}"))));
+        }
         check_texts([("by", &*self.by), ("reason", &*self.reason)])
     }
 
@@ -148,7 +156,10 @@ pub(crate) fn waiting(dir: &StateDir) -> Vec<Request> {
         .flatten()
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !name.starts_with('.') && (name.ends_with(".json") || bare(name).is_some()))
+        .filter(|name| {
+            !name.starts_with('.')
+                && (bare(name).is_some() || Path::new(name).extension().is_some_and(|ending| ending == "json"))
+        })
         .collect();
     names.sort();
     names.truncate(MOST);

@@ -71,20 +71,20 @@ pub struct Lock {
 impl Lock {
     /// Looks whether another process has a lock in the place of this one, which was removed: then two may act.
     pub(crate) fn watch(&self) -> impl Fn() -> bool + Send + Sync + use<> {
-        let (own, path) = (self.file.metadata().ok().and_then(place), self.path.clone());
-        move || fs::metadata(&path).is_ok_and(|there| place(there) != own)
+        let (own, path) = (self.file.metadata().ok(), self.path.clone());
+        move || own.as_ref().is_some_and(|own| fs::metadata(&path).is_ok_and(|there| place(&there) != place(own)))
     }
 }
 
 #[cfg(unix)]
-fn place(metadata: fs::Metadata) -> Option<(u64, u64)> {
+fn place(metadata: &fs::Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt as _;
-    Some((metadata.dev(), metadata.ino()))
+    (metadata.dev(), metadata.ino())
 }
 
 #[cfg(not(unix))]
-fn place(_: fs::Metadata) -> Option<(u64, u64)> {
-    None
+fn place(_: &fs::Metadata) -> (u64, u64) {
+    (0, 0)
 }
 
 impl StateDir {

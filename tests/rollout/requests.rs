@@ -32,3 +32,12 @@ fn a_rollback_reaches_the_controller_where_no_file_can_be_written() {
     assert_eq!(running.join().unwrap(), Ended::Done(End::Aborted));
     assert_eq!(std::fs::read_dir(scene.dir.path().join("requests")).unwrap().count(), 0);
 }
+
+#[test]
+fn a_window_in_a_file_is_no_longer_than_one_of_the_command() {
+    for (seconds, is_allowed) in [(0, false), (1, true), (7 * 86_400, true), (7 * 86_400 + 1, false), (u64::MAX, false)]
+    {
+        let request = Request::new(Ask::Disable { seconds }, "bo", "r");
+        assert_eq!(request.check().is_ok(), is_allowed, "{seconds}");
+    }
+}

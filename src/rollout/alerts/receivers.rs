@@ -130,7 +130,9 @@ impl Alerts {
         for (place, receiver) in self.receivers.iter().enumerate() {
             let unsent: Vec<_> = receiver.inbox.lock().unsent().cloned().collect();
             let lost = receiver.lost.lock();
-            unsent.iter().for_each(|alert| self.deliveries.add(place, receiver.kind, alert, Some(lost.why())));
+            for alert in &unsent {
+                self.deliveries.add(place, receiver.kind, alert, Some(lost.why()));
+            }
         }
     }
 }

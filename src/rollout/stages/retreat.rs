@@ -22,18 +22,16 @@ impl Cause {
 impl Rollout {
     // ## each state => RollingBack
     pub(super) fn retreat(&mut self, cause: Cause, at: Duration, out: &mut Vec<Action>) {
-        let Cause { mut reason, is_cut, is_superseded } = cause;
+        let Cause { reason, is_cut, is_superseded } = cause;
         let begun = match self.state {
             State::Promoting { next } => next + 1,
             State::Done(End::Promoted) => self.plan.promote.len(),
             _ => 0,
         };
-        if begun > 0 {
-            let (all, previous) = (self.plan.promote.len(), &self.plan.previous);
-            reason += &format!(
-                " ({begun} of {all} `promote` commands were begun: see whether {previous} is still what it was)"
-            );
-        }
+        let (all, previous) = (self.plan.promote.len(), &self.plan.previous);
+        let changed =
+            format!(" ({begun} of {all} `promote` commands were begun: see whether {previous} is still what it was)");
+        let reason = if begun > 0 { reason + &changed } else { reason };
         let end = match self.state {
             State::Checking => End::Aborted,
             _ if is_superseded => End::Superseded,
