@@ -66,13 +66,20 @@ impl std::fmt::Display for Holder {
 pub struct Lock {
     file: fs::File,
     path: PathBuf,
+    /// Its content.
+    text: Vec<u8>,
 }
 
 impl Lock {
     /// Looks whether another process has a lock in the place of this one, which was removed: then two may act.
     pub(crate) fn watch(&self) -> impl Fn() -> bool + Send + Sync + use<> {
-        let (own, path) = (self.file.metadata().ok(), self.path.clone());
-        move || own.as_ref().is_some_and(|own| fs::metadata(&path).is_ok_and(|there| place(&there) != place(own)))
+        let (own, path, text) = (self.file.metadata().ok(), self.path.clone(), self.text.clone());
+        let is_other = move |own: &fs::Metadata| {
+            // Some file systems number a file anew, which has the same content then.
+            let is_moved = fs::metadata(&path).is_ok_and(|there| place(&there) != place(own));
+            is_moved && fs::read(&path).is_ok_and(|there| there != text)
+        };
+        move || own.as_ref().is_some_and(&is_other)
     }
 }
 
@@ -159,7 +166,7 @@ impl StateDir {
         };
         let text = serde_json::to_vec(holder).unwrap_or_default();
         let _: io::Result<()> = file.set_len(0).and_then(|()| file.write_all(&text));
-        Ok(Ok(Lock { file, path }))
+        Ok(Ok(Lock { file, path, text }))
     }
 
     /// Holder of the lock; `None` if nobody holds it. Whoever may read the file sees it, also from several places at a time.
