@@ -71,7 +71,9 @@
 //! A controller that is started again begins the time of its stage anew, and counts its requests from 0: nothing was seen in
 //! between, and time that was not watched promotes no release. The same holds for the deadlines of a stage and of the readiness
 //! before it, and for recovery; only the budget of a rollback goes on. One that crashes every few minutes therefore never ends a
-//! stage: alert on a `journal.jsonl` that has many events of kind `resumed`. A source of `ticks:FILE` is read behind its present end.
+//! stage: `status` counts its starts, and the plan's contact is paged at the fourth, the eighth, and so on. One that cannot go on
+//! at all, as its journal or its disk cannot be used, pages before it ends. So does one whose `lock` was removed, as soon as
+//! another process has a new one. A source of `ticks:FILE` is read behind its present end.
 //!
 //! ## A disk that hangs
 //!
@@ -90,6 +92,8 @@
 //! | `escalated` | a move failed or took hold in part, the weight was changed from outside twice, or the stable version is unhealthy as well | the reason names the part; `resume` tries again, `rollback --break-glass` sets weight 0 |
 //! | `.. % of .. requests went to the release instead of ..` | the load balancer does not do what it says, or the source leaves out instances | count at the load balancer; name all instances of both versions |
 //! | `the journal cannot be written` | nothing is promoted; a rollback works | repair the disk |
+//! | `the journal .. was changed`, or `cannot be read` | nothing is known but the plan; the journal is put aside | `rollback` acts from the plan: the weight first, and no action again that may have been done |
+//! | `the controller has not written its status` | it hangs, or its disk is full; what is shown is old | `rollback`; if it does not answer, end the process that is named, and run it again |
 //! | `no controller runs` | its process ended; the weight stays as it was | `start` with the same plan goes on; `rollback` acts without it |
 //! | `warning: the source does not answer` | nothing is promoted, and nothing is rolled back for it until the policy's rule for missing data acts | repair the source |
 //!

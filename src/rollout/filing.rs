@@ -7,7 +7,7 @@ use crate::rollout::state_dir::write;
 use crate::sync::{Arc, Mutex};
 use serde_json::Value;
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread::{self, Thread};
@@ -69,6 +69,11 @@ impl Filing {
         self.add(move || _ = append(&path, &line));
     }
 
+    /// Number of writes that have not begun.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.queue.lock().waiting.len()
+    }
+
     /// Returns whether everything is written.
     pub(crate) fn is_done(&self) -> bool {
         let queue = self.0.queue.lock();
@@ -101,11 +106,16 @@ fn run(queue: &Mutex<Queue>) {
     }
 }
 
-fn append(path: &Path, line: &str) -> io::Result<()> {
+/// Opens a file to add to, which is made for its owner alone: it may have anything in it.
+pub(crate) fn appending(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     careful(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    options.open(path)
+}
+
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = appending(path)?;
     if file.metadata()?.len() < EVIDENCE_MAX { file.write_all(line.as_bytes()) } else { Ok(()) }
 }
 

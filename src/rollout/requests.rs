@@ -7,17 +7,24 @@
 use super::stages::Ask;
 use super::state_dir::{StateDir, StateError, read, write};
 use crate::clock::{Clock, timestamp};
-use crate::config::{ConfigError, Problems};
+use crate::config::{ConfigError, Problem, Problems};
+use crate::fs::careful;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 /// Most requests that are read at one look, and answers that are kept.
 const MOST: usize = 100;
+
+/// Endings of rollbacks without a content, for a disk that has no room for one.
+const BARE: [(&str, bool); 2] = [("rollback", false), ("break-glass", true)];
+
+/// Longest maintenance window, in seconds: 7 days.
+const WINDOW_MAX: u64 = 7 * 86_400;
 
 /// Longest reason and name of a person, in bytes.
 const TEXT_MAX: usize = 1_000;
@@ -57,27 +64,39 @@ impl Request {
         Self { id, ask, by: by.into(), reason: reason.into(), rollout: String::new() }
     }
 
-    /// Checks who asks, and why: both are in the journal and in the report.
+    /// Checks who asks, why and for how long: a file may say anything.
     ///
     /// # Errors
     ///
-    /// A name or reason that is blank or longer than 1,000 bytes.
+    /// A name or reason that is blank or longer than 1,000 bytes, and a window that is not of 1 second to 7 days.
     pub fn check(&self) -> Result<(), ConfigError> {
+        if let Ask::Disable { seconds } = self.ask
+            && !(1..=WINDOW_MAX).contains(&seconds)
+        {
+            return Err(ConfigError::of(Problem::new("seconds", seconds, format!("1 to {WINDOW_MAX}"))));
+        }
         check_texts([("by", &*self.by), ("reason", &*self.reason)])
     }
 
-    /// Puts the command where the controller finds it.
+    /// Puts the command where the controller finds it. On a full disk, a rollback is a name alone, without its author and
+    /// reason.
     ///
     /// # Errors
     ///
     /// Errors of the file system.
     pub fn send(&self, to: &StateDir) -> Result<(), StateError> {
         // A command that its controller did not read must not be carried out by the next rollout's.
-        let latest = to.latest();
-        let number = latest.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        let sent = Self { rollout: number.unwrap_or_default(), ..self.clone() };
+        let rollout = to.latest().as_deref().map(StateDir::number).unwrap_or_default();
+        let sent = Self { rollout, ..self.clone() };
         let bytes = serde_json::to_vec(&sent).unwrap_or_default();
-        write(&to.path().join("requests").join(format!("{}.json", self.id)), &bytes)
+        let folder = to.path().join("requests");
+        let written = write(&folder.join(format!("{}.json", self.id)), &bytes);
+        let ending = BARE.iter().find(|(_, cut)| self.ask == Ask::Rollback { cut: *cut });
+        let Some((ending, _)) = ending.filter(|_| written.is_err()) else { return written };
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        careful(&mut options, 0o600);
+        options.open(folder.join(format!("{}.{ending}", self.id))).map(drop).or(written)
     }
 
     /// Takes the command back, if the controller has not read it yet.
@@ -85,15 +104,23 @@ impl Request {
         remove(from, &self.id);
     }
 
-    /// Waits for the answer; `None` if there is none in this time. Blocks the current thread.
+    /// Waits for the answer; `None` if there is none in this time. A command that was taken and whose answer cannot be written
+    /// counts as accepted. Blocks the current thread.
     pub fn answer(&self, from: &StateDir, within: Duration) -> Option<Answer> {
         let clock = Clock::system();
         let path = from.path().join("answers").join(format!("{}.json", self.id));
         let begun = clock.now();
         loop {
+            // In this order: an answer is put in place before its command is removed.
+            let is_taken = !files(from, &self.id).iter().any(|path| path.exists());
             if let Some(answer) = read(&path) {
                 let _: io::Result<()> = fs::remove_file(&path);
                 return Some(answer);
+            }
+            if is_taken {
+                let text =
+                    "the controller has taken the command and cannot write its answer: look at the load balancer";
+                return Some(Answer { is_accepted: true, text: text.to_owned() });
             }
             if clock.now().saturating_duration_since(begun) >= within {
                 return None;
@@ -130,13 +157,17 @@ pub(crate) fn waiting(dir: &StateDir) -> Vec<Request> {
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| {
-            !name.starts_with('.') && Path::new(name).extension().is_some_and(|extension| extension == "json")
+            !name.starts_with('.')
+                && (bare(name).is_some() || Path::new(name).extension().is_some_and(|ending| ending == "json"))
         })
         .collect();
     names.sort();
     names.truncate(MOST);
     let request = |name: &String| {
         let path = folder.join(name);
+        if let Some(bare) = bare(name) {
+            return Some(bare);
+        }
         let request: Option<Request> = read(&path);
         if request.is_none() {
             let _: io::Result<()> = fs::rename(&path, path.with_extension("refused"));
@@ -145,6 +176,20 @@ pub(crate) fn waiting(dir: &StateDir) -> Vec<Request> {
         request.map(|request| Request { id, ..request })
     };
     names.iter().filter_map(request).collect()
+}
+
+/// The rollback that a name alone asks for.
+fn bare(name: &str) -> Option<Request> {
+    let (id, ending) = name.rsplit_once('.')?;
+    let (_, cut) = BARE.iter().find(|(of, _)| *of == ending)?;
+    let reason = "the disk has no room for a name and a reason".to_owned();
+    let (id, ask, by) = (id.to_owned(), Ask::Rollback { cut: *cut }, "a person".to_owned());
+    Some(Request { id, ask, by, reason, rollout: String::new() })
+}
+
+/// Files that a request may be.
+fn files(dir: &StateDir, id: &str) -> [PathBuf; 3] {
+    ["json", BARE[0].0, BARE[1].0].map(|ending| dir.path().join("requests").join(format!("{id}.{ending}")))
 }
 
 /// Answers a request and removes it. One that cannot be answered is removed all the same.
@@ -162,5 +207,7 @@ pub(crate) fn answer(dir: &StateDir, id: &str, answer: &Answer) {
 
 /// Removes a request that was carried out before.
 pub(crate) fn remove(dir: &StateDir, id: &str) {
-    let _: io::Result<()> = fs::remove_file(dir.path().join("requests").join(format!("{id}.json")));
+    for path in files(dir, id) {
+        let _: io::Result<()> = fs::remove_file(path);
+    }
 }

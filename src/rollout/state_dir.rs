@@ -10,7 +10,7 @@
 //! ```
 
 use crate::clock::timestamp;
-use crate::fs::{Access, lock_at, replace_unsynced, replace_with};
+use crate::fs::{Access, careful, lock_at, lock_within, replace_unsynced, replace_with};
 use crate::rollback::plan::{SERVICE, is_service};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
@@ -64,7 +64,34 @@ impl std::fmt::Display for Holder {
 #[derive(Debug)]
 #[must_use = "it is released when dropped"]
 pub struct Lock {
-    _file: fs::File,
+    file: fs::File,
+    path: PathBuf,
+    /// Its content.
+    text: Vec<u8>,
+}
+
+impl Lock {
+    /// Looks whether another process has a lock in the place of this one, which was removed: then two may act.
+    pub(crate) fn watch(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let (own, path, text) = (self.file.metadata().ok(), self.path.clone(), self.text.clone());
+        let is_other = move |own: &fs::Metadata| {
+            // Some file systems number a file anew, which has the same content then.
+            let is_moved = fs::metadata(&path).is_ok_and(|there| place(&there) != place(own));
+            is_moved && fs::read(&path).is_ok_and(|there| there != text)
+        };
+        move || own.as_ref().is_some_and(&is_other)
+    }
+}
+
+#[cfg(unix)]
+fn place(metadata: &fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(not(unix))]
+fn place(_: &fs::Metadata) -> (u64, u64) {
+    (0, 0)
 }
 
 impl StateDir {
@@ -120,8 +147,8 @@ impl StateDir {
         Ok(())
     }
 
-    /// Takes the lock; `Err` in the result names its holder. A disk that has no room for the holder's name does not
-    /// keep it back: a rollback needs it.
+    /// Takes the lock; `Err` in the result names its holder. A disk that has no room for the holder's name, or takes no
+    /// writes any more, does not keep it back: a rollback needs it.
     ///
     /// # Errors
     ///
@@ -129,21 +156,27 @@ impl StateDir {
     pub fn lock(&self, holder: &Holder) -> Result<Result<Lock, Holder>, StateError> {
         let path = self.path.join("lock");
         let failed = StateError::io("locking", &path);
-        let Some(mut file) = lock_at(&path, PATIENCE).map_err(failed)? else {
+        let locked = match lock_at(&path, PATIENCE) {
+            // The system takes writes away from a disk with errors. The lock needs none.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => lock_unwritten(&path),
+            locked => locked,
+        };
+        let Some(mut file) = locked.map_err(failed)? else {
             return Ok(Err(self.holder().unwrap_or_default()));
         };
         let text = serde_json::to_vec(holder).unwrap_or_default();
         let _: io::Result<()> = file.set_len(0).and_then(|()| file.write_all(&text));
-        Ok(Ok(Lock { _file: file }))
+        Ok(Ok(Lock { file, path, text }))
     }
 
-    /// Holder of the lock; `None` if nobody holds it.
+    /// Holder of the lock; `None` if nobody holds it. Whoever may read the file sees it, also from several places at a time.
     pub fn holder(&self) -> Option<Holder> {
         let path = self.path.join("lock");
-        if !path.exists() || lock_at(&path, Duration::ZERO).is_ok_and(|lock| lock.is_some()) {
-            return None;
-        }
-        Some(read(&path).unwrap_or_default())
+        let is_free = match reading(&path) {
+            Ok(file) => file.try_lock_shared().is_ok(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        (!is_free).then(|| read(&path).unwrap_or_default())
     }
 
     /// Checks that the folder's rollouts may be read, if there are any.
@@ -186,6 +219,11 @@ impl StateDir {
         Ok(path)
     }
 
+    /// Number of a rollout: the name of its folder.
+    pub fn number(folder: &Path) -> String {
+        folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     fn rollout(&self, number: u32) -> PathBuf {
         self.path.join("rollouts").join(format!("{number:04}"))
     }
@@ -197,6 +235,19 @@ impl StateDir {
         numbers.sort_unstable();
         numbers
     }
+}
+
+/// Opens a lock that is there, without the right to write it.
+fn reading(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    careful(&mut options, 0);
+    options.open(path)
+}
+
+fn lock_unwritten(path: &Path) -> io::Result<Option<fs::File>> {
+    let file = reading(path)?;
+    Ok(lock_within(&file, PATIENCE)?.then_some(file))
 }
 
 /// Entries of a folder; none if it is missing.
@@ -252,5 +303,25 @@ impl StateError {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_see_no_holder_in_each_other_and_a_lock_needs_no_right_to_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = StateDir::new(folder.path(), "checkout").unwrap();
+        dir.create().unwrap();
+        drop(dir.lock(&Holder::new("mira", "test")).unwrap());
+        let path = dir.path().join("lock");
+        let other = reading(&path).unwrap();
+        other.try_lock_shared().unwrap();
+        assert_eq!(dir.holder(), None, "another reader");
+        drop(other);
+        let lock = lock_unwritten(&path).unwrap();
+        assert!(lock.is_some() && lock_unwritten(&path).unwrap().is_none() && dir.holder().is_some());
     }
 }

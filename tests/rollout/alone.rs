@@ -1,7 +1,7 @@
 //! Rollbacks without a controller, or with one that hangs, and what is left of them.
 
-use crate::commands::Desk;
-use crate::servers::eventually;
+use crate::commands::{Desk, code};
+use crate::servers::{Hook, eventually};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,10 +12,7 @@ const CUT: [&str; 7] = ["rollback", "checkout", "--break-glass", "--reason", "r"
 /// A release with traffic, whose controller was killed.
 fn killed() -> Desk {
     let desk = Desk::new();
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
-    drop(running);
+    drop(desk.soaking());
     assert!(desk.balancer.share() > 4.0);
     desk
 }
@@ -45,8 +42,8 @@ fn a_second_rollback_is_no_operation_with_a_code_of_its_own_unless_traffic_is_ba
 }
 
 #[test]
-fn break_glass_acts_from_the_plan_alone_where_the_journal_is_damaged() {
-    for is_folder in [false, true] {
+fn a_rollback_acts_from_the_plan_alone_where_the_journal_is_damaged() {
+    for (is_folder, command) in [(false, &CUT[..]), (true, &CUT), (false, &ROLLBACK)] {
         let desk = killed();
         let journal = folder(&desk).join("journal.jsonl");
         let text = fs::read_to_string(&journal).unwrap();
@@ -58,10 +55,9 @@ fn break_glass_acts_from_the_plan_alone_where_the_journal_is_damaged() {
         }
         let says = if is_folder { "cannot be read" } else { "was changed" };
         desk.run(&["status", "checkout"]).fails(3, says);
-        desk.run(&ROLLBACK).fails(3, "`rollback --break-glass` acts from the plan alone");
         let list = desk.run(&["list"]).succeeds().stdout;
         assert!(list.starts_with("checkout ") && list.contains(says), "{list}");
-        let ran = desk.run(&CUT);
+        let ran = desk.run(command);
         assert_eq!((ran.code, desk.balancer.is_at(0)), (0, true), "{ran:?}");
         assert!(ran.stderr.contains(says) && ran.stderr.contains("it is kept as"), "{ran:?}");
         let log = fs::read_to_string(desk.folder.path().join("log")).unwrap();
@@ -71,8 +67,20 @@ fn break_glass_acts_from_the_plan_alone_where_the_journal_is_damaged() {
         assert_eq!(aside.count(), 1);
         assert!(!fs::read_to_string(&journal).unwrap().contains("\"kind\":\"started\""), "it is not built on");
         assert_eq!(desk.state(), "recovering");
-        desk.run(&CUT).fails(4, "nothing to do");
+        desk.run(command).fails(4, "nothing to do");
     }
+}
+
+#[test]
+fn without_a_journal_the_weight_comes_first_and_what_may_have_been_done_is_not_repeated() {
+    let desk = Desk::new();
+    let plan = fs::read_to_string(desk.folder.path().join("plan.toml")).unwrap();
+    let plan = plan.replace(r#", verify = ["grep", "-q", "switched", "log"]"#, "");
+    fs::write(desk.folder.path().join("plan.toml"), plan).unwrap();
+    drop(desk.soaking());
+    fs::write(folder(&desk).join("journal.jsonl"), "{}\n").unwrap();
+    desk.run(&ROLLBACK).fails(6, "rollback[0] (kill_switch) failed: it may have been done");
+    assert!(desk.balancer.is_at(0) && !desk.folder.path().join("log").exists());
 }
 
 #[test]
@@ -80,6 +88,7 @@ fn a_damaged_service_hides_no_other_and_a_plan_that_is_gone_is_said() {
     let desk = killed();
     let state = desk.folder.path().join("backstop-state");
     fs::rename(state.join("checkout"), state.join("billing")).unwrap();
+    desk.flow(false);
     let running = desk.start(&["--by", "mira"]);
     desk.reaches("checking");
     drop(running);
@@ -96,9 +105,7 @@ fn a_damaged_service_hides_no_other_and_a_plan_that_is_gone_is_said() {
 #[test]
 fn a_controller_that_hangs_is_named_with_what_to_do() {
     let desk = Desk::new();
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
+    let running = desk.soaking();
     let pid = running.0.id().to_string();
     assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
     let ran = desk.run(&CUT);
@@ -127,4 +134,29 @@ fn a_rollback_that_is_in_no_journal_is_not_forgotten() {
     let again = desk.start(&["--by", "bo", "--reason", "it was the network"]);
     eventually("it begins anew", || desk.run(&["status"]).stdout.contains("rollout 0002").then_some(()));
     drop(again);
+}
+
+#[test]
+fn a_controller_that_cannot_go_on_pages_as_its_release_keeps_its_traffic() {
+    let (desk, hook) = (Desk::new(), Hook::new(|_| (200, String::new())));
+    let path = desk.folder.path().join("plan.toml");
+    let alert = format!("alert = [{{ kind = \"generic\", url = \"{}\", level = \"page\" }}]\n", hook.url);
+    fs::write(&path, format!("{alert}{}", fs::read_to_string(&path).unwrap())).unwrap();
+    drop(desk.soaking());
+    fs::write(folder(&desk).join("journal.jsonl"), "{}\n").unwrap();
+    let start = ["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"];
+    desk.run(&start).fails(3, "was changed");
+    let sent = hook.requests.lock().unwrap();
+    assert!(sent.len() == 1 && sent[0].contains("its release keeps the traffic that it has: the journal"), "{sent:?}");
+}
+
+#[test]
+fn a_controller_whose_lock_was_removed_leaves_the_release_to_the_next() {
+    let desk = Desk::new();
+    let running = desk.soaking();
+    fs::remove_file(desk.folder.path().join("backstop-state/checkout/lock")).unwrap();
+    desk.run(&ROLLBACK).succeeds();
+    assert_eq!(code(running), 6, "a person has to decide");
+    assert!(desk.balancer.is_at(0), "what the other did stays");
+    desk.run(&["status", "checkout"]).succeeds();
 }

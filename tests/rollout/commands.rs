@@ -47,6 +47,14 @@ impl Desk {
         self.ticks.start(self.command(&[]), more)
     }
 
+    /// Starts a rollout, up to the traffic of its first stage.
+    pub(crate) fn soaking(&self) -> Program {
+        let running = self.start(&["--by", "mira"]);
+        self.flow(true);
+        self.reaches("soaking");
+        running
+    }
+
     pub(crate) fn flow(&self, flows: bool) {
         self.ticks.flow.store(flows, Ordering::Relaxed);
     }
@@ -73,6 +81,10 @@ fn a_rollback_of_a_service_without_a_rollout_is_no_operation_with_a_code_of_its_
     }
     assert_eq!(desk.balancer.sets.lock().unwrap().len(), 0);
     assert_eq!(desk.run(&["list"]).succeeds().stdout, "no rollouts in backstop-state\n");
+    for (unit, state) in [("/none/a:/none/b", "/none/a"), ("", "backstop-state")] {
+        let ran = Ran::by(desk.command(&["list"]).env("STATE_DIRECTORY", unit));
+        assert_eq!(ran.succeeds().stdout, format!("no rollouts in {state}\n"));
+    }
     desk.run(&["report", "checkout"]).fails(4, "checkout has no rollouts in");
     desk.run(&["status", "../x"]).fails(2, "service: \"../x\" is not allowed");
     desk.run(&["rollback", "checkout"]).fails(2, "--reason");
@@ -105,9 +117,7 @@ fn commands_reach_the_controller_and_a_second_one_is_refused_by_name() {
 #[test]
 fn a_new_release_takes_the_place_of_one_that_runs_or_was_killed() {
     let desk = Desk::new();
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
+    let running = desk.soaking();
     desk.plan("checkout:1.2.5");
     let next = desk.start(&["--by", "bo"]);
     assert_eq!(code(running), 21, "superseded");
@@ -130,9 +140,7 @@ fn a_new_release_takes_the_place_of_one_that_runs_or_was_killed() {
 #[test]
 fn a_release_that_was_rolled_back_is_tried_again_with_a_reason_only() {
     let desk = Desk::new();
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
+    let running = desk.soaking();
     desk.ticks.is_bad.store(true, Ordering::Relaxed);
     desk.reaches("rolled_back");
     assert_eq!(code(running), 20);
@@ -152,9 +160,7 @@ fn a_release_that_was_rolled_back_is_tried_again_with_a_reason_only() {
 #[test]
 fn without_a_controller_a_rollback_acts_itself_and_other_commands_say_how_to_go_on() {
     let desk = Desk::new();
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
+    let running = desk.soaking();
     drop(running); // killed
     assert!(desk.balancer.share() > 4.0);
     desk.run(&["pause", "checkout", "--reason", "r", "--by", "bo"]).fails(3, "no controller runs for checkout");
@@ -184,9 +190,7 @@ fn a_plan_or_source_that_is_not_valid_starts_nothing() {
 #[test]
 fn a_new_release_starts_after_one_that_was_rolled_back_and_its_open_cause_is_said() {
     let desk = Desk::new();
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
+    let running = desk.soaking();
     desk.run(&["reject", "checkout", "--reason", "r", "--by", "bo"]).succeeds();
     desk.reaches("rolled_back");
     assert_eq!(code(running), 20);
@@ -209,13 +213,13 @@ fn a_plan_that_is_refused_alerts_its_receivers() {
     let ran = desk.run(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"]);
     ran.fails(2, "at least the sum of the timeouts");
     let sent = hook.requests.lock().unwrap();
-    assert!(sent.len() == 1 && sent[0].contains("was not started: its plan is not valid"), "{sent:?}");
+    assert!(sent.len() == 1 && sent[0].contains("was not started: plan.toml has 1 problem"), "{sent:?}");
     drop(sent);
     fs::write(&path, fs::read_to_string(&path).unwrap().replace("budget = \"2s\"", "budget = \"2m\"")).unwrap();
     fs::write(desk.folder.path().join("policy.toml"), "x = 1").unwrap();
     desk.run(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"]).fails(2, "policy.toml");
     let sent = hook.requests.lock().unwrap();
-    assert!(sent.len() == 2 && sent[1].contains("was not started: its policy cannot be used"), "{sent:?}");
+    assert!(sent.len() == 2 && sent[1].contains("policy.toml has 2 problems"), "{sent:?}");
 }
 
 #[test]
@@ -296,13 +300,14 @@ fn a_file_of_ticks_is_not_read_twice_by_a_controller_that_goes_on() {
         let mut command = desk.command(&["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "mira"]);
         Program(command.args(["--look-every", "0.02"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
     };
-    let seen = || {
-        let kept = desk.folder.path().join("backstop-state/checkout/rollouts/0001/evidence/ticks.jsonl");
+    let lines = |name: &str| {
+        let kept = desk.folder.path().join("backstop-state/checkout/rollouts/0001").join(name);
         fs::read_to_string(kept).unwrap_or_default().lines().count()
     };
+    let seen = || lines("evidence/ticks.jsonl");
     add(&line(1, 0));
     let running = start();
-    eventually("it was looked at", || (seen() == 1).then_some(()));
+    eventually("it has begun, and was looked at", || (seen() == 1 && lines("journal.jsonl") > 0).then_some(()));
     drop(running); // killed
     add(&(line(2, 0) + &line(3, 0)[..20]));
     let mut running = start();
@@ -321,9 +326,7 @@ fn a_plan_in_the_folder_of_its_rollout_is_tried_again_with_its_policy_and_its_co
     let (plan, policy) = (desk.folder.path().join("plan.toml"), desk.folder.path().join("limits.toml"));
     fs::write(&policy, Policy::DEFAULT).unwrap();
     fs::write(&plan, format!("{}\npolicy = \"limits.toml\"\n", fs::read_to_string(&plan).unwrap())).unwrap();
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
+    let running = desk.soaking();
     desk.run(&["reject", "checkout", "--reason", "r", "--by", "bo"]).succeeds();
     assert_eq!(code(running), 20);
     let log = desk.folder.path().join("log");
@@ -360,9 +363,7 @@ fn a_crashed_controller_finishes_its_rollback_without_its_judge() {
     let desk = Desk::new();
     let judge = desk.folder.path().join("backstop-state/checkout/rollouts/0001/evidence/judge");
     let start = ["start", "plan.toml", "--source", "ticks:ticks.jsonl", "--by", "bo"];
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
+    let running = desk.soaking();
     drop(running); // killed
     let aside = judge.with_extension("aside");
     fs::rename(&judge, &aside).unwrap();
@@ -387,9 +388,7 @@ fn a_crashed_controller_finishes_its_rollback_without_its_judge() {
 #[test]
 fn a_full_disk_keeps_no_rollback_from_its_lock() {
     let desk = Desk::new();
-    let running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
+    let running = desk.soaking();
     drop(running); // killed
     let full = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
     let mut command = Command::new("/bin/sh");

@@ -3,6 +3,7 @@
 mod actuators;
 mod alerts;
 mod alone;
+mod combined;
 mod commands;
 mod controller;
 mod haproxy;
@@ -13,6 +14,7 @@ mod nginx;
 mod plans;
 mod played;
 mod player;
+mod processes;
 #[path = "../support/ran.rs"]
 mod ran;
 mod report;

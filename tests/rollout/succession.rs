@@ -10,9 +10,7 @@ use std::sync::atomic::Ordering;
 #[test]
 fn a_new_release_behind_one_that_waits_for_a_person_is_refused_with_what_to_do() {
     let desk = Desk::new();
-    let _running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
+    let _running = desk.soaking();
     *desk.balancer.fault.lock().unwrap() = Fault::Refuses;
     desk.ticks.is_bad.store(true, Ordering::Relaxed);
     desk.reaches("escalated");
@@ -27,9 +25,7 @@ fn a_new_release_says_what_it_waits_for() {
     let desk = Desk::new();
     let path = desk.folder.path().join("plan.toml");
     fs::write(&path, fs::read_to_string(&path).unwrap().replace("lasts = \"100ms\"", "lasts = \"1h\"")).unwrap();
-    let _running = desk.start(&["--by", "mira"]);
-    desk.flow(true);
-    desk.reaches("soaking");
+    let _running = desk.soaking();
     desk.run(&["rollback", "checkout", "--reason", "r", "--by", "bo"]).succeeds();
     desk.reaches("recovering");
     desk.plan("checkout:1.2.5");

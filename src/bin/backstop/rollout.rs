@@ -73,7 +73,9 @@ impl Rollout {
 
     pub(super) fn run(self) -> Result<Report, Failure> {
         use backstop::rollout::stages::Ask;
-        let state = self.state.or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from));
+        // systemd separates several by colons.
+        let of_unit = || std::env::split_paths(&std::env::var_os("STATE_DIRECTORY")?).next();
+        let state = self.state.or_else(of_unit).filter(|state| !state.as_os_str().is_empty());
         let state = state.unwrap_or_else(|| PathBuf::from("backstop-state"));
         match self.command {
             Command::Start(start) => start.run(&state),

@@ -5,10 +5,11 @@ use super::limit::{Cancel, Limit, MoveError};
 use super::probe::{Probe, compare};
 use crate::fs::{careful, lock_within};
 use crate::rollback::plan::{Plan, Traffic};
+use crate::rollout::filing::appending;
 use crate::rollout::redact::clean;
 use crate::rollout::stages::Reading;
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -29,8 +30,9 @@ const TAIL: u64 = 4_096;
 const QUOTED: usize = 200;
 /// Digits of a process's number.
 const DIGITS: u64 = 20;
-/// The log of outputs is not added to above this length.
+/// The log of outputs is not added to above this length, and by one command no more than this.
 const LOG_MAX: u64 = 64 << 20;
+const OUTPUT_MAX: u64 = 4 << 20;
 
 /// Facts that a command is given as variables: `BACKSTOP_SERVICE` and so on, and `{weight}` and `{version}`.
 #[derive(Clone, Debug, Default)]
@@ -69,7 +71,8 @@ impl Command {
 
     /// Runs a command to its end. Its output goes to the log.
     pub(crate) fn run(&self, argv: &[String], environment: &Environment, limit: &Limit) -> Result<(), MoveError> {
-        let input = self.input(limit.left()?.min(ORPHAN)).map(|(file, is_free)| {
+        // Whatever else holds it leaves time for this one.
+        let input = self.input((limit.left()? / 2).min(ORPHAN)).map(|(file, is_free)| {
             if !is_free {
                 end_orphan(&file);
             }
@@ -89,14 +92,21 @@ impl Command {
         command.env("BACKSTOP_PREVIOUS", &self.previous).env("BACKSTOP_WEIGHT", &weight);
         command.env("BACKSTOP_KEY", environment.key.to_string());
         let output = self.output();
-        let begins = output.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
+        let begins = output.as_ref().and_then(|file| file.metadata().ok()).map_or(u64::MAX, |metadata| metadata.len());
         match output.as_ref().and_then(|file| Some((file.try_clone().ok()?, file.try_clone().ok()?))) {
             Some((out, err)) => command.stdout(out).stderr(err),
             None => command.stdout(Stdio::null()).stderr(Stdio::null()),
         };
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let started = |error| MoveError::refused(format!("{program} cannot be run: {error}"));
+        let started = |error: std::io::Error| {
+            let why = format!("{program} cannot be run: {error}");
+            // Others may pass: too many processes, a file that is being written.
+            match error.kind() {
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => MoveError::refused(why),
+                _ => MoveError::new(why),
+            }
+        };
         let mut child = command.spawn().map_err(started)?;
         if let Some(mut running) = running.filter(|_| environment.moves_traffic()) {
             // Through the description that the command has: its input stays at its end, so that it reads nothing.
@@ -112,7 +122,9 @@ impl Command {
                 kill(&mut child);
                 return Err(error);
             }
+            cut(output.as_ref(), begins);
         };
+        cut(output.as_ref(), begins);
         if status.success() {
             return Ok(());
         }
@@ -159,10 +171,7 @@ impl Command {
     }
 
     fn output(&self) -> Option<File> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        careful(&mut options, 0o600); // a command may print anything
-        let file = options.open(&self.log).ok()?;
+        let file = appending(&self.log).ok()?;
         file.metadata().is_ok_and(|metadata| metadata.len() < LOG_MAX).then_some(file)
     }
 
@@ -174,12 +183,21 @@ impl Command {
         let mut bytes = Vec::new();
         file.take(TAIL).read_to_end(&mut bytes).ok()?;
         let text = String::from_utf8_lossy(&bytes);
-        let last = text.lines().rev().find(|line| !line.trim().is_empty())?;
+        // nginx gives the place of the error, and then says that there is one.
+        let last = text.lines().rfind(|line| line.contains(" [emerg] "));
+        let last = last.or_else(|| text.lines().rfind(|line| !line.trim().is_empty()))?;
         // A part of a line may be a part of a secret, which looks like nothing.
         let is_whole = from == begins || text.trim_end().contains('\n');
         let said = if is_whole { clean(last) } else { format!("a line of more than {TAIL} bytes") };
         Some(said.chars().filter(|char| !char.is_control()).take(QUOTED).collect())
     }
+}
+
+/// Cuts the log where a command that began here printed too much: one may fill a disk in seconds.
+fn cut(log: Option<&File>, begins: u64) {
+    let most = begins.saturating_add(OUTPUT_MAX);
+    let Some(log) = log.filter(|log| log.metadata().is_ok_and(|metadata| metadata.len() > most)) else { return };
+    let _ = log.set_len(most);
 }
 
 /// Kills a command and everything that it started in its group.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 const QUEUE: usize = 100;
 
 /// An alert, and the attempts to send it that failed.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Waiting {
     pub(super) level: Level,
     pub(super) text: String,
@@ -18,7 +18,8 @@ pub(super) struct Waiting {
 pub(super) struct Inbox {
     pages: VecDeque<Waiting>,
     others: VecDeque<Waiting>,
-    is_busy: bool,
+    /// The one that is being sent.
+    busy: Option<Waiting>,
     pub(super) is_over: bool,
 }
 
@@ -39,12 +40,13 @@ impl Inbox {
     /// The next one to send. It counts as not sent until the next call.
     pub(super) fn take(&mut self) -> Option<Waiting> {
         let next = self.pages.pop_front().or_else(|| self.others.pop_front());
-        self.is_busy = next.is_some();
+        self.busy.clone_from(&next);
         next
     }
 
     /// Puts one back that is to be tried again: before those that came after it, and behind pages if it is none.
     pub(super) fn put_back(&mut self, alert: Waiting) {
+        self.busy = None;
         self.queue(alert.level).push_front(alert);
     }
 
@@ -53,14 +55,9 @@ impl Inbox {
         !self.pages.is_empty()
     }
 
-    /// Number of alerts that are not sent.
-    pub(super) fn unsent(&self) -> usize {
-        self.pages.len() + self.others.len() + usize::from(self.is_busy)
-    }
-
-    /// Returns whether none waits.
-    pub(super) fn is_sent(&self) -> bool {
-        self.pages.is_empty() && self.others.is_empty() && !self.is_busy
+    /// Alerts that are not sent.
+    pub(super) fn unsent(&self) -> impl Iterator<Item = &Waiting> {
+        self.busy.iter().chain(&self.pages).chain(&self.others)
     }
 
     fn queue(&mut self, level: Level) -> &mut VecDeque<Waiting> {
@@ -83,7 +80,7 @@ mod tests {
             assert!(!inbox.push(level, text.to_owned()));
         }
         assert_eq!(texts(&mut inbox), ["b", "d", "a", "c"]);
-        assert!(inbox.is_sent());
+        assert_eq!(inbox.unsent().count(), 0);
     }
 
     #[test]
@@ -92,7 +89,7 @@ mod tests {
         inbox.push(Level::Info, "a".to_owned());
         inbox.push(Level::Info, "b".to_owned());
         let first = inbox.take().unwrap();
-        assert!(!inbox.is_sent());
+        assert_eq!(inbox.unsent().count(), 2);
         inbox.push(Level::Page, "c".to_owned());
         inbox.put_back(Waiting { failed: 1, ..first });
         assert!(inbox.has_page());

@@ -22,6 +22,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Sends alerts to every receiver of a plan.
 pub(crate) struct Alerts {
     receivers: Vec<Receiver>,
+    deliveries: Deliveries,
 }
 
 struct Receiver {
@@ -41,6 +42,10 @@ struct Lost {
 }
 
 impl Lost {
+    fn why(&self) -> &str {
+        if self.why.is_empty() { "no answer" } else { &self.why }
+    }
+
     fn add(&mut self, why: &str) {
         self.count += 1;
         why.clone_into(&mut self.why);
@@ -63,6 +68,17 @@ pub(crate) struct Deliveries {
     pub(crate) filing: Filing,
 }
 
+impl Deliveries {
+    fn add(&self, place: usize, kind: AlertKind, Waiting { level, text, failed }: &Waiting, why: Option<&str>) {
+        let outcome = why.map_or("sent", |_| "failed");
+        let line = json!({
+            "at": timestamp(), "receiver": place, "kind": kind.as_str(), "level": level.as_str(), "text": text,
+            "outcome": outcome, "why": why.map(clean), "attempts": failed + 1,
+        });
+        self.filing.append(self.path.clone(), &line);
+    }
+}
+
 impl Alerts {
     pub(crate) fn new(plan: &Arc<Plan>, rollout: &str, deliveries: &Deliveries) -> Self {
         let receiver = |(place, alert): (usize, &Alert)| {
@@ -75,7 +91,7 @@ impl Alerts {
             let thread = started.ok().map(|handle| handle.thread().clone());
             Receiver { level: alert.level, kind: alert.kind, lost, inbox, thread }
         };
-        Self { receivers: plan.alerts.iter().enumerate().map(receiver).collect() }
+        Self { receivers: plan.alerts.iter().enumerate().map(receiver).collect(), deliveries: deliveries.clone() }
     }
 
     pub(crate) fn push(&self, level: Level, text: impl Into<String>) {
@@ -95,10 +111,9 @@ impl Alerts {
     /// Alerts that did not arrive, by receiver, in a sentence; at the end with those that still wait.
     pub(crate) fn trouble(&self, is_end: bool) -> Option<String> {
         let of = |(place, receiver): (usize, &Receiver)| {
-            let unsent = if is_end { receiver.inbox.lock().unsent() } else { 0 };
+            let unsent = if is_end { receiver.inbox.lock().unsent().count() } else { 0 };
             let lost = receiver.lost.lock();
-            let count = lost.count + unsent;
-            let why = if lost.why.is_empty() { "no answer" } else { &lost.why };
+            let (count, why) = (lost.count + unsent, lost.why());
             (count > 0).then(|| format!("{count} to alert[{place}] ({}): {why}", receiver.kind.as_str()))
         };
         let all: Vec<_> = self.receivers.iter().enumerate().filter_map(of).collect();
@@ -107,7 +122,18 @@ impl Alerts {
 
     /// Returns whether none waits.
     pub(crate) fn are_sent(&self) -> bool {
-        self.receivers.iter().all(|receiver| receiver.inbox.lock().is_sent())
+        self.receivers.iter().all(|receiver| receiver.inbox.lock().unsent().next().is_none())
+    }
+
+    /// Writes down those that still wait: nothing sends them any more.
+    pub(crate) fn leave(&self) {
+        for (place, receiver) in self.receivers.iter().enumerate() {
+            let unsent: Vec<_> = receiver.inbox.lock().unsent().cloned().collect();
+            let lost = receiver.lost.lock();
+            for alert in &unsent {
+                self.deliveries.add(place, receiver.kind, alert, Some(lost.why()));
+            }
+        }
     }
 }
 
@@ -165,13 +191,8 @@ impl Worker {
     }
 
     /// Writes down that an alert arrived, or why it did not.
-    fn keep(&self, alert: &Alert, Waiting { level, text, failed }: &Waiting, why: Option<&str>) {
-        let outcome = why.map_or("sent", |_| "failed");
-        let line = json!({
-            "at": timestamp(), "receiver": self.place, "kind": alert.kind.as_str(), "level": level.as_str(), "text": text,
-            "outcome": outcome, "why": why.map(clean), "attempts": failed + 1,
-        });
-        self.deliveries.filing.append(self.deliveries.path.clone(), &line);
+    fn keep(&self, alert: &Alert, sent: &Waiting, why: Option<&str>) {
+        self.deliveries.add(self.place, alert.kind, sent, why);
         if let Some(why) = why {
             self.lost.lock().add(&clean(why));
             #[cfg(feature = "tracing")]
@@ -179,5 +200,26 @@ impl Worker {
             #[cfg(not(feature = "tracing"))]
             let _ = why;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_that_still_waits_at_the_end_is_evidence() {
+        let folder = tempfile::tempdir().unwrap();
+        let alert = "\nalert = [{ kind = \"generic\", url = \"http://127.0.0.1:1/\" }]\n";
+        let plan = Plan::parse(&format!("{}{alert}", include_str!("../../../tests/rollout/plan.toml"))).unwrap();
+        let (path, filing) = (folder.path().join("alerts.jsonl"), Filing::new().unwrap());
+        let alerts = Alerts::new(&Arc::new(plan), "0001", &Deliveries { path: path.clone(), filing: filing.clone() });
+        alerts.push(Level::Page, "the end");
+        alerts.leave();
+        while !filing.is_done() {
+            thread::yield_now();
+        }
+        let line = std::fs::read_to_string(path).unwrap();
+        assert!(line.contains("\"the end\"") && line.contains("\"failed\""), "{line}");
     }
 }

@@ -17,12 +17,12 @@ pub(super) fn send(about: &About<'_>, alert: &Alert, level: Level, text: &str) -
     post(&url, &payload(about, alert.kind, &key, level, text), WITHIN)
 }
 
-/// Alerts the receivers of a plan that a rollout does not start, as far as they can be read. One attempt each.
-pub fn refuse(text: &str, why: &str) {
+/// Alerts the receivers of a plan that a rollout does not start, or does not go on, as far as they can be read. One attempt each.
+pub fn refuse(text: &str, level: Level, why: &str) {
     let Some(plan) = Plan::draft(text) else { return };
-    let text = clean(&format!("a rollout was not started: {why}"));
-    for alert in plan.alerts.iter().filter(|alert| Level::Notify >= alert.level) {
+    let text = clean(why);
+    for alert in plan.alerts.iter().filter(|alert| level >= alert.level) {
         let about = About { plan: &plan, rollout: "", at: timestamp() };
-        let _ = send(&about, alert, Level::Notify, &text); // the command's own error says it, too
+        let _ = send(&about, alert, level, &text); // the command's own error says it, too
     }
 }

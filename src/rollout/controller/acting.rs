@@ -163,7 +163,7 @@ impl Worker {
             None if action.idempotent => {}
             None => {
                 let why =
-                    "it was interrupted, and nothing shows whether it was done: look at it, and `resume` runs it again";
+                    "it may have been done, and nothing shows whether it was: look at it, and `resume` runs it again";
                 return Err(MoveError::refused(why));
             }
         }

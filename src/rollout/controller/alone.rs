@@ -25,17 +25,17 @@ pub enum Asked {
     Nothing(String),
 }
 
-/// Asks the controller of a service for a rollback, or decides it here if none holds the lock. Break-glass acts from the plan
-/// alone where the journal cannot be used. Blocks the current thread, for at most `within` and some seconds more.
+/// Asks the controller of a service for a rollback, or decides it here if none holds the lock: from the plan alone where the
+/// journal cannot be used. Blocks the current thread, for at most `within` and some seconds more.
 ///
 /// # Errors
 ///
-/// A state directory that cannot be used, a plan that moves no traffic, and without break-glass a journal that cannot be
-/// used.
+/// A state directory that cannot be used, and a plan that cannot be read or moves no traffic.
 pub fn rollback(dir: &StateDir, request: Request, holder: &Holder, within: Duration) -> Result<Asked, StartError> {
     let mut lock = dir.lock(holder)?;
-    if lock.is_err() {
-        request.send(dir)?;
+    if let Err(holder) = &lock {
+        let end = || format!("It is {holder}: if that cannot be helped, {}", ending(dir, holder));
+        request.send(dir).map_err(|error| StartError::NotSent(error, end()))?;
         if let Some(answer) = request.answer(dir, within) {
             return Ok(Asked::Controller(Some(answer)));
         }
@@ -55,12 +55,11 @@ fn here(dir: &StateDir, lock: Lock, request: Request, by: &str) -> Result<Asked,
     let is_cut = matches!(request.ask, Ask::Rollback { cut: true });
     let records = match Journal::read(&folder.join("journal.jsonl")) {
         Ok(records) => records,
-        Err(damage) if is_cut => {
+        Err(damage) => {
             let mut controller = Controller::of_plan_alone(settings, lock, &damage)?;
             let answer = controller.ask(request);
             return Ok(Asked::Here(answer, Box::new(controller)));
         }
-        Err(damage) => return Err(StartError::Damaged(damage)),
     };
     let plan = plan_of(&folder).ok_or_else(|| StartError::Plan(folder.clone()))?;
     let rollout = replay(&plan, &records).0;
@@ -123,11 +122,15 @@ pub fn silence(dir: &StateDir, within: Duration) -> String {
     let Some(holder) = dir.holder() else {
         return "the controller ended before it answered: run this again".to_owned();
     };
-    let Holder { pid, host, .. } = &holder;
+    let how = ending(dir, &holder);
+    format!("the controller did not answer within {within:?}: {holder}. The command stays for it; if it hangs, {how}")
+}
+
+/// How a person ends a controller that is of no use.
+fn ending(dir: &StateDir, Holder { pid, host, .. }: &Holder) -> String {
     let place = if host.is_empty() { String::new() } else { format!(" on {host}") };
-    let how = match pid {
+    match pid {
         0 => format!("find the process that holds {}", dir.path().join("lock").display()),
         pid => format!("end it with `kill -9 {pid}`{place}, then run this again"),
-    };
-    format!("the controller did not answer within {within:?}: {holder}. The command stays for it; if it hangs, {how}")
+    }
 }

@@ -3,6 +3,7 @@
 use super::ended::Ended;
 use super::run::{Controller, ROUND};
 use super::status::UNRECORDED;
+use crate::rollback::plan::Level;
 use crate::rollout::stages::State;
 use std::thread;
 use std::time::Duration;
@@ -28,6 +29,21 @@ impl Controller {
         }
     }
 
+    /// Ends without a further step: another process acts in this place, and has the files.
+    pub(super) fn leave(&mut self) -> Ended {
+        let text = "this controller ends, as its lock was removed and another process has a new one".to_owned();
+        self.troubles.push(text.clone());
+        self.alert(Level::Page, text);
+        let begun = self.clock.now();
+        while !self.alerts.are_sent() && self.clock.now().saturating_duration_since(begun) < FAREWELL {
+            thread::park_timeout(ROUND);
+        }
+        self.on_trouble
+            .iter_mut()
+            .for_each(|listener| self.troubles.last().into_iter().for_each(|text| listener(text)));
+        Ended::Escalated
+    }
+
     /// Waits for the last alerts and records, and says the last word. A command in this time may call the rollout back.
     ///
     /// A controller whose end is not recorded would be followed by one that goes on in the middle, so it stays; without a
@@ -51,6 +67,7 @@ impl Controller {
             thread::park_timeout(ROUND);
         }
         self.is_leaving = true;
+        self.alerts.leave();
         if !self.recording.is_done() {
             self.troubles.push(UNRECORDED.to_owned());
         }

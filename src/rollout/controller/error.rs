@@ -20,9 +20,9 @@ pub enum StartError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The journal cannot be used, and break-glass needs none.
-    #[error("{0}; `rollback --break-glass` acts from the plan alone")]
-    Damaged(JournalError),
+    /// The command cannot be handed to the controller that runs: what to do about it.
+    #[error("the command does not reach the controller: {0}. {1}")]
+    NotSent(StateError, String),
     /// The journal cannot be written, so nothing is begun.
     #[error("nothing was begun: {0}")]
     NotWritten(String),

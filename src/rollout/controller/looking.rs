@@ -131,9 +131,7 @@ impl Looking {
 
     pub(super) fn send(&self, command: Command) {
         let mut outbox = self.outbox.lock();
-        if let Command::Stage(_) = command {
-            outbox.look = None; // it counted the samples of the stage before
-        }
+        outbox.look = None; // it counted the samples of the stage before, or has a verdict that was overridden
         outbox.commands.push(command);
         drop(outbox);
         self.thread.unpark();
@@ -187,8 +185,7 @@ impl Worker {
                 Ok((look, has_measured, failure)) => {
                     outbox.failure = failure.map(|why| clean(&why));
                     outbox.has_measured |= has_measured;
-                    let is_current = !outbox.commands.iter().any(|command| matches!(command, Command::Stage(_)));
-                    if let Some(look) = look.filter(|_| is_current) {
+                    if let Some(look) = look.filter(|_| outbox.commands.is_empty()) {
                         outbox.look = Some(look);
                     }
                 }

@@ -46,7 +46,7 @@ impl Recording {
         Ok(Self { state: Arc::default(), append: Arc::new(Mutex::new(append)), filing: Filing::new()?, clock })
     }
 
-    /// Adds a record, and returns its number. Above a thousand that wait, it is lost.
+    /// Adds a record, and returns its number. Above a thousand that wait it is lost: its number is one that is never written.
     pub(super) fn add(&self, record: Record) -> u64 {
         let (state, append) = (Arc::clone(&self.state), Arc::clone(&self.append));
         let work = move || {
@@ -54,9 +54,11 @@ impl Recording {
                 thread::sleep(PAUSE);
             }
         };
-        let is_added = self.filing.add(work);
+        if !self.filing.add(work) {
+            return u64::MAX;
+        }
         let mut state = self.state.lock();
-        state.added += u64::from(is_added);
+        state.added += 1;
         state.added
     }
 
@@ -73,7 +75,7 @@ impl Recording {
                 if left.is_zero() {
                     state.late.get_or_insert_with(|| self.clock.now());
                 }
-                if left.is_zero() || state.failure.is_some() || state.written + 1 < number {
+                if left.is_zero() || state.failure.is_some() || state.written < number - 1 {
                     return false;
                 }
                 state.waiter = Some(thread::current());
@@ -123,6 +125,29 @@ mod tests {
     use crate::rollback::plan::Plan;
     use crate::rollout::stages::{Event, Rollout};
 
+    fn record() -> Record {
+        let plan = Plan::parse(include_str!("../../../tests/rollout/plan.toml")).unwrap();
+        Record::new(Timestamp::UNIX_EPOCH, Duration::ZERO, &Event::Clock, &Rollout::new(Arc::new(plan)), &[])
+    }
+
+    #[test]
+    fn a_record_without_a_place_counts_as_written_at_no_time() {
+        let gate = Arc::new(Mutex::new(()));
+        let (closed, disk) = (gate.lock(), Arc::clone(&gate));
+        let append = move |_| {
+            drop(disk.lock());
+            Ok(())
+        };
+        let recording = Recording::new(Box::new(append), Clock::system()).unwrap();
+        let lost = std::iter::repeat_with(|| recording.add(record())).position(|number| number == u64::MAX);
+        assert!(lost.is_some_and(|place| (1_000..=1_001).contains(&place)), "{lost:?}");
+        drop(closed);
+        while !recording.is_done() {
+            thread::yield_now();
+        }
+        assert!(!recording.is_written(u64::MAX) && !recording.wait(u64::MAX, Duration::ZERO));
+    }
+
     #[test]
     fn a_record_that_is_late_is_waited_for_again_and_those_behind_it_are_not() {
         let gate = Arc::new(Mutex::new(()));
@@ -133,9 +158,6 @@ mod tests {
             Ok(())
         };
         let recording = Recording::new(Box::new(append), Clock::system()).unwrap();
-        let plan = Plan::parse(include_str!("../../../tests/rollout/plan.toml")).unwrap();
-        let rollout = Rollout::new(Arc::new(plan));
-        let record = || Record::new(Timestamp::UNIX_EPOCH, Duration::ZERO, &Event::Clock, &rollout, &[]);
         let (first, second) = (recording.add(record()), recording.add(record()));
         let hour = Duration::from_hours(1);
         assert!(!recording.wait(first, Duration::ZERO) && !recording.wait(second, hour));

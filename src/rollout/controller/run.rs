@@ -6,7 +6,7 @@ use super::error::StartError;
 use super::looking::{Command as LookCommand, Looking};
 use super::recording::{Append, Recording, WITHIN};
 use super::settings::Settings;
-use super::status::{Status, number_of, plan_of};
+use super::status::{Status, plan_of};
 use crate::clock::{Clock, Instant, timestamp};
 use crate::rollback::plan::{Level, Plan, TrafficKind};
 use crate::rollout::actuator::{Command, actuator};
@@ -16,7 +16,7 @@ use crate::rollout::journal::{Journal, Record, replay};
 use crate::rollout::requests::{self, Answer, Request};
 use crate::rollout::stages::{Action, Ask, Event, Job, Look, Rollout, Step};
 use crate::rollout::state_dir::{Lock, StateDir};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::thread;
@@ -60,6 +60,9 @@ pub struct Controller {
     pub(super) on_trouble: Option<TroubleListener>,
     /// Whether nothing that still waits will be done.
     pub(super) is_leaving: bool,
+    /// Whether another process has the place of this one, and the look at that.
+    is_displaced: Arc<AtomicBool>,
+    has_other: Arc<dyn Fn() -> bool + Send + Sync>,
     _lock: Lock,
 }
 
@@ -119,7 +122,7 @@ impl Controller {
         let looking = looks.map(|looks| Looking::new(looks, plan, (&evidence, &filing), base, look_every, is_retreat));
         let mut controller = Self {
             known: known.collect(),
-            alerts: Alerts::new(plan, &number_of(&folder), &deliveries),
+            alerts: Alerts::new(plan, &StateDir::number(&folder), &deliveries),
             recording: Recording::new(append, clock.clone()).map_err(StartError::Thread)?,
             is_unwritten: false,
             held: VecDeque::new(),
@@ -140,6 +143,8 @@ impl Controller {
             dir,
             folder,
             rollout,
+            is_displaced: Arc::default(),
+            has_other: Arc::new(lock.watch()),
             _lock: lock,
         };
         let is_start = matches!(first, Event::Started { .. });
@@ -185,10 +190,18 @@ impl Controller {
         &self.rollout
     }
 
-    /// Runs to the end of the rollout. Blocks the current thread.
+    /// Runs to the end of the rollout, and releases the lock. Blocks the current thread.
     pub fn run(mut self) -> Ended {
+        self.work()
+    }
+
+    /// As [`run`](Self::run), and keeps the lock: for its [`rollout`](Self::rollout) at the end.
+    pub fn work(&mut self) -> Ended {
         loop {
             self.round();
+            if self.is_displaced.load(Ordering::Relaxed) {
+                return self.leave();
+            }
             if let Some(ended) = self.ended()
                 && self.is_over()
             {
@@ -199,7 +212,7 @@ impl Controller {
     }
 
     pub(super) fn requests(&mut self) {
-        let number = number_of(&self.folder);
+        let number = StateDir::number(&self.folder);
         let Some(waiting) = self.requests.lock().take() else { return };
         for request in waiting {
             let (dir, id) = (self.dir.clone(), request.id.clone());
@@ -217,7 +230,9 @@ impl Controller {
             self.filing.add(move || requests::answer(&dir, &id, &said));
         }
         let (dir, found, controller) = (self.dir.clone(), Arc::clone(&self.requests), thread::current());
+        let (has_other, is_displaced) = (Arc::clone(&self.has_other), Arc::clone(&self.is_displaced));
         let look = move || {
+            is_displaced.fetch_or(has_other(), Ordering::Relaxed);
             let waiting = requests::waiting(&dir);
             let is_any = !waiting.is_empty();
             *found.lock() = Some(waiting);
@@ -337,7 +352,7 @@ impl Controller {
         }
     }
 
-    fn alert(&self, level: Level, text: String) {
+    pub(super) fn alert(&self, level: Level, text: String) {
         log(&self.rollout, level, &text);
         self.alerts.push(level, text);
     }

@@ -2,14 +2,18 @@
 
 use super::looking::Looking;
 use super::run::Controller;
-use super::status::{Status, number_of};
+use super::status::Status;
+use crate::rollout::state_dir::StateDir;
 use std::time::Duration;
 
+/// A status that says nothing new is replaced as often.
+const FRESH: Duration = Duration::from_secs(5);
+
 impl Controller {
-    /// Replaces the status when it has changed, once a second.
+    /// Replaces the status when it has changed, once a second, and otherwise so that it does not grow old.
     pub(super) fn say(&mut self) {
         let now = self.clock.now();
-        let number = number_of(&self.folder);
+        let number = StateDir::number(&self.folder);
         let mut status = Status::of(&self.rollout, &number, self.now(), self.last.as_ref());
         let unwritten = self.recording.failure();
         status.troubles.extend(unwritten.map(|why| format!("the journal cannot be written: {why}")));
@@ -18,7 +22,8 @@ impl Controller {
         status.troubles.extend(self.troubles.iter().cloned());
         let (last, due) = &self.status;
         let has_moved = (&last.state, last.weight, &last.why) != (&status.state, status.weight, &status.why);
-        if has_moved || (*last != status && due.is_reached(now)) {
+        let is_old = due.saturating_add(FRESH).is_reached(now);
+        if has_moved || is_old || (*last != status && due.is_reached(now)) {
             let bytes = serde_json::to_vec(&status).unwrap_or_default();
             self.filing.replace(self.dir.path().join("status.json"), bytes);
             if let Some(listener) = &mut self.on_trouble {

@@ -8,12 +8,16 @@ use crate::sync::Arc;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
+
+/// Age of a status beyond which its controller hangs, or cannot write it.
+const OLD: Duration = Duration::from_secs(30);
 
 /// State of a rollout whose files cannot be used.
 const UNREADABLE: &str = "unreadable";
 
 /// Trouble of a rollback that could not be written down.
-pub(super) const UNRECORDED: &str = "the journal has no record of this rollback: status.json alone keeps it";
+pub(super) const UNRECORDED: &str = "the journal has no record of this rollback: at most status.json keeps it, and without that a `start` sets the weight again";
 
 /// Status of a service's latest rollout.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -95,7 +99,14 @@ impl Status {
         let Some(folder) = dir.latest() else { return Ok(None) };
         let (holder, last) = (dir.holder(), Self::last(dir, &folder));
         if let (Some(_), Some(status)) = (&holder, &last) {
-            return Ok(Some(Self { holder, ..status.clone() }));
+            let mut status = Self { holder, ..status.clone() };
+            let age = fs::metadata(dir.path().join("status.json"))
+                .and_then(|file| file.modified()?.elapsed().map_err(io::Error::other));
+            status.troubles.extend(age.ok().filter(|age| *age > OLD).map(|age| {
+                let age = age.as_secs();
+                format!("the controller has not written its status for {age} s: it hangs, or its disk takes no writes")
+            }));
+            return Ok(Some(status));
         }
         let status = match (Self::of_journal(&folder)?, last) {
             (own, Some(last)) if own.lacks(&last) => {
@@ -131,7 +142,7 @@ impl Status {
         for service in StateDir::services(state)? {
             let Ok(dir) = StateDir::new(state, &service) else { continue };
             let unreadable = |error: JournalError| {
-                let rollout = dir.latest().as_deref().map(number_of).unwrap_or_default();
+                let rollout = dir.latest().as_deref().map(StateDir::number).unwrap_or_default();
                 let (state, why, holder) = (UNREADABLE.to_owned(), error.to_string(), dir.holder());
                 Some(Self { service, rollout, state, why, holder, ..Self::default() })
             };
@@ -149,7 +160,7 @@ impl Status {
         let plan = plan_of(folder).ok_or_else(|| JournalError::Plan { path: folder.join("plan.toml") })?;
         let records = Journal::read(&folder.join("journal.jsonl"))?;
         let (rollout, at) = replay(&plan, &records);
-        Ok(Self::of(&rollout, &number_of(folder), at, None))
+        Ok(Self::of(&rollout, &StateDir::number(folder), at, None))
     }
 
     /// Returns whether the journal, of which this is the status, has no record of the rollback that was said last.
@@ -167,11 +178,6 @@ pub(super) fn reasons(rollout: &Rollout, at: Duration, look: Option<&Look>) -> S
 
 /// The plan that a rollout was started with.
 pub(super) fn plan_of(folder: &Path) -> Option<Arc<Plan>> {
-    let text = std::fs::read_to_string(folder.join("plan.toml")).ok()?;
+    let text = fs::read_to_string(folder.join("plan.toml")).ok()?;
     Plan::parse(&text).ok().map(Arc::new)
-}
-
-/// Number of a rollout, which is the name of its folder.
-pub(super) fn number_of(folder: &Path) -> String {
-    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -48,6 +48,7 @@
 
 mod compact;
 mod evidence;
+mod filed;
 mod halved;
 mod metrics;
 mod names;

@@ -1,6 +1,7 @@
 //! The process that judges a release.
 
 use super::evidence::{Shape, Window};
+use super::filed::Filed;
 use super::metrics::Metrics;
 use super::names::Names;
 use super::presence::Presence;
@@ -67,7 +68,7 @@ pub struct Judging {
     /// When a tick had requests.
     pub(super) measured: Instant,
     pub(super) restarted: Restarted,
-    pub(super) state: Option<State>,
+    pub(super) state: Option<Filed>,
     pub(super) window: Window,
     shape: Shape,
     evidence_id: String,
@@ -180,9 +181,8 @@ impl Judging {
     /// A person decides against a pause or a rollback, as [`Judge::override_by`] says. It is kept with the state.
     pub fn override_by(&mut self, by: &str, reason: &str) {
         self.follow_names();
-        if let Some(state) = &mut self.state {
-            state.push_override(by, reason);
-        }
+        let (who, why) = (by.to_owned(), reason.to_owned());
+        self.file(move |state| state.push_override(&who, &why));
         self.judge.override_by(by, reason);
         self.held = None;
         let now = self.now();
@@ -196,9 +196,7 @@ impl Judging {
         self.restarted = Restarted::No;
         self.follow_names();
         self.is_begun = true;
-        if let Some(state) = &mut self.state {
-            state.begun_by_us();
-        }
+        self.file(State::begun_by_us);
         self.publish();
     }
 
@@ -236,9 +234,8 @@ impl Judging {
             self.begin_anew(names.current.clone());
         } else if names.current != self.rollout {
             self.rollout.clone_from(&names.current);
-            if let Some(state) = &mut self.state {
-                state.name(self.rollout.as_deref());
-            }
+            let rollout = self.rollout.clone();
+            self.file(move |state| state.name(rollout.as_deref()));
         }
     }
 
@@ -255,9 +252,8 @@ impl Judging {
         if self.number > 0 {
             self.restarted = Restarted::No;
         }
-        if let Some(state) = &mut self.state {
-            state.begin(self.rollout.as_deref(), wall);
-        }
+        let rollout = self.rollout.clone();
+        self.file(move |state| state.begin(rollout.as_deref(), wall));
         #[cfg(feature = "tracing")]
         tracing::info!(
             target: "backstop::rollout",
@@ -268,16 +264,21 @@ impl Judging {
     }
 
     pub(super) fn observe(&mut self, tick: Tick) {
-        let line = line(&tick);
-        if let Some(state) = &mut self.state {
-            state.push(&line);
-        }
-        self.window.push(line.into());
+        let line: Arc<str> = line(&tick).into();
+        let kept = Arc::clone(&line);
+        self.file(move |state| state.push(&kept));
+        self.window.push(line);
         self.verdict = self.judge.observe(tick);
         self.hold();
         self.keep_evidence();
-        if let Some(state) = &mut self.state {
-            state.decided(self.verdict.decision, &self.verdict.sentence);
+        let (decision, sentence) = (self.verdict.decision, self.verdict.sentence.clone());
+        self.file(move |state| state.decided(decision, &sentence));
+    }
+
+    /// Changes the state on disk, if there is one.
+    fn file(&self, work: impl FnOnce(&mut State) + Send + 'static) {
+        if let Some(state) = &self.state {
+            state.add(work);
         }
     }
 
@@ -327,7 +328,7 @@ impl Judging {
         let mut verdict = self.verdict.clone();
         verdict.warnings.extend(self.failure.iter().cloned());
         verdict.warnings.extend(self.source.warnings().iter().cloned());
-        verdict.warnings.extend(self.state.iter().filter_map(State::warning));
+        verdict.warnings.extend(self.state.iter().filter_map(Filed::warning));
         let mut data = DataState::from(verdict.data);
         if self.restarted.hold(&mut verdict, self.time.last()) {
             data = DataState::Restarted;

@@ -1,5 +1,6 @@
 //! Judging with a state on disk.
 
+use super::filed::Filed;
 use super::process::Judging;
 use super::restarted::Restarted;
 use super::state::{Event, State, StateError};
@@ -12,8 +13,8 @@ impl Judging {
     /// Keeps what was judged in a directory, so that a process that is started again goes on where this one was. Default: in
     /// memory only, and after a start `continue` is `collecting` for the first minute with data.
     ///
-    /// A directory holds the state of one service: about 16 MiB of ticks, of which older ones are coarser, and overrides. A
-    /// write that fails is a warning in the verdict and stops nothing.
+    /// A directory holds the state of one service: about 16 MiB of ticks, of which older ones are coarser, and overrides. It
+    /// is written in the background: a write that fails or hangs is a warning in the verdict and stops nothing.
     ///
     /// # Errors
     ///
@@ -31,7 +32,7 @@ impl Judging {
             if let Some(warning) = warning {
                 state.warn(warning);
             }
-            self.state = Some(state);
+            self.state = Some(Filed::new(state)?);
             self.publish();
             return Ok(self);
         };
@@ -62,7 +63,7 @@ impl Judging {
         }
         self.held = resumed.held;
         self.hold();
-        self.state = Some(state);
+        self.state = Some(Filed::new(state)?);
         // Its time went on while no process judged.
         let now = self.time.last().max(wall - resumed.begun);
         self.origin = (self.clock.now(), now);

@@ -9,8 +9,9 @@
 
 use crate::fs;
 use crate::rollback::{Decision, Tick, TickReader};
+use crate::rollout::filing::appending;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -153,6 +154,10 @@ impl State {
         }
     }
 
+    pub(super) fn failed(&self, message: String) -> StateError {
+        StateError { directory: self.directory.clone(), message }
+    }
+
     /// Hands over everything that was judged, and goes on behind it. Lines that are no ticks are left out: a process that
     /// was killed tears its last one. Returns whether the ticks could be read to their end.
     pub(super) fn replay(&mut self, mut each: impl FnMut(Event)) -> bool {
@@ -288,16 +293,8 @@ impl State {
     }
 
     pub(super) fn append(&mut self, path: &Path) -> Option<File> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        fs::careful(&mut options, 0o600);
-        match options.open(path) {
-            Ok(file) => Some(file),
-            Err(error) => {
-                self.error = Some(format!("{} cannot be opened: {error}", path.display()));
-                None
-            }
-        }
+        let failed = |error| self.error = Some(format!("{} cannot be opened: {error}", path.display()));
+        appending(path).map_err(failed).ok()
     }
 
     pub(super) fn overrides(&self) -> Vec<KeptOverride> {

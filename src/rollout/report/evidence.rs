@@ -27,7 +27,9 @@ const LEAST_RATE: f64 = 0.001;
 #[derive(Deserialize)]
 struct VerdictLine {
     /// Seconds since the rollout began, as its controller counts them.
-    elapsed: f64,
+    elapsed: Option<f64>,
+    /// The same as its judge counts them: in lines of another origin.
+    at: Option<f64>,
     decision: Decision,
     #[serde(default)]
     sentence: String,
@@ -37,7 +39,9 @@ struct VerdictLine {
 
 #[derive(Deserialize)]
 struct TickLine {
-    elapsed: f64,
+    elapsed: Option<f64>,
+    /// Time of the source: of the day, or since any moment.
+    at: Option<f64>,
     canary: Arm,
     baseline: Option<Arm>,
 }
@@ -80,6 +84,8 @@ pub(super) struct Evidence {
     pub(super) baseline: Health,
     /// Requests before the rollout.
     pub(super) before: Option<Health>,
+    /// Seconds since 1970 at which the rollout began.
+    pub(super) began: f64,
     pub(super) from: Option<f64>,
     pub(super) to: f64,
     spans: Vec<Span>,
@@ -103,7 +109,7 @@ impl Evidence {
     /// Adds a line of verdicts; returns whether it could be read.
     pub(super) fn verdict(&mut self, line: &[u8]) -> bool {
         let Ok(line) = serde_json::from_slice::<VerdictLine>(line) else { return false };
-        let Some(at) = self.seen(line.elapsed) else { return false };
+        let Some(at) = line.elapsed.or(line.at).and_then(|at| self.seen(at)) else { return false };
         if self.decisions.0.len() < STATES_MAX {
             self.decisions.add(at, line.decision.as_str());
         }
@@ -126,7 +132,9 @@ impl Evidence {
 
     /// Adds a line of ticks; returns whether it could be read.
     pub(super) fn tick(&mut self, line: &[u8]) -> bool {
-        let Ok(TickLine { elapsed, canary, baseline }) = serde_json::from_slice(line) else { return false };
+        let Ok(TickLine { elapsed, at, canary, baseline }) = serde_json::from_slice(line) else { return false };
+        let since = |at: f64| if at > TIME_MAX { at - self.began } else { at };
+        let Some(elapsed) = elapsed.or(at.map(since)) else { return false };
         let Ok(Tick { canary, baseline, .. }) = Tick::new(elapsed, canary, baseline) else { return false };
         let Some(at) = self.seen(elapsed) else { return false };
         let (own, other) = (Health::of(&canary), baseline.as_ref().map(Health::of).unwrap_or_default());
@@ -253,6 +261,12 @@ mod tests {
         ] {
             assert!(!evidence.verdict(line) && !evidence.tick(line));
         }
+        let mut other = Evidence { began: 1.7e9, ..Evidence::default() };
+        assert!(other.verdict(br#"{"at": 7, "decision": "pause"}"#), "without the controller's time");
+        for at in ["3", "1700000009.5"] {
+            assert!(other.tick(format!(r#"{{"at": {at}, "canary": {{}}}}"#).as_bytes()));
+        }
+        assert_eq!((other.from, other.to), (Some(7.0), 9.5));
         for i in 0..3_000 {
             let trigger = format!(r#"{{"name": "{i}", "state": "fired"}}"#);
             let decision = if i % 2 == 0 { "pause" } else { "continue" };

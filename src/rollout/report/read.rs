@@ -8,7 +8,7 @@ use crate::kill_switch::audit::chain::each;
 use crate::kill_switch::audit::{AuditError, Entry};
 use crate::rollback::plan::Plan;
 use crate::rollout::journal::Record;
-use crate::rollout::state_dir::read;
+use crate::rollout::state_dir::{StateDir, read};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -47,7 +47,7 @@ impl Report {
         if files.join("alerts.jsonl").exists() {
             lines(&files, "alerts.jsonl", &mut missing, |line| deliveries.add(line));
         }
-        let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let number = StateDir::number(folder);
         let causes = Cause::read(folder);
         if causes.is_empty() && folder.join("cause.json").exists() {
             missing.push("cause.json: damaged".to_owned());

@@ -206,8 +206,9 @@ fn first_fired(evidence: &Evidence) -> Option<&Trigger> {
     fired.min_by(|(_, one), (_, other)| one.at.total_cmp(&other.at)).map(|(trigger, _)| trigger)
 }
 
-/// Sets the beginning of the impact from the verdicts, before ticks are read.
+/// Sets the beginning of the rollout, and that of the impact from the verdicts, before ticks are read.
 pub(super) fn set_beginning(history: &History, evidence: &mut Evidence) {
+    evidence.began = history.began.map_or(0.0, |began| began.as_duration().as_secs_f64());
     let Some(at) = history.detected else { return };
     let first = first_fired(evidence);
     let is_errors = first.and_then(|trigger| trigger.finding.as_ref()).is_some_and(|finding| finding.kind == "errors");

@@ -2,7 +2,7 @@
 
 use super::event::{Action, Ask, Job};
 use super::retreat::Cause;
-use super::state::{End, Rollout, State, Window};
+use super::state::{Doing, End, Rollout, State, Window};
 use crate::rollback::plan::{Gate, Level};
 use std::time::Duration;
 
@@ -42,12 +42,22 @@ impl Rollout {
             Ask::Rollback { cut } => Ok(self.back(&format!("rolled back by {by}: {reason}"), *cut, at, out)),
             Ask::Pause if self.is_retreat() => Err("a rollback cannot be paused".to_owned()),
             Ask::Pause => {
-                if self.paused.is_none() {
-                    self.paused = Some((by.to_owned(), reason.to_owned(), at));
+                if let Some((by, reason, _)) = &self.paused {
+                    return Ok(format!("it is paused already, by {by}: {reason}"));
                 }
-                Ok(format!("paused at {} %; a verdict still rolls back", self.weight))
+                self.paused = Some((by.to_owned(), reason.to_owned(), at));
+                let next = match &self.doing {
+                    Some(Doing { job: Job::Move { weight, .. }, due: None, .. }) if *weight > self.weight => {
+                        format!(", when {weight} % are set")
+                    }
+                    _ => String::new(),
+                };
+                Ok(format!("paused at {} %{next}; a verdict still rolls back", self.weight))
             }
             Ask::Resume => self.resume(at, out),
+            Ask::Disable { .. } if self.is_retreat() => {
+                Err("it is rolling back, which a maintenance window does not stop".to_owned())
+            }
             Ask::Disable { seconds } => {
                 let until = at.saturating_add(Duration::from_secs(*seconds));
                 let (owner, reason) = (by.to_owned(), reason.to_owned());
@@ -83,7 +93,8 @@ impl Rollout {
 
     fn approve(&mut self, by: &str, reason: &str, at: Duration, out: &mut Vec<Action>) -> Result<String, String> {
         if self.is_retreat() || matches!(self.state, State::Promoting { .. }) {
-            return Err(format!("there is nothing to approve: the rollout is {}", self.name()));
+            let state = self.name().replace('_', " ");
+            return Err(format!("there is nothing to approve: the rollout is {state}"));
         }
         if let (State::Moving { .. }, None, Some((_, stage))) = (&self.state, &self.held, self.stage()) {
             let weight = stage.weight;
@@ -93,16 +104,30 @@ impl Rollout {
             self.entered = at; // its deadline begins with the approval
         }
         let gate = self.stage().map_or(self.plan.start, |(_, stage)| stage.gate);
+        let hint = self.stopped_by();
         if self.held.is_none() && gate == Gate::Auto {
-            return Err(format!("there is nothing to approve: {} goes on by itself", self.name()));
+            let hint = hint.unwrap_or_else(|| format!("{} goes on by itself", self.name()));
+            return Err(format!("there is nothing to approve: {hint}"));
         }
         self.is_approved = true;
+        let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
         if self.held.is_some() {
             self.let_go(at, |rollout| rollout.held = None);
             out.push(Action::Override { by: by.to_owned(), reason: reason.to_owned() });
-            return Ok("approved against the verdict: the rollout goes on".to_owned());
+            let hint = if hint.is_empty() { ": the rollout goes on" } else { &*hint };
+            return Ok(format!("approved against the verdict{hint}"));
         }
-        Ok("approved".to_owned())
+        Ok(format!("approved{hint}"))
+    }
+
+    /// What keeps the rollout from going on whatever is approved, and the command against it.
+    fn stopped_by(&self) -> Option<String> {
+        let service = &self.plan.service;
+        let escalated = self.escalated.as_ref().map(|why| format!("{why}: `resume {service}` tries again"));
+        let paused = self.paused.as_ref().map(|(by, ..)| format!("it is paused by {by}: `resume {service}` ends that"));
+        let window =
+            |window: &Window| format!("automation is disabled by {}: `enable {service}` ends that", window.owner);
+        escalated.or(paused).or_else(|| self.disabled.as_ref().map(window))
     }
 
     fn back(&mut self, reason: &str, is_cut: bool, at: Duration, out: &mut Vec<Action>) -> String {
@@ -119,12 +144,11 @@ impl Rollout {
     }
 
     fn resume(&mut self, at: Duration, out: &mut Vec<Action>) -> Result<String, String> {
-        if self.paused.is_some() {
-            self.let_go(at, |rollout| rollout.paused = None);
-            return Ok("resumed".to_owned());
-        }
+        let was_paused = self.paused.is_some();
+        self.let_go(at, |rollout| rollout.paused = None);
         if self.escalated.take().is_none() {
-            return Err("it is neither paused nor waiting for a person".to_owned());
+            let neither = "it is neither paused nor waiting for a person".to_owned();
+            return if was_paused { Ok("resumed".to_owned()) } else { Err(neither) };
         }
         self.has_drifted = false;
         self.cancel(out);
@@ -134,9 +158,10 @@ impl Rollout {
                 let weight = self.plan.stages.get(stage).map_or(0, |of| of.weight);
                 self.begin(Job::Move { weight, cut: false }, out);
             }
-            State::RollingBack { .. } => {
-                // A person has looked at the command that was interrupted.
-                self.decided.iter_mut().for_each(|decided| decided.interrupted = None);
+            State::RollingBack { ref remaining } => {
+                // A person has looked at the command that may have been done.
+                let next = remaining.first().copied();
+                self.decided.iter_mut().for_each(|decided| decided.doubtful.retain(|step| Some(*step) != next));
                 self.retreat_on(at, out);
             }
             State::Promoting { next } => self.promote(next, at, out),

@@ -23,18 +23,29 @@ impl Rollout {
     // ## each state => RollingBack
     pub(super) fn retreat(&mut self, cause: Cause, at: Duration, out: &mut Vec<Action>) {
         let Cause { reason, is_cut, is_superseded } = cause;
+        let begun = match self.state {
+            State::Promoting { next } => next + 1,
+            State::Done(End::Promoted) => self.plan.promote.len(),
+            _ => 0,
+        };
+        let (all, previous) = (self.plan.promote.len(), &self.plan.previous);
+        let changed =
+            format!(" ({begun} of {all} `promote` commands were begun: see whether {previous} is still what it was)");
+        let reason = if begun > 0 { reason + &changed } else { reason };
         let end = match self.state {
             State::Checking => End::Aborted,
             _ if is_superseded => End::Superseded,
             _ => End::RolledBack,
         };
         self.cancel(out);
-        (self.escalated, self.held) = (None, None);
+        // Neither keeps a rollback back: left behind, they would stop the clock of its states and answer for them.
+        (self.escalated, self.held, self.paused, self.disabled) = (None, None, None, None);
         let text = format!("rolling back {} from {} %: {reason}", self.plan.artifact, self.weight);
         let level = if is_superseded || end == End::Aborted { Level::Notify } else { Level::Page };
         out.push(Action::Alert { level, text });
         let remaining = if end == End::RolledBack { self.steps(is_cut) } else { vec![Step::Weight] };
-        self.decided = Some(Decided { at, reason, is_cut, end, is_called: false, interrupted: None });
+        let doubtful = if self.is_lost { remaining.clone() } else { Vec::new() };
+        self.decided = Some(Decided { at, reason, is_cut, end, is_called: false, doubtful });
         self.enter(State::RollingBack { remaining }, at);
         self.retreat_on(at, out);
     }
@@ -49,7 +60,7 @@ impl Rollout {
         self.cancel(out);
         let Some(decided) = &mut self.decided else { return };
         decided.is_cut = true;
-        decided.interrupted = interrupted.or(decided.interrupted);
+        decided.doubtful.extend(interrupted);
         if let State::Recovering { .. } = self.state {
             return self.begin(Job::Move { weight: 0, cut: true }, out);
         }
@@ -59,7 +70,8 @@ impl Rollout {
         self.retreat_on(at, out);
     }
 
-    /// The steps of a rollback, in the plan's order; with break-glass the weight first.
+    /// The steps of a rollback, in the plan's order; the weight first with break-glass, and where any of them may have been
+    /// done before.
     fn steps(&self, is_cut: bool) -> Vec<Step> {
         let plan = &self.plan;
         let kinds: Vec<_> = plan.rollback.iter().map(|action| action.kind).collect();
@@ -76,7 +88,7 @@ impl Rollout {
             }
         }
         let is_forward = plan.forward_fix_only && !is_cut;
-        if is_cut || !is_forward && !steps.contains(&Step::Weight) {
+        if is_cut || !is_forward && (self.is_lost || !steps.contains(&Step::Weight)) {
             steps.retain(|step| *step != Step::Weight);
             steps.insert(0, Step::Weight);
         }
@@ -105,7 +117,7 @@ impl Rollout {
                 }
             }
             Some(step) => {
-                let is_again = self.decided.as_ref().is_some_and(|decided| decided.interrupted == Some(step));
+                let is_again = self.decided.as_ref().is_some_and(|decided| decided.doubtful.contains(&step));
                 self.begin(Job::Run { step, is_again }, out);
             }
         }

@@ -113,8 +113,8 @@ pub(super) struct Decided {
     pub(super) end: End,
     /// Whether the plan's contact was called because recovery takes long.
     pub(super) is_called: bool,
-    /// The command that break-glass interrupted: it may have had its effect.
-    pub(super) interrupted: Option<Step>,
+    /// Commands that may have had their effect: one that break-glass interrupted, and all of them without a journal.
+    pub(super) doubtful: Vec<Step>,
 }
 
 /// A maintenance window.
@@ -146,7 +146,11 @@ pub struct Rollout {
     pub(super) disabled: Option<Window>,
     /// Sentence of a verdict that pauses, and its time.
     pub(super) held: Option<(String, Duration)>,
+    /// Whether the journal was lost: any of it may have been done.
+    pub(super) is_lost: bool,
     pub(super) is_approved: bool,
+    /// Starts of a controller in this state, each of which begins its time anew.
+    pub(super) restarts: u32,
     pub(super) has_drifted: bool,
     /// Reports of this state, so that each is made once.
     pub(super) reported: Vec<&'static str>,
@@ -175,7 +179,9 @@ impl Rollout {
             paused: None,
             disabled: None,
             held: None,
+            is_lost: false,
             is_approved: false,
+            restarts: 0,
             has_drifted: false,
             reported: Vec::new(),
             unread: None,
@@ -306,6 +312,7 @@ impl Rollout {
         self.reported.clear();
         self.has_drifted = false;
         self.is_approved = false;
+        self.restarts = 0;
         self.begin_anew(at);
     }
 

@@ -55,6 +55,11 @@ impl Rollout {
         }
         let is_long_ago = at.saturating_sub(self.entered) >= self.longest_job();
         self.begin_anew(at);
+        self.restarts = self.restarts.saturating_add(1);
+        if let Some(often) = self.often_restarted().filter(|_| self.restarts.is_power_of_two()) {
+            let text = format!("{often}: it may never end. {} decides", self.contact());
+            out.push(Action::Alert { level: Level::Page, text });
+        }
         let Some(Doing { job, due, .. }) = self.doing.take() else { return };
         match self.state {
             // ## Moving => (Soaking | Checking): the decision rests on what was seen then.
@@ -74,7 +79,7 @@ impl Rollout {
 
     /// The release may have any share of the traffic: all of it is assumed, so that each step of the plan is taken.
     fn lost(&mut self, why: &str, at: Duration, out: &mut Vec<Action>) {
-        self.weight = 100;
+        (self.weight, self.is_lost) = (100, true);
         self.enter(State::Soaking { stage: self.plan.stages.len().saturating_sub(1) }, at);
         let text = format!("the state of the rollout is lost, and the plan alone says what is done: {why}");
         out.push(Action::Alert { level: Level::Page, text });
@@ -170,6 +175,10 @@ impl Rollout {
         }
         if !is_decided || !self.may_advance() {
             if matches!(self.state, State::Waiting { .. }) && look.decision != Decision::Continue {
+                // ## Waiting => Soaking: the wait for a person was no time in which the stage could have been decided.
+                if of.gate == Gate::Manual {
+                    self.entered = self.entered.saturating_add(elapsed.saturating_sub(of.min));
+                }
                 self.state = State::Soaking { stage };
             }
             return;
@@ -202,9 +211,16 @@ impl Rollout {
     pub(super) fn promote(&mut self, next: usize, at: Duration, out: &mut Vec<Action>) {
         if next < self.plan.promote.len() {
             self.enter(State::Promoting { next }, at);
-            self.begin(Job::Run { step: Step::Promote(next), is_again: false }, out);
+            self.promote_on(next, out);
         } else {
             self.finish(End::Promoted, at, out);
+        }
+    }
+
+    /// Begins the next command of the promotion, unless something keeps the rollout.
+    fn promote_on(&mut self, next: usize, out: &mut Vec<Action>) {
+        if self.may_advance() {
+            self.begin(Job::Run { step: Step::Promote(next), is_again: false }, out);
         }
     }
 
@@ -353,6 +369,7 @@ impl Rollout {
                     _ => {}
                 }
             }
+            State::Promoting { next } if self.doing.is_none() => self.promote_on(*next, out),
             State::Moving { .. } | State::Promoting { .. } if elapsed >= self.longest_job() => {
                 self.escalate("an action has not ended in its time".to_owned(), out);
             }

@@ -7,6 +7,9 @@ use crate::rollback::plan::{Gate, Stage};
 use crate::rollout::soak::Finding;
 use std::time::Duration;
 
+/// Starts of a controller in one state that are no accident any more.
+const RESTARTS: u32 = 4;
+
 /// A condition of the next stage that is not met.
 pub(super) struct Unmet {
     /// For the reason of an end, where numbers of a moment would mislead.
@@ -32,8 +35,17 @@ impl Rollout {
         };
         let tried_again = |doing: &Doing| doing.failed.clone().map(|why| format!("tried again: {why}"));
         waits.extend(self.doing.as_ref().and_then(tried_again));
+        waits.extend(self.often_restarted());
         waits.extend(self.differs.as_ref().map(|why| format!("the weight is not the one that was set: {why}")));
         waits
+    }
+
+    /// The sentence about a controller that crashes again and again.
+    pub(super) fn often_restarted(&self) -> Option<String> {
+        let (restarts, state) = (self.restarts, self.name().replace('_', " "));
+        (restarts >= RESTARTS).then(|| {
+            format!("the controller was started {restarts} times while {state}, and its time began anew each time")
+        })
     }
 
     fn start_waits(&self, look: Option<&Look>) -> Vec<String> {

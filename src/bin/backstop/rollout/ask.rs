@@ -1,6 +1,6 @@
 //! Commands for a rollout: to its controller or, for a rollback without one, carried out here.
 
-use super::service::{BY, existing, failed, held, nothing, warn};
+use super::service::{BY, existing, failed, nothing, run};
 use crate::author_args::name;
 use crate::output::{Failure, Report};
 use crate::text::shown;
@@ -87,8 +87,8 @@ impl Rollback {
             Asked::Here(answer, _) if !answer.is_accepted => Err(nothing(shown(&answer.text))),
             Asked::Here(answer, controller) => {
                 let artifact = controller.rollout().plan().artifact.clone();
-                let ended = controller.on_trouble(warn).run();
-                let text = ended.without_source(&artifact).ok_or_else(|| held(&dir))?;
+                let (ended, held) = run(&dir, *controller, |_| {});
+                let text = ended.without_source(&artifact).ok_or(held)?;
                 Ok(Report::of(text, &answer))
             }
         }

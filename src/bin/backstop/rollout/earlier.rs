@@ -43,6 +43,6 @@ impl Earlier {
     }
 
     pub(super) fn number(&self) -> String {
-        self.folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        StateDir::number(&self.folder)
     }
 }

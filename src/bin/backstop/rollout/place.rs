@@ -1,7 +1,7 @@
 //! The place of a new rollout: the lock of its service, which a rollout of another artifact has to leave first.
 
 use super::earlier::Earlier;
-use super::service::{controller, held, say, warn};
+use super::service::{controller, run, say};
 use crate::output::Failure;
 use crate::text::shown;
 use backstop::clock::Clock;
@@ -37,8 +37,9 @@ pub(super) fn lock(dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<
                 if !answer.is_accepted && old_controller.rollout().end().is_none() {
                     return Err(Failure::Refused { code: "refused", message: answer.text });
                 }
-                if !matches!(old_controller.on_trouble(warn).run(), Ended::Done(_)) {
-                    return Err(held(dir));
+                let (ended, held) = run(dir, old_controller, say);
+                if !matches!(ended, Ended::Done(_)) {
+                    return Err(held);
                 }
                 say(&format!("{old} lost its place"));
             }

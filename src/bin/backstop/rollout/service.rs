@@ -2,8 +2,10 @@
 
 use crate::output::Failure;
 use crate::text::shown;
-use backstop::rollout::controller::{Controller, Settings, StartError, Status};
+use crate::time_args::now;
+use backstop::rollout::controller::{Controller, Ended, Settings, StartError};
 use backstop::rollout::journal::JournalError;
+use backstop::rollout::stages::Rollout;
 use backstop::rollout::state_dir::{Lock, StateDir, StateError};
 use std::io::Write as _;
 use std::path::Path;
@@ -22,7 +24,9 @@ pub(super) fn existing(state: &Path, service: &str) -> Result<StateDir, Failure>
     let shown = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
     match dir.latest() {
         Some(_) => Ok(dir),
-        None => Err(nothing(format!("{} has no rollout of {service}", shown.display()))),
+        None => {
+            Err(nothing(format!("{} has no rollout of {service}; --state names another directory", shown.display())))
+        }
     }
 }
 
@@ -61,21 +65,26 @@ pub(super) fn warn(trouble: &str) {
     say(&format!("warning: {}", shown(trouble)));
 }
 
-/// A person has to decide.
-pub(super) fn held(dir: &StateDir) -> Failure {
-    let status = Status::read(dir).ok().flatten();
-    let Some(status) = status else { return Failure::Held("a person has to decide".to_owned()) };
-    let folder = dir.path().join("rollouts").join(&status.rollout);
-    let state = status.state.replace('_', " ");
-    Failure::Held(format!(
-        "rollout {} of {} ({}) is {state} at {} %: {}. Go on with it by `backstop rollout start {}` and its source, or see \
-         `backstop rollout status {}`",
-        status.rollout,
-        status.service,
-        status.artifact,
-        status.weight,
-        shown(&status.why),
+/// Runs a controller to the end of its work, with a function that is told of each change. The failure is for an end at
+/// which a person has to decide: the state directory may know less, if it cannot be written.
+pub(super) fn run(dir: &StateDir, controller: Controller, tell: fn(&str)) -> (Ended, Failure) {
+    let on_change = move |rollout: &Rollout| tell(&format!("{:.0} {}", now(), words(rollout)));
+    let mut controller = controller.on_change(on_change).on_trouble(warn);
+    let ended = controller.work();
+    let (rollout, folder) = (controller.rollout(), dir.latest().unwrap_or_default());
+    let number = StateDir::number(&folder);
+    let (service, artifact, is) = (&rollout.plan().service, &rollout.plan().artifact, words(rollout));
+    let held = format!(
+        "rollout {number} of {service} ({artifact}) is {is}. Go on with it by `backstop rollout start {}` and its source, or see \
+         `backstop rollout status {service}`",
         folder.join("plan.toml").display(),
-        status.service
-    ))
+    );
+    (ended, Failure::Held(held))
+}
+
+/// State and weight of a rollout, and the reason.
+fn words(rollout: &Rollout) -> String {
+    let (state, weight, why) = (rollout.name().replace('_', " "), rollout.weight(), rollout.why());
+    let why = if why.is_empty() { String::new() } else { format!(": {}", shown(&why)) };
+    format!("{state} at {weight} %{why}")
 }

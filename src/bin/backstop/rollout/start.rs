@@ -2,24 +2,23 @@
 
 use super::earlier::Earlier;
 use super::place::lock;
-use super::service::{BY, failed, held, say, warn};
+use super::service::{BY, failed, run, say};
 use crate::author_args::name;
 use crate::judge::token;
 use crate::output::{Failure, Report};
 use crate::plan::{invalid, read, socket};
 use crate::source_args::SourceArgs;
-use crate::text::shown;
 use crate::time_args::now;
 use backstop::ConfigError;
 use backstop::admin::Admin;
 use backstop::kill_switch::KillSwitches;
 use backstop::kill_switch::access::Token;
 use backstop::rollback::Policy;
-use backstop::rollback::plan::Plan;
+use backstop::rollback::plan::{Level, Plan};
 use backstop::rollout::controller::{Controller, Ended, Judged, Looks, Settings, Status, refuse};
 use backstop::rollout::judging::Verdicts;
 use backstop::rollout::requests::check_texts;
-use backstop::rollout::stages::{End, Rollout};
+use backstop::rollout::stages::End;
 use backstop::rollout::state_dir::StateDir;
 use backstop::rollout::verdicts::{HookToken, router, serve};
 use clap::Args;
@@ -29,6 +28,10 @@ use std::time::Duration;
 
 /// Time for the HTTP answer to the command that ended the rollout.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// Beginnings of alerts.
+const NOT_STARTED: &str = "a rollout was not started";
+const NOT_GONE_ON: &str = "a rollout does not go on, and its release keeps the traffic that it has";
 
 /// Starts a rollout, or goes on with one whose controller was killed. Runs until the rollout ends.
 #[derive(Args)]
@@ -63,18 +66,27 @@ impl Start {
         let texts = [("by", &*by)].into_iter().chain(self.reason.as_deref().map(|reason| ("reason", reason)));
         check_texts(texts).map_err(|error| Failure::Usage(error.to_string()))?;
         let text = read(&self.plan)?;
-        let refused = |error: &ConfigError| {
-            refuse(&text, &format!("its plan is not valid: {error}"));
-            invalid(&self.plan, error)
+        let failed = |failure: &Failure, level, what: &str| match failure {
+            Failure::Input(why) | Failure::Store(why) => refuse(&text, level, &format!("{what}: {why}")),
+            _ => {}
         };
-        let plan = Plan::parse(&text).or_else(|_| Plan::check(&text, now())).map_err(|error| refused(&error))?;
+        let plan =
+            Plan::parse(&text).or_else(|_| Plan::check(&text, now())).map_err(|error| invalid(&self.plan, &error));
+        let plan = plan.inspect_err(|failure| failed(failure, Level::Notify, NOT_STARTED))?;
+        let dir = StateDir::new(state, &plan.service)?;
+        // Without a controller, nothing watches a release that has traffic.
+        let is_on_its_way = dir.holder().is_none() && Earlier::unfinished(&dir).map_or(true, |latest| latest.is_some());
+        let (level, what) = if is_on_its_way { (Level::Page, NOT_GONE_ON) } else { (Level::Notify, NOT_STARTED) };
+        self.work(state, &dir, &plan, &text, &by).inspect_err(|failure| failed(failure, level, what))
+    }
+
+    fn work(&self, state: &Path, dir: &StateDir, plan: &Plan, text: &str, by: &str) -> Result<Report, Failure> {
         if plan.traffic.is_none() {
             let message = format!("{}: traffic: required, as this controller moves it", self.plan.display());
             return Err(Failure::Input(message));
         }
-        let dir = StateDir::new(state, &plan.service)?;
         // A rollback that could not be written down is a decision all the same.
-        let is_lost = || match Status::unrecorded(&dir)?.filter(|status| status.artifact == plan.artifact) {
+        let is_lost = || match Status::unrecorded(dir)?.filter(|status| status.artifact == plan.artifact) {
             None => Ok(false),
             Some(_) if self.reason.is_some() => Ok(true),
             Some(status) => {
@@ -87,22 +99,22 @@ impl Start {
         };
         // A supervisor may have missed the end. To begin anew would take the traffic away from a promoted release.
         let has_ended = || -> Result<Option<Report>, Failure> {
-            let latest = Earlier::latest(&dir)?.filter(|latest| latest.text == text && latest.has_begun);
+            let latest = Earlier::latest(dir)?.filter(|latest| latest.text == text && latest.has_begun);
             let Some((number, end)) = latest.and_then(|latest| Some((latest.number(), latest.end?))) else {
                 return Ok(None);
             };
             let warning = format!("rollout {number} of this plan has ended: add --reason to try it again");
-            let report = report(&dir, &plan.artifact, Ended::Done(end))?;
+            let report = report(&plan.artifact, end);
             Ok(Some(Report { warning: Some(warning), ..report }).filter(|_| self.reason.is_none()))
         };
-        let unfinished = || Earlier::unfinished(&dir).map(|latest| latest.filter(|latest| latest.text == text));
+        let unfinished = || Earlier::unfinished(dir).map(|latest| latest.filter(|latest| latest.text == text));
         // One that has begun goes on whenever its controller is started again, with the policy that it began with.
         let fresh = || {
-            Plan::check(&text, now()).map_err(|error| refused(&error))?;
-            socket(&self.plan, &plan)?;
-            self.policy(&plan).inspect_err(|failure| refuse(&text, &format!("its policy cannot be used: {failure}")))
+            Plan::check(text, now()).map_err(|error| invalid(&self.plan, &error))?;
+            socket(&self.plan, plan)?;
+            self.policy(plan)
         };
-        if Status::unrecorded(&dir)?.is_none()
+        if Status::unrecorded(dir)?.is_none()
             && let Some(report) = has_ended()?
         {
             return Ok(report);
@@ -110,7 +122,7 @@ impl Start {
         let policy_text = if unfinished()?.is_some() { None } else { Some(fresh()?) };
         dir.create()?;
         let was_lost = dir.holder().is_none() && is_lost()?;
-        let lock = lock(&dir, &plan, &text, &by)?;
+        let lock = lock(dir, plan, text, by)?;
         let is_lost = is_lost()? || was_lost;
         if let Some(report) = has_ended()? {
             return Ok(report);
@@ -118,7 +130,7 @@ impl Start {
         let (folder, is_retreat) = if let Some(latest) = unfinished()?.filter(|_| !is_lost) {
             (latest.folder, latest.is_retreat)
         } else {
-            self.needs_a_reason(&dir, &plan)?;
+            self.needs_a_reason(dir, plan)?;
             let policy_text = policy_text.map_or_else(fresh, Ok)?;
             let home = self.kept().map_or_else(|| self.home(), |folder| Settings::commands_in(&folder));
             let start = serde_json::json!({ "commands_in": home, "by": by }).to_string();
@@ -137,8 +149,8 @@ impl Start {
             say(&format!("warning: the rollback goes on, and {lost}: {failure}"));
             Ok(())
         };
-        let number = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let judged = match self.judged(&plan, &folder, &number) {
+        let number = StateDir::number(&folder);
+        let judged = match self.judged(plan, &folder, &number) {
             Ok(judged) => Some(judged),
             Err(failure) => go_on(failure, "nothing here sees whether the service recovers").map(|()| None)?,
         };
@@ -146,14 +158,14 @@ impl Start {
         self.listen(state, verdicts).or_else(|failure| go_on(failure, "there is no answer over HTTP"))?;
         let looks = judged.map(|judged| Box::new(judged) as Box<dyn Looks>);
         let look_every = Duration::try_from_secs_f64(self.look_every).unwrap_or(Duration::from_secs(1));
-        let settings = Settings { looks, look_every, reason: self.reason, ..Settings::of(&dir, folder, &by) };
+        let settings = Settings { looks, look_every, reason: self.reason.clone(), ..Settings::of(dir, folder, by) };
         let controller = Controller::new(settings, lock).map_err(|error| failed(&error))?;
         say(&format!("rollout {number} of {}: {}", plan.service, controller.rollout().name()));
-        let ended = controller.on_change(|rollout| say(&line(rollout))).on_trouble(warn).run();
+        let (ended, held) = run(dir, controller, say);
         if self.listen.is_some() {
             thread::sleep(LINGER);
         }
-        report(&dir, &plan.artifact, ended)
+        if let Ended::Done(end) = ended { Ok(report(&plan.artifact, end)) } else { Err(held) }
     }
 
     /// Folder of the plan.
@@ -248,27 +260,14 @@ impl Start {
     }
 }
 
-fn report(dir: &StateDir, artifact: &str, ended: Ended) -> Result<Report, Failure> {
-    let value = |state: &str| serde_json::json!({ "artifact": artifact, "state": state });
-    match ended {
-        Ended::Done(end) => {
-            let exit_code = match end {
-                End::Promoted => 0,
-                End::RolledBack => 20,
-                End::Superseded | End::Aborted => 21,
-            };
-            let text = format!("{artifact}: {}", end.as_str().replace('_', " "));
-            Ok(Report { exit_code, ..Report::of(text, &value(end.as_str())) })
-        }
-        Ended::Unwatched | Ended::Escalated => Err(held(dir)),
-    }
-}
-
-/// A change of a rollout.
-fn line(rollout: &Rollout) -> String {
-    let (state, weight, why) = (rollout.name().replace('_', " "), rollout.weight(), rollout.why());
-    let why = if why.is_empty() { String::new() } else { format!(": {}", shown(&why)) };
-    format!("{:.0} {state} at {weight} %{why}", now())
+fn report(artifact: &str, end: End) -> Report {
+    let exit_code = match end {
+        End::Promoted => 0,
+        End::RolledBack => 20,
+        End::Superseded | End::Aborted => 21,
+    };
+    let text = format!("{artifact}: {}", end.as_str().replace('_', " "));
+    Report { exit_code, ..Report::of(text, &serde_json::json!({ "artifact": artifact, "state": end.as_str() })) }
 }
 
 /// A token that is never presented.
