@@ -4,6 +4,7 @@ use super::handle::CircuitBreaker;
 use super::machine::types::Left;
 use super::owner::PermitOwner;
 use super::ticket::Ticket;
+use crate::clock::Instant;
 use crate::outcome::{Classification, Outcome, Settle};
 use crate::reject::Rejected;
 use crate::upload::Upload;
