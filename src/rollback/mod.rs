@@ -45,7 +45,7 @@
 //! ```
 
 pub mod decision;
-mod fields;
+pub(crate) mod fields;
 mod judge;
 pub mod plan;
 mod policy;
@@ -61,6 +61,8 @@ mod verdict;
 pub use judge::Judge;
 pub use policy::Policy;
 pub use recorded::Recorded;
+#[cfg(feature = "rollout")]
+pub(crate) use tick::Object;
 pub(crate) use tick::unique;
 pub use tick::{
     Arm, BreakerReport, BreakerShare, BreakerState, Buckets, Instances, Kpi, Latency, Segment, Tick, TickError,

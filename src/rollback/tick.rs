@@ -3,10 +3,12 @@
 mod line;
 mod sum;
 
+#[cfg(feature = "rollout")]
+pub(crate) use line::Object;
 pub(crate) use line::unique;
 pub use line::{TickError, TickReader};
 
-use super::fields::{shown, shown_to};
+use super::fields::{say, shown, shown_to};
 use crate::config::{ConfigError, Problem, Problems};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,7 +22,8 @@ const COUNT_MAX: f64 = 1e15;
 
 /// A checked observation of both arms, ready for [`Judge::observe`](super::Judge::observe).
 ///
-/// Every number in it is finite and not negative, bounds of buckets ascend and are the same in both arms.
+/// Every number in it is finite and, unless it is a gauge, not negative; bounds of buckets ascend and are the same in both
+/// arms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tick {
     pub(crate) at: f64,
@@ -34,7 +37,7 @@ impl Tick {
     ///
     /// # Errors
     ///
-    /// Every number that is negative, infinite or NaN, every histogram whose bounds do not ascend or differ between the
+    /// Every number that is infinite, NaN or, unless it is a gauge, negative; every histogram whose bounds do not ascend or differ between the
     /// arms, more than 1,000 segments, KPIs, breakers or gauges.
     pub fn new(at: f64, canary: Arm, baseline: Option<Arm>) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
@@ -234,11 +237,6 @@ fn number(problems: &mut Problems, field: impl FnOnce() -> String, value: Option
     }
 }
 
-/// A number as a problem quotes it: large ones have more digits than anyone reads.
-fn say(value: f64) -> String {
-    if value.abs() > 1e17 { format!("{value:e}") } else { value.to_string() }
-}
-
 impl Arm {
     /// Requests of all segments that count them.
     pub(crate) fn requests(&self) -> f64 {
@@ -257,7 +255,8 @@ impl Arm {
             problems.add(format!("{arm}.{field}"), size, format!("at most {NAMES_MAX} names"));
         }
         for (name, segment) in &self.segments {
-            segment.check(&format!("{arm}.segments.{}", shown(name)), problems);
+            // Its path is made where there is a problem: most ticks have none.
+            segment.check(&|| format!("{arm}.segments.{}", shown(name)), problems);
         }
         if let Some(Instances { total, not_started, not_ready }) = self.instances {
             for (field, value) in [("total", total), ("not_started", not_started), ("not_ready", not_ready)] {
@@ -270,24 +269,20 @@ impl Arm {
             }
         }
         for (name, kpi) in &self.kpis {
-            let name = shown(name);
-            number(problems, || format!("{arm}.kpis.{name}.good"), Some(kpi.good));
-            number(problems, || format!("{arm}.kpis.{name}.total"), Some(kpi.total));
+            let path = |field: &str| format!("{arm}.kpis.{}.{field}", shown(name));
+            number(problems, || path("good"), Some(kpi.good));
+            number(problems, || path("total"), Some(kpi.total));
             if kpi.good > kpi.total {
-                problems.add(
-                    format!("{arm}.kpis.{name}.good"),
-                    say(kpi.good),
-                    format!("at most total, {}", say(kpi.total)),
-                );
+                problems.add(path("good"), say(kpi.good), format!("at most total, {}", say(kpi.total)));
             }
         }
         for (name, report) in &self.breakers {
             let BreakerReport::Share(BreakerShare { open, of }) = report else { continue };
-            let name = shown(name);
-            number(problems, || format!("{arm}.breakers.{name}.open"), Some(*open));
-            number(problems, || format!("{arm}.breakers.{name}.of"), Some(*of));
+            let path = |field: &str| format!("{arm}.breakers.{}.{field}", shown(name));
+            number(problems, || path("open"), Some(*open));
+            number(problems, || path("of"), Some(*of));
             if open > of {
-                problems.add(format!("{arm}.breakers.{name}.open"), say(*open), format!("at most of, {}", say(*of)));
+                problems.add(path("open"), say(*open), format!("at most of, {}", say(*of)));
             }
         }
         for (name, value) in self.gauges.iter().filter(|(_, value)| !value.is_finite()) {
@@ -308,13 +303,15 @@ impl Segment {
         ]
     }
 
-    fn check(&self, path: &str, problems: &mut Problems) {
-        for (field, value) in self.clone().counts() {
-            number(problems, || format!("{path}.{field}"), *value);
+    fn check(&self, path: &dyn Fn() -> String, problems: &mut Problems) {
+        // Without its latencies, which are long.
+        let mut counts = Self { latency: Latency::default(), ..*self };
+        for (field, value) in counts.counts() {
+            number(problems, || format!("{}.{field}", path()), *value);
         }
         for (field, buckets) in [("success", &self.latency.success), ("failure", &self.latency.failure)] {
             if let Some(buckets) = buckets {
-                buckets.check(&format!("{path}.latency.{field}"), problems);
+                buckets.check(&|| format!("{}.latency.{field}", path()), problems);
             }
         }
     }
@@ -336,21 +333,25 @@ impl Latency {
 }
 
 impl Buckets {
-    fn check(&self, path: &str, problems: &mut Problems) {
+    fn check(&self, path: &dyn Fn() -> String, problems: &mut Problems) {
         if self.le.len() > BOUNDS_MAX {
-            problems.add(format!("{path}.le"), self.le.len(), format!("at most {BOUNDS_MAX} bounds"));
+            problems.add(format!("{}.le", path()), self.le.len(), format!("at most {BOUNDS_MAX} bounds"));
         }
         if self.counts.len() != self.le.len() + 1 {
             let allowed = format!("one more than bounds, {}", self.le.len() + 1);
-            problems.add(format!("{path}.counts"), format!("{} counts", self.counts.len()), allowed);
+            problems.add(format!("{}.counts", path()), format!("{} counts", self.counts.len()), allowed);
         }
         if self.le.iter().any(|bound| !bound.is_finite() || *bound <= 0.0)
             || !self.le.is_sorted_by(|one, next| one < next)
         {
-            problems.add(format!("{path}.le"), shown_to(&format!("{:?}", self.le), 500), "seconds above 0, ascending");
+            problems.add(
+                format!("{}.le", path()),
+                shown_to(&format!("{:?}", self.le), 500),
+                "seconds above 0, ascending",
+            );
         }
         for (i, count) in self.counts.iter().enumerate() {
-            number(problems, || format!("{path}.counts[{i}]"), Some(*count));
+            number(problems, || format!("{}.counts[{i}]", path()), Some(*count));
         }
     }
 }
