@@ -131,7 +131,7 @@ fn kind(fields: &mut Fields<'_>, horizon: f64) -> (&'static str, Kind) {
         Some("gauge") => Kind::Gauge(gauge(fields)),
         Some("breakers") => Kind::Breakers(BreakerSettings {
             share: fields.number("share", 0.001..=1.0).unwrap_or(0.5),
-            within: fields.seconds("within", 0.0..=7.0 * DAY),
+            within: fields.seconds("within", 1.0..=7.0 * DAY),
             breakers: fields.texts("breakers").unwrap_or_default(),
         }),
         _ => Kind::Readiness(ReadinessSettings {
@@ -204,10 +204,16 @@ fn gauge(fields: &mut Fields<'_>) -> GaugeSettings {
     if !["above", "below", "ratio"].iter().any(|name| fields.has(name)) {
         fields.wrong("above", "nothing", "at least one of above, below and ratio");
     }
+    let (above, below) = (fields.number("above", FINITE), fields.number("below", FINITE));
+    if let (Some(above), Some(below)) = (above, below)
+        && below > above
+    {
+        fields.wrong("below", below, format!("at most above, {above}: every value is beyond one of them"));
+    }
     GaugeSettings {
         gauge: fields.required("gauge", "its name in the ticks"),
-        above: fields.number("above", FINITE),
-        below: fields.number("below", FINITE),
+        above,
+        below,
         ratio: fields.number("ratio", 0.01..=100.0),
         floor: fields.number("floor", FINITE).unwrap_or(0.1),
         lasting: fields.seconds("for", 0.0..=DAY).unwrap_or(60.0),
