@@ -1,6 +1,7 @@
 //! The trigger of circuit breakers: open in the canary and not in the baseline.
 
 use super::finding::{Finding, Now, percent};
+use crate::rollback::fields::shown;
 use crate::rollback::policy::BreakerSettings;
 use crate::rollback::tick::{Arm, BreakerReport};
 use crate::rollback::verdict::TriggerState;
@@ -71,7 +72,7 @@ impl Breakers {
         };
         let sentence = match *own {
             0.0 => "no circuit breaker of the canary is open".to_owned(),
-            own => format!("circuit breaker {name} is open in {} of the canary{than}", percent(own)),
+            own => format!("circuit breaker {} is open in {} of the canary{than}", shown(name), percent(own)),
         };
         Finding::of_values(state, Some(*own), *other, sentence)
     }
