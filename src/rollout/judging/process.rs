@@ -42,7 +42,7 @@ pub(super) const BEGIN: f64 = 1.0;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Judging {
-    service: String,
+    pub(super) service: String,
     policy: Policy,
     source: Box<dyn Source>,
     baseline: Option<Baseline>,
