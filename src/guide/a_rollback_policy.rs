@@ -107,7 +107,7 @@
 //! warm-up finds nothing smaller; `policy explain` and `plan check` warn of it.
 //!
 //! Not measured is not zero: an absent trigger is never a pass. Where requests are counted, an absent class of errors is 0.
-//! Error-seconds of 0 beside server errors are not measured: the errors themselves count then.
+//! Error-seconds of 0 beside server errors, or more than those, are not measured: the errors themselves count then.
 //!
 //! ## What simple rules do
 //!
