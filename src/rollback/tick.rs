@@ -3,9 +3,7 @@
 mod line;
 mod sum;
 
-#[cfg(feature = "rollout")]
-pub(crate) use line::Object;
-pub(crate) use line::unique;
+pub(crate) use line::{Object, unique_objects};
 pub use line::{TickError, TickReader};
 
 use super::fields::{say, shown, shown_to};
@@ -123,7 +121,7 @@ pub struct Segment {
     /// Instance-seconds with a request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_seconds: Option<f64>,
-    /// Instance-seconds with a server error. 0 beside server errors counts as not measured.
+    /// Instance-seconds with a server error. 0 beside server errors, and more than those, count as not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_seconds: Option<f64>,
     /// Latencies.
@@ -220,13 +218,12 @@ pub enum BreakerState {
 }
 
 impl BreakerReport {
-    /// The share of instances with a circuit that opened by itself.
-    pub(crate) fn open_share(&self) -> f64 {
+    /// The share of instances with a circuit that opened by itself; `None` of no instance.
+    pub(crate) fn open_share(&self) -> Option<f64> {
         match self {
-            Self::State(BreakerState::Open | BreakerState::HalfOpen) => 1.0,
-            Self::State(_) => 0.0,
-            Self::Share(BreakerShare { of, .. }) if *of <= 0.0 => 0.0,
-            Self::Share(BreakerShare { open, of }) => open / of,
+            Self::State(BreakerState::Open | BreakerState::HalfOpen) => Some(1.0),
+            Self::State(_) => Some(0.0),
+            Self::Share(BreakerShare { open, of }) => (*of > 0.0).then(|| open / of),
         }
     }
 }

@@ -24,9 +24,9 @@ impl Breakers {
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
         let wanted = &self.settings.breakers;
         let reports = canary.breakers.iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(*name));
-        let shares = reports.map(|(name, report)| {
+        let shares = reports.filter_map(|(name, report)| {
             let other = baseline.and_then(|arm| arm.breakers.get(name));
-            (name, report.open_share(), other.map(BreakerReport::open_share))
+            Some((name, report.open_share()?, other.and_then(BreakerReport::open_share)))
         });
         let excess = |own: f64, other: Option<f64>| own - 2.0 * other.unwrap_or(0.0);
         let is_open = |own: f64, other: Option<f64>| own >= self.settings.share && excess(own, other) > 0.0;
