@@ -215,8 +215,9 @@
 //! times its usual gap if that is longer; where it is required and never had any; and where no trigger at all is measured, of
 //! those that are optional or only report as well. A comparison without its baseline is
 //! missing data as well, for KPIs and latencies. Errors have a limit without a baseline: after 30 s, or three ticks, without
-//! its requests the canary is judged alone, by twice the last rate of the baseline or `without_baseline`, and
-//! `without_baseline_requests` count from then on. KPIs are held to that limit, too, and one without `without_baseline` is no
+//! its requests the canary is judged alone, by twice the last rate of the baseline, with its standard error, which is large where
+//! it had little traffic, or by `without_baseline`, and `without_baseline_requests` count from then on. KPIs are held to that
+//! limit, too, and one without `without_baseline` is no
 //! pass all the same.
 //!
 //! A stage of 100 % ends the baseline: from its first tick on, the canary is held to what the baseline was last. Twice its rate
