@@ -262,6 +262,7 @@ fn the_policy_as_a_whole_is_checked() {
     let one = trigger("errors", "");
     refused("", "trigger: required: at least one");
     refused("trigger = 5", "trigger: 5 is not allowed, must be a list of tables");
+    refused("trigger = []", "trigger: [] is not allowed, must be at least one [[trigger]]");
     refused(&one.repeat(101), "trigger: 101 triggers");
     refused(&one.repeat(2), "trigger[1].name: a is not allowed, must be a name of its own");
     refused(&one.replace("\"a\"", "\" \""), "trigger[0].name");

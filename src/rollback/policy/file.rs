@@ -56,7 +56,11 @@ fn policy(fields: &mut Fields<'_>) -> Policy {
     let score = fields.table("score", score);
     let require = fields.texts("require").unwrap_or_default();
     fields.need("trigger", "at least one [[trigger]]");
-    let triggers = fields.tables("trigger", |fields| trigger(fields, horizon, score.is_some())).unwrap_or_default();
+    let triggers = fields.tables("trigger", |fields| trigger(fields, horizon, score.is_some()));
+    if triggers.as_ref().is_some_and(Vec::is_empty) {
+        fields.wrong("trigger", "[]", "at least one [[trigger]]");
+    }
+    let triggers = triggers.unwrap_or_default();
     if triggers.len() > TRIGGERS_MAX {
         fields.wrong("trigger", format!("{} triggers", triggers.len()), format!("at most {TRIGGERS_MAX}"));
     }
