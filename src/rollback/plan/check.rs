@@ -84,10 +84,9 @@ fn order(plan: &Plan, problems: &mut Problems) {
 
 /// Whether an action names an artifact. `1.2` is a part of `1.2.4`, and so is not named by it.
 fn names(action: &Action, artifact: &str, other: &str) -> bool {
-    action.argv.iter().any(|word| match other.contains(artifact) {
-        true => word.replace(other, "").contains(artifact),
-        false => word.contains(artifact),
-    })
+    let is_part = other.contains(artifact);
+    let mut words = action.argv.iter();
+    words.any(|word| if is_part { word.replace(other, "").contains(artifact) } else { word.contains(artifact) })
 }
 
 fn data(plan: &Plan, problems: &mut Problems) {
