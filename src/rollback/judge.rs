@@ -183,7 +183,8 @@ impl Judge {
                 continue;
             }
             // A stage whose beginning was ignored begins with the first tick that counts.
-            let now = Now { is_new_stage: std::mem::take(&mut state.is_stage_new), ..now };
+            let is_new_stage = std::mem::take(&mut state.is_stage_new);
+            let now = Now { is_new_stage, ignored: trigger.ignore_first, ..now };
             if state.watch.observe(trigger, &now, tick) {
                 state.first.get_or_insert(now.elapsed);
                 state.last = Some(now.elapsed);
@@ -370,6 +371,13 @@ impl Time {
         self.last = Some(tick.at);
         self.now = tick.at;
         let is_full = self.stage.is_some_and(|percent| percent >= 100.0);
-        Now { seconds, elapsed: tick.at - self.begun, in_stage: tick.at - self.stage_begun, is_new_stage, is_full }
+        Now {
+            seconds,
+            elapsed: tick.at - self.begun,
+            in_stage: tick.at - self.stage_begun,
+            ignored: 0.0,
+            is_new_stage,
+            is_full,
+        }
     }
 }

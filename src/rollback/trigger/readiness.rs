@@ -59,7 +59,7 @@ impl Readiness {
         self.in_stage = now.in_stage;
         let gap = now.elapsed - self.seen;
         if is_hole(gap, self.gap) {
-            self.unseen += gap.min(now.in_stage);
+            self.unseen += gap.min(now.in_stage - now.ignored).max(0.0);
         }
         (self.seen, self.gap) = (now.elapsed, gap);
         let other = baseline.and_then(|arm| arm.instances).filter(|instances| instances.total > 0.0).map(share);
