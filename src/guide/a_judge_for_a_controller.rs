@@ -5,7 +5,7 @@
 //! ```text
 //! backstop judge serve --service checkout --source scrape \
 //!   --canary dns:checkout-canary:9090 --baseline dns:checkout-stable:9090 \
-//!   --listen 0.0.0.0:9909 --state /var/lib/backstop/checkout
+//!   --listen 0.0.0.0:9909 --token-file /etc/backstop/token --state /var/lib/backstop/checkout
 //! ```
 //!
 //! One process for each service, and one replica of it: two would each see the same, and begin rollouts at different
@@ -68,7 +68,12 @@
 //!
 //! Verdicts can be read by everybody who reaches the address. `POST /v1/rollout` needs the token of `--token-file` as
 //! `Authorization: Bearer`, and hooks present it in `metadata.token`. Without `--token-file` there is no `POST /v1/rollout`,
-//! and hooks need no token: then everybody who reaches the address can begin a rollout by a hook with a new `checksum`.
+//! and hooks need no token: then everybody who reaches the address can end what is judged, a rollback among it, by a hook with
+//! a new `checksum`. So an address that other machines reach needs one, unless `--no-token` says that the network lets only the
+//! controller through. A router in a program of your own does not know its address: give it a token there.
+//!
+//! Flagger has no reference to a Secret for a webhook: its token stands in the Canary, and who may read that has it. Let only
+//! the controllers reach the port, as the `NetworkPolicy` in `deploy/kubernetes/judge.yaml` does, and few people read Canaries.
 //!
 //! # Overriding a verdict
 //!
@@ -94,7 +99,7 @@
 //! use backstop::rollback::Policy;
 //! use backstop::rollout::judging::Judging;
 //! use backstop::rollout::source::Prometheus;
-//! use backstop::rollout::verdicts::{router, serve};
+//! use backstop::rollout::verdicts::{HookToken, router, serve};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let policy = Policy::default();
@@ -102,7 +107,8 @@
 //!     .baseline(r#"version="1.2.3""#)
 //!     .gauges(&policy);
 //! let mut judging = Judging::new("checkout", policy, source).state("/var/lib/backstop/checkout")?;
-//! let router = router([judging.verdicts()], None);
+//! let token = HookToken::new(std::fs::read_to_string("/etc/backstop/token")?.trim())?;
+//! let router = router([judging.verdicts()], Some(token));
 //! std::thread::spawn(move || {
 //!     loop {
 //!         judging.look();

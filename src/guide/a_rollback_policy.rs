@@ -97,16 +97,17 @@
 //! canary takes at most so long, unless the baseline misses it as well.
 //!
 //! Of `gauge`, with the name in `gauge`: `above`, `below`, or `ratio` to the baseline (0.01 to 100; under 1, less is worse,
-//! and the same value never is) for the time of `for` (1 min). Under `floor` (0.1) a ratio means nothing. Of `readiness`: the `share` of instances that
+//! and the same value never is) for the time of `for` (1 min). `below` is at most `above`. Under `floor` (0.1) a ratio means
+//! nothing. Of `readiness`: the `share` of instances that
 //! are not ready (0.1) `for` 2 min, and the `deadline` (5 min) of a stage until which they have to be ready once. Of
-//! `breakers`: open in a `share` (0.5) of the canary's instances and in under half as many of the baseline's; `within` counts
-//! only those that open in the first part of a stage; `breakers` names them.
+//! `breakers`: open in a `share` (0.5) of the canary's instances and in under half as many of the baseline's; `within` (at
+//! least 1 s) counts only those that open in the first part of a stage; `breakers` names them.
 //!
 //! In a warm-up, errors roll back only if they are above `warm_up_limit` as well, so a stage that is no longer than its
 //! warm-up finds nothing smaller; `policy explain` and `plan check` warn of it.
 //!
 //! Not measured is not zero: an absent trigger is never a pass. Where requests are counted, an absent class of errors is 0.
-//! Error-seconds of 0 beside server errors are not measured: the errors themselves count then.
+//! Error-seconds of 0 beside server errors, or more than those, are not measured: the errors themselves count then.
 //!
 //! ## What simple rules do
 //!
@@ -211,10 +212,12 @@
 //! start of the rollout. Where ticks have no stages, they stay silent to the end.
 //!
 //! `collecting` is no reason to promote. Data is missing where a trigger had some and then none for ten seconds, or for three
-//! times its usual gap if that is longer; and where it is required and never had any. A comparison without its baseline is
+//! times its usual gap if that is longer; where it is required and never had any; and where no trigger at all is measured, of
+//! those that are optional or only report as well. A comparison without its baseline is
 //! missing data as well, for KPIs and latencies. Errors have a limit without a baseline: after 30 s, or three ticks, without
-//! its requests the canary is judged alone, by twice the last rate of the baseline or `without_baseline`, and
-//! `without_baseline_requests` count from then on. KPIs are held to that limit, too, and one without `without_baseline` is no
+//! its requests the canary is judged alone, by twice the last rate of the baseline, with its standard error, which is large where
+//! it had little traffic, or by `without_baseline`, and `without_baseline_requests` count from then on. KPIs are held to that
+//! limit, too, and one without `without_baseline` is no
 //! pass all the same.
 //!
 //! A stage of 100 % ends the baseline: from its first tick on, the canary is held to what the baseline was last. Twice its rate
@@ -226,5 +229,6 @@
 //! bucket is found after minutes, or not at all; bounds as in
 //! [`REQUEST_BUCKETS`](crate::telemetry::REQUEST_BUCKETS) show a tail that is 1.25 times as long.
 //!
-//! A stage begins a new warm-up; the evidence goes on. Name stages by their plan (5, 20, 50), not by measured shares, which
+//! A stage begins a new warm-up; the evidence goes on. One that begins in a hole of the data (more than a minute, and three usual
+//! gaps) has its warm-up and its time to become ready from its first tick on. Name stages by their plan (5, 20, 50), not by measured shares, which
 //! would begin a new one with every tick.

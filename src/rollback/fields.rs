@@ -199,7 +199,7 @@ impl<'a> Fields<'a> {
 
     /// A number.
     pub(crate) fn number(&mut self, name: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
-        let allowed = format!("a number from {} to {}", range.start(), range.end());
+        let allowed = format!("a number from {} to {}", say(*range.start()), say(*range.end()));
         self.take(name, &allowed, |value| {
             let number = value.as_float().or_else(|| value.as_integer().map(|number| number as f64))?;
             range.contains(&number).then_some(number)
@@ -268,6 +268,11 @@ impl<'a> Fields<'a> {
         fields.finish();
         value
     }
+}
+
+/// A number as a problem quotes it: large ones have more digits than anyone reads.
+pub(crate) fn say(value: f64) -> String {
+    if value.abs() > 1e17 { format!("{value:e}") } else { value.to_string() }
 }
 
 /// `5m`, `1m 30s`.

@@ -4,7 +4,7 @@ mod watched;
 
 use super::policy::{Acts, NoDataActs, Policy, Trigger};
 use super::tick::{Arm, Tick};
-use super::trigger::{Finding, Now, count};
+use super::trigger::{Finding, Now, count, is_hole};
 use super::verdict::{Data, Decision, Override, Samples, TriggerState, Verdict};
 use watched::State;
 
@@ -77,6 +77,8 @@ struct Time {
     stage: Option<f64>,
     stage_begun: f64,
     now: f64,
+    /// Length of the tick before.
+    usual: f64,
 }
 
 /// Ticks in a row that make two arms look like one.
@@ -158,7 +160,7 @@ impl Judge {
         for (i, (watch, state)) in self.watches.iter_mut().zip(states).enumerate() {
             match latched.get(i).filter(|state| **state == TriggerState::Fired).copied().unwrap_or(state) {
                 sure @ (TriggerState::Fired | TriggerState::Borderline) => watch.muted = Some(sure),
-                TriggerState::NoData => watch.excused = Some(elapsed),
+                TriggerState::NoData | TriggerState::NotMeasured => watch.excused = Some(elapsed),
                 _ => {}
             }
         }
@@ -176,12 +178,13 @@ impl Judge {
             if now.is_new_stage {
                 state.begin_stage();
             }
-            state.is_ignored = now.in_stage - now.seconds < trigger.ignore_first;
+            state.is_ignored = (now.in_stage - now.seconds).max(0.0) < trigger.ignore_first;
             if state.is_ignored {
                 continue;
             }
             // A stage whose beginning was ignored begins with the first tick that counts.
-            let now = Now { is_new_stage: std::mem::take(&mut state.is_stage_new), ..now };
+            let is_new_stage = std::mem::take(&mut state.is_stage_new);
+            let now = Now { is_new_stage, ignored: trigger.ignore_first, ..now };
             if state.watch.observe(trigger, &now, tick) {
                 state.first.get_or_insert(now.elapsed);
                 state.last = Some(now.elapsed);
@@ -257,8 +260,12 @@ impl Judge {
             fired.find(|(_, (trigger, _))| trigger.acts == acts && is_alone(trigger)).map(|(i, _)| i)
         };
         let counts = |trigger: &Trigger| trigger.acts != Acts::Report || trigger.weight.is_some();
-        let missing =
-            || everything.clone().filter(|(_, (trigger, state))| **state == TriggerState::NoData && counts(trigger));
+        // Triggers that are not required, or only report, hold nothing back; but where none at all is measured, nothing says
+        // that the canary is good.
+        let is_blind = states.iter().all(|state| matches!(state, TriggerState::NoData | TriggerState::NotMeasured));
+        let is_missing =
+            |i: usize, trigger: &Trigger, state| state == TriggerState::NoData && counts(trigger) || is_blind && i == 0;
+        let missing = || everything.clone().filter(|(i, (trigger, state))| is_missing(*i, trigger, **state));
         let overdue = missing().map(|(i, _)| i).find(|i| self.gap(*i) >= self.policy.no_data_after);
         let missing = missing().map(|(i, _)| i).next();
         let data = match missing {
@@ -356,12 +363,21 @@ impl Time {
         }
         let is_new_stage = self.last.is_some() && tick.stage.is_some() && tick.stage != self.stage;
         if is_new_stage {
-            self.stage_begun = self.last.unwrap_or(0.0);
+            // One that began in a hole has its time from the first tick of it on.
+            self.stage_begun = if is_hole(seconds, self.usual) { tick.at } else { self.last.unwrap_or(0.0) };
         }
+        self.usual = seconds;
         self.stage = tick.stage.or(self.stage);
         self.last = Some(tick.at);
         self.now = tick.at;
         let is_full = self.stage.is_some_and(|percent| percent >= 100.0);
-        Now { seconds, elapsed: tick.at - self.begun, in_stage: tick.at - self.stage_begun, is_new_stage, is_full }
+        Now {
+            seconds,
+            elapsed: tick.at - self.begun,
+            in_stage: tick.at - self.stage_begun,
+            ignored: 0.0,
+            is_new_stage,
+            is_full,
+        }
     }
 }

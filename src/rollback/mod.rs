@@ -45,7 +45,7 @@
 //! ```
 
 pub mod decision;
-mod fields;
+pub(crate) mod fields;
 mod judge;
 pub mod plan;
 mod policy;
@@ -61,9 +61,9 @@ mod verdict;
 pub use judge::Judge;
 pub use policy::Policy;
 pub use recorded::Recorded;
-pub(crate) use tick::unique;
 pub use tick::{
     Arm, BreakerReport, BreakerShare, BreakerState, Buckets, Instances, Kpi, Latency, Segment, Tick, TickError,
     TickReader,
 };
+pub(crate) use tick::{Object, unique_objects};
 pub use verdict::{Data, Decision, Override, Samples, TriggerReport, TriggerState, Verdict};

@@ -3,10 +3,10 @@
 mod line;
 mod sum;
 
-pub(crate) use line::unique;
+pub(crate) use line::{Object, unique_objects};
 pub use line::{TickError, TickReader};
 
-use super::fields::{shown, shown_to};
+use super::fields::{say, shown, shown_to};
 use crate::config::{ConfigError, Problem, Problems};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,7 +20,8 @@ const COUNT_MAX: f64 = 1e15;
 
 /// A checked observation of both arms, ready for [`Judge::observe`](super::Judge::observe).
 ///
-/// Every number in it is finite and not negative, bounds of buckets ascend and are the same in both arms.
+/// Every number in it is finite and, unless it is a gauge, not negative; bounds of buckets ascend and are the same in both
+/// arms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tick {
     pub(crate) at: f64,
@@ -34,7 +35,7 @@ impl Tick {
     ///
     /// # Errors
     ///
-    /// Every number that is negative, infinite or NaN, every histogram whose bounds do not ascend or differ between the
+    /// Every number that is infinite, NaN or, unless it is a gauge, negative; every histogram whose bounds do not ascend or differ between the
     /// arms, more than 1,000 segments, KPIs, breakers or gauges.
     pub fn new(at: f64, canary: Arm, baseline: Option<Arm>) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
@@ -120,7 +121,7 @@ pub struct Segment {
     /// Instance-seconds with a request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_seconds: Option<f64>,
-    /// Instance-seconds with a server error. 0 beside server errors counts as not measured.
+    /// Instance-seconds with a server error. 0 beside server errors, and more than those, count as not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_seconds: Option<f64>,
     /// Latencies.
@@ -217,13 +218,12 @@ pub enum BreakerState {
 }
 
 impl BreakerReport {
-    /// The share of instances with a circuit that opened by itself.
-    pub(crate) fn open_share(&self) -> f64 {
+    /// The share of instances with a circuit that opened by itself; `None` of no instance.
+    pub(crate) fn open_share(&self) -> Option<f64> {
         match self {
-            Self::State(BreakerState::Open | BreakerState::HalfOpen) => 1.0,
-            Self::State(_) => 0.0,
-            Self::Share(BreakerShare { of, .. }) if *of <= 0.0 => 0.0,
-            Self::Share(BreakerShare { open, of }) => open / of,
+            Self::State(BreakerState::Open | BreakerState::HalfOpen) => Some(1.0),
+            Self::State(_) => Some(0.0),
+            Self::Share(BreakerShare { open, of }) => (*of > 0.0).then(|| open / of),
         }
     }
 }
@@ -232,11 +232,6 @@ fn number(problems: &mut Problems, field: impl FnOnce() -> String, value: Option
     if let Some(value) = value.filter(|value| !(0.0..=COUNT_MAX).contains(value)) {
         problems.add(field(), say(value), "a number from 0 to 1e15");
     }
-}
-
-/// A number as a problem quotes it: large ones have more digits than anyone reads.
-fn say(value: f64) -> String {
-    if value.abs() > 1e17 { format!("{value:e}") } else { value.to_string() }
 }
 
 impl Arm {
@@ -257,7 +252,8 @@ impl Arm {
             problems.add(format!("{arm}.{field}"), size, format!("at most {NAMES_MAX} names"));
         }
         for (name, segment) in &self.segments {
-            segment.check(&format!("{arm}.segments.{}", shown(name)), problems);
+            // Its path is made where there is a problem: most ticks have none.
+            segment.check(&|| format!("{arm}.segments.{}", shown(name)), problems);
         }
         if let Some(Instances { total, not_started, not_ready }) = self.instances {
             for (field, value) in [("total", total), ("not_started", not_started), ("not_ready", not_ready)] {
@@ -270,24 +266,20 @@ impl Arm {
             }
         }
         for (name, kpi) in &self.kpis {
-            let name = shown(name);
-            number(problems, || format!("{arm}.kpis.{name}.good"), Some(kpi.good));
-            number(problems, || format!("{arm}.kpis.{name}.total"), Some(kpi.total));
+            let path = |field: &str| format!("{arm}.kpis.{}.{field}", shown(name));
+            number(problems, || path("good"), Some(kpi.good));
+            number(problems, || path("total"), Some(kpi.total));
             if kpi.good > kpi.total {
-                problems.add(
-                    format!("{arm}.kpis.{name}.good"),
-                    say(kpi.good),
-                    format!("at most total, {}", say(kpi.total)),
-                );
+                problems.add(path("good"), say(kpi.good), format!("at most total, {}", say(kpi.total)));
             }
         }
         for (name, report) in &self.breakers {
             let BreakerReport::Share(BreakerShare { open, of }) = report else { continue };
-            let name = shown(name);
-            number(problems, || format!("{arm}.breakers.{name}.open"), Some(*open));
-            number(problems, || format!("{arm}.breakers.{name}.of"), Some(*of));
+            let path = |field: &str| format!("{arm}.breakers.{}.{field}", shown(name));
+            number(problems, || path("open"), Some(*open));
+            number(problems, || path("of"), Some(*of));
             if open > of {
-                problems.add(format!("{arm}.breakers.{name}.open"), say(*open), format!("at most of, {}", say(*of)));
+                problems.add(path("open"), say(*open), format!("at most of, {}", say(*of)));
             }
         }
         for (name, value) in self.gauges.iter().filter(|(_, value)| !value.is_finite()) {
@@ -308,13 +300,15 @@ impl Segment {
         ]
     }
 
-    fn check(&self, path: &str, problems: &mut Problems) {
-        for (field, value) in self.clone().counts() {
-            number(problems, || format!("{path}.{field}"), *value);
+    fn check(&self, path: &dyn Fn() -> String, problems: &mut Problems) {
+        // Without its latencies, which are long.
+        let mut counts = Self { latency: Latency::default(), ..*self };
+        for (field, value) in counts.counts() {
+            number(problems, || format!("{}.{field}", path()), *value);
         }
         for (field, buckets) in [("success", &self.latency.success), ("failure", &self.latency.failure)] {
             if let Some(buckets) = buckets {
-                buckets.check(&format!("{path}.latency.{field}"), problems);
+                buckets.check(&|| format!("{}.latency.{field}", path()), problems);
             }
         }
     }
@@ -336,21 +330,25 @@ impl Latency {
 }
 
 impl Buckets {
-    fn check(&self, path: &str, problems: &mut Problems) {
+    fn check(&self, path: &dyn Fn() -> String, problems: &mut Problems) {
         if self.le.len() > BOUNDS_MAX {
-            problems.add(format!("{path}.le"), self.le.len(), format!("at most {BOUNDS_MAX} bounds"));
+            problems.add(format!("{}.le", path()), self.le.len(), format!("at most {BOUNDS_MAX} bounds"));
         }
         if self.counts.len() != self.le.len() + 1 {
             let allowed = format!("one more than bounds, {}", self.le.len() + 1);
-            problems.add(format!("{path}.counts"), format!("{} counts", self.counts.len()), allowed);
+            problems.add(format!("{}.counts", path()), format!("{} counts", self.counts.len()), allowed);
         }
         if self.le.iter().any(|bound| !bound.is_finite() || *bound <= 0.0)
             || !self.le.is_sorted_by(|one, next| one < next)
         {
-            problems.add(format!("{path}.le"), shown_to(&format!("{:?}", self.le), 500), "seconds above 0, ascending");
+            problems.add(
+                format!("{}.le", path()),
+                shown_to(&format!("{:?}", self.le), 500),
+                "seconds above 0, ascending",
+            );
         }
         for (i, count) in self.counts.iter().enumerate() {
-            number(problems, || format!("{path}.counts[{i}]"), Some(*count));
+            number(problems, || format!("{}.counts[{i}]", path()), Some(*count));
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::rollback::stats::errors::{Counts, Seconds};
 use breakers::Breakers;
 pub(crate) use finding::{Finding, Now, count};
 use gauge::Gauge;
+pub(crate) use lasting::is_hole;
 use latency::Latency;
 use rate::{Rate, What};
 use readiness::Readiness;
@@ -118,9 +119,10 @@ fn segment_counts(segment: &Segment, class: Class) -> Option<Counts> {
         Class::Client => client,
         Class::All => client + server,
     };
-    // Errors without a second that had one contradict each other: the seconds are then not measured.
+    // Errors without a second that had one contradict each other, and so do more seconds than errors: seconds are then not
+    // measured.
     let error = segment.error_seconds.unwrap_or(0.0);
-    let are_known = class == Class::Server && (error > 0.0 || errors == 0.0);
+    let are_known = class == Class::Server && error <= errors && (error > 0.0 || errors == 0.0);
     let active = segment.active_seconds.filter(|_| are_known);
     let seconds = active.map(|active| Seconds { error, active: active.max(error) });
     Some(Counts { errors, requests: requests.max(errors), seconds })

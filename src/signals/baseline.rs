@@ -7,7 +7,7 @@
 use crate::clock::Timestamp;
 use crate::config::{ConfigError, Problems};
 use crate::rollback::stats::latency::quantile;
-use crate::rollback::{Arm, Buckets, Decision, Recorded, unique};
+use crate::rollback::{Arm, Buckets, Decision, Object, Recorded, unique_objects};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,7 +36,7 @@ const WEEKS_MAX: u32 = 4;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
-    #[serde(deserialize_with = "unique")]
+    #[serde(deserialize_with = "unique_objects")]
     hours: BTreeMap<u8, BaselineHour>,
 }
 
@@ -63,9 +63,9 @@ impl Baseline {
     /// Text that is no baseline or has an hour twice, and every value that is out of its range.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
-        let parsed: Self = serde_json::from_str(text).unwrap_or_else(|error| {
+        let Object(parsed) = serde_json::from_str(text).unwrap_or_else(|error| {
             problems.add("baseline", error, "");
-            Self::default()
+            Object(Self::default())
         });
         for (hour, values) in &parsed.hours {
             let is_hour = *hour < HOURS && values.weeks > 0;
@@ -269,6 +269,8 @@ mod tests {
             "",
             "{}",
             r#"{"hours": {}, "more": 1}"#,
+            r#"[{"1": {"weeks": 1, "error_rate": 0, "p99": null, "throughput": 1}}]"#,
+            r#"{"hours": {"1": [1, 0, null, 1]}}"#,
             r#"{"hours": {"168": {"weeks": 1, "error_rate": 0, "p99": null, "throughput": 1}}}"#,
             r#"{"hours": {"1": {"weeks": 1, "error_rate": 1.5, "p99": null, "throughput": 1}}}"#,
             r#"{"hours": {"1": {"weeks": 0, "error_rate": 0, "p99": -1, "throughput": 1}}}"#,

@@ -1,6 +1,6 @@
 //! Files that are no ticks: an error that names the line and the field, and nothing past it.
 
-use backstop::rollback::TickReader;
+use backstop::rollback::{Judge, Policy, TickReader};
 use std::fmt::Write;
 
 const GOOD: &str = r#"{"at": 1, "canary": {"segments": {"default": {"requests": 100}}}}"#;
@@ -115,6 +115,27 @@ fn names_are_bounded() {
         let line = canary(&format!(r#""{field}": {{{}}}"#, names(value)));
         rejected(&line, &format!("canary.{field}: 1001 is not allowed, must be at most 1000 names"));
     }
+}
+
+#[test]
+fn a_long_name_is_cut_in_sentences_and_harmless_in_a_terminal() {
+    let (mut judge, mut reader) = (Judge::new(Policy::default()), TickReader::new());
+    let name = format!("\\u001b[31m{}", "x".repeat(5_000));
+    let mut last = None;
+    for at in 1..90 {
+        let arm = |errors: u32, state: &str| {
+            let segments = format!(
+                r#""{name}": {{"requests": 1000, "server_errors": {errors}}}, "b": {{"requests": 9000, "server_errors": 9}}"#
+            );
+            format!(r#"{{"segments": {{{segments}}}, "breakers": {{"{name}": "{state}"}}}}"#)
+        };
+        let line = format!(r#"{{"at": {at}, "canary": {}, "baseline": {}}}"#, arm(20, "open"), arm(1, "closed"));
+        last = reader.read(&line).unwrap().map(|tick| judge.observe(tick));
+    }
+    let verdict = last.unwrap();
+    let sentences = verdict.triggers.iter().map(|trigger| &trigger.sentence);
+    let shown: Vec<_> = sentences.filter(|sentence| sentence.contains("\\u{1b}[31mxxx")).collect();
+    assert!(shown.len() == 2 && shown.iter().all(|sentence| sentence.len() < 300), "{shown:?}");
 }
 
 #[test]

@@ -187,6 +187,16 @@ fn points_that_are_never_reached_and_stages_that_are_too_short_are_warned_of() {
 }
 
 #[test]
+fn a_gauge_that_would_always_be_out_of_bounds_is_refused_and_numbers_are_short() {
+    let of = |bounds: &str| Policy::parse(&trigger("gauge", bounds)).map_err(|error| error.to_string());
+    assert!(of("above = 20\nbelow = 20\n").is_ok() && of("above = 20\nbelow = -5\n").is_ok());
+    let message = of("above = 20\nbelow = 30\n").unwrap_err();
+    assert!(message.contains("trigger[0].below: 30 is not allowed, must be at most above, 20"), "{message}");
+    let message = of("above = 1e301\n").unwrap_err();
+    assert!(message.contains("must be a number from -1e300 to 1e300"), "{message}");
+}
+
+#[test]
 fn every_range_is_kept_at_both_ends() {
     for (kind, setting, least, most) in [
         ("errors", "tolerated_ratio", 1.0, 100.0),
@@ -229,6 +239,7 @@ fn every_range_is_kept_at_both_ends() {
         ("gauge", "for", "0s", "1d"),
         ("readiness", "deadline", "1s", "1d"),
         ("latency", "within", "1us", "1h"),
+        ("breakers", "within", "1s", "7d"),
     ] {
         for good in [least, most] {
             Policy::parse(&trigger(kind, &format!("{setting} = \"{good}\"\n"))).unwrap();
@@ -251,6 +262,7 @@ fn the_policy_as_a_whole_is_checked() {
     let one = trigger("errors", "");
     refused("", "trigger: required: at least one");
     refused("trigger = 5", "trigger: 5 is not allowed, must be a list of tables");
+    refused("trigger = []", "trigger: [] is not allowed, must be at least one [[trigger]]");
     refused(&one.repeat(101), "trigger: 101 triggers");
     refused(&one.repeat(2), "trigger[1].name: a is not allowed, must be a name of its own");
     refused(&one.replace("\"a\"", "\" \""), "trigger[0].name");

@@ -48,13 +48,18 @@ fn schemas() -> BTreeMap<(String, String), Value> {
 
 /// Fields of the kinds that no resource definition describes, as the files use them: a type's name, an object of fields, or a
 /// list of one.
-fn tables() -> [(&'static str, &'static str, Value); 4] {
+fn tables() -> [(&'static str, &'static str, Value); 5] {
     let port = json!({ "name": "string", "port": "integer", "targetPort": ["integer", "string"] });
     let route = json!({ "destination": { "host": "string", "subset": "string" }, "weight": "integer" });
     let deployment = json!({ "replicas": "integer", "selector": { "matchLabels": "object" }, "strategy": { "type": "string" },
         "template": "object" });
+    let expression = json!({ "key": "string", "operator": "string", "values": ["string"] });
+    let from = json!({ "namespaceSelector": { "matchExpressions": [expression] } });
+    let policy = json!({ "podSelector": { "matchLabels": "object" }, "policyTypes": ["string"],
+        "ingress": [{ "from": [from], "ports": [{ "port": "integer" }] }] });
     [
         ("apps/v1", "Deployment", deployment),
+        ("networking.k8s.io/v1", "NetworkPolicy", policy),
         (
             "v1",
             "Service",

@@ -64,8 +64,10 @@ fn order(plan: &Plan, problems: &mut Problems) {
             let allowed = "the weight itself: the commands of a rollback are run and pasted as they are";
             problems.add(format!("rollback[{at}]"), "\"{weight}\"", allowed);
         }
-        let names = |artifact: &String| action.argv.iter().any(|word| word.contains(artifact.as_str()));
-        if action.kind == ActionKind::VersionPin && names(&plan.artifact) && !names(&plan.previous) {
+        if action.kind == ActionKind::VersionPin
+            && names(action, &plan.artifact, &plan.previous)
+            && !names(action, &plan.previous, &plan.artifact)
+        {
             let argv = action.argv.join(" ");
             problems.add(format!("rollback[{at}].argv"), argv, "a command that pins the previous artifact");
         }
@@ -78,6 +80,13 @@ fn order(plan: &Plan, problems: &mut Problems) {
         };
         problems.add("rollback", hint, "");
     }
+}
+
+/// Whether an action names an artifact. `1.2` is a part of `1.2.4`, and so is not named by it.
+fn names(action: &Action, artifact: &str, other: &str) -> bool {
+    let is_part = other.contains(artifact);
+    let mut words = action.argv.iter();
+    words.any(|word| if is_part { word.replace(other, "").contains(artifact) } else { word.contains(artifact) })
 }
 
 fn data(plan: &Plan, problems: &mut Problems) {
@@ -118,6 +127,11 @@ impl Plan {
         for (at, action) in self.rollback.iter().enumerate().filter(|(_, action)| is_blind(action)) {
             let then = if action.idempotent { "" } else { ", and it cannot be repeated after an interruption" };
             warnings.push(format!("rollback[{at}] ({}) has no verify: nothing confirms its effect{then}", action.kind));
+        }
+        for (at, action) in self.rollback.iter().enumerate() {
+            if let Some(before) = self.rollback[..at].iter().position(|before| before.argv == action.argv) {
+                warnings.push(format!("rollback[{at}] has the command of rollback[{before}]: it runs twice"));
+            }
         }
         let shift = position(ActionKind::TrafficShift);
         let pin = position(ActionKind::VersionPin);

@@ -190,6 +190,23 @@ fn a_plan_without_a_way_back_cannot_contain_one() {
 }
 
 #[test]
+fn an_artifact_is_not_named_by_one_whose_name_it_begins() {
+    let pin = |argument: &str, previous: &str| {
+        let text = FULL.replace("registry/checkout:1.2.3", previous);
+        problems(&text.replace(&format!("\"./pin.sh\", \"{previous}\""), &format!("\"./pin.sh\", \"{argument}\"")))
+    };
+    assert!(pin("registry/checkout:1.2", "registry/checkout:1.2").is_empty());
+    assert!(pin("registry/checkout:1.2.40", "registry/checkout:1.2.40").is_empty());
+    for previous in ["registry/checkout:1.2", "registry/checkout:1.2.40"] {
+        let found = pin("registry/checkout:1.2.4", previous);
+        assert!(
+            found.len() == 1 && found[0].ends_with("must be a command that pins the previous artifact"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
 fn the_mover_of_the_traffic_has_the_place_of_the_shift_in_the_budget() {
     let shift = "idempotent = true }";
     assert!(with(shift, "idempotent = true, timeout = \"10h\" }").is_empty(), "its command is for the runbook alone");
@@ -229,6 +246,9 @@ fn warnings_name_what_costs_time_later() {
     let warnings = Plan::parse(FULL).unwrap().warnings();
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(warnings[0].starts_with("rollback[0] (kill_switch) has no verify"), "{warnings:?}");
+    let twice = FULL.replace("[\"./pin.sh\", \"registry/checkout:1.2.3\"]", "[\"./weight.sh\", \"0\"]");
+    let twice = Plan::parse(&twice).unwrap().warnings();
+    assert!(twice.contains(&"rollback[3] has the command of rollback[1]: it runs twice".to_owned()), "{twice:?}");
     let tight = Plan::parse(&FULL.replace("\"20s\"", "\"90s\"")).unwrap().warnings();
     assert!(tight.last().unwrap().starts_with("timeouts of 5m leave no 1m"), "{tight:?}");
 }

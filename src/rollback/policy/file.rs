@@ -56,7 +56,11 @@ fn policy(fields: &mut Fields<'_>) -> Policy {
     let score = fields.table("score", score);
     let require = fields.texts("require").unwrap_or_default();
     fields.need("trigger", "at least one [[trigger]]");
-    let triggers = fields.tables("trigger", |fields| trigger(fields, horizon, score.is_some())).unwrap_or_default();
+    let triggers = fields.tables("trigger", |fields| trigger(fields, horizon, score.is_some()));
+    if triggers.as_ref().is_some_and(Vec::is_empty) {
+        fields.wrong("trigger", "[]", "at least one [[trigger]]");
+    }
+    let triggers = triggers.unwrap_or_default();
     if triggers.len() > TRIGGERS_MAX {
         fields.wrong("trigger", format!("{} triggers", triggers.len()), format!("at most {TRIGGERS_MAX}"));
     }
@@ -131,7 +135,7 @@ fn kind(fields: &mut Fields<'_>, horizon: f64) -> (&'static str, Kind) {
         Some("gauge") => Kind::Gauge(gauge(fields)),
         Some("breakers") => Kind::Breakers(BreakerSettings {
             share: fields.number("share", 0.001..=1.0).unwrap_or(0.5),
-            within: fields.seconds("within", 0.0..=7.0 * DAY),
+            within: fields.seconds("within", 1.0..=7.0 * DAY),
             breakers: fields.texts("breakers").unwrap_or_default(),
         }),
         _ => Kind::Readiness(ReadinessSettings {
@@ -204,10 +208,16 @@ fn gauge(fields: &mut Fields<'_>) -> GaugeSettings {
     if !["above", "below", "ratio"].iter().any(|name| fields.has(name)) {
         fields.wrong("above", "nothing", "at least one of above, below and ratio");
     }
+    let (above, below) = (fields.number("above", FINITE), fields.number("below", FINITE));
+    if let (Some(above), Some(below)) = (above, below)
+        && below > above
+    {
+        fields.wrong("below", below, format!("at most above, {above}: every value is beyond one of them"));
+    }
     GaugeSettings {
         gauge: fields.required("gauge", "its name in the ticks"),
-        above: fields.number("above", FINITE),
-        below: fields.number("below", FINITE),
+        above,
+        below,
         ratio: fields.number("ratio", 0.01..=100.0),
         floor: fields.number("floor", FINITE).unwrap_or(0.1),
         lasting: fields.seconds("for", 0.0..=DAY).unwrap_or(60.0),

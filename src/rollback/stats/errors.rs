@@ -136,6 +136,13 @@ impl ErrorModel {
         (self.past.errors + 0.5) / (self.past.requests + 1000.0)
     }
 
+    /// The same at most, by a standard error: what a baseline of little traffic was last is not known exactly.
+    pub(crate) fn rate_at_most(&self) -> f64 {
+        let Past { errors, requests, .. } = self.past;
+        let deviation = (errors * self.baseline.factor(DISPERSION_PRIOR)).sqrt();
+        (errors + deviation) / requests.max(1.0)
+    }
+
     /// Ratio that is tolerated beyond the policy's: up to 1.15 where there are enough errors for 15 % to be noticed.
     pub(crate) fn tolerance(&self, canary: &Counts, seconds: f64, horizon: f64) -> f64 {
         let expected = self.rate() * canary.requests * horizon / seconds.max(1e-3);
@@ -279,11 +286,17 @@ impl ErrorModel {
     }
 }
 
-/// Dispersion of the canary's part of a sum: each arm's, weighted by the other one's share. The canary's is drawn towards
-/// that of the baseline, which has more traffic as a rule.
+/// Dispersion of the canary's part of a sum: each arm's, weighted by the other one's share. That of the arm with less traffic
+/// is drawn towards that of the other one.
 pub(super) fn mean_dispersion(canary: &Dispersion, baseline: &Dispersion, share: f64, prior: f64) -> f64 {
-    let other = baseline.factor(prior);
-    canary.factor(other) * (1.0 - share) + other * share
+    let (own, other) = if share <= 0.5 {
+        let other = baseline.factor(prior);
+        (canary.factor(other), other)
+    } else {
+        let own = canary.factor(prior);
+        (own, baseline.factor(own.max(prior)))
+    };
+    own * (1.0 - share) + other * share
 }
 
 /// Given the events of both arms, those of the canary are at most binomial (Hoeffding 1963).

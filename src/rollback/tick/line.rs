@@ -2,7 +2,7 @@
 
 use super::{Arm, Buckets, Kpi, Segment, Tick};
 use crate::clock::Timestamp;
-use crate::rollback::fields::{path_of, shown, shown_to, without_bom};
+use crate::rollback::fields::{path_of, say, shown, shown_to, without_bom};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -103,7 +103,7 @@ enum At {
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Seconds(seconds) => f.write_str(&super::say(*seconds)),
+            Self::Seconds(seconds) => f.write_str(&say(*seconds)),
             Self::Time(time) => time.fmt(f),
         }
     }

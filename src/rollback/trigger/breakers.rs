@@ -1,6 +1,7 @@
 //! The trigger of circuit breakers: open in the canary and not in the baseline.
 
 use super::finding::{Finding, Now, percent};
+use crate::rollback::fields::shown;
 use crate::rollback::policy::BreakerSettings;
 use crate::rollback::tick::{Arm, BreakerReport};
 use crate::rollback::verdict::TriggerState;
@@ -23,9 +24,9 @@ impl Breakers {
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
         let wanted = &self.settings.breakers;
         let reports = canary.breakers.iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(*name));
-        let shares = reports.map(|(name, report)| {
+        let shares = reports.filter_map(|(name, report)| {
             let other = baseline.and_then(|arm| arm.breakers.get(name));
-            (name, report.open_share(), other.map(BreakerReport::open_share))
+            Some((name, report.open_share()?, other.and_then(BreakerReport::open_share)))
         });
         let excess = |own: f64, other: Option<f64>| own - 2.0 * other.unwrap_or(0.0);
         let is_open = |own: f64, other: Option<f64>| own >= self.settings.share && excess(own, other) > 0.0;
@@ -71,7 +72,7 @@ impl Breakers {
         };
         let sentence = match *own {
             0.0 => "no circuit breaker of the canary is open".to_owned(),
-            own => format!("circuit breaker {name} is open in {} of the canary{than}", percent(own)),
+            own => format!("circuit breaker {} is open in {} of the canary{than}", shown(name), percent(own)),
         };
         Finding::of_values(state, Some(*own), *other, sentence)
     }

@@ -11,6 +11,8 @@ pub(crate) struct Now {
     pub(crate) elapsed: f64,
     /// Since the stage began.
     pub(crate) in_stage: f64,
+    /// Seconds at the beginning of a stage that the trigger ignores.
+    pub(crate) ignored: f64,
     /// Whether this is the first tick of a stage but the first.
     pub(crate) is_new_stage: bool,
     /// Whether the canary has all of the traffic: a baseline without any is then not missing, it has ended. What it was

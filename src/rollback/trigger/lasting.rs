@@ -3,6 +3,11 @@
 /// Seconds between two looks of which nothing is known, unless looks are usually as far apart.
 const HOLE: f64 = 60.0;
 
+/// Whether so many seconds are a hole beside those between the looks before.
+pub(crate) fn is_hole(seconds: f64, usual: f64) -> bool {
+    seconds > HOLE.max(3.0 * usual)
+}
+
 /// Time for which a condition has been bad. Once fired, it stays so until a look finds it over.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lasting {
@@ -19,7 +24,7 @@ impl Lasting {
     /// Time counts from the first bad look on, and after a hole from the next one.
     pub(super) fn look(&mut self, at: f64, is_bad: bool, is_long: impl FnOnce(f64) -> bool) {
         let gap = at - self.seen;
-        if gap > HOLE.max(3.0 * self.gap) && !self.is_fired {
+        if is_hole(gap, self.gap) && !self.is_fired {
             self.since = None;
         }
         (self.seen, self.gap) = (at, gap);

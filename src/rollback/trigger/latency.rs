@@ -115,7 +115,8 @@ impl Latency {
             buckets.counts.iter_mut().for_each(|count| *count *= (-seconds / SHOWN).exp());
         }
         for (name, segment) in &canary.segments {
-            let Some(own) = &segment.latency.success else { continue };
+            // Without a bound, nothing is measured.
+            let Some(own) = segment.latency.success.as_ref().filter(|own| !own.le.is_empty()) else { continue };
             let of_segment = own.counts.iter().sum::<f64>();
             requests += of_segment;
             if let Some((_, edge)) = self.objective() {

@@ -360,7 +360,7 @@ fn strand_limit(settings: &RateSettings, strand: &Strand, is_lonely: bool) -> Op
         Question::Limit(limit) => Some(limit),
         _ if !is_lonely => None,
         _ if strand.compared => {
-            Some(settings.without_baseline.unwrap_or(LEAST_LIMIT).max(2.0 * strand.model.rate()).min(0.999))
+            Some(settings.without_baseline.unwrap_or(LEAST_LIMIT).max(2.0 * strand.model.rate_at_most()).min(0.999))
         }
         _ => settings.without_baseline,
     }

@@ -1,7 +1,7 @@
 //! The trigger of instances that are not ready: never, or not any more.
 
 use super::finding::{Finding, Now, percent};
-use super::lasting::Lasting;
+use super::lasting::{Lasting, is_hole};
 use crate::rollback::policy::ReadinessSettings;
 use crate::rollback::tick::{Arm, Instances};
 use crate::rollback::verdict::TriggerState;
@@ -18,6 +18,11 @@ pub(crate) struct Readiness {
     was_ever_ready: bool,
     bad: Lasting,
     in_stage: f64,
+    /// Seconds of the stage in holes, of which nothing is known.
+    unseen: f64,
+    /// The last look, and the seconds between it and the one before.
+    seen: f64,
+    gap: f64,
 }
 
 impl Readiness {
@@ -31,12 +36,15 @@ impl Readiness {
             was_ever_ready: false,
             bad: Lasting::default(),
             in_stage: 0.0,
+            unseen: 0.0,
+            seen: 0.0,
+            gap: 0.0,
         }
     }
 
     pub(crate) fn observe(&mut self, now: &Now, canary: &Arm, baseline: Option<&Arm>) -> bool {
         if now.is_new_stage {
-            self.was_ready = false;
+            (self.was_ready, self.unseen) = (false, 0.0);
         }
         // An arm of no instance has none that is ready.
         let share = |instances: Instances| match instances.total {
@@ -49,6 +57,11 @@ impl Readiness {
             return false;
         }
         self.in_stage = now.in_stage;
+        let gap = now.elapsed - self.seen;
+        if is_hole(gap, self.gap) {
+            self.unseen += gap.min(now.in_stage - now.ignored).max(0.0);
+        }
+        (self.seen, self.gap) = (now.elapsed, gap);
         let other = baseline.and_then(|arm| arm.instances).filter(|instances| instances.total > 0.0).map(share);
         self.instances = instances;
         self.canary = Some(share(instances));
@@ -69,7 +82,7 @@ impl Readiness {
     }
 
     fn is_never_ready(&self) -> bool {
-        !self.was_ready && self.in_stage >= self.settings.deadline
+        !self.was_ready && self.in_stage - self.unseen >= self.settings.deadline
     }
 
     pub(crate) fn state(&self) -> TriggerState {
@@ -94,14 +107,16 @@ impl Readiness {
         let than = self.baseline.map_or(String::new(), |other| format!(", {} of the baseline's", percent(other)));
         let more = match state {
             TriggerState::Fired if self.is_never_ready() => {
-                format!("; never ready in {:.0} s, {:.0} s are allowed", self.in_stage, self.settings.deadline)
+                let seen = self.in_stage - self.unseen;
+                format!("; never ready in {seen:.0} s, {:.0} s are allowed", self.settings.deadline)
             }
             TriggerState::Fired => {
                 let lasted = self.bad.lasted().unwrap_or(0.0);
                 format!("; for {lasted:.0} s, {:.0} s are allowed", self.settings.lasting)
             }
             TriggerState::Collecting => {
-                format!("; it has until second {:.0} of the stage to become ready", self.settings.deadline)
+                let until = self.settings.deadline + self.unseen;
+                format!("; it has until second {until:.0} of the stage to become ready")
             }
             _ => String::new(),
         };

@@ -14,16 +14,16 @@ impl State {
     /// Halves the number of ticks. A process that is killed meanwhile leaves the old files or the new ones: `rollout.json` says
     /// which count.
     pub(super) fn halve(&mut self) {
-        let next = self.rollout.files + 1;
+        let (old, next) = (self.rollout.files, self.rollout.files.wrapping_add(1));
         match self.write_halved(next) {
             Ok((bytes, lines)) => {
                 self.rollout.files = next;
                 if self.write() {
-                    self.remove(next - 1);
+                    self.remove(old);
                     (self.bytes, self.lines) = (bytes, lines);
                     self.ticks = self.append(&self.ticks_of(next));
                 } else {
-                    self.rollout.files = next - 1;
+                    self.rollout.files = old;
                 }
             }
             Err(failure) => self.error = Some(failure.to_string()),

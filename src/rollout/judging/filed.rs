@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_disk_that_hangs_delays_no_verdict_and_is_a_warning() {
         let folder = tempfile::tempdir().unwrap();
-        let filed = Filed::new(State::open(folder.path()).unwrap().0).unwrap();
+        let filed = Filed::new(State::open(folder.path(), "checkout").unwrap().0).unwrap();
         let gate = Arc::new(Mutex::new(()));
         let (closed, disk) = (gate.lock(), Arc::clone(&gate));
         filed.add(move |_| drop(disk.lock()));
@@ -72,6 +72,6 @@ mod tests {
         assert!(filed.warning().unwrap().contains("does not answer"), "{:?}", filed.warning());
         drop(closed);
         drop(filed);
-        assert!(State::open(folder.path()).is_ok(), "written, and free");
+        assert!(State::open(folder.path(), "checkout").is_ok(), "written, and free");
     }
 }

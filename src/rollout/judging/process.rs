@@ -43,10 +43,12 @@ pub(super) const BEGIN: f64 = 1.0;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Judging {
-    service: String,
+    pub(super) service: String,
     policy: Policy,
     source: Box<dyn Source>,
     baseline: Option<Baseline>,
+    /// Whether it lacks the hour in which the rollout began.
+    lacks_hour: bool,
     pub(super) clock: Clock,
     pub(super) judge: Judge,
     /// The last verdict.
@@ -98,6 +100,7 @@ impl Judging {
             policy,
             source: Box::new(source),
             baseline: None,
+            lacks_hour: false,
             clock,
             judge,
             verdict,
@@ -216,10 +219,11 @@ impl Judging {
         seconds + self.clock.now().saturating_duration_since(at).as_secs_f64()
     }
 
-    pub(super) fn new_judge(&self, begun: f64) -> Judge {
+    pub(super) fn new_judge(&mut self, begun: f64) -> Judge {
         #[expect(clippy::cast_possible_truncation, reason = "it is limited to what a time takes")]
         let at = Timestamp::from_second(begun.clamp(0.0, 1e11) as i64);
         let recorded = self.baseline.as_ref().zip(at.ok()).and_then(|(baseline, at)| baseline.at(at));
+        self.lacks_hour = self.baseline.is_some() && recorded.is_none();
         match recorded {
             Some(recorded) => Judge::recorded(self.policy.clone(), &recorded),
             None => Judge::new(self.policy.clone()),
@@ -328,6 +332,11 @@ impl Judging {
         let mut verdict = self.verdict.clone();
         verdict.warnings.extend(self.failure.iter().cloned());
         verdict.warnings.extend(self.source.warnings().iter().cloned());
+        if self.lacks_hour && verdict.n.baseline <= 0.0 {
+            let sentence = "the recorded baseline lacks the hour of the week in which the rollout began: without a live one, the \
+                            limits of the policy count";
+            verdict.warnings.push(sentence.to_owned());
+        }
         verdict.warnings.extend(self.state.iter().filter_map(Filed::warning));
         let mut data = DataState::from(verdict.data);
         if self.restarted.hold(&mut verdict, self.time.last()) {

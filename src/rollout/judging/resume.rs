@@ -18,9 +18,9 @@ impl Judging {
     ///
     /// # Errors
     ///
-    /// A directory that cannot be made, or that another process judges with.
+    /// A directory that cannot be made, that another process judges with, or that holds the state of another service.
     pub fn state(mut self, directory: impl AsRef<Path>) -> Result<Self, StateError> {
-        let (mut state, resumed) = State::open(directory.as_ref())?;
+        let (mut state, resumed) = State::open(directory.as_ref(), &self.service)?;
         let wall = timestamp().as_duration().as_secs_f64();
         let Some(resumed) = resumed else {
             // A damaged state may have known more.

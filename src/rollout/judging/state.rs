@@ -8,6 +8,7 @@
 //! | `lock` | held by the process that judges |
 
 use crate::fs;
+use crate::rollback::fields::shown;
 use crate::rollback::{Decision, Tick, TickReader};
 use crate::rollout::filing::appending;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub struct StateError {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Rollout {
+    /// The service that is judged; empty in a file that does not say it.
+    #[serde(default)]
+    service: String,
     #[serde(rename = "rollout")]
     name: Option<String>,
     /// Seconds since 1970.
@@ -109,8 +113,8 @@ impl State {
     ///
     /// # Errors
     ///
-    /// A directory that cannot be made or locked: another process judges with it.
-    pub(super) fn open(directory: &Path) -> Result<(Self, Option<Resumed>), StateError> {
+    /// A directory that cannot be made or locked: another process judges with it. One of another service.
+    pub(super) fn open(directory: &Path, service: &str) -> Result<(Self, Option<Resumed>), StateError> {
         let failed = |message: String| StateError { directory: directory.to_owned(), message };
         std::fs::create_dir_all(directory).map_err(|error| failed(format!("cannot be made: {error}")))?;
         let lock = fs::lock_at(&directory.join("lock"), PATIENCE)
@@ -119,7 +123,7 @@ impl State {
         fs::remove_temporaries(directory, |target| target == b"rollout.json" || target.ends_with(b".jsonl"));
         let mut state = Self {
             directory: directory.to_owned(),
-            rollout: Rollout::default(),
+            rollout: Rollout { service: service.to_owned(), ..Rollout::default() },
             ticks: None,
             bytes: 0,
             lines: 0,
@@ -134,6 +138,10 @@ impl State {
             Err(error) => Err(error.to_string()),
         };
         match read {
+            Ok(Some(Rollout { service: other, .. })) if !other.is_empty() && other != service => {
+                let other = shown(&other);
+                Err(failed(format!("it is that of the service \"{other}\": give each service its own")))
+            }
             Ok(Some(rollout)) if rollout.begun.is_finite() && rollout.begun >= 0.0 => {
                 let Rollout { name, begun, is_begun, held, .. } = rollout.clone();
                 let resumed = Resumed { rollout: name, begun, is_begun, held };
@@ -141,7 +149,7 @@ impl State {
                 for other in [rollout.files.wrapping_sub(1), rollout.files.wrapping_add(1)] {
                     state.remove(other);
                 }
-                state.rollout = rollout;
+                state.rollout = Rollout { service: service.to_owned(), ..rollout };
                 Ok((state, Some(resumed)))
             }
             Ok(None) => Ok((state, None)),
@@ -158,8 +166,8 @@ impl State {
         StateError { directory: self.directory.clone(), message }
     }
 
-    /// Hands over everything that was judged, and goes on behind it. Lines that are no ticks are left out: a process that
-    /// was killed tears its last one. Returns whether the ticks could be read to their end.
+    /// Hands over everything that was judged, and goes on behind it. Lines that are no ticks are left out. Returns whether all
+    /// is known that was written: a process that was killed tears its last line, and any other one was damaged.
     pub(super) fn replay(&mut self, mut each: impl FnMut(Event)) -> bool {
         let mut overrides = self.overrides().into_iter().peekable();
         let mut due = |lines: u64, each: &mut dyn FnMut(Event)| {
@@ -167,34 +175,50 @@ impl State {
                 each(Event::Override(one));
             }
         };
-        let mut reader = TickReader::new();
+        let (mut reader, mut bad, mut damaged) = (TickReader::new(), 0, 0);
+        let mut whole = 0;
         let read = read(&self.ticks_path(), |line| {
+            (damaged, whole) = (bad, self.bytes);
             self.bytes += line.len() as u64;
             self.is_torn = line.last() != Some(&b'\n');
             let text = String::from_utf8_lossy(line);
-            if let Ok(Some(tick)) = reader.read(&text) {
-                due(self.lines, &mut each);
-                self.lines += 1;
-                each(Event::Tick(Box::new(tick), text.trim_end().to_owned()));
+            match reader.read(&text) {
+                Ok(Some(tick)) => {
+                    due(self.lines, &mut each);
+                    self.lines += 1;
+                    each(Event::Tick(Box::new(tick), text.trim_end().to_owned()));
+                }
+                Ok(None) => {}
+                Err(_) => bad += 1,
             }
             Ok(())
         });
         due(u64::MAX, &mut each);
         self.ticks = self.append(&self.ticks_path());
+        // A torn line in the midst would be a damaged one at the next start.
+        if self.is_torn && bad > damaged && self.ticks.as_ref().is_some_and(|file| file.set_len(whole).is_ok()) {
+            (self.bytes, self.is_torn) = (whole, false);
+        }
         if let Err(error) = &read {
             let path = self.ticks_path();
             self.error = Some(format!("{} cannot be read to its end: {error}", path.display()));
+        } else if damaged > 0 {
+            let path = self.ticks_path();
+            self.error =
+                Some(format!("{} is damaged, in {damaged} of its lines: what they said is lost", path.display()));
         }
-        read.is_ok()
+        read.is_ok() && damaged == 0
     }
 
     /// Begins a rollout: from here on a process that is started knows nothing of the one before it.
     pub(super) fn begin(&mut self, rollout: Option<&str>, begun: f64) {
-        let old = self.rollout.files;
-        self.rollout = Rollout { name: rollout.map(str::to_owned), begun, files: old + 1, ..Rollout::default() };
+        let (old, new) = (self.rollout.files, self.rollout.files.wrapping_add(1));
+        let service = std::mem::take(&mut self.rollout.service);
+        let name = rollout.map(str::to_owned);
+        self.rollout = Rollout { service, name, begun, files: new, ..Rollout::default() };
         (self.bytes, self.lines, self.halved_at, self.is_torn, self.error) = (0, 0, HALVED_AT, false, None);
         // Files that are there are of a process that was killed between these steps.
-        self.remove(old + 1);
+        self.remove(new);
         self.ticks = self.append(&self.ticks_path());
         if !self.write() {
             // A process that is started goes on with the old ones.

@@ -136,6 +136,8 @@ impl<'w> Reading<'w> {
             ACTIVE if self.is_of_service(sample) => self.count(Counter::ActiveSeconds { segment: segment() }, sample),
             ERROR if self.is_of_service(sample) => self.count(Counter::ErrorSeconds { segment: segment() }, sample),
             IN_FLIGHT if self.is_of_service(sample) => self.gauge("in_flight", sample),
+            // It is a gauge in the end: without a number it was not measured.
+            CPU if !sample.value.is_finite() => Ok(()),
             CPU => self.count(Counter::Cpu, sample),
             MEMORY => self.gauge("memory", sample),
             HEALTH => {
@@ -255,6 +257,12 @@ mod tests {
     fn a_check_without_a_number_does_not_pass() {
         let text = PAGE.replace("{check=\"readiness\"} 2", "{check=\"readiness\"} NaN");
         assert!(Page::read(&text, &wanted("shop")).unwrap().is_not_ready);
+    }
+
+    #[test]
+    fn cpu_seconds_without_a_number_are_not_measured_and_the_rest_is() {
+        let page = Page::read(&format!("{PAGE}{CPU} NaN\n"), &wanted("shop")).unwrap();
+        assert_eq!(page.counters, Page::read(PAGE, &wanted("shop")).unwrap().counters);
     }
 
     /// Lines of an `OpenMetrics` exposition that a text page lacks.

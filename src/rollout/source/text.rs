@@ -51,8 +51,8 @@ pub(crate) fn read<'a>(
             each(sample).map_err(|message| format!("line {}: {message}", i + 1))?;
         }
     }
-    // A number may be cut short, and would be a counter that decreased.
-    if text.ends_with('\n') || text.is_empty() {
+    // A number may be cut short, and would be a counter that decreased. The last line of OpenMetrics needs no end.
+    if text.ends_with('\n') || text.is_empty() || text.ends_with("\n# EOF") {
         Ok(())
     } else {
         Err("the page is cut off: its last line has no end".to_owned())
@@ -150,6 +150,11 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_an_openmetrics_page_needs_no_line_break() {
+        assert_eq!(all("a 1\n# EOF").unwrap().len(), 1);
+    }
+
+    #[test]
     fn text_that_is_no_page_of_metrics_is_an_error_with_its_line() {
         for (text, shown) in [
             ("<!doctype html><html>", "line 1: \"<!doctype html><html>\""),
@@ -163,6 +168,7 @@ mod tests {
             ("9a 1", "line 1"),
             ("{\"status\": \"ok\"}", "line 1"),
             ("a 1\nb 12", "the page is cut off"),
+            ("a 1\n# EO", "the page is cut off"),
         ] {
             let error = all(text).unwrap_err();
             assert!(error.starts_with(shown), "{text}: {error}");

@@ -1,12 +1,12 @@
 //! Bodies of requests: JSON of bounded length, in bounded time.
 
 use super::answer::problem;
+use crate::rollback::Object;
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use http_body_util::{BodyExt as _, Limited};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// Longest body, in bytes, and the time in which it has to arrive.
@@ -24,9 +24,8 @@ pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Box<Respo
             bad(StatusCode::BAD_REQUEST, "broken_body", "the body ended early")
         }
     })?;
-    // An object first: a list would be taken for the fields in their order.
-    let parsed = serde_json::from_slice::<Map<String, Value>>(&read.to_bytes());
-    parsed
-        .and_then(|object| serde_json::from_value(Value::Object(object)))
+    // An object alone: a list would be taken for the fields in their order.
+    serde_json::from_slice(&read.to_bytes())
+        .map(|Object(body)| body)
         .map_err(|error| bad(StatusCode::BAD_REQUEST, "bad_body", &format!("the body cannot be read: {error}")))
 }

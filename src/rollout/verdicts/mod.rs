@@ -31,7 +31,7 @@
 //! # Access
 //!
 //! `GET` reads, and needs no token. A new name ends what was judged, a rollback among it: `POST /v1/rollout` always needs the
-//! [`HookToken`], and hooks need it where there is one. A person overrides a verdict by [`overrides`], a router of its own
+//! [`HookToken`], and hooks need it where there is one. Without, serve only where the controller alone reaches. A person overrides a verdict by [`overrides`], a router of its own
 //! with another token.
 //!
 //! # Examples

@@ -70,9 +70,9 @@ impl Routes {
 ///
 /// The answer to a request whose field it is.
 pub(super) fn check_name(field: &str, name: &str) -> Result<(), Box<Response>> {
-    if !name.is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control) {
+    if !name.trim().is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control) {
         return Ok(());
     }
-    let detail = format!("{field}: 1 to {NAME_MAX} bytes without control characters");
+    let detail = format!("{field}: 1 to {NAME_MAX} bytes without control characters, not blank");
     Err(Box::new(problem(StatusCode::BAD_REQUEST, "bad_name", &detail)))
 }

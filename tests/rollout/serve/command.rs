@@ -150,6 +150,16 @@ fn mistakes_of_usage_say_what_to_do() {
             2,
             "5 bytes is not allowed, must be 16 to 1000 bytes",
         ),
+        (
+            &["--source", "scrape", "--canary", "a:1", "--listen", "0.0.0.0:0"],
+            2,
+            "give hooks a token with --token-file",
+        ),
+        (
+            &["--source", "scrape", "--canary", "a:1", "--no-token", "--token-file", short],
+            2,
+            "'--no-token' cannot be used with '--token-file",
+        ),
         (&["--source", "scrape", "--canary", "a:1", "--listen", "nowhere"], 3, "cannot listen at nowhere"),
         (
             &["--source", "scrape", "--canary", "a:1", "--state", "/proc/none"],

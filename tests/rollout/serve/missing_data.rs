@@ -1,9 +1,9 @@
 //! Sources that fail, and canaries that are not there.
 
 use super::scene::{Scene, payload};
-use crate::kit::arm;
-use backstop::rollback::{Arm, Decision, Instances, Policy, TriggerState};
-use backstop::rollout::judging::DataState;
+use crate::kit::{Script, arm};
+use backstop::rollback::{Arm, Decision, Instances, Policy, Tick, TriggerState};
+use backstop::rollout::judging::{DataState, Judging};
 use std::time::Duration;
 
 fn of(total: f64, not_ready: f64) -> Arm {
@@ -150,4 +150,17 @@ fn arms_that_look_like_one_are_a_warning() {
     (0..10).for_each(|_| drop(scene.tick(arm(100.0, 1.0), arm(100.0, 1.0))));
     let warning = scene.verdict()["warnings"][0].as_str().unwrap().to_owned();
     assert!(warning.contains("canary and baseline were the same in every field for 10 ticks"), "{warning}");
+}
+
+#[test]
+fn a_recorded_baseline_without_this_hour_is_said_while_there_is_no_live_one() {
+    let source = Script::default();
+    let recorded = backstop::signals::Baseline::parse(r#"{"hours": {}}"#).unwrap();
+    let mut judging = Judging::new("shop", Policy::default(), source.clone()).recorded(recorded);
+    for (at, baseline, is_said) in [(1.0, None, true), (2.0, Some(arm(1_900.0, 2.0)), false)] {
+        source.push(Tick::new(at, arm(100.0, 0.0), baseline).unwrap());
+        let published = judging.look();
+        let warnings = &published.verdict().warnings;
+        assert_eq!(warnings.iter().any(|warning| warning.contains("lacks the hour")), is_said, "{warnings:?}");
+    }
 }

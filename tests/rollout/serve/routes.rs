@@ -59,6 +59,8 @@ fn mistakes_are_no_decisions() {
         ("[]", 400, "the body cannot be read"),
         ("{\"name\": 1}", 400, "the body cannot be read"),
         ("{\"checksum\": \"a\\nb\"}", 400, "checksum"),
+        ("{\"checksum\": \"  \"}", 400, "checksum: 1 to 200 bytes without control characters, not blank"),
+        ("{\"checksum\": \"a\", \"checksum\": \"b\"}", 400, "duplicate field `checksum`"),
         ("{\"name\": \"x\", \"metadata\": {\"service\": \"other\"}}", 404, "is not judged here"),
         (&*format!("{{\"name\": \"{}\"}}", "a".repeat(70_000)), 413, "longer than 64 KiB"),
     ] {

@@ -68,15 +68,12 @@ fn a_restart_with_state_has_the_same_verdict_and_evidence() {
 
     // The command replays the same file.
     let text = std::fs::read_to_string(&path).unwrap();
-    let (mut reader, mut judge, mut torn) = (TickReader::new(), Judge::new(Policy::default()), 0);
+    let (mut reader, mut judge) = (TickReader::new(), Judge::new(Policy::default()));
     for line in text.lines() {
-        match reader.read(line) {
-            Ok(Some(tick)) => drop(judge.observe(tick)),
-            Ok(None) => {}
-            Err(_) => torn += 1,
+        if let Some(tick) = reader.read(line).expect("the torn line is gone") {
+            judge.observe(tick);
         }
     }
-    assert_eq!(torn, 1, "the torn line is on a line of its own");
 }
 
 #[test]
@@ -145,6 +142,43 @@ fn ticks_that_cannot_be_read_to_their_end_are_a_start_without_them() {
     assert_eq!((published.data(), published.rollout()), (DataState::Restarted, Some("1.2.4")));
     let warnings = &published.verdict().warnings;
     assert!(warnings.iter().any(|warning| warning.contains("cannot be read to its end")), "{warnings:?}");
+}
+
+#[test]
+fn ticks_that_are_damaged_are_a_start_without_them_and_a_torn_one_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Script::default();
+    let mut first = judging(&source).state(folder.path()).unwrap();
+    seconds(&mut first, &source, 1, &[0.0; 20]);
+    drop(first);
+    let path = ticks(folder.path());
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (at, data) in [(10, DataState::Restarted), (19, DataState::Ok)] {
+        let lines = text.lines().enumerate().map(|(i, line)| if i == at { "\u{fffd}" } else { line });
+        std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+        let restarted = judging(&source).state(folder.path()).unwrap().look();
+        let warnings = &restarted.verdict().warnings;
+        let is_said = warnings.iter().any(|warning| warning.contains("is damaged, in 1 of its lines"));
+        assert_eq!((restarted.data(), is_said), (data, data == DataState::Restarted), "{warnings:?}");
+    }
+}
+
+#[test]
+fn numbers_of_files_have_no_end() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(format!("ticks.{}.jsonl", u64::MAX)), "").unwrap();
+    std::fs::write(folder.path().join("rollout.json"), "{").unwrap();
+    judging(&Script::default()).state(folder.path()).unwrap();
+}
+
+#[test]
+fn the_state_of_another_service_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Script::default();
+    drop(judging(&source).state(folder.path()).unwrap());
+    let error = Judging::new("cart", Policy::default(), source.clone()).state(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("it is that of the service \"shop\""), "{error}");
+    judging(&source).state(folder.path()).unwrap();
 }
 
 #[test]

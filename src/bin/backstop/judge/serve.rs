@@ -22,7 +22,7 @@ decision is a line on standard error.
 
 Examples:
   backstop judge serve --service checkout --source scrape \\
-    --canary dns:checkout-canary:9090 --baseline dns:checkout-stable:9090 --listen 0.0.0.0:9909 --state /var/lib/backstop
+    --canary dns:checkout-canary:9090 --baseline dns:checkout-stable:9090 --listen 0.0.0.0:9909 --token-file token --state state
   backstop judge serve --service checkout --source prometheus:http://prometheus:9090 \\
     --canary 'version=\"1.2.4\"' --baseline 'version=\"1.2.3\"'
 
@@ -50,9 +50,13 @@ pub(super) struct Serve {
     #[arg(long, value_name = "FILE")]
     recorded: Option<PathBuf>,
     /// A file with the token of controllers, which hooks and POST /v1/rollout must present. Default: hooks need none, and no
-    /// rollout can be begun by a request of its own.
+    /// rollout can be begun by a request of its own. Required where other machines reach the address.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Hooks need no token, also of other machines: each one that reaches the address can end what is judged, by a hook with
+    /// a new checksum.
+    #[arg(long, conflicts_with = "token_file")]
+    no_token: bool,
     /// A file with the token by which a person overrides a verdict. Default: there is no such route.
     #[arg(long, value_name = "FILE")]
     override_token_file: Option<PathBuf>,
@@ -80,6 +84,11 @@ impl Serve {
         let address = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (address, listener) =
             address.map_err(|error| Failure::Store(format!("cannot listen at {}: {error}", self.listen)))?;
+        if token.is_none() && !self.no_token && !address.ip().to_canonical().is_loopback() {
+            let message = "can be reached from other machines, and a hook with a new checksum ends what is judged: give hooks \
+                           a token with --token-file, or say --no-token where the network lets only the controller through";
+            return Err(Failure::Usage(format!("--listen: {address} {message}")));
+        }
         let mut routes = router([judging.verdicts()], token);
         if let Some(person) = person {
             routes = routes.merge(overrides([judging.verdicts()], person));

@@ -107,3 +107,17 @@ fn extreme_counts_stay_finite() {
         }
     }
 }
+
+#[test]
+fn the_arm_with_less_traffic_is_as_dispersed_as_the_other_one_until_it_shows_otherwise() {
+    let (mut random, mut bursts) = (fastrand::Rng::with_seed(1), Dispersion::default());
+    for _ in 0..2_000 {
+        let events = (0..100).filter(|_| random.f64() < 0.01).count() as f64;
+        bursts.learn(events * 5.0, 100.0);
+    }
+    let unknown = Dispersion::default();
+    for (share, arms) in [(0.05, [&unknown, &bursts]), (0.95, [&bursts, &unknown])] {
+        let mean = mean_dispersion(arms[0], arms[1], share, 2.0);
+        assert!((4.0..6.0).contains(&mean), "{share}: {mean}");
+    }
+}

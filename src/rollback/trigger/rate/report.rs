@@ -1,6 +1,7 @@
 //! Report on a rate: its state, and one sentence.
 
 use super::{Rate, What};
+use crate::rollback::fields::shown;
 use crate::rollback::policy::Question;
 use crate::rollback::trigger::finding::{Finding, certainty, count, percent};
 use crate::rollback::verdict::TriggerState;
@@ -82,7 +83,7 @@ impl Rate {
         };
         let segment = match state {
             TriggerState::Fired | TriggerState::Borderline => {
-                self.worst().map_or(String::new(), |name| format!(", most of all in segment {name}"))
+                self.worst().map_or(String::new(), |name| format!(", most of all in segment {}", shown(name)))
             }
             _ => String::new(),
         };

@@ -242,7 +242,8 @@ impl Prometheus {
             names.extend([(format!("good:{i}"), added(good)), (format!("all:{i}"), added(total))]);
         }
         let fields: Vec<_> = names.iter().map(|(field, expression)| (&**field, expression.clone())).collect();
-        let values = looking.vector_with(&joined(&fields), &["field"], |key| key[0].starts_with("gauge:"))?;
+        let values =
+            looking.vector_with(&joined(&fields), &["field"], |key| key[0] == "cpu" || key[0].starts_with("gauge:"))?;
         let values: BTreeMap<_, _> =
             values.into_iter().filter_map(|(key, value)| Some((key.into_iter().next()?, value))).collect();
         let of = |field: &str| values.get(field).copied();
