@@ -85,7 +85,7 @@
 //! | `warm_up` | 1 min, 0 to 1 h | cold starts roll back | a fault of a new stage is found later |
 //! | `warm_up_ratio`, `warm_up_limit` | 1.25; 1 % | cold starts roll back | only disasters do in the warm-up |
 //! | `warm_up_alpha` | 0.015, 1e-6 to 0.5 | as `alpha`, in the warm-up | |
-//! | `without_baseline` | 1 % for server errors, else none | | tolerates a worse canary where there is nothing to compare with. A baseline that was lost counts with twice its last rate, if that is more |
+//! | `without_baseline` | 1 % for server errors, else none; refused beside `limit` | | tolerates a worse canary where there is nothing to compare with. A baseline that was lost counts with twice its last rate, if that is more |
 //! | `without_baseline_requests` | 1,000, 1 to 1e9 | decides on less | |
 //! | `look_once` | none, 1 to 10^12 | requests | judged once, when both arms have as many, by a test that may be looked at once: with `alpha` and `borderline`, the other settings are refused beside it |
 //!
@@ -93,8 +93,8 @@
 //!
 //! Of `latency`: `alpha` (0.0125), `minimum_requests`, `look_once` as above; `margin` (1.17, 1 to 10) is how much slower counts
 //! from a stage's start, `late_margin` (1.4) at any later moment: an arm is 5 % slower than the other in any minute, for no
-//! reason, and with a smaller margin such minutes roll back. `within` makes it an objective: the `quantile` (0.99) of the
-//! canary takes at most so long, unless the baseline misses it as well.
+//! reason, and with a smaller margin such minutes roll back. `within` instead of margins makes it an objective: the
+//! `quantile` (0.99) of the canary takes at most so long, unless the baseline misses it as well.
 //!
 //! Of `gauge`, with the name in `gauge`: `above`, `below`, or `ratio` to the baseline (0.01 to 100; under 1, less is worse,
 //! and the same value never is) for the time of `for` (1 min). `below` is at most `above`. Under `floor` (0.1) a ratio means

@@ -3,6 +3,7 @@
 use crate::allocations;
 
 use backstop::Signals;
+use backstop::clock::Clock;
 use futures_util::FutureExt;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -16,8 +17,12 @@ fn answer(status: u16) -> Ready<Result<http::Response<String>, Infallible>> {
 
 #[test]
 fn a_counted_request_allocates_nothing() {
-    let of_segments = Signals::builder("segments").segments(["web", "mobile"]).build().unwrap();
-    for signals in [Signals::new("counted"), Signals::new("leaked").leak(), of_segments] {
+    // Time stands, as metrics are published once a second.
+    let (clock, _) = Clock::manual();
+    let new = |name| Signals::builder(name).clock(clock.clone());
+    let of_segments = new("segments").segments(["web", "mobile"]);
+    for signals in [new("counted"), new("leaked"), of_segments].map(|builder| builder.build().unwrap()) {
+        let signals = if signals.name() == "leaked" { signals.leak() } else { signals };
         let mut service = signals.layer().segment(|_: &u16| "mobile").layer(service_fn(answer));
         for status in [200, 404, 500] {
             let request = || drop(service.call(status).now_or_never().unwrap().unwrap());

@@ -290,6 +290,14 @@ fn the_policy_as_a_whole_is_checked() {
         "acts: \"pause\" is not allowed, must be absent beside",
     );
     refused(&format!("{one}added = 0.1\nlimit = 0.1\n"), "more than one of tolerated_ratio, added and limit");
+    refused(
+        &format!("{one}limit = 0.1\nwithout_baseline = 0.1\n"),
+        "without_baseline: 0.1 is not allowed, must be absent",
+    );
+    refused(
+        &trigger("latency", "within = \"1s\"\nmargin = 1.2\n"),
+        "margin: 1.2 is not allowed, must be absent beside",
+    );
     refused(&trigger("latency", "quantile = 0.99\n"), "quantile: 0.99 is not allowed, must be absent without `within`");
     refused("[[trigger]]\nname = \"a\"\nkind = \"gauge\"\ngauge = \"cpu\"\n", "at least one of above, below and ratio");
     refused("[[trigger]]\nname = \"a\"\nkind = \"kpi\"\n", "trigger[0].kpi: required: its name in the ticks");

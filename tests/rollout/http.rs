@@ -67,6 +67,8 @@ fn a_rollback_is_one_request_with_a_token_and_a_reason_and_is_in_the_journal() {
         let answer = send(&format!("{url}/{path}"), number, Some(body));
         assert_eq!((answer.0, answer.1["code"].as_str()), (status, Some(code)), "{path} {body}: {answer:?}");
     }
+    let wrong = send(&format!("{url}/checkout/disable"), 2, Some(r#"{"reason": "r", "seconds": -1}"#));
+    assert!(wrong.1["detail"].as_str().unwrap().contains("expected a whole number from 0"), "{wrong:?}");
     let answer = send(&format!("{url}/checkout/pause"), 2, Some(r#"{"reason": "lunch"}"#));
     assert_eq!((answer.0, &answer.1["is_accepted"]), (200, &true.into()), "{answer:?}");
     let status = eventually("shown", || {

@@ -7,7 +7,7 @@ use std::path::Path;
 #[test]
 fn a_command_is_verified_quoted_and_killed_with_everything_it_started() {
     let folder = tempfile::tempdir().unwrap();
-    let traffic = |rest: &str| format!("traffic = {{ kind = \"command\", {rest}, timeout = \"500ms\" }}");
+    let traffic = |rest: &str| format!("traffic = {{ kind = \"command\", {rest}, timeout = \"1s\" }}");
     let failing = r#"argv = ["sh", "-c", "echo secret; echo no such weight {weight} >&2; exit 3"]"#;
     let error = set(&mut *of(&traffic(failing), folder.path()), 5).unwrap_err();
     assert_eq!(error, "sh ended with exit code 3: no such weight 5");

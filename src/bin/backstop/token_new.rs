@@ -55,7 +55,7 @@ impl Tokens {
 struct NewToken {
     /// The holder's name, for history and audit.
     actor: String,
-    /// A verb: view, drill, engage, release, define or approve. Repeatable.
+    /// A verb: view, drill, engage, release, define, approve, rollout or rollback. Repeatable.
     #[arg(long, value_name = "VERB", required = true, value_parser = verb(), hide_possible_values = true)]
     verb: Vec<Verb>,
     /// A switch it is valid for. Repeatable. Default: all switches.

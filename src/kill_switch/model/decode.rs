@@ -46,7 +46,7 @@ pub(crate) fn without_types(error: &serde_json::Error) -> String {
             return format!("{before}expected an object{after}");
         }
     }
-    message
+    message.replace("expected u64", "expected a whole number from 0")
 }
 
 const TIME: &str = "a time since 1970 like 2026-01-31T12:00:00Z";

@@ -163,6 +163,9 @@ fn rate(fields: &mut Fields<'_>, limit: Option<f64>, horizon: f64) -> RateSettin
     if [ratio, added, most].iter().flatten().count() > 1 {
         fields.wrong("limit", "more than one of tolerated_ratio, added and limit", "one of them");
     }
+    if most.is_some() {
+        fields.refuse(&["without_baseline"], "beside `limit`, which needs no baseline");
+    }
     RateSettings {
         question: match (added, most) {
             (Some(added), _) => Question::Added(added),
@@ -186,7 +189,9 @@ fn rate(fields: &mut Fields<'_>, limit: Option<f64>, horizon: f64) -> RateSettin
 
 fn latency(fields: &mut Fields<'_>, horizon: f64) -> LatencySettings {
     let look_once = look_once(fields, &LATENCY_ONLY);
-    if !fields.has("within") {
+    if fields.has("within") {
+        fields.refuse(&["margin", "late_margin"], "beside `within`: the baseline is not compared with");
+    } else {
         fields.refuse(&["quantile"], "without `within`, the latency of this quantile");
     }
     let tail = 1.0 - fields.number("quantile", 0.01..=0.9999).unwrap_or(0.99);

@@ -161,12 +161,18 @@ impl Command {
 
     /// Runs a `verify` until it succeeds or the time is over.
     pub(crate) fn verify(&self, argv: &[String], environment: &Environment, limit: &Limit) -> Result<(), MoveError> {
+        let mut before = None;
         loop {
             let Err(last) = self.run(argv, environment, limit) else { return Ok(()) };
             if last.is_final() {
                 return Err(last);
             }
-            limit.pause(VERIFY_EVERY).map_err(|_| MoveError::new(format!("its verify does not succeed: {last}")))?;
+            if limit.pause(VERIFY_EVERY).is_err() {
+                // The last one may have been cut off: the one before it has said why.
+                let said = before.unwrap_or(last);
+                return Err(MoveError::new(format!("its verify does not succeed: {said}")));
+            }
+            before = Some(last);
         }
     }
 

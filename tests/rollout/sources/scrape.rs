@@ -163,10 +163,17 @@ fn instances_that_hang_keep_no_other_one_from_answering() {
     let instances: Vec<_> = (0..20).map(|_| Instance::start()).collect();
     let targets = format!("{},{}", hung.join(","), list(&instances));
     let mut source = Scrape::new("shop", targets.parse().unwrap());
-    source.look().unwrap();
+    let is_whole = |tick: &Tick| not_ready(tick) == (92.0, 72.0);
+    crate::kit::until("all others have answered once", || source.look().unwrap().filter(is_whole));
     count_all(&instances, 5, 0);
-    let tick = look(&mut source);
-    assert_eq!((requests(tick.canary()).0, not_ready(&tick)), (100.0, (92.0, 72.0)));
+    // On a busy machine some do not answer within their second: what they counted is in the next look.
+    let mut sum = 0.0;
+    crate::kit::until("each other one has answered", || {
+        let tick = look(&mut source);
+        sum += requests(tick.canary()).0;
+        (is_whole(&tick) && sum >= 100.0).then_some(())
+    });
+    assert!((sum - 100.0).abs() < 1e-9, "{sum}");
 }
 
 #[test]
@@ -223,7 +230,7 @@ fn answers_that_are_no_metrics_are_errors_that_name_them() {
             "is cut off",
         ),
         (|| StatusCode::UNAUTHORIZED.into_response(), "the answer is 401 Unauthorized"),
-        (|| vec![b'#'; 10 << 20].into_response(), "the answer is longer than 8388608 bytes"),
+        (|| vec![b'#'; 9 << 20].into_response(), "the answer is longer than 8388608 bytes"),
         (|| vec![0xff].into_response(), "the answer is not UTF-8"),
         (|| ([("content-encoding", "gzip")], vec![0x1f, 0x8b]).into_response(), "compressed (gzip)"),
     ] {
