@@ -123,6 +123,7 @@ impl Machine {
         match &mut self.mode {
             Mode::HalfOpen(probes) => {
                 let lost = match left {
+                    _ if call.left == Left::Excused => Lost::Excused,
                     None | Some(Left::Inbound) => Lost::Nothing,
                     Some(left) => Lost::Abandoned { is_unanswered: left == Left::Unanswered },
                 };
