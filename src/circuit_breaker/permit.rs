@@ -31,7 +31,6 @@ use std::mem::ManuallyDrop;
 /// # Ok::<(), backstop::Rejected>(())
 /// ```
 #[must_use = "a permit that is dropped at once is an abandoned call"]
-#[expect(clippy::struct_excessive_bools, reason = "facts of a call that do not depend on each other")]
 pub struct Permit<H: PermitOwner = CircuitBreaker> {
     holder: H,
     ticket: Ticket,
