@@ -178,7 +178,8 @@ pub trait Settle {
     /// slow call.
     fn answered(&mut self) {}
 
-    /// Records that the head says nothing bad and that the body decides the outcome.
+    /// Records that the head says nothing bad and that the body decides the outcome. No stall is timed until
+    /// [`awaits_frame`](Settle::awaits_frame).
     fn streams(&mut self) {}
 
     /// Records that a frame of the response's body is awaited, which starts the stall timer anew.
@@ -239,6 +240,7 @@ pub(crate) fn on_behalf_of<G: Settle, T>(guard: &mut G, foreign: impl FnOnce() -
 }
 
 /// [`on_behalf_of`] without a closure, into which a request would be copied.
+#[must_use = "dropped without `end` it reports a panic"]
 pub(crate) struct OnBehalf<'a, G: Settle>(&'a mut G);
 
 impl<'a, G: Settle> OnBehalf<'a, G> {

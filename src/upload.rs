@@ -1,11 +1,12 @@
-//! Time that a handler waits for its caller's body, which is not the handler's slowness.
+//! Bodies of requests that are still to come: inbound, the time that a handler waits for its caller's is not the handler's
+//! slowness; on both sides, a failure after one broke off is not the dependency's.
 
 use crate::clock::{Clock, Instant};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The time that a handler has waited for its caller's body. Shared by the body, the permits of the call, and the
-/// mechanisms that watch it in flight.
+/// The time that a call has waited for the body of its request, and whether that broke off. Shared by the body, the permits
+/// of the call, and the mechanisms that watch it in flight.
 #[derive(Clone, Debug)]
 pub struct Upload(Arc<Waits>);
 
@@ -97,35 +98,23 @@ impl PartialEq for Upload {
 
 impl Eq for Upload {}
 
-/// Returns whether a request has a body that can be watched and has not arrived yet: one of axum, and on the inbound side
-/// of tonic, as each call of its clients has one.
+/// Watches the body of a request, if it has not arrived yet: one of axum, and on the inbound side of tonic, as each call of
+/// its clients has one. Those of other types pass through: only a body that can be boxed can be replaced.
 #[cfg_attr(not(feature = "grpc"), expect(unused_variables, reason = "no such body"))]
-#[inline]
-pub(crate) fn has_upload<Request: 'static>(request: &Request, is_inbound: bool) -> bool {
-    #[cfg(feature = "axum-core")]
-    if let Some(request) = (request as &dyn std::any::Any).downcast_ref::<http::Request<axum_core::body::Body>>() {
-        return body::is_to_come(request.body());
-    }
-    #[cfg(feature = "grpc")]
-    if let Some(request) = (request as &dyn std::any::Any).downcast_ref::<http::Request<tonic::body::Body>>() {
-        return is_inbound && body::is_to_come(request.body());
-    }
-    false
-}
-
-/// Times how long the handler waits for the body of a request of axum or tonic that has not arrived yet. Those of other
-/// types pass through: only a body that can be boxed can be replaced.
 #[cfg_attr(
     not(any(feature = "axum-core", feature = "grpc")),
-    expect(unused_variables, clippy::needless_pass_by_ref_mut, reason = "no such body")
+    expect(clippy::needless_pass_by_ref_mut, reason = "no such body")
 )]
-pub(crate) fn time<Request: 'static>(request: &mut Request, clock: &Clock) -> Option<Upload> {
+#[inline]
+pub(crate) fn watch<Request: 'static>(request: &mut Request, clock: &Clock, is_inbound: bool) -> Option<Upload> {
     #[cfg(feature = "axum-core")]
     if let Some(request) = (request as &mut dyn std::any::Any).downcast_mut::<http::Request<axum_core::body::Body>>() {
         return body::watch(request.body_mut(), clock, axum_core::body::Body::new);
     }
     #[cfg(feature = "grpc")]
-    if let Some(request) = (request as &mut dyn std::any::Any).downcast_mut::<http::Request<tonic::body::Body>>() {
+    if is_inbound
+        && let Some(request) = (request as &mut dyn std::any::Any).downcast_mut::<http::Request<tonic::body::Body>>()
+    {
         return body::watch(request.body_mut(), clock, tonic::body::Body::new);
     }
     None
@@ -141,21 +130,21 @@ mod body {
     use std::task::{Context, Poll};
 
     pin_project! {
-        pub(super) struct Timed<B> {
+        pub(super) struct Watched<B> {
             #[pin]
             body: B,
             clock: Clock,
             upload: Upload,
         }
 
-        impl<B> PinnedDrop for Timed<B> {
+        impl<B> PinnedDrop for Watched<B> {
             fn drop(this: Pin<&mut Self>) {
                 this.upload.resume(&this.clock); // a handler that drops it waits no longer
             }
         }
     }
 
-    impl<B: Body> Body for Timed<B> {
+    impl<B: Body> Body for Watched<B> {
         type Data = B::Data;
         type Error = B::Error;
 
@@ -182,21 +171,22 @@ mod body {
         }
     }
 
-    /// Returns whether the body has not ended. It is foreign code, and may panic where no permit is held yet.
-    pub(super) fn is_to_come(body: &impl Body) -> bool {
-        crate::panic::catch_panic(|| !body.is_end_stream()).unwrap_or(false)
-    }
-
+    #[inline]
     pub(super) fn watch<B: Body + Default>(
         body: &mut B,
         clock: &Clock,
-        boxed: impl FnOnce(Timed<B>) -> B,
+        boxed: impl FnOnce(Watched<B>) -> B,
     ) -> Option<Upload> {
-        if body.is_end_stream() {
-            return None;
-        }
+        // It is foreign code, and may panic where no permit is held yet.
+        let is_to_come = crate::panic::catch_panic(|| !body.is_end_stream()).unwrap_or(false);
+        if is_to_come { Some(replace(body, clock, boxed)) } else { None }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn replace<B: Body + Default>(body: &mut B, clock: &Clock, boxed: impl FnOnce(Watched<B>) -> B) -> Upload {
         let upload = Upload::new();
-        *body = boxed(Timed { body: std::mem::take(body), clock: clock.clone(), upload: upload.clone() });
-        Some(upload)
+        *body = boxed(Watched { body: std::mem::take(body), clock: clock.clone(), upload: upload.clone() });
+        upload
     }
 }

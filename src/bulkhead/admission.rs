@@ -242,7 +242,7 @@ pub(super) fn sample<H: PermitOwner>(holder: &H, ticket: Ticket, outcome: Outcom
 pub(super) fn watch_upload<H: PermitOwner, Request: 'static>(holder: &H, request: &mut Request) -> Option<Upload> {
     let (compartment, counters) = (holder.compartment(), holder.counters());
     let times = compartment.permits.word().has(LOCKED) && compartment.core(counters).machine.times_answers();
-    times.then(|| crate::upload::time(request, &counters.clock)).flatten()
+    times.then(|| crate::upload::watch(request, &counters.clock, true)).flatten()
 }
 
 /// The handler of a call may wait for its caller's body.

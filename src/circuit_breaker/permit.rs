@@ -31,7 +31,6 @@ use std::mem::ManuallyDrop;
 /// # Ok::<(), backstop::Rejected>(())
 /// ```
 #[must_use = "a permit that is dropped at once is an abandoned call"]
-#[expect(clippy::struct_excessive_bools, reason = "facts of a call that do not depend on each other")]
 pub struct Permit<H: PermitOwner = CircuitBreaker> {
     holder: H,
     ticket: Ticket,
@@ -44,9 +43,8 @@ pub struct Permit<H: PermitOwner = CircuitBreaker> {
     learns: bool,
     /// Whether the head has arrived, and the body decides the outcome.
     is_flowing: bool,
-    /// Whether the request's body broke off before the answer.
-    has_broken: bool,
-    /// Taken at the call's end, so that dropping a permit has nothing to look for.
+    /// The request's body, until the outcome is known. Taken at the call's end, so that dropping a permit has nothing to
+    /// look for.
     upload: ManuallyDrop<Option<Upload>>,
 }
 
@@ -66,7 +64,7 @@ impl<H: PermitOwner> Permit<H> {
         if !ticket.is_timed() {
             ticket.started = holder.stopwatch().clock.coarse();
         }
-        Self::new(holder, ticket, Phase::Bare, false, None)
+        Self::new(holder, ticket, Phase::Bare, false)
     }
 
     /// One that a future carries, of a call that is about to be made with this request.
@@ -79,17 +77,22 @@ impl<H: PermitOwner> Permit<H> {
     ) -> Self {
         // Before the permit is made, and not by reference to the ticket: what may unwind keeps them in memory.
         let Ticket { generation, part, started } = ticket;
-        let upload = if crate::upload::has_upload(request, is_inbound) {
-            Self::watch(holder, Ticket { generation, part, started }, is_inbound, request)
-        } else {
-            None
-        };
-        Self::new(holder.for_call(), ticket, Phase::Carried, is_inbound, upload)
+        if let Some(upload) = crate::upload::watch(request, &holder.stopwatch().clock, is_inbound) {
+            return Self::uploading(holder, Ticket { generation, part, started }, is_inbound, upload);
+        }
+        Self::new(holder.for_call(), ticket, Phase::Carried, is_inbound)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn uploading(holder: &H, ticket: Ticket, is_inbound: bool, upload: Upload) -> Self {
+        let mut permit = Self::new(holder.for_call(), ticket, Phase::Carried, is_inbound);
+        permit.set_upload(upload);
+        permit
     }
 
     #[inline]
-    fn new(holder: H, ticket: Ticket, phase: Phase, is_inbound: bool, upload: Option<Upload>) -> Self {
-        let upload = ManuallyDrop::new(upload);
+    fn new(holder: H, ticket: Ticket, phase: Phase, is_inbound: bool) -> Self {
         Self {
             holder,
             ticket,
@@ -98,24 +101,13 @@ impl<H: PermitOwner> Permit<H> {
             was_slow: None,
             learns: false,
             is_flowing: false,
-            has_broken: false,
-            upload,
+            upload: ManuallyDrop::new(None),
         }
-    }
-
-    /// Watches the body: the time in which the handler waits for it is not counted, nor what it makes of one that breaks off.
-    #[cold]
-    #[inline(never)]
-    fn watch<Request: 'static>(holder: &H, ticket: Ticket, is_inbound: bool, request: &mut Request) -> Option<Upload> {
-        let mut permit = Self::new(holder.for_call(), ticket, Phase::Carried, is_inbound, None); // the body may panic
-        permit.time_upload(request);
-        permit.phase = Phase::Settled;
-        permit.upload.take()
     }
 
     /// Asks for one that a future carries.
     pub(crate) fn enter(holder: &H, is_inbound: bool) -> Result<Self, Rejected> {
-        holder.admit().map(|ticket| Self::new(holder.for_call(), ticket, Phase::Carried, is_inbound, None))
+        holder.admit().map(|ticket| Self::new(holder.for_call(), ticket, Phase::Carried, is_inbound))
     }
 
     /// From now on a future carries it.
@@ -154,9 +146,8 @@ impl<H: PermitOwner> Permit<H> {
     /// Takes the time of the answer, which has just come.
     #[inline(never)]
     fn time_answer(&mut self) {
-        if let Some(upload) = self.upload.take() {
+        if let Some(upload) = &*self.upload {
             upload.end();
-            self.has_broken = upload.has_broken();
             if self.is_inbound {
                 self.ticket.started = self.ticket.started.saturating_add(upload.waited());
             }
@@ -193,18 +184,13 @@ impl<H: PermitOwner> Permit<H> {
         }
     }
 
-    /// From now on the time is not counted in which the handler waits for its caller's body.
-    pub(crate) fn time_upload<Request: 'static>(&mut self, request: &mut Request) {
-        if let Some(upload) = self.watch_upload(request) {
-            self.set_upload(upload);
-        }
-    }
-
-    /// Watches the body.
+    /// Watches the request's body, for [`set_upload`](Self::set_upload).
     pub(crate) fn watch_upload<Request: 'static>(&self, request: &mut Request) -> Option<Upload> {
-        self.holder.stopwatch().watch_upload(request, self.is_inbound)
+        crate::upload::watch(request, &self.holder.stopwatch().clock, self.is_inbound)
     }
 
+    /// From now on a failure after the body broke off says nothing; inbound, neither does the time that the handler waits
+    /// for it.
     pub(crate) fn set_upload(&mut self, upload: Upload) {
         if self.is_inbound {
             self.holder.follow_upload(&self.ticket, &upload);
@@ -234,16 +220,33 @@ impl<H: PermitOwner> Permit<H> {
 
     fn abandon(&mut self, classification: Classification) {
         self.phase = Phase::Settled;
-        if let Some(upload) = self.upload.take() {
-            upload.end();
-        }
+        let has_broken = self.end_upload();
+        let classification = if has_broken { Outcome::Ignored.into() } else { classification };
         let left = match self.is_inbound {
+            _ if has_broken => Left::Excused,
             true => Left::Inbound,
             false if self.has_waited() => Left::Unanswered,
             false => Left::Early,
         };
         let is_slow = self.was_slow.unwrap_or_else(|| self.holder.stopwatch().is_slow(self.ticket.started));
         self.holder.abandon(&self.ticket, classification, is_slow, left);
+    }
+
+    /// Returns whether the request's body broke off.
+    #[cold]
+    #[inline(never)]
+    fn end_upload(&mut self) -> bool {
+        self.upload.take().is_some_and(|upload| {
+            upload.end();
+            upload.has_broken()
+        })
+    }
+
+    /// What is made of a request whose body broke off says nothing, whatever its status.
+    #[cold]
+    #[inline(never)]
+    fn excuse(&mut self) {
+        self.holder.abandon(&self.ticket, Outcome::Ignored.into(), false, Left::Excused);
     }
 }
 
@@ -253,10 +256,12 @@ impl<H: PermitOwner> Settle for Permit<H> {
     fn settle(&mut self, classification: Classification) {
         if self.phase != Phase::Settled {
             self.phase = Phase::Settled;
-            let is_slow = self.is_watched() && self.end_timed(classification.outcome());
-            // What a handler makes of a body that broke off says nothing, whatever its status.
-            let is_excused = self.has_broken && classification.outcome() == Outcome::Failure;
-            let classification = if is_excused { Outcome::Ignored.into() } else { classification };
+            // Of a stream it is known since its head, though no frame may be awaited now.
+            let is_timed = self.is_watched() || self.was_slow == Some(true);
+            let is_slow = is_timed && self.end_timed(classification.outcome());
+            if self.upload.is_some() && self.end_upload() && classification.outcome() == Outcome::Failure {
+                return self.excuse();
+            }
             self.holder.record(&self.ticket, classification, is_slow);
         }
     }
@@ -280,12 +285,8 @@ impl<H: PermitOwner> Settle for Permit<H> {
         self.holder.record_head(&mut self.ticket);
         self.learn(Outcome::Success);
         self.is_flowing = true;
-        if self.was_slow == Some(true) {
-            self.awaits_frame(); // its end looks at a timed call only
-        } else {
-            self.was_slow = Some(false); // also if it was answered while it was not timed
-            self.ticket.started = Instant::NEVER; // no frame is awaited
-        }
+        self.was_slow.get_or_insert(false); // if it was answered while it was not timed
+        self.ticket.started = Instant::NEVER; // no frame is awaited
     }
 
     fn awaits_frame(&mut self) {

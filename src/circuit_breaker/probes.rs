@@ -23,7 +23,8 @@
 //! The limit counts from the first probe, so that a round without traffic has none. The place of a probe whose response
 //! flows, and one that was lost to a caller who left after a moment, is given out again, as many times in a round as there
 //! are places: enough for a hedge and for calls beside streams, too few for a flood. A round of twice as many streams
-//! waits for its limit. Of a limit on probes in flight, a response that flows takes no place at all.
+//! waits for its limit. Of a limit on probes in flight, a response that flows takes no place at all. A probe that fails after
+//! the body of its own request broke off says nothing, also while it flows: its place is free again.
 
 use super::config::{HalfOpen, HalfOpenDecision, ProbeLimit, Rules, TimeoutTo};
 use super::window::counts::Counts;
@@ -52,6 +53,8 @@ pub(crate) enum Decision {
 pub(crate) enum Lost {
     /// It says nothing: its place is free again.
     Nothing,
+    /// So does a failure of it, as the body of its own request broke off: its place is free again, also if it flowed.
+    Excused,
     /// Its caller left before an answer. Whether it had lasted too long for one.
     Abandoned { is_unanswered: bool },
 }
@@ -63,7 +66,7 @@ pub(crate) struct Probes {
     pub(crate) deadline: Instant,
     /// Probes that may still begin; negative where new settings have fewer places than were taken.
     left: i64,
-    /// Places that this round began with, or was given since.
+    /// Places of this round, by the settings of now: more or fewer than it began with.
     places: u32,
     /// Probes without an answer so far.
     waiting: u32,
@@ -161,6 +164,13 @@ impl Probes {
         self.again <= self.places
     }
 
+    /// Takes back that a place was given out again; returns whether it was not, as others were.
+    fn is_kept(&mut self) -> bool {
+        let is_kept = self.again > self.places;
+        self.again = self.again.saturating_sub(1);
+        is_kept
+    }
+
     /// A place is free again. They are never more than the round has: it may have given them out anew.
     fn give_back(&mut self) {
         self.left = (self.left + 1).min(self.places.into());
@@ -185,6 +195,7 @@ impl Probes {
                 false
             }
             Lost::Nothing => true,
+            Lost::Excused => !was_flowing || settings.limit != ProbeLimit::InFlight && self.is_kept(),
             Lost::Abandoned { is_unanswered: true } => {
                 self.unanswered += 1;
                 settings.limit == ProbeLimit::InFlight && !was_flowing

@@ -228,7 +228,7 @@ impl Shared {
         let mut core = self.core.lock();
         let now = self.stopwatch.now(core.machine.follows_flights());
         core.absorb(&self.thread_counters);
-        core.machine.set_unanswered_after(self.stopwatch.unanswered_after(&self.usual));
+        core.machine.set_usual_wait(self.usual.unanswered_after());
         let before = core.machine.door();
         let result = work(&mut core, now);
         let mut aftermath = self.mirror(&mut core);

@@ -5,7 +5,6 @@ use super::machine::types::Part;
 use super::usual_time::UsualTime;
 use crate::clock::{Clock, Instant, nanos};
 use crate::sync::{AtomicU64, Ordering};
-use crate::upload::Upload;
 use std::time::Duration;
 
 /// The coarse clock may lag: nearer to the threshold than this, or a tenth of it, the exact one is read.
@@ -56,13 +55,6 @@ impl Stopwatch {
             self.unanswered_after(usual)
         };
         since != Instant::NEVER && waited >= long
-    }
-
-    /// Watches the body of a request that has not arrived yet.
-    #[inline]
-    pub(crate) fn watch_upload<Request: 'static>(&self, request: &mut Request, is_inbound: bool) -> Option<Upload> {
-        let has_upload = crate::upload::has_upload(request, is_inbound);
-        has_upload.then(|| crate::upload::time(request, &self.clock)).flatten()
     }
 
     /// Returns whether a call that began then and is answered now was slow, and whether its usual time should

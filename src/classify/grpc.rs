@@ -77,11 +77,14 @@ fn is_page(status: &tonic::Status) -> bool {
         && !matches!(status.code(), tonic::Code::Unauthenticated | tonic::Code::PermissionDenied)
 }
 
-/// Returns whether tonic read a page that asks who the caller is as a message, which it is not.
+/// Returns whether tonic (0.14) read a page that asks who the caller is as a message, which it is not. A server of gRPC may
+/// have sent such a status as its own.
 #[cfg(feature = "grpc")]
 fn asks_who(status: &tonic::Status) -> bool {
-    let (_, http) = status.message().rsplit_once("while receiving response with status: ").unwrap_or_default();
-    status.code() == tonic::Code::Internal && (http.starts_with("401") || http.starts_with("403"))
+    let message = status.message().strip_prefix("protocol error: received message with invalid compression flag");
+    let of_http = message.and_then(|message| message.rsplit_once("while receiving response with status: "));
+    let asks = of_http.is_some_and(|(_, http)| http.starts_with("401") || http.starts_with("403"));
+    asks && status.code() == tonic::Code::Internal && !crate::reject::is_grpc(status.metadata().as_ref())
 }
 
 const CANCELLED: u32 = 1;
@@ -134,6 +137,23 @@ mod tests {
         let mut pushed = headers("14");
         pushed.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("1500"));
         assert_eq!(of_headers(&pushed, Side::Outbound).unwrap().retry_after(), Some(Duration::from_millis(1_500)));
+    }
+
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn a_status_that_a_gateway_sent_as_its_own_is_no_page() {
+        let text = "protocol error: received message with invalid compression flag: 60 (valid flags are 0 and 1) while \
+            receiving response with status: 401 Unauthorized";
+        let classify = |text: &str, content_type| {
+            let mut headers = HeaderMap::new();
+            headers.insert("content-type", http::HeaderValue::from_static(content_type));
+            let headers = tonic::metadata::MetadataMap::from_headers(headers);
+            let status = tonic::Status::with_metadata(tonic::Code::Internal, text, headers);
+            Auto.classify(&Err::<tonic::Response<()>, _>(status))
+        };
+        assert_eq!(classify(text, "text/html"), Classification::new(Outcome::Success).by_caller().into());
+        assert_eq!(classify(text, "application/grpc"), Outcome::Failure.into());
+        assert_eq!(classify(&format!("upstream: {text}"), "text/html"), Outcome::Failure.into());
     }
 
     #[cfg(feature = "grpc")]

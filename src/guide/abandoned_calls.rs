@@ -18,9 +18,13 @@
 //! | 499 | nothing | success |
 //! | the caller leaves before the answer | nothing | *unanswered*, if it had waited long enough; else nothing |
 //! | time spent waiting for the caller's upload | not counted (axum, tonic): as slowness, in flight too, and as time of a probe or of an adaptive limit's round trip | counted |
-//! | a request whose own body broke off, whatever status a handler (axum, tonic) makes of it and also after the head of the response, or that could not be built | nothing | nothing |
+//! | a request whose own body broke off, or that could not be built | nothing, whatever status a handler (axum, tonic) makes of it, also after the head of the response | nothing; after the head of the response where the body is axum's, or over HTTP/2 |
 //! | a rejection of this crate or of tower's `LoadShed` further inside | nothing | nothing |
 //! | an error of your own type, returned in the poll in which a mechanism rejected a call inside | nothing | nothing |
+//!
+//! What is not recognised is a failure: outbound over HTTP/1, a body of another type than axum's, as reqwest's, that breaks off
+//! after the head; hyper's error is then that of a dependency that died. The excuse is the breaker's alone:
+//! [`signals`](crate::signals), adaptive limits and fallbacks see the status or error as it is.
 //!
 //! *Nothing* is counted as `ignored` or `abandoned`, and no rule looks at it.
 //!

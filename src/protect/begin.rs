@@ -219,7 +219,7 @@ pub(super) struct Pending<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOw
     mechanisms: Chosen<'static, B, H>,
     held: Held<H>,
     is_inbound: bool,
-    /// Waits of the handler for its caller's body.
+    /// The request's body, watched for the breaker.
     upload: Option<Upload>,
     place: Place,
 }
@@ -236,10 +236,10 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Pending<B, H> {
         Self { mechanisms, held, is_inbound, upload: None, place: Place::default() }
     }
 
-    /// Times how long a handler waits for its caller's body.
-    pub(super) fn time_upload<Request: 'static>(&mut self, request: &mut Request) {
+    /// Watches the request's body: for the breaker, else for an inbound bulkhead that times answers.
+    pub(super) fn watch_upload<Request: 'static>(&mut self, request: &mut Request) {
         let (breaker, is_inbound) = (self.mechanisms.breaker.as_ref(), self.is_inbound);
-        self.upload = breaker.and_then(|breaker| breaker.stopwatch().watch_upload(request, is_inbound));
+        self.upload = breaker.and_then(|breaker| crate::upload::watch(request, &breaker.stopwatch().clock, is_inbound));
         if !is_inbound {
             return;
         }

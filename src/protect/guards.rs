@@ -29,8 +29,8 @@ impl<B: circuit_breaker::PermitOwner, H: bulkhead::PermitOwner> Guards<B, H> {
         self.bulkhead.as_ref().filter(|permit| permit.is_until_body_end())
     }
 
-    /// Times how long the handler waits for its caller's body, if that matters to a mechanism.
-    pub(super) fn time_upload<Request: 'static>(&mut self, request: &mut Request, is_inbound: bool) {
+    /// Watches the request's body: for the breaker, else for an inbound bulkhead that times answers.
+    pub(super) fn watch_upload<Request: 'static>(&mut self, request: &mut Request, is_inbound: bool) {
         let bulkhead = self.bulkhead.as_ref().filter(|_| is_inbound);
         let by_breaker = self.breaker.as_ref().and_then(|permit| permit.watch_upload(request));
         let Some(upload) = by_breaker.or_else(|| bulkhead?.watch_upload(request)) else { return };

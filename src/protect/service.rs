@@ -90,12 +90,12 @@ where
         let chosen = self.layer.mechanisms.choose(&request);
         match chosen.enter(!self.is_unasked, is_inbound) {
             Ok(Begun::Free(mut guards)) => {
-                guards.time_upload(&mut request, is_inbound);
+                guards.watch_upload(&mut request, is_inbound);
                 self.start(request, guards)
             }
             Ok(Begun::Held(held)) => {
                 let mut pending = Pending::new(chosen, held, is_inbound);
-                pending.time_upload(&mut request);
+                pending.watch_upload(&mut request);
                 self.defer(request, pending)
             }
             Err(rejected) => self.reject(request, rejected, &chosen),

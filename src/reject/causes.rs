@@ -120,12 +120,8 @@ fn is_own_fault(cause: &(dyn Error + 'static)) -> bool {
     }
     cause.downcast_ref::<hyper::Error>().is_some_and(|error| {
         // Over HTTP/2 the stream is reset on this side; its error's type is in a crate that this one does not need. Over
-        // HTTP/1 hyper (1.12) breaks the answer that has begun with this text when it cannot send the rest of the request:
-        // a reset by the peer it reads first.
-        let is_ours = |source: &dyn Error| {
-            let text = source.to_string();
-            text.starts_with("stream error sent by user") || text == "connection error"
-        };
+        // HTTP/1 hyper (1.12) breaks an answer that has begun with one text, whichever side's fault it is.
+        let is_ours = |source: &dyn Error| source.to_string().starts_with("stream error sent by user");
         error.is_user() || error.source().is_some_and(is_ours)
     })
 }

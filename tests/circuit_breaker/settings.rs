@@ -185,3 +185,13 @@ fn new_settings_reach_a_half_open_round() {
     with_places(2);
     assert_eq!(breaker.state(), State::Closed, "no place is left for a third result");
 }
+
+#[test]
+fn a_round_under_new_settings_without_a_wait_for_answers_lasts_no_longer_than_theirs() {
+    let (breaker, time) = breaker(|builder| builder.unanswered_after(OPEN_TIME * 100));
+    breaker.probe("test");
+    let _probe = breaker.try_acquire().unwrap();
+    breaker.reconfigure(config(|builder| builder.half_open_timeout(OPEN_TIME)));
+    time.advance(OPEN_TIME);
+    assert_eq!(breaker.state(), State::Open);
+}

@@ -139,31 +139,35 @@ async fn an_upload_that_breaks_off_after_the_head_breaks_the_answer_by_no_fault_
     }
 }
 
-/// The peer's reset is read before anything more is written.
+/// hyper reads the peer's reset, or notices it as it writes.
 #[tokio::test]
 async fn a_dependency_that_resets_while_the_rest_of_an_upload_is_sent_fails() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        stream.read_exact(&mut [0; 4]).await.unwrap(); // of the request
-        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n";
-        stream.write_all(head).await.unwrap();
-        stream.set_zero_linger().unwrap();
-    });
-    let breaker = CircuitBreaker::new("upstream");
-    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
-    let parts = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("part"));
-    let slowly = parts.then(async |part| {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        part
-    });
-    let request = http::Request::post(format!("http://{address}/")).body(Body::from_stream(slowly)).unwrap();
-    // The reset may overtake the head.
-    if let Ok(response) = breaker.wrap(client).oneshot(request).await {
-        response.into_body().collect().await.unwrap_err();
+    for pause in [Duration::ZERO, Duration::from_millis(50)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 4]).await.unwrap(); // of the request
+            let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n";
+            stream.write_all(head).await.unwrap();
+            tokio::time::sleep(pause / 2).await;
+            stream.set_zero_linger().unwrap();
+        });
+        let breaker = CircuitBreaker::new("upstream");
+        let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+        let parts = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("part"));
+        let slowly = parts.then(async |part| {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            part
+        });
+        let request = http::Request::post(format!("http://{address}/")).body(Body::from_stream(slowly)).unwrap();
+        // The reset may overtake the head.
+        if let Ok(response) = breaker.wrap(client).oneshot(request).await {
+            tokio::time::sleep(pause).await; // of the reader: the upload notices first
+            response.into_body().collect().await.unwrap_err();
+        }
+        assert_eq!(counted(&breaker), FAILURE, "after {pause:?}");
     }
-    assert_eq!(counted(&breaker), FAILURE);
 }
 
 #[tokio::test]

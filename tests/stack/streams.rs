@@ -78,6 +78,30 @@ async fn readers_that_leave_a_stream_say_nothing() {
     assert_eq!((breaker.state(), breaker.snapshot().unanswered), (State::Closed, 0));
 }
 
+/// No frame is awaited while its reader does not ask for one.
+#[test]
+fn a_reader_that_pauses_after_a_slow_head_has_not_waited_for_a_frame() {
+    let (clock, time) = Clock::manual();
+    let builder = CircuitBreaker::builder("upstream").clock(clock).slow_call_rate_threshold(0.5);
+    let breaker = builder.slow_call_duration_threshold(800 * MILLISECOND).build().unwrap();
+    let slow_head = || {
+        let service = tower::service_fn(|_: http::Request<()>| {
+            time.advance(Duration::from_secs(1));
+            let body = Body::from_stream(futures_util::stream::iter([Ok::<_, Infallible>("message")]));
+            let response = http::Response::builder().header("content-type", "application/grpc").body(body);
+            std::future::ready(Ok::<_, Infallible>(response.unwrap()))
+        });
+        let call = breaker.wrap(service).oneshot(http::Request::new(()));
+        let response = futures_util::FutureExt::now_or_never(call).unwrap().unwrap();
+        time.advance(Duration::from_secs(100));
+        response.into_body()
+    };
+    drop(slow_head());
+    assert_eq!((counted(&breaker), breaker.snapshot().unanswered), ([0, 0, 0, 1, 0], 0));
+    futures_util::FutureExt::now_or_never(slow_head().collect()).unwrap().unwrap();
+    assert_eq!((counted(&breaker)[1], breaker.snapshot().slow), (1, 1), "its head was slow; it has no trailers");
+}
+
 #[tokio::test]
 async fn event_streams_alone_close_a_half_open_circuit() {
     let address = event_source(Duration::from_secs(3_600)).await;

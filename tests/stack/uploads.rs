@@ -13,14 +13,17 @@ use backstop::circuit_breaker::{CircuitBreakerConfig, State};
 use backstop::clock::{Clock, ManualClock};
 use backstop::protect::protect;
 use backstop::{Bulkhead, CircuitBreaker};
-use common::serve;
+use common::{counted, eventually, serve};
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
+use http_body::Frame;
 use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tower::ServiceExt;
@@ -282,6 +285,64 @@ async fn uploads_that_break_off_are_no_failures_of_a_handler_whatever_it_makes_o
             assert_eq!(counts(), (before.0 + failed, before.1 + ignored), "{front:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_after_the_head_of_its_echo_is_no_failure_of_the_handler() {
+    let handlers = CircuitBreaker::new("handlers");
+    let app = Router::new().route("/", post(async |body: Body| body)).layer(handlers.layer().respond());
+    let mut stream = TcpStream::connect(serve(app).await).await.unwrap();
+    let request = b"POST / HTTP/1.1\r\nhost: echo\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = vec![0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 200");
+    stream.shutdown().await.unwrap();
+    eventually("its end is counted", || counted(&handlers).iter().sum::<u64>() == 1).await;
+    assert_eq!(counted(&handlers), [0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn a_dependency_left_without_an_answer_after_the_upload_broke_off_has_not_hung() {
+    let (clock, time) = Clock::manual();
+    let breaker = CircuitBreaker::builder("upstream").clock(clock).build().unwrap();
+    let hangs = tower::service_fn(async |request: Request| {
+        axum::body::to_bytes(request.into_body(), 100).await.unwrap_err();
+        pending::<Result<axum::response::Response, Infallible>>().await
+    });
+    let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("reset by the peer"))]);
+    let mut call = Box::pin(breaker.wrap(hangs).oneshot(request("/", Body::from_stream(broken))));
+    assert!(call.as_mut().now_or_never().is_none());
+    time.advance(60 * SECOND);
+    drop(call);
+    assert_eq!((counted(&breaker), breaker.snapshot().unanswered), ([0, 0, 1, 0, 0], 0));
+}
+
+/// The stream says nothing, and its place is free again.
+#[test]
+fn a_stream_that_fails_after_its_upload_broke_off_closes_no_half_open_circuit() {
+    let breaker = CircuitBreaker::builder("handlers").half_open_max_calls(1).build().unwrap();
+    breaker.probe("test");
+    let streams = async |request: Request| {
+        let begun = futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("message")))]);
+        let broken = futures_util::stream::once(async {
+            axum::body::to_bytes(request.into_body(), 100).await.unwrap_err();
+            let mut trailers = axum::http::HeaderMap::new();
+            trailers.insert("grpc-status", 13.into());
+            Ok(Frame::trailers(trailers))
+        });
+        let body = Body::new(http_body_util::StreamBody::new(Box::pin(begun.chain(broken))));
+        ([("content-type", "application/grpc")], body)
+    };
+    let app = handlers().route("/streams", post(streams)).layer(breaker.layer().respond());
+    for _ in 0..5 {
+        let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("reset by the peer"))]);
+        let call = answer(&app, request("/streams", Body::from_stream(broken)));
+        assert_eq!(call.now_or_never().flatten(), Some(200));
+        assert_eq!(breaker.state(), State::HalfOpen);
+    }
+    assert_eq!(ping(&app), Some(200));
+    assert_eq!(breaker.state(), State::Closed);
 }
 
 #[test]

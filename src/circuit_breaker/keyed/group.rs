@@ -232,7 +232,7 @@ impl<K: Key> Group<K> {
         let mut slot = entry.value.lock();
         let now = self.stopwatch.now(self.follows_flights.load(Ordering::Relaxed));
         let machine = slot.machine(|| Arc::clone(&self.config.lock()), now);
-        machine.set_unanswered_after(self.stopwatch.unanswered_after(&entry.value.usual));
+        machine.set_usual_wait(entry.value.usual.unanswered_after());
         let before = machine.state();
         machine.poll(now);
         let mut has_place = self.answer_opening(machine, now); // what time alone opens rejects this call

@@ -93,7 +93,9 @@ where
         match circuit.try_acquire() {
             Ok(permit) => {
                 let mut permit = permit.into_carried(is_inbound::<P, _, _, _, _>(*side));
-                permit.time_upload(&mut request);
+                if let Some(upload) = permit.watch_upload(&mut request) {
+                    permit.set_upload(upload);
+                }
                 start(&mut self.inner, request, permit, classifier, on_reject)
             }
             Err(rejected) => reject(request, &circuit, rejected, classifier, on_reject),

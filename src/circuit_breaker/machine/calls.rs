@@ -37,7 +37,7 @@ impl Machine {
 
     /// Admits the next call, and takes a probe's place or a share of the ramp; `Err` is the reason of a rejection.
     pub(super) fn rejection(&mut self) -> Option<Denial> {
-        let now = self.latest;
+        let (now, limit) = (self.latest, self.round_limit());
         let throttled = self.is_throttled();
         let reason = match &mut self.mode {
             // Not `now < until`: at the end of time itself, what never ends has still not ended.
@@ -47,7 +47,6 @@ impl Machine {
             }
             Mode::ForcedOpen => Some(RejectReason::ForcedOpen),
             Mode::HalfOpen(probes) => {
-                let limit = self.config.half_open.timeout.max(self.unanswered_after);
                 (!probes.try_begin(now, limit, self.hanging > 0)).then_some(RejectReason::HalfOpen)
             }
             Mode::Closed { ramp: Some(ramp) } => {
@@ -124,6 +123,7 @@ impl Machine {
         match &mut self.mode {
             Mode::HalfOpen(probes) => {
                 let lost = match left {
+                    _ if call.left == Left::Excused => Lost::Excused,
                     None | Some(Left::Inbound) => Lost::Nothing,
                     Some(left) => Lost::Abandoned { is_unanswered: left == Left::Unanswered },
                 };

@@ -35,12 +35,11 @@ impl Machine {
 
     // ## HalfOpen => (Open | Closed), at its limit
     fn end_round(&mut self) {
+        let limit = self.round_limit();
         let Mode::HalfOpen(probes) = &mut self.mode else { return };
         let due = probes.deadline;
         if due.is_reached(self.latest) {
             let (half_open, rules) = (&self.config.half_open, &self.config.rules);
-            // A call may last longer than a round: as long as others did, and some.
-            let limit = half_open.timeout.max(self.unanswered_after);
             let decision = probes.at_limit(self.latest, limit, half_open, rules);
             if decision.is_some() {
                 self.hanging = self.hanging.saturating_add(probes.waiting());
@@ -147,11 +146,11 @@ impl Machine {
             self.traffic = None; // its buckets are numbered by the window
         }
         self.config = config;
+        let limit = self.round_limit();
         // The round goes on under the new settings: with their places, and with their time at most.
         if let Mode::HalfOpen(probes) = &mut self.mode {
             let (half_open, rules) = (&self.config.half_open, &self.config.rules);
-            let wait = self.config.unanswered_after.unwrap_or(self.unanswered_after);
-            let decision = probes.adopt(self.latest, half_open.timeout.max(wait), half_open, rules);
+            let decision = probes.adopt(self.latest, limit, half_open, rules);
             self.decide(decision, Reason::ProbesFailed, self.latest, Duration::ZERO);
         }
     }

@@ -58,8 +58,8 @@ pub(crate) struct Machine {
     consecutive_failures: u32,
     /// Calls without an answer since the last answer.
     unanswered: u32,
-    /// How long a caller waits for an answer before its leaving says something.
-    unanswered_after: Duration,
+    /// How long a caller usually waits for an answer before its leaving says something.
+    usual_wait: Duration,
     /// Probes that had no answer when their round was over, and have none so far.
     hanging: u32,
     /// Trips since the circuit was last closed.
@@ -108,7 +108,7 @@ impl Machine {
             latest: now,
             consecutive_failures: 0,
             unanswered: 0,
-            unanswered_after: Duration::MAX,
+            usual_wait: Duration::MAX,
             hanging: 0,
             trips: 0,
             half_open_attempts: 0,
@@ -156,9 +156,14 @@ impl Machine {
         }
     }
 
-    /// Sets how long a caller waits for an answer before its leaving says something.
-    pub(crate) fn set_unanswered_after(&mut self, wait: Duration) {
-        self.unanswered_after = wait;
+    /// Sets how long a caller waits for an answer before its leaving says something, if the settings do not.
+    pub(crate) fn set_usual_wait(&mut self, wait: Duration) {
+        self.usual_wait = wait;
+    }
+
+    /// The limit of a half-open round. A call may last longer than its time: as long as others did, and some.
+    fn round_limit(&self) -> Duration {
+        self.config.half_open.timeout.max(self.config.unanswered_after.unwrap_or(self.usual_wait))
     }
 
     /// The question to the user's function, once for each opening.

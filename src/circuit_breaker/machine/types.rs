@@ -69,6 +69,8 @@ pub enum Left {
     Early,
     /// After it had waited too long for one.
     Unanswered,
+    /// The body of its own request broke off.
+    Excused,
 }
 
 /// How long a circuit opens for.
