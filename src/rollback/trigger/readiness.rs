@@ -18,7 +18,8 @@ pub(crate) struct Readiness {
     was_ever_ready: bool,
     bad: Lasting,
     in_stage: f64,
-    /// Seconds of the stage in holes, of which nothing is known.
+    /// Seconds of the stage's longest hole, of which nothing is known. Further ones are waited for: else they put off for ever
+    /// what each look finds.
     unseen: f64,
     /// The last look, and the seconds between it and the one before.
     seen: f64,
@@ -59,7 +60,7 @@ impl Readiness {
         self.in_stage = now.in_stage;
         let gap = now.elapsed - self.seen;
         if is_hole(gap, self.gap) {
-            self.unseen += gap.min(now.in_stage - now.ignored).max(0.0);
+            self.unseen = self.unseen.max(gap.min(now.in_stage - now.ignored));
         }
         (self.seen, self.gap) = (now.elapsed, gap);
         let other = baseline.and_then(|arm| arm.instances).filter(|instances| instances.total > 0.0).map(share);
