@@ -85,7 +85,7 @@
 //! | `warm_up` | 1 min, 0 to 1 h | cold starts roll back | a fault of a new stage is found later |
 //! | `warm_up_ratio`, `warm_up_limit` | 1.25; 1 % | cold starts roll back | only disasters do in the warm-up |
 //! | `warm_up_alpha` | 0.015, 1e-6 to 0.5 | as `alpha`, in the warm-up | |
-//! | `without_baseline` | 1 % for server errors, else none; refused beside `limit` | | tolerates a worse canary where there is nothing to compare with. A baseline that was lost counts with twice its last rate, if that is more |
+//! | `without_baseline` | 1 % for server errors, else none; refused beside `limit` | | tolerates a worse canary where there is nothing to compare with. A baseline that was lost counts with twice its last rate, of 50 requests at least, if that is more |
 //! | `without_baseline_requests` | 1,000, 1 to 1e9 | decides on less | |
 //! | `look_once` | none, 1 to 10^12 | requests | judged once, when both arms have as many, by a test that may be looked at once: with `alpha` and `borderline`, the other settings are refused beside it |
 //!

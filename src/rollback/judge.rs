@@ -4,7 +4,7 @@ mod watched;
 
 use super::policy::{Acts, NoDataActs, Policy, Trigger};
 use super::tick::{Arm, Tick};
-use super::trigger::{Finding, Now, count, is_hole};
+use super::trigger::{Finding, Gaps, Now, count};
 use super::verdict::{Data, Decision, Override, Samples, TriggerState, Verdict};
 use watched::State;
 
@@ -77,8 +77,7 @@ struct Time {
     stage: Option<f64>,
     stage_begun: f64,
     now: f64,
-    /// Length of the tick before.
-    usual: f64,
+    gaps: Gaps,
 }
 
 /// Ticks in a row that make two arms look like one.
@@ -361,12 +360,12 @@ impl Time {
             self.begun = tick.at - seconds;
             self.stage_begun = self.begun;
         }
+        let is_after_hole = self.gaps.hole(tick.at - self.begun).is_some();
         let is_new_stage = self.last.is_some() && tick.stage.is_some() && tick.stage != self.stage;
         if is_new_stage {
             // One that began in a hole has its time from the first tick of it on.
-            self.stage_begun = if is_hole(seconds, self.usual) { tick.at } else { self.last.unwrap_or(0.0) };
+            self.stage_begun = if is_after_hole { tick.at } else { self.last.unwrap_or(0.0) };
         }
-        self.usual = seconds;
         self.stage = tick.stage.or(self.stage);
         self.last = Some(tick.at);
         self.now = tick.at;

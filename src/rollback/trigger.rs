@@ -17,7 +17,7 @@ use crate::rollback::stats::errors::{Counts, Seconds};
 use breakers::Breakers;
 pub(crate) use finding::{Finding, Now, count};
 use gauge::Gauge;
-pub(crate) use lasting::is_hole;
+pub(crate) use lasting::Gaps;
 use latency::Latency;
 use rate::{Rate, What};
 use readiness::Readiness;

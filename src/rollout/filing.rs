@@ -58,6 +58,12 @@ impl Filing {
         has_room
     }
 
+    /// Does this instead of everything that has not begun.
+    pub(crate) fn instead(&self, work: impl FnOnce() + Send + 'static) {
+        self.0.queue.lock().waiting = VecDeque::from([Box::new(work) as Work]);
+        self.0.thread.unpark();
+    }
+
     /// Puts a file in place.
     pub(crate) fn replace(&self, path: PathBuf, bytes: Vec<u8>) {
         self.add(move || _ = write(&path, &bytes));

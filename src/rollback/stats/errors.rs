@@ -106,6 +106,11 @@ const DISPERSION_PRIOR: f64 = 2.0;
 /// Most by which the dispersion is multiplied. With bursts, `exp(L / dispersion)` is no supermartingale at 1.0; it is at 1.5
 /// for ratios up to 8 (simulated).
 const DISPERSION_MARGIN: f64 = 1.5;
+/// Most of the busier arm's dispersion that the other one is taken to have: one without errors shows none, and a fault in
+/// bursts would temper its own evidence.
+const BORROWED_MAX: f64 = 4.0;
+/// Fewest requests of a lost baseline: the error of one that had less is as rare as of so many.
+const FEW: f64 = 50.0;
 /// Seconds in a block. Bursts that last for seconds leave error-seconds in a row, which are no more independent than the
 /// errors of one second.
 const BLOCK: f64 = 10.0;
@@ -140,7 +145,7 @@ impl ErrorModel {
     pub(crate) fn rate_at_most(&self) -> f64 {
         let Past { errors, requests, .. } = self.past;
         let deviation = (errors * self.baseline.factor(DISPERSION_PRIOR)).sqrt();
-        (errors + deviation) / requests.max(1.0)
+        (errors + deviation) / requests.max(FEW)
     }
 
     /// Ratio that is tolerated beyond the policy's: up to 1.15 where there are enough errors for 15 % to be noticed.
@@ -287,14 +292,14 @@ impl ErrorModel {
 }
 
 /// Dispersion of the canary's part of a sum: each arm's, weighted by the other one's share. That of the arm with less traffic
-/// is drawn towards that of the other one.
+/// is drawn towards that of the other one, and not above what bursts in both arms usually have.
 pub(super) fn mean_dispersion(canary: &Dispersion, baseline: &Dispersion, share: f64, prior: f64) -> f64 {
     let (own, other) = if share <= 0.5 {
         let other = baseline.factor(prior);
         (canary.factor(other), other)
     } else {
         let own = canary.factor(prior);
-        (own, baseline.factor(own.max(prior)))
+        (own, baseline.factor(own.clamp(prior, BORROWED_MAX)))
     };
     own * (1.0 - share) + other * share
 }

@@ -37,7 +37,8 @@ impl Breakers {
         });
         // Where it is not measured, what fired before is not known to be over.
         let Some((name, own, other)) = worst else { return false };
-        self.is_comparable = baseline.is_none_or(|arm| !arm.breakers.is_empty());
+        self.is_comparable =
+            baseline.is_none_or(|arm| arm.breakers.values().any(|report| report.open_share().is_some()));
         self.worst = Some((name.clone(), own, other));
         let is_early = self.settings.within.is_none_or(|within| now.in_stage <= within);
         self.is_fired = is_open(own, other) && (is_early || self.is_fired);

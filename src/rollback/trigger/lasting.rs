@@ -3,18 +3,27 @@
 /// Seconds between two looks of which nothing is known, unless looks are usually as far apart.
 const HOLE: f64 = 60.0;
 
-/// Whether so many seconds are a hole beside those between the looks before.
-pub(crate) fn is_hole(seconds: f64, usual: f64) -> bool {
-    seconds > HOLE.max(3.0 * usual)
+/// The last look, and the seconds between it and the one before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gaps {
+    seen: f64,
+    usual: f64,
+}
+
+impl Gaps {
+    /// Takes in a look; returns the seconds before it if they are a hole beside those before the last one.
+    pub(crate) fn hole(&mut self, at: f64) -> Option<f64> {
+        let (gap, usual) = (at - self.seen, self.usual);
+        (self.seen, self.usual) = (at, gap);
+        (gap > HOLE.max(3.0 * usual)).then_some(gap)
+    }
 }
 
 /// Time for which a condition has been bad. Once fired, it stays so until a look finds it over.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lasting {
     since: Option<f64>,
-    /// The last look, and the seconds between it and the one before.
-    seen: f64,
-    gap: f64,
+    gaps: Gaps,
     is_fired: bool,
 }
 
@@ -23,18 +32,16 @@ impl Lasting {
     ///
     /// Time counts from the first bad look on, and after a hole from the next one.
     pub(super) fn look(&mut self, at: f64, is_bad: bool, is_long: impl FnOnce(f64) -> bool) {
-        let gap = at - self.seen;
-        if is_hole(gap, self.gap) && !self.is_fired {
+        if self.gaps.hole(at).is_some() && !self.is_fired {
             self.since = None;
         }
-        (self.seen, self.gap) = (at, gap);
         self.since = is_bad.then(|| self.since.unwrap_or(at));
         self.is_fired = self.lasted().is_some_and(|lasted| self.is_fired || is_long(lasted));
     }
 
     /// Seconds since it has been bad; `None` if it is not.
     pub(super) fn lasted(&self) -> Option<f64> {
-        self.since.map(|since| self.seen - since)
+        self.since.map(|since| self.gaps.seen - since)
     }
 
     pub(super) const fn is_fired(&self) -> bool {

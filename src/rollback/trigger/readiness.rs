@@ -1,7 +1,7 @@
 //! The trigger of instances that are not ready: never, or not any more.
 
 use super::finding::{Finding, Now, percent};
-use super::lasting::{Lasting, is_hole};
+use super::lasting::{Gaps, Lasting};
 use crate::rollback::policy::ReadinessSettings;
 use crate::rollback::tick::{Arm, Instances};
 use crate::rollback::verdict::TriggerState;
@@ -18,11 +18,10 @@ pub(crate) struct Readiness {
     was_ever_ready: bool,
     bad: Lasting,
     in_stage: f64,
-    /// Seconds of the stage in holes, of which nothing is known.
+    /// Seconds of the stage's longest hole, of which nothing is known. Further ones are waited for: else they put off for ever
+    /// what each look finds.
     unseen: f64,
-    /// The last look, and the seconds between it and the one before.
-    seen: f64,
-    gap: f64,
+    gaps: Gaps,
 }
 
 impl Readiness {
@@ -37,8 +36,7 @@ impl Readiness {
             bad: Lasting::default(),
             in_stage: 0.0,
             unseen: 0.0,
-            seen: 0.0,
-            gap: 0.0,
+            gaps: Gaps::default(),
         }
     }
 
@@ -57,11 +55,9 @@ impl Readiness {
             return false;
         }
         self.in_stage = now.in_stage;
-        let gap = now.elapsed - self.seen;
-        if is_hole(gap, self.gap) {
-            self.unseen += gap.min(now.in_stage - now.ignored).max(0.0);
+        if let Some(hole) = self.gaps.hole(now.elapsed) {
+            self.unseen = self.unseen.max(hole.min(now.in_stage - now.ignored));
         }
-        (self.seen, self.gap) = (now.elapsed, gap);
         let other = baseline.and_then(|arm| arm.instances).filter(|instances| instances.total > 0.0).map(share);
         self.instances = instances;
         self.canary = Some(share(instances));

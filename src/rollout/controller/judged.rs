@@ -29,9 +29,7 @@ impl Judged {
         let tick: Arc<Mutex<Option<Tick>>> = Arc::default();
         let tapped = Tapped { source, tick: Arc::clone(&tick) };
         let mut judging = Judging::new(service, policy, tapped).state(folder)?;
-        if judging.verdicts().latest().rollout() != Some(rollout) {
-            judging.begin(rollout);
-        }
+        judging.go_on(rollout);
         Ok(Self { judging, tick })
     }
 

@@ -48,7 +48,7 @@ impl State {
             };
             let mut reader = TickReader::new();
             read(&self.ticks_of(self.rollout.files), |text| {
-                // Lines that are no ticks are torn ones.
+                // Lines that are no ticks are left out: the replay warned of those before its end.
                 let Ok(Some(tick)) = reader.read(&String::from_utf8_lossy(text)) else { return Ok(()) };
                 while let Some(one) = due.next_if(|one| one.after <= came) {
                     put(halved.end())?;

@@ -197,6 +197,11 @@ impl Judging {
     pub fn begin(&mut self, rollout: &str) {
         self.verdicts.begin(Some(rollout));
         self.restarted = Restarted::No;
+        self.begun();
+    }
+
+    /// Judges the rollout that was named as one that our side began.
+    pub(super) fn begun(&mut self) {
         self.follow_names();
         self.is_begun = true;
         self.file(State::begun_by_us);
@@ -257,7 +262,9 @@ impl Judging {
             self.restarted = Restarted::No;
         }
         let rollout = self.rollout.clone();
-        self.file(move |state| state.begin(rollout.as_deref(), wall));
+        if let Some(state) = &self.state {
+            state.begin(move |state| state.begin(rollout.as_deref(), wall));
+        }
         #[cfg(feature = "tracing")]
         tracing::info!(
             target: "backstop::rollout",
@@ -337,7 +344,7 @@ impl Judging {
                             limits of the policy count";
             verdict.warnings.push(sentence.to_owned());
         }
-        verdict.warnings.extend(self.state.iter().filter_map(Filed::warning));
+        verdict.warnings.extend(self.state.iter().flat_map(Filed::warnings));
         let mut data = DataState::from(verdict.data);
         if self.restarted.hold(&mut verdict, self.time.last()) {
             data = DataState::Restarted;

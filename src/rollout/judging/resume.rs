@@ -76,4 +76,16 @@ impl Judging {
         self.publish();
         Ok(self)
     }
+
+    /// Begins this rollout, unless the state is of it. One that was damaged may be: then what is not known stays so.
+    pub(crate) fn go_on(&mut self, rollout: &str) {
+        match self.rollout.as_deref() {
+            Some(name) if name == rollout => {}
+            None if !matches!(self.restarted, Restarted::No) => {
+                self.verdicts.name(rollout);
+                self.begun();
+            }
+            _ => self.begin(rollout),
+        }
+    }
 }

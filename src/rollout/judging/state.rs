@@ -195,6 +195,8 @@ impl State {
         });
         due(u64::MAX, &mut each);
         self.ticks = self.append(&self.ticks_path());
+        // A line that has its end was written whole.
+        let damaged = if self.is_torn { damaged } else { bad };
         // A torn line in the midst would be a damaged one at the next start.
         if self.is_torn && bad > damaged && self.ticks.as_ref().is_some_and(|file| file.set_len(whole).is_ok()) {
             (self.bytes, self.is_torn) = (whole, false);

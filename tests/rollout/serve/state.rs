@@ -3,6 +3,7 @@
 use crate::kit::{Script, arm, until};
 use backstop::clock::{Clock, ManualClock};
 use backstop::rollback::{Arm, Decision, Instances, Judge, Policy, Samples, Tick, TickReader};
+use backstop::rollout::controller::{Judged, Looks as _};
 use backstop::rollout::judging::{DataState, Judging};
 use std::io::Write as _;
 use std::path::Path;
@@ -107,6 +108,23 @@ fn a_damaged_state_is_a_start_without_one() {
 }
 
 #[test]
+fn a_controller_that_goes_on_with_a_damaged_state_knows_no_more_than_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (state, source) = (folder.path().join("state"), Script::default());
+    let look = || {
+        let mut judged = Judged::new("shop", Policy::default(), Box::new(source.clone()), "7", &state).unwrap();
+        source.push(Tick::new(1.0, arm(100.0, 0.0), Some(arm(1_900.0, 2.0))).unwrap());
+        let seen = judged.look().unwrap();
+        let latest = judged.verdicts().latest();
+        assert_eq!(latest.rollout(), Some("7"));
+        (latest.data(), seen.verdict.warnings.iter().any(|warning| warning.contains("rollout.json was damaged")))
+    };
+    assert_eq!(look(), (DataState::Ok, false), "a first start");
+    std::fs::write(state.join("rollout.json"), "{").unwrap();
+    assert_eq!(look(), (DataState::Restarted, true));
+}
+
+#[test]
 fn a_name_that_is_said_later_changes_no_evidence_id() {
     let ids = |judging: &Judging| -> Vec<_> {
         let evidence = judging.verdicts().evidence();
@@ -153,9 +171,9 @@ fn ticks_that_are_damaged_are_a_start_without_them_and_a_torn_one_is_none() {
     drop(first);
     let path = ticks(folder.path());
     let text = std::fs::read_to_string(&path).unwrap();
-    for (at, data) in [(10, DataState::Restarted), (19, DataState::Ok)] {
+    for (at, end, data) in [(10, "", DataState::Restarted), (19, "", DataState::Ok), (19, "\n", DataState::Restarted)] {
         let lines = text.lines().enumerate().map(|(i, line)| if i == at { "\u{fffd}" } else { line });
-        std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+        std::fs::write(&path, lines.collect::<Vec<_>>().join("\n") + end).unwrap();
         let restarted = judging(&source).state(folder.path()).unwrap().look();
         let warnings = &restarted.verdict().warnings;
         let is_said = warnings.iter().any(|warning| warning.contains("is damaged, in 1 of its lines"));

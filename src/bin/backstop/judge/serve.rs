@@ -10,6 +10,8 @@ use backstop::signals::Baseline;
 use clap::Args;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -33,6 +35,8 @@ Exit codes:
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
+/// Longest wait for the last look and what it writes, at an orderly end.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Judges a live source, and answers Argo Rollouts, Flagger and people over HTTP until it is stopped.
 #[derive(Args)]
@@ -97,10 +101,20 @@ impl Serve {
         // The reader may be gone.
         let mut out = std::io::stdout();
         let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
-        let thread = std::thread::Builder::new().name("backstop-judging".to_owned()).spawn(move || judge(judging));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let is_told = Arc::clone(&is_over);
+        let thread = std::thread::Builder::new().name("backstop-judging".to_owned());
+        let thread = thread.spawn(move || judge(judging, &is_told));
         let thread = thread.map_err(|error| Failure::Store(format!("the system has no thread: {error}")))?;
         let ended = runtime.block_on(wait(&mut stop, &thread));
-        // A look may take some seconds more; nothing of it is needed.
+        is_over.store(true, Ordering::Relaxed);
+        thread.thread().unpark();
+        let clock = Clock::system();
+        let told = clock.now();
+        // A look may take longer; nothing of it is needed.
+        while !thread.is_finished() && clock.now().saturating_duration_since(told) < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         runtime.shutdown_background();
         ended.map(|()| Report::default())
     }
@@ -124,11 +138,11 @@ async fn wait(stop: &mut Stop, judging: &JoinHandle<()>) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Looks once a second, and prints each change of the decision, and each new reason why the source was not read.
-fn judge(mut judging: Judging) {
+/// Looks once a second until it is over, and prints each change of the decision, and each new reason why the source was not read.
+fn judge(mut judging: Judging, is_over: &AtomicBool) {
     let clock = Clock::system();
     let (mut last, mut unread) = (None, None);
-    loop {
+    while !is_over.load(Ordering::Relaxed) {
         let begun = clock.now();
         let published = judging.look();
         let decision = published.decision();
@@ -141,6 +155,6 @@ fn judge(mut judging: Judging) {
             let line = unread.as_deref().unwrap_or("the source is read again");
             let _ = writeln!(std::io::stderr(), "{:.0} {line}", Timestamp::now());
         }
-        std::thread::sleep(LOOK.saturating_sub(clock.now().saturating_duration_since(begun)));
+        std::thread::park_timeout(LOOK.saturating_sub(clock.now().saturating_duration_since(begun)));
     }
 }
