@@ -112,7 +112,7 @@ impl Request {
         let begun = clock.now();
         loop {
             // In this order: an answer is put in place before its command is removed.
-            let is_taken = !files(from, &self.id).iter().any(|path| path.exists());
+            let is_taken = !files(from, &self.id).iter().any(|path| path.try_exists().unwrap_or(true));
             if let Some(answer) = read(&path) {
                 let _: io::Result<()> = fs::remove_file(&path);
                 return Some(answer);
@@ -169,7 +169,7 @@ pub(crate) fn waiting(dir: &StateDir) -> Vec<Request> {
             return Some(bare);
         }
         let request: Option<Request> = read(&path);
-        if request.is_none() {
+        if request.is_none() && fs::read(&path).is_ok() {
             let _: io::Result<()> = fs::rename(&path, path.with_extension("refused"));
         }
         let id = name.trim_end_matches(".json").to_owned();
@@ -187,9 +187,17 @@ fn bare(name: &str) -> Option<Request> {
     Some(Request { id, ask, by, reason, rollout: String::new() })
 }
 
+/// Removes rollbacks that are a name alone: they were of an earlier rollout.
+pub(super) fn forget_bare(dir: &StateDir) {
+    let entries = fs::read_dir(dir.path().join("requests")).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| bare(&entry.file_name().to_string_lossy()).is_some()) {
+        let _: io::Result<()> = fs::remove_file(entry.path());
+    }
+}
+
 /// Files that a request may be.
-fn files(dir: &StateDir, id: &str) -> [PathBuf; 3] {
-    ["json", BARE[0].0, BARE[1].0].map(|ending| dir.path().join("requests").join(format!("{id}.{ending}")))
+fn files(dir: &StateDir, id: &str) -> [PathBuf; 4] {
+    ["json", "refused", BARE[0].0, BARE[1].0].map(|ending| dir.path().join("requests").join(format!("{id}.{ending}")))
 }
 
 /// Answers a request and removes it. One that cannot be answered is removed all the same.

@@ -206,6 +206,7 @@ impl StateDir {
     /// Errors of the file system.
     pub fn begin(&self, files: &[(&str, &[u8])]) -> Result<PathBuf, StateError> {
         let number = self.numbers().last().map_or(1, |number| number + 1);
+        super::requests::forget_bare(self);
         // Renamed when it is whole: a rollout without its plan could not be resumed.
         let building = self.path.join("rollouts").join(format!(".{number:04}"));
         let _: io::Result<()> = fs::remove_dir_all(&building);

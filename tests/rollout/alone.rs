@@ -72,6 +72,18 @@ fn a_rollback_acts_from_the_plan_alone_where_the_journal_is_damaged() {
 }
 
 #[test]
+fn a_rollback_after_one_that_lost_the_journal_knows_that_it_is_lost() {
+    let desk = killed();
+    let journal = folder(&desk).join("journal.jsonl");
+    fs::rename(&journal, journal.with_file_name("journal-damaged-1.jsonl")).unwrap(); // killed before its first record
+    let ran = desk.run(&ROLLBACK);
+    assert_eq!((ran.code, desk.balancer.is_at(0)), (0, true), "{ran:?}");
+    assert!(ran.stderr.contains("was put aside by a rollback before this one"), "{ran:?}");
+    let log = fs::read_to_string(desk.folder.path().join("log")).unwrap();
+    assert_eq!(log, "switched\nevidence\ndown\n", "each step of the plan");
+}
+
+#[test]
 fn without_a_journal_the_weight_comes_first_and_what_may_have_been_done_is_not_repeated() {
     let desk = Desk::new();
     let plan = fs::read_to_string(desk.folder.path().join("plan.toml")).unwrap();

@@ -5,7 +5,7 @@ use crate::player::{Player, WHOLE};
 use backstop::rollback::Decision::{Collecting, Continue, Pause, Rollback};
 use backstop::rollback::plan::{Level, Plan};
 use backstop::rollout::soak::Finding;
-use backstop::rollout::stages::{Ask, Event, Outcome, Ready};
+use backstop::rollout::stages::{Ask, Event, Outcome, Ready, Rollout};
 use std::sync::Arc;
 
 #[test]
@@ -390,4 +390,17 @@ fn a_window_that_is_extended_is_no_time_of_the_stage() {
     player.after(6_600).ask(Ask::Disable { seconds: 7_200 });
     player.after(7_200).is("soaking");
     player.after(20).look(Continue).is("soaking").after(10).look(Continue).is("moving");
+}
+
+#[test]
+fn the_share_that_is_assumed_of_a_lost_rollout_is_never_set() {
+    let mut player = Player::new(plan());
+    player.rollout = Rollout::new(plan());
+    player.jobs.clear();
+    player.weights.clear();
+    player.take(&Event::Lost { why: "changed".to_owned() }).is("escalated");
+    player.drift().look(Continue).take(&Event::Resumed).drift().look(Continue);
+    assert_eq!((&player.weights[..], player.jobs.len()), (&[][..], 0));
+    player.ask(Ask::Rollback { cut: true }).all_done();
+    assert_eq!(player.weights, [0]);
 }

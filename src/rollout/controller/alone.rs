@@ -6,11 +6,13 @@ use super::run::Controller;
 use super::settings::Settings;
 use super::status::plan_of;
 use crate::clock::timestamp;
+use crate::rollback::plan::Plan;
 use crate::rollout::actuator::{Cancel, actuator};
-use crate::rollout::journal::{Journal, JournalError, replay};
+use crate::rollout::journal::{Journal, JournalError, Record, replay};
 use crate::rollout::requests::{Answer, Request};
 use crate::rollout::stages::{Ask, Event, Reading, Rollout, State};
 use crate::rollout::state_dir::{Holder, Lock, StateDir};
+use crate::sync::Arc;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,6 +48,7 @@ pub fn rollback(dir: &StateDir, request: Request, holder: &Holder, within: Durat
         }
     }
     let Ok(lock) = lock else { return Ok(Asked::Controller(None)) };
+    request.withdraw(dir); // it is done here
     here(dir, lock, request, &holder.by)
 }
 
@@ -53,15 +56,15 @@ fn here(dir: &StateDir, lock: Lock, request: Request, by: &str) -> Result<Asked,
     let folder = dir.latest().ok_or_else(|| StartError::Plan(dir.path().to_owned()))?;
     let settings = Settings::of(dir, folder.clone(), by);
     let is_cut = matches!(request.ask, Ask::Rollback { cut: true });
-    let records = match Journal::read(&folder.join("journal.jsonl")) {
+    let plan = plan_of(&folder).ok_or_else(|| StartError::Plan(folder.clone()))?;
+    let records = match known(&folder) {
         Ok(records) => records,
-        Err(damage) => {
-            let mut controller = Controller::of_plan_alone(settings, lock, &damage)?;
+        Err(lost) => {
+            let mut controller = Controller::of_plan_alone(settings, lock, &plan, lost)?;
             let answer = controller.ask(request);
             return Ok(Asked::Here(answer, Box::new(controller)));
         }
     };
-    let plan = plan_of(&folder).ok_or_else(|| StartError::Plan(folder.clone()))?;
     let rollout = replay(&plan, &records).0;
     let reading = returned(&rollout, &settings);
     let artifact = &plan.artifact;
@@ -83,30 +86,68 @@ fn here(dir: &StateDir, lock: Lock, request: Request, by: &str) -> Result<Asked,
     Ok(Asked::Here(answer, Box::new(controller)))
 }
 
+/// Why a journal cannot be gone by, and whether a new one can be written in its place.
+struct Lost {
+    why: String,
+    is_recorded: Result<(), String>,
+}
+
 impl Controller {
-    /// With the plan alone, as the journal cannot be used: it is put aside and not built on.
-    fn of_plan_alone(settings: Settings, lock: Lock, damage: &JournalError) -> Result<Self, StartError> {
-        let plan = plan_of(&settings.folder).ok_or_else(|| StartError::Plan(settings.folder.clone()))?;
-        let path = settings.folder.join("journal.jsonl");
-        let aside = put_aside(&path);
-        let kept = match &aside {
-            Ok(aside) => format!("it is kept as {}", aside.display()),
-            Err(error) => format!("it cannot be put aside, so nothing is recorded: {error}"),
-        };
-        let why = format!("{damage}; {kept}");
-        let journal =
-            aside.map(|_| Journal::new(path)).map_err(|error| format!("the old one cannot be put aside: {error}"));
+    /// With the plan alone, as the journal cannot be used.
+    fn of_plan_alone(settings: Settings, lock: Lock, plan: &Arc<Plan>, lost: Lost) -> Result<Self, StartError> {
+        let Lost { why, is_recorded } = lost;
+        let journal = is_recorded.map(|()| Journal::new(settings.folder.join("journal.jsonl")));
         let append: Append = Box::new(move |record| journal.as_ref().map_err(Clone::clone)?.append(record));
-        let mut controller = Self::build(settings, lock, &plan, &[], Event::Lost { why: why.clone() }, append)?;
+        let mut controller = Self::build(settings, lock, plan, &[], Event::Lost { why: why.clone() }, append)?;
         controller.troubles.push(why);
         Ok(controller)
     }
 }
 
+/// The records of a rollout. A journal that was changed is put aside and not built on; one that this user cannot read may be
+/// whole, and stays.
+fn known(folder: &Path) -> Result<Vec<Record>, Lost> {
+    let path = folder.join("journal.jsonl");
+    match Journal::read(&path) {
+        Ok(records) if records.is_empty() && has_one_aside(folder) => {
+            let why = "the journal was damaged, and was put aside by a rollback before this one".to_owned();
+            Err(Lost { why, is_recorded: Ok(()) })
+        }
+        Ok(records) => Ok(records),
+        Err(damage) if is_damaged(&damage) => Err(match put_aside(&path) {
+            Ok(aside) => Lost { why: format!("{damage}; it is kept as {}", aside.display()), is_recorded: Ok(()) },
+            Err(error) => {
+                let why = format!("{damage}; it cannot be put aside, so nothing is recorded: {error}");
+                Lost { why, is_recorded: Err(format!("the old one cannot be put aside: {error}")) }
+            }
+        }),
+        Err(damage) => {
+            let why = format!("{damage}; nothing is recorded: run this as a user who can read it");
+            Err(Lost { why, is_recorded: Err(damage.to_string()) })
+        }
+    }
+}
+
+/// Whether no user can read it at any time.
+fn is_damaged(error: &JournalError) -> bool {
+    match error {
+        JournalError::Tampered { .. } => true,
+        JournalError::Unreadable { source, .. } => source.kind() == io::ErrorKind::IsADirectory,
+        JournalError::Plan { .. } => false,
+    }
+}
+
+const ASIDE: &str = "journal-damaged-";
+
 /// Renames a journal that cannot be used, and returns its new path.
 fn put_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = path.with_file_name(format!("journal-damaged-{}.jsonl", timestamp().as_second()));
+    let aside = path.with_file_name(format!("{ASIDE}{}.jsonl", timestamp().as_second()));
     std::fs::rename(path, &aside).map(|()| aside)
+}
+
+fn has_one_aside(folder: &Path) -> bool {
+    let mut names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.any(|name| name.to_string_lossy().starts_with(ASIDE))
 }
 
 /// The weight in force, compared with 0; `None` unless the rollout has returned all of the traffic.

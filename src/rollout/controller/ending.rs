@@ -5,6 +5,7 @@ use super::run::{Controller, ROUND};
 use super::status::UNRECORDED;
 use crate::rollback::plan::Level;
 use crate::rollout::stages::State;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ impl Controller {
 
     /// Ends without a further step: another process acts in this place, and has the files.
     pub(super) fn leave(&mut self) -> Ended {
+        self.held.clear();
+        self.acting.cancel(); // the other one's move must be the last
         let text = "this controller ends, as its lock was removed and another process has a new one".to_owned();
         self.troubles.push(text.clone());
         self.alert(Level::Page, text);
@@ -53,7 +56,7 @@ impl Controller {
         loop {
             self.requests();
             self.notice_journal();
-            if self.ended().is_none() {
+            if self.ended().is_none() || self.is_displaced.load(Ordering::Relaxed) {
                 return false;
             }
             let waited = self.clock.now().saturating_duration_since(begun);

@@ -62,6 +62,12 @@ pub(super) enum Command {
     Override(String, String),
 }
 
+/// Returns whether a command makes a look void: it counted the samples of the stage before, or has a verdict that was
+/// overridden. Who accepted a pause did not accept a rollback.
+fn is_void(look: &Look, command: &Command) -> bool {
+    matches!(command, Command::Stage(_)) || look.decision != Decision::Rollback
+}
+
 /// Looks once an interval.
 pub(super) struct Looking {
     outbox: Arc<Mutex<Outbox>>,
@@ -131,7 +137,7 @@ impl Looking {
 
     pub(super) fn send(&self, command: Command) {
         let mut outbox = self.outbox.lock();
-        outbox.look = None; // it counted the samples of the stage before, or has a verdict that was overridden
+        outbox.look.take_if(|look| is_void(look, &command));
         outbox.commands.push(command);
         drop(outbox);
         self.thread.unpark();
@@ -185,7 +191,9 @@ impl Worker {
                 Ok((look, has_measured, failure)) => {
                     outbox.failure = failure.map(|why| clean(&why));
                     outbox.has_measured |= has_measured;
-                    if let Some(look) = look.filter(|_| outbox.commands.is_empty()) {
+                    if let Some(look) =
+                        look.filter(|look| !outbox.commands.iter().any(|command| is_void(look, command)))
+                    {
                         outbox.look = Some(look);
                     }
                 }

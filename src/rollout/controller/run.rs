@@ -38,13 +38,13 @@ pub struct Controller {
     /// Whether the journal was not written at the last look.
     is_unwritten: bool,
     /// Actions that give the release more traffic, with the records that they wait for.
-    held: VecDeque<(u64, Action)>,
+    pub(super) held: VecDeque<(u64, Action)>,
     pub(super) filing: Filing,
     /// Requests that were carried out or answered.
     known: BTreeSet<String>,
     /// Requests that wait, as the last look at their folder found them; `None` while one is made.
     requests: Arc<Mutex<Option<Vec<Request>>>>,
-    acting: Acting,
+    pub(super) acting: Acting,
     pub(super) looking: Option<Looking>,
     pub(super) alerts: Alerts,
     pub(super) last: Option<Look>,
@@ -61,7 +61,7 @@ pub struct Controller {
     /// Whether nothing that still waits will be done.
     pub(super) is_leaving: bool,
     /// Whether another process has the place of this one, and the look at that.
-    is_displaced: Arc<AtomicBool>,
+    pub(super) is_displaced: Arc<AtomicBool>,
     has_other: Arc<dyn Fn() -> bool + Send + Sync>,
     _lock: Lock,
 }

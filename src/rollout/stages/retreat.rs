@@ -24,7 +24,8 @@ impl Rollout {
     pub(super) fn retreat(&mut self, cause: Cause, at: Duration, out: &mut Vec<Action>) {
         let Cause { reason, is_cut, is_superseded } = cause;
         let begun = match self.state {
-            State::Promoting { next } => next + 1,
+            // A pause may hold the next one; one that failed was begun.
+            State::Promoting { next } => next + usize::from(self.doing.is_some() || self.escalated.is_some()),
             State::Done(End::Promoted) => self.plan.promote.len(),
             _ => 0,
         };

@@ -230,7 +230,7 @@ impl Rollout {
     /// for. A release that has lost its traffic stays without in both.
     pub(super) fn is_hands_off(&self) -> bool {
         let has_returned = match &self.state {
-            State::RollingBack { remaining } => !remaining.contains(&Step::Weight),
+            State::RollingBack { remaining } => self.weight == 0 && !remaining.contains(&Step::Weight),
             state => matches!(state, State::Recovering { .. }),
         };
         self.escalated.is_some() && !has_returned || self.disabled.is_some() && !self.is_retreat()

@@ -81,8 +81,8 @@ impl Rollout {
     fn lost(&mut self, why: &str, at: Duration, out: &mut Vec<Action>) {
         (self.weight, self.is_lost) = (100, true);
         self.enter(State::Soaking { stage: self.plan.stages.len().saturating_sub(1) }, at);
-        let text = format!("the state of the rollout is lost, and the plan alone says what is done: {why}");
-        out.push(Action::Alert { level: Level::Page, text });
+        // Until a rollback is asked for: the assumed share must not be set.
+        self.escalate(format!("the state of the rollout is lost, and the plan alone says what is done: {why}"), out);
     }
 
     fn looked(&mut self, look: &Look, at: Duration, out: &mut Vec<Action>) {
