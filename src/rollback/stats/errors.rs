@@ -28,7 +28,7 @@ pub(crate) struct Seconds {
 }
 
 /// Model of a segment's errors, from past ticks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ErrorModel {
     by_errors: bool,
     /// Faded sums of the baseline.
@@ -125,15 +125,7 @@ const CERTAIN: f64 = 1.0 - 1e-9;
 
 impl ErrorModel {
     pub(crate) fn new() -> Self {
-        Self {
-            by_errors: false,
-            past: Past::default(),
-            canary: Dispersion::default(),
-            baseline: Dispersion::default(),
-            blocks: Dispersion::default(),
-            block: Block::default(),
-            clumps: Clumps::default(),
-        }
+        Self::default()
     }
 
     /// The baseline's error rate of the last minute.

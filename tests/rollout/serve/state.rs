@@ -281,6 +281,8 @@ fn ticks_are_halved_so_that_a_restart_judges_a_bounded_number_of_them() {
     first.begin("1.2.4");
     let rollout = folder.path().join("rollout.json");
     until("it is written", || std::fs::read_to_string(&rollout).ok().filter(|text| text.contains("1.2.4")));
+    let files = || std::fs::read_dir(folder.path()).unwrap().count();
+    until("the old ticks are gone", || (files() == 3).then_some(()));
     let before = ticks(folder.path());
     let look = |judging: &mut Judging, time: &ManualClock, at: u32, errors: f64| {
         time.advance(Duration::from_secs(1));

@@ -10,11 +10,10 @@ use backstop::signals::Baseline;
 use clap::Args;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 const HELP: &str = "\
 Routes: /v1/verdict, /v1/evidence, /v1/evidence/ID, /metrics, and /v1/hooks/{rollback,confirm-rollout,
@@ -101,13 +100,12 @@ impl Serve {
         // The reader may be gone.
         let mut out = std::io::stdout();
         let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
-        let is_over = Arc::new(AtomicBool::new(false));
-        let is_told = Arc::clone(&is_over);
+        let (on, is_over) = oneshot::channel();
         let thread = std::thread::Builder::new().name("backstop-judging".to_owned());
-        let thread = thread.spawn(move || judge(judging, &is_told));
+        let thread = thread.spawn(move || judge(judging, is_over));
         let thread = thread.map_err(|error| Failure::Store(format!("the system has no thread: {error}")))?;
         let ended = runtime.block_on(wait(&mut stop, &thread));
-        is_over.store(true, Ordering::Relaxed);
+        drop(on);
         thread.thread().unpark();
         let clock = Clock::system();
         let told = clock.now();
@@ -139,10 +137,10 @@ async fn wait(stop: &mut Stop, judging: &JoinHandle<()>) -> Result<(), Failure> 
 }
 
 /// Looks once a second until it is over, and prints each change of the decision, and each new reason why the source was not read.
-fn judge(mut judging: Judging, is_over: &AtomicBool) {
+fn judge(mut judging: Judging, mut is_over: oneshot::Receiver<()>) {
     let clock = Clock::system();
     let (mut last, mut unread) = (None, None);
-    while !is_over.load(Ordering::Relaxed) {
+    while is_over.try_recv() == Err(TryRecvError::Empty) {
         let begun = clock.now();
         let published = judging.look();
         let decision = published.decision();
