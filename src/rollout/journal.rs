@@ -129,7 +129,7 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// A line does not fit the one before it.
-    #[error("the journal {} was changed: {tampered}; move the folder away to begin anew", path.display())]
+    #[error("the journal {} was changed: {tampered}; `rollback` acts from the plan and keeps it, or move the folder away to begin anew", path.display())]
     Tampered {
         /// The path.
         path: PathBuf,

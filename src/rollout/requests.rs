@@ -2,7 +2,8 @@
 //!
 //! A command is a file that is put in place whole, so the shell and HTTP have one way in, with the permissions of the
 //! directory. The controller looks for files ten times a second or more, journals the command and removes the file; the
-//! identity in the journal keeps a command from being carried out twice after a crash.
+//! identity in the journal keeps a command from being carried out twice after a crash. On a full disk a rollback is an empty
+//! file, whose name says what it is.
 
 use super::stages::Ask;
 use super::state_dir::{StateDir, StateError, read, write};
@@ -188,7 +189,7 @@ fn bare(name: &str) -> Option<Request> {
 }
 
 /// Removes rollbacks that are a name alone: they were of an earlier rollout.
-pub(super) fn forget_bare(dir: &StateDir) {
+pub(crate) fn forget_bare(dir: &StateDir) {
     let entries = fs::read_dir(dir.path().join("requests")).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| bare(&entry.file_name().to_string_lossy()).is_some()) {
         let _: io::Result<()> = fs::remove_file(entry.path());

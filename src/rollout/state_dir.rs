@@ -3,7 +3,8 @@
 //! ```text
 //!  DIR/checkout/lock                      held by the controller; its content names the holder
 //!              /status.json               the controller's last words, replaced about once a second
-//!              /requests/*.json           commands for the controller, and in answers/ what it says
+//!              /requests/*.json           commands for the controller, and in answers/ what it says; on a full disk a
+//!                                         rollback is an empty file, *.rollback or *.break-glass
 //!              /rollouts/0007/plan.toml   as it was started, with policy.toml and start.json
 //!                            /journal.jsonl
 //!                            /evidence/   ticks.jsonl, verdicts.jsonl, alerts.jsonl, commands.log, before.json
@@ -206,7 +207,6 @@ impl StateDir {
     /// Errors of the file system.
     pub fn begin(&self, files: &[(&str, &[u8])]) -> Result<PathBuf, StateError> {
         let number = self.numbers().last().map_or(1, |number| number + 1);
-        super::requests::forget_bare(self);
         // Renamed when it is whole: a rollout without its plan could not be resumed.
         let building = self.path.join("rollouts").join(format!(".{number:04}"));
         let _: io::Result<()> = fs::remove_dir_all(&building);

@@ -5,7 +5,7 @@ use super::run::{Controller, ROUND};
 use super::status::UNRECORDED;
 use crate::rollback::plan::Level;
 use crate::rollout::stages::State;
-use std::sync::atomic::Ordering;
+use crate::sync::Ordering;
 use std::thread;
 use std::time::Duration;
 

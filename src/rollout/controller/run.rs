@@ -148,6 +148,9 @@ impl Controller {
             _lock: lock,
         };
         let is_start = matches!(first, Event::Started { .. });
+        if is_start {
+            requests::forget_bare(&controller.dir);
+        }
         controller.take(first);
         if is_start && !controller.recording.wait(1, START) {
             let why = controller.recording.failure();

@@ -216,7 +216,7 @@ impl Start {
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let shown = listener.local_addr().map_err(failed)?;
-        if !shown.ip().is_loopback() && !admin.has_live_token() {
+        if !shown.ip().to_canonical().is_loopback() && !admin.has_live_token() {
             return Err(Failure::Usage(format!(
                 "--listen: {shown} can be reached from other machines, and no token is valid"
             )));
