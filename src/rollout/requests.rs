@@ -170,7 +170,12 @@ pub(crate) fn waiting(dir: &StateDir) -> Vec<Request> {
             return Some(bare);
         }
         let request: Option<Request> = read(&path);
-        if request.is_none() && fs::read(&path).is_ok() {
+        // One that cannot be read now, for want of descriptors say, may be read at the next look.
+        let may_be_one = || {
+            let is_file = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+            is_file && fs::read(&path).is_err()
+        };
+        if request.is_none() && !may_be_one() {
             let _: io::Result<()> = fs::rename(&path, path.with_extension("refused"));
         }
         let id = name.trim_end_matches(".json").to_owned();

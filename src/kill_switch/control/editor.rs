@@ -225,13 +225,14 @@ impl Editor {
     ///
     /// [`EditError::Sound`] if there is nothing to restore, [`EditError::Empty`] if there never was a document.
     pub fn lost(&self) -> Result<Document, EditError> {
+        let kept = self.store.revisions()?; // first, as in a change: a document that is written meanwhile is not older
         let present = match self.document() {
             Ok(present) => present,
             Err(EditError::Unreadable(_) | EditError::Store(_)) => None,
             Err(error) => return Err(error),
         };
         let present = present.map_or(0, |document| document.generation());
-        match self.above(present, self.store.revisions()?) {
+        match self.above(present, kept) {
             Some(newest) => Ok(newest),
             None if present > 0 => Err(EditError::Sound(present)),
             None => Err(EditError::Empty),
